@@ -1,0 +1,151 @@
+//! The name of a declaration inside its stack.
+
+use std::fmt;
+use std::str::FromStr;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Everything outside letters, digits, `_`, `-` and `.` is percent-encoded, so an address
+/// never needs quoting in a shell and `/` is free to separate.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-').remove(b'.');
+
+/// `docker::container.pg`, `postgres::schema.main/catalog/app`,
+/// `data/rabbitmq::vhost.broker/%2F`.
+///
+/// Before the kind stand the components it was declared in; after the dot the names of
+/// the objects it lives in (connection first), then its own.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    components: Vec<String>,
+    kind: String,
+    path: Vec<String>,
+}
+
+impl Address {
+    /// An address from its parts; `path` holds at least the resource's own name.
+    pub fn new(components: Vec<String>, kind: impl Into<String>, path: Vec<String>) -> Self {
+        assert!(!path.is_empty(), "BUG: an address without a name");
+        Self { components, kind: kind.into(), path }
+    }
+
+    /// The components around it, outermost first.
+    pub fn components(&self) -> &[String] {
+        &self.components
+    }
+
+    /// The kind with its provider: `docker::container`.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The provider: `docker`.
+    pub fn provider(&self) -> &str {
+        self.kind.split("::").next().unwrap_or(&self.kind)
+    }
+
+    /// The parents' names and its own.
+    pub fn path(&self) -> &[String] {
+        &self.path
+    }
+
+    /// Its own name, the last of the path.
+    pub fn name(&self) -> &str {
+        self.path.last().map_or("", String::as_str)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for component in &self.components {
+            write!(out, "{}/", utf8_percent_encode(component, ESCAPED))?;
+        }
+        write!(out, "{}.", self.kind)?;
+        for (index, name) in self.path.iter().enumerate() {
+            if index > 0 {
+                out.write_str("/")?;
+            }
+            // An empty name (the default exchange, say) must leave a trace.
+            if name.is_empty() {
+                out.write_str("%00")?;
+            }
+            write!(out, "{}", utf8_percent_encode(name, ESCAPED))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+/// Text that is not an address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an address; one looks like `docker::container.web`")]
+pub struct ParseAddressError(String);
+
+impl FromStr for Address {
+    type Err = ParseAddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || ParseAddressError(text.to_owned());
+        let decode = |part: &str| -> Result<String, ParseAddressError> {
+            if part == "%00" {
+                return Ok(String::new());
+            }
+            percent_decode_str(part).decode_utf8().map(Into::into).map_err(|_| bad())
+        };
+        let colons = text.find("::").ok_or_else(bad)?;
+        let head = text[..colons].rfind('/').map_or(0, |slash| slash + 1);
+        let components =
+            text[..head].split_terminator('/').map(decode).collect::<Result<_, _>>()?;
+        let (kind, path) = text[head..].split_once('.').ok_or_else(bad)?;
+        let well_formed = |part: &str| {
+            !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
+        if !kind.split("::").all(well_formed) || path.is_empty() {
+            return Err(bad());
+        }
+        let path = path.split('/').map(decode).collect::<Result<_, _>>()?;
+        Ok(Self { components, kind: kind.to_owned(), path })
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn printing_and_parsing_agree(
+            components in prop::collection::vec(".{1,8}", 0..3),
+            path in prop::collection::vec("[^\u{0}]{0,8}", 1..4),
+        ) {
+            let address = Address::new(components, "postgres::schema", path);
+            prop_assert_eq!(address.to_string().parse::<Address>(), Ok(address));
+        }
+    }
+
+    #[test]
+    fn text_without_a_kind_is_refused() {
+        for text in ["", "web", "docker::container", "docker::container.", "a::.b", "::a.b"] {
+            assert!(text.parse::<Address>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What a provider says when a call does not succeed.
+
+/// What kind of failure a call met; decides whether waiting or adopting can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The service answered and refused, or the request made no sense.
+    Refused,
+    /// Nothing answered, or the service is starting: trying again may help.
+    Unreachable,
+    /// The service knows us and says no: wrong password, missing right.
+    Denied,
+    /// Something of that name exists already.
+    Exists,
+}
+
+/// A failed call: what happened, in words for the person at the terminal.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct CallError {
+    /// What kind of failure.
+    pub failure: Failure,
+    /// What happened: lower case, no full stop, user text in backticks.
+    pub message: String,
+    /// More context, each its own paragraph: log lines, health output, the server's detail.
+    pub notes: Vec<String>,
+    /// What to do about it.
+    pub hints: Vec<String>,
+}
+
+impl CallError {
+    /// A failure of a kind.
+    pub fn new(failure: Failure, message: impl Into<String>) -> Self {
+        Self { failure, message: message.into(), notes: Vec::new(), hints: Vec::new() }
+    }
+
+    /// The service answered and refused.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(Failure::Refused, message)
+    }
+
+    /// Nothing answered, or not yet.
+    pub fn unreachable(message: impl Into<String>) -> Self {
+        Self::new(Failure::Unreachable, message)
+    }
+
+    /// Adds context.
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+
+    /// Adds advice.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}

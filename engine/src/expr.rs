@@ -1,0 +1,314 @@
+//! Data that may hold references to values nobody knows yet.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use base64::Engine as _;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+use crate::path::Path;
+use crate::value::Value;
+
+/// A value of a resource by name: filled in by the plan or during apply.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Reference {
+    /// Whose value.
+    pub address: Address,
+    /// Which one, from the attribute's name inwards.
+    pub path: Path,
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}", self.address, self.path)
+    }
+}
+
+/// What can be computed from values that are not known yet. The set is closed, so a plan
+/// can be saved, compared and printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Function {
+    /// All arguments as one text.
+    Concat,
+    /// The first argument between the items of the second, a list.
+    Join,
+    /// The argument as compact JSON text.
+    Json,
+    /// The argument as text in standard base64.
+    Base64,
+    /// The argument as text, percent-encoded for use inside a URL.
+    UrlEncode,
+}
+
+/// A value that may hold references.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expr {
+    /// Known already; never a list or map with unknown parts.
+    Value(Value),
+    /// A list, some item of which is not known.
+    List(Vec<Expr>),
+    /// A map, some entry of which is not known.
+    Map(BTreeMap<String, Expr>),
+    /// Not known, and secret once it is.
+    Secret(Box<Expr>),
+    /// A resource's value.
+    Reference(Reference),
+    /// Computed from others.
+    Call(Function, Vec<Expr>),
+}
+
+impl Expr {
+    /// Nothing.
+    pub const NULL: Self = Self::Value(Value::Null);
+
+    /// A reference to one attribute.
+    pub fn reference(address: Address, path: Path) -> Self {
+        Self::Reference(Reference { address, path })
+    }
+
+    /// A list; known when every item is.
+    pub fn list(items: Vec<Self>) -> Self {
+        match all_known(items) {
+            Ok(values) => Self::Value(Value::List(values)),
+            Err(items) => Self::List(items),
+        }
+    }
+
+    /// A map; known when every entry is.
+    pub fn map(entries: BTreeMap<String, Self>) -> Self {
+        if entries.values().all(|entry| matches!(entry, Self::Value(_))) {
+            let known = entries.into_iter().filter_map(|(key, entry)| match entry {
+                Self::Value(value) => Some((key, value)),
+                _ => None,
+            });
+            return Self::Value(Value::Map(known.collect()));
+        }
+        Self::Map(entries)
+    }
+
+    /// The same, marked secret.
+    pub fn secret(self) -> Self {
+        match self {
+            Self::Value(value) => Self::Value(value.secret()),
+            Self::Secret(_) => self,
+            other => Self::Secret(Box::new(other)),
+        }
+    }
+
+    /// A computed value; computed at once when the arguments are known.
+    pub fn call(function: Function, arguments: Vec<Self>) -> Self {
+        match all_known(arguments) {
+            Ok(values) => Self::Value(function.apply(&values)),
+            Err(arguments) => Self::Call(function, arguments),
+        }
+    }
+
+    /// The value, when nothing in it is unknown.
+    pub fn known(&self) -> Option<&Value> {
+        match self {
+            Self::Value(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Calls `visit` with every reference in it.
+    pub fn each_reference<'a>(&'a self, visit: &mut impl FnMut(&'a Reference)) {
+        match self {
+            Self::Value(_) => {}
+            Self::List(items) | Self::Call(_, items) => {
+                items.iter().for_each(|item| item.each_reference(visit));
+            }
+            Self::Map(entries) => entries.values().for_each(|item| item.each_reference(visit)),
+            Self::Secret(inner) => inner.each_reference(visit),
+            Self::Reference(reference) => visit(reference),
+        }
+    }
+
+    /// The references in it, each once, in order.
+    pub fn references(&self) -> BTreeSet<&Reference> {
+        let mut found = BTreeSet::new();
+        self.each_reference(&mut |reference| {
+            found.insert(reference);
+        });
+        found
+    }
+
+    /// Calls `visit` with every secret text in it.
+    pub fn each_secret<'a>(&'a self, visit: &mut impl FnMut(&'a str)) {
+        match self {
+            Self::Value(value) => value.each_secret(visit),
+            Self::List(items) | Self::Call(_, items) => {
+                items.iter().for_each(|item| item.each_secret(visit));
+            }
+            Self::Map(entries) => entries.values().for_each(|item| item.each_secret(visit)),
+            Self::Secret(inner) => inner.each_secret(visit),
+            Self::Reference(_) => {}
+        }
+    }
+
+    /// Whether it is, or will be, secret as a whole.
+    pub fn is_secret(&self) -> bool {
+        match self {
+            Self::Value(value) => value.is_secret(),
+            Self::Secret(_) => true,
+            Self::Call(_, arguments) => arguments.iter().any(Self::is_secret),
+            _ => false,
+        }
+    }
+
+    /// Fills in what `lookup` knows.
+    ///
+    /// `lookup` may answer with another expression (the declared value of an attribute,
+    /// itself holding references); it is resolved in turn.
+    pub fn resolve(&self, lookup: &impl Fn(&Reference) -> Option<Self>) -> Self {
+        match self {
+            Self::Value(_) => self.clone(),
+            Self::List(items) => Self::list(items.iter().map(|x| x.resolve(lookup)).collect()),
+            Self::Map(entries) => Self::map(
+                entries
+                    .iter()
+                    .map(|(key, entry)| (key.clone(), entry.resolve(lookup)))
+                    .collect(),
+            ),
+            Self::Secret(inner) => inner.resolve(lookup).secret(),
+            Self::Reference(reference) => match lookup(reference) {
+                Some(found) => found.resolve(lookup),
+                None => self.clone(),
+            },
+            Self::Call(function, arguments) => {
+                Self::call(*function, arguments.iter().map(|x| x.resolve(lookup)).collect())
+            }
+        }
+    }
+
+    /// Follows a path as far as the structure is known; a reference met on the way is
+    /// continued with the rest of the path.
+    pub fn follow(&self, path: &Path) -> Option<Self> {
+        use crate::path::Segment;
+        let Some((first, rest)) = path.0.split_first() else {
+            return Some(self.clone());
+        };
+        let rest = Path(rest.to_vec());
+        match (self, first) {
+            (Self::Value(value), _) => path.follow(value).map(Self::Value),
+            (Self::Map(entries), Segment::Key(key)) => entries.get(key)?.follow(&rest),
+            (Self::List(items), Segment::Index(index)) => items.get(*index)?.follow(&rest),
+            (Self::Secret(inner), _) => inner.follow(path).map(Self::secret),
+            (Self::Reference(reference), _) => {
+                let mut longer = reference.clone();
+                longer.path.0.extend(path.0.iter().cloned());
+                Some(Self::Reference(longer))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The values, or the expressions back when one is not known.
+fn all_known(items: Vec<Expr>) -> Result<Vec<Value>, Vec<Expr>> {
+    if items.iter().any(|item| !matches!(item, Expr::Value(_))) {
+        return Err(items);
+    }
+    Ok(items
+        .into_iter()
+        .filter_map(|item| match item {
+            Expr::Value(value) => Some(value),
+            _ => None,
+        })
+        .collect())
+}
+
+impl Function {
+    /// The result for known arguments; secret when an argument holds a secret.
+    fn apply(self, arguments: &[Value]) -> Value {
+        let mut secret = arguments.iter().any(Value::is_secret);
+        for argument in arguments {
+            argument.each_secret(&mut |_| secret = true);
+        }
+        let first = arguments.first().unwrap_or(&Value::Null);
+        let text = match self {
+            Self::Concat => arguments.iter().map(text_of).collect(),
+            Self::Join => {
+                let items = match arguments.get(1).map(Value::reveal) {
+                    Some(Value::List(items)) => items.as_slice(),
+                    _ => &[],
+                };
+                let parts: Vec<_> = items.iter().map(text_of).collect();
+                parts.join(&text_of(first))
+            }
+            Self::Json => first.to_json().to_string(),
+            Self::Base64 => base64::prelude::BASE64_STANDARD.encode(text_of(first)),
+            Self::UrlEncode => {
+                const KEPT: &percent_encoding::AsciiSet =
+                    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+                utf8_percent_encode(&text_of(first), KEPT).to_string()
+            }
+        };
+        let text = Value::String(text);
+        if secret { text.secret() } else { text }
+    }
+}
+
+/// A scalar as text; lists and maps as JSON.
+fn text_of(value: &Value) -> String {
+    match value.reveal() {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_json().to_string(),
+    }
+}
+
+impl From<Value> for Expr {
+    fn from(value: Value) -> Self {
+        Self::Value(value)
+    }
+}
+
+/// For people and logs: references by name in `<…>`, secrets masked.
+impl fmt::Display for Expr {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(value) => write!(out, "{value}"),
+            Self::Reference(reference) => write!(out, "<{reference}>"),
+            Self::Secret(_) => out.write_str("(sensitive)"),
+            Self::List(items) => {
+                out.write_str("[")?;
+                for (index, item) in items.iter().enumerate() {
+                    let comma = if index > 0 { ", " } else { "" };
+                    write!(out, "{comma}{item}")?;
+                }
+                out.write_str("]")
+            }
+            Self::Map(entries) => {
+                out.write_str("{")?;
+                for (index, (key, item)) in entries.iter().enumerate() {
+                    let comma = if index > 0 { ", " } else { "" };
+                    write!(out, "{comma}{key}: {item}")?;
+                }
+                out.write_str("}")
+            }
+            Self::Call(..) if self.is_secret() => out.write_str("(sensitive)"),
+            Self::Call(Function::Concat, parts) => {
+                for part in parts {
+                    match part {
+                        Self::Value(Value::String(text)) => out.write_str(text)?,
+                        other => write!(out, "{other}")?,
+                    }
+                }
+                Ok(())
+            }
+            Self::Call(_, _) => out.write_str("(computed)"),
+        }
+    }
+}
+
+/// The same as `Display`, so that a stray `{:?}` cannot print a secret.
+impl fmt::Debug for Expr {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}

@@ -1,0 +1,478 @@
+//! Resources and connections with their types erased, and the registry of all of them.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+use crate::address::Address;
+use crate::error::CallError;
+use crate::path::{Path, Segment};
+use crate::resource::{
+    Connection, Created, Found, Name, Owner, Problem, Resource, Scope, Traits, Wanted,
+};
+use crate::schema::{Attribute, Schema, SchemaError};
+use crate::value::Value;
+
+/// An open connection of any kind.
+pub type OpenConnection = Arc<dyn Any + Send + Sync>;
+
+/// A value that does not fit the kind's Rust struct.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecError {
+    /// Where in the spec.
+    pub path: Path,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// An object as it is, with types erased.
+#[derive(Clone, Debug)]
+pub struct FoundObject {
+    /// How the service identifies it.
+    pub id: String,
+    /// Its attributes in normal form, `name` included where it is natural.
+    pub spec: Value,
+    /// What else the service reports.
+    pub facts: Value,
+    /// Whose it is.
+    pub owner: Owner,
+}
+
+/// The calls of a resource, with types erased.
+#[async_trait]
+pub trait Calls: Send + Sync {
+    /// See [`Resource::default_name`].
+    fn default_name(&self, stack: &str, address: &Address) -> String;
+    /// The spec in normal form, defaults filled in.
+    fn normalize(&self, spec: &Value) -> Result<Value, SpecError>;
+    /// See [`Resource::check`].
+    fn check(&self, spec: &Value) -> Vec<Problem>;
+    /// See [`Resource::keeps_data`].
+    fn keeps_data(&self, spec: &Value) -> bool;
+    /// See [`Resource::read`].
+    async fn read(
+        &self,
+        connection: &OpenConnection,
+        wanted: Vec<Wanted<Value>>,
+    ) -> Vec<Result<Option<FoundObject>, CallError>>;
+    /// See [`Resource::create`].
+    async fn create(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        spec: &Value,
+    ) -> Result<Created<Value>, CallError>;
+    /// See [`Resource::update`].
+    async fn update(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        id: &str,
+        from: &Value,
+        to: &Value,
+    ) -> Result<Value, CallError>;
+    /// See [`Resource::delete`].
+    async fn delete(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        id: &str,
+        spec: &Value,
+    ) -> Result<(), CallError>;
+}
+
+/// The calls of a connection, with types erased.
+#[async_trait]
+pub trait Dial: Send + Sync {
+    /// The spec in normal form, defaults filled in.
+    fn normalize(&self, spec: &Value) -> Result<Value, SpecError>;
+    /// See [`Connection::describe`].
+    fn describe(&self, spec: &Value) -> String;
+    /// See [`Connection::open`].
+    async fn open(&self, spec: &Value, scope: Scope) -> Result<OpenConnection, CallError>;
+}
+
+/// A kind of resource.
+#[derive(Clone)]
+pub struct Kind {
+    /// `docker::network`.
+    pub name: &'static str,
+    /// The kind of connection it is reached through.
+    pub connection: &'static str,
+    /// What it accepts and reports.
+    pub schema: Schema,
+    /// What the engine must know beside the attributes.
+    pub traits: Traits,
+    /// Its calls.
+    pub calls: Arc<dyn Calls>,
+}
+
+/// A kind of connection.
+#[derive(Clone)]
+pub struct ConnectionKind {
+    /// `postgres::server`.
+    pub name: &'static str,
+    /// What it accepts; connections report no facts.
+    pub schema: Schema,
+    /// Whether a default one exists without being declared.
+    pub implicit: bool,
+    /// The most calls under way at once.
+    pub concurrency: usize,
+    /// Its calls.
+    pub dial: Arc<dyn Dial>,
+}
+
+/// The name of a kind without its provider: `network`.
+pub fn short_name(kind: &str) -> &str {
+    kind.split_once("::").map_or(kind, |(_, short)| short)
+}
+
+/// Everything scripts can declare.
+#[derive(Clone, Default)]
+pub struct Registry {
+    kinds: BTreeMap<&'static str, Kind>,
+    connections: BTreeMap<&'static str, ConnectionKind>,
+    docs: BTreeMap<&'static str, &'static str>,
+}
+
+impl Registry {
+    /// A registry that knows nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Describes a provider, for the reference.
+    pub fn provider(mut self, name: &'static str, doc: &'static str) -> Self {
+        self.docs.insert(name, doc);
+        self
+    }
+
+    /// Adds a kind of connection.
+    ///
+    /// # Panics
+    /// When its struct has a shape the schema cannot say; a test builds every schema.
+    pub fn connection<C: Connection>(mut self) -> Self {
+        let schema = schema_or_bug(C::KIND, Schema::of::<C::Spec, NoFacts>());
+        let kind = ConnectionKind {
+            name: C::KIND,
+            schema,
+            implicit: C::IMPLICIT,
+            concurrency: C::CONCURRENCY,
+            dial: Arc::new(Dialer::<C>(PhantomData)),
+        };
+        self.connections.insert(C::KIND, kind);
+        self
+    }
+
+    /// Adds a kind of resource.
+    ///
+    /// # Panics
+    /// When its structs have a shape the schema cannot say, or an attribute has two authors.
+    pub fn resource<R: Resource>(mut self) -> Self {
+        let mut schema = schema_or_bug(R::KIND, Schema::of::<R::Spec, R::Facts>());
+        let traits = R::traits();
+        for name in schema.spec.keys() {
+            let both = schema.facts.contains_key(name);
+            assert!(!both, "BUG: `{}.{name}` has two authors", R::KIND);
+        }
+        for parent in traits.within {
+            let attribute = schema.spec.get_mut(*parent);
+            let Some(attribute) = attribute else {
+                panic!("BUG: `{}` has no attribute `{parent}` to live in", R::KIND)
+            };
+            attribute.replace = true;
+        }
+        if traits.naming == crate::resource::Naming::Natural {
+            let taken = schema.spec.insert("name".to_owned(), name_attribute());
+            assert!(taken.is_none(), "BUG: `{}` declares `name` itself", R::KIND);
+        }
+        let kind = Kind {
+            name: R::KIND,
+            connection: R::Connection::KIND,
+            schema,
+            traits,
+            calls: Arc::new(Adapter::<R>(PhantomData)),
+        };
+        self.kinds.insert(R::KIND, kind);
+        self
+    }
+
+    /// The kind of that name.
+    pub fn kind(&self, name: &str) -> Option<&Kind> {
+        self.kinds.get(name)
+    }
+
+    /// The kind of connection of that name.
+    pub fn connection_kind(&self, name: &str) -> Option<&ConnectionKind> {
+        self.connections.get(name)
+    }
+
+    /// All kinds of resources, by name.
+    pub fn kinds(&self) -> impl Iterator<Item = &Kind> {
+        self.kinds.values()
+    }
+
+    /// All kinds of connections, by name.
+    pub fn connections(&self) -> impl Iterator<Item = &ConnectionKind> {
+        self.connections.values()
+    }
+
+    /// The providers with what they are for.
+    pub fn providers(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.docs.iter().map(|(name, doc)| (*name, *doc))
+    }
+
+    /// The schema of a kind of resource or connection.
+    pub fn schema(&self, kind: &str) -> Option<&Schema> {
+        self.kind(kind)
+            .map(|kind| &kind.schema)
+            .or_else(|| self.connection_kind(kind).map(|kind| &kind.schema))
+    }
+}
+
+#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+struct NoFacts {}
+
+fn schema_or_bug(kind: &str, schema: Result<Schema, SchemaError>) -> Schema {
+    schema.unwrap_or_else(|error| panic!("BUG: the schema of `{kind}`: {error}"))
+}
+
+/// The attribute every naturally named kind has.
+fn name_attribute() -> Attribute {
+    Attribute {
+        doc: "The real name; the first argument when left out.".to_owned(),
+        ty: crate::schema::Type::String,
+        required: false,
+        default: None,
+        replace: true,
+        secret: false,
+        stable: true,
+        disruption: crate::schema::Disruption::None,
+        handle: Vec::new(),
+    }
+}
+
+struct Adapter<R>(PhantomData<fn() -> R>);
+struct Dialer<C>(PhantomData<fn() -> C>);
+
+/// A spec as the provider's struct. `name` is the engine's, so it is left out.
+fn typed<T: DeserializeOwned>(value: &Value, natural: bool) -> Result<T, SpecError> {
+    let mut json = value.to_json();
+    if natural && let Json::Object(entries) = &mut json {
+        entries.remove("name");
+    }
+    if let Json::Object(entries) = &mut json {
+        // An attribute set to nothing is one left out: the default applies.
+        entries.retain(|_, value| !value.is_null());
+    }
+    serde_path_to_error::deserialize(json).map_err(|error| {
+        let path = error.path().iter().filter_map(|segment| match segment {
+            serde_path_to_error::Segment::Seq { index } => Some(Segment::Index(*index)),
+            serde_path_to_error::Segment::Map { key } => Some(Segment::Key(key.clone())),
+            _ => None,
+        });
+        SpecError { path: Path(path.collect()), message: error.inner().to_string() }
+    })
+}
+
+/// A provider's struct as a value, `name` put back.
+fn erased<T: Serialize>(typed: &T, name: Option<&str>) -> Value {
+    let json = serde_json::to_value(typed).unwrap_or_else(|error| {
+        panic!("BUG: a spec or its facts cannot be written as JSON: {error}")
+    });
+    let mut value = Value::from(json);
+    if let (Some(name), Value::Map(entries)) = (name, &mut value) {
+        entries.insert("name".to_owned(), Value::string(name));
+    }
+    value
+}
+
+/// Marks what the schema calls secret.
+fn mark(mut value: Value, attributes: &BTreeMap<String, Attribute>) -> Value {
+    if let Value::Map(entries) = &mut value {
+        for (name, entry) in entries {
+            if attributes.get(name).is_some_and(|attribute| attribute.secret)
+                && *entry != Value::Null
+            {
+                *entry = std::mem::take(entry).secret();
+            }
+        }
+    }
+    value
+}
+
+impl<R: Resource> Adapter<R> {
+    fn natural() -> bool {
+        R::traits().naming == crate::resource::Naming::Natural
+    }
+
+    /// A spec that was checked before it came here.
+    fn spec(value: &Value) -> Result<R::Spec, CallError> {
+        typed(value, Self::natural()).map_err(|error| {
+            let message = format!("`{}` does not fit: {}", error.path, error.message);
+            CallError::refused(message)
+        })
+    }
+
+    fn facts(facts: &R::Facts) -> Value {
+        // The schema was built once at registration; here only the flags are needed.
+        erased(facts, None)
+    }
+
+    fn found(found: Found<R::Spec, R::Facts>) -> FoundObject {
+        let mut spec = found.spec;
+        R::normalize(&mut spec);
+        let name = Self::natural().then_some(found.natural.as_str());
+        FoundObject {
+            id: found.id,
+            spec: erased(&spec, name),
+            facts: Self::facts(&found.facts),
+            owner: found.owner,
+        }
+    }
+}
+
+#[async_trait]
+impl<R: Resource> Calls for Adapter<R> {
+    fn default_name(&self, stack: &str, address: &Address) -> String {
+        R::default_name(stack, address)
+    }
+
+    fn normalize(&self, spec: &Value) -> Result<Value, SpecError> {
+        let mut typed_spec: R::Spec = typed(spec, Self::natural())?;
+        R::normalize(&mut typed_spec);
+        let name = spec.get("name").and_then(Value::as_str);
+        Ok(erased(&typed_spec, name.filter(|_| Self::natural())).marked_like(spec))
+    }
+
+    fn check(&self, spec: &Value) -> Vec<Problem> {
+        match typed(spec, Self::natural()) {
+            Ok(spec) => R::check(&spec),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn keeps_data(&self, spec: &Value) -> bool {
+        typed(spec, Self::natural()).is_ok_and(|spec| R::keeps_data(&spec))
+    }
+
+    async fn read(
+        &self,
+        connection: &OpenConnection,
+        wanted: Vec<Wanted<Value>>,
+    ) -> Vec<Result<Option<FoundObject>, CallError>> {
+        let connection = downcast::<R::Connection>(connection);
+        // One that does not fit its struct (an old record) must not hide the others.
+        let mut refused = BTreeMap::new();
+        let mut good = Vec::with_capacity(wanted.len());
+        let total = wanted.len();
+        for (index, item) in wanted.into_iter().enumerate() {
+            match Self::spec(&item.spec) {
+                Ok(spec) => good.push(Wanted { id: item.id, name: item.name, spec }),
+                Err(error) => {
+                    refused.insert(index, error);
+                }
+            }
+        }
+        let mut answers = R::read(connection, &good).await.into_iter();
+        (0..total)
+            .map(|index| match refused.remove(&index) {
+                Some(error) => Err(error),
+                None => match answers.next() {
+                    Some(answer) => Ok(answer?.map(Self::found)),
+                    None => panic!("BUG: `{}` answered for too few objects", R::KIND),
+                },
+            })
+            .collect()
+    }
+
+    async fn create(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        spec: &Value,
+    ) -> Result<Created<Value>, CallError> {
+        let connection = downcast::<R::Connection>(connection);
+        let created = R::create(connection, name, Self::spec(spec)?).await?;
+        Ok(Created { id: created.id, facts: Self::facts(&created.facts) })
+    }
+
+    async fn update(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        id: &str,
+        from: &Value,
+        to: &Value,
+    ) -> Result<Value, CallError> {
+        let connection = downcast::<R::Connection>(connection);
+        let (from, to) = (Self::spec(from)?, Self::spec(to)?);
+        let facts = R::update(connection, name, id, from, to).await?;
+        Ok(Self::facts(&facts))
+    }
+
+    async fn delete(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        id: &str,
+        spec: &Value,
+    ) -> Result<(), CallError> {
+        let connection = downcast::<R::Connection>(connection);
+        R::delete(connection, name, id, Self::spec(spec)?).await
+    }
+}
+
+#[async_trait]
+impl<C: Connection> Dial for Dialer<C> {
+    fn normalize(&self, spec: &Value) -> Result<Value, SpecError> {
+        let typed_spec: C::Spec = typed(spec, false)?;
+        Ok(erased(&typed_spec, None).marked_like(spec))
+    }
+
+    fn describe(&self, spec: &Value) -> String {
+        match typed::<C::Spec>(spec, false) {
+            Ok(spec) => C::describe(&spec),
+            Err(_) => C::KIND.to_owned(),
+        }
+    }
+
+    async fn open(&self, spec: &Value, scope: Scope) -> Result<OpenConnection, CallError> {
+        let spec = typed(spec, false).map_err(|error| {
+            let message = format!("`{}` does not fit: {}", error.path, error.message);
+            CallError::refused(message)
+        })?;
+        Ok(Arc::new(C::open(spec, scope).await?))
+    }
+}
+
+fn downcast<C: Connection>(connection: &OpenConnection) -> &C {
+    connection
+        .downcast_ref()
+        .unwrap_or_else(|| panic!("BUG: a connection that is no `{}`", C::KIND))
+}
+
+impl Kind {
+    /// Marks the attributes the schema calls secret in a spec.
+    pub fn mark_spec(&self, spec: Value) -> Value {
+        mark(spec, &self.schema.spec)
+    }
+
+    /// Marks the facts the schema calls secret.
+    pub fn mark_facts(&self, facts: Value) -> Value {
+        mark(facts, &self.schema.facts)
+    }
+}
+
+impl ConnectionKind {
+    /// Marks the attributes the schema calls secret in a spec.
+    pub fn mark_spec(&self, spec: Value) -> Value {
+        mark(spec, &self.schema.spec)
+    }
+}

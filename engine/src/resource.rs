@@ -1,0 +1,211 @@
+//! The traits a provider author writes. Nothing in them mentions scripts, plans or state.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::address::Address;
+use crate::error::CallError;
+
+/// Where a stack runs; given to every connection that is opened.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The stack's name, part of default names and of ownership marks.
+    pub stack: String,
+    /// The project folder; relative paths start here.
+    pub folder: PathBuf,
+}
+
+/// What an object is called, here and in the world.
+#[derive(Clone, Debug)]
+pub struct Name {
+    /// The stack it belongs to.
+    pub stack: String,
+    /// What the script calls it.
+    pub address: Address,
+    /// What the world calls it: the `name` attribute.
+    pub natural: String,
+}
+
+/// An object that is looked for.
+#[derive(Clone, Debug)]
+pub struct Wanted<Spec> {
+    /// Its id when it was made; `None` to look for it by its natural name and parents.
+    pub id: Option<String>,
+    /// What it is called.
+    pub name: Name,
+    /// What was last written to it, or what is about to be: tells what the service cannot
+    /// (a password that only verifies, say) and which parent to look in.
+    pub spec: Spec,
+}
+
+/// Who an object that exists belongs to, as far as its marks tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// This stack and address.
+    Ours,
+    /// The service keeps no marks.
+    Unmarked,
+    /// Somebody else, in words for a message: "stack `other`".
+    Other(String),
+}
+
+/// An object as it is.
+#[derive(Clone, Debug)]
+pub struct Found<Spec, Facts> {
+    /// How the service identifies it.
+    pub id: String,
+    /// What the world calls it now.
+    pub natural: String,
+    /// Its attributes, in the same normal form as [`Resource::normalize`] gives.
+    pub spec: Spec,
+    /// What else the service reports.
+    pub facts: Facts,
+    /// Whose it is.
+    pub owner: Owner,
+}
+
+/// An object that was made.
+#[derive(Clone, Debug)]
+pub struct Created<Facts> {
+    /// How the service identifies it.
+    pub id: String,
+    /// What the service reports.
+    pub facts: Facts,
+}
+
+/// A rule across attributes that a spec breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The attribute at fault.
+    pub attribute: String,
+    /// What is wrong: lower case, no full stop.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// Whether the world's name for an object is an attribute of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// The first argument in the script names the real object; `name:` overrides it.
+    Natural,
+    /// The first argument is only a label; other attributes identify the object.
+    Label,
+}
+
+/// What the engine must know about a kind beside its attributes.
+#[derive(Clone, Debug)]
+pub struct Traits {
+    /// Whether the name is the real one.
+    pub naming: Naming,
+    /// Attributes that name the objects it lives in, outermost first. They are part of the
+    /// address, set by calling the kind on a handle of the parent, and imply replacement.
+    pub within: &'static [&'static str],
+    /// Deleting or replacing it loses what people stored in it.
+    pub holds_data: bool,
+}
+
+impl Default for Traits {
+    fn default() -> Self {
+        Self { naming: Naming::Natural, within: &[], holds_data: false }
+    }
+}
+
+/// A service that resources live in: a Docker engine, a PostgreSQL server.
+pub trait Connection: Sized + Send + Sync + 'static {
+    /// The name in scripts: `postgres::server`.
+    const KIND: &'static str;
+    /// Whether a default one exists without being declared.
+    const IMPLICIT: bool = false;
+    /// The most calls under way at once.
+    const CONCURRENCY: usize = 8;
+    /// How to reach it.
+    type Spec: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
+
+    /// Connects and makes sure the service answers; tries once.
+    ///
+    /// The engine tries again while the error is [`Unreachable`](crate::error::Failure) and
+    /// the service is known to be starting.
+    fn open(
+        spec: Self::Spec,
+        scope: Scope,
+    ) -> impl Future<Output = Result<Self, CallError>> + Send;
+
+    /// The address in words, for messages: `127.0.0.1:5432 as postgres`. No secrets.
+    fn describe(spec: &Self::Spec) -> String;
+}
+
+/// One kind of resource.
+///
+/// Calls are idempotent where the service allows: deleting what is gone succeeds.
+pub trait Resource: Send + Sync + 'static {
+    /// The name in scripts: `docker::network`.
+    const KIND: &'static str;
+    /// What it lives in.
+    type Connection: Connection;
+    /// What users set. Defaults are constants, so that reading back can be compared.
+    type Spec: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
+    /// What the world reports; never overlaps with `Spec`.
+    type Facts: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
+
+    /// What the engine must know beside the attributes.
+    fn traits() -> Traits {
+        Traits::default()
+    }
+
+    /// The natural name when the script gives none.
+    fn default_name(_stack: &str, address: &Address) -> String {
+        address.name().to_owned()
+    }
+
+    /// Brings equal forms of a spec to one form, so that a difference is a real one.
+    fn normalize(_spec: &mut Self::Spec) {}
+
+    /// Rules across attributes, checked without any service.
+    fn check(_spec: &Self::Spec) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Whether what lives inside survives when this object is replaced.
+    fn keeps_data(_spec: &Self::Spec) -> bool {
+        true
+    }
+
+    /// Looks for many at once: one list call, never one call per resource where the
+    /// service offers better. The answers come in the order of `wanted`.
+    fn read(
+        connection: &Self::Connection,
+        wanted: &[Wanted<Self::Spec>],
+    ) -> impl Future<Output = Vec<ReadResult<Self>>> + Send;
+
+    /// Makes it.
+    fn create(
+        connection: &Self::Connection,
+        name: &Name,
+        spec: Self::Spec,
+    ) -> impl Future<Output = Result<Created<Self::Facts>, CallError>> + Send;
+
+    /// Changes it in place; only attributes without `x-replace` differ.
+    fn update(
+        connection: &Self::Connection,
+        name: &Name,
+        id: &str,
+        from: Self::Spec,
+        to: Self::Spec,
+    ) -> impl Future<Output = Result<Self::Facts, CallError>> + Send;
+
+    /// Removes it; fine when it is gone already.
+    fn delete(
+        connection: &Self::Connection,
+        name: &Name,
+        id: &str,
+        spec: Self::Spec,
+    ) -> impl Future<Output = Result<(), CallError>> + Send;
+}
+
+/// The answer about one wanted object: as it is, gone, or unknown because reading failed.
+pub type ReadResult<R> =
+    Result<Option<Found<<R as Resource>::Spec, <R as Resource>::Facts>>, CallError>;

@@ -1,0 +1,4 @@
+//! One test binary: faster to link than many.
+
+#[cfg(feature = "live")]
+mod live;

@@ -1,0 +1,6 @@
+//! Conformance and behaviour of every provider against real services.
+
+mod docker;
+mod local;
+mod postgres;
+mod rabbitmq;

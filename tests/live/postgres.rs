@@ -1,0 +1,1 @@
+//! The postgres provider against the real thing.

@@ -1,0 +1,1 @@
+//! The rabbitmq provider against the real thing.

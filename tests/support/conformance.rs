@@ -1,0 +1,178 @@
+//! The run every kind of resource must pass on a real service.
+//!
+//! ```text
+//! read → nothing; create; read == spec (by id and by name); change each attribute →
+//! update or replace as the schema says; read == spec; change back (default restored);
+//! delete; read → nothing; delete again → fine
+//! ```
+//!
+//! A kind adds only sample values. An attribute of the schema without a sample fails.
+
+use dollop_engine::address::Address;
+use dollop_engine::kind::{FoundObject, Kind, OpenConnection, Registry};
+use dollop_engine::resource::{Name, Owner, Scope, Wanted};
+use dollop_engine::value::Value;
+use serde_json::Value as Json;
+
+/// The stack conformance objects belong to.
+pub const STACK: &str = "conformance";
+
+/// Sample values for one kind.
+pub struct Sample {
+    /// `docker::network`.
+    pub kind: &'static str,
+    /// The first argument in a script; the natural name where the kind has one.
+    pub name: String,
+    /// The attributes every variant starts from: what is required, and the parents.
+    pub base: Json,
+    /// One or more other values per attribute. Attributes of `base` may be changed too.
+    pub changes: Vec<(&'static str, Json)>,
+    /// Attributes that are the same in every variant because other objects must exist for
+    /// them (parents, say); not counted as covered by a change.
+    pub fixed: &'static [&'static str],
+}
+
+/// Opens a connection of a kind with a spec.
+pub async fn open(registry: &Registry, kind: &str, spec: Json) -> OpenConnection {
+    let kind = registry.connection_kind(kind).expect("a registered connection");
+    let spec = kind.dial.normalize(&Value::from(spec)).expect("a valid connection spec");
+    let folder = std::env::temp_dir();
+    let scope = Scope { stack: STACK.to_owned(), folder };
+    kind.dial.open(&spec, scope).await.expect("the service answers")
+}
+
+/// Runs the whole conformance of a kind and prints the number of attributes covered.
+pub async fn conform(registry: &Registry, connection: &OpenConnection, sample: &Sample) {
+    let kind = registry.kind(sample.kind).expect("a registered kind");
+    let run = Run { kind, connection, name: name_of(kind, &sample.name) };
+
+    let uncovered: Vec<_> = kind
+        .schema
+        .spec
+        .keys()
+        .filter(|attribute| *attribute != "name")
+        .filter(|attribute| !sample.fixed.contains(&attribute.as_str()))
+        .filter(|attribute| !sample.changes.iter().any(|(changed, _)| changed == attribute))
+        .collect();
+    assert!(uncovered.is_empty(), "`{}`: no sample for {uncovered:?}", sample.kind);
+
+    let base = run.spec(&sample.base);
+    assert!(run.read(None, &base).await.is_none(), "{}: exists before it is made", run.at());
+    let mut id = run.create(&base).await;
+
+    for (attribute, value) in &sample.changes {
+        let mut changed = sample.base.clone();
+        changed[*attribute] = value.clone();
+        let changed = run.spec(&changed);
+        assert!(
+            !changed.same(&base),
+            "{}: the sample for `{attribute}` changes nothing: {value}",
+            run.at()
+        );
+        if kind.schema.spec[*attribute].replace {
+            run.delete(&id, &base).await;
+            let other = run.create(&changed).await;
+            run.delete(&other, &changed).await;
+            id = run.create(&base).await;
+        } else {
+            run.update(&id, &base, &changed, attribute).await;
+            run.update(&id, &changed, &base, attribute).await;
+        }
+    }
+
+    run.delete(&id, &base).await;
+    let again = kind.calls.delete(connection, &run.name, &id, &base).await;
+    again.unwrap_or_else(|error| panic!("{}: deleting what is gone: {error}", run.at()));
+    println!("conformance {}: {} attributes covered", sample.kind, sample.changes.len());
+}
+
+/// The name a sample's object gets.
+pub fn name_of(kind: &Kind, name: &str) -> Name {
+    let address = Address::new(Vec::new(), kind.name, vec![name.to_owned()]);
+    let natural = kind.calls.default_name(STACK, &address);
+    Name { stack: STACK.to_owned(), address, natural }
+}
+
+struct Run<'a> {
+    kind: &'a Kind,
+    connection: &'a OpenConnection,
+    name: Name,
+}
+
+impl Run<'_> {
+    fn at(&self) -> String {
+        self.name.address.to_string()
+    }
+
+    /// The normal form of a spec, as a plan would have it.
+    fn spec(&self, json: &Json) -> Value {
+        let mut value = Value::from(json.clone());
+        if self.kind.schema.spec.contains_key("name")
+            && let Value::Map(entries) = &mut value
+        {
+            entries
+                .entry("name".to_owned())
+                .or_insert_with(|| Value::string(&self.name.natural));
+        }
+        let value = self.kind.mark_spec(value);
+        let normal = self.kind.calls.normalize(&value).unwrap_or_else(|error| {
+            panic!("{}: bad sample at `{}`: {}", self.at(), error.path, error.message)
+        });
+        let problems = self.kind.calls.check(&normal);
+        assert!(problems.is_empty(), "{}: bad sample: {problems:?}", self.at());
+        normal
+    }
+
+    async fn read(&self, id: Option<&str>, spec: &Value) -> Option<FoundObject> {
+        let wanted =
+            Wanted { id: id.map(str::to_owned), name: self.name.clone(), spec: spec.clone() };
+        let mut answers = self.kind.calls.read(self.connection, vec![wanted]).await;
+        assert_eq!(answers.len(), 1, "{}: one answer per object", self.at());
+        answers.remove(0).unwrap_or_else(|error| panic!("{}: reading: {error:?}", self.at()))
+    }
+
+    /// Reads it by id and by name and compares with what was asked for.
+    async fn expect(&self, id: &str, spec: &Value, after: &str) {
+        for by in [Some(id), None] {
+            let found = self.read(by, spec).await;
+            let Some(found) = found else {
+                panic!("{}: not found {after} (by id: {})", self.at(), by.is_some())
+            };
+            assert_eq!(found.id, id, "{}: another id {after}", self.at());
+            assert!(
+                found.spec.same(spec),
+                "{}: reads back differently {after}\n asked: {}\n found: {}",
+                self.at(),
+                spec.to_json(),
+                found.spec.to_json()
+            );
+            assert!(
+                matches!(found.owner, Owner::Ours | Owner::Unmarked),
+                "{}: not ours {after}",
+                self.at()
+            );
+        }
+    }
+
+    async fn create(&self, spec: &Value) -> String {
+        let created = self.kind.calls.create(self.connection, &self.name, spec).await;
+        let created =
+            created.unwrap_or_else(|error| panic!("{}: creating: {error:?}", self.at()));
+        self.expect(&created.id, spec, "after create").await;
+        created.id
+    }
+
+    async fn update(&self, id: &str, from: &Value, to: &Value, attribute: &str) {
+        let updated = self.kind.calls.update(self.connection, &self.name, id, from, to).await;
+        updated
+            .unwrap_or_else(|error| panic!("{}: updating `{attribute}`: {error:?}", self.at()));
+        self.expect(id, to, &format!("after updating `{attribute}`")).await;
+    }
+
+    async fn delete(&self, id: &str, spec: &Value) {
+        let deleted = self.kind.calls.delete(self.connection, &self.name, id, spec).await;
+        deleted.unwrap_or_else(|error| panic!("{}: deleting: {error:?}", self.at()));
+        let left = self.read(Some(id), spec).await;
+        assert!(left.is_none(), "{}: still there after delete", self.at());
+    }
+}
