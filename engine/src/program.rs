@@ -1,0 +1,128 @@
+//! What a script declares: plain data, nothing looked up, nothing decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::address::Address;
+use crate::diagnostic::{Diagnostic, Sources, Span};
+use crate::expr::Expr;
+use crate::path::Path;
+
+/// A whole stack as declared, in the order of the script.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// The stack's name, part of default names and ownership marks.
+    pub stack: String,
+    /// Resources and connections, in the order they were declared.
+    pub declarations: Vec<Declaration>,
+    /// Parameters the script asked for, in order.
+    pub parameters: Vec<Parameter>,
+    /// Outputs, in order.
+    pub outputs: Vec<Output>,
+    /// Warnings found on the way.
+    pub warnings: Vec<Diagnostic>,
+    /// The text of every script that took part.
+    pub sources: Sources,
+    /// SHA-256, in hex, of every file read, by path: scripts, imports, data.
+    pub digests: BTreeMap<String, String>,
+}
+
+/// One declared resource or connection.
+#[derive(Clone, Debug)]
+pub struct Declaration {
+    /// Its name in the stack.
+    pub address: Address,
+    /// The connection it is reached through; `None` for a connection itself.
+    pub connection: Option<Address>,
+    /// What the script set, `name` and parents included; defaults are not filled in.
+    pub attributes: BTreeMap<String, Expr>,
+    /// How it is treated.
+    pub lifecycle: Lifecycle,
+    /// The call that declared it.
+    pub span: Span,
+    /// Where each attribute, or part of one, was written; shared by all that one call made.
+    pub spans: Arc<BTreeMap<Path, Span>>,
+}
+
+impl Declaration {
+    /// Where a part of an attribute was written, or the nearest thing around it.
+    pub fn span_of(&self, path: &Path) -> &Span {
+        let mut path = path.clone();
+        while !path.0.is_empty() {
+            if let Some(span) = self.spans.get(&path) {
+                return span;
+            }
+            path.0.pop();
+        }
+        &self.span
+    }
+}
+
+/// How a resource is treated, whatever its kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lifecycle {
+    /// Declarations it waits for without using a value of theirs.
+    pub depends_on: BTreeSet<Address>,
+    /// A plan that would delete or replace it is an error.
+    pub prevent_destroy: bool,
+    /// An object of this name that exists already is taken over instead of refused.
+    pub adopt: bool,
+}
+
+/// A parameter a script asked for.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub doc: String,
+    /// `string`, `int`, `bool`, `list`, `map`.
+    pub ty: String,
+    /// Whether it is never shown.
+    pub secret: bool,
+    /// Whether it must be given.
+    pub required: bool,
+    /// Where its value came from: `default`, or what [`Given::source`] said.
+    pub source: String,
+    /// Where it is asked for.
+    pub span: Span,
+}
+
+/// A value handed to a script from outside.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// The value; text from a command line or environment is parsed by the declared type.
+    pub value: GivenValue,
+    /// Where it came from, for messages: ``flag `--param` ``.
+    pub source: String,
+}
+
+/// Text still to be parsed, or a value with a type already.
+#[derive(Clone)]
+pub enum GivenValue {
+    /// From a command line, an environment variable or a `.env` file.
+    Text(String),
+    /// From a TOML or JSON file.
+    Typed(crate::value::Value),
+}
+
+/// Never prints the value: it may be secret.
+impl std::fmt::Debug for GivenValue {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("(given)")
+    }
+}
+
+/// A value the stack hands out.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Its name.
+    pub name: String,
+    /// The value; secret when it holds a secret.
+    pub value: Expr,
+    /// What it is.
+    pub doc: String,
+    /// Where it was declared.
+    pub span: Span,
+}
