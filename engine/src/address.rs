@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -15,8 +16,13 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-').remove(b'
 ///
 /// Before the kind stand the components it was declared in; after the dot the names of
 /// the objects it lives in (connection first), then its own.
+///
+/// Cheap to clone: addresses are the keys of everything.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address {
+pub struct Address(Arc<Parts>);
+
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Parts {
     components: Vec<String>,
     kind: String,
     path: Vec<String>,
@@ -26,42 +32,42 @@ impl Address {
     /// An address from its parts; `path` holds at least the resource's own name.
     pub fn new(components: Vec<String>, kind: impl Into<String>, path: Vec<String>) -> Self {
         assert!(!path.is_empty(), "BUG: an address without a name");
-        Self { components, kind: kind.into(), path }
+        Self(Arc::new(Parts { components, kind: kind.into(), path }))
     }
 
     /// The components around it, outermost first.
     pub fn components(&self) -> &[String] {
-        &self.components
+        &self.0.components
     }
 
     /// The kind with its provider: `docker::container`.
     pub fn kind(&self) -> &str {
-        &self.kind
+        &self.0.kind
     }
 
     /// The provider: `docker`.
     pub fn provider(&self) -> &str {
-        self.kind.split("::").next().unwrap_or(&self.kind)
+        self.0.kind.split("::").next().unwrap_or(&self.0.kind)
     }
 
     /// The parents' names and its own.
     pub fn path(&self) -> &[String] {
-        &self.path
+        &self.0.path
     }
 
     /// Its own name, the last of the path.
     pub fn name(&self) -> &str {
-        self.path.last().map_or("", String::as_str)
+        self.0.path.last().map_or("", String::as_str)
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for component in &self.components {
+        for component in &self.0.components {
             write!(out, "{}/", utf8_percent_encode(component, ESCAPED))?;
         }
-        write!(out, "{}.", self.kind)?;
-        for (index, name) in self.path.iter().enumerate() {
+        write!(out, "{}.", self.0.kind)?;
+        for (index, name) in self.0.path.iter().enumerate() {
             if index > 0 {
                 out.write_str("/")?;
             }
@@ -109,7 +115,7 @@ impl FromStr for Address {
             return Err(bad());
         }
         let path = path.split('/').map(decode).collect::<Result<_, _>>()?;
-        Ok(Self { components, kind: kind.to_owned(), path })
+        Ok(Self::new(components, kind, path))
     }
 }
 

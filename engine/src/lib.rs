@@ -5,6 +5,7 @@ pub mod diagnostic;
 pub mod error;
 pub mod expr;
 pub mod files;
+pub mod graph;
 pub mod journal;
 pub mod kind;
 pub mod path;
