@@ -9,6 +9,7 @@ pub mod graph;
 pub mod journal;
 pub mod kind;
 pub mod path;
+pub mod plan;
 pub mod program;
 pub mod resource;
 pub mod schema;

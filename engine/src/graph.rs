@@ -1,0 +1,317 @@
+//! Who needs whom, and why.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use petgraph::Direction;
+use petgraph::algo::tarjan_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+use crate::diagnostic::{Diagnostic, Findings, did_you_mean};
+use crate::path::Path;
+use crate::program::{Declaration, Program};
+
+/// Why one declaration needs another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// An attribute holds a value of it.
+    Uses(Path),
+    /// It is reached through it.
+    Connection,
+    /// The script says so.
+    DependsOn,
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Uses(path) => write!(out, "`{path}` uses it"),
+            Self::Connection => out.write_str("it is reached through it"),
+            Self::DependsOn => out.write_str("`depends_on` names it"),
+        }
+    }
+}
+
+/// A program with its edges and an order in which everything comes after what it needs.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    program: Program,
+    graph: DiGraph<usize, Why>,
+    nodes: BTreeMap<Address, NodeIndex>,
+    order: Vec<NodeIndex>,
+}
+
+/// Finds the edges of a program and an order for it.
+///
+/// # Errors
+/// Names that are not declared, and cycles, each as a path with its lines.
+pub fn build(program: Program) -> Result<Graph, Findings> {
+    let mut graph = DiGraph::with_capacity(program.declarations.len(), 0);
+    let mut nodes = BTreeMap::new();
+    for (index, declaration) in program.declarations.iter().enumerate() {
+        nodes.insert(declaration.address.clone(), graph.add_node(index));
+    }
+    let mut diagnostics = Vec::new();
+    for (index, declaration) in program.declarations.iter().enumerate() {
+        let from = NodeIndex::new(index);
+        for (needed, why) in needs(declaration) {
+            if let Some(to) = nodes.get(needed) {
+                graph.add_edge(from, *to, why);
+            } else {
+                diagnostics.push(undeclared(declaration, needed, &why, &nodes));
+            }
+        }
+    }
+    if diagnostics.is_empty() {
+        match order(&graph) {
+            Some(order) => return Ok(Graph { program, graph, nodes, order }),
+            None => diagnostics = cycles(&graph, &program),
+        }
+    }
+    Err(Findings { diagnostics, sources: program.sources })
+}
+
+/// What a declaration needs, each pair once.
+fn needs(declaration: &Declaration) -> Vec<(&Address, Why)> {
+    let mut found: Vec<(&Address, Why)> = Vec::new();
+    if let Some(connection) = &declaration.connection {
+        found.push((connection, Why::Connection));
+    }
+    for (name, value) in &declaration.attributes {
+        value.each_reference(&mut |reference| {
+            let why = Why::Uses(Path::attribute(name));
+            if !found.iter().any(|(to, known)| *to == &reference.address && *known == why) {
+                found.push((&reference.address, why));
+            }
+        });
+    }
+    for address in &declaration.lifecycle.depends_on {
+        found.push((address, Why::DependsOn));
+    }
+    found
+}
+
+fn undeclared(
+    declaration: &Declaration,
+    needed: &Address,
+    why: &Why,
+    nodes: &BTreeMap<Address, NodeIndex>,
+) -> Diagnostic {
+    let span = match why {
+        Why::Uses(path) => declaration.span_of(path),
+        Why::DependsOn => declaration.span_of(&Path::attribute("depends_on")),
+        Why::Connection => &declaration.span,
+    };
+    let found = Diagnostic::error(format!("`{needed}` is not declared"))
+        .at(span.clone())
+        .label(format!("needed by `{}`", declaration.address));
+    let needed = needed.to_string();
+    let known: Vec<_> = nodes.keys().map(Address::to_string).collect();
+    match did_you_mean(&needed, known.iter().map(String::as_str)) {
+        Some(near) => found.hint(format!("did you mean `{near}`?")),
+        None => found.hint("declare it, or remove the name here"),
+    }
+}
+
+/// Kahn's algorithm with a heap: everything after what it needs, and otherwise in the order
+/// of the script, so that output is stable. `None` when there is a cycle.
+fn order(graph: &DiGraph<usize, Why>) -> Option<Vec<NodeIndex>> {
+    let mut missing: Vec<usize> = graph
+        .node_indices()
+        .map(|node| graph.edges_directed(node, Direction::Outgoing).count())
+        .collect();
+    let mut ready: BinaryHeap<Reverse<NodeIndex>> =
+        graph.node_indices().filter(|node| missing[node.index()] == 0).map(Reverse).collect();
+    let mut order = Vec::with_capacity(missing.len());
+    while let Some(Reverse(node)) = ready.pop() {
+        order.push(node);
+        for edge in graph.edges_directed(node, Direction::Incoming) {
+            let left = &mut missing[edge.source().index()];
+            *left -= 1;
+            if *left == 0 {
+                ready.push(Reverse(edge.source()));
+            }
+        }
+    }
+    (order.len() == missing.len()).then_some(order)
+}
+
+/// One diagnostic per knot, with a whole way round it.
+fn cycles(graph: &DiGraph<usize, Why>, program: &Program) -> Vec<Diagnostic> {
+    let declaration = |node: NodeIndex| &program.declarations[graph[node]];
+    let mut found = Vec::new();
+    for knot in tarjan_scc(graph) {
+        let start = *knot.iter().min().unwrap_or(&knot[0]);
+        let itself = graph.find_edge(start, start).is_some();
+        if knot.len() == 1 && !itself {
+            continue;
+        }
+        let way = way_round(graph, &knot, start);
+        let names: Vec<_> = way
+            .iter()
+            .chain([&start])
+            .map(|node| declaration(*node).address.to_string())
+            .collect();
+        let mut diagnostic = Diagnostic::error(format!("a cycle: {}", names.join(" → ")))
+            .at(declaration(start).span.clone());
+        for (index, node) in way.iter().enumerate() {
+            let next = way.get(index + 1).copied().unwrap_or(start);
+            let Some(edge) = graph.find_edge(*node, next) else { continue };
+            let (from, to) = (declaration(*node), declaration(next));
+            let span = match &graph[edge] {
+                Why::Uses(path) => from.span_of(path),
+                Why::DependsOn => from.span_of(&Path::attribute("depends_on")),
+                Why::Connection => &from.span,
+            };
+            let words = format!("`{}` needs `{}`: {}", from.address, to.address, graph[edge]);
+            diagnostic = diagnostic.related(span.clone(), words);
+        }
+        found.push(diagnostic.hint("break it where the need is weakest: one of these must go"));
+    }
+    found
+}
+
+/// The shortest way from a node back to itself within its knot.
+fn way_round(
+    graph: &DiGraph<usize, Why>,
+    knot: &[NodeIndex],
+    start: NodeIndex,
+) -> Vec<NodeIndex> {
+    let inside: std::collections::BTreeSet<_> = knot.iter().copied().collect();
+    let mut came_from: BTreeMap<NodeIndex, NodeIndex> = BTreeMap::new();
+    let mut queue = std::collections::VecDeque::from([start]);
+    while let Some(node) = queue.pop_front() {
+        let mut next: Vec<_> = graph.neighbors(node).filter(|n| inside.contains(n)).collect();
+        next.sort();
+        for to in next {
+            if to == start {
+                let mut way = vec![node];
+                let mut here = node;
+                while here != start {
+                    here = came_from[&here];
+                    way.push(here);
+                }
+                way.reverse();
+                return way;
+            }
+            if let std::collections::btree_map::Entry::Vacant(entry) = came_from.entry(to) {
+                entry.insert(node);
+                queue.push_back(to);
+            }
+        }
+    }
+    vec![start]
+}
+
+impl Graph {
+    /// The program it was made from.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The declarations, each after everything it needs, otherwise as in the script.
+    pub fn in_order(&self) -> impl Iterator<Item = &Declaration> {
+        self.order.iter().map(|node| &self.program.declarations[self.graph[*node]])
+    }
+
+    /// The declaration of an address.
+    pub fn get(&self, address: &Address) -> Option<&Declaration> {
+        let node = self.nodes.get(address)?;
+        Some(&self.program.declarations[self.graph[*node]])
+    }
+
+    /// What a declaration needs, with the reasons; each address may come more than once.
+    pub fn needs<'a>(
+        &'a self,
+        address: &Address,
+    ) -> impl Iterator<Item = (&'a Declaration, &'a Why)> + use<'a> {
+        let edges = self.nodes.get(address).map(|node| {
+            self.graph.edges_directed(*node, Direction::Outgoing).map(|edge| {
+                (&self.program.declarations[self.graph[edge.target()]], edge.weight())
+            })
+        });
+        edges.into_iter().flatten()
+    }
+
+    /// The addresses a declaration needs, each once, in a stable order.
+    pub fn dependencies(&self, address: &Address) -> Vec<Address> {
+        let mut found: Vec<_> =
+            self.needs(address).map(|(declaration, _)| declaration.address.clone()).collect();
+        found.sort();
+        found.dedup();
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Span;
+    use crate::expr::Expr;
+
+    /// A program from `name: needs needs` lines.
+    fn program(lines: &[(&str, &[&str])]) -> Program {
+        let address = |name: &str| Address::new(vec![], "t::t", vec![name.to_owned()]);
+        let declarations = lines.iter().enumerate().map(|(line, (name, needs))| Declaration {
+            address: address(name),
+            connection: None,
+            attributes: needs
+                .iter()
+                .map(|needed| {
+                    let path = Path::attribute("name");
+                    ((*needed).to_owned(), Expr::reference(address(needed), path))
+                })
+                .collect(),
+            lifecycle: Default::default(),
+            span: Span {
+                file: "main.rhai".into(),
+                line: u32::try_from(line).unwrap() + 1,
+                column: 1,
+                length: 1,
+            },
+            spans: Default::default(),
+        });
+        Program { declarations: declarations.collect(), ..Program::default() }
+    }
+
+    fn check(lines: &[(&str, &[&str])], expected: &str) {
+        let found = match build(program(lines)) {
+            Ok(graph) => {
+                let names: Vec<_> = graph.in_order().map(|d| d.address.name()).collect();
+                names.join(" ")
+            }
+            Err(findings) => {
+                let messages: Vec<_> =
+                    findings.diagnostics.iter().map(|d| d.message.as_str()).collect();
+                messages.join("\n")
+            }
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn order_follows_needs_and_then_the_script() {
+        check(&[("c", &[]), ("a", &["b"]), ("b", &[]), ("d", &["c"])], "c b a d");
+    }
+
+    #[test]
+    fn a_cycle_is_shown_as_a_path() {
+        check(
+            &[("x", &[]), ("a", &["b"]), ("b", &["c"]), ("c", &["a", "x"])],
+            "a cycle: t::t.a → t::t.b → t::t.c → t::t.a",
+        );
+        check(&[("a", &["a"])], "a cycle: t::t.a → t::t.a");
+    }
+
+    #[test]
+    fn every_undeclared_name_is_reported() {
+        check(
+            &[("a", &["q"]), ("b", &["r"])],
+            "`t::t.q` is not declared\n`t::t.r` is not declared",
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! What is to happen to one resource, and why.
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+use crate::diagnostic::Span;
+use crate::expr::Expr;
+use crate::path::Path;
+use crate::program::Lifecycle;
+use crate::schema::Disruption;
+use crate::value::Value;
+
+/// What is to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It is made.
+    Create,
+    /// It is changed in place.
+    Update,
+    /// It is removed and made again.
+    Replace,
+    /// It is removed.
+    Delete,
+    /// It exists and is taken into the state; nothing happens in the world.
+    Adopt,
+    /// It is let out of the state; nothing happens in the world.
+    Forget,
+    /// Its server is away while planning: it is read once the server is back, and made or
+    /// corrected if it is not as declared.
+    Verify,
+    /// Nothing.
+    Keep,
+}
+
+/// Why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// It is declared and was not there before.
+    New,
+    /// It was made earlier and is gone from the world.
+    Gone,
+    /// Attributes differ.
+    Changed,
+    /// These attributes differ and cannot be changed in place.
+    CannotUpdate(Vec<Path>),
+    /// An attribute stands for an object that is itself made anew.
+    Follows {
+        /// The attribute.
+        via: Path,
+        /// The object.
+        address: Address,
+    },
+    /// What it lived in loses its data.
+    DataLost {
+        /// The object that loses it.
+        with: Address,
+    },
+    /// The script does not declare it any more.
+    Undeclared,
+    /// Everything is being destroyed.
+    Destroy,
+    /// What it lives in is removed, and it goes along.
+    GoesWith(Address),
+    /// Its making was interrupted; what is there is finished.
+    Interrupted,
+    /// It exists and the script asks to take it over.
+    Adopted,
+    /// Its connection cannot be opened before apply.
+    Deferred(Address),
+}
+
+/// One attribute, or part of one, that differs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Where.
+    pub path: Path,
+    /// As it is; `None` when it is not there.
+    pub before: Option<Value>,
+    /// As it shall be; `None` when it goes. Known, or known after apply.
+    pub after: Option<Expr>,
+    /// Whether it changed outside dollop since the last run.
+    pub drift: bool,
+    /// Whether it is why the object must be replaced.
+    pub replaces: bool,
+    /// Where the script sets it.
+    pub span: Option<Span>,
+}
+
+/// What is to happen to one resource.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Whose.
+    pub address: Address,
+    /// Through which connection; `None` for a connection itself.
+    pub connection: Option<Address>,
+    /// What is to happen.
+    pub action: Action,
+    /// Why, weightiest first.
+    pub reasons: Vec<Reason>,
+    /// What differs, in the order of the attributes. For a create every attribute that is
+    /// set; for a delete every attribute that was.
+    pub differences: Vec<Difference>,
+    /// How much it disturbs.
+    pub disruption: Disruption,
+    /// As it is now, secrets marked; `None` when it does not exist.
+    pub before: Option<Value>,
+    /// As it shall be, in normal form as far as known; `None` when it goes.
+    pub after: Option<Expr>,
+    /// The id of the object as it is.
+    pub id: Option<String>,
+    /// What the service reports now.
+    pub facts: Value,
+    /// What it needs, for the record.
+    pub dependencies: Vec<Address>,
+    /// How it is treated.
+    pub lifecycle: Lifecycle,
+    /// The call that declares it.
+    pub span: Option<Span>,
+}
+
+impl Action {
+    /// Whether something in the world may change.
+    pub fn touches_world(self) -> bool {
+        matches!(
+            self,
+            Self::Create | Self::Update | Self::Replace | Self::Delete | Self::Verify
+        )
+    }
+}
+
+impl Change {
+    /// Whether something in the world changed it outside dollop.
+    pub fn drifted(&self) -> bool {
+        self.reasons.contains(&Reason::Gone) || self.differences.iter().any(|d| d.drift)
+    }
+
+    /// Whether what people stored is lost.
+    pub fn loses_data(&self) -> bool {
+        self.disruption == Disruption::DataLoss
+    }
+}

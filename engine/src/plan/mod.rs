@@ -1,0 +1,205 @@
+//! `plan`: compare what is declared with what is there, and decide.
+
+mod change;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::expr::Expr;
+use crate::journal::StepId;
+use crate::value::Value;
+
+pub use change::{Action, Change, Difference, Reason};
+
+/// The version of the plan's form. A plan of another version is refused.
+pub const FORMAT: u32 = 1;
+
+/// Everything an apply will do: complete, serialisable, the same bytes for the same inputs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The version of this form.
+    pub format: u32,
+    /// The stack's name.
+    pub stack: String,
+    /// The serial of the state it was made from; apply refuses another.
+    pub serial: u64,
+    /// Whether it removes everything.
+    pub destroy: bool,
+    /// Whether the world was not looked at (`--no-refresh`).
+    pub unrefreshed: bool,
+    /// SHA-256 of the files the script read, by path.
+    pub digests: BTreeMap<String, String>,
+    /// How each connection stands.
+    pub connections: Vec<ConnectionPlan>,
+    /// Every resource that does not just stay, in the order of the graph; what goes comes
+    /// last, dependents first.
+    pub changes: Vec<Change>,
+    /// How many resources stay as they are.
+    pub kept: usize,
+    /// Outputs before and after.
+    pub outputs: Vec<OutputChange>,
+    /// The work, in an order in which everything comes after what it needs.
+    pub steps: Vec<Step>,
+    /// Warnings for the reader.
+    pub warnings: Vec<Diagnostic>,
+    /// The scripts that spans point into; not part of a saved plan's identity.
+    #[serde(skip)]
+    pub sources: Sources,
+}
+
+/// How a connection stands while planning.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConnectionPlan {
+    /// Its address.
+    pub address: Address,
+    /// How to reach it, as far as known; secrets marked.
+    pub spec: Expr,
+    /// What it needs, for the record.
+    pub dependencies: Vec<Address>,
+    /// The address in words (`127.0.0.1:5432 as postgres`); empty while unknown.
+    pub target: String,
+    /// Whether it could be used.
+    pub standing: Standing,
+    /// Whether a default one nobody declared.
+    pub implicit: bool,
+}
+
+/// Whether a connection could be used while planning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It was opened and what lives behind it was read.
+    Open,
+    /// Nothing behind it needs looking at.
+    Unused,
+    /// It can only be opened during apply, because of this.
+    Deferred(DeferredBy),
+    /// The world was not looked at.
+    Unrefreshed,
+}
+
+/// Why a connection can only be opened during apply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeferredBy {
+    /// Something it needs is made, replaced or restarted first.
+    Upstream {
+        /// What.
+        address: Address,
+        /// What happens to it.
+        action: Action,
+    },
+    /// An argument is not known yet.
+    Unknown {
+        /// The argument.
+        attribute: String,
+    },
+}
+
+/// An output before and after.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OutputChange {
+    /// Its name.
+    pub name: String,
+    /// What it was; `None` when it is new.
+    pub before: Option<Value>,
+    /// What it will be; `None` when it goes.
+    pub after: Option<Expr>,
+}
+
+/// What a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// Waits for a deferred connection and looks at what lives behind it.
+    Connect,
+    /// Makes an object.
+    Create,
+    /// Changes one in place.
+    Update,
+    /// Removes one.
+    Delete,
+    /// Compares one with its declaration; makes or corrects it if needed.
+    Verify,
+    /// Writes the state only.
+    Record,
+}
+
+/// One piece of work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its number, in the order of [`Plan::steps`].
+    pub id: StepId,
+    /// Whose.
+    pub address: Address,
+    /// What it does.
+    pub operation: Operation,
+    /// The steps that must be done before.
+    pub needs: Vec<StepId>,
+}
+
+/// How many resources each action touches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Made.
+    pub create: usize,
+    /// Changed in place.
+    pub update: usize,
+    /// Removed and made again.
+    pub replace: usize,
+    /// Removed.
+    pub delete: usize,
+    /// Taken into the state.
+    pub adopt: usize,
+    /// Let out of the state.
+    pub forget: usize,
+    /// Looked at during apply.
+    pub verify: usize,
+    /// Staying as they are.
+    pub keep: usize,
+}
+
+impl Plan {
+    /// The change of an address, when it has one.
+    pub fn change(&self, address: &Address) -> Option<&Change> {
+        self.changes.iter().find(|change| &change.address == address)
+    }
+
+    /// How many resources each action touches.
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary { keep: self.kept, ..Summary::default() };
+        for change in &self.changes {
+            match change.action {
+                Action::Create => summary.create += 1,
+                Action::Update => summary.update += 1,
+                Action::Replace => summary.replace += 1,
+                Action::Delete => summary.delete += 1,
+                Action::Adopt => summary.adopt += 1,
+                Action::Forget => summary.forget += 1,
+                Action::Verify => summary.verify += 1,
+                Action::Keep => summary.keep += 1,
+            }
+        }
+        summary
+    }
+
+    /// Whether an apply would change something a person can see: a resource or an output.
+    pub fn has_changes(&self) -> bool {
+        let resources = self.changes.iter().any(|change| change.action != Action::Keep);
+        resources || self.outputs.iter().any(OutputChange::differs)
+    }
+}
+
+impl OutputChange {
+    /// Whether it changes, or may.
+    pub fn differs(&self) -> bool {
+        match (&self.before, &self.after) {
+            (Some(before), Some(Expr::Value(after))) => !before.same(after),
+            (None, None) => false,
+            _ => true,
+        }
+    }
+}
