@@ -374,7 +374,10 @@ impl<R: Resource> Calls for Adapter<R> {
         let total = wanted.len();
         for (index, item) in wanted.into_iter().enumerate() {
             match Self::spec(&item.spec) {
-                Ok(spec) => good.push(Wanted { id: item.id, name: item.name, spec }),
+                Ok(spec) => {
+                    let Wanted { id, name, facts, .. } = item;
+                    good.push(Wanted { id, name, spec, facts });
+                }
                 Err(error) => {
                     refused.insert(index, error);
                 }

@@ -39,6 +39,10 @@ pub struct Wanted<Spec> {
     /// What was last written to it, or what is about to be: tells what the service cannot
     /// (a password that only verifies, say) and which parent to look in.
     pub spec: Spec,
+    /// The facts recorded when it was last written or read, secrets in clear; `None` when
+    /// nothing is recorded. Objects that exist only in the record (a random password) have
+    /// no other place to be read from; all others ignore it.
+    pub facts: Option<serde_json::Value>,
 }
 
 /// Who an object that exists belongs to, as far as its marks tell.

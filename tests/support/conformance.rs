@@ -10,7 +10,7 @@
 
 use dollop_engine::address::Address;
 use dollop_engine::kind::{FoundObject, Kind, OpenConnection, Registry};
-use dollop_engine::resource::{Name, Owner, Scope, Wanted};
+use dollop_engine::resource::{Created, Name, Owner, Scope, Wanted};
 use dollop_engine::value::Value;
 use serde_json::Value as Json;
 
@@ -44,7 +44,8 @@ pub async fn open(registry: &Registry, kind: &str, spec: Json) -> OpenConnection
 /// Runs the whole conformance of a kind and prints the number of attributes covered.
 pub async fn conform(registry: &Registry, connection: &OpenConnection, sample: &Sample) {
     let kind = registry.kind(sample.kind).expect("a registered kind");
-    let run = Run { kind, connection, name: name_of(kind, &sample.name) };
+    let name = name_of(kind, &sample.name);
+    let mut run = Run { kind, connection, name, facts: None };
 
     let uncovered: Vec<_> = kind
         .schema
@@ -97,6 +98,8 @@ struct Run<'a> {
     kind: &'a Kind,
     connection: &'a OpenConnection,
     name: Name,
+    /// What a record would hold of the object's facts; `None` while there is no object.
+    facts: Option<Json>,
 }
 
 impl Run<'_> {
@@ -124,8 +127,12 @@ impl Run<'_> {
     }
 
     async fn read(&self, id: Option<&str>, spec: &Value) -> Option<FoundObject> {
-        let wanted =
-            Wanted { id: id.map(str::to_owned), name: self.name.clone(), spec: spec.clone() };
+        let wanted = Wanted {
+            id: id.map(str::to_owned),
+            name: self.name.clone(),
+            spec: spec.clone(),
+            facts: self.facts.clone(),
+        };
         let mut answers = self.kind.calls.read(self.connection, vec![wanted]).await;
         assert_eq!(answers.len(), 1, "{}: one answer per object", self.at());
         answers.remove(0).unwrap_or_else(|error| panic!("{}: reading: {error:?}", self.at()))
@@ -154,24 +161,27 @@ impl Run<'_> {
         }
     }
 
-    async fn create(&self, spec: &Value) -> String {
+    async fn create(&mut self, spec: &Value) -> String {
         let created = self.kind.calls.create(self.connection, &self.name, spec).await;
-        let created =
+        let Created { id, facts } =
             created.unwrap_or_else(|error| panic!("{}: creating: {error:?}", self.at()));
-        self.expect(&created.id, spec, "after create").await;
-        created.id
+        self.facts = Some(facts.to_json());
+        self.expect(&id, spec, "after create").await;
+        id
     }
 
-    async fn update(&self, id: &str, from: &Value, to: &Value, attribute: &str) {
+    async fn update(&mut self, id: &str, from: &Value, to: &Value, attribute: &str) {
         let updated = self.kind.calls.update(self.connection, &self.name, id, from, to).await;
-        updated
+        let facts = updated
             .unwrap_or_else(|error| panic!("{}: updating `{attribute}`: {error:?}", self.at()));
+        self.facts = Some(facts.to_json());
         self.expect(id, to, &format!("after updating `{attribute}`")).await;
     }
 
-    async fn delete(&self, id: &str, spec: &Value) {
+    async fn delete(&mut self, id: &str, spec: &Value) {
         let deleted = self.kind.calls.delete(self.connection, &self.name, id, spec).await;
         deleted.unwrap_or_else(|error| panic!("{}: deleting: {error:?}", self.at()));
+        self.facts = None;
         let left = self.read(Some(id), spec).await;
         assert!(left.is_none(), "{}: still there after delete", self.at());
     }
