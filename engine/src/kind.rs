@@ -255,6 +255,7 @@ fn name_attribute() -> Attribute {
         stable: true,
         disruption: crate::schema::Disruption::None,
         handle: Vec::new(),
+        by_name: false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The hallway of dollop: script → program → graph → plan → apply → state.
 
 pub mod address;
+pub mod apply;
 pub mod diagnostic;
 pub mod error;
 pub mod expr;
@@ -8,9 +9,13 @@ pub mod files;
 pub mod graph;
 pub mod journal;
 pub mod kind;
+pub mod observed;
 pub mod path;
 pub mod plan;
+pub mod pool;
 pub mod program;
+pub mod redact;
+pub mod refresh;
 pub mod resource;
 pub mod schema;
 pub mod script;

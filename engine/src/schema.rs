@@ -70,6 +70,9 @@ pub struct Attribute {
     pub disruption: Disruption,
     /// The kinds whose handles stand for a name here (`x-handle`); empty means any.
     pub handle: Vec<String>,
+    /// A handle here stands for a name and nothing more: when the object behind it is made
+    /// anew under the same name, this one does not follow (`x-by-name`).
+    pub by_name: bool,
 }
 
 /// What a kind accepts (`spec`) and reports (`facts`).
@@ -166,6 +169,7 @@ fn attributes(json: &Json, at: &str) -> Result<BTreeMap<String, Attribute>, Sche
             stable: flag("x-stable"),
             disruption,
             handle,
+            by_name: flag("x-by-name"),
         };
         found.insert(name.clone(), attribute);
     }

@@ -1,18 +1,31 @@
 //! `plan`: compare what is declared with what is there, and decide.
 
 mod change;
+mod connections;
+mod decide;
+mod desired;
+mod diff;
+mod resources;
+mod steps;
+mod undeclared;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::diagnostic::{Diagnostic, Sources};
+use crate::diagnostic::{Diagnostic, Findings, Sources};
 use crate::expr::Expr;
+use crate::graph::Graph;
 use crate::journal::StepId;
+use crate::kind::Registry;
+use crate::observed::Observed;
+use crate::store::State;
 use crate::value::Value;
 
 pub use change::{Action, Change, Difference, Reason};
+pub(crate) use decide::{Decisions, Inputs, Reads, decide};
+pub(crate) use steps::conditional;
 
 /// The version of the plan's form. A plan of another version is refused.
 pub const FORMAT: u32 = 1;
@@ -65,6 +78,8 @@ pub struct ConnectionPlan {
     pub standing: Standing,
     /// Whether a default one nobody declared.
     pub implicit: bool,
+    /// Whether the script uses it still; otherwise it leaves the state.
+    pub declared: bool,
 }
 
 /// Whether a connection could be used while planning.
@@ -160,6 +175,92 @@ pub struct Summary {
     pub verify: usize,
     /// Staying as they are.
     pub keep: usize,
+}
+
+/// How a plan is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Plan from the state alone; nothing was read.
+    pub unrefreshed: bool,
+    /// Remove everything the state remembers; the graph declares nothing.
+    pub destroy: bool,
+}
+
+/// Compares what is declared with what was observed, and decides.
+///
+/// # Errors
+/// Everything found wrong: connections that do not answer, objects that belong to others,
+/// values that do not fit, what `prevent_destroy` forbids.
+pub fn plan(
+    graph: &Graph,
+    state: &State,
+    observed: &Observed,
+    registry: &Registry,
+    options: Options,
+) -> Result<Plan, Findings> {
+    let Options { unrefreshed, destroy } = options;
+    let inputs = Inputs { graph, state, observed, registry, refresh: !unrefreshed, destroy };
+    let decisions = decide(inputs);
+    let program = graph.program();
+    if !decisions.diagnostics.is_empty() {
+        return Err(Findings {
+            diagnostics: decisions.diagnostics,
+            sources: program.sources.clone(),
+        });
+    }
+    let declared = |address: &Address| inputs.graph.get(address).is_some();
+    let steps =
+        steps::steps(&decisions.changes, &decisions.connections, &declared, inputs.state);
+    let outputs = outputs(inputs, &decisions);
+    let kept = decisions.changes.iter().filter(|change| change.action == Action::Keep).count();
+    // What stays is carried only where its record must be written anew.
+    let recorded: std::collections::BTreeSet<&Address> =
+        steps.iter().map(|step| &step.address).collect();
+    let changes = decisions
+        .changes
+        .iter()
+        .filter(|change| change.action != Action::Keep || recorded.contains(&change.address))
+        .cloned()
+        .collect();
+    let mut warnings = program.warnings.clone();
+    warnings.extend(decisions.warnings);
+    Ok(Plan {
+        format: FORMAT,
+        stack: program.stack.clone(),
+        serial: inputs.state.serial,
+        destroy: inputs.destroy,
+        unrefreshed: !inputs.refresh,
+        digests: program.digests.clone(),
+        connections: decisions.connections,
+        changes,
+        kept,
+        outputs,
+        steps,
+        warnings,
+        sources: program.sources.clone(),
+    })
+}
+
+fn outputs(inputs: Inputs<'_>, decisions: &Decisions) -> Vec<OutputChange> {
+    let mut found: Vec<OutputChange> = decisions
+        .outputs
+        .iter()
+        .map(|(name, after)| OutputChange {
+            name: name.clone(),
+            before: inputs.state.outputs.get(name).cloned(),
+            after: Some(after.clone()),
+        })
+        .collect();
+    for (name, before) in &inputs.state.outputs {
+        if !decisions.outputs.iter().any(|(known, _)| known == name) {
+            found.push(OutputChange {
+                name: name.clone(),
+                before: Some(before.clone()),
+                after: None,
+            });
+        }
+    }
+    found
 }
 
 impl Plan {

@@ -1,0 +1,167 @@
+//! Deferred connections: waiting until they answer, and looking at what lives behind them
+//! before the first write.
+
+use std::collections::BTreeMap;
+
+use crate::address::Address;
+use crate::apply::Run;
+use crate::apply::perform::{Made, Stop};
+use crate::error::{CallError, Failure};
+use crate::journal::Effect;
+use crate::kind::{FoundObject, Kind};
+use crate::observed::Observation;
+use crate::plan::{Action, Change, Reason, Step};
+use crate::pool::Line;
+use crate::resource::Wanted;
+use crate::store::Record;
+use crate::value::Value;
+
+impl Run<'_> {
+    /// Opens a deferred connection and checks every object behind it against the plan.
+    pub(crate) async fn connect(&self, step: &Step) -> Result<Option<String>, Stop> {
+        let address = &step.address;
+        let spec = self.connection_spec(address)?;
+        let call = async {
+            // Whatever was open before led to something else.
+            self.pool.close(address);
+            let line = self.pool.line(address, &spec, self.settings.patience).await?;
+            self.look_behind(address, &line).await?;
+            let effect = self.connection_effect(address)?;
+            Ok(Made::new(effect))
+        };
+        self.journaled(step, None, call).await
+    }
+
+    /// Reads everything the plan touches behind a connection: one call per kind.
+    async fn look_behind(&self, connection: &Address, line: &Line) -> Result<(), CallError> {
+        let mut wanted: BTreeMap<&str, Vec<Wanted<Value>>> = BTreeMap::new();
+        let behind = self.changes.values().filter(|change| {
+            change.connection.as_ref() == Some(connection)
+                && !matches!(change.action, Action::Delete | Action::Forget)
+        });
+        for change in behind.clone() {
+            // A spec with unknown parts is looked at when its step comes.
+            let Ok(spec) = self.spec(change) else { continue };
+            let recorded = change.before.clone();
+            wanted.entry(change.address.kind()).or_default().push(Wanted {
+                id: change.id.clone().filter(|id| !id.is_empty()),
+                facts: recorded.is_some().then(|| change.facts.to_json()),
+                name: self.name(change, &spec),
+                spec: recorded.unwrap_or(spec),
+            });
+        }
+        let mut found = BTreeMap::new();
+        for (kind, wanted) in wanted {
+            let Some(kind) = self.pool.registry().kind(kind) else { continue };
+            let addresses: Vec<_> =
+                wanted.iter().map(|wanted| wanted.name.address.clone()).collect();
+            let answers = kind.calls.read(&line.connection, wanted).await;
+            for (address, answer) in addresses.into_iter().zip(answers) {
+                let observation = match answer {
+                    Ok(Some(object)) => Observation::Found(object),
+                    Ok(None) => Observation::Gone,
+                    Err(error) => Observation::Unreadable(error),
+                };
+                found.insert(address, observation);
+            }
+        }
+        let taken = behind.filter_map(|change| {
+            let Some(Observation::Found(object)) = found.get(&change.address) else {
+                return None;
+            };
+            let new = change.reasons.contains(&Reason::New)
+                && !self.state.records.contains_key(&change.address);
+            if new && !change.lifecycle.adopt {
+                let error = Self::foreign(change, &object.owner)?;
+                return Some(format!("`{}`: {}", change.address, error.message));
+            }
+            None
+        });
+        let taken: Vec<String> = taken.collect();
+        if taken.is_empty() {
+            self.learned().found.extend(found);
+            return Ok(());
+        }
+        let mut error =
+            CallError::new(Failure::Exists, "some of what is to be created exists already");
+        error.notes = taken;
+        Err(error.hint(
+            "nothing was written; to take objects over as they are, add `adopt: true` to them",
+        ))
+    }
+
+    /// Reads one object as it is now.
+    pub(crate) async fn look_again(
+        &self,
+        change: &Change,
+        kind: &Kind,
+        spec: &Value,
+        line: &Line,
+    ) -> Result<Option<FoundObject>, CallError> {
+        let wanted = Wanted {
+            id: change.id.clone().filter(|id| !id.is_empty()),
+            facts: Some(change.facts.to_json()).filter(|facts| !facts.is_null()),
+            name: self.name(change, spec),
+            spec: change.before.clone().unwrap_or_else(|| spec.clone()),
+        };
+        let mut answers = kind.calls.read(&line.connection, vec![wanted]).await;
+        let found = answers.pop().unwrap_or(Ok(None))?;
+        Ok(found.map(|found| FoundObject {
+            spec: kind.mark_spec(found.spec).marked_like(spec),
+            ..found
+        }))
+    }
+
+    /// The arguments of a connection, whole.
+    pub(crate) fn connection_spec(&self, address: &Address) -> Result<Value, CallError> {
+        if let Some(spec) = self.learned().connections.get(address) {
+            return Ok(spec.clone());
+        }
+        let Some(plan) = self.connections.get(address) else {
+            return Err(CallError::refused(format!("the plan has no connection `{address}`")));
+        };
+        let Some(kind) = self.pool.registry().connection_kind(address.kind()) else {
+            let message = format!("this dollop knows no connection `{}`", address.kind());
+            return Err(CallError::refused(message));
+        };
+        let resolved = self.resolve(&plan.spec);
+        let Some(known) = resolved.known() else {
+            let mut missing = Vec::new();
+            resolved.each_reference(&mut |reference| missing.push(format!("`{reference}`")));
+            let message = format!("still unknown: {}", missing.join(", "));
+            return Err(CallError::refused(message));
+        };
+        let normal = kind.dial.normalize(known).map_err(|error| {
+            CallError::refused(format!("`{}`: {}", error.path, error.message))
+        })?;
+        let normal = kind.mark_spec(normal);
+        self.learned().connections.insert(address.clone(), normal.clone());
+        Ok(normal)
+    }
+
+    /// What the state keeps of a connection.
+    pub(crate) fn connection_effect(&self, address: &Address) -> Result<Effect, CallError> {
+        let declared = self.connections.get(address).filter(|plan| plan.declared);
+        let Some(plan) = declared else {
+            return Ok(Effect::Remove(address.clone()));
+        };
+        let spec = self.connection_spec(address)?;
+        Ok(Effect::Put(Box::new(Record {
+            address: address.clone(),
+            connection: None,
+            id: String::new(),
+            spec,
+            facts: Value::Null,
+            dependencies: plan.dependencies.clone(),
+            lifecycle: crate::program::Lifecycle::default(),
+            interrupted: false,
+        })))
+    }
+}
+
+impl Made {
+    /// A call that did what a reader expects.
+    pub(crate) fn new(effect: Effect) -> Self {
+        Self { effect, note: None }
+    }
+}

@@ -1,0 +1,262 @@
+//! `apply`: run the steps of a plan, record each, report.
+
+mod behind;
+mod perform;
+mod schedule;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+
+use crate::address::Address;
+use crate::error::CallError;
+use crate::expr::{Expr, Reference};
+use crate::journal::StepId;
+use crate::observed::Observation;
+use crate::plan::{Change, ConnectionPlan, Plan, Step};
+use crate::pool::Pool;
+use crate::redact::{Redactor, Secrets};
+use crate::store::{RunEnd, RunInfo, State, Store, StoreError};
+use crate::value::Value;
+
+pub use schedule::{Outcome, Schedule};
+
+/// A place in the life of a step, for whoever watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Point {
+    /// Before anything is written down.
+    BeforeStarted,
+    /// The intent is durable; the provider is called next.
+    BeforeCall,
+    /// The provider answered; nothing is written down yet.
+    AfterCall,
+    /// The result is durable.
+    AfterDone,
+}
+
+/// Sees what happens and may ask to stop.
+pub trait Watcher: Send + Sync {
+    /// A step begins.
+    fn started(&self, step: &Step);
+    /// A step did what it was for. `note` says what a reader would otherwise not expect.
+    fn finished(&self, step: &Step, note: Option<&str>);
+    /// A step did not. The error is free of secrets.
+    fn failed(&self, step: &Step, error: &CallError);
+    /// A step cannot run because of another.
+    fn skipped(&self, step: &Step, because: &Address);
+    /// A step is at a point of its life.
+    fn reached(&self, _point: Point, _step: &Step) {}
+    /// Whether no further step shall start.
+    fn stopping(&self) -> bool {
+        false
+    }
+}
+
+/// How a plan is applied.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The most steps under way at once.
+    pub parallelism: usize,
+    /// How long a server that is starting may take until it answers.
+    pub patience: Duration,
+    /// Who runs what.
+    pub run: RunInfo,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Steps that did what they were for.
+    pub done: usize,
+    /// Steps that did not, with secrets taken out.
+    pub failed: Vec<(Step, CallError)>,
+    /// Steps that could not run because another failed, and which.
+    pub skipped: Vec<(Step, Address)>,
+    /// Steps that were never begun because the run was stopped.
+    pub untouched: usize,
+    /// Outputs, when the run is complete.
+    pub outputs: BTreeMap<String, Value>,
+}
+
+impl Report {
+    /// Whether every step was done.
+    pub fn complete(&self) -> bool {
+        self.failed.is_empty() && self.skipped.is_empty() && self.untouched == 0
+    }
+}
+
+/// Runs a plan.
+///
+/// A failed step skips what needs it; everything else goes on. What was made stays and is
+/// recorded.
+///
+/// # Errors
+/// The store could not write: nothing further is started, since nothing could be recorded.
+pub async fn apply(
+    plan: &Plan,
+    state: &State,
+    pool: &Pool,
+    store: &dyn Store,
+    watcher: &dyn Watcher,
+    settings: Settings,
+) -> Result<Report, StoreError> {
+    store.begin(settings.run.clone()).await?;
+    let run = Run::new(plan, state, pool, store, watcher, &settings);
+    let mut schedule = Schedule::new(&plan.steps);
+    let mut report = Report::default();
+    let mut broken = None;
+    let mut running = FuturesUnordered::new();
+    loop {
+        if watcher.stopping() || broken.is_some() {
+            schedule.stop();
+        }
+        while running.len() < settings.parallelism.max(1) {
+            let Some(id) = schedule.start() else { break };
+            let step = &plan.steps[id.index()];
+            let run = &run;
+            running.push(async move { (step, run.perform(step).await) });
+        }
+        let Some((step, outcome)) = running.next().await else { break };
+        match outcome {
+            Ok(()) => {
+                report.done += 1;
+                schedule.finished(step.id, Outcome::Done);
+            }
+            Err(perform::Stop::Call(error)) => {
+                let error = run.redactor().clean_error(*error);
+                watcher.failed(step, &error);
+                for skipped in schedule.finished(step.id, Outcome::Failed) {
+                    let skipped = &plan.steps[skipped.index()];
+                    watcher.skipped(skipped, &step.address);
+                    report.skipped.push((skipped.clone(), step.address.clone()));
+                }
+                report.failed.push((step.clone(), error));
+            }
+            Err(perform::Stop::Store(error)) => {
+                schedule.finished(step.id, Outcome::Failed);
+                broken.get_or_insert(error);
+            }
+        }
+    }
+    if let Some(error) = broken {
+        return Err(error);
+    }
+    report.untouched = schedule.untouched();
+    let complete = report.complete();
+    if complete {
+        report.outputs = run.outputs();
+    }
+    let outputs = complete.then(|| report.outputs.clone());
+    store.finish(RunEnd { complete, outputs }).await?;
+    Ok(report)
+}
+
+/// What the steps of one run share.
+struct Run<'a> {
+    plan: &'a Plan,
+    state: &'a State,
+    pool: &'a Pool,
+    store: &'a dyn Store,
+    watcher: &'a dyn Watcher,
+    settings: &'a Settings,
+    changes: BTreeMap<&'a Address, &'a Change>,
+    connections: BTreeMap<&'a Address, &'a ConnectionPlan>,
+    learned: Mutex<Learned>,
+}
+
+/// What is learned while steps finish.
+#[derive(Default)]
+struct Learned {
+    /// Specs and facts of what is as it shall be.
+    objects: BTreeMap<Address, (Value, Value)>,
+    /// Arguments of deferred connections.
+    connections: BTreeMap<Address, Value>,
+    /// What was found behind deferred connections.
+    found: BTreeMap<Address, Observation>,
+    /// Replacements that turned out to be needless.
+    needless: std::collections::BTreeSet<Address>,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        plan: &'a Plan,
+        state: &'a State,
+        pool: &'a Pool,
+        store: &'a dyn Store,
+        watcher: &'a dyn Watcher,
+        settings: &'a Settings,
+    ) -> Self {
+        Self {
+            plan,
+            state,
+            pool,
+            store,
+            watcher,
+            settings,
+            changes: plan.changes.iter().map(|change| (&change.address, change)).collect(),
+            connections: plan
+                .connections
+                .iter()
+                .map(|connection| (&connection.address, connection))
+                .collect(),
+            learned: Mutex::new(Learned::default()),
+        }
+    }
+
+    fn learned(&self) -> MutexGuard<'_, Learned> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fills in what steps have learned.
+    fn resolve(&self, expr: &Expr) -> Expr {
+        expr.resolve(&|reference| self.look_up(reference))
+    }
+
+    fn look_up(&self, reference: &Reference) -> Option<Expr> {
+        let learned = self.learned();
+        let recorded;
+        let (spec, facts) = match learned.objects.get(&reference.address) {
+            Some((spec, facts)) => (spec, facts),
+            None => {
+                recorded = self.state.records.get(&reference.address)?;
+                (&recorded.spec, &recorded.facts)
+            }
+        };
+        let found = reference.path.follow(facts).or_else(|| reference.path.follow(spec));
+        found.map(Expr::Value)
+    }
+
+    /// Outputs as far as they are known now.
+    fn outputs(&self) -> BTreeMap<String, Value> {
+        let resolved = self.plan.outputs.iter().filter_map(|output| {
+            let value = self.resolve(output.after.as_ref()?);
+            Some((output.name.clone(), value.known()?.clone()))
+        });
+        resolved.collect()
+    }
+
+    /// Knows every secret the run has met so far.
+    fn redactor(&self) -> Redactor {
+        let mut secrets = Secrets::default();
+        secrets.add_plan(self.plan);
+        secrets.add_state(self.state);
+        let learned = self.learned();
+        for (spec, facts) in learned.objects.values() {
+            secrets.add_value(spec);
+            secrets.add_value(facts);
+        }
+        learned.connections.values().for_each(|spec| secrets.add_value(spec));
+        secrets.redactor()
+    }
+}
+
+/// The position of a step in its plan.
+impl StepId {
+    /// As an index into [`Plan::steps`].
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}

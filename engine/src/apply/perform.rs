@@ -1,0 +1,388 @@
+//! One step: write the intent down, call the provider, write the result down.
+
+use crate::address::Address;
+use crate::apply::{Point, Run};
+use crate::error::{CallError, Failure};
+use crate::expr::Expr;
+use crate::journal::{Effect, Event};
+use crate::kind::Kind;
+use crate::observed::Observation;
+use crate::plan::{Action, Change, Operation, Reason, Step, conditional};
+use crate::pool::Line;
+use crate::resource::{Name, Owner};
+use crate::store::{Record, StoreError};
+use crate::value::Value;
+
+/// Why a step did not do what it was for.
+pub(crate) enum Stop {
+    /// The provider, or what it was to be given.
+    Call(Box<CallError>),
+    /// The store.
+    Store(StoreError),
+}
+
+impl From<CallError> for Stop {
+    fn from(error: CallError) -> Self {
+        Self::Call(Box::new(error))
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What a call did.
+pub(crate) struct Made {
+    pub(crate) effect: Effect,
+    pub(crate) note: Option<String>,
+}
+
+impl Run<'_> {
+    /// Performs a step from beginning to end.
+    pub(crate) async fn perform(&self, step: &Step) -> Result<(), Stop> {
+        self.watcher.started(step);
+        self.watcher.reached(Point::BeforeStarted, step);
+        let note = match step.operation {
+            Operation::Connect => self.connect(step).await?,
+            Operation::Record => self.record(step).await?,
+            Operation::Create => self.create(step).await?,
+            Operation::Update => self.update(step).await?,
+            Operation::Delete => self.delete(step).await?,
+            Operation::Verify => self.verify(step).await?,
+        };
+        self.watcher.finished(step, note.as_deref());
+        Ok(())
+    }
+
+    /// Writes the intent down, makes the call, writes the result down.
+    ///
+    /// `kept` is what the state keeps when the call fails.
+    pub(crate) async fn journaled(
+        &self,
+        step: &Step,
+        intent: Option<Record>,
+        call: impl Future<Output = Result<Made, CallError>>,
+    ) -> Result<Option<String>, Stop> {
+        let kept = intent.clone();
+        let event = Event::Started {
+            step: step.id,
+            address: step.address.clone(),
+            intent: intent.map(Box::new),
+        };
+        self.store.append(event).await?;
+        self.watcher.reached(Point::BeforeCall, step);
+        match call.await {
+            Ok(Made { effect, note }) => {
+                if let Effect::Put(record) = &effect
+                    && record.connection.is_some()
+                {
+                    let known = (record.spec.clone(), record.facts.clone());
+                    self.learned().objects.insert(record.address.clone(), known);
+                }
+                self.watcher.reached(Point::AfterCall, step);
+                self.store.append(Event::Done { step: step.id, effect }).await?;
+                self.watcher.reached(Point::AfterDone, step);
+                Ok(note)
+            }
+            Err(error) => {
+                // What exists already was not made by this call.
+                let effect = match kept {
+                    Some(record) if error.failure != Failure::Exists => {
+                        Effect::Put(Box::new(record))
+                    }
+                    _ => Effect::None,
+                };
+                let message = self.redactor().clean(&error.message);
+                self.store.append(Event::Failed { step: step.id, effect, message }).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Writes the state only.
+    async fn record(&self, step: &Step) -> Result<Option<String>, Stop> {
+        let effect = match self.changes.get(&step.address) {
+            Some(change) if change.action == Action::Forget => {
+                Effect::Remove(step.address.clone())
+            }
+            Some(change) => {
+                let spec = self.spec(change)?;
+                let id = change.id.clone().unwrap_or_default();
+                Effect::Put(Box::new(record(change, id, spec, change.facts.clone())))
+            }
+            None => self.connection_effect(&step.address)?,
+        };
+        self.journaled(step, None, async { Ok(Made { effect, note: None }) }).await
+    }
+
+    async fn create(&self, step: &Step) -> Result<Option<String>, Stop> {
+        let change = self.change(step)?;
+        if self.learned().needless.contains(&step.address) {
+            let spec = change.before.clone().unwrap_or_default();
+            let id = change.id.clone().unwrap_or_default();
+            let effect = Effect::Put(Box::new(record(change, id, spec, change.facts.clone())));
+            let note = Some("nothing to do: the value turned out the same".to_owned());
+            return self.journaled(step, None, async { Ok(Made { effect, note }) }).await;
+        }
+        let found = self.learned().found.get(&step.address).cloned();
+        match found {
+            Some(Observation::Found(_)) => self.verify(step).await,
+            _ => self.make(step, change).await,
+        }
+    }
+
+    /// Makes an object that is not there.
+    async fn make(&self, step: &Step, change: &Change) -> Result<Option<String>, Stop> {
+        let kind = self.kind(change)?;
+        let spec = self.spec(change)?;
+        let name = self.name(change, &spec);
+        let line = self.line(change).await?;
+        let mut intent = record(change, String::new(), spec.clone(), Value::Null);
+        intent.interrupted = true;
+        let call = async {
+            let _permit = line.permits.acquire().await;
+            let created = kind.calls.create(&line.connection, &name, &spec).await?;
+            let facts = kind.mark_facts(created.facts);
+            let effect = Effect::Put(Box::new(record(change, created.id, spec.clone(), facts)));
+            Ok(Made { effect, note: None })
+        };
+        self.journaled(step, Some(intent), call).await
+    }
+
+    async fn update(&self, step: &Step) -> Result<Option<String>, Stop> {
+        let change = self.change(step)?;
+        let kind = self.kind(change)?;
+        let spec = self.spec(change)?;
+        let line = self.line(change).await?;
+        let follows = change.reasons.iter().any(|r| matches!(r, Reason::Follows { .. }));
+        let deferred = change.reasons.iter().any(|r| matches!(r, Reason::Deferred(_)));
+        let interrupted = change.reasons.contains(&Reason::Interrupted);
+        let (id, from) = if follows || deferred {
+            // What it hangs on was changed by this very run: look again.
+            match self.look_again(change, kind, &spec, &line).await? {
+                Some(found) => (found.id, found.spec),
+                None if deferred => return self.make(step, change).await,
+                None => return Err(vanished(&step.address).into()),
+            }
+        } else {
+            (change.id.clone().unwrap_or_default(), change.before.clone().unwrap_or_default())
+        };
+        self.correct(
+            step,
+            change,
+            kind,
+            Correction { id, from, spec, line, finish: interrupted },
+        )
+        .await
+    }
+
+    /// Changes an object in place, unless it is as it shall be.
+    async fn correct(
+        &self,
+        step: &Step,
+        change: &Change,
+        kind: &Kind,
+        correction: Correction,
+    ) -> Result<Option<String>, Stop> {
+        let Correction { id, from, spec, line, finish } = correction;
+        let name = self.name(change, &spec);
+        let same = from.same(&spec) && !finish;
+        let call = async {
+            let _permit = line.permits.acquire().await;
+            let facts = if same {
+                change.facts.clone()
+            } else {
+                let facts =
+                    kind.calls.update(&line.connection, &name, &id, &from, &spec).await?;
+                kind.mark_facts(facts)
+            };
+            let effect = Effect::Put(Box::new(record(change, id, spec, facts)));
+            let note = same.then(|| "nothing to do: it is as declared".to_owned());
+            Ok(Made { effect, note })
+        };
+        self.journaled(step, None, call).await
+    }
+
+    async fn delete(&self, step: &Step) -> Result<Option<String>, Stop> {
+        let change = self.change(step)?;
+        let kind = self.kind(change)?;
+        if change.action == Action::Replace && conditional(change) {
+            let spec = self.resolve(change.after.as_ref().unwrap_or(&Expr::NULL));
+            let normal = spec.known().and_then(|spec| kind.calls.normalize(spec).ok());
+            let before = change.before.clone().unwrap_or_default();
+            if normal.is_some_and(|normal| normal.same(&before)) {
+                self.learned().needless.insert(step.address.clone());
+                let note = Some("nothing to do: the value turned out the same".to_owned());
+                let made = Made { effect: Effect::None, note };
+                return self.journaled(step, None, async { Ok(made) }).await;
+            }
+        }
+        let line = self.line(change).await?;
+        let spec = change.before.clone().unwrap_or_default();
+        let name = self.name(change, &spec);
+        let call = async {
+            let _permit = line.permits.acquire().await;
+            let mut id = change.id.clone().unwrap_or_default();
+            if id.is_empty() {
+                // Its making was interrupted and nobody has looked since.
+                match self.look_again(change, kind, &spec, &line).await? {
+                    Some(found) => id = found.id,
+                    None => {
+                        let effect = Effect::Remove(step.address.clone());
+                        return Ok(Made { effect, note: Some("was not there".to_owned()) });
+                    }
+                }
+            }
+            kind.calls.delete(&line.connection, &name, &id, &spec).await?;
+            Ok(Made { effect: Effect::Remove(step.address.clone()), note: None })
+        };
+        self.journaled(step, None, call).await
+    }
+
+    /// Compares an object behind a deferred connection with its declaration.
+    async fn verify(&self, step: &Step) -> Result<Option<String>, Stop> {
+        let change = self.change(step)?;
+        let kind = self.kind(change)?;
+        let spec = self.spec(change)?;
+        let line = self.line(change).await?;
+        let known = self.learned().found.get(&step.address).cloned();
+        let found = match known {
+            Some(Observation::Found(found)) => Some(found),
+            Some(Observation::Unreadable(error)) => return Err(error.into()),
+            Some(Observation::Gone) => None,
+            Some(Observation::Unchecked) | None => {
+                self.look_again(change, kind, &spec, &line).await?
+            }
+        };
+        let Some(found) = found else {
+            return self.make(step, change).await;
+        };
+        let from = kind.mark_spec(found.spec).marked_like(&spec);
+        let fixed = kind.schema.spec.iter().find(|(name, attribute)| {
+            let differs = match (from.get(name), spec.get(name)) {
+                (Some(from), Some(spec)) => !from.same(spec),
+                (None, None) => false,
+                (Some(one), None) | (None, Some(one)) => *one.reveal() != Value::Null,
+            };
+            attribute.replace && differs
+        });
+        if let Some((name, _)) = fixed {
+            let message = format!(
+                "`{name}` differs from the declaration and cannot be changed \
+                                   in place; the plan did not show a replacement"
+            );
+            let error = CallError::refused(message)
+                .hint("plan again: now that the server answers, the plan can show it");
+            return Err(error.into());
+        }
+        let mut change = change.clone();
+        change.facts = kind.mark_facts(found.facts);
+        let correction = Correction { id: found.id, from, spec, line, finish: false };
+        self.correct(step, &change, kind, correction).await
+    }
+
+    /// The change a step belongs to.
+    pub(crate) fn change(&self, step: &Step) -> Result<&Change, CallError> {
+        self.changes.get(&step.address).copied().ok_or_else(|| {
+            CallError::refused(format!("the plan has no change for `{}`", step.address))
+        })
+    }
+
+    pub(crate) fn kind(&self, change: &Change) -> Result<&Kind, CallError> {
+        let name = change.address.kind();
+        self.pool
+            .registry()
+            .kind(name)
+            .ok_or_else(|| CallError::refused(format!("this dollop knows no kind `{name}`")))
+    }
+
+    /// The spec as it shall be, whole and in normal form.
+    pub(crate) fn spec(&self, change: &Change) -> Result<Value, CallError> {
+        let kind = self.kind(change)?;
+        let resolved = self.resolve(change.after.as_ref().unwrap_or(&Expr::NULL));
+        let Some(known) = resolved.known() else {
+            let mut missing = Vec::new();
+            resolved.each_reference(&mut |reference| missing.push(format!("`{reference}`")));
+            let message = format!("still unknown: {}", missing.join(", "));
+            return Err(CallError::refused(message)
+                .hint("the object does not report this value; look at it with `dollop show`"));
+        };
+        let normal = kind.calls.normalize(known).map_err(|error| {
+            CallError::refused(format!("`{}`: {}", error.path, error.message))
+        })?;
+        let normal = kind.mark_spec(normal);
+        match kind.calls.check(&normal).into_iter().next() {
+            None => Ok(normal),
+            Some(problem) => {
+                let error = CallError::refused(problem.message);
+                Err(match problem.hint {
+                    Some(hint) => error.hint(hint),
+                    None => error,
+                })
+            }
+        }
+    }
+
+    pub(crate) fn name(&self, change: &Change, spec: &Value) -> Name {
+        let natural = spec.get("name").and_then(Value::as_str);
+        Name {
+            stack: self.plan.stack.clone(),
+            address: change.address.clone(),
+            natural: natural.unwrap_or_else(|| change.address.name()).to_owned(),
+        }
+    }
+
+    /// The open connection of a change.
+    pub(crate) async fn line(&self, change: &Change) -> Result<Line, CallError> {
+        let Some(address) = &change.connection else {
+            return Err(CallError::refused("a connection is no resource"));
+        };
+        let spec = self.connection_spec(address)?;
+        self.pool.line(address, &spec, self.settings.patience).await
+    }
+
+    /// Refuses an object of another owner.
+    pub(crate) fn foreign(change: &Change, owner: &Owner) -> Option<CallError> {
+        let name = change.address.name();
+        let whose = match owner {
+            Owner::Ours => return None,
+            Owner::Unmarked => String::new(),
+            Owner::Other(whose) => format!("; it belongs to {whose}"),
+        };
+        let what = crate::kind::short_name(change.address.kind());
+        let message = format!("a {what} named `{name}` exists already{whose}");
+        let hint = "to take it over as it is and manage it from here on, add `adopt: true`";
+        Some(CallError::new(Failure::Exists, message).hint(hint))
+    }
+}
+
+/// What is needed to change an object in place.
+struct Correction {
+    id: String,
+    from: Value,
+    spec: Value,
+    line: Line,
+    /// Call the provider even when nothing differs: its making was interrupted.
+    finish: bool,
+}
+
+/// The record of an object that is as it shall be.
+fn record(change: &Change, id: String, spec: Value, facts: Value) -> Record {
+    Record {
+        address: change.address.clone(),
+        connection: change.connection.clone(),
+        id,
+        spec,
+        facts,
+        dependencies: change.dependencies.clone(),
+        lifecycle: change.lifecycle.clone(),
+        interrupted: false,
+    }
+}
+
+fn vanished(address: &Address) -> CallError {
+    CallError::refused(format!("`{address}` is gone since the plan was made"))
+        .hint("plan again; the new plan makes it anew")
+}

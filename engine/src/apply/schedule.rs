@@ -1,0 +1,198 @@
+//! Which step is ready, done, failed or skipped. No I/O, no async, no clock.
+
+use std::collections::BTreeSet;
+
+use crate::journal::StepId;
+use crate::plan::Step;
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what it was for.
+    Done,
+    /// It did not; what needs it is skipped.
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Waiting,
+    Running,
+    Done,
+    Failed,
+    Skipped,
+}
+
+/// The steps of one run and where each stands. One owner; every step ends exactly once.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    place: Vec<Place>,
+    missing: Vec<usize>,
+    dependents: Vec<Vec<StepId>>,
+    ready: BTreeSet<StepId>,
+    stopped: bool,
+}
+
+fn slot(id: StepId) -> usize {
+    id.0 as usize
+}
+
+impl Schedule {
+    /// A schedule in which nothing has started. `steps` stand in the order of their ids.
+    pub fn new(steps: &[Step]) -> Self {
+        let mut dependents = vec![Vec::new(); steps.len()];
+        for step in steps {
+            for needed in &step.needs {
+                dependents[slot(*needed)].push(step.id);
+            }
+        }
+        let missing: Vec<usize> = steps.iter().map(|step| step.needs.len()).collect();
+        let ready =
+            steps.iter().filter(|step| step.needs.is_empty()).map(|step| step.id).collect();
+        let place = vec![Place::Waiting; steps.len()];
+        Self { place, missing, dependents, ready, stopped: false }
+    }
+
+    /// The next step that may start, which is running from now on; the lowest number first.
+    pub fn start(&mut self) -> Option<StepId> {
+        if self.stopped {
+            return None;
+        }
+        let id = self.ready.pop_first()?;
+        self.place[slot(id)] = Place::Running;
+        Some(id)
+    }
+
+    /// A running step has ended. Returns what is skipped because of it.
+    ///
+    /// # Panics
+    /// When the step was not running: every step ends once.
+    pub fn finished(&mut self, id: StepId, outcome: Outcome) -> Vec<StepId> {
+        assert!(
+            self.place[slot(id)] == Place::Running,
+            "BUG: step {} ended without running",
+            id.0
+        );
+        let mut skipped = Vec::new();
+        match outcome {
+            Outcome::Done => {
+                self.place[slot(id)] = Place::Done;
+                for dependent in &self.dependents[slot(id)] {
+                    let missing = &mut self.missing[slot(*dependent)];
+                    *missing -= 1;
+                    if *missing == 0 && self.place[slot(*dependent)] == Place::Waiting {
+                        self.ready.insert(*dependent);
+                    }
+                }
+            }
+            Outcome::Failed => {
+                self.place[slot(id)] = Place::Failed;
+                let mut queue = self.dependents[slot(id)].clone();
+                while let Some(dependent) = queue.pop() {
+                    if self.place[slot(dependent)] == Place::Waiting {
+                        self.place[slot(dependent)] = Place::Skipped;
+                        skipped.push(dependent);
+                        queue.extend(&self.dependents[slot(dependent)]);
+                    }
+                }
+                skipped.sort();
+            }
+        }
+        skipped
+    }
+
+    /// Lets nothing further start; what runs may finish.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Steps that neither ran nor were skipped, after a stop.
+    pub fn untouched(&self) -> usize {
+        self.place.iter().filter(|place| **place == Place::Waiting).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::Address;
+    use crate::plan::Operation;
+    use proptest::prelude::*;
+
+    /// Steps in which each may need any of those before it.
+    fn steps(needs: Vec<Vec<prop::sample::Index>>) -> Vec<Step> {
+        needs
+            .into_iter()
+            .enumerate()
+            .map(|(number, needs)| {
+                let mut needs: Vec<_> = needs
+                    .into_iter()
+                    .filter(|_| number > 0)
+                    .map(|index| StepId(u32::try_from(index.index(number)).unwrap()))
+                    .collect();
+                needs.sort();
+                needs.dedup();
+                Step {
+                    id: StepId(u32::try_from(number).unwrap()),
+                    address: Address::new(vec![], "t::t", vec![number.to_string()]),
+                    operation: Operation::Create,
+                    needs,
+                }
+            })
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn every_step_ends_once_and_after_what_it_needs(
+            needs in prop::collection::vec(
+                prop::collection::vec(any::<prop::sample::Index>(), 0..4), 1..40),
+            fails in prop::collection::vec(any::<bool>(), 40),
+            limit in 1usize..6,
+            picks in prop::collection::vec(any::<prop::sample::Index>(), 80),
+        ) {
+            let steps = steps(needs);
+            let mut schedule = Schedule::new(&steps);
+            let mut running: Vec<StepId> = Vec::new();
+            let mut ended = std::collections::BTreeMap::new();
+            let mut picks = picks.into_iter().cycle();
+            loop {
+                while running.len() < limit {
+                    let Some(id) = schedule.start() else { break };
+                    for needed in &steps[slot(id)].needs {
+                        prop_assert_eq!(ended.get(needed), Some(&"done"));
+                    }
+                    running.push(id);
+                }
+                if running.is_empty() {
+                    break;
+                }
+                let pick = picks.next().unwrap().index(running.len());
+                let id = running.remove(pick);
+                // One in four fails.
+                let failed = fails[slot(id) % fails.len()] && slot(id) % 2 == 0;
+                let outcome = if failed { Outcome::Failed } else { Outcome::Done };
+                prop_assert!(ended.insert(id, if failed { "failed" } else { "done" }).is_none());
+                for skipped in schedule.finished(id, outcome) {
+                    prop_assert!(ended.insert(skipped, "skipped").is_none());
+                }
+            }
+            prop_assert_eq!(ended.len(), steps.len());
+            // Exactly the descendants of failures were skipped.
+            for step in &steps {
+                let below = step.needs.iter().any(|needed| ended[needed] != "done");
+                prop_assert_eq!(ended[&step.id] == "skipped", below);
+            }
+        }
+    }
+
+    #[test]
+    fn after_a_stop_nothing_starts() {
+        let mut schedule = Schedule::new(&steps(vec![vec![], vec![]]));
+        let first = schedule.start().unwrap();
+        schedule.stop();
+        assert_eq!(schedule.start(), None);
+        assert!(schedule.finished(first, Outcome::Done).is_empty());
+        assert_eq!(schedule.untouched(), 1);
+    }
+}

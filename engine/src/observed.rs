@@ -1,0 +1,38 @@
+//! What the world looks like, as far as it was read.
+
+use std::collections::BTreeMap;
+
+use crate::address::Address;
+use crate::error::CallError;
+use crate::kind::FoundObject;
+
+/// The answer about one object.
+#[derive(Clone, Debug)]
+pub enum Observation {
+    /// It exists.
+    Found(FoundObject),
+    /// It does not exist.
+    Gone,
+    /// Too little is known of it to look for it; apply will.
+    Unchecked,
+    /// It could not be read.
+    Unreadable(CallError),
+}
+
+/// The answer of one connection.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// It was opened and what lives behind it was read.
+    Open,
+    /// It did not answer, or said no.
+    Failed(CallError),
+}
+
+/// Everything read so far.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Objects, by address.
+    pub objects: BTreeMap<Address, Observation>,
+    /// Connections, by address.
+    pub connections: BTreeMap<Address, Answer>,
+}

@@ -1,0 +1,206 @@
+//! Whether a connection can be used while planning, and what to look for behind it.
+
+use std::collections::BTreeMap;
+
+use crate::address::Address;
+use crate::diagnostic::Diagnostic;
+use crate::error::{CallError, Failure};
+use crate::expr::Expr;
+use crate::observed::Answer;
+use crate::plan::change::Action;
+use crate::plan::decide::{Facts, Reads, Resolved, Walk, first_unknown};
+use crate::plan::desired::desired;
+use crate::plan::{ConnectionPlan, DeferredBy, Standing};
+use crate::program::Declaration;
+use crate::resource::Wanted;
+use crate::schema::Disruption;
+use crate::value::Value;
+
+impl Walk<'_> {
+    /// Decides on a declared connection.
+    pub(crate) fn connection(&mut self, declaration: &Declaration) {
+        let address = &declaration.address;
+        let attributes = self.resolve(declaration);
+        let Some(kind) = self.inputs.registry.connection_kind(address.kind()) else {
+            let message = format!("`{}` is not a kind of connection", address.kind());
+            self.decisions.diagnostics.push(Diagnostic::error(message));
+            return;
+        };
+        let dependencies = self.inputs.graph.dependencies(address);
+        let normal = desired(&kind.schema, &attributes, &|spec| kind.dial.normalize(spec));
+        let spec = match normal {
+            Ok(normal) => normal.spec,
+            Err(error) => {
+                let message = format!("`{address}`: `{}` {}", error.path, error.message);
+                let span = declaration.span_of(&error.path).clone();
+                self.decisions.diagnostics.push(Diagnostic::error(message).at(span));
+                Expr::map(attributes)
+            }
+        };
+        let settled = self.settled(&dependencies);
+        let standing = self
+            .upstream(&dependencies)
+            .or_else(|| {
+                let attribute = first_unknown(&spec, &kind.schema)?;
+                Some(DeferredBy::Unknown { attribute })
+            })
+            .map_or(Standing::Unused, Standing::Deferred);
+        let known = spec.known().cloned();
+        let target = known.as_ref().map(|spec| kind.dial.describe(spec)).unwrap_or_default();
+        let implicit = kind.implicit && address.name() == "default";
+        let standing = match (standing, known) {
+            (Standing::Unused, Some(spec)) => {
+                let span = Some(&declaration.span);
+                let managed = !dependencies.is_empty();
+                self.usable(address, &spec, &target, settled, managed, span)
+            }
+            (standing, _) => standing,
+        };
+        let plan = ConnectionPlan {
+            address: address.clone(),
+            spec: spec.clone(),
+            dependencies,
+            target,
+            standing,
+            implicit,
+            declared: true,
+        };
+        self.push_connection(plan);
+        let facts = Facts::All(Value::Map(BTreeMap::new()));
+        self.resolved.insert(address.clone(), Resolved { spec, facts, settled });
+    }
+
+    /// A connection the script does not declare any more, as it was recorded.
+    pub(crate) fn undeclared_connection(&mut self, address: &Address) {
+        if self.decisions.connection_index.contains_key(address) {
+            return;
+        }
+        let Some(record) = self.inputs.state.records.get(address) else { return };
+        let Some(kind) = self.inputs.registry.connection_kind(address.kind()) else { return };
+        let target = kind.dial.describe(&record.spec);
+        let settled = self.settled(&record.dependencies);
+        let standing = match self.upstream(&record.dependencies) {
+            Some(by) => Standing::Deferred(by),
+            None => {
+                let managed = !record.dependencies.is_empty();
+                self.usable(address, &record.spec, &target, settled, managed, None)
+            }
+        };
+        let plan = ConnectionPlan {
+            address: address.clone(),
+            spec: Expr::Value(record.spec.clone()),
+            dependencies: record.dependencies.clone(),
+            target,
+            standing,
+            implicit: kind.implicit && address.name() == "default",
+            declared: false,
+        };
+        self.push_connection(plan);
+    }
+
+    fn settled(&self, dependencies: &[Address]) -> bool {
+        dependencies
+            .iter()
+            .all(|address| self.resolved.get(address).is_none_or(|resolved| resolved.settled))
+    }
+
+    /// What stands under a connection and is not there, or not for long.
+    fn upstream(&self, dependencies: &[Address]) -> Option<DeferredBy> {
+        dependencies.iter().find_map(|address| {
+            let change = self.change(address)?;
+            let away = match change.action {
+                Action::Create | Action::Replace | Action::Verify => true,
+                Action::Update => change.disruption >= Disruption::Reconnect,
+                _ => false,
+            };
+            let action = change.action;
+            away.then(|| DeferredBy::Upstream { address: address.clone(), action })
+        })
+    }
+
+    /// How a connection with known arguments stands.
+    fn usable(
+        &mut self,
+        address: &Address,
+        spec: &Value,
+        target: &str,
+        settled: bool,
+        managed: bool,
+        span: Option<&crate::diagnostic::Span>,
+    ) -> Standing {
+        if !self.inputs.refresh {
+            return Standing::Unrefreshed;
+        }
+        match self.inputs.observed.connections.get(address) {
+            Some(Answer::Open) => Standing::Open,
+            Some(Answer::Failed(error)) => {
+                let found = unusable(address, target, error).at(span.cloned());
+                self.decisions.diagnostics.push(found);
+                Standing::Unused
+            }
+            None => {
+                self.pending.insert(address.clone(), true);
+                if settled {
+                    let reads = Reads {
+                        spec: spec.clone(),
+                        managed,
+                        wanted: BTreeMap::new(),
+                        unchecked: Vec::new(),
+                    };
+                    self.decisions.reads.insert(address.clone(), reads);
+                }
+                Standing::Unused
+            }
+        }
+    }
+
+    /// Asks for an object when its connection is about to be opened.
+    pub(crate) fn want(
+        &mut self,
+        connection: &Address,
+        address: &Address,
+        id: Option<String>,
+        facts: Option<Value>,
+        spec: Option<Value>,
+    ) {
+        if !self.decisions.reads.contains_key(connection) {
+            return;
+        }
+        let wanted = spec.map(|spec| Wanted {
+            id,
+            facts: facts.map(|facts| facts.to_json()),
+            name: self.name(address, &spec),
+            spec,
+        });
+        let Some(reads) = self.decisions.reads.get_mut(connection) else { return };
+        match wanted {
+            Some(wanted) => {
+                reads.wanted.entry(address.kind().to_owned()).or_default().push(wanted);
+            }
+            None => reads.unchecked.push(address.clone()),
+        }
+    }
+}
+
+/// The one clear error for a connection that cannot be used.
+fn unusable(address: &Address, target: &str, error: &CallError) -> Diagnostic {
+    let what = match error.failure {
+        Failure::Denied => format!("`{address}` refuses the login"),
+        _ => format!("`{address}` does not answer"),
+    };
+    let mut found = Diagnostic::error(what);
+    if !target.is_empty() {
+        found = found.note(format!("tried {target}"));
+    }
+    found = found.note(error.message.clone());
+    for note in &error.notes {
+        found = found.note(note.clone());
+    }
+    for hint in &error.hints {
+        found = found.hint(hint.clone());
+    }
+    if error.failure == Failure::Unreachable {
+        found = found.hint("to plan from what dollop remembers, add `--no-refresh`");
+    }
+    found
+}

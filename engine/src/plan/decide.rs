@@ -1,0 +1,295 @@
+//! The walk: in the order of the graph, what is to happen to each declaration.
+//!
+//! It is a pure function and runs several times while planning: what it cannot decide
+//! because a connection was not opened yet, it names in [`Decisions::reads`]; the caller
+//! reads that and walks again.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::address::Address;
+use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::expr::{Expr, Reference};
+use crate::graph::Graph;
+use crate::kind::{Kind, Registry};
+use crate::observed::Observed;
+use crate::path::{Path, Segment};
+use crate::plan::change::{Action, Change};
+use crate::plan::{ConnectionPlan, Standing};
+use crate::program::Declaration;
+use crate::resource::{Name, Wanted};
+use crate::schema::Schema;
+use crate::store::State;
+use crate::value::Value;
+
+/// What the walk looks at.
+#[derive(Clone, Copy)]
+pub(crate) struct Inputs<'a> {
+    pub(crate) graph: &'a Graph,
+    pub(crate) state: &'a State,
+    pub(crate) observed: &'a Observed,
+    pub(crate) registry: &'a Registry,
+    /// Whether the world may be looked at.
+    pub(crate) refresh: bool,
+    /// Whether everything is to go.
+    pub(crate) destroy: bool,
+}
+
+/// One connection to open, and what to look for behind it.
+#[derive(Debug)]
+pub(crate) struct Reads {
+    /// Its arguments, known.
+    pub(crate) spec: Value,
+    /// Whether something in the stack stands behind it, so that it may still be starting.
+    pub(crate) managed: bool,
+    /// Objects by kind.
+    pub(crate) wanted: BTreeMap<String, Vec<Wanted<Value>>>,
+    /// Declared objects of which too little is known to look for them.
+    pub(crate) unchecked: Vec<Address>,
+}
+
+/// What the walk decided.
+#[derive(Default)]
+pub(crate) struct Decisions {
+    /// Declared resources in the order of the graph, then undeclared ones, dependents first.
+    pub(crate) changes: Vec<Change>,
+    /// Where each is.
+    pub(crate) index: BTreeMap<Address, usize>,
+    /// Connections in the order of the graph, then undeclared ones.
+    pub(crate) connections: Vec<ConnectionPlan>,
+    pub(crate) connection_index: BTreeMap<Address, usize>,
+    /// What to read before walking again; empty when everything is decided.
+    pub(crate) reads: BTreeMap<Address, Reads>,
+    /// Outputs with everything filled in that is known.
+    pub(crate) outputs: Vec<(String, Expr)>,
+    /// What is wrong.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) warnings: Vec<Diagnostic>,
+}
+
+/// What later declarations may know of an earlier one.
+pub(crate) struct Resolved {
+    /// Its spec in normal form.
+    pub(crate) spec: Expr,
+    /// What may be used of its facts.
+    pub(crate) facts: Facts,
+    /// Whether this will not change when more is read.
+    pub(crate) settled: bool,
+}
+
+/// What may be used of the facts of a resource.
+pub(crate) enum Facts {
+    /// All of them: nothing happens to it.
+    All(Value),
+    /// Those that do not change while the object lives.
+    Stable(Value),
+    /// None: it is made anew.
+    None,
+}
+
+pub(crate) struct Walk<'a> {
+    pub(crate) inputs: Inputs<'a>,
+    pub(crate) decisions: Decisions,
+    pub(crate) resolved: BTreeMap<Address, Resolved>,
+    /// The walk's own notes on connections that are not open yet, by address.
+    pub(crate) pending: BTreeMap<Address, bool>,
+}
+
+/// Walks once.
+pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
+    let mut walk = Walk {
+        inputs,
+        decisions: Decisions::default(),
+        resolved: BTreeMap::new(),
+        pending: BTreeMap::new(),
+    };
+    for declaration in inputs.graph.in_order() {
+        if declaration.connection.is_some() {
+            walk.resource(declaration);
+        } else {
+            walk.connection(declaration);
+        }
+    }
+    walk.undeclared();
+    walk.outputs();
+    walk.decisions
+}
+
+impl Walk<'_> {
+    /// The attributes of a declaration with everything filled in that is known by now.
+    pub(crate) fn resolve(&mut self, declaration: &Declaration) -> BTreeMap<String, Expr> {
+        let problems = RefCell::new(Vec::new());
+        let attributes = declaration
+            .attributes
+            .iter()
+            .map(|(name, value)| {
+                let path = Path::attribute(name);
+                let resolved = value.resolve(&|reference| {
+                    self.look_up(reference).unwrap_or_else(|problem| {
+                        let span = declaration.span_of(&path).clone();
+                        problems.borrow_mut().push(problem.at(span));
+                        None
+                    })
+                });
+                (name.clone(), resolved)
+            })
+            .collect();
+        self.decisions.diagnostics.extend(problems.into_inner());
+        attributes
+    }
+
+    fn outputs(&mut self) {
+        let graph = self.inputs.graph;
+        for output in &graph.program().outputs {
+            let problems = RefCell::new(Vec::new());
+            let value = output.value.resolve(&|reference| {
+                self.look_up(reference).unwrap_or_else(|problem| {
+                    problems.borrow_mut().push(problem.at(output.span.clone()));
+                    None
+                })
+            });
+            self.decisions.diagnostics.extend(problems.into_inner());
+            self.decisions.outputs.push((output.name.clone(), value));
+        }
+    }
+
+    /// The value of a reference, as far as the walk knows it.
+    pub(crate) fn look_up(&self, reference: &Reference) -> Result<Option<Expr>, Diagnostic> {
+        let Some(target) = self.resolved.get(&reference.address) else {
+            return Ok(None);
+        };
+        let Some(attribute) = reference.path.first() else {
+            return Ok(None);
+        };
+        let schema = self.inputs.registry.schema(reference.address.kind());
+        let Some(schema) = schema else { return Ok(None) };
+        if schema.spec.contains_key(attribute) {
+            return match target.spec.follow(&reference.path) {
+                Some(Expr::Reference(same)) if same == *reference => Ok(None),
+                Some(value) => Ok(Some(value)),
+                None => Err(missing(reference, target.spec.known())),
+            };
+        }
+        let facts = match &target.facts {
+            Facts::All(facts) => facts,
+            Facts::Stable(facts)
+                if schema.facts.get(attribute).is_some_and(|fact| fact.stable) =>
+            {
+                facts
+            }
+            _ => return Ok(None),
+        };
+        match reference.path.follow(facts) {
+            Some(value) => Ok(Some(Expr::Value(value))),
+            None if !target.settled => Ok(None),
+            None => Err(missing(reference, Some(facts))),
+        }
+    }
+
+    pub(crate) fn push_change(&mut self, change: Change) {
+        let index = self.decisions.changes.len();
+        self.decisions.index.insert(change.address.clone(), index);
+        self.decisions.changes.push(change);
+    }
+
+    pub(crate) fn push_connection(&mut self, connection: ConnectionPlan) {
+        let index = self.decisions.connections.len();
+        self.decisions.connection_index.insert(connection.address.clone(), index);
+        self.decisions.connections.push(connection);
+    }
+
+    pub(crate) fn action(&self, address: &Address) -> Option<Action> {
+        self.change(address).map(|change| change.action)
+    }
+
+    pub(crate) fn change(&self, address: &Address) -> Option<&Change> {
+        self.decisions.index.get(address).map(|index| &self.decisions.changes[*index])
+    }
+
+    pub(crate) fn standing(&self, connection: &Address) -> Option<&Standing> {
+        let index = self.decisions.connection_index.get(connection)?;
+        Some(&self.decisions.connections[*index].standing)
+    }
+
+    pub(crate) fn name(&self, address: &Address, spec: &Value) -> Name {
+        let natural = spec.get("name").and_then(Value::as_str);
+        Name {
+            stack: self.inputs.graph.program().stack.clone(),
+            address: address.clone(),
+            natural: natural.unwrap_or_else(|| address.name()).to_owned(),
+        }
+    }
+
+    /// The first of a server's underpinnings that loses the data when what is decided
+    /// happens: the container itself, unless it keeps its data elsewhere and that stays.
+    pub(crate) fn data_lost(&self, dependencies: &[Address]) -> Option<Address> {
+        for address in dependencies {
+            let Some(change) = self.change(address) else { continue };
+            let goes = matches!(change.action, Action::Replace | Action::Delete)
+                || (change.action == Action::Create
+                    && self.inputs.state.records.contains_key(address));
+            if !goes {
+                continue;
+            }
+            let Some(kind) = self.inputs.registry.kind(address.kind()) else { continue };
+            let recorded = self.inputs.state.records.get(address).map(|record| &record.spec);
+            let spec = change.before.as_ref().or(recorded);
+            if !spec.is_some_and(|spec| kind.calls.keeps_data(spec)) {
+                return Some(address.clone());
+            }
+            let below = self.inputs.state.records.get(address);
+            let below = below.map_or(&[][..], |record| &record.dependencies);
+            for store in below.iter().chain(&change.dependencies) {
+                let holds = self
+                    .inputs
+                    .registry
+                    .kind(store.kind())
+                    .is_some_and(|kind| kind.traits.holds_data);
+                let lost = self.change(store).is_some_and(|change| {
+                    matches!(change.action, Action::Replace | Action::Delete)
+                        || (change.action == Action::Create
+                            && self.inputs.state.records.contains_key(store))
+                });
+                if holds && lost {
+                    return Some(store.clone());
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Facts with what the schema calls secret marked.
+pub(crate) fn marked_facts(kind: &Kind, facts: &Value) -> Value {
+    kind.mark_facts(facts.clone())
+}
+
+/// A fact that will never be there.
+fn missing(reference: &Reference, among: Option<&Value>) -> Diagnostic {
+    let message = format!("`{}` has no `{}`", reference.address, reference.path);
+    let found = Diagnostic::error(message);
+    let Some(among) = among else { return found };
+    let Some((last, parent)) = reference.path.0.split_last() else { return found };
+    let parent = Path(parent.to_vec());
+    let around = parent.follow(among);
+    let Some(entries) = around.as_ref().and_then(Value::as_map) else { return found };
+    let keys: Vec<&str> = entries.keys().map(String::as_str).collect();
+    let near = match last {
+        Segment::Key(key) => did_you_mean(key, keys.iter().copied()),
+        Segment::Index(_) => None,
+    };
+    match near {
+        Some(near) => found.hint(format!("did you mean `{near}`?")),
+        None if keys.is_empty() => found.note(format!("`{parent}` is empty")),
+        None => found.note(format!("`{parent}` has: {}", keys.join(", "))),
+    }
+}
+
+/// The first attribute in a spec that is not known yet.
+pub(crate) fn first_unknown(spec: &Expr, schema: &Schema) -> Option<String> {
+    let Expr::Map(entries) = spec else { return None };
+    entries
+        .iter()
+        .find(|(name, value)| value.known().is_none() && schema.spec.contains_key(*name))
+        .map(|(name, _)| name.clone())
+}

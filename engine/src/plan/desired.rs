@@ -1,0 +1,193 @@
+//! What a declaration asks for, in the normal form of its kind as far as it is known.
+
+use std::collections::BTreeMap;
+
+use crate::expr::{Expr, Function};
+use crate::kind::SpecError;
+use crate::schema::{Attribute, Schema, Type};
+use crate::value::Value;
+
+/// A declared spec, ready to be compared.
+#[derive(Clone, Debug)]
+pub(crate) struct Desired {
+    /// The spec; a known value when nothing in it is unknown.
+    pub(crate) spec: Expr,
+    /// The same with stand-ins for what is unknown: enough to look the object up by name.
+    /// `None` when the stand-ins do not fit.
+    pub(crate) probe: Option<Value>,
+}
+
+/// Brings a spec to normal form.
+///
+/// What is unknown is replaced by a stand-in text while the kind normalises the rest, and
+/// put back afterwards. Where a stand-in does not fit (a port must be a number), the
+/// attribute it belongs to keeps the form it was written in.
+///
+/// # Errors
+/// A known value does not fit the kind.
+pub(crate) fn desired(
+    schema: &Schema,
+    attributes: &BTreeMap<String, Expr>,
+    normalize: &dyn Fn(&Value) -> Result<Value, SpecError>,
+) -> Result<Desired, SpecError> {
+    let spec = Expr::map(attributes.clone());
+    if let Some(known) = spec.known() {
+        let known = mark(normalize(known)?, &schema.spec);
+        return Ok(Desired { spec: Expr::Value(known.clone()), probe: Some(known) });
+    }
+    let mut unknowns = Vec::new();
+    let mut stand_ins: BTreeMap<String, Value> = attributes
+        .iter()
+        .map(|(name, value)| (name.clone(), stand_in(value, &mut unknowns)))
+        .collect();
+    let mut raw: BTreeMap<String, Expr> = BTreeMap::new();
+    loop {
+        match normalize(&Value::Map(stand_ins.clone())) {
+            Ok(normal) => {
+                let probe = mark(normal, &schema.spec);
+                let mut entries: BTreeMap<String, Expr> = probe
+                    .as_map()
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, value)| (name.clone(), put_back(value, &unknowns)))
+                    .collect();
+                entries.extend(raw);
+                for (name, entry) in &mut entries {
+                    if schema.spec.get(name).is_some_and(|attribute| attribute.secret) {
+                        let plain = std::mem::replace(entry, Expr::NULL);
+                        *entry = plain.secret();
+                    }
+                }
+                return Ok(Desired { spec: Expr::map(entries), probe: Some(probe) });
+            }
+            Err(error) => {
+                // Whose fault: an attribute with a stand-in is set aside, a known one is wrong.
+                let name = match error.path.first() {
+                    Some(name) => name.to_owned(),
+                    None => match first_unknown(attributes, &raw) {
+                        Some(name) => name,
+                        None => return Err(error),
+                    },
+                };
+                match attributes.get(&name) {
+                    Some(value) if value.known().is_none() && !raw.contains_key(&name) => {
+                        raw.insert(name.clone(), value.clone());
+                        match schema.spec.get(&name) {
+                            Some(attribute) if attribute.required => {
+                                stand_ins.insert(name, dummy(&attribute.ty));
+                            }
+                            _ => {
+                                stand_ins.remove(&name);
+                            }
+                        }
+                    }
+                    _ => return Err(error),
+                }
+            }
+        }
+    }
+}
+
+fn first_unknown(
+    attributes: &BTreeMap<String, Expr>,
+    raw: &BTreeMap<String, Expr>,
+) -> Option<String> {
+    attributes
+        .iter()
+        .find(|(name, value)| value.known().is_none() && !raw.contains_key(*name))
+        .map(|(name, _)| name.clone())
+}
+
+/// A value of a type, for attributes that must be there.
+fn dummy(ty: &Type) -> Value {
+    match ty {
+        Type::Bool => Value::Bool(false),
+        Type::Int | Type::Number => Value::Int(1),
+        Type::String | Type::Any => Value::string("unknown"),
+        Type::Enum(words) => words.first().map_or(Value::Null, Value::string),
+        Type::List(_) => Value::List(Vec::new()),
+        Type::Map(_) | Type::Object(_) => Value::Map(BTreeMap::new()),
+        Type::Either(forms) => forms.first().map_or(Value::Null, dummy),
+    }
+}
+
+/// The text that stands for the unknown of that number. The script host refuses these
+/// characters in user text, so it cannot be confused with one.
+fn marker(number: usize) -> String {
+    format!("\u{FDD2}{number}\u{FDD3}")
+}
+
+fn stand_in(expr: &Expr, unknowns: &mut Vec<Expr>) -> Value {
+    match expr {
+        Expr::Value(value) => value.clone(),
+        Expr::List(items) => {
+            Value::List(items.iter().map(|item| stand_in(item, unknowns)).collect())
+        }
+        Expr::Map(entries) => Value::Map(
+            entries.iter().map(|(key, item)| (key.clone(), stand_in(item, unknowns))).collect(),
+        ),
+        // A text with unknown parts keeps its known parts, so that a kind can still split it.
+        Expr::Call(Function::Concat, parts) => {
+            let text: String = parts
+                .iter()
+                .map(|part| match part {
+                    Expr::Value(Value::String(text)) => text.clone(),
+                    other => {
+                        unknowns.push(other.clone());
+                        marker(unknowns.len() - 1)
+                    }
+                })
+                .collect();
+            Value::String(text)
+        }
+        other => {
+            unknowns.push(other.clone());
+            Value::String(marker(unknowns.len() - 1))
+        }
+    }
+}
+
+fn put_back(value: &Value, unknowns: &[Expr]) -> Expr {
+    match value {
+        Value::String(text) if text.contains('\u{FDD2}') => {
+            let mut parts = Vec::new();
+            let mut rest = text.as_str();
+            while let Some((before, after)) = rest.split_once('\u{FDD2}') {
+                if !before.is_empty() {
+                    parts.push(Expr::Value(Value::string(before)));
+                }
+                let Some((number, after)) = after.split_once('\u{FDD3}') else { break };
+                let unknown = number.parse().ok().and_then(|n: usize| unknowns.get(n));
+                parts.push(unknown.cloned().unwrap_or(Expr::NULL));
+                rest = after;
+            }
+            if !rest.is_empty() {
+                parts.push(Expr::Value(Value::string(rest)));
+            }
+            match parts.len() {
+                1 => parts.remove(0),
+                _ => Expr::call(Function::Concat, parts),
+            }
+        }
+        Value::List(items) => {
+            Expr::list(items.iter().map(|item| put_back(item, unknowns)).collect())
+        }
+        Value::Map(entries) => Expr::map(
+            entries.iter().map(|(key, item)| (key.clone(), put_back(item, unknowns))).collect(),
+        ),
+        Value::Secret(inner) => put_back(inner, unknowns).secret(),
+        other => Expr::Value(other.clone()),
+    }
+}
+
+fn mark(mut value: Value, attributes: &BTreeMap<String, Attribute>) -> Value {
+    if let Value::Map(entries) = &mut value {
+        for (name, entry) in entries {
+            let secret = attributes.get(name).is_some_and(|attribute| attribute.secret);
+            if secret && *entry != Value::Null {
+                *entry = std::mem::take(entry).secret();
+            }
+        }
+    }
+    value
+}

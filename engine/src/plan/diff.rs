@@ -1,0 +1,216 @@
+//! Attribute by attribute, before and after.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::diagnostic::Span;
+use crate::expr::Expr;
+use crate::path::{Path, Segment};
+use crate::plan::change::Difference;
+use crate::schema::{Attribute, Type};
+use crate::value::Value;
+
+/// What to compare with what.
+pub(crate) struct Sides<'a> {
+    /// As declared, in normal form as far as known.
+    pub(crate) desired: &'a Expr,
+    /// As it is.
+    pub(crate) actual: &'a Value,
+    /// As it was last written, when dollop wrote it.
+    pub(crate) recorded: Option<&'a Value>,
+    /// The kind's attributes, for what forces a replacement.
+    pub(crate) schema: &'a BTreeMap<String, Attribute>,
+    /// Where the script sets what.
+    pub(crate) spans: Option<&'a Arc<BTreeMap<Path, Span>>>,
+}
+
+/// Everything that differs, in the order of the attributes.
+pub(crate) fn differences(sides: &Sides<'_>) -> Vec<Difference> {
+    let mut found = Vec::new();
+    compare(Some(sides.desired), Some(sides.actual), &Path::default(), &mut found);
+    for difference in &mut found {
+        let attribute = difference.path.first().and_then(|name| sides.schema.get(name));
+        difference.replaces = attribute.is_some_and(|attribute| {
+            attribute.replace || nested_replace(&attribute.ty, &difference.path.0[1..])
+        });
+        difference.drift = sides.recorded.is_some_and(|recorded| {
+            let was = difference.path.follow(recorded);
+            !alike(was.as_ref(), difference.before.as_ref())
+        });
+        difference.span = sides.spans.and_then(|spans| nearest(spans, &difference.path));
+    }
+    found
+}
+
+/// Every attribute that is set, as differences from nothing: what a create shows.
+pub(crate) fn all_set(
+    desired: &Expr,
+    defaults: &BTreeMap<String, Attribute>,
+    spans: Option<&Arc<BTreeMap<Path, Span>>>,
+) -> Vec<Difference> {
+    let mut found = Vec::new();
+    for (name, value) in entries(desired) {
+        let default = defaults.get(&name).and_then(|attribute| attribute.default.as_ref());
+        let is_default = match (&value, default) {
+            (Expr::Value(value), Some(default)) => value.same(default),
+            (Expr::Value(value), None) => is_empty(value),
+            _ => false,
+        };
+        if is_default {
+            continue;
+        }
+        let path = Path::attribute(name);
+        compare(Some(&value), None, &path, &mut found);
+    }
+    for difference in &mut found {
+        difference.span = spans.and_then(|spans| nearest(spans, &difference.path));
+    }
+    found
+}
+
+/// Whether two values are the same; nothing, an empty list and an empty map are alike only
+/// to themselves, a missing value is like `null`.
+fn alike(a: Option<&Value>, b: Option<&Value>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.same(b),
+        (None, None) => true,
+        (Some(one), None) | (None, Some(one)) => *one.reveal() == Value::Null,
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value.reveal() {
+        Value::Null => true,
+        Value::List(items) => items.is_empty(),
+        Value::Map(entries) => entries.is_empty(),
+        _ => false,
+    }
+}
+
+/// The entries of a map, known or partly known.
+pub(crate) fn entries(expr: &Expr) -> BTreeMap<String, Expr> {
+    match expr {
+        Expr::Map(entries) => entries.clone(),
+        Expr::Value(Value::Map(entries)) => entries
+            .iter()
+            .map(|(key, value)| (key.clone(), Expr::Value(value.clone())))
+            .collect(),
+        _ => BTreeMap::new(),
+    }
+}
+
+fn compare(
+    desired: Option<&Expr>,
+    actual: Option<&Value>,
+    path: &Path,
+    found: &mut Vec<Difference>,
+) {
+    // Known on both sides and the same: the common case, decided without copying.
+    let known = desired.map(Expr::known);
+    match (known, actual) {
+        (None, None) => return,
+        (None, actual) if alike(None, actual) => return,
+        (Some(Some(value)), actual) if alike(Some(value), actual) => return,
+        _ => {}
+    }
+    let before_secret = actual.is_some_and(Value::is_secret);
+    let after_secret = desired.is_some_and(Expr::is_secret);
+    let map_inside = |value: &Value| matches!(value, Value::Map(_));
+    let desired_is_map = match desired {
+        None => true,
+        Some(Expr::Map(_)) => true,
+        Some(Expr::Value(value)) => map_inside(value),
+        _ => false,
+    };
+    let actual_is_map = actual.is_none_or(map_inside);
+    // Below the top, an entry that is new or gone as a whole is shown entry by entry too.
+    if desired_is_map && actual_is_map && !before_secret && !after_secret {
+        let wanted = desired.map(entries).unwrap_or_default();
+        let empty = BTreeMap::new();
+        let present = actual.and_then(Value::as_map).unwrap_or(&empty);
+        let keys: BTreeSet<&String> = wanted.keys().chain(present.keys()).collect();
+        if !keys.is_empty() {
+            for key in keys {
+                compare(wanted.get(key), present.get(key), &path.key(key), found);
+            }
+            return;
+        }
+    }
+    found.push(Difference {
+        path: path.clone(),
+        before: actual.filter(|value| **value != Value::Null).cloned(),
+        after: desired.filter(|expr| !matches!(expr, Expr::Value(Value::Null))).cloned(),
+        drift: false,
+        replaces: false,
+        span: None,
+    });
+}
+
+/// Whether something on the way into an attribute carries `x-replace`.
+fn nested_replace(ty: &Type, rest: &[Segment]) -> bool {
+    match (ty, rest.split_first()) {
+        (Type::Object(attributes), Some((Segment::Key(key), rest))) => attributes
+            .get(key)
+            .is_some_and(|inner| inner.replace || nested_replace(&inner.ty, rest)),
+        (Type::List(item) | Type::Map(item), Some((_, rest))) => nested_replace(item, rest),
+        _ => false,
+    }
+}
+
+fn nearest(spans: &BTreeMap<Path, Span>, path: &Path) -> Option<Span> {
+    let mut path = path.clone();
+    loop {
+        if let Some(span) = spans.get(&path) {
+            return Some(span.clone());
+        }
+        path.0.pop()?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> Value {
+        Value::from(serde_json::from_str::<serde_json::Value>(text).unwrap())
+    }
+
+    fn check(desired: &str, actual: &str, recorded: &str, expected: &str) {
+        let schema = BTreeMap::new();
+        let desired = Expr::Value(value(desired));
+        let (actual, recorded) = (value(actual), value(recorded));
+        let sides = Sides {
+            desired: &desired,
+            actual: &actual,
+            recorded: Some(&recorded),
+            schema: &schema,
+            spans: None,
+        };
+        let lines: Vec<_> = differences(&sides)
+            .iter()
+            .map(|d| {
+                let show = |v: &Option<Value>| v.as_ref().map_or("-".into(), Value::to_string);
+                let after = d.after.as_ref().map_or("-".into(), Expr::to_string);
+                let drift = if d.drift { " drift" } else { "" };
+                format!("{}: {} → {after}{drift}", d.path, show(&d.before))
+            })
+            .collect();
+        assert_eq!(lines.join("\n"), expected);
+    }
+
+    #[test]
+    fn maps_are_compared_by_key_and_lists_as_a_whole() {
+        check(
+            r#"{"env":{"A":"1","B":"2"},"ports":["80"]}"#,
+            r#"{"env":{"A":"1","C":"3"},"ports":["81"]}"#,
+            r#"{"env":{"A":"1"},"ports":["81"]}"#,
+            "env.B: - → \"2\"\nenv.C: \"3\" → - drift\nports: [\"81\"] → [\"80\"]",
+        );
+    }
+
+    #[test]
+    fn nothing_and_left_out_are_the_same() {
+        check(r#"{"a":null,"b":1}"#, r#"{"b":1}"#, r#"{"b":1}"#, "");
+        check(r#"{"b":1}"#, r#"{"a":null,"b":1.0}"#, r#"{"b":1}"#, "");
+    }
+}

@@ -1,0 +1,392 @@
+//! What is to happen to one declared resource.
+
+use crate::address::Address;
+use crate::diagnostic::Diagnostic;
+use crate::expr::Expr;
+use crate::kind::{FoundObject, Kind};
+use crate::observed::Observation;
+use crate::path::Path;
+use crate::plan::Standing;
+use crate::plan::change::{Action, Change, Difference, Reason};
+use crate::plan::decide::{Facts, Resolved, Walk, marked_facts};
+use crate::plan::desired::{Desired, desired};
+use crate::plan::diff::{Sides, all_set, differences};
+use crate::program::Declaration;
+use crate::resource::Owner;
+use crate::schema::Disruption;
+use crate::store::Record;
+use crate::value::Value;
+
+/// What is known of the object while planning.
+enum Now<'a> {
+    /// It is there, like this.
+    There(FoundObject),
+    /// It is not there, or nobody looked.
+    Absent,
+    /// Its server is away and keeps its data: as recorded.
+    Away(&'a Record),
+    /// Its server is away and loses its data with this object.
+    Lost(Address),
+}
+
+impl Walk<'_> {
+    /// Decides on a declared resource.
+    pub(crate) fn resource(&mut self, declaration: &Declaration) {
+        let address = &declaration.address;
+        let attributes = self.resolve(declaration);
+        let Some(kind) = self.inputs.registry.kind(address.kind()) else {
+            let message = format!("`{}` is not a kind of resource", address.kind());
+            self.decisions.diagnostics.push(Diagnostic::error(message));
+            return;
+        };
+        let normal = desired(&kind.schema, &attributes, &|spec| kind.calls.normalize(spec));
+        let normal = normal.unwrap_or_else(|error| {
+            let message = format!("`{address}`: `{}`: {}", error.path, error.message);
+            let span = declaration.span_of(&error.path).clone();
+            self.decisions.diagnostics.push(Diagnostic::error(message).at(span));
+            Desired { spec: Expr::map(attributes), probe: None }
+        });
+        if let Some(known) = normal.spec.known() {
+            for problem in kind.calls.check(known) {
+                let span = declaration.span_of(&Path::attribute(&problem.attribute)).clone();
+                let mut found =
+                    Diagnostic::error(format!("`{address}`: {}", problem.message)).at(span);
+                found.hints.extend(problem.hint);
+                self.decisions.diagnostics.push(found);
+            }
+        }
+        let record = self.inputs.state.records.get(address);
+        let (now, settled) = self.now(declaration, record, &normal);
+        let change = self.decide_change(declaration, kind, &normal, record, now);
+        let change = self.guard(declaration, change);
+        let facts = usable_facts(&change);
+        let resolved = Resolved { spec: normal.spec, facts, settled };
+        self.resolved.insert(address.clone(), resolved);
+        self.push_change(change);
+    }
+
+    /// What is known of the object, and whether that will not change any more.
+    fn now<'r>(
+        &mut self,
+        declaration: &Declaration,
+        record: Option<&'r Record>,
+        normal: &Desired,
+    ) -> (Now<'r>, bool)
+    where
+        Self: 'r,
+    {
+        let address = &declaration.address;
+        let Some(connection) = &declaration.connection else { return (Now::Absent, true) };
+        let unrefreshed = |record: Option<&Record>| match record {
+            Some(record) if record.interrupted => Now::Absent,
+            Some(record) => Now::There(as_recorded(record)),
+            None => Now::Absent,
+        };
+        match self.standing(connection) {
+            Some(Standing::Unrefreshed) => (unrefreshed(record), true),
+            Some(Standing::Deferred(_)) => {
+                let below = self.decisions.connection_index.get(connection);
+                let below = below.map(|index| &self.decisions.connections[*index].dependencies);
+                let lost = below.and_then(|below| self.data_lost(below));
+                match (lost, record) {
+                    (_, None) => (Now::Absent, true),
+                    (Some(with), Some(_)) => (Now::Lost(with), true),
+                    (None, Some(record)) => (Now::Away(record), true),
+                }
+            }
+            _ if self.pending.contains_key(connection) => {
+                let (id, facts) = match record {
+                    Some(record) if !record.interrupted => {
+                        (Some(record.id.clone()), Some(record.facts.clone()))
+                    }
+                    _ => (None, None),
+                };
+                let spec = record.map(|record| record.spec.clone());
+                let spec = spec.or_else(|| normal.probe.clone());
+                self.want(connection, address, id, facts, spec);
+                (unrefreshed(record), false)
+            }
+            _ => match self.inputs.observed.objects.get(address) {
+                Some(Observation::Found(found)) => (Now::There(found.clone()), true),
+                Some(Observation::Gone | Observation::Unchecked) => (Now::Absent, true),
+                Some(Observation::Unreadable(error)) => {
+                    let mut found = Diagnostic::error(format!("cannot read `{address}`"))
+                        .at(declaration.span.clone())
+                        .note(error.message.clone());
+                    found.notes.extend(error.notes.iter().cloned());
+                    found.hints.extend(error.hints.iter().cloned());
+                    self.decisions.diagnostics.push(found);
+                    (unrefreshed(record), true)
+                }
+                None => (unrefreshed(record), true),
+            },
+        }
+    }
+
+    fn decide_change(
+        &mut self,
+        declaration: &Declaration,
+        kind: &Kind,
+        normal: &Desired,
+        record: Option<&Record>,
+        now: Now<'_>,
+    ) -> Change {
+        let address = &declaration.address;
+        let deferred = match declaration.connection.as_ref().map(|c| (c, self.standing(c))) {
+            Some((connection, Some(Standing::Deferred(_)))) => {
+                Some(Reason::Deferred(connection.clone()))
+            }
+            _ => None,
+        };
+        let mut change = Change {
+            address: address.clone(),
+            connection: declaration.connection.clone(),
+            action: Action::Keep,
+            reasons: Vec::new(),
+            differences: Vec::new(),
+            disruption: Disruption::None,
+            before: None,
+            after: Some(normal.spec.clone()),
+            id: None,
+            facts: Value::Null,
+            dependencies: self.inputs.graph.dependencies(address),
+            lifecycle: declaration.lifecycle.clone(),
+            span: Some(declaration.span.clone()),
+        };
+        let create = |mut change: Change, reason: Reason| {
+            change.action = Action::Create;
+            change.differences =
+                all_set(&normal.spec, &kind.schema.spec, Some(&declaration.spans));
+            change.reasons.push(reason);
+            change
+        };
+        // What lives inside another resource goes and comes with it.
+        let parent = self.parent_made_anew(declaration, kind);
+        match now {
+            Now::Absent => {
+                let gone = record.is_some_and(|record| !record.interrupted);
+                let mut change = create(change, if gone { Reason::Gone } else { Reason::New });
+                change.reasons.extend(deferred);
+                change
+            }
+            Now::Lost(with) => {
+                let mut change = create(change, Reason::DataLost { with });
+                change.disruption = lost_with(kind);
+                change.reasons.extend(deferred);
+                change
+            }
+            Now::There(_) | Now::Away(_) if parent.is_some() && record.is_some() => {
+                let with = parent.unwrap_or_else(|| address.clone());
+                let mut change = create(change, Reason::DataLost { with });
+                change.disruption = lost_with(kind);
+                change
+            }
+            Now::Away(record) => {
+                change.before = Some(record.spec.clone());
+                change.id = Some(record.id.clone());
+                change.facts = marked_facts(kind, &record.facts);
+                self.compare(&mut change, declaration, kind, normal, Some(record));
+                if change.action == Action::Keep || record.interrupted {
+                    change.action = Action::Verify;
+                }
+                change.reasons.extend(deferred);
+                change
+            }
+            Now::There(found) => {
+                let spec = kind.mark_spec(found.spec);
+                let spec = match normal.spec.known() {
+                    Some(desired) => spec.marked_like(desired),
+                    None => spec.marked_like(&normal.probe.clone().unwrap_or_default()),
+                };
+                let spec = match record {
+                    Some(record) => spec.marked_like(&record.spec),
+                    None => spec,
+                };
+                change.before = Some(spec);
+                change.id = Some(found.id);
+                change.facts = marked_facts(kind, &found.facts);
+                self.compare(&mut change, declaration, kind, normal, record);
+                let mine = found.owner == Owner::Ours || declaration.lifecycle.adopt;
+                match (record, &found.owner) {
+                    (Some(record), _) if record.interrupted => {
+                        if change.action == Action::Keep {
+                            change.action = Action::Update;
+                        }
+                        change.reasons.insert(0, Reason::Interrupted);
+                    }
+                    (Some(_), Owner::Other(whose)) | (None, Owner::Other(whose))
+                        if !declaration.lifecycle.adopt =>
+                    {
+                        self.refuse_foreign(declaration, &change, Some(whose));
+                    }
+                    (Some(_), _) => {}
+                    (None, _) if mine => {
+                        if change.action == Action::Keep {
+                            change.action = Action::Adopt;
+                        }
+                        change.reasons.insert(0, Reason::Adopted);
+                    }
+                    (None, _) => self.refuse_foreign(declaration, &change, None),
+                }
+                change
+            }
+        }
+    }
+
+    /// Fills in what differs, and from that the action.
+    fn compare(
+        &self,
+        change: &mut Change,
+        declaration: &Declaration,
+        kind: &Kind,
+        normal: &Desired,
+        record: Option<&Record>,
+    ) {
+        let Some(before) = &change.before else { return };
+        let sides = Sides {
+            desired: &normal.spec,
+            actual: before,
+            recorded: record.filter(|record| !record.interrupted).map(|record| &record.spec),
+            schema: &kind.schema.spec,
+            spans: Some(&declaration.spans),
+        };
+        change.differences = differences(&sides);
+        let follows = self.follows(declaration, kind);
+        let replacing: Vec<Path> = change
+            .differences
+            .iter()
+            .filter(|difference| difference.replaces)
+            .map(|difference| difference.path.clone())
+            .collect();
+        let moved = follows.iter().any(|(_, replaces)| *replaces);
+        if replacing.is_empty() && !moved {
+            if change.differences.is_empty() && follows.is_empty() {
+                return;
+            }
+            change.action = Action::Update;
+            change.disruption = disruption(kind, &change.differences);
+            if !change.differences.is_empty() {
+                change.reasons.push(Reason::Changed);
+            }
+        } else {
+            change.action = Action::Replace;
+            change.disruption = if kind.traits.holds_data {
+                Disruption::DataLoss
+            } else {
+                Disruption::Recreate
+            };
+            if !replacing.is_empty() {
+                change.reasons.push(Reason::CannotUpdate(replacing));
+            }
+        }
+        change.reasons.extend(follows.into_iter().map(|(reason, _)| reason));
+    }
+
+    /// References to objects that are themselves made anew, and whether following them
+    /// means a replacement.
+    fn follows(&self, declaration: &Declaration, kind: &Kind) -> Vec<(Reason, bool)> {
+        let mut found = Vec::new();
+        for (name, value) in &declaration.attributes {
+            let Some(attribute) = kind.schema.spec.get(name) else { continue };
+            if attribute.by_name || kind.traits.within.contains(&name.as_str()) {
+                continue;
+            }
+            for reference in value.references() {
+                let target = &reference.address;
+                let identity = reference.path.first() == Some("name");
+                let anew = match self.action(target) {
+                    Some(Action::Replace) => true,
+                    Some(Action::Create) => self.inputs.state.records.contains_key(target),
+                    _ => false,
+                };
+                if identity && anew {
+                    let via = Path::attribute(name);
+                    let reason = Reason::Follows { via, address: target.clone() };
+                    found.push((reason, attribute.replace));
+                }
+            }
+        }
+        found
+    }
+
+    /// The resource it lives in, when that is made anew.
+    fn parent_made_anew(&self, declaration: &Declaration, kind: &Kind) -> Option<Address> {
+        kind.traits.within.iter().find_map(|name| {
+            let value = declaration.attributes.get(*name)?;
+            value.references().into_iter().find_map(|reference| {
+                let action = self.action(&reference.address)?;
+                matches!(action, Action::Create | Action::Replace)
+                    .then(|| reference.address.clone())
+            })
+        })
+    }
+
+    fn refuse_foreign(
+        &mut self,
+        declaration: &Declaration,
+        change: &Change,
+        whose: Option<&str>,
+    ) {
+        let address = &declaration.address;
+        let name = change.before.as_ref().and_then(|spec| spec.get("name"));
+        let name = name.and_then(Value::as_str).unwrap_or_else(|| address.name());
+        let what = crate::kind::short_name(address.kind());
+        let message = format!("`{address}`: a {what} named `{name}` exists already");
+        let mut found = Diagnostic::error(message).at(declaration.span.clone());
+        if let Some(whose) = whose {
+            found = found.note(format!("it belongs to {whose}"));
+        }
+        let hint = "to take it over as it is and manage it from here on, add `adopt: true`; \
+                    otherwise choose another `name`";
+        self.decisions.diagnostics.push(found.hint(hint));
+    }
+
+    /// Refuses what the script has forbidden.
+    pub(crate) fn guard(&mut self, declaration: &Declaration, change: Change) -> Change {
+        if declaration.lifecycle.prevent_destroy && change.action == Action::Replace {
+            let span = declaration.span_of(&Path::attribute("prevent_destroy")).clone();
+            let mut found = Diagnostic::error(format!(
+                "`{}` would be replaced, which its `prevent_destroy` forbids",
+                change.address
+            ))
+            .at(span);
+            for difference in change.differences.iter().filter(|d| d.replaces) {
+                found = found.note(format!("`{}` cannot be changed in place", difference.path));
+            }
+            let hint = "undo the change, or remove `prevent_destroy` if the loss is meant";
+            self.decisions.diagnostics.push(found.hint(hint));
+        }
+        change
+    }
+}
+
+fn usable_facts(change: &Change) -> Facts {
+    match change.action {
+        Action::Keep | Action::Adopt => Facts::All(change.facts.clone()),
+        Action::Update | Action::Verify => Facts::Stable(change.facts.clone()),
+        _ => Facts::None,
+    }
+}
+
+/// An object nobody looked at, taken to be as recorded.
+pub(crate) fn as_recorded(record: &Record) -> FoundObject {
+    FoundObject {
+        id: record.id.clone(),
+        spec: record.spec.clone(),
+        facts: record.facts.clone(),
+        owner: Owner::Ours,
+    }
+}
+
+fn lost_with(kind: &Kind) -> Disruption {
+    if kind.traits.holds_data { Disruption::DataLoss } else { Disruption::Recreate }
+}
+
+/// The worst of what the changed attributes do.
+fn disruption(kind: &Kind, differences: &[Difference]) -> Disruption {
+    let of = |difference: &Difference| {
+        let attribute = kind.schema.spec.get(difference.path.first()?)?;
+        Some(attribute.disruption)
+    };
+    differences.iter().filter_map(of).max().unwrap_or(Disruption::None)
+}

@@ -1,0 +1,301 @@
+//! Changes to ordered steps. A replacement is two: a delete and a create.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+
+use crate::address::Address;
+use crate::expr::Expr;
+use crate::journal::StepId;
+use crate::plan::change::{Action, Change, Reason};
+use crate::plan::{ConnectionPlan, Operation, Standing, Step};
+use crate::store::{Record, State};
+
+/// The work for a set of decisions, numbered so that everything comes after what it needs.
+pub(crate) fn steps(
+    changes: &[Change],
+    connections: &[ConnectionPlan],
+    declared: &dyn Fn(&Address) -> bool,
+    state: &State,
+) -> Vec<Step> {
+    let mut draft = Draft::default();
+    for connection in connections {
+        draft.connection(connection, state);
+    }
+    for change in changes {
+        draft.change(change, state);
+    }
+    // A connection nobody declares any more and nothing needed.
+    for record in state.records.values() {
+        let address = &record.address;
+        let known = draft.forward.contains_key(address) || draft.backward.contains_key(address);
+        let listed = connections.iter().any(|connection| &connection.address == address);
+        if record.connection.is_none() && !declared(address) && !known && !listed {
+            let step = draft.add(address, Operation::Record);
+            draft.backward.insert(address.clone(), step);
+        }
+    }
+    draft.wire(changes, connections, state);
+    draft.number()
+}
+
+#[derive(Default)]
+struct Draft {
+    steps: Vec<(Address, Operation)>,
+    needs: Vec<BTreeSet<usize>>,
+    /// The step after which a resource is as it shall be.
+    forward: BTreeMap<Address, usize>,
+    /// The step that takes a resource away.
+    backward: BTreeMap<Address, usize>,
+}
+
+impl Draft {
+    fn add(&mut self, address: &Address, operation: Operation) -> usize {
+        self.steps.push((address.clone(), operation));
+        self.needs.push(BTreeSet::new());
+        self.steps.len() - 1
+    }
+
+    fn connection(&mut self, connection: &ConnectionPlan, state: &State) {
+        let address = &connection.address;
+        if !connection.declared {
+            if matches!(connection.standing, Standing::Deferred(_)) {
+                let step = self.add(address, Operation::Connect);
+                self.forward.insert(address.clone(), step);
+            }
+            let step = self.add(address, Operation::Record);
+            self.backward.insert(address.clone(), step);
+            return;
+        }
+        let operation = match connection.standing {
+            Standing::Deferred(_) => Some(Operation::Connect),
+            _ => {
+                let same = state.records.get(address).is_some_and(|record| {
+                    record.dependencies == connection.dependencies
+                        && connection.spec.known().is_some_and(|spec| spec == &record.spec)
+                });
+                (!same).then_some(Operation::Record)
+            }
+        };
+        if let Some(operation) = operation {
+            let step = self.add(address, operation);
+            self.forward.insert(address.clone(), step);
+        }
+    }
+
+    fn change(&mut self, change: &Change, state: &State) {
+        let address = &change.address;
+        let forward = match change.action {
+            Action::Create => Some(Operation::Create),
+            Action::Update => Some(Operation::Update),
+            Action::Verify => Some(Operation::Verify),
+            Action::Adopt => Some(Operation::Record),
+            Action::Replace => {
+                let step = self.add(address, Operation::Delete);
+                self.backward.insert(address.clone(), step);
+                Some(Operation::Create)
+            }
+            Action::Keep => {
+                let stale =
+                    state.records.get(address).is_none_or(|record| stale(record, change));
+                stale.then_some(Operation::Record)
+            }
+            Action::Delete | Action::Forget => {
+                let operation = if change.action == Action::Delete {
+                    Operation::Delete
+                } else {
+                    Operation::Record
+                };
+                let step = self.add(address, operation);
+                self.backward.insert(address.clone(), step);
+                None
+            }
+        };
+        if let Some(operation) = forward {
+            let step = self.add(address, operation);
+            self.forward.insert(address.clone(), step);
+        }
+    }
+
+    fn wire(&mut self, changes: &[Change], connections: &[ConnectionPlan], state: &State) {
+        for connection in connections {
+            if let Some(step) = self.forward.get(&connection.address).copied() {
+                self.after_forward(step, &connection.dependencies);
+            }
+        }
+        for change in changes {
+            let address = &change.address;
+            if let Some(step) = self.forward.get(address).copied() {
+                self.after_forward(step, &change.dependencies);
+                if let Some(delete) = self.backward.get(address) {
+                    self.needs[step].insert(*delete);
+                }
+            }
+            let Some(delete) = self.backward.get(address).copied() else { continue };
+            if change.action == Action::Forget {
+                // It goes with its parent: out of the state once the parent is gone.
+                let with = change.reasons.iter().find_map(|reason| match reason {
+                    Reason::GoesWith(with) => self.backward.get(with),
+                    _ => None,
+                });
+                self.needs[delete].extend(with.copied().filter(|with| *with != delete));
+                continue;
+            }
+            // Deletes behind a deferred connection wait until it is open.
+            let connect = change.connection.as_ref().and_then(|c| self.forward.get(c)).copied();
+            self.needs[delete].extend(connect);
+            self.only_when_known(delete, change);
+        }
+        self.dependents_first(changes, state);
+    }
+
+    /// A step that brings something up waits for what it needs.
+    fn after_forward(&mut self, step: usize, dependencies: &[Address]) {
+        let needed = dependencies.iter().filter_map(|address| self.forward.get(address));
+        self.needs[step].extend(needed.copied().filter(|needed| *needed != step));
+    }
+
+    /// A replacement whose cause is not known yet is decided once it is: its delete waits
+    /// for what tells, unless that is itself waiting for this delete.
+    fn only_when_known(&mut self, delete: usize, change: &Change) {
+        if change.action != Action::Replace || !conditional(change) {
+            return;
+        }
+        let replaced =
+            change.dependencies.iter().any(|address| self.backward.contains_key(address));
+        if !replaced {
+            self.after_forward(delete, &change.dependencies);
+        }
+    }
+
+    /// What goes, goes after everything that was recorded as needing it: after its delete,
+    /// or after the step that makes it need something else.
+    fn dependents_first(&mut self, changes: &[Change], state: &State) {
+        let elided: BTreeSet<&Address> = changes
+            .iter()
+            .filter(|change| {
+                change.action == Action::Forget
+                    || change.reasons.iter().any(|r| matches!(r, Reason::DataLost { .. }))
+            })
+            .map(|change| &change.address)
+            .collect();
+        let undeclared: BTreeSet<&Address> = changes
+            .iter()
+            .filter(|change| matches!(change.action, Action::Delete | Action::Forget))
+            .map(|change| &change.address)
+            .collect();
+        let mut behind: BTreeMap<&Address, Vec<&Record>> = BTreeMap::new();
+        for record in state.records.values() {
+            for needed in &record.dependencies {
+                behind.entry(needed).or_default().push(record);
+            }
+        }
+        for (needed, dependents) in &behind {
+            let Some(delete) = self.backward.get(*needed).copied() else { continue };
+            let mut queue: Vec<&Record> = dependents.clone();
+            let mut seen = BTreeSet::new();
+            while let Some(record) = queue.pop() {
+                if !seen.insert(&record.address) || elided.contains(&record.address) {
+                    continue;
+                }
+                // A connection is no object; what lives behind it needs what is under it.
+                if record.connection.is_none() {
+                    queue.extend(behind.get(&record.address).into_iter().flatten());
+                    if undeclared.contains(needed)
+                        && let Some(step) = self.backward.get(&record.address)
+                        && *step != delete
+                    {
+                        self.needs[delete].insert(*step);
+                    }
+                    continue;
+                }
+                if let Some(step) = self.backward.get(&record.address)
+                    && *step != delete
+                {
+                    self.needs[delete].insert(*step);
+                }
+                // What stays but needed this until now must let go first.
+                if undeclared.contains(needed)
+                    && let Some(step) = self.forward.get(&record.address)
+                {
+                    self.needs[delete].insert(*step);
+                }
+            }
+        }
+        // A connection leaves the state after everything behind it.
+        for (address, step) in self.backward.clone() {
+            let is_connection =
+                state.records.get(&address).is_some_and(|record| record.connection.is_none());
+            if !is_connection {
+                continue;
+            }
+            let inner =
+                state.records.values().filter(|r| r.connection.as_ref() == Some(&address));
+            for record in inner {
+                let last = self.backward.get(&record.address);
+                // What goes with the server waits for the server, which waits for nobody.
+                if !elided.contains(&record.address) {
+                    self.needs[step].extend(last.copied());
+                }
+            }
+        }
+    }
+
+    /// Numbers the steps in an order in which everything comes after what it needs;
+    /// otherwise as they were added. Members of a cycle, which would be a bug, come last and
+    /// are reported by the schedule as never ready.
+    fn number(self) -> Vec<Step> {
+        let count = self.steps.len();
+        let mut missing: Vec<usize> = self.needs.iter().map(BTreeSet::len).collect();
+        let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); count];
+        for (step, needs) in self.needs.iter().enumerate() {
+            for needed in needs {
+                dependents[*needed].push(step);
+            }
+        }
+        let mut ready: BinaryHeap<Reverse<usize>> =
+            (0..count).filter(|step| missing[*step] == 0).map(Reverse).collect();
+        let mut order = Vec::with_capacity(count);
+        while let Some(Reverse(step)) = ready.pop() {
+            order.push(step);
+            for dependent in &dependents[step] {
+                missing[*dependent] -= 1;
+                if missing[*dependent] == 0 {
+                    ready.push(Reverse(*dependent));
+                }
+            }
+        }
+        assert!(order.len() == count, "BUG: the steps of a plan wait for each other");
+        let mut number = vec![StepId(0); count];
+        for (position, step) in order.iter().enumerate() {
+            number[*step] = StepId(u32::try_from(position).unwrap_or(u32::MAX));
+        }
+        order
+            .iter()
+            .map(|step| {
+                let mut needs: Vec<StepId> =
+                    self.needs[*step].iter().map(|needed| number[*needed]).collect();
+                needs.sort();
+                let (address, operation) = self.steps[*step].clone();
+                Step { id: number[*step], address, operation, needs }
+            })
+            .collect()
+    }
+}
+
+/// Whether everything that forces the replacement is a value nobody knows yet.
+pub(crate) fn conditional(change: &Change) -> bool {
+    let mut forcing = change.differences.iter().filter(|difference| difference.replaces);
+    let follows = change.reasons.iter().any(|reason| matches!(reason, Reason::Follows { .. }));
+    let unknown = |after: &Option<Expr>| after.as_ref().is_some_and(|a| a.known().is_none());
+    !follows && forcing.clone().next().is_some() && forcing.all(|d| unknown(&d.after))
+}
+
+/// Whether a record says something else than what is there.
+fn stale(record: &Record, change: &Change) -> bool {
+    let spec = change.after.as_ref().and_then(Expr::known);
+    spec.is_some_and(|spec| spec != &record.spec)
+        || record.facts != change.facts
+        || record.dependencies != change.dependencies
+        || record.lifecycle != change.lifecycle
+        || change.id.as_ref().is_some_and(|id| id != &record.id)
+}

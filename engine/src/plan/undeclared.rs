@@ -1,0 +1,223 @@
+//! What is to happen to what dollop remembers and the script does not declare any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::address::Address;
+use crate::diagnostic::Diagnostic;
+use crate::expr::Expr;
+use crate::kind::Kind;
+use crate::observed::Observation;
+use crate::path::Path;
+use crate::plan::Standing;
+use crate::plan::change::{Action, Change, Difference, Reason};
+use crate::plan::decide::{Walk, marked_facts};
+use crate::schema::Disruption;
+use crate::store::Record;
+use crate::value::Value;
+
+impl Walk<'_> {
+    /// Decides on every record without a declaration, what others live in first, and lists
+    /// them the other way round: dependents go first.
+    pub(crate) fn undeclared(&mut self) {
+        let state = self.inputs.state;
+        let order = from_the_ground_up(&state.records, |address| {
+            self.inputs.graph.get(address).is_none()
+        });
+        let mut changes = Vec::new();
+        for record in order {
+            if record.connection.is_none() {
+                self.undeclared_connection(&record.address);
+                continue;
+            }
+            let Some(kind) = self.inputs.registry.kind(record.address.kind()) else {
+                let message = format!(
+                    "the state holds `{}`, but this dollop knows no kind `{}`",
+                    record.address,
+                    record.address.kind()
+                );
+                self.decisions.diagnostics.push(Diagnostic::error(message));
+                continue;
+            };
+            let change = self.undeclared_resource(record, kind);
+            // Visible to what lives in it; moved to its place in the list afterwards.
+            self.push_change(change.clone());
+            changes.push(change);
+        }
+        let declared = self.decisions.changes.len() - changes.len();
+        self.decisions.changes.truncate(declared);
+        for change in changes.into_iter().rev() {
+            self.push_change(change);
+        }
+    }
+
+    fn undeclared_resource(&mut self, record: &Record, kind: &Kind) -> Change {
+        let why = if self.inputs.destroy { Reason::Destroy } else { Reason::Undeclared };
+        let mut change = Change {
+            address: record.address.clone(),
+            connection: record.connection.clone(),
+            action: Action::Delete,
+            reasons: vec![why],
+            differences: Vec::new(),
+            disruption: Disruption::Recreate,
+            before: Some(record.spec.clone()),
+            after: None,
+            id: Some(record.id.clone()),
+            facts: marked_facts(kind, &record.facts),
+            dependencies: record.dependencies.clone(),
+            lifecycle: record.lifecycle.clone(),
+            span: None,
+        };
+        if kind.traits.holds_data {
+            change.disruption = Disruption::DataLoss;
+        }
+        if record.lifecycle.prevent_destroy {
+            let message = format!(
+                "`{}` would be deleted, which its `prevent_destroy` forbids",
+                record.address
+            );
+            let hint = "declare it again with `prevent_destroy: false`, apply, then remove it";
+            self.decisions.diagnostics.push(Diagnostic::error(message).hint(hint));
+        }
+        if let Some(with) = self.goes_with(record, kind) {
+            change.action = Action::Forget;
+            change.reasons.insert(0, Reason::GoesWith(with));
+            return change;
+        }
+        let Some(connection) = &record.connection else { return change };
+        self.ensure_connection(connection);
+        match self.standing(connection) {
+            Some(Standing::Deferred(_)) => {
+                change.reasons.push(Reason::Deferred(connection.clone()));
+            }
+            _ if self.pending.contains_key(connection) => {
+                let (id, facts) = if record.interrupted {
+                    (None, None)
+                } else {
+                    (Some(record.id.clone()), Some(record.facts.clone()))
+                };
+                let spec = Some(record.spec.clone());
+                self.want(connection, &record.address, id, facts, spec);
+            }
+            _ => match self.inputs.observed.objects.get(&record.address) {
+                Some(Observation::Found(found)) => {
+                    let spec = kind.mark_spec(found.spec.clone()).marked_like(&record.spec);
+                    change.before = Some(spec);
+                    change.id = Some(found.id.clone());
+                    change.facts = marked_facts(kind, &found.facts);
+                }
+                Some(Observation::Gone) => {
+                    change.action = Action::Forget;
+                    change.reasons = vec![Reason::Gone];
+                    change.disruption = Disruption::None;
+                }
+                Some(Observation::Unreadable(error)) => {
+                    let message = format!("cannot read `{}`", record.address);
+                    let mut found = Diagnostic::error(message).note(error.message.clone());
+                    found.hints.extend(error.hints.iter().cloned());
+                    self.decisions.diagnostics.push(found);
+                }
+                Some(Observation::Unchecked) | None => {}
+            },
+        }
+        if change.action == Action::Delete {
+            change.differences = all_gone(change.before.as_ref());
+        }
+        change
+    }
+
+    /// What takes it along when it goes: the object it lives in, or the server's container.
+    fn goes_with(&self, record: &Record, kind: &Kind) -> Option<Address> {
+        let going = |address: &Address| match self.action(address) {
+            Some(Action::Delete | Action::Replace) => true,
+            Some(Action::Forget) => true,
+            Some(Action::Create) => self.inputs.state.records.contains_key(address),
+            _ => false,
+        };
+        for parent in kind.traits.within {
+            let kinds = &kind.schema.spec.get(*parent)?.handle;
+            let name = record.spec.get(parent).and_then(Value::as_str);
+            let owner = record.dependencies.iter().find(|address| {
+                kinds.iter().any(|kind| kind == address.kind())
+                    && self
+                        .inputs
+                        .state
+                        .records
+                        .get(*address)
+                        .is_some_and(|owner| Some(owner.natural()) == name)
+            });
+            if let Some(owner) = owner
+                && going(owner)
+            {
+                return Some(owner.clone());
+            }
+        }
+        let connection = record.connection.as_ref()?;
+        let below = match self.decisions.connection_index.get(connection) {
+            Some(index) => &self.decisions.connections[*index].dependencies,
+            None => &self.inputs.state.records.get(connection)?.dependencies,
+        };
+        self.data_lost(below)
+    }
+
+    /// A connection is decided on before what lives behind it, declared or not; an implicit
+    /// one may be needed for deletes alone.
+    fn ensure_connection(&mut self, connection: &Address) {
+        if self.decisions.connection_index.contains_key(connection) {
+            return;
+        }
+        self.undeclared_connection(connection);
+    }
+}
+
+fn all_gone(before: Option<&Value>) -> Vec<Difference> {
+    let Some(entries) = before.and_then(Value::as_map) else { return Vec::new() };
+    entries
+        .iter()
+        .filter(|(_, value)| **value != Value::Null)
+        .map(|(name, value)| Difference {
+            path: Path::attribute(name),
+            before: Some(value.clone()),
+            after: None::<Expr>,
+            drift: false,
+            replaces: false,
+            span: None,
+        })
+        .collect()
+}
+
+/// Records for which `chosen` holds, each after what it needs; the order of addresses
+/// decides between equals. A cycle cannot be recorded; should one be, its members come last.
+fn from_the_ground_up(
+    records: &BTreeMap<Address, Record>,
+    chosen: impl Fn(&Address) -> bool,
+) -> Vec<&Record> {
+    let mut missing: BTreeMap<&Address, usize> = BTreeMap::new();
+    let mut dependents: BTreeMap<&Address, Vec<&Address>> = BTreeMap::new();
+    for record in records.values().filter(|record| chosen(&record.address)) {
+        let mut count = 0;
+        for needed in &record.dependencies {
+            if records.contains_key(needed) && chosen(needed) {
+                dependents.entry(needed).or_default().push(&record.address);
+                count += 1;
+            }
+        }
+        missing.insert(&record.address, count);
+    }
+    let mut ready: BTreeSet<&Address> =
+        missing.iter().filter(|(_, count)| **count == 0).map(|(address, _)| *address).collect();
+    let mut order = Vec::with_capacity(missing.len());
+    while let Some(address) = ready.pop_first() {
+        missing.remove(address);
+        order.push(&records[address]);
+        for dependent in dependents.remove(address).unwrap_or_default() {
+            if let Some(count) = missing.get_mut(dependent) {
+                *count -= 1;
+                if *count == 0 {
+                    ready.insert(dependent);
+                }
+            }
+        }
+    }
+    order.extend(missing.keys().map(|address| &records[*address]));
+    order
+}

@@ -1,0 +1,86 @@
+//! Connections that are open, each opened once.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use tokio::sync::Semaphore;
+
+use crate::address::Address;
+use crate::error::{CallError, Failure};
+use crate::kind::{OpenConnection, Registry};
+use crate::resource::Scope;
+use crate::value::Value;
+
+/// A connection that is open, and how many calls it takes at once.
+#[derive(Clone)]
+pub struct Line {
+    /// The provider's client.
+    pub connection: OpenConnection,
+    /// Permits for calls that write.
+    pub permits: Arc<Semaphore>,
+}
+
+/// Opens connections and keeps them.
+pub struct Pool {
+    registry: Arc<Registry>,
+    scope: Scope,
+    open: Mutex<BTreeMap<Address, (Value, Line)>>,
+}
+
+impl Pool {
+    /// A pool with nothing open.
+    pub fn new(registry: Arc<Registry>, scope: Scope) -> Self {
+        Self { registry, scope, open: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// What can be declared.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Opens a connection, or returns it when it is open with the same arguments.
+    ///
+    /// While the service does not answer, tries again until `patience` is over.
+    pub async fn line(
+        &self,
+        address: &Address,
+        spec: &Value,
+        patience: Duration,
+    ) -> Result<Line, CallError> {
+        if let Some((known, line)) = self.lock().get(address)
+            && known == spec
+        {
+            return Ok(line.clone());
+        }
+        let Some(kind) = self.registry.connection_kind(address.kind()) else {
+            let message = format!("this dollop knows no connection `{}`", address.kind());
+            return Err(CallError::refused(message));
+        };
+        let open = || kind.dial.open(spec, self.scope.clone());
+        let connection = if patience.is_zero() {
+            open().await?
+        } else {
+            let often = ExponentialBuilder::default()
+                .with_min_delay(Duration::from_millis(50))
+                .with_max_delay(Duration::from_secs(1))
+                .with_factor(1.5)
+                .without_max_times()
+                .with_total_delay(Some(patience));
+            open.retry(often).when(|error| error.failure == Failure::Unreachable).await?
+        };
+        let line = Line { connection, permits: Arc::new(Semaphore::new(kind.concurrency)) };
+        self.lock().insert(address.clone(), (spec.clone(), line.clone()));
+        Ok(line)
+    }
+
+    /// Lets go of a connection, when what is behind it is about to change.
+    pub fn close(&self, address: &Address) {
+        self.lock().remove(address);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Address, (Value, Line)>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,138 @@
+//! The last line of defence: takes known secrets out of any text.
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::graph::Graph;
+use crate::plan::Plan;
+use crate::store::State;
+use crate::value::Value;
+
+/// What replaces a secret.
+pub const MASK: &str = "(sensitive)";
+
+/// Secrets shorter than this many bytes are left alone: they would hit ordinary words.
+const SHORTEST: usize = 4;
+
+/// Replaces every known secret in a text, also where it was quoted or URL-encoded.
+#[derive(Clone, Debug, Default)]
+pub struct Redactor {
+    automaton: Option<AhoCorasick>,
+}
+
+/// Gathers secrets from wherever they are known.
+#[derive(Default)]
+pub struct Secrets {
+    texts: std::collections::BTreeSet<String>,
+}
+
+impl Secrets {
+    /// Adds a text, and the forms it takes inside JSON, Rust's `{:?}` and URLs.
+    pub fn add(&mut self, text: &str) {
+        if text.len() < SHORTEST {
+            return;
+        }
+        let json = serde_json::Value::from(text).to_string();
+        let debug = format!("{text:?}");
+        for form in [
+            text,
+            json.trim_matches('"'),
+            debug.trim_matches('"'),
+            &utf8_percent_encode(text, NON_ALPHANUMERIC).to_string(),
+        ] {
+            self.texts.insert(form.to_owned());
+        }
+    }
+
+    /// Adds every secret in a value.
+    pub fn add_value(&mut self, value: &Value) {
+        value.each_secret(&mut |text| self.add(text));
+    }
+
+    /// Adds every secret a stack declares.
+    pub fn add_graph(&mut self, graph: &Graph) {
+        for declaration in graph.in_order() {
+            for value in declaration.attributes.values() {
+                value.each_secret(&mut |text| self.add(text));
+            }
+        }
+        for output in &graph.program().outputs {
+            output.value.each_secret(&mut |text| self.add(text));
+        }
+    }
+
+    /// Adds every secret dollop remembers.
+    pub fn add_state(&mut self, state: &State) {
+        for record in state.records.values() {
+            self.add_value(&record.spec);
+            self.add_value(&record.facts);
+        }
+        state.outputs.values().for_each(|value| self.add_value(value));
+    }
+
+    /// Adds every secret a plan carries.
+    pub fn add_plan(&mut self, plan: &Plan) {
+        for change in &plan.changes {
+            change.before.iter().for_each(|value| self.add_value(value));
+            change.after.iter().for_each(|expr| expr.each_secret(&mut |text| self.add(text)));
+            self.add_value(&change.facts);
+        }
+        for connection in &plan.connections {
+            connection.spec.each_secret(&mut |text| self.add(text));
+        }
+    }
+
+    /// A redactor for all of them.
+    pub fn redactor(&self) -> Redactor {
+        if self.texts.is_empty() {
+            return Redactor::default();
+        }
+        // Longest first, so that a secret inside another leaves no tail.
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(&self.texts)
+            .ok();
+        Redactor { automaton }
+    }
+}
+
+impl Redactor {
+    /// The text with every known secret replaced by [`MASK`].
+    pub fn clean(&self, text: &str) -> String {
+        let Some(automaton) = &self.automaton else {
+            return text.to_owned();
+        };
+        let mut clean = String::with_capacity(text.len());
+        automaton.replace_all_with(text, &mut clean, |_, _, out| {
+            out.push_str(MASK);
+            true
+        });
+        clean
+    }
+
+    /// An error with every known secret replaced.
+    pub fn clean_error(&self, error: crate::error::CallError) -> crate::error::CallError {
+        crate::error::CallError {
+            failure: error.failure,
+            message: self.clean(&error.message),
+            notes: error.notes.iter().map(|note| self.clean(note)).collect(),
+            hints: error.hints.iter().map(|hint| self.clean(hint)).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Secrets;
+
+    #[test]
+    fn quoted_and_encoded_forms_are_found_too() {
+        let mut secrets = Secrets::default();
+        secrets.add("p\"w/1");
+        let redactor = secrets.redactor();
+        assert_eq!(
+            redactor.clean(r#"p"w/1 "p\"w/1" pg://u:p%22w%2F1@h"#),
+            "(sensitive) \"(sensitive)\" pg://u:(sensitive)@h"
+        );
+    }
+}
