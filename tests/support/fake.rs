@@ -1,0 +1,436 @@
+//! A provider without a service: containers, stores and servers in memory, for tests of the
+//! engine. Providers themselves are tested against real services only.
+//!
+//! A `fake::unit` runs like a container; a `fake::server` answers on its port; what lives in
+//! the server is kept in the unit's store, or dies with the unit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dollop_engine::error::{CallError, Failure};
+use dollop_engine::kind::Registry;
+use dollop_engine::resource::{
+    Connection, Created, Found, Name, Owner, ReadResult, Resource, Scope, Traits, Wanted,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+
+/// One object of the fake world.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Object {
+    /// Given at creation, never used twice.
+    pub id: String,
+    /// Its attributes.
+    pub spec: Json,
+    /// The stack that made it, when it is marked.
+    pub owner: String,
+}
+
+/// Everything that exists, for one stack's tests.
+#[derive(Default)]
+pub struct World {
+    /// Objects by kind and key (place and name).
+    pub objects: BTreeMap<(String, String), Object>,
+    /// Every call that was made, in order: `create fake::net.app`.
+    pub calls: Vec<String>,
+    /// Calls that fail: `create fake::net.app`.
+    pub failing: BTreeSet<String>,
+    next: u32,
+}
+
+static WORLDS: Mutex<BTreeMap<String, Arc<Mutex<World>>>> = Mutex::new(BTreeMap::new());
+
+/// The world of a stack.
+pub fn world(stack: &str) -> Arc<Mutex<World>> {
+    let mut worlds = WORLDS.lock().unwrap_or_else(PoisonError::into_inner);
+    worlds.entry(stack.to_owned()).or_default().clone()
+}
+
+fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    fn call(&mut self, what: &str, name: &Name) -> Result<(), CallError> {
+        let call = format!("{what} {}", name.address);
+        self.calls.push(call.clone());
+        if self.failing.contains(&call) {
+            return Err(CallError::refused(format!("the fake refuses to {what}")));
+        }
+        Ok(())
+    }
+
+    fn fresh(&mut self) -> String {
+        self.next += 1;
+        format!("id-{}", self.next)
+    }
+
+    fn port_of(id: &str) -> i64 {
+        4000 + id.trim_start_matches("id-").parse::<i64>().unwrap_or(0)
+    }
+}
+
+/// The world itself, always there.
+pub struct Engine(Arc<Mutex<World>>);
+
+/// Takes no arguments.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EngineSpec {}
+
+impl Connection for Engine {
+    const KIND: &'static str = "fake::engine";
+    const IMPLICIT: bool = true;
+    type Spec = EngineSpec;
+
+    async fn open(_: EngineSpec, scope: Scope) -> Result<Self, CallError> {
+        Ok(Self(world(&scope.stack)))
+    }
+
+    fn describe(_: &EngineSpec) -> String {
+        "the fake world".to_owned()
+    }
+}
+
+/// A server inside a unit.
+pub struct Server {
+    world: Arc<Mutex<World>>,
+    place: String,
+}
+
+/// How to reach a fake server.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerSpec {
+    /// The port of its unit.
+    port: i64,
+    /// Always `letmein`.
+    #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
+    password: Option<String>,
+}
+
+impl Connection for Server {
+    const KIND: &'static str = "fake::server";
+    type Spec = ServerSpec;
+
+    async fn open(spec: ServerSpec, scope: Scope) -> Result<Self, CallError> {
+        let shared = world(&scope.stack);
+        let mut inner = lock(&shared);
+        inner.calls.push(format!("connect {}", spec.port));
+        let here = inner.objects.iter().find(|((kind, _), object)| {
+            kind == "fake::unit"
+                && object.spec["running"] == true
+                && World::port_of(&object.id) == spec.port
+        });
+        let Some((_, object)) = here else {
+            return Err(CallError::unreachable(format!("port {} is closed", spec.port))
+                .hint("start the unit"));
+        };
+        if spec.password.as_deref().is_some_and(|password| password != "letmein") {
+            return Err(
+                CallError::new(Failure::Denied, "wrong password").hint("check `password`")
+            );
+        }
+        let store = object.spec["store"].as_str();
+        let place = store.map_or(object.id.clone(), str::to_owned);
+        drop(inner);
+        Ok(Self { world: shared, place })
+    }
+
+    fn describe(spec: &ServerSpec) -> String {
+        format!("port {}", spec.port)
+    }
+}
+
+/// What a fake reports.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Facts {
+    /// Given at creation.
+    #[schemars(extend("x-stable" = true))]
+    id: String,
+    /// Another one after a restart in the real world.
+    port: i64,
+    /// Ports by name.
+    ports: BTreeMap<String, i64>,
+}
+
+fn facts(id: &str) -> Facts {
+    let port = World::port_of(id);
+    Facts { id: id.to_owned(), port, ports: BTreeMap::from([("main".to_owned(), port)]) }
+}
+
+/// A kind whose objects are JSON in the world.
+macro_rules! fake_kind {
+    ($resource:ident, $spec:ident, $kind:literal, $connection:ty, $traits:expr, $keeps:expr) => {
+        impl Resource for $resource {
+            const KIND: &'static str = $kind;
+            type Connection = $connection;
+            type Spec = $spec;
+            type Facts = Facts;
+
+            fn traits() -> Traits {
+                $traits
+            }
+
+            fn keeps_data(spec: &$spec) -> bool {
+                let keeps: fn(&$spec) -> bool = $keeps;
+                keeps(spec)
+            }
+
+            async fn read(
+                connection: &$connection,
+                wanted: &[Wanted<$spec>],
+            ) -> Vec<ReadResult<Self>> {
+                let mut world = lock(connection.world());
+                world.calls.push(format!("read {} {}", wanted.len(), $kind));
+                wanted
+                    .iter()
+                    .map(|wanted| {
+                        let key = connection.key(&json!(wanted.spec), &wanted.name.natural);
+                        let Some(object) = world.objects.get(&($kind.to_owned(), key)) else {
+                            return Ok(None);
+                        };
+                        if wanted.id.as_ref().is_some_and(|id| id != &object.id) {
+                            return Ok(None);
+                        }
+                        let spec = serde_json::from_value(object.spec.clone())
+                            .map_err(|error| CallError::refused(error.to_string()))?;
+                        let owner = match object.owner.as_str() {
+                            "" => Owner::Unmarked,
+                            stack if stack == wanted.name.stack => Owner::Ours,
+                            other => Owner::Other(format!("stack `{other}`")),
+                        };
+                        Ok(Some(Found {
+                            id: object.id.clone(),
+                            natural: wanted.name.natural.clone(),
+                            spec,
+                            facts: facts(&object.id),
+                            owner,
+                        }))
+                    })
+                    .collect()
+            }
+
+            async fn create(
+                connection: &$connection,
+                name: &Name,
+                spec: $spec,
+            ) -> Result<Created<Facts>, CallError> {
+                let mut world = lock(connection.world());
+                world.call("create", name)?;
+                let spec = json!(spec);
+                let key = ($kind.to_owned(), connection.key(&spec, &name.natural));
+                if world.objects.contains_key(&key) {
+                    let message = format!("`{}` exists already", name.natural);
+                    return Err(CallError::new(Failure::Exists, message));
+                }
+                let id = world.fresh();
+                let owner = connection.mark(&name.stack);
+                world.objects.insert(key, Object { id: id.clone(), spec, owner });
+                Ok(Created { facts: facts(&id), id })
+            }
+
+            async fn update(
+                connection: &$connection,
+                name: &Name,
+                id: &str,
+                _: $spec,
+                to: $spec,
+            ) -> Result<Facts, CallError> {
+                let mut world = lock(connection.world());
+                world.call("update", name)?;
+                let key = ($kind.to_owned(), connection.key(&json!(to), &name.natural));
+                let Some(object) = world.objects.get_mut(&key) else {
+                    return Err(CallError::refused(format!("`{}` is gone", name.natural)));
+                };
+                object.spec = json!(to);
+                Ok(facts(id))
+            }
+
+            async fn delete(
+                connection: &$connection,
+                name: &Name,
+                id: &str,
+                spec: $spec,
+            ) -> Result<(), CallError> {
+                let mut world = lock(connection.world());
+                world.call("delete", name)?;
+                let key = ($kind.to_owned(), connection.key(&json!(spec), &name.natural));
+                world.objects.remove(&key);
+                // What lived in it dies with it.
+                let inside = format!("{id}/");
+                let stored = format!("{}/", name.natural);
+                let store = $kind == "fake::store";
+                world.objects.retain(|(_, key), _| {
+                    !key.starts_with(&inside) && !(store && key.starts_with(&stored))
+                });
+                Ok(())
+            }
+        }
+    };
+}
+
+trait Inside {
+    fn world(&self) -> &Mutex<World>;
+    fn key(&self, spec: &Json, natural: &str) -> String;
+    fn mark(&self, stack: &str) -> String;
+}
+
+impl Inside for Engine {
+    fn world(&self) -> &Mutex<World> {
+        &self.0
+    }
+    fn key(&self, _: &Json, natural: &str) -> String {
+        natural.to_owned()
+    }
+    fn mark(&self, stack: &str) -> String {
+        stack.to_owned()
+    }
+}
+
+impl Inside for Server {
+    fn world(&self) -> &Mutex<World> {
+        &self.world
+    }
+    fn key(&self, spec: &Json, natural: &str) -> String {
+        let base = spec["base"].as_str().map(|base| format!("{base}/")).unwrap_or_default();
+        format!("{}/{base}{natural}", self.place)
+    }
+    fn mark(&self, _: &str) -> String {
+        String::new()
+    }
+}
+
+/// Something others join.
+pub struct Net;
+
+/// What a net takes.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NetSpec {
+    /// Cannot be changed.
+    #[serde(default = "plain")]
+    #[schemars(extend("x-replace" = true))]
+    driver: String,
+    /// Free text.
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+/// Something that keeps data.
+pub struct Store;
+
+/// What a store takes.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSpec {
+    /// Cannot be changed.
+    #[serde(default = "plain")]
+    #[schemars(extend("x-replace" = true))]
+    driver: String,
+}
+
+/// Something that runs.
+pub struct Unit;
+
+/// What a unit takes.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnitSpec {
+    /// Cannot be changed.
+    #[schemars(extend("x-replace" = true))]
+    image: String,
+    /// Cannot be changed.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    env: BTreeMap<String, String>,
+    /// Live.
+    #[serde(default)]
+    size: i64,
+    /// Live.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "fake::net"))]
+    net: Option<String>,
+    /// Where it keeps data.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true, "x-handle" = "fake::store"))]
+    store: Option<String>,
+    /// Whether it runs.
+    #[serde(default = "yes")]
+    #[schemars(extend("x-disruption" = "restart"))]
+    running: bool,
+}
+
+/// A part of a server.
+pub struct Base;
+
+/// What a base takes.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BaseSpec {
+    /// Live.
+    #[serde(default)]
+    comment: String,
+    /// Cannot be changed.
+    #[serde(default = "plain")]
+    #[schemars(extend("x-replace" = true))]
+    encoding: String,
+}
+
+/// A part of a base.
+pub struct Item;
+
+/// What an item takes.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ItemSpec {
+    /// The base it is in.
+    #[schemars(extend("x-handle" = "fake::base"))]
+    base: String,
+    /// Live.
+    #[serde(default)]
+    value: String,
+    /// Live and secret.
+    #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
+    token: Option<String>,
+}
+
+fn plain() -> String {
+    "plain".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn data() -> Traits {
+    Traits { holds_data: true, ..Traits::default() }
+}
+
+fn inside() -> Traits {
+    Traits { within: &["base"], ..Traits::default() }
+}
+
+fake_kind!(Net, NetSpec, "fake::net", Engine, Traits::default(), |_| true);
+fake_kind!(Store, StoreSpec, "fake::store", Engine, data(), |_| true);
+fake_kind!(Unit, UnitSpec, "fake::unit", Engine, Traits::default(), |spec| spec
+    .store
+    .is_some());
+fake_kind!(Base, BaseSpec, "fake::base", Server, data(), |_| true);
+fake_kind!(Item, ItemSpec, "fake::item", Server, inside(), |_| true);
+
+/// Adds the fakes to a registry.
+pub fn register(registry: Registry) -> Registry {
+    registry
+        .provider("fake", "Objects in memory, for tests.")
+        .connection::<Engine>()
+        .connection::<Server>()
+        .resource::<Net>()
+        .resource::<Store>()
+        .resource::<Unit>()
+        .resource::<Base>()
+        .resource::<Item>()
+}
