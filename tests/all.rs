@@ -2,3 +2,4 @@
 
 #[cfg(feature = "live")]
 mod live;
+mod tidy;

@@ -1,4 +1,5 @@
 //! What several tests share.
 
+pub mod cli;
 pub mod conformance;
 pub mod fake;

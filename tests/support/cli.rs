@@ -1,0 +1,160 @@
+//! The real binary in a clean project folder.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// What a run of the binary left.
+#[derive(Debug)]
+#[must_use = "check the exit code or the output"]
+pub struct Run {
+    /// The exit code; `None` when it was killed.
+    pub code: Option<i32>,
+    /// Everything on stdout.
+    pub stdout: String,
+    /// Everything on stderr.
+    pub stderr: String,
+}
+
+impl Run {
+    /// Demands an exit code.
+    ///
+    /// # Panics
+    /// When it was another, with everything the run printed.
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "exit code\n--- stdout\n{}\n--- stderr\n{}",
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    /// Exit code, stdout and stderr as one text, for snapshots.
+    pub fn text(&self) -> String {
+        let code = self.code.map_or("killed".to_owned(), |code| code.to_string());
+        let mut text = format!("exit {code}\n");
+        for (name, part) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !part.is_empty() {
+                text.push_str(&format!("--- {name}\n{part}"));
+            }
+        }
+        text
+    }
+}
+
+/// A project in a folder of its own, removed at the end.
+pub struct Project {
+    folder: tempfile::TempDir,
+    name: String,
+    env: Vec<(String, String)>,
+}
+
+impl Project {
+    /// A stack called `name` with one script.
+    pub fn new(name: &str, script: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let project = Self { folder, name: name.to_owned(), env: Vec::new() };
+        std::fs::create_dir(project.folder()).expect("the stack's folder");
+        project.write("stack.rhai", script);
+        project
+    }
+
+    /// A copy of a stack under `scripts/`, under another name.
+    pub fn copy_of(stack: &str, name: &str) -> Self {
+        let script = root().join("scripts").join(stack).join("stack.rhai");
+        let script = std::fs::read_to_string(&script).expect("a stack of the repository");
+        Self::new(name, &script)
+    }
+
+    /// The stack's folder.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().join(&self.name)
+    }
+
+    /// Writes a file of the stack.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.folder().join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("its folder");
+        std::fs::write(path, text).expect("a file of the stack");
+    }
+
+    /// Reads a file of the stack.
+    pub fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.folder().join(path)).expect("a file of the stack")
+    }
+
+    /// Sets an environment variable for every run.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Runs the binary in the stack's folder.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        self.run_with(binary(), arguments, &[])
+    }
+
+    /// Runs the binary that aborts at a point of a step: `before_call@local::file.a`.
+    pub fn run_until(&self, fault: &str, arguments: &[&str]) -> Run {
+        self.run_with(faulty(), arguments, &[("DOLLOP_FAULT", fault)])
+    }
+
+    fn run_with(&self, binary: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Run {
+        let mut command = Command::new(binary);
+        command
+            .args(arguments)
+            .current_dir(self.folder())
+            .stdin(Stdio::null())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.folder.path())
+            .env("COLUMNS", "100");
+        if let Some(host) = std::env::var_os("DOCKER_HOST") {
+            command.env("DOCKER_HOST", host);
+        }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.envs(env.iter().copied());
+        let output = command.output().expect("the binary runs");
+        Run {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// The repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a parent folder").to_owned()
+}
+
+/// The real binary, built once per test run.
+pub fn binary() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build(&["--bin", "dollop"], "dollop"))
+}
+
+/// The binary that aborts where `DOLLOP_FAULT` says.
+pub fn faulty() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        build(&["--features", "faults", "--bin", "dollop-faults"], "dollop-faults")
+    })
+}
+
+fn build(arguments: &[&str], name: &str) -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--quiet", "-p", "dollop"])
+        .args(arguments)
+        .current_dir(root())
+        .status()
+        .expect("cargo runs");
+    assert!(built.success(), "the binary must build");
+    // This test's own path is target/<profile>/deps/<name>.
+    let here = std::env::current_exe().expect("the test's path");
+    here.ancestors().nth(2).expect("the profile's folder").join(name)
+}
