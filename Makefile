@@ -35,10 +35,10 @@ unit:
 
 # Everything that talks to real services. With the feature on, a missing service fails.
 live: lab
-	cargo build -p dollop --features faults --target-dir target/faults
 	eval "$$($(LAB) env)"; cargo test -p dollop-tests --features live
 
 test: lint unit live
 
 bench:
+	cargo build --release -p dollop
 	cargo run --release -p dollop-tests --bin bench

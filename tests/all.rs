@@ -1,5 +1,6 @@
 //! One test binary: faster to link than many.
 
+mod crash;
 #[cfg(feature = "live")]
 mod live;
 mod tidy;

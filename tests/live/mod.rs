@@ -3,4 +3,5 @@
 mod docker;
 mod local;
 mod postgres;
+mod quickstart;
 mod rabbitmq;

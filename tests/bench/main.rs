@@ -1,0 +1,280 @@
+//! How long each stage takes on graphs of 100, 1,000 and 10,000 no-op resources with three
+//! references each, and how that compares to `terraform` on the same graph.
+//!
+//! `make bench`, or `cargo run --release -p dollop-tests --bin bench [-- --full]`.
+//! `--full` gives terraform the 10,000 as well, which takes it minutes.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dollop_engine::apply::{Settings, Watcher, apply};
+use dollop_engine::files::{FileError, Files};
+use dollop_engine::graph::{self, Graph};
+use dollop_engine::observed::Observed;
+use dollop_engine::plan::{Options, Plan, Step, plan};
+use dollop_engine::pool::Pool;
+use dollop_engine::refresh::refresh;
+use dollop_engine::resource::Scope;
+use dollop_engine::script::{Request, evaluate};
+use dollop_engine::store::{RunInfo, State, Store};
+use dollop_state::{Holder, SledStore};
+
+const SIZES: [usize; 3] = [100, 1_000, 10_000];
+const STAGES: [&str; 6] = ["evaluate", "graph", "plan", "apply", "empty plan", "destroy"];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [one, size] = arguments.as_slice()
+        && one == "--one"
+    {
+        measure(size.parse().expect("a number"));
+        return;
+    }
+    let full = arguments.iter().any(|argument| argument == "--full");
+    stages();
+    rival(full);
+}
+
+/// Each size in a process of its own, so that peak memory is its own too.
+fn stages() {
+    let mut table: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    for size in SIZES {
+        let output = Command::new(std::env::current_exe().expect("own path"))
+            .args(["--one", &size.to_string()])
+            .output()
+            .expect("the benchmark runs itself");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let line = String::from_utf8_lossy(&output.stdout);
+        let figures = line.split_whitespace().map(|word| word.parse().expect("a number"));
+        table.insert(size, figures.collect());
+    }
+    println!("milliseconds, one process each; growth is 1,000 → 10,000");
+    println!("{:<12} {:>9} {:>9} {:>9} {:>8}", "stage", 100, 1000, 10000, "growth");
+    for (index, stage) in STAGES.iter().enumerate() {
+        let of = |size: usize| table[&size][index];
+        println!(
+            "{stage:<12} {:>9.1} {:>9.1} {:>9.1} {:>7.1}×",
+            of(100),
+            of(1_000),
+            of(10_000),
+            of(10_000) / of(1_000)
+        );
+    }
+    let memory = |size: usize| table[&size][STAGES.len()];
+    println!(
+        "{:<12} {:>9.1} {:>9.1} {:>9.1} {:>7.1}×   MiB",
+        "peak memory",
+        memory(100),
+        memory(1_000),
+        memory(10_000),
+        memory(10_000) / memory(1_000)
+    );
+}
+
+struct NoFiles(String);
+
+impl Files for NoFiles {
+    fn read(&self, path: &str) -> Result<Arc<str>, FileError> {
+        if path == "stack.rhai" {
+            return Ok(self.0.as_str().into());
+        }
+        Err(FileError::Missing(path.to_owned()))
+    }
+}
+
+struct Quiet;
+
+impl Watcher for Quiet {
+    fn started(&self, _: &Step) {}
+    fn finished(&self, _: &Step, _: Option<&str>) {}
+    fn failed(&self, step: &Step, error: &dollop_engine::error::CallError) {
+        panic!("{}: {error}", step.address);
+    }
+    fn skipped(&self, _: &Step, _: &dollop_engine::address::Address) {}
+}
+
+/// The stack: each resource refers to the three before it.
+fn script(size: usize) -> String {
+    format!(
+        "let all = [];\n\
+         for i in 0..{size} {{\n\
+         \x20   let needs = [];\n\
+         \x20   for back in 1..=3 {{ if i >= back {{ needs.push(all[i - back].id); }} }}\n\
+         \x20   all.push(local::data(`n${{i}}`, #{{ input: needs }}));\n\
+         }}\n"
+    )
+}
+
+fn measure(size: usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let folder = tempfile::tempdir().expect("a folder");
+        let registry = Arc::new(dollop_stdlib::registry());
+        let files = NoFiles(script(size));
+        let parameters = BTreeMap::new();
+        let mut took = Vec::new();
+
+        let program = timed(&mut took, || {
+            let request = Request {
+                stack: "bench",
+                entry: "stack.rhai",
+                files: &files,
+                registry: &registry,
+                parameters: &parameters,
+            };
+            evaluate(&request).expect("the script is right")
+        });
+        let stack = timed(&mut took, || graph::build(program).expect("no cycle"));
+
+        let scope =
+            || Scope { stack: "bench".to_owned(), folder: folder.path().to_owned() };
+        let pool = Pool::new(registry.clone(), scope());
+        let start = Instant::now();
+        let first = planned(&stack, &State::default(), &pool, false).await;
+        took.push(start.elapsed());
+        assert_eq!(first.summary().create, size);
+
+        let start = Instant::now();
+        let holder = Holder {
+            who: "bench".to_owned(),
+            host: "here".to_owned(),
+            pid: std::process::id(),
+            command: "bench".to_owned(),
+        };
+        let store = SledStore::open(&folder.path().join(".dollop"), &holder).expect("a store");
+        let state = store.state().expect("a state");
+        run(&first, &state, &pool, &store).await;
+        took.push(start.elapsed());
+        drop(store);
+
+        let start = Instant::now();
+        let read = dollop_state::read_state(&folder.path().join(".dollop")).expect("a state");
+        let request = Request {
+            stack: "bench",
+            entry: "stack.rhai",
+            files: &files,
+            registry: &registry,
+            parameters: &parameters,
+        };
+        let again = graph::build(evaluate(&request).expect("right")).expect("no cycle");
+        let empty = planned(&again, &read.state, &pool, false).await;
+        took.push(start.elapsed());
+        assert!(!empty.has_changes(), "the second plan is empty");
+
+        let start = Instant::now();
+        let store = SledStore::open(&folder.path().join(".dollop"), &holder).expect("a store");
+        let state = store.state().expect("a state");
+        let nothing = dollop_engine::program::Program {
+            stack: "bench".to_owned(),
+            ..Default::default()
+        };
+        let nothing = graph::build(nothing).expect("no cycle");
+        let all = planned(&nothing, &state, &pool, true).await;
+        run(&all, &state, &pool, &store).await;
+        took.push(start.elapsed());
+
+        let figures: Vec<String> = took
+            .iter()
+            .map(|took| format!("{:.3}", took.as_secs_f64() * 1000.0))
+            .chain([format!("{:.3}", peak_memory())])
+            .collect();
+        println!("{}", figures.join(" "));
+    });
+}
+
+fn timed<T>(took: &mut Vec<Duration>, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = work();
+    took.push(start.elapsed());
+    result
+}
+
+async fn planned(graph: &Graph, state: &State, pool: &Pool, destroy: bool) -> Plan {
+    let observed: Observed = refresh(graph, state, pool, destroy).await;
+    let options = Options { unrefreshed: false, destroy };
+    plan(graph, state, &observed, pool.registry(), options).expect("a plan")
+}
+
+async fn run(plan: &Plan, state: &State, pool: &Pool, store: &dyn Store) {
+    let settings = Settings {
+        parallelism: 10,
+        patience: Duration::from_secs(1),
+        run: RunInfo {
+            stack: "bench".to_owned(),
+            command: "apply".to_owned(),
+            plan: String::new(),
+            who: "bench".to_owned(),
+            when: "2026-01-01T00:00:00Z".to_owned(),
+        },
+    };
+    let report = apply(plan, state, pool, store, &Quiet, settings).await.expect("stored");
+    assert!(report.complete());
+}
+
+/// The most memory this process has held, in MiB.
+fn peak_memory() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
+    let kib: f64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0.0);
+    kib / 1024.0
+}
+
+/// Whole processes, in turn, on the same graph.
+fn rival(full: bool) {
+    let terraform = Command::new("terraform").arg("version").output();
+    if !terraform.is_ok_and(|output| output.status.success()) {
+        println!("\nno `terraform` on the PATH: no comparison");
+        return;
+    }
+    let dollop = std::env::current_exe().expect("own path").with_file_name("dollop");
+    if !dollop.exists() {
+        println!("\nno release binary beside this one: run `cargo build --release -p dollop`");
+        return;
+    }
+    println!("\nwhole processes, seconds: dollop / terraform = ratio");
+    let sizes: &[usize] = if full { &SIZES } else { &SIZES[..2] };
+    for size in sizes {
+        let ours = tempfile::tempdir().expect("a folder");
+        std::fs::write(ours.path().join("stack.rhai"), script(*size)).expect("the script");
+        let theirs = tempfile::tempdir().expect("a folder");
+        std::fs::write(theirs.path().join("main.tf"), terraform_stack(*size)).expect("the stack");
+        spent(Command::new("terraform").arg("init").current_dir(theirs.path()));
+        let steps: [(&str, &[&str], &[&str]); 5] = [
+            ("check", &["check"], &["validate"]),
+            ("plan", &["plan"], &["plan"]),
+            ("apply", &["apply", "--auto-approve"], &["apply", "-auto-approve"]),
+            ("empty plan", &["plan"], &["plan"]),
+            ("destroy", &["destroy", "--auto-approve"], &["destroy", "-auto-approve"]),
+        ];
+        for (name, own, other) in steps {
+            let own = spent(Command::new(&dollop).args(own).current_dir(ours.path()));
+            let other = spent(Command::new("terraform").args(other).current_dir(theirs.path()));
+            println!("{size:>6} {name:<12} {own:>8.3} / {other:>8.3} = {:.4}", own / other);
+        }
+    }
+}
+
+fn spent(command: &mut Command) -> f64 {
+    let start = Instant::now();
+    let output = command.output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    start.elapsed().as_secs_f64()
+}
+
+/// The same graph for terraform, which cannot refer back within one counted resource.
+fn terraform_stack(size: usize) -> String {
+    let mut text = String::new();
+    for number in 0..size {
+        let needs: Vec<String> = (1..=3)
+            .filter(|back| number >= *back)
+            .map(|back| format!("terraform_data.n{}.id", number - back))
+            .collect();
+        text.push_str(&format!(
+            "resource \"terraform_data\" \"n{number}\" {{\n  input = [{}]\n}}\n",
+            needs.join(", ")
+        ));
+    }
+    text
+}

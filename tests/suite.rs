@@ -1,0 +1,404 @@
+//! Runs `tests/suite/**/*.test`: script, what is done by hand, and what is expected stand
+//! together. `DOLLOP_BLESS=1` writes the expectations anew.
+//!
+//! ```text
+//! === a case
+//! --- script            what follows is the script from here on
+//! --- plan              changes, reasons, differences and steps of a plan
+//! --- error             the findings of evaluating, or of planning
+//! --- apply             plans, applies; the calls the world saw, and the report
+//! --- destroy           the same for a destroy
+//! --- world             edits by hand: `remove KIND KEY`, `set KIND KEY ATTRIBUTE JSON`,
+//!                       `own KIND KEY STACK`, `add KIND KEY JSON`, `fail CALL`, `heal`
+//! --- params            `name=value` lines
+//! --- state             the addresses in the state
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dollop_engine::address::Address;
+use dollop_engine::apply::{Settings, Watcher, apply};
+use dollop_engine::diagnostic::Findings;
+use dollop_engine::error::CallError;
+use dollop_engine::files::{FileError, Files};
+use dollop_engine::graph::{self, Graph};
+use dollop_engine::kind::Registry;
+use dollop_engine::plan::{Action, Operation, Options, Plan, Standing, Step, plan};
+use dollop_engine::pool::Pool;
+use dollop_engine::program::{Given, GivenValue, Program};
+use dollop_engine::refresh::refresh;
+use dollop_engine::resource::Scope;
+use dollop_engine::script::{Request, evaluate};
+use dollop_engine::store::{MemoryStore, RunInfo, Store};
+use dollop_tests::cli::root;
+use dollop_tests::fake::{self, Object, world};
+
+#[test]
+fn every_case_says_what_it_should() {
+    let mut files = Vec::new();
+    find(&root().join("tests/suite"), &mut files);
+    files.sort();
+    let bless = std::env::var_os("DOLLOP_BLESS").is_some();
+    let (mut cases, mut wrong) = (0, Vec::new());
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mut blessed = String::new();
+        for case in split(&text) {
+            cases += 1;
+            let actual = run(&case);
+            if actual != case {
+                wrong.push(format!("{}: {}\n{}", file.display(), case.name, diff(&case, &actual)));
+            }
+            write_case(&mut blessed, &actual);
+        }
+        if bless && blessed != text {
+            std::fs::write(&file, blessed).unwrap();
+        }
+    }
+    println!("{cases} cases");
+    assert!(cases > 0, "no cases found");
+    assert!(bless || wrong.is_empty(), "{} wrong\n\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[derive(Clone, PartialEq)]
+struct Case {
+    name: String,
+    sections: Vec<(String, String)>,
+}
+
+fn find(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            find(&path, found);
+        } else if path.extension() == Some("test".as_ref()) {
+            found.push(path);
+        }
+    }
+}
+
+fn split(text: &str) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("=== ") {
+            cases.push(Case { name: name.to_owned(), sections: Vec::new() });
+        } else if let Some(section) = line.strip_prefix("--- ") {
+            let case = cases.last_mut().expect("a case before its sections");
+            case.sections.push((section.to_owned(), String::new()));
+        } else if let Some((_, body)) = cases.last_mut().and_then(|c| c.sections.last_mut()) {
+            body.push_str(line);
+            body.push('\n');
+        }
+    }
+    for case in &mut cases {
+        for (_, body) in &mut case.sections {
+            *body = format!("{}\n", body.trim_end());
+        }
+    }
+    cases
+}
+
+fn write_case(out: &mut String, case: &Case) {
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    writeln!(out, "=== {}", case.name).unwrap();
+    for (name, body) in &case.sections {
+        write!(out, "--- {name}\n{}", if body == "\n" { "" } else { body }).unwrap();
+    }
+}
+
+fn diff(expected: &Case, actual: &Case) -> String {
+    let (mut a, mut b) = (String::new(), String::new());
+    write_case(&mut a, expected);
+    write_case(&mut b, actual);
+    let left: Vec<_> = a.lines().collect();
+    let right: Vec<_> = b.lines().collect();
+    let mut text = String::new();
+    for line in &left {
+        if !right.contains(line) {
+            writeln!(text, "  - {line}").unwrap();
+        }
+    }
+    for line in &right {
+        if !left.contains(line) {
+            writeln!(text, "  + {line}").unwrap();
+        }
+    }
+    text
+}
+
+struct OneFile<'a>(&'a str);
+
+impl Files for OneFile<'_> {
+    fn read(&self, path: &str) -> Result<Arc<str>, FileError> {
+        if path == "main.rhai" {
+            return Ok(self.0.into());
+        }
+        Err(FileError::Missing(path.to_owned()))
+    }
+}
+
+struct Quiet;
+
+impl Watcher for Quiet {
+    fn started(&self, _: &Step) {}
+    fn finished(&self, _: &Step, _: Option<&str>) {}
+    fn failed(&self, _: &Step, _: &CallError) {}
+    fn skipped(&self, _: &Step, _: &Address) {}
+}
+
+fn registry() -> Arc<Registry> {
+    Arc::new(fake::register(dollop_stdlib::registry()))
+}
+
+/// Runs a case and returns it with what really happened in its expectations.
+fn run(case: &Case) -> Case {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let stack: String =
+        case.name.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let registry = registry();
+    let store = MemoryStore::default();
+    let mut script = String::new();
+    let mut parameters: BTreeMap<String, Given> = BTreeMap::new();
+    let mut actual = case.clone();
+    for (section, body) in &mut actual.sections {
+        let scope = Scope { stack: stack.clone(), folder: folder.path().to_owned() };
+        let pool = Pool::new(registry.clone(), scope);
+        let request = Request {
+            stack: &stack,
+            entry: "main.rhai",
+            files: &OneFile(&script),
+            registry: &registry,
+            parameters: &parameters,
+        };
+        match section.as_str() {
+            "script" => script = body.clone(),
+            "params" => {
+                parameters = body
+                    .lines()
+                    .filter_map(|line| line.split_once('='))
+                    .map(|(name, value)| {
+                        let value = GivenValue::Text(value.to_owned());
+                        let source = "flag `--param`".to_owned();
+                        (name.to_owned(), Given { value, source })
+                    })
+                    .collect();
+            }
+            "world" => {
+                for line in body.lines() {
+                    by_hand(&stack, line);
+                }
+            }
+            "state" => {
+                let state = store.state().unwrap();
+                *body = state.records.keys().fold(String::new(), |mut text, address| {
+                    writeln!(text, "{address}").unwrap();
+                    text
+                });
+            }
+            "error" | "plan" => {
+                let planned = runtime.block_on(planned(&request, &store, &pool, false));
+                *body = match planned {
+                    Ok(plan) => show_plan(&plan),
+                    Err(findings) => show_findings(&findings),
+                };
+            }
+            "apply" | "destroy" => {
+                let destroy = section == "destroy";
+                world(&stack).lock().unwrap().calls.clear();
+                let planned = runtime.block_on(planned(&request, &store, &pool, destroy));
+                *body = match planned {
+                    Err(findings) => show_findings(&findings),
+                    Ok(plan) => {
+                        let state = store.state().unwrap();
+                        world(&stack).lock().unwrap().calls.clear();
+                        runtime.block_on(applied(&plan, &state, &pool, &store, &stack))
+                    }
+                };
+            }
+            other => panic!("{}: unknown section `{other}`", case.name),
+        }
+        *body = format!("{}\n", body.trim_end());
+    }
+    actual
+}
+
+async fn planned(
+    request: &Request<'_>,
+    store: &MemoryStore,
+    pool: &Pool,
+    destroy: bool,
+) -> Result<Plan, Findings> {
+    let program = if destroy {
+        Program { stack: request.stack.to_owned(), ..Program::default() }
+    } else {
+        evaluate(request)?
+    };
+    let graph: Graph = graph::build(program)?;
+    let state = store.state().unwrap();
+    let observed = refresh(&graph, &state, pool, destroy).await;
+    plan(&graph, &state, &observed, pool.registry(), Options { unrefreshed: false, destroy })
+}
+
+async fn applied(
+    plan: &Plan,
+    state: &dollop_engine::store::State,
+    pool: &Pool,
+    store: &MemoryStore,
+    stack: &str,
+) -> String {
+    let settings = Settings {
+        parallelism: 1,
+        patience: Duration::from_millis(10),
+        run: RunInfo {
+            stack: stack.to_owned(),
+            command: "apply".to_owned(),
+            plan: String::new(),
+            who: "suite".to_owned(),
+            when: String::new(),
+        },
+    };
+    let report = apply(plan, state, pool, store, &Quiet, settings).await.unwrap();
+    let mut text = String::new();
+    for call in &world(stack).lock().unwrap().calls {
+        if !call.starts_with("read") {
+            writeln!(text, "{call}").unwrap();
+        }
+    }
+    for (step, error) in &report.failed {
+        writeln!(text, "failed {}: {error}", step.address).unwrap();
+        for note in &error.notes {
+            writeln!(text, "  note: {note}").unwrap();
+        }
+        for hint in &error.hints {
+            writeln!(text, "  hint: {hint}").unwrap();
+        }
+    }
+    for (step, because) in &report.skipped {
+        writeln!(text, "skipped {} because of {because}", step.address).unwrap();
+    }
+    for (name, value) in &report.outputs {
+        writeln!(text, "output {name} = {value}").unwrap();
+    }
+    if text.is_empty() {
+        text.push_str("nothing\n");
+    }
+    text
+}
+
+/// A plan in a form made for tests: nothing of the presentation.
+fn show_plan(plan: &Plan) -> String {
+    let mut text = String::new();
+    for connection in &plan.connections {
+        if let Standing::Deferred(by) = &connection.standing {
+            writeln!(text, "deferred {} {by:?}", connection.address).unwrap();
+        }
+    }
+    for change in &plan.changes {
+        if change.action == Action::Keep {
+            continue;
+        }
+        let action = format!("{:?}", change.action).to_lowercase();
+        let reasons: Vec<_> = change.reasons.iter().map(|r| format!("{r:?}")).collect();
+        write!(text, "{action} {}: {}", change.address, reasons.join(", ")).unwrap();
+        if change.disruption != dollop_engine::schema::Disruption::None {
+            write!(text, " [{:?}]", change.disruption).unwrap();
+        }
+        text.push('\n');
+        if matches!(change.action, Action::Delete | Action::Forget) {
+            continue;
+        }
+        for difference in &change.differences {
+            let before = difference.before.as_ref().map_or("-".to_owned(), |v| v.to_string());
+            let after = difference.after.as_ref().map_or("-".to_owned(), |e| e.to_string());
+            write!(text, "  {}: {before} → {after}", difference.path).unwrap();
+            text.push_str(if difference.drift { " drift" } else { "" });
+            text.push_str(if difference.replaces { " replaces" } else { "" });
+            text.push('\n');
+        }
+    }
+    for output in plan.outputs.iter().filter(|output| output.differs()) {
+        let after = output.after.as_ref().map_or("-".to_owned(), |e| e.to_string());
+        writeln!(text, "output {} → {after}", output.name).unwrap();
+    }
+    let shown = plan.steps.iter().filter(|step| {
+        plan.change(&step.address).is_none_or(|change| change.action != Action::Keep)
+    });
+    for step in shown {
+        let needs: Vec<_> = step.needs.iter().map(|need| need.0.to_string()).collect();
+        let operation = match step.operation {
+            Operation::Record => continue,
+            other => format!("{other:?}").to_lowercase(),
+        };
+        write!(text, "{:>3} {operation} {}", step.id.0, step.address).unwrap();
+        if !needs.is_empty() {
+            write!(text, " after {}", needs.join(" ")).unwrap();
+        }
+        text.push('\n');
+    }
+    if text.is_empty() {
+        text.push_str("no changes\n");
+    }
+    text
+}
+
+fn show_findings(findings: &Findings) -> String {
+    let mut text = String::new();
+    for found in &findings.diagnostics {
+        let place = found.span.as_ref().map_or(String::new(), |span| format!("{span}: "));
+        writeln!(text, "{place}{}", found.message).unwrap();
+        if let Some(span) = &found.span
+            && let Some(source) = findings.sources.0.get(&span.file)
+            && let Some(line) = source.lines().nth(span.line as usize - 1)
+        {
+            let shift = line.len() - line.trim_start().len();
+            let column = (span.column as usize - 1).saturating_sub(shift);
+            writeln!(text, "  {}", line.trim_start()).unwrap();
+            writeln!(text, "  {}{}", " ".repeat(column), "^".repeat(span.length as usize)).unwrap();
+        }
+        for (span, words) in &found.related {
+            writeln!(text, "  {span}: {words}").unwrap();
+        }
+        for note in &found.notes {
+            writeln!(text, "  note: {note}").unwrap();
+        }
+        for hint in &found.hints {
+            writeln!(text, "  hint: {hint}").unwrap();
+        }
+    }
+    text
+}
+
+fn by_hand(stack: &str, line: &str) {
+    let shared = world(stack);
+    let mut world = shared.lock().unwrap();
+    let words: Vec<&str> = line.splitn(5, ' ').collect();
+    let key = |at: usize| (words[at].to_owned(), words[at + 1].to_owned());
+    match words[0] {
+        "remove" => {
+            assert!(world.objects.remove(&key(1)).is_some(), "{line}: {:?}", world.objects);
+        }
+        "set" => {
+            let known = format!("{:?}", world.objects.keys());
+            let object = world.objects.get_mut(&key(1)).unwrap_or_else(|| panic!("{known}"));
+            object.spec[words[3]] = serde_json::from_str(words[4]).unwrap();
+        }
+        "own" => world.objects.get_mut(&key(1)).expect(line).owner = words[3].to_owned(),
+        "add" => {
+            let spec = serde_json::from_str(&words[3..].join(" ")).unwrap();
+            let object = Object { id: "by-hand".to_owned(), spec, owner: String::new() };
+            world.objects.insert(key(1), object);
+        }
+        "fail" => {
+            world.failing.insert(line["fail ".len()..].to_owned());
+        }
+        "heal" => world.failing.clear(),
+        _ => panic!("unknown edit `{line}`"),
+    }
+}
