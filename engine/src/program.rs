@@ -21,6 +21,8 @@ pub struct Program {
     pub outputs: Vec<Output>,
     /// Warnings found on the way.
     pub warnings: Vec<Diagnostic>,
+    /// What the script printed, in order; secrets masked, references by name.
+    pub messages: Vec<String>,
     /// The text of every script that took part.
     pub sources: Sources,
     /// SHA-256, in hex, of every file read, by path: scripts, imports, data.

@@ -1,0 +1,215 @@
+//! Declaring a resource or a connection: what the generated functions do.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rhai::{Dynamic, NativeCallContext};
+
+use super::check::either;
+use super::convert::{Trouble, list_words, nameless};
+use super::draft::{Draft, First};
+use super::place::{self, Place};
+use super::session::Session;
+use super::symbol::{Answer, Declared, Handle};
+use crate::address::Address;
+use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::expr::Expr;
+use crate::kind::{ConnectionKind, Kind, SpecError};
+use crate::path::Path;
+use crate::program::{Declaration, Lifecycle};
+use crate::resource::Naming;
+use crate::value::Value;
+
+/// `postgres::server("main", #{ .. })`.
+pub(super) fn connection(
+    session: &Session,
+    context: &NativeCallContext,
+    kind: &ConnectionKind,
+    name: &Dynamic,
+    attributes: Dynamic,
+) -> Answer<Handle> {
+    let mut draft = Draft::new(session, session.call(context), kind.name, &kind.schema);
+    let first = draft.first(name)?;
+    draft.read(attributes)?;
+    draft.require();
+    let address = Address::new(Vec::new(), kind.name, vec![first.text]);
+    if draft.findings.is_empty()
+        && let Some(value) = draft.known()
+        && let Err(error) = kind.dial.normalize(&value)
+    {
+        misfit(&mut draft, error);
+    }
+    let declared = Declared { address, connection: None, kind: kind.name, natural: false };
+    finish(draft, declared)
+}
+
+/// `docker::network("app", #{ .. })`.
+pub(super) fn by_module(
+    session: &Session,
+    context: &NativeCallContext,
+    kind: &Kind,
+    name: &Dynamic,
+    attributes: Dynamic,
+) -> Answer<Handle> {
+    resource(session, context, kind, None, name, attributes)
+}
+
+/// `db.role("app", #{ .. })`.
+pub(super) fn by_method(
+    session: &Session,
+    context: &NativeCallContext,
+    on: &Handle,
+    short: &str,
+    name: &Dynamic,
+    attributes: Dynamic,
+) -> Answer<Handle> {
+    let provider = on.0.address.provider();
+    let kind = session.registry.kind(&format!("{provider}::{short}"));
+    match kind.filter(|kind| place::takes(&session.registry, on.0.kind, kind)) {
+        Some(kind) => resource(session, context, kind, Some(on), name, attributes),
+        None => Err(session.refuse(no_method(session, on.0.kind, short).at(session.span(context)))),
+    }
+}
+
+/// The finding for a method a handle does not have.
+pub(super) fn no_method(session: &Session, on: &str, method: &str) -> Diagnostic {
+    let registry = &session.registry;
+    let finding = Diagnostic::error(format!("a `{on}` has no function `{method}`"));
+    let methods = place::methods(registry, on);
+    if let Some(meant) = did_you_mean(method, methods.iter().copied()) {
+        return finding.hint(format!("did you mean `{meant}`?"));
+    }
+    // The kind exists, only not here.
+    let provider = on.split("::").next().unwrap_or_default();
+    if let Some(kind) = registry.kind(&format!("{provider}::{method}")) {
+        let parents: Vec<_> = place::parents(registry, kind).collect();
+        return finding.hint(format!("call it on {}", either(&parents)));
+    }
+    if registry.schema(on).is_some_and(|schema| schema.attribute(method).is_some()) {
+        return finding.hint(format!("`{method}` is an attribute: leave the parentheses out"));
+    }
+    if methods.is_empty() {
+        finding.note(format!("nothing lives inside a `{on}`"))
+    } else {
+        finding.hint(format!("there are {}", list_words(&methods)))
+    }
+}
+
+fn resource(
+    session: &Session,
+    context: &NativeCallContext,
+    kind: &Kind,
+    on: Option<&Handle>,
+    name: &Dynamic,
+    attributes: Dynamic,
+) -> Answer<Handle> {
+    let mut draft = Draft::new(session, session.call(context), kind.name, &kind.schema);
+    let first = draft.first(name)?;
+    draft.read(attributes)?;
+    let place = place::place(&mut draft, kind, on);
+    draft.require();
+    let Place { connection, mut path } = place;
+    path.push(first.text.clone());
+    let address = Address::new(Vec::new(), kind.name, path);
+    let natural = kind.traits.naming == Naming::Natural;
+    if natural {
+        set_name(&mut draft, kind, &first, &address);
+    }
+    if draft.findings.is_empty()
+        && let Some(value) = draft.known()
+    {
+        examine(&mut draft, kind, &value);
+    }
+    let declared =
+        Declared { address, connection: Some(connection), kind: kind.name, natural };
+    finish(draft, declared)
+}
+
+/// The real name: what `name:` says, the name of the handle, or the provider's choice.
+fn set_name(draft: &mut Draft, kind: &Kind, first: &First, address: &Address) {
+    if draft.is_given("name") {
+        return;
+    }
+    let name = match &first.handle {
+        None => Value::string(kind.calls.default_name(&draft.session.stack, address)).into(),
+        Some(handle) => match handle.name() {
+            Some(name) => name,
+            None => {
+                let (message, hint) = nameless(draft.session, handle);
+                return draft.trouble(Trouble::new(Path::attribute("name"), message).hint(hint));
+            }
+        },
+    };
+    draft.attributes.insert("name".to_owned(), name);
+}
+
+/// The provider's own rules, for a spec that is known as a whole.
+fn examine(draft: &mut Draft, kind: &Kind, value: &Value) {
+    match kind.calls.normalize(value) {
+        Err(error) => misfit(draft, error),
+        Ok(value) => {
+            for problem in kind.calls.check(&value) {
+                let path = Path::attribute(problem.attribute);
+                let trouble = Trouble::new(path, problem.message);
+                draft.trouble(match problem.hint {
+                    Some(hint) => trouble.hint(hint),
+                    None => trouble,
+                });
+            }
+        }
+    }
+}
+
+fn misfit(draft: &mut Draft, error: SpecError) {
+    let message = format!("`{}` does not fit: {}", error.path, error.message);
+    draft.trouble(Trouble::new(error.path, message));
+}
+
+/// Writes the declaration down. What is wrong with it is noted and the script goes on, so
+/// that one run finds as much as it can.
+fn finish(mut draft: Draft, declared: Declared) -> Answer<Handle> {
+    let session = draft.session;
+    let address = declared.address.clone();
+    let index = session.declarations.borrow().len();
+    let other = session.positions.borrow().get(&address).copied();
+    if let Some(other) = other {
+        let span = session.declarations.borrow().get(other).map(|other| other.span.clone());
+        if let Some(span) = span {
+            draft.twice(&address, span);
+        }
+    } else {
+        session.positions.borrow_mut().insert(address.clone(), index);
+        session.declarations.borrow_mut().push(Declaration {
+            address,
+            connection: declared.connection.clone(),
+            attributes: draft.attributes,
+            lifecycle: draft.lifecycle,
+            span: draft.call.span.clone(),
+            spans: Arc::clone(&draft.call.spans),
+        });
+    }
+    for finding in draft.findings {
+        session.note(finding)?;
+    }
+    Ok(Handle(Rc::new(declared)))
+}
+
+/// The connection of a kind that has one without declaring it; declared when first used.
+pub(super) fn default_connection(draft: &Draft, kind: &'static str) -> Address {
+    let session = draft.session;
+    let address = Address::new(Vec::new(), kind, vec!["default".to_owned()]);
+    if !session.positions.borrow().contains_key(&address) {
+        let mut declarations = session.declarations.borrow_mut();
+        session.positions.borrow_mut().insert(address.clone(), declarations.len());
+        declarations.push(Declaration {
+            address: address.clone(),
+            connection: None,
+            attributes: BTreeMap::<String, Expr>::new(),
+            lifecycle: Lifecycle::default(),
+            span: draft.call.span.clone(),
+            spans: Arc::default(),
+        });
+    }
+    address
+}

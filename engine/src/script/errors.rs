@@ -1,0 +1,467 @@
+//! Rhai's errors in dollop's words, with a place, the calls that led there, and advice.
+
+use std::collections::BTreeSet;
+
+use rhai::{
+    Engine, EvalAltResult, LexError, ParseError, ParseErrorType as Parse, Position,
+};
+
+use super::convert::list_words;
+use super::declare::no_method;
+use super::host;
+use super::session::Session;
+use super::sources::Source;
+use super::symbol::{Refusal, Symbol};
+use crate::diagnostic::{Diagnostic, Span, did_you_mean};
+use crate::kind::short_name;
+
+/// Writes an error that ended a run into the ledger.
+pub(super) fn explain(session: &Session, engine: &Engine, error: &EvalAltResult, entry: &str) {
+    let mut file = entry.to_owned();
+    let mut trace: Vec<(String, Span)> = Vec::new();
+    let mut error = error;
+    loop {
+        let (name, inner_file, inner, position) = match error {
+            EvalAltResult::ErrorInFunctionCall(name, source, inner, position) => {
+                let name = if super::spans::is_closure(name) { "closure" } else { name };
+                (name.to_owned(), source.as_str(), inner, *position)
+            }
+            EvalAltResult::ErrorInModule(module, inner, position) => {
+                (format!("import \"{module}\""), module.as_str(), inner, *position)
+            }
+            _ => break,
+        };
+        if let Some(span) = session.span_at(&file, position) {
+            trace.push((name, span));
+        }
+        if session.source(inner_file).is_some() {
+            inner_file.clone_into(&mut file);
+        }
+        error = inner;
+    }
+    trace.reverse();
+    let span = session.span_at(&file, error.position());
+    if let EvalAltResult::ErrorRuntime(value, _) = error
+        && let Some(Refusal(index)) = value.clone().try_cast::<Refusal>()
+    {
+        if let Some(finding) = session.ledger.borrow_mut().get_mut(index) {
+            finding.trace = trace;
+            if finding.span.is_none() {
+                finding.span = span;
+            }
+        }
+        return;
+    }
+    let mut finding = word(session, engine, error, &file);
+    finding.trace = trace;
+    if finding.span.is_none() {
+        finding.span = span;
+    }
+    session.record(finding);
+}
+
+/// One error, without its place.
+fn word(session: &Session, engine: &Engine, error: &EvalAltResult, file: &str) -> Diagnostic {
+    use EvalAltResult as E;
+    let limit = |what: &str, hint: &str| Diagnostic::error(what.to_owned()).hint(hint);
+    match error {
+        E::ErrorParsing(kind, position) => match session.source(file) {
+            Some(source) => parse_kind(session, &source, kind, *position),
+            None => Diagnostic::error(lower(&kind.to_string())),
+        },
+        E::ErrorTooManyOperations(_) => limit(
+            &format!("the script takes more than {} steps", host::MOST_OPERATIONS),
+            "a loop may never end: check its condition",
+        ),
+        E::ErrorStackOverflow(_) => limit(
+            &format!("functions call each other more than {} deep", host::DEEPEST_CALLS),
+            "a function may call itself without end; use a loop",
+        ),
+        E::ErrorTooManyModules(_) => limit(
+            &format!("more than {} imports", host::MOST_MODULES),
+            "import a script once, at the top, not in a loop or function",
+        ),
+        E::ErrorTooManyVariables(_) => limit("too many variables", "use a list or a map"),
+        E::ErrorDataTooLarge(what, _) => too_large(what),
+        E::ErrorVariableNotFound(name, _) => no_variable(session, file, name),
+        E::ErrorModuleNotFound(name, _) => no_module(session, file, name),
+        E::ErrorFunctionNotFound(signature, _) => no_function(session, engine, signature, file),
+        E::ErrorPropertyNotFound(name, _) => {
+            Diagnostic::error(format!("this map has no entry `{name}`"))
+                .hint(format!("ask first: `if \"{name}\" in map {{ .. }}`, or use `map.get(\"{name}\") ?? other`"))
+        }
+        E::ErrorDotExpr(text, _) => dot(text),
+        E::ErrorIndexingType(text, _) => indexing(text),
+        E::ErrorMismatchDataType(wanted, found, _)
+        | E::ErrorMismatchOutputType(wanted, found, _) => mismatch(wanted, found),
+        E::ErrorFor(_) => Diagnostic::error("this cannot be looped over")
+            .note("how many items a value has is not known when it is filled in later")
+            .hint("loop over a list, a map or a range: `for i in 0..3`"),
+        E::ErrorArrayBounds(length, index, _) => Diagnostic::error(format!(
+            "there is no item {index} in a list of {length}"
+        ))
+        .hint("items are numbered from 0"),
+        E::ErrorStringBounds(..) => Diagnostic::error("this text is shorter than that"),
+        E::ErrorAssignmentToConstant(name, _) => {
+            Diagnostic::error(format!("`{name}` is a constant and keeps its value"))
+        }
+        E::ErrorArithmetic(text, _) => Diagnostic::error(lower(text)),
+        E::ErrorUnboundThis(_) => Diagnostic::error("`this` is nothing here")
+            .hint("call the function on a value: `value.function()`"),
+        E::ErrorRuntime(value, _) => thrown(session, value),
+        other => Diagnostic::error(lower(first_line(&strip_place(other)))),
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+/// Rhai's words without the position it appends.
+fn strip_place(error: &EvalAltResult) -> String {
+    let text = error.to_string();
+    match text.rfind(" (line ") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
+    }
+}
+
+fn thrown(session: &Session, value: &rhai::Dynamic) -> Diagnostic {
+    if let Some(symbol) = value.read_lock::<Symbol>() {
+        return Diagnostic::error(format!("the script gave up: {}", symbol.0));
+    }
+    let text = session.show(&value.to_string());
+    Diagnostic::error(if text.is_empty() { "the script gave up".to_owned() } else { text })
+}
+
+fn too_large(what: &str) -> Diagnostic {
+    let lower = what.to_lowercase();
+    if lower.contains("string") {
+        return Diagnostic::error(format!("a text is longer than {} MiB", host::LONGEST_TEXT >> 20))
+            .hint("keep large data in files that resources read themselves");
+    }
+    let thing = if lower.contains("map") { "map" } else { "list" };
+    Diagnostic::error(format!("a {thing} holds more than {} items", host::MOST_ITEMS))
+        .hint("a loop may never end: check its condition")
+}
+
+fn no_variable(session: &Session, file: &str, name: &str) -> Diagnostic {
+    let finding = Diagnostic::error(format!("there is no variable `{name}`"));
+    let Some(source) = session.source(file) else { return finding };
+    variable_hint(session, &source, finding, name)
+}
+
+fn variable_hint(session: &Session, source: &Source, finding: Diagnostic, name: &str) -> Diagnostic {
+    let names = source.names();
+    let others = names.iter().copied().filter(|other| *other != name);
+    if let Some(meant) = did_you_mean(name, others) {
+        return finding.hint(format!("did you mean `{meant}`?"));
+    }
+    if names.contains(&name) {
+        return finding.note("functions do not see the variables around them; closures do")
+            .hint(format!("hand `{name}` over as an argument, or name it before this line"));
+    }
+    if providers(session).contains(name) {
+        return finding.hint(format!("`{name}` is a provider: write `{name}::..`"));
+    }
+    finding
+}
+
+fn providers(session: &Session) -> BTreeSet<&str> {
+    let registry = &session.registry;
+    let kinds = registry.kinds().map(|kind| kind.name);
+    let connections = registry.connections().map(|kind| kind.name);
+    kinds.chain(connections).filter_map(|name| name.split("::").next()).collect()
+}
+
+fn no_module(session: &Session, file: &str, name: &str) -> Diagnostic {
+    let finding = Diagnostic::error(format!("there is no module or provider `{name}`"));
+    let source = session.source(file);
+    let names = source.iter().flat_map(|source| source.names()).filter(|other| *other != name);
+    let mut words: BTreeSet<&str> = providers(session);
+    words.extend(names);
+    match did_you_mean(name, words) {
+        Some(meant) => finding.hint(format!("did you mean `{meant}`?")),
+        None => {
+            let providers: Vec<_> = providers(session).into_iter().collect();
+            finding.hint(format!("there are {}", list_words(&providers)))
+        }
+    }
+}
+
+fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) -> Diagnostic {
+    let (name, arguments) = match signature.split_once(" (") {
+        Some((name, rest)) => (name, rest.trim_end_matches(')')),
+        // Rhai uses this error for other things as well.
+        None => return Diagnostic::error(signature.to_owned()),
+    };
+    let arguments: Vec<String> =
+        arguments.split(", ").filter(|a| !a.is_empty()).map(type_words).collect();
+    let unknown = arguments.iter().any(|argument| argument == UNKNOWN);
+    if let Some((provider, short)) = name.split_once("::") {
+        return no_qualified(session, provider, short, name, &arguments);
+    }
+    if !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+        let message = format!("`{name}` does not work on {}", arguments.join(" and "));
+        let finding = Diagnostic::error(message);
+        return if unknown { finding.note(FILLED_IN) } else { finding };
+    }
+    if let Some((missing, kind)) = session.missing.borrow().as_ref()
+        && missing == name
+        && arguments.first().is_some_and(|first| first == "a resource")
+    {
+        let takes = super::place::methods(&session.registry, kind).contains(&name);
+        if takes {
+            return Diagnostic::error(format!("`{name}` takes a name and a map of attributes"))
+                .hint(format!("write `.{name}(\"name\", #{{ .. }})`"));
+        }
+        return no_method(session, kind, name);
+    }
+    let known = functions(session, engine, file);
+    if known.contains(name) {
+        let with = if arguments.is_empty() { "nothing".to_owned() } else { arguments.join(", ") };
+        let finding = Diagnostic::error(format!("`{name}` cannot be called with {with}"));
+        if unknown {
+            return finding.note(FILLED_IN);
+        }
+        return match forms(engine, name).as_slice() {
+            [] => finding,
+            forms => finding.hint(format!("it is called as {}", list_words(forms))),
+        };
+    }
+    let finding = Diagnostic::error(format!("there is no function `{name}`"));
+    if let Some(meant) = did_you_mean(name, known.iter().map(String::as_str)) {
+        return finding.hint(format!("did you mean `{meant}`?"));
+    }
+    let registry = &session.registry;
+    match registry.kinds().find(|kind| short_name(kind.name) == name) {
+        Some(kind) => finding.hint(format!("did you mean `{}`?", kind.name)),
+        None => finding,
+    }
+}
+
+const UNKNOWN: &str = "a value that is not known yet";
+const FILLED_IN: &str = "attributes of resources are filled in by the plan, after the script has ended";
+
+fn no_qualified(
+    session: &Session,
+    provider: &str,
+    short: &str,
+    name: &str,
+    arguments: &[String],
+) -> Diagnostic {
+    let registry = &session.registry;
+    if registry.schema(name).is_some() {
+        let with = if arguments.is_empty() { "nothing".to_owned() } else { arguments.join(", ") };
+        return Diagnostic::error(format!("`{name}` cannot be called with {with}"))
+            .hint(format!("write `{name}(\"name\", #{{ .. }})`"));
+    }
+    let shorts = || {
+        let kinds = registry.kinds().map(|kind| kind.name);
+        let names = kinds.chain(registry.connections().map(|kind| kind.name));
+        names.filter(|kind| kind.split("::").next() == Some(provider)).map(short_name)
+    };
+    if shorts().next().is_none() {
+        return Diagnostic::error(format!("there is no function `{name}`"))
+            .hint(format!("`{provider}` is an imported script: it has no such function of that many arguments"));
+    }
+    let finding = Diagnostic::error(format!("`{provider}` has no kind `{short}`"));
+    match did_you_mean(short, shorts()) {
+        Some(meant) => finding.hint(format!("did you mean `{provider}::{meant}`?")),
+        None => {
+            let names: Vec<_> = shorts().collect();
+            finding.hint(format!("there are {}", list_words(&names)))
+        }
+    }
+}
+
+/// Every function a script can call by a bare name.
+fn functions(session: &Session, engine: &Engine, file: &str) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = engine
+        .gen_fn_signatures(true)
+        .iter()
+        .filter_map(|signature| signature.split('(').next())
+        .filter(|name| !name.contains(['$', ':', ' ']) && name.starts_with(char::is_alphabetic))
+        .map(str::to_owned)
+        .collect();
+    for internal in ["to_debug", "sleep", "chars"] {
+        names.remove(internal);
+    }
+    if let Some(source) = session.source(file) {
+        names.extend(source.functions.iter().map(|(name, _)| name.clone()));
+    }
+    names
+}
+
+/// The ways a function is called, as written in its documentation.
+fn forms(engine: &Engine, name: &str) -> Vec<String> {
+    let mut forms = BTreeSet::new();
+    for signature in engine.gen_fn_signatures(true) {
+        let Some(rest) = signature.strip_prefix(name).and_then(|rest| rest.strip_prefix('(')) else {
+            continue;
+        };
+        let parameters = rest.split(')').next().unwrap_or_default();
+        let words: Vec<_> = parameters
+            .split(", ")
+            .filter(|parameter| !parameter.is_empty())
+            .map(|parameter| {
+                let ty = parameter.split_once(": ").map_or(parameter, |(_, ty)| ty);
+                plain_type(ty.trim_start_matches("&mut "))
+            })
+            .collect();
+        forms.insert(format!("{name}({})", words.join(", ")));
+    }
+    forms.into_iter().take(4).collect()
+}
+
+fn plain_type(name: &str) -> String {
+    match name {
+        "?" | "Dynamic" => "any".to_owned(),
+        other => {
+            let words = type_words(other);
+            words.trim_start_matches("a ").trim_start_matches("an ").to_owned()
+        }
+    }
+}
+
+/// Rhai's name for a type in plain words.
+pub(super) fn type_words(name: &str) -> String {
+    match name.trim_start_matches("&mut ") {
+        "&str | ImmutableString | String" | "string" | "ImmutableString" | "&str" | "String" => "a text".to_owned(),
+        "i64" | "int" | "INT" => "an integer".to_owned(),
+        "f64" | "float" | "FLOAT" => "a number".to_owned(),
+        "bool" => "a bool".to_owned(),
+        "array" | "Array" | "list" => "a list".to_owned(),
+        "map" | "Map" => "a map".to_owned(),
+        "()" => "nothing".to_owned(),
+        "char" => "a single character".to_owned(),
+        "Fn" | "FnPtr" => "a function".to_owned(),
+        "reference" | "Symbol" => UNKNOWN.to_owned(),
+        "resource" | "Handle" => "a resource".to_owned(),
+        other if other.contains("Range") || other.contains("range") => "a range".to_owned(),
+        other => format!("`{other}`"),
+    }
+}
+
+fn mismatch(wanted: &str, found: &str) -> Diagnostic {
+    let (wanted, found) = (type_words(wanted), type_words(found));
+    let finding = Diagnostic::error(match found.as_str() {
+        UNKNOWN if wanted == "a bool" => "a value that is not known yet cannot decide".to_owned(),
+        _ => format!("this must be {wanted}, not {found}"),
+    });
+    if found == UNKNOWN {
+        return finding.note(FILLED_IN).hint("decide by a parameter: `param(..)`");
+    }
+    finding
+}
+
+/// Setting an attribute, or asking something plain for one.
+fn dot(text: &str) -> Diagnostic {
+    let quoted: Vec<&str> = text.split('\'').collect();
+    let (Some(property), Some(on)) = (quoted.get(1), quoted.get(3)) else {
+        return Diagnostic::error(lower(text));
+    };
+    let on = type_words(on);
+    if text.contains("setter") && (on == "a resource" || on == UNKNOWN) {
+        return no_setting(property);
+    }
+    Diagnostic::error(format!("{on} has no property `{property}`"))
+        .hint(format!("for a function, write `.{property}(..)`"))
+}
+
+fn no_setting(name: &str) -> Diagnostic {
+    Diagnostic::error(format!("`{name}` cannot be set here"))
+        .hint("attributes are set where the resource is declared, in `#{ .. }`")
+}
+
+fn indexing(text: &str) -> Diagnostic {
+    let Some((on, rest)) = text.split_once(" [") else {
+        return Diagnostic::error(lower(text));
+    };
+    let on = type_words(on);
+    if rest.contains('=') && (on == "a resource" || on == UNKNOWN) {
+        return no_setting("an attribute");
+    }
+    let key = type_words(rest.split(']').next().unwrap_or_default());
+    Diagnostic::error(format!("{on} has no entries to pick with {key}"))
+}
+
+/// The finding for a script that does not parse.
+pub(super) fn parse(session: &Session, source: &Source, error: &ParseError) -> Diagnostic {
+    let finding = parse_kind(session, source, error.err_type(), error.position());
+    match finding.span {
+        Some(_) => finding,
+        None => finding.at(source.span(error.position())),
+    }
+}
+
+fn parse_kind(session: &Session, source: &Source, kind: &Parse, at: Position) -> Diagnostic {
+    match kind {
+        Parse::UnexpectedEOF => Diagnostic::error("the script ends too early")
+            .hint("a bracket, brace or quote may not be closed"),
+        Parse::BadInput(LexError::UnterminatedString) => {
+            Diagnostic::error("this text is not closed").hint("add the closing quote")
+        }
+        Parse::BadInput(LexError::ImproperSymbol(symbol, advice)) => {
+            let finding = Diagnostic::error(format!("`{symbol}` has no meaning here"));
+            if advice.is_empty() { finding } else { finding.hint(lower(advice)) }
+        }
+        Parse::BadInput(LexError::UnexpectedInput(text)) => {
+            Diagnostic::error(format!("`{text}` has no meaning here"))
+        }
+        Parse::MissingToken(token, purpose) => {
+            Diagnostic::error(format!("`{token}` is missing {purpose}"))
+        }
+        Parse::VariableUndefined(name) => {
+            let finding = Diagnostic::error(format!("there is no variable `{name}`"));
+            variable_hint(session, source, finding, name)
+        }
+        Parse::ModuleUndefined(name) => no_module(session, &source.file, name),
+        Parse::Reserved(word) => reserved(word),
+        Parse::DuplicatedProperty(name) => Diagnostic::error(format!("`{name}` is set twice")),
+        Parse::FnDuplicatedDefinition(name, count) => {
+            Diagnostic::error(format!("function `{name}` with {count} parameters is defined twice"))
+        }
+        Parse::PropertyExpected => Diagnostic::error("a name is expected here")
+            .hint(format!("a word Rhai keeps for itself is quoted: `\"{}\": ..`", word_at(source, at))),
+        Parse::ExprTooDeep => Diagnostic::error(format!(
+            "expressions stand inside each other more than {} deep",
+            host::DEEPEST_EXPRESSIONS
+        ))
+        .hint("give the inner parts names with `let`"),
+        Parse::LiteralTooLarge(what, _) => too_large(what),
+        Parse::TooManyFunctions => Diagnostic::error("too many functions"),
+        Parse::AssignmentToConstant(name) => {
+            Diagnostic::error(format!("`{name}` is a constant and keeps its value"))
+        }
+        Parse::WrongFnDefinition => {
+            Diagnostic::error("a function is defined at the top of a script only")
+                .hint("inside another one, use a closure: `let f = |x| ..`")
+        }
+        Parse::LoopBreak => Diagnostic::error("`break` and `continue` stand inside a loop only"),
+        other => Diagnostic::error(lower(&other.to_string())),
+    }
+}
+
+fn word_at(source: &Source, at: Position) -> String {
+    let Some(span) = source.span(at) else { return "name".to_owned() };
+    let line = source.text.lines().nth((span.line as usize).saturating_sub(1)).unwrap_or_default();
+    let skip = (span.column as usize).saturating_sub(1);
+    line.chars().skip(skip).take(span.length as usize).collect()
+}
+
+fn reserved(word: &str) -> Diagnostic {
+    match word {
+        "eval" => Diagnostic::error("`eval` does not exist here")
+            .note("a script is what its text says; it cannot make more of itself"),
+        _ => Diagnostic::error(format!("`{word}` is a word Rhai keeps for itself"))
+            .hint(format!("give it another name; as a key of a map, quote it: `\"{word}\"`")),
+    }
+}
+
+/// Rhai's words as dollop writes them: a small letter first, Rhai's quotes as backticks.
+fn lower(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(|c| c.to_lowercase().to_string()).unwrap_or_default();
+    (first + characters.as_str()).replace('\'', "`")
+}

@@ -1,0 +1,220 @@
+//! The Rhai engine a script runs in: its packages, its limits, the functions of every kind.
+
+use std::rc::Rc;
+
+use rhai::packages::{
+    ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
+    BasicMathPackage, BasicStringPackage, LanguageCorePackage, LogicPackage, Package,
+};
+use rhai::{
+    Dynamic, Engine, FuncRegistration, Module, NativeCallContext, OptimizationLevel,
+};
+
+use super::draft::first_line;
+use super::loader::Loader;
+use super::rules::Taken;
+use super::session::Session;
+use super::symbol::{Answer, Handle};
+use super::{declare, guards, operators, prelude, text};
+use crate::diagnostic::Diagnostic;
+use crate::kind::{Registry, short_name};
+use crate::schema::Schema;
+
+/// Steps a script may take; a stack of 10,000 resources takes well below a million.
+pub(super) const MOST_OPERATIONS: u64 = 50_000_000;
+/// Functions calling functions.
+pub(super) const DEEPEST_CALLS: usize = 64;
+/// Expressions inside expressions.
+pub(super) const DEEPEST_EXPRESSIONS: usize = 128;
+/// Bytes of one text.
+pub(super) const LONGEST_TEXT: usize = 16 << 20;
+/// Items of a list and entries of a map, inner ones counted too. Rhai counts them again
+/// after every change, so a higher limit would let a short script run for hours.
+pub(super) const MOST_ITEMS: usize = 100_000;
+/// Imports of a run.
+pub(super) const MOST_MODULES: usize = 256;
+
+/// Builds the engine of one run.
+pub(super) fn engine(session: &Rc<Session>, entry: &str) -> Engine {
+    let mut engine = Engine::new_raw();
+    // Left out: `MoreStringPackage`, which looks into text, clocks, and blobs.
+    LanguageCorePackage::new().register_into_engine(&mut engine);
+    ArithmeticPackage::new().register_into_engine(&mut engine);
+    BasicStringPackage::new().register_into_engine(&mut engine);
+    BasicIteratorPackage::new().register_into_engine(&mut engine);
+    BasicFnPackage::new().register_into_engine(&mut engine);
+    LogicPackage::new().register_into_engine(&mut engine);
+    BasicArrayPackage::new().register_into_engine(&mut engine);
+    BasicMapPackage::new().register_into_engine(&mut engine);
+    BasicMathPackage::new().register_into_engine(&mut engine);
+    settings(&mut engine);
+
+    operators::register(&mut engine, session);
+    guards::register(&mut engine, session);
+    text::register(&mut engine, session);
+    prelude::register(&mut engine, session);
+    register_modules(&mut engine, session);
+    register_methods(&mut engine, session);
+    remember_missing(&mut engine, session);
+
+    let here = Rc::clone(session);
+    engine.on_print(move |text| here.print(text));
+    let here = Rc::clone(session);
+    engine.on_debug(move |text, _, _| here.print(text));
+    engine.set_module_resolver(Loader::new(Rc::clone(session), entry));
+    engine
+}
+
+fn settings(engine: &mut Engine) {
+    engine
+        .set_strict_variables(true)
+        .set_fail_on_invalid_map_property(true)
+        // Otherwise texts and characters would be compared without asking `operators`.
+        .set_fast_operators(false)
+        .set_max_operations(MOST_OPERATIONS)
+        .set_max_call_levels(DEEPEST_CALLS)
+        .set_max_expr_depths(DEEPEST_EXPRESSIONS, DEEPEST_EXPRESSIONS)
+        .set_max_string_size(LONGEST_TEXT)
+        .set_max_array_size(MOST_ITEMS)
+        .set_max_map_size(MOST_ITEMS)
+        .set_max_modules(MOST_MODULES)
+        .set_max_variables(100_000)
+        .set_max_functions(10_000);
+    // Folding constants would lose the map literals, and with them attribute positions.
+    engine.set_optimization_level(OptimizationLevel::None);
+    engine.disable_symbol("eval");
+}
+
+/// `docker::container(..)`, one module for each provider.
+fn register_modules(engine: &mut Engine, session: &Rc<Session>) {
+    let registry = &session.registry;
+    let mut modules = std::collections::BTreeMap::<&str, Module>::new();
+    for kind in registry.kinds() {
+        let module = modules.entry(provider(kind.name)).or_default();
+        let (here, name) = (Rc::clone(session), kind.name);
+        register(module, kind.name, &kind.schema, move |context, first, attributes| {
+            match here.registry.kind(name) {
+                Some(kind) => declare::by_module(&here, &context, kind, &first, attributes),
+                None => Err(here.refuse(Diagnostic::error(format!("`{name}` is gone")))),
+            }
+        });
+    }
+    for kind in registry.connections() {
+        let module = modules.entry(provider(kind.name)).or_default();
+        let (here, name) = (Rc::clone(session), kind.name);
+        register(module, kind.name, &kind.schema, move |context, first, attributes| {
+            match here.registry.connection_kind(name) {
+                Some(kind) => declare::connection(&here, &context, kind, &first, attributes),
+                None => Err(here.refuse(Diagnostic::error(format!("`{name}` is gone")))),
+            }
+        });
+    }
+    let docs: std::collections::BTreeMap<_, _> = registry.providers().collect();
+    for (name, mut module) in modules {
+        if let Some(doc) = docs.get(name) {
+            module.set_doc(*doc);
+        }
+        engine.register_static_module(name, module.into());
+    }
+}
+
+fn provider(kind: &str) -> &str {
+    kind.split("::").next().unwrap_or(kind)
+}
+
+/// Registers the two forms of a function: with attributes and without.
+fn register(
+    module: &mut Module,
+    kind: &str,
+    schema: &Schema,
+    call: impl Fn(NativeCallContext, Dynamic, Dynamic) -> Answer<Handle> + Clone + 'static,
+) {
+    let comments = comments(schema);
+    let short = short_name(kind);
+    let with = call.clone();
+    FuncRegistration::new(short)
+        .with_params_info(["name: string", "attributes: map", "resource"])
+        .with_comments(&comments)
+        .set_into_module(module, move |context: NativeCallContext, name: Dynamic, attributes: Dynamic| {
+            with(context, name, attributes)
+        });
+    FuncRegistration::new(short)
+        .with_params_info(["name: string", "resource"])
+        .with_comments(&comments)
+        .set_into_module(module, move |context: NativeCallContext, name: Dynamic| {
+            call(context, name, Dynamic::UNIT)
+        });
+}
+
+/// The documentation of a kind as Rhai keeps it: for editors and the reference.
+fn comments(schema: &Schema) -> Vec<String> {
+    let mut lines: Vec<String> = schema.doc.lines().map(|line| format!("/// {line}")).collect();
+    if !schema.spec.is_empty() {
+        lines.extend(["///".to_owned(), "/// Attributes:".to_owned()]);
+    }
+    for (name, attribute) in &schema.spec {
+        let needed = if attribute.required { ", required" } else { "" };
+        let words = first_line(&attribute.doc);
+        lines.push(format!("/// - `{name}` ({}{needed}): {words}", attribute.ty));
+    }
+    vec![lines.join("\n")]
+}
+
+/// `db.role(..)`: one function for each short name; the handle's kind decides.
+fn register_methods(engine: &mut Engine, session: &Rc<Session>) {
+    let shorts: std::collections::BTreeSet<&'static str> =
+        session.registry.kinds().map(|kind| short_name(kind.name)).collect();
+    for short in shorts {
+        let here = Rc::clone(session);
+        FuncRegistration::new(short)
+            .with_params_info(["on: resource", "name: string", "attributes: map", "resource"])
+            .register_into_engine(
+                engine,
+                move |context: NativeCallContext, on: Handle, name: Dynamic, attributes: Dynamic| {
+                    declare::by_method(&here, &context, &on, short, &name, attributes)
+                },
+            );
+        let here = Rc::clone(session);
+        FuncRegistration::new(short)
+            .with_params_info(["on: resource", "name: string", "resource"])
+            .register_into_engine(
+                engine,
+                move |context: NativeCallContext, on: Handle, name: Dynamic| {
+                    declare::by_method(&here, &context, &on, short, &name, Dynamic::UNIT)
+                },
+            );
+    }
+}
+
+/// Rhai's error for an unknown function tells the types of the arguments only; which kind of
+/// resource it was called on is kept here.
+fn remember_missing(engine: &mut Engine, session: &Rc<Session>) {
+    let here = Rc::clone(session);
+    #[expect(deprecated, reason = "marked volatile, not deprecated; Rhai is pinned exactly")]
+    engine.on_missing_function(move |name, arguments, _, _| {
+        let kind = arguments.first().and_then(|on| on.read_lock::<Handle>().map(|on| on.0.kind));
+        *here.missing.borrow_mut() = kind.map(|kind| (name.to_owned(), kind));
+        Ok(None)
+    });
+}
+
+/// Names of functions scripts cannot define.
+pub(super) struct Names<'a> {
+    /// Whose kinds take names.
+    pub(super) registry: &'a Registry,
+}
+
+impl Taken for Names<'_> {
+    fn refuse(&self, name: &str, parameters: usize) -> Option<Diagnostic> {
+        if prelude::NAMES.contains(&name) {
+            let message = format!("`{name}` is a function of dollop and cannot be defined anew");
+            return Some(Diagnostic::error(message).hint("give yours another name"));
+        }
+        // `db.role("x")` would call it instead, with `this` bound to the handle.
+        let kind = self.registry.kinds().find(|kind| short_name(kind.name) == name)?;
+        (1..=2).contains(&parameters).then(|| {
+            let message = format!("`{name}` is taken: it declares a `{}`", kind.name);
+            Diagnostic::error(message).hint("give your function another name")
+        })
+    }
+}

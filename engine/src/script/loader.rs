@@ -1,0 +1,239 @@
+//! Reading scripts: the entry, and what it imports, all inside the project folder.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rhai::{
+    AST, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolver, Position, Scope,
+};
+
+use super::errors;
+use super::host::Names;
+use super::rules;
+use super::session::Session;
+use super::sources::Source;
+use super::spans;
+use super::symbol::{Answer, Refusal};
+use crate::diagnostic::Diagnostic;
+use crate::files::FileError;
+
+/// A module as Rhai shares it.
+type SharedModule = rhai::Shared<Module>;
+
+/// Modules of the engine itself will live under this prefix.
+const STANDARD: &str = "std/";
+
+/// Finds what `import` names.
+pub(super) struct Loader {
+    session: Rc<Session>,
+    /// Files being evaluated, outermost first.
+    loading: RefCell<Vec<String>>,
+    /// Modules that were evaluated; each is evaluated once, however often it is imported.
+    done: RefCell<HashMap<String, SharedModule>>,
+}
+
+impl Loader {
+    /// A loader for a run that begins with `entry`.
+    pub(super) fn new(session: Rc<Session>, entry: &str) -> Self {
+        Self { session, loading: RefCell::new(vec![entry.to_owned()]), done: RefCell::default() }
+    }
+
+    fn load(
+        &self,
+        engine: &Engine,
+        global: Option<&mut GlobalRuntimeState>,
+        from: &str,
+        path: &str,
+        position: Position,
+    ) -> Answer<SharedModule> {
+        let session = &self.session;
+        // The position is that of `import`; the path comes after it.
+        let at = session.span_at(from, position);
+        let refuse = |finding: Diagnostic| Err(session.refuse(finding.at(at.clone())));
+        if super::marks::is_marked(path) {
+            return refuse(Diagnostic::error("the path of an import must be known text"));
+        }
+        if path.starts_with(STANDARD) {
+            return refuse(
+                Diagnostic::error(format!("there is no module `{path}`"))
+                    .note("`std/` is kept for modules of dollop itself; there are none yet"),
+            );
+        }
+        let Some(mut file) = join(from, path) else { return refuse(outside(path)) };
+        let last = file.rsplit('/').next().unwrap_or_default();
+        if !last.contains('.') {
+            file.push_str(".rhai");
+        }
+        if let Some(start) = self.loading.borrow().iter().position(|other| *other == file) {
+            let mut cycle = self.loading.borrow()[start..].to_vec();
+            cycle.push(file);
+            let message = format!("scripts import each other: {}", cycle.join(" → "));
+            let hint = "move what both need into a third script";
+            return refuse(Diagnostic::error(message).hint(hint));
+        }
+        if let Some(module) = self.done.borrow().get(&file) {
+            return Ok(Rc::clone(module));
+        }
+        if let Some(global) = &global
+            && global.num_modules_loaded >= super::host::MOST_MODULES
+        {
+            return Err(EvalAltResult::ErrorTooManyModules(position).into());
+        }
+        let syntax = match compile(engine, session, &file) {
+            Ok(syntax) => syntax,
+            Err(NotCompiled::Unreadable(error)) => return refuse(unreadable(&error, from)),
+            Err(NotCompiled::Refused(refusal)) => {
+                let inner = refusal.into_error();
+                return Err(EvalAltResult::ErrorInModule(file, inner, position).into());
+            }
+        };
+        self.loading.borrow_mut().push(file.clone());
+        let module = evaluate(engine, global, &syntax);
+        self.loading.borrow_mut().pop();
+        match module {
+            Ok(module) => {
+                let module: SharedModule = module.into();
+                self.done.borrow_mut().insert(file, Rc::clone(&module));
+                Ok(module)
+            }
+            // Limits keep their meaning, and `exit` is no error.
+            Err(error) if error.is_system_exception() || is_exit(&error) => Err(error),
+            Err(error) => Err(EvalAltResult::ErrorInModule(file, error, position).into()),
+        }
+    }
+}
+
+fn is_exit(error: &EvalAltResult) -> bool {
+    matches!(error, EvalAltResult::Exit(..))
+}
+
+/// Runs a module with the counters of the importing run, so that limits hold for the whole,
+/// but without its functions and variables.
+fn evaluate(
+    engine: &Engine,
+    global: Option<&mut GlobalRuntimeState>,
+    syntax: &AST,
+) -> Answer<Module> {
+    let mut scope = Scope::new();
+    match global {
+        Some(global) => {
+            let functions = std::mem::take(&mut global.lib);
+            let module = Module::eval_ast_as_new_raw(engine, &mut scope, global, syntax);
+            global.lib = functions;
+            module
+        }
+        None => Module::eval_ast_as_new(scope, syntax, engine),
+    }
+}
+
+impl ModuleResolver for Loader {
+    fn resolve(
+        &self,
+        engine: &Engine,
+        source: Option<&str>,
+        path: &str,
+        position: Position,
+    ) -> Answer<SharedModule> {
+        self.load(engine, None, source.unwrap_or_default(), path, position)
+    }
+
+    fn resolve_raw(
+        &self,
+        engine: &Engine,
+        global: &mut GlobalRuntimeState,
+        _scope: &mut Scope,
+        path: &str,
+        position: Position,
+    ) -> Answer<SharedModule> {
+        let from = global.source().unwrap_or_default().to_owned();
+        self.load(engine, Some(global), &from, path, position)
+    }
+}
+
+/// Why a script did not become a syntax tree.
+pub(super) enum NotCompiled {
+    /// It could not be read.
+    Unreadable(FileError),
+    /// It was refused; the finding is written down.
+    Refused(Refusal),
+}
+
+/// Reads, parses and checks one script.
+pub(super) fn compile(
+    engine: &Engine,
+    session: &Session,
+    file: &str,
+) -> Result<AST, NotCompiled> {
+    let text = session.read(file).map_err(NotCompiled::Unreadable)?;
+    let name: Arc<str> = file.into();
+    let mut source = Source::new(Arc::clone(&name), Arc::clone(&text));
+    let keep = |source: Source| {
+        session.sources.borrow_mut().insert(Arc::clone(&name), Rc::new(source));
+    };
+    if let Some(finding) = rules::noncharacters(&source) {
+        keep(source);
+        return Err(NotCompiled::Refused(Refusal(session.record(finding))));
+    }
+    let mut syntax = match engine.compile(&*text) {
+        Ok(syntax) => syntax,
+        Err(error) => {
+            let finding = errors::parse(session, &source, &error);
+            keep(source);
+            return Err(NotCompiled::Refused(Refusal(session.record(finding))));
+        }
+    };
+    syntax.set_source(file);
+    source.calls = spans::calls(&syntax, &source);
+    source.functions = spans::functions(&syntax);
+    source.has_functions = syntax.has_functions();
+    let findings = rules::check(&syntax, &source, &Names { registry: &session.registry });
+    keep(source);
+    let mut first = None;
+    for finding in findings {
+        let index = session.record(finding);
+        first.get_or_insert(index);
+    }
+    match first {
+        None => Ok(syntax),
+        Some(index) => Err(NotCompiled::Refused(Refusal(index))),
+    }
+}
+
+/// A path relative to the folder of the script `from`; `None` when it leaves the project.
+pub(super) fn join(from: &str, path: &str) -> Option<String> {
+    if path.starts_with('/') || path.contains('\\') || path.contains('\0') {
+        return None;
+    }
+    let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+/// The finding for a path that leaves the project.
+pub(super) fn outside(path: &str) -> Diagnostic {
+    Diagnostic::error(format!("`{path}` is outside the project folder"))
+        .hint("scripts read files of their own project only, with `/` between the parts of a path")
+}
+
+/// The finding for a file that cannot be read.
+pub(super) fn unreadable(error: &FileError, from: &str) -> Diagnostic {
+    let finding = Diagnostic::error(error.to_string());
+    match error {
+        FileError::Missing(_) => {
+            let folder = from.rsplit_once('/').map_or(".", |(folder, _)| folder);
+            finding.hint(format!("paths are relative to the folder of the script: `{folder}`"))
+        }
+        _ => finding,
+    }
+}

@@ -1,0 +1,272 @@
+//! Functions every script has: parameters, outputs, and computing with values that are not
+//! known yet.
+
+use std::rc::Rc;
+
+use rhai::{Array, Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
+
+use super::convert::Converter;
+use super::loader;
+use super::operators::unknown;
+use super::parameters::{self, known_text};
+use super::session::Session;
+use super::symbol::{Answer, Handle, Symbol, to_dynamic};
+use super::{access, marks};
+use crate::diagnostic::Diagnostic;
+use crate::expr::{Expr, Function};
+use crate::path::Path;
+use crate::program::Output;
+use crate::value::Value;
+
+/// Their names; scripts define no functions under these.
+pub(super) const NAMES: [&str; 11] = [
+    "base64", "debug", "file", "join", "json", "known", "output", "param", "print", "secret",
+    "urlencode",
+];
+
+/// Registers a function with its documentation.
+macro_rules! function {
+    ($engine:ident, $session:ident, $name:literal, [$($parameter:literal),+], $doc:literal,
+     |$here:ident, $context:ident, $($argument:ident),+| $body:expr) => {{
+        let $here = Rc::clone($session);
+        FuncRegistration::new($name)
+            .with_params_info([$($parameter),+])
+            .with_comments([concat!("/// ", $doc)])
+            .register_into_engine(
+                $engine,
+                move |$context: NativeCallContext, $($argument: Dynamic),+| -> Answer<Dynamic> {
+                    $body
+                },
+            );
+    }};
+}
+
+/// Registers them all.
+pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
+    function!(engine, session, "param", ["name: string", "value"],
+        "The value of a parameter from outside.",
+        |here, context, name| parameters::param(&here, &context, &name, Dynamic::UNIT));
+    function!(engine, session, "param", ["name: string", "options: map", "value"],
+        "The value of a parameter; options are `type`, `default`, `secret`, `doc`, `choices`.",
+        |here, context, name, options| parameters::param(&here, &context, &name, options));
+    function!(engine, session, "output", ["name: string", "value: any", "()"],
+        "Hands out a value under a name.",
+        |here, context, name, value| output(&here, &context, &name, value, Dynamic::UNIT));
+    function!(engine, session, "output", ["name: string", "value: any", "options: map", "()"],
+        "Hands out a value under a name; the option is `doc`.",
+        |here, context, name, value, options| output(&here, &context, &name, value, options));
+    function!(engine, session, "join", ["list: list", "between: string", "text"],
+        "The items as one text with another between them.",
+        |here, context, list, between| join(&here, &context, list, between));
+    function!(engine, session, "json", ["value: any", "text"],
+        "The value as JSON text.",
+        |here, context, value| call(&here, &context, Function::Json, value));
+    function!(engine, session, "base64", ["value: string", "text"],
+        "The text in base64.",
+        |here, context, value| scalar(&here, &context, Function::Base64, value));
+    function!(engine, session, "urlencode", ["value: string", "text"],
+        "The text, encoded for use inside a URL.",
+        |here, context, value| scalar(&here, &context, Function::UrlEncode, value));
+    function!(engine, session, "secret", ["value: any", "value"],
+        "The value, never shown.",
+        |here, context, value| Ok(to_dynamic(expr(&here, &context, value)?.secret())));
+    function!(engine, session, "known", ["value: any", "value"],
+        "The value, refused when it is not known while the script runs.",
+        |here, context, value| known(&here, &context, value));
+    function!(engine, session, "file", ["path: string", "text"],
+        "The text of a file of the project, relative to this script.",
+        |here, context, path| file(&here, &context, &path));
+    register_access(engine, session);
+}
+
+fn register_access(engine: &mut Engine, session: &Rc<Session>) {
+    engine.register_type_with_name::<Handle>("resource");
+    engine.register_type_with_name::<Symbol>("reference");
+    engine.register_type_with_name::<super::symbol::Refusal>("refusal");
+    let here = Rc::clone(session);
+    engine.register_indexer_get(
+        move |context: NativeCallContext, handle: &mut Handle, name: rhai::ImmutableString| {
+            access::attribute(&here, &context, handle, &name)
+        },
+    );
+    let here = Rc::clone(session);
+    engine.register_indexer_get(
+        move |context: NativeCallContext, symbol: &mut Symbol, key: rhai::ImmutableString| {
+            access::key(&here, &context, symbol, &key)
+        },
+    );
+    let here = Rc::clone(session);
+    engine.register_indexer_get(
+        move |context: NativeCallContext, symbol: &mut Symbol, index: rhai::INT| {
+            access::index(&here, &context, symbol, index)
+        },
+    );
+    // Rhai has a property `tag` on every value, which would hide an attribute of that name.
+    let here = Rc::clone(session);
+    engine.register_get("tag", move |context: NativeCallContext, handle: &mut Handle| {
+        access::attribute(&here, &context, handle, "tag")
+    });
+    let here = Rc::clone(session);
+    engine.register_get("tag", move |context: NativeCallContext, symbol: &mut Symbol| {
+        access::key(&here, &context, symbol, &"tag".into())
+    });
+}
+
+/// The expression of an argument.
+fn expr(session: &Session, context: &NativeCallContext, value: Dynamic) -> Answer<Expr> {
+    let mut converter = Converter::new(session, Path::default());
+    let expr = converter.expr(value);
+    match converter.troubles.pop() {
+        None => Ok(expr),
+        Some(trouble) => {
+            let mut finding = Diagnostic::error(trouble.message).at(session.span(context));
+            finding.hints = trouble.hints;
+            Err(session.refuse(finding))
+        }
+    }
+}
+
+fn call(
+    session: &Session,
+    context: &NativeCallContext,
+    function: Function,
+    value: Dynamic,
+) -> Answer<Dynamic> {
+    let expr = expr(session, context, value)?;
+    Ok(to_dynamic(Expr::call(function, vec![expr])))
+}
+
+fn scalar(
+    session: &Session,
+    context: &NativeCallContext,
+    function: Function,
+    value: Dynamic,
+) -> Answer<Dynamic> {
+    let expr = expr(session, context, value)?;
+    let is_list = |value: &Value| matches!(value.reveal(), Value::List(_) | Value::Map(_) | Value::Null);
+    if matches!(expr, Expr::List(_) | Expr::Map(_)) || expr.known().is_some_and(is_list) {
+        let message = format!("`{}` takes text", context.fn_name());
+        let finding = Diagnostic::error(message).at(session.span(context));
+        return Err(session.refuse(finding.hint("make text of it first: `json(value)`")));
+    }
+    Ok(to_dynamic(Expr::call(function, vec![expr])))
+}
+
+fn join(
+    session: &Session,
+    context: &NativeCallContext,
+    list: Dynamic,
+    between: Dynamic,
+) -> Answer<Dynamic> {
+    if !list.is_array() && !list.is::<Symbol>() || !(between.is_string() || between.is::<Symbol>()) {
+        let finding = Diagnostic::error("`join` takes a list and the text between its items")
+            .at(session.span(context))
+            .hint("write `join(list, \", \")`");
+        return Err(session.refuse(finding));
+    }
+    let arguments = vec![expr(session, context, between)?, expr(session, context, list)?];
+    Ok(to_dynamic(Expr::call(Function::Join, arguments)))
+}
+
+/// Refuses what is not known, however deep inside.
+fn known(session: &Session, context: &NativeCallContext, value: Dynamic) -> Answer<Dynamic> {
+    match unknown_inside(&value, 0) {
+        None => Ok(value),
+        Some(part) => {
+            let finding = if part.is_char() {
+                Diagnostic::error("a single character is no value")
+                    .hint("use `sub_string(text, start, 1)`")
+            } else {
+                unknown(session, &part, "`known`")
+            };
+            Err(session.refuse(finding.at(session.span(context))))
+        }
+    }
+}
+
+fn unknown_inside(value: &Dynamic, depth: usize) -> Option<Dynamic> {
+    if value.is::<Symbol>() || value.is::<Handle>() || value.is_char() || depth > 64 {
+        return Some(value.clone());
+    }
+    if let Ok(text) = value.as_immutable_string_ref() {
+        return marks::is_marked(&text).then(|| value.clone());
+    }
+    if let Some(items) = value.read_lock::<Array>() {
+        return items.iter().find_map(|item| unknown_inside(item, depth + 1));
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        return map.values().find_map(|item| unknown_inside(item, depth + 1));
+    }
+    None
+}
+
+fn output(
+    session: &Session,
+    context: &NativeCallContext,
+    name: &Dynamic,
+    value: Dynamic,
+    options: Dynamic,
+) -> Answer<Dynamic> {
+    let call = session.call(context);
+    let Some(name) = known_text(name) else {
+        let finding = Diagnostic::error("the name of an output must be known text")
+            .at(call.at(&Path::attribute("name")));
+        return Err(session.refuse(finding));
+    };
+    let mut doc = String::new();
+    for (key, value) in options.flatten().try_cast::<Map>().unwrap_or_default() {
+        match known_text(&value) {
+            Some(text) if key == "doc" => doc = text,
+            _ => {
+                let finding = Diagnostic::error("the option of an output is `doc`, a text")
+                    .at(call.at(&Path::attribute(key.as_str())));
+                session.note(finding)?;
+            }
+        }
+    }
+    let other =
+        session.outputs.borrow().iter().find(|o| o.name == name).map(|o| o.span.clone());
+    if let Some(other) = other {
+        let finding = Diagnostic::error(format!("output `{name}` is declared twice"))
+            .at(call.span.clone())
+            .related(other, "first declared here");
+        session.note(finding)?;
+        return Ok(Dynamic::UNIT);
+    }
+    let mut converter = Converter::new(session, Path::default());
+    let value = converter.expr(value);
+    for trouble in converter.troubles {
+        let place = if trouble.path.0.is_empty() {
+            String::new()
+        } else {
+            format!(" (at `{}`)", trouble.path)
+        };
+        let mut finding = Diagnostic::error(format!("output `{name}`: {}{place}", trouble.message))
+            .at(call.span.clone());
+        finding.hints = trouble.hints;
+        session.note(finding)?;
+    }
+    let span = call.span.clone();
+    session.outputs.borrow_mut().push(Output { name, value, doc, span });
+    Ok(Dynamic::UNIT)
+}
+
+fn file(session: &Session, context: &NativeCallContext, path: &Dynamic) -> Answer<Dynamic> {
+    let at = session.call(context).at(&Path::attribute("name"));
+    let refuse = |finding: Diagnostic| Err(session.refuse(finding.at(at.clone())));
+    let Some(path) = known_text(path) else {
+        return refuse(Diagnostic::error("the path of a file must be known text"));
+    };
+    let from = context.call_source().unwrap_or_default();
+    let Some(path) = loader::join(from, &path) else {
+        return refuse(loader::outside(&path));
+    };
+    match session.read(&path) {
+        Ok(text) if marks::is_marked(&text) => {
+            let message = format!("`{path}` holds Unicode noncharacters U+FDD0 to U+FDEF");
+            refuse(Diagnostic::error(message))
+        }
+        Ok(text) => Ok(Dynamic::from(rhai::ImmutableString::from(&*text))),
+        Err(error) => refuse(loader::unreadable(&error, from)),
+    }
+}

@@ -1,0 +1,254 @@
+//! One run of a script: what it may look at, and what it has said so far.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+
+use rhai::{EvalAltResult, NativeCallContext, Position};
+use sha2::{Digest, Sha256};
+
+use super::marks;
+use super::parameters::Asked;
+use super::sources::{Call, Source};
+use super::symbol::{Answer, Refusal};
+use crate::address::Address;
+use crate::diagnostic::{Diagnostic, Severity, Span};
+use crate::expr::Expr;
+use crate::files::FileError;
+use crate::kind::Registry;
+use crate::program::{Declaration, Given, Output};
+
+/// The way to the project's files: asks the thread that holds them.
+pub(super) struct Door {
+    /// Carries paths there.
+    pub(super) ask: Sender<String>,
+    /// Carries text back.
+    pub(super) answers: Receiver<Result<Arc<str>, FileError>>,
+}
+
+impl Door {
+    fn read(&self, path: &str) -> Result<Arc<str>, FileError> {
+        let gone = || FileError::Unreadable {
+            path: path.to_owned(),
+            cause: "the files are gone".to_owned(),
+        };
+        self.ask.send(path.to_owned()).map_err(|_| gone())?;
+        self.answers.recv().map_err(|_| gone())?
+    }
+}
+
+/// Everything one run shares between its functions.
+pub(super) struct Session {
+    /// The stack's name.
+    pub(super) stack: String,
+    /// What can be declared.
+    pub(super) registry: Registry,
+    /// Parameters from outside.
+    pub(super) given: BTreeMap<String, Given>,
+    /// The project's files.
+    pub(super) files: Rc<Door>,
+    /// Scripts read so far, by path.
+    pub(super) sources: RefCell<BTreeMap<Arc<str>, Rc<Source>>>,
+    /// SHA-256 of every file read.
+    pub(super) digests: RefCell<BTreeMap<String, String>>,
+    /// What markers in text stand for.
+    marks: RefCell<Vec<Expr>>,
+    /// Everything found wrong.
+    pub(super) ledger: RefCell<Vec<Diagnostic>>,
+    /// How many findings there were when the first parameter was bad.
+    pub(super) sound: Cell<Option<usize>>,
+    /// Findings that are about parameters.
+    pub(super) about_parameters: RefCell<Vec<usize>>,
+    /// A finding to stop at, to learn the calls that led to it.
+    pub(super) stop_at: Option<usize>,
+    /// Declarations in order, and where each address is among them.
+    pub(super) declarations: RefCell<Vec<Declaration>>,
+    /// Where each address stands in `declarations`.
+    pub(super) positions: RefCell<HashMap<Address, usize>>,
+    /// Parameters asked for, in order.
+    pub(super) parameters: RefCell<Vec<Asked>>,
+    /// Outputs, in order.
+    pub(super) outputs: RefCell<Vec<Output>>,
+    /// What the script printed.
+    pub(super) messages: RefCell<Vec<String>>,
+    /// The last function that was not found, with the kind it was called on.
+    pub(super) missing: RefCell<Option<(String, &'static str)>>,
+}
+
+/// Printed lines beyond these are dropped: nobody reads them, and a loop must not fill
+/// memory with them.
+const MOST_MESSAGES: usize = 10_000;
+/// Findings beyond these are dropped.
+const MOST_FINDINGS: usize = 1_000;
+
+impl Session {
+    /// A run that has said nothing yet.
+    pub(super) fn new(
+        stack: String,
+        registry: Registry,
+        given: BTreeMap<String, Given>,
+        files: Rc<Door>,
+        stop_at: Option<usize>,
+    ) -> Self {
+        Self {
+            stack,
+            registry,
+            given,
+            files,
+            sources: RefCell::default(),
+            digests: RefCell::default(),
+            marks: RefCell::default(),
+            ledger: RefCell::default(),
+            sound: Cell::default(),
+            about_parameters: RefCell::default(),
+            stop_at,
+            declarations: RefCell::default(),
+            positions: RefCell::default(),
+            parameters: RefCell::default(),
+            outputs: RefCell::default(),
+            messages: RefCell::default(),
+            missing: RefCell::default(),
+        }
+    }
+
+    /// Reads a project file and records its digest.
+    pub(super) fn read(&self, path: &str) -> Result<Arc<str>, FileError> {
+        let text = self.files.read(path)?;
+        let digest = Sha256::digest(text.as_bytes());
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.digests.borrow_mut().insert(path.to_owned(), hex);
+        Ok(text)
+    }
+
+    /// The script of that path, when it was read.
+    pub(super) fn source(&self, file: &str) -> Option<Rc<Source>> {
+        self.sources.borrow().get(file).cloned()
+    }
+
+    /// The word at a position of a script.
+    pub(super) fn span_at(&self, file: &str, position: Position) -> Option<Span> {
+        self.source(file)?.span(position)
+    }
+
+    /// Where the script called the function that runs.
+    pub(super) fn span(&self, context: &NativeCallContext) -> Option<Span> {
+        self.span_at(context.call_source().unwrap_or_default(), context.call_position())
+    }
+
+    /// The call in the script's text, with the places of its arguments.
+    pub(super) fn call(&self, context: &NativeCallContext) -> Rc<Call> {
+        let file = context.call_source().unwrap_or_default();
+        let position = context.call_position();
+        if let Some(source) = self.source(file) {
+            if let Some(call) = source.calls.get(&position) {
+                return Rc::clone(call);
+            }
+            if let Some(span) = source.span(position) {
+                return Rc::new(Call { span, spans: Arc::default() });
+            }
+        }
+        // A call without a place in the text: one made by Rhai itself.
+        let span = Span { file: file.into(), line: 1, column: 1, length: 1 };
+        Rc::new(Call { span, spans: Arc::default() })
+    }
+
+    /// Puts a value into the table and returns its marker.
+    pub(super) fn mark(&self, expr: Expr) -> String {
+        marks::mark(self.enter(expr))
+    }
+
+    /// The same for a value inside a list or map that is printed.
+    pub(super) fn mark_printed(&self, expr: Expr) -> String {
+        marks::printed(self.enter(expr))
+    }
+
+    fn enter(&self, expr: Expr) -> usize {
+        let mut table = self.marks.borrow_mut();
+        // The same value in a row, as in a loop, needs one entry only.
+        if table.last() != Some(&expr) {
+            table.push(expr);
+        }
+        table.len() - 1
+    }
+
+    /// What a marker stands for.
+    pub(super) fn marked(&self, index: usize) -> Option<Expr> {
+        self.marks.borrow().get(index).cloned()
+    }
+
+    /// A text for people, markers replaced.
+    pub(super) fn show(&self, text: &str) -> String {
+        if !marks::is_marked(text) {
+            return text.to_owned();
+        }
+        marks::show(text, &|index| {
+            self.marked(index).map_or_else(|| "<?>".to_owned(), |expr| expr.to_string())
+        })
+    }
+
+    /// Records a finding; the script goes on.
+    ///
+    /// # Errors
+    /// When the run is there to learn which calls led to this one.
+    pub(super) fn note(&self, finding: Diagnostic) -> Answer<()> {
+        let index = self.record(finding);
+        if self.stop_at == Some(index) { Err(Refusal(index).into_error()) } else { Ok(()) }
+    }
+
+    /// Records a finding after which the script cannot go on.
+    pub(super) fn refuse(&self, finding: Diagnostic) -> Box<EvalAltResult> {
+        Refusal(self.record(finding)).into_error()
+    }
+
+    /// Records a finding that makes a parameter's value a placeholder.
+    pub(super) fn note_parameter(&self, finding: Diagnostic) -> Answer<()> {
+        if self.sound.get().is_none() {
+            self.sound.set(Some(self.ledger.borrow().len()));
+        }
+        let index = self.record(finding);
+        self.about_parameters.borrow_mut().push(index);
+        if self.stop_at == Some(index) { Err(Refusal(index).into_error()) } else { Ok(()) }
+    }
+
+    /// Writes a finding down and returns its place; the same one twice is one.
+    pub(super) fn record(&self, mut finding: Diagnostic) -> usize {
+        let texts = finding.notes.iter_mut().chain(&mut finding.hints);
+        for text in texts.chain([&mut finding.message, &mut finding.label]) {
+            if marks::is_marked(text) {
+                *text = self.show(text);
+            }
+        }
+        let mut ledger = self.ledger.borrow_mut();
+        let same = |known: &Diagnostic| {
+            known.span == finding.span && known.message == finding.message
+        };
+        // Loops repeat themselves, so the same finding is near the end.
+        if let Some(back) = ledger.iter().rev().take(64).position(same) {
+            return ledger.len() - 1 - back;
+        }
+        if ledger.len() < MOST_FINDINGS {
+            ledger.push(finding);
+        }
+        ledger.len() - 1
+    }
+
+    /// Whether anything found stops the program.
+    pub(super) fn failed(&self) -> bool {
+        self.ledger.borrow().iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// Keeps a printed line.
+    pub(super) fn print(&self, text: &str) {
+        let mut messages = self.messages.borrow_mut();
+        match messages.len() {
+            count if count < MOST_MESSAGES => {
+                let shown = self.show(text);
+                messages.push(shown);
+            }
+            MOST_MESSAGES => messages.push("(more was printed)".to_owned()),
+            _ => {}
+        }
+    }
+}

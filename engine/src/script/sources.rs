@@ -1,0 +1,177 @@
+//! The text of the scripts, and spans into it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rhai::Position;
+
+use crate::diagnostic::Span;
+use crate::path::Path;
+
+/// One script, with what is looked up by position.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// Its path in the project folder.
+    pub(super) file: Arc<str>,
+    /// Its text.
+    pub(super) text: Arc<str>,
+    /// Where each line begins.
+    starts: Vec<usize>,
+    /// Every call, by its position.
+    pub(super) calls: HashMap<Position, Rc<Call>>,
+    /// Functions it defines: name and number of parameters.
+    pub(super) functions: Vec<(String, usize)>,
+    /// Whether it has functions or closures.
+    pub(super) has_functions: bool,
+}
+
+/// One call in the text of a script; every run of it shares this.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// The name called.
+    pub(super) span: Span,
+    /// Where the arguments and each part of a literal map among them stand.
+    pub(super) spans: Arc<BTreeMap<Path, Span>>,
+}
+
+impl Call {
+    /// Where a part was written, or the nearest thing around it.
+    pub(super) fn at(&self, path: &Path) -> Span {
+        let mut path = path.clone();
+        while !path.0.is_empty() {
+            if let Some(span) = self.spans.get(&path) {
+                return span.clone();
+            }
+            path.0.pop();
+        }
+        self.span.clone()
+    }
+}
+
+impl Source {
+    /// Reads the lines of a script.
+    pub(super) fn new(file: Arc<str>, text: Arc<str>) -> Self {
+        let mut starts = vec![0];
+        starts.extend(text.match_indices('\n').map(|(at, _)| at + 1));
+        Self { file, text, starts, calls: HashMap::new(), functions: Vec::new(), has_functions: false }
+    }
+
+    /// The line of that number, from 1.
+    fn line(&self, number: usize) -> &str {
+        let Some(start) = number.checked_sub(1).and_then(|index| self.starts.get(index)) else {
+            return "";
+        };
+        let end = self.starts.get(number).copied().unwrap_or(self.text.len());
+        self.text[*start..end].trim_end_matches(['\n', '\r'])
+    }
+
+    /// The span of the word at a position.
+    pub(super) fn span(&self, position: Position) -> Option<Span> {
+        let line = position.line()?;
+        let column = position.position().unwrap_or(1);
+        let rest = self.line(line).chars().skip(column - 1);
+        Some(Span {
+            file: Arc::clone(&self.file),
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+            column: u32::try_from(column).unwrap_or(u32::MAX),
+            length: width(rest),
+        })
+    }
+
+    /// The span of one character.
+    pub(super) fn span_of_character(&self, at: usize) -> Span {
+        let line = self.starts.partition_point(|start| *start <= at);
+        let start = self.starts.get(line - 1).copied().unwrap_or(0);
+        let column = self.text[start..at].chars().count() + 1;
+        Span {
+            file: Arc::clone(&self.file),
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+            column: u32::try_from(column).unwrap_or(u32::MAX),
+            length: 1,
+        }
+    }
+
+    /// Names the script gives: what follows `let`, `const`, `for`, `as`, and parameters.
+    pub(super) fn names(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        let mut before = "";
+        let mut in_parameters = false;
+        let mut rest = &*self.text;
+        while let Some(start) = rest.find(|c: char| c.is_alphabetic() || c == '_' || c == '|') {
+            in_parameters &= !rest[..start].contains([')', '{', ';', '=']);
+            rest = &rest[start..];
+            if let Some(after) = rest.strip_prefix('|') {
+                in_parameters = !in_parameters;
+                (before, rest) = ("|", after);
+                continue;
+            }
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            let word = &rest[..end];
+            if matches!(before, "let" | "const" | "for" | "as") || in_parameters {
+                names.push(word);
+            }
+            in_parameters |= before == "fn";
+            (before, rest) = (word, &rest[end..]);
+        }
+        names
+    }
+}
+
+/// How long the word is that begins here: a name with its path, a literal, or one sign.
+fn width(mut rest: impl Iterator<Item = char>) -> u32 {
+    let Some(first) = rest.next() else { return 1 };
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut length = 1;
+    if is_word(first) {
+        let mut rest = rest.peekable();
+        loop {
+            while rest.next_if(|c| is_word(*c)).is_some() {
+                length += 1;
+            }
+            // `docker::network` is one name.
+            let mut ahead = 0;
+            while rest.next_if(|c| *c == ':').is_some() {
+                ahead += 1;
+            }
+            if ahead != 2 || !rest.peek().is_some_and(|c| is_word(*c)) {
+                return length;
+            }
+            length += 2;
+        }
+    }
+    if matches!(first, '"' | '`') {
+        let mut escaped = false;
+        for character in rest {
+            length += 1;
+            if character == first && !escaped {
+                return length;
+            }
+            escaped = character == '\\' && !escaped;
+        }
+        return length;
+    }
+    1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_as_wide_as_it_is_written() {
+        let width = |text: &str| width(text.chars());
+        assert_eq!(width("docker::network(\"x\")"), 15);
+        assert_eq!(width("name: 1"), 4);
+        assert_eq!(width("\"a\\\"b\" + c"), 6);
+        assert_eq!(width("+ c"), 1);
+        assert_eq!(width(""), 1);
+    }
+
+    #[test]
+    fn names_are_what_the_script_gives() {
+        let text = "let a = 1; for i in 0..2 {} fn f(x, y) { x + z } let g = |u, v| u; import \"m\" as m;";
+        let source = Source::new("main.rhai".into(), text.into());
+        assert_eq!(source.names(), ["a", "i", "x", "y", "g", "u", "v", "m"]);
+    }
+}

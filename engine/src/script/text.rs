@@ -1,0 +1,145 @@
+//! Functions on text. Each refuses text that holds a value not known yet.
+
+use std::rc::Rc;
+
+use rhai::{Dynamic, Engine, INT, ImmutableString, NativeCallContext};
+
+use super::operators::known_text;
+use super::session::Session;
+use super::symbol::Answer;
+use crate::diagnostic::Diagnostic;
+
+/// The longest text `pad_left` and `pad_right` make.
+const WIDEST: usize = 1 << 20;
+
+/// Registers a function whose arguments are texts only.
+macro_rules! texts {
+    ($engine:ident, $session:ident, $name:literal, |$($text:ident),+| $result:expr) => {{
+        let here = Rc::clone($session);
+        $engine.register_fn(
+            $name,
+            move |context: NativeCallContext, $($text: ImmutableString),+| -> Answer<Dynamic> {
+                known_text(&here, &context, &[$(&$text),+])?;
+                Ok($result)
+            },
+        );
+    }};
+}
+
+/// Registers them all.
+pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
+    texts!(engine, session, "len", |text| count(&text).into());
+    texts!(engine, session, "is_empty", |text| text.is_empty().into());
+    texts!(engine, session, "contains", |text, part| text.contains(part.as_str()).into());
+    texts!(engine, session, "starts_with", |text, part| text.starts_with(part.as_str()).into());
+    texts!(engine, session, "ends_with", |text, part| text.ends_with(part.as_str()).into());
+    texts!(engine, session, "index_of", |text, part| text
+        .find(part.as_str())
+        .map_or(-1, |at| count(&text[..at]))
+        .into());
+    texts!(engine, session, "split", |text, by| split(&text, &by));
+    texts!(engine, session, "replace", |text, from, to| text
+        .replace(from.as_str(), &to)
+        .into());
+    texts!(engine, session, "to_upper", |text| text.to_uppercase().into());
+    texts!(engine, session, "to_lower", |text| text.to_lowercase().into());
+    texts!(engine, session, "trim", |text| text.trim().into());
+    numbers(engine, session);
+    cuts(engine, session);
+}
+
+fn count(text: &str) -> INT {
+    INT::try_from(text.chars().count()).unwrap_or(INT::MAX)
+}
+
+fn split(text: &str, by: &str) -> Dynamic {
+    let parts: Vec<Dynamic> = if by.is_empty() {
+        text.chars().map(|c| Dynamic::from(ImmutableString::from(c.to_string()))).collect()
+    } else {
+        text.split(by).map(Into::into).collect()
+    };
+    Dynamic::from_array(parts)
+}
+
+fn numbers(engine: &mut Engine, session: &Rc<Session>) {
+    let here = Rc::clone(session);
+    engine.register_fn(
+        "parse_int",
+        move |context: NativeCallContext, text: ImmutableString| -> Answer<INT> {
+            known_text(&here, &context, &[&text])?;
+            text.trim().parse().map_err(|_| no_number(&here, &context, &text, "an integer"))
+        },
+    );
+    let here = Rc::clone(session);
+    engine.register_fn(
+        "parse_float",
+        move |context: NativeCallContext, text: ImmutableString| -> Answer<f64> {
+            known_text(&here, &context, &[&text])?;
+            let number = text.trim().parse().ok().filter(|number: &f64| number.is_finite());
+            number.ok_or_else(|| no_number(&here, &context, &text, "a number"))
+        },
+    );
+}
+
+fn no_number(
+    session: &Session,
+    context: &NativeCallContext,
+    text: &str,
+    wanted: &str,
+) -> Box<rhai::EvalAltResult> {
+    let finding = Diagnostic::error(format!("`{text}` is not {wanted}"));
+    session.refuse(finding.at(session.span(context)))
+}
+
+fn cuts(engine: &mut Engine, session: &Rc<Session>) {
+    let here = Rc::clone(session);
+    engine.register_fn(
+        "sub_string",
+        move |context: NativeCallContext, text: ImmutableString, start: INT| -> Answer<Dynamic> {
+            known_text(&here, &context, &[&text])?;
+            Ok(sub_string(&text, start, INT::MAX))
+        },
+    );
+    let here = Rc::clone(session);
+    engine.register_fn(
+        "sub_string",
+        move |context: NativeCallContext,
+              text: ImmutableString,
+              start: INT,
+              length: INT|
+              -> Answer<Dynamic> {
+            known_text(&here, &context, &[&text])?;
+            Ok(sub_string(&text, start, length))
+        },
+    );
+    for (name, left) in [("pad_left", true), ("pad_right", false)] {
+        let here = Rc::clone(session);
+        engine.register_fn(
+            name,
+            move |context: NativeCallContext,
+                  text: ImmutableString,
+                  length: INT,
+                  with: ImmutableString|
+                  -> Answer<Dynamic> {
+                known_text(&here, &context, &[&text, &with])?;
+                let length = usize::try_from(length).unwrap_or(0);
+                if length > WIDEST {
+                    let message = format!("`{name}` makes texts of up to {WIDEST} characters");
+                    let finding = Diagnostic::error(message).at(here.span(&context));
+                    return Err(here.refuse(finding));
+                }
+                let missing = length.saturating_sub(text.chars().count());
+                let padding: String = with.chars().cycle().take(missing).collect();
+                Ok(if left { format!("{padding}{text}") } else { format!("{text}{padding}") }.into())
+            },
+        );
+    }
+}
+
+/// A part of a text; a start below zero counts from the end.
+fn sub_string(text: &str, start: INT, length: INT) -> Dynamic {
+    let start = if start < 0 { count(text).saturating_add(start).max(0) } else { start };
+    let start = usize::try_from(start).unwrap_or(usize::MAX);
+    let length = usize::try_from(length).unwrap_or(0);
+    text.chars().skip(start).take(length).collect::<String>().into()
+}
