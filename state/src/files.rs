@@ -65,7 +65,7 @@ impl Folder {
         create_private_folder(&self.revisions())?;
         let ignore = self.root.join(".gitignore");
         if !ignore.exists() {
-            write_durably(&ignore, b"*\n")?;
+            fs::write(&ignore, b"*\n").map_err(cannot("write", &ignore))?;
         }
         if let Some(parent) = self.root.parent().filter(|path| !path.as_os_str().is_empty()) {
             sync_folder(parent)?;
@@ -100,15 +100,6 @@ pub(crate) fn write_aside(aside: &Path, bytes: &[u8]) -> Result<(), StoreError> 
         .map_err(cannot("create", aside))?;
     file.write_all(bytes).map_err(cannot("write", aside))?;
     file.sync_all().map_err(cannot("sync", aside))
-}
-
-/// Writes a file so that it is there whole or not at all, even after a power cut.
-pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".tmp");
-    let aside = path.with_file_name(name);
-    write_aside(&aside, bytes)?;
-    rename(&aside, path)
 }
 
 /// Renames and syncs the folder.

@@ -34,8 +34,7 @@ fn child(role: &str, folder: &Path) -> Child {
 fn child_process() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let folder = std::env::var(FOLDER).unwrap();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let store = Arc::new(open(Path::new(&folder)));
     if role == "hold" {
         say("held");

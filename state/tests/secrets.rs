@@ -81,7 +81,10 @@ async fn no_file_holds_a_secret_in_clear() {
     std::fs::write(path.join("store/conf"), b"broken beyond all use").unwrap();
     recover(path, &holder()).unwrap();
     assert_no_secret(path);
-    assert!(files(path).iter().all(|(path, _)| !path.to_string_lossy().contains(".tmp")));
+    let temporary = |(file, _): &(std::path::PathBuf, _)| {
+        file.extension().is_some_and(|extension| extension == "tmp")
+    };
+    assert!(!files(path).iter().any(temporary));
 }
 
 #[tokio::test]

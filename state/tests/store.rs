@@ -123,8 +123,7 @@ async fn revisions_say_who_and_what_changed_and_the_oldest_go() {
 #[test]
 fn parallel_appends_share_syncs() {
     let folder = tempfile::tempdir().unwrap();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let store = Arc::new(open(folder.path()));
         store.begin(run("p")).await.unwrap();
@@ -158,39 +157,22 @@ async fn ten_thousand_records_finish_and_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(open(folder.path()));
     store.begin(run("p")).await.unwrap();
-    for first in (0..10_000).step_by(500) {
-        let appends = (first..first + 500).flat_map(|step| {
+    let mut steps = tokio::task::JoinSet::new();
+    for step in 0..10_000 {
+        let store = store.clone();
+        steps.spawn(async move {
             let name = format!("n{step}");
-            [store.append(started(step, &name)), store.append(put(step, &name, &name))]
+            store.append(started(step, &name)).await.unwrap();
+            store.append(put(step, &name, &name)).await.unwrap();
         });
-        for done in futures(appends).await {
-            done.unwrap();
-        }
+    }
+    while let Some(done) = steps.join_next().await {
+        done.unwrap();
     }
     store.finish(end(None)).await.unwrap();
     assert_eq!(store.state().unwrap().records.len(), 10_000);
     let revision = open_latest(folder.path()).unwrap().unwrap();
     assert_eq!(revision.state, store.state().unwrap());
-}
-
-/// All at once, in order.
-async fn futures<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
-    let mut futures: Vec<_> = futures.map(Box::pin).collect();
-    let mut done: Vec<Option<T>> = futures.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        let mut waiting = false;
-        for (future, slot) in futures.iter_mut().zip(&mut done) {
-            if slot.is_none() {
-                match future.as_mut().poll(context) {
-                    std::task::Poll::Ready(value) => *slot = Some(value),
-                    std::task::Poll::Pending => waiting = true,
-                }
-            }
-        }
-        if waiting { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
-    })
-    .await;
-    done.into_iter().map(Option::unwrap).collect()
 }
 
 #[tokio::test]
