@@ -62,6 +62,7 @@ impl Folder {
     /// Makes the folder, closed to others, and keeps git out of it.
     pub(crate) fn create(&self) -> Result<(), StoreError> {
         create_private_folder(&self.root)?;
+        close_to_others(&self.root)?;
         create_private_folder(&self.revisions())?;
         let ignore = self.root.join(".gitignore");
         if !ignore.exists() {
@@ -80,6 +81,24 @@ fn create_private_folder(path: &Path) -> Result<(), StoreError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(cannot("create", path))
+}
+
+/// The folder may have been made by hand, or by a checkout.
+#[cfg(unix)]
+fn close_to_others(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(path).map_err(cannot("read", path))?.permissions().mode();
+    let others = mode & 0o077;
+    if others == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+        .map_err(cannot("close to others", path))
+}
+
+#[cfg(not(unix))]
+fn close_to_others(_path: &Path) -> Result<(), StoreError> {
+    Ok(())
 }
 
 /// Opening options for files nobody else may read.

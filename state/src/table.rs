@@ -366,7 +366,7 @@ mod tests {
         for round in 0..sizes.len() {
             for slot in 0..sizes.len() {
                 let size = sizes[(round + slot) % sizes.len()];
-                let value: Vec<u8> = (0..size).map(|byte| (byte * 31 % 251) as u8).collect();
+                let value: Vec<u8> = (0..=250).cycle().take(size).collect();
                 let mut writes = Writes::default();
                 let name = format!("n{slot}");
                 let new =

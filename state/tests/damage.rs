@@ -1,5 +1,7 @@
 //! What happens when files are broken, missing or too new.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::path::Path;

@@ -4,6 +4,8 @@
 //! Never change a fixture. For a new format add its own, written once by
 //! `DOLLOP_WRITE_FIXTURE=1 cargo test -p dollop-state --test format`.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -50,8 +52,15 @@ async fn live(path: &Path) -> State {
     store.state().unwrap()
 }
 
+const DIGITS: [char; 16] =
+    ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| DIGITS[usize::from(digit)])
+        .collect()
 }
 
 fn unhex(text: &str) -> Vec<u8> {

@@ -2,6 +2,8 @@
 //!
 //! The other process is this test binary itself, told by an environment variable what to do.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::io::{BufRead, BufReader, Write};
@@ -38,7 +40,7 @@ fn child_process() {
     let store = Arc::new(open(Path::new(&folder)));
     if role == "hold" {
         say("held");
-        std::thread::sleep(Duration::from_secs(60));
+        std::thread::sleep(Duration::from_mins(1));
         return;
     }
     runtime.block_on(async {
@@ -63,7 +65,7 @@ fn child_process() {
             for task in tasks {
                 task.await.unwrap();
             }
-            if role == "abort" && serial % 3 == 0 {
+            if role == "abort" && serial.is_multiple_of(3) {
                 std::process::abort();
             }
             store.finish(end(None)).await.unwrap();

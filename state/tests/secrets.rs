@@ -1,5 +1,7 @@
 //! No secret is in clear in any file, and the wrong key is said so.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! What the store promises while nothing breaks.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -223,6 +225,8 @@ async fn the_folder_is_closed_to_others_and_to_git() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep/.dollop");
+    std::fs::create_dir_all(&path).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     let store = open(&path);
     store.begin(run("p")).await.unwrap();
     store.append(started(0, "a")).await.unwrap();
