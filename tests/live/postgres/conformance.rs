@@ -51,16 +51,20 @@ async fn role() {
 async fn database() {
     let world = World::open().await;
     world.psql("postgres", "create role conform_db_owner");
+    let like_base = "template template0 lc_collate 'C' lc_ctype 'C'";
+    let template = "\"conform \"\"Template\"\"\"";
+    world.psql("postgres", &format!("create database {template} {like_base}"));
     let sample = Sample {
         kind: "postgres::database",
         name: "Conform \"Db\" ü".to_owned(),
-        base: json!({}),
+        // An encoding other than the locale's needs a locale that has none.
+        base: json!({ "lc_collate": "C", "lc_ctype": "C" }),
         changes: vec![
             ("owner", json!("conform_db_owner")),
             ("encoding", json!("sql-ascii")),
-            ("lc_collate", json!("C")),
-            ("lc_ctype", json!("C")),
-            ("template", json!("template1")),
+            ("lc_collate", json!("en_US.utf8")),
+            ("lc_ctype", json!("en_US.utf8")),
+            ("template", json!("conform \"Template\"")),
             ("connection_limit", json!(9)),
             ("allow_connections", json!(false)),
             ("settings", json!({ "search_path": "a, B", "work_mem": "8MB" })),
@@ -69,14 +73,8 @@ async fn database() {
         ],
         fixed: &[],
     };
-    // An encoding other than the locale's needs a locale that has none.
-    let mut plain = Sample { base: json!({ "lc_collate": "C", "lc_ctype": "C" }), ..sample };
-    for (attribute, value) in &mut plain.changes {
-        if attribute.starts_with("lc_") {
-            *value = json!("en_US.utf8");
-        }
-    }
-    conform(&world.registry, &world.connection, &plain).await;
+    conform(&world.registry, &world.connection, &sample).await;
+    world.psql("postgres", &format!("drop database {template}"));
     world.psql("postgres", "drop role conform_db_owner");
 }
 

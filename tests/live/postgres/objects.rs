@@ -50,7 +50,7 @@ async fn a_schema_with_tables_stays_unless_cascaded() {
     world.psql("full_db", "create table \"full\".t (id int)");
     let error = world.try_delete(&schema).await.unwrap_err();
     assert_eq!(error.failure, Failure::Refused);
-    assert_eq!(error.notes, ["table \"full\".t depends on schema \"full\""]);
+    assert_eq!(error.notes, ["table \"full\".t depends on schema full"]);
     assert!(error.hints[0].contains("cascade: true"), "{error:?}");
     let spec = json!({ "database": "full_db", "cascade": true });
     world.delete(&world.declare("postgres::schema", "full", spec)).await;

@@ -90,6 +90,7 @@ async fn without_superuser_reading_works() {
     assert_eq!(error.failure, Failure::Denied);
     assert!(error.message.contains("as `plain_reader`"), "{error}");
     assert!(error.hints[0].starts_with("this needs CREATEROLE"), "{error:?}");
+    drop(reader);
     world.delete(&database).await;
     world.delete(&role).await;
     world.psql("postgres", "drop role plain_reader");
