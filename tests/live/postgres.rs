@@ -1,1 +1,9 @@
 //! The postgres provider against the real thing.
+
+mod conformance;
+mod container;
+mod faults;
+mod grants;
+mod objects;
+mod roles;
+mod world;

@@ -1,8 +1,29 @@
-//! The `postgres` provider.
+//! The `postgres` provider: what lives inside a PostgreSQL server.
+//!
+//! - [`server`]: the connection, its clients and how statements run;
+//! - one file per kind, each with the introspection query it reads with;
+//! - `sql`: quoting, settings, ids; `scram`: passwords; `error`: what went wrong, in words.
+
+pub mod database;
+mod error;
+pub mod extension;
+pub mod grant;
+pub mod role;
+pub mod schema;
+mod scram;
+pub mod server;
+mod sql;
 
 use dollop_engine::kind::Registry;
 
 /// Adds the provider to a registry.
 pub fn register(registry: Registry) -> Registry {
-    registry.provider("postgres", "")
+    registry
+        .provider("postgres", "Databases, roles, schemas, extensions and grants in PostgreSQL.")
+        .connection::<server::Server>()
+        .resource::<role::Role>()
+        .resource::<database::Database>()
+        .resource::<schema::Schema>()
+        .resource::<extension::Extension>()
+        .resource::<grant::Grant>()
 }

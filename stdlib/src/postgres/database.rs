@@ -1,0 +1,399 @@
+//! `postgres::database`: databases of a server.
+//!
+//! Catalogs: `pg_database`, `pg_db_role_setting`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use dollop_engine::error::CallError;
+use dollop_engine::resource::{
+    Created, Found, Name, Owner, Problem, ReadResult, Resource, Traits, Wanted,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio_postgres::error::SqlState;
+
+use super::error::Task;
+use super::server::{Lane, Server};
+use super::sql;
+use crate::text::Text;
+
+/// The encodings a database can have ("Table 24.3. PostgreSQL Character Sets").
+const ENCODINGS: [&str; 35] = [
+    "EUC_CN",
+    "EUC_JIS_2004",
+    "EUC_JP",
+    "EUC_KR",
+    "EUC_TW",
+    "ISO_8859_5",
+    "ISO_8859_6",
+    "ISO_8859_7",
+    "ISO_8859_8",
+    "KOI8R",
+    "KOI8U",
+    "LATIN1",
+    "LATIN2",
+    "LATIN3",
+    "LATIN4",
+    "LATIN5",
+    "LATIN6",
+    "LATIN7",
+    "LATIN8",
+    "LATIN9",
+    "LATIN10",
+    "MULE_INTERNAL",
+    "SQL_ASCII",
+    "UTF8",
+    "WIN1250",
+    "WIN1251",
+    "WIN1252",
+    "WIN1253",
+    "WIN1254",
+    "WIN1255",
+    "WIN1256",
+    "WIN1257",
+    "WIN1258",
+    "WIN866",
+    "WIN874",
+];
+
+/// A database.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// The role that owns it; when left out, the user dollop works as owns a new one, and the
+    /// owner is not looked at.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "postgres::role"))]
+    pub owner: Option<String>,
+    /// How text is stored.
+    #[serde(default = "utf8")]
+    #[schemars(extend("x-replace" = true))]
+    pub encoding: String,
+    /// The locale that sorts text, `C` or `en_US.utf8`; the server's own when left out.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub lc_collate: Option<String>,
+    /// The locale that says what a letter is; the server's own when left out.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub lc_ctype: Option<String>,
+    /// The database it starts as a copy of; the server does not remember it.
+    #[serde(default = "template0")]
+    #[schemars(extend("x-replace" = true))]
+    pub template: String,
+    /// The most connections to it at once; -1 for no limit.
+    #[serde(default = "no_limit")]
+    pub connection_limit: i32,
+    /// Whether anybody can connect to it.
+    #[serde(default = "yes")]
+    pub allow_connections: bool,
+    /// Settings of the sessions in it: `#{timezone: "UTC"}`.
+    #[serde(default)]
+    pub settings: BTreeMap<String, Text>,
+    /// What it is for, kept in the server.
+    #[serde(default)]
+    pub comment: Option<String>,
+    /// Whether dropping it first ends the sessions of others that use it.
+    #[serde(default)]
+    pub force_drop: bool,
+}
+
+fn utf8() -> String {
+    "UTF8".to_owned()
+}
+
+fn template0() -> String {
+    "template0".to_owned()
+}
+
+fn no_limit() -> i32 {
+    -1
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What the server reports.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Facts {
+    /// The server's number for it.
+    #[schemars(extend("x-stable" = true))]
+    pub oid: i64,
+    /// The role that owns it now.
+    pub owned_by: String,
+    /// The locale that sorts its text.
+    #[schemars(extend("x-stable" = true))]
+    pub collate: String,
+    /// The locale that says what a letter is.
+    #[schemars(extend("x-stable" = true))]
+    pub ctype: String,
+}
+
+/// A row of the introspection query.
+#[derive(Deserialize)]
+struct Row {
+    name: String,
+    oid: i64,
+    owner: String,
+    encoding: String,
+    collate: String,
+    ctype: String,
+    connection_limit: i32,
+    allow_connections: bool,
+    settings: Vec<String>,
+    comment: Option<String>,
+}
+
+/// The kind.
+pub struct Database;
+
+impl Resource for Database {
+    const KIND: &'static str = "postgres::database";
+    type Connection = Server;
+    type Spec = Spec;
+    type Facts = Facts;
+
+    fn traits() -> Traits {
+        Traits { holds_data: true, ..Traits::default() }
+    }
+
+    fn normalize(spec: &mut Spec) {
+        if let Some(known) = encoding(&spec.encoding) {
+            known.clone_into(&mut spec.encoding);
+        }
+        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+        sql::normalize_settings(&mut spec.settings);
+    }
+
+    fn check(spec: &Spec) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if encoding(&spec.encoding).is_none() {
+            problems.push(Problem {
+                attribute: "encoding".to_owned(),
+                message: format!("`{}` is no encoding of a database", spec.encoding),
+                hint: Some(format!("one of {}", ENCODINGS.join(", "))),
+            });
+        }
+        if spec.connection_limit < -1 {
+            problems.push(Problem {
+                attribute: "connection_limit".to_owned(),
+                message: format!("`{}` is no number of connections", spec.connection_limit),
+                hint: Some("-1 means no limit".to_owned()),
+            });
+        }
+        problems
+    }
+
+    fn keeps_data(_: &Spec) -> bool {
+        false
+    }
+
+    async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
+        let key = |wanted: &Wanted<Spec>| {
+            wanted.id.clone().unwrap_or_else(|| wanted.name.natural.clone())
+        };
+        let rows = match rows(server, wanted.iter().map(key).collect()).await {
+            Ok(rows) => rows,
+            Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
+        };
+        wanted
+            .iter()
+            .map(|wanted| Ok(rows.get(&key(wanted)).map(|row| found(row, &wanted.spec))))
+            .collect()
+    }
+
+    async fn create(
+        server: &Server,
+        name: &Name,
+        spec: Spec,
+    ) -> Result<Created<Facts>, CallError> {
+        let natural = &name.natural;
+        sql::check_name(natural)?;
+        let database = sql::name(natural);
+        let options = [
+            ("TEMPLATE", Some(sql::name(&spec.template))),
+            ("ENCODING", Some(sql::text(&spec.encoding))),
+            ("OWNER", spec.owner.as_deref().map(sql::name)),
+            ("LC_COLLATE", spec.lc_collate.as_deref().map(sql::text)),
+            ("LC_CTYPE", spec.lc_ctype.as_deref().map(sql::text)),
+            ("CONNECTION LIMIT", limit(-1, spec.connection_limit)),
+            ("ALLOW_CONNECTIONS", allow(true, spec.allow_connections)),
+        ];
+        let options = options.iter().filter_map(|(word, value)| Some((word, value.as_ref()?)));
+        let options: Vec<_> = options.map(|(word, value)| format!("{word} {value}")).collect();
+        let create = format!("CREATE DATABASE {database} {}", options.join(" "));
+        let task = task("create", natural).hint(
+            SqlState::OBJECT_IN_USE,
+            format!("a database can be copied while nobody uses `{}`", spec.template),
+        );
+        let around = around(&database, &BTreeMap::new(), None, &spec);
+        {
+            let _alone = server.databases.lock().await;
+            server.close(&spec.template);
+            server.write(server.database(), Lane::Long, &[create], &task).await?;
+        }
+        // CREATE DATABASE stands in no transaction: what fails after it must undo it.
+        let rest = server.write(server.database(), Lane::Short, &around, &task).await;
+        if let Err(error) = rest {
+            let undone = drop_database(server, natural, false).await;
+            return Err(match undone {
+                Ok(()) => error,
+                Err(_) => error.note(format!("the empty database `{natural}` was left behind")),
+            });
+        }
+        let facts = facts(server, natural).await?;
+        Ok(Created { id: natural.clone(), facts })
+    }
+
+    async fn update(
+        server: &Server,
+        _: &Name,
+        id: &str,
+        _: Spec,
+        to: Spec,
+    ) -> Result<Facts, CallError> {
+        let mut rows = rows(server, vec![id.to_owned()]).await?;
+        let Some(row) = rows.remove(id) else { return Err(gone(server, id)) };
+        let database = sql::name(id);
+        let current = found(&row, &to).spec;
+        // The owner last: after that the right to do the rest may be gone.
+        let comment = current.comment.as_deref();
+        let mut statements = around(&database, &current.settings, comment, &to);
+        let on = format!("ALTER DATABASE {database}");
+        if let Some(limit) = limit(current.connection_limit, to.connection_limit) {
+            statements.push(format!("{on} CONNECTION LIMIT {limit}"));
+        }
+        if let Some(allow) = allow(current.allow_connections, to.allow_connections) {
+            statements.push(format!("{on} ALLOW_CONNECTIONS {allow}"));
+        }
+        if let Some(owner) = &to.owner
+            && *owner != row.owner
+        {
+            statements.push(format!("{on} OWNER TO {}", sql::name(owner)));
+        }
+        server.write(server.database(), Lane::Short, &statements, &task("change", id)).await?;
+        let facts = facts_of(&row);
+        Ok(Facts { owned_by: to.owner.unwrap_or(row.owner), ..facts })
+    }
+
+    async fn delete(server: &Server, _: &Name, id: &str, spec: Spec) -> Result<(), CallError> {
+        drop_database(server, id, spec.force_drop).await
+    }
+}
+
+fn task(verb: &str, name: &str) -> Task {
+    Task::new(format!("{verb} database `{name}`"))
+        .needs("CREATEDB for a new one, its ownership for an existing one, or a superuser")
+}
+
+fn gone(server: &Server, name: &str) -> CallError {
+    CallError::refused(format!("database `{name}` is not at {} any more", server.address()))
+        .hint("plan again")
+}
+
+async fn drop_database(server: &Server, name: &str, force: bool) -> Result<(), CallError> {
+    let task = task("drop", name).hint(
+        SqlState::OBJECT_IN_USE,
+        "stop what is connected to it, or set `force_drop: true` and apply that first",
+    );
+    let force = if force { " WITH (FORCE)" } else { "" };
+    let statement = format!("DROP DATABASE IF EXISTS {}{force}", sql::name(name));
+    let _alone = server.databases.lock().await;
+    server.close(name);
+    server.write(server.database(), Lane::Long, &[statement], &task).await
+}
+
+/// The limit, when it changes.
+fn limit(from: i32, to: i32) -> Option<String> {
+    (from != to).then(|| to.to_string())
+}
+
+/// Whether connections are allowed, when it changes.
+fn allow(from: bool, to: bool) -> Option<String> {
+    (from != to).then(|| to.to_string())
+}
+
+/// The statements for settings and comment; `database` is quoted.
+fn around(
+    database: &str,
+    settings: &BTreeMap<String, Text>,
+    comment: Option<&str>,
+    to: &Spec,
+) -> Vec<String> {
+    let on = format!("ALTER DATABASE {database}");
+    let mut statements = sql::change_settings(&on, settings, &to.settings);
+    if comment != to.comment.as_deref() {
+        let comment = sql::text_or_null(to.comment.as_deref());
+        statements.push(format!("COMMENT ON DATABASE {database} IS {comment}"));
+    }
+    statements
+}
+
+async fn facts(server: &Server, name: &str) -> Result<Facts, CallError> {
+    let rows = rows(server, vec![name.to_owned()]).await?;
+    rows.get(name).map(facts_of).ok_or_else(|| gone(server, name))
+}
+
+async fn rows(server: &Server, names: Vec<String>) -> Result<HashMap<String, Row>, CallError> {
+    let sql = r#"select d.datname name, d.oid::int8 oid, pg_get_userbyid(d.datdba) "owner",
+            pg_encoding_to_char(d.encoding) "encoding", d.datcollate "collate",
+            d.datctype ctype, d.datconnlimit connection_limit,
+            d.datallowconn allow_connections,
+            array(
+                select unnest(s.setconfig) from pg_db_role_setting s
+                where s.setdatabase = d.oid and s.setrole = 0
+            ) settings,
+            shobj_description(d.oid, 'pg_database') "comment"
+        from pg_database d where d.datname = any($1)"#;
+    let task = Task::new("read databases");
+    let rows: Vec<Row> = server.rows(server.database(), sql, &[names], &task).await?;
+    Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
+}
+
+fn found(row: &Row, asked: &Spec) -> Found<Spec, Facts> {
+    let mut spec = Spec {
+        owner: asked.owner.as_ref().map(|_| row.owner.clone()),
+        encoding: row.encoding.clone(),
+        lc_collate: asked.lc_collate.as_ref().map(|_| row.collate.clone()),
+        lc_ctype: asked.lc_ctype.as_ref().map(|_| row.ctype.clone()),
+        template: asked.template.clone(),
+        connection_limit: row.connection_limit,
+        allow_connections: row.allow_connections,
+        settings: sql::read_settings(&row.settings),
+        comment: row.comment.clone(),
+        force_drop: asked.force_drop,
+    };
+    Database::normalize(&mut spec);
+    Found {
+        id: row.name.clone(),
+        natural: row.name.clone(),
+        spec,
+        facts: facts_of(row),
+        owner: Owner::Unmarked,
+    }
+}
+
+fn facts_of(row: &Row) -> Facts {
+    Facts {
+        oid: row.oid,
+        owned_by: row.owner.clone(),
+        collate: row.collate.clone(),
+        ctype: row.ctype.clone(),
+    }
+}
+
+/// The server's word for an encoding: `utf-8` is `UTF8`.
+fn encoding(text: &str) -> Option<&'static str> {
+    let clean = |text: &str| -> String {
+        text.chars()
+            .filter(char::is_ascii_alphanumeric)
+            .map(|c| c.to_ascii_uppercase())
+            .collect()
+    };
+    let wanted = match clean(text).as_str() {
+        "UNICODE" => "UTF8".to_owned(),
+        other => other.to_owned(),
+    };
+    ENCODINGS.into_iter().find(|known| clean(known) == wanted)
+}

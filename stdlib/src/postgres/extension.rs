@@ -1,0 +1,256 @@
+//! `postgres::extension`: extensions in a database.
+//!
+//! Catalogs: `pg_extension`, `pg_available_extensions`.
+
+use dollop_engine::error::CallError;
+use dollop_engine::resource::{
+    Created, Found, Name, Owner, ReadResult, Resource, Traits, Wanted,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio_postgres::error::SqlState;
+
+use super::error::Task;
+use super::server::{Lane, Server};
+use super::sql::{self, Place};
+
+/// What people call an extension, what the server calls it, and an image that has it.
+const KNOWN: [(&str, &str, &str); 5] = [
+    ("pgvector", "vector", "pgvector/pgvector"),
+    ("vector", "vector", "pgvector/pgvector"),
+    ("uuid", "uuid-ossp", "postgres"),
+    ("postgis", "postgis", "postgis/postgis"),
+    ("timescaledb", "timescaledb", "timescale/timescaledb"),
+];
+
+/// An extension, such as `uuid-ossp`, installed in a database.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// The database it is in.
+    #[schemars(extend("x-handle" = "postgres::database"))]
+    pub database: String,
+    /// The schema its objects are in; when left out, the server chooses and it is not
+    /// looked at.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "postgres::schema"))]
+    pub schema: Option<String>,
+    /// Its version, `1.6`; when left out, the server's default, and it is not looked at.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Whether to install the extensions it needs, too.
+    #[serde(default)]
+    pub cascade: bool,
+}
+
+/// What the server reports.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Facts {
+    /// The version that is installed.
+    pub installed_version: String,
+    /// The schema its objects are in.
+    pub installed_schema: String,
+}
+
+/// A row of the introspection query.
+#[derive(Clone, Deserialize)]
+struct Row {
+    name: String,
+    version: String,
+    schema: String,
+}
+
+/// The kind.
+pub struct Extension;
+
+impl Resource for Extension {
+    const KIND: &'static str = "postgres::extension";
+    type Connection = Server;
+    type Spec = Spec;
+    type Facts = Facts;
+
+    fn traits() -> Traits {
+        Traits { within: &["database"], ..Traits::default() }
+    }
+
+    async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
+        let place = |wanted: &Wanted<Spec>| {
+            Place::of(wanted.id.as_deref(), &wanted.spec.database, &wanted.name.natural)
+        };
+        let answers = sql::by_database(wanted, place, |database, names| async move {
+            let rows = rows(server, &database, names).await?;
+            Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
+        })
+        .await;
+        let found = |(answer, wanted): (Result<Option<Row>, CallError>, &Wanted<Spec>)| {
+            Ok(answer?.map(|row| found(&row, place(wanted), &wanted.spec)))
+        };
+        answers.into_iter().zip(wanted).map(found).collect()
+    }
+
+    async fn create(
+        server: &Server,
+        name: &Name,
+        spec: Spec,
+    ) -> Result<Created<Facts>, CallError> {
+        sql::check_name(&name.natural)?;
+        let place = Place::of(None, &spec.database, &name.natural);
+        available(server, &place).await?;
+        let mut create = vec![format!("CREATE EXTENSION {}", sql::name(&name.natural))];
+        create.extend(spec.schema.map(|schema| format!("SCHEMA {}", sql::name(&schema))));
+        create.extend(spec.version.map(|version| format!("VERSION {}", sql::name(&version))));
+        create.extend(spec.cascade.then(|| "CASCADE".to_owned()));
+        let create = create.join(" ");
+        let task = task("create", &place).hint(
+            SqlState::UNDEFINED_OBJECT,
+            "set `cascade: true` to install the extensions it needs, too",
+        );
+        server.write(&place.database, Lane::Short, &[create], &task).await?;
+        let row = row(server, &place).await?;
+        Ok(Created { id: place.id(), facts: facts(&row) })
+    }
+
+    async fn update(
+        server: &Server,
+        name: &Name,
+        id: &str,
+        _: Spec,
+        to: Spec,
+    ) -> Result<Facts, CallError> {
+        let place = Place::of(Some(id), &to.database, &name.natural);
+        let current = row(server, &place).await?;
+        let on = format!("ALTER EXTENSION {}", sql::name(&place.name));
+        let mut statements = Vec::new();
+        if let Some(version) = to.version.filter(|version| *version != current.version) {
+            statements.push(format!("{on} UPDATE TO {}", sql::name(&version)));
+        }
+        if let Some(schema) = to.schema.filter(|schema| *schema != current.schema) {
+            statements.push(format!("{on} SET SCHEMA {}", sql::name(&schema)));
+        }
+        let task = task("change", &place)
+            .hint(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "this extension cannot be moved: keep its schema, or drop and create it",
+            )
+            .hint(
+                SqlState::INVALID_PARAMETER_VALUE,
+                "`pg_extension_update_paths` tells which versions can be reached",
+            );
+        server.write(&place.database, Lane::Short, &statements, &task).await?;
+        Ok(facts(&row(server, &place).await?))
+    }
+
+    async fn delete(
+        server: &Server,
+        name: &Name,
+        id: &str,
+        spec: Spec,
+    ) -> Result<(), CallError> {
+        let place = Place::of(Some(id), &spec.database, &name.natural);
+        let task = task("drop", &place).hint(
+            SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+            "remove what uses it first; dollop never drops columns with an extension",
+        );
+        let statement = format!("DROP EXTENSION IF EXISTS {}", sql::name(&place.name));
+        server.remove(&place.database, &[statement], &task).await
+    }
+}
+
+fn task(verb: &str, place: &Place) -> Task {
+    let Place { database, name } = place;
+    Task::new(format!("{verb} extension `{name}` in database `{database}`")).needs(format!(
+        "a superuser, or for a trusted extension CREATE on database `{database}`"
+    ))
+}
+
+/// Makes sure the server has the extension's files.
+async fn available(server: &Server, place: &Place) -> Result<(), CallError> {
+    #[derive(Deserialize)]
+    struct Available {
+        name: String,
+    }
+    let Place { database, name } = place;
+    let task = Task::new("read the available extensions");
+    let sql = "select name from pg_available_extensions order by name";
+    let rows: Vec<Available> = server.rows(database, sql, &[], &task).await?;
+    if rows.is_empty() || rows.iter().any(|row| row.name == *name) {
+        return Ok(());
+    }
+    let server = server.address();
+    let said = CallError::refused(format!("the server at {server} has no extension `{name}`"));
+    let known = KNOWN.iter().find(|(word, ..)| word.eq_ignore_ascii_case(name));
+    if let Some((_, real, image)) = known {
+        let there = rows.iter().any(|row| row.name == *real);
+        return Err(if there {
+            said.hint(format!("it is called `{real}`"))
+        } else if real == name {
+            said.hint(format!("use an image that has it, such as `{image}`"))
+        } else {
+            said.hint(format!("it is called `{real}`, and an image that has it is `{image}`"))
+        });
+    }
+    let near = near(name, rows.iter().map(|row| row.name.as_str()));
+    Err(if near.is_empty() {
+        said.hint("use an image that has it; `pg_available_extensions` lists what there is")
+    } else {
+        said.hint(format!("did you mean {}?", near.join(", ")))
+    })
+}
+
+/// The names that contain the same word.
+fn near<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let core = |text: &str| -> String {
+        let plain: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
+        let plain = plain.to_ascii_lowercase();
+        plain.strip_prefix("pg").unwrap_or(&plain).to_owned()
+    };
+    let wanted = core(name);
+    all.filter(|other| {
+        let other = core(other);
+        wanted.len() > 2 && (other.contains(&wanted) || wanted.contains(&other))
+    })
+    .map(|other| format!("`{other}`"))
+    .collect()
+}
+
+async fn row(server: &Server, place: &Place) -> Result<Row, CallError> {
+    let rows = rows(server, &place.database, vec![place.name.clone()]).await?;
+    rows.into_iter().next().ok_or_else(|| {
+        let Place { database, name } = place;
+        CallError::refused(format!(
+            "extension `{name}` is not in database `{database}` any more"
+        ))
+        .hint("plan again")
+    })
+}
+
+async fn rows(
+    server: &Server,
+    database: &str,
+    names: Vec<String>,
+) -> Result<Vec<Row>, CallError> {
+    let sql = r#"select e.extname name, e.extversion "version", n.nspname "schema"
+        from pg_extension e join pg_namespace n on n.oid = e.extnamespace
+        where e.extname = any($1)"#;
+    let task = Task::new(format!("read extensions of database `{database}`"));
+    server.rows(database, sql, &[names], &task).await
+}
+
+fn found(row: &Row, place: Place, asked: &Spec) -> Found<Spec, Facts> {
+    Found {
+        id: place.id(),
+        natural: row.name.clone(),
+        spec: Spec {
+            database: place.database,
+            schema: asked.schema.as_ref().map(|_| row.schema.clone()),
+            version: asked.version.as_ref().map(|_| row.version.clone()),
+            cascade: asked.cascade,
+        },
+        facts: facts(row),
+        owner: Owner::Unmarked,
+    }
+}
+
+fn facts(row: &Row) -> Facts {
+    Facts { installed_version: row.version.clone(), installed_schema: row.schema.clone() }
+}

@@ -1,0 +1,430 @@
+//! `postgres::role`: users and groups.
+//!
+//! Catalogs: `pg_roles`, `pg_authid` (passwords), `pg_auth_members`, `pg_db_role_setting`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, FixedOffset, NaiveDate, SecondsFormat, Utc};
+use dollop_engine::error::CallError;
+use dollop_engine::resource::{
+    Created, Found, Name, Owner, Problem, ReadResult, Resource, Wanted,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio_postgres::error::SqlState;
+
+use super::error::Task;
+use super::server::{Lane, Server};
+use super::{scram, sql};
+use crate::text::Text;
+
+/// A role: a user that logs in, or a group that others are members of.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "the server has that many")]
+pub struct Spec {
+    /// Whether it can log in.
+    #[serde(default = "yes")]
+    pub login: bool,
+    /// Whether it may do everything.
+    #[serde(default)]
+    pub superuser: bool,
+    /// Whether it may create databases.
+    #[serde(default)]
+    pub createdb: bool,
+    /// Whether it may create and change roles.
+    #[serde(default)]
+    pub createrole: bool,
+    /// Whether it has the privileges of the roles it is a member of without `SET ROLE`.
+    #[serde(default = "yes")]
+    pub inherit: bool,
+    /// Whether it may start streaming replication.
+    #[serde(default)]
+    pub replication: bool,
+    /// Whether row-level security does not apply to it.
+    #[serde(default)]
+    pub bypassrls: bool,
+    /// The most connections it may have at once; -1 for no limit.
+    #[serde(default = "no_limit")]
+    pub connection_limit: i32,
+    /// Its password, or a SCRAM-SHA-256 verifier of it. The server only ever gets a verifier,
+    /// computed by dollop; a password changed by hand shows as a change. When left out, a
+    /// password that the role has is not looked at.
+    #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
+    pub password: Option<String>,
+    /// Until when the password is valid: `2027-01-31`, `2027-01-31T12:00:00+01:00`; for ever
+    /// when left out.
+    #[serde(default)]
+    pub valid_until: Option<String>,
+    /// The roles it is a member of, all of them.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "postgres::role"))]
+    pub member_of: Vec<String>,
+    /// Settings of its sessions, in every database: `#{search_path: "app, public"}`.
+    #[serde(default)]
+    pub settings: BTreeMap<String, Text>,
+    /// What it is for, kept in the server.
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn no_limit() -> i32 {
+    -1
+}
+
+/// What the server reports.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Facts {
+    /// The server's number for it.
+    #[schemars(extend("x-stable" = true))]
+    pub oid: i64,
+}
+
+/// A row of the introspection query.
+#[derive(Clone, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the server has that many")]
+struct Row {
+    name: String,
+    oid: i64,
+    login: bool,
+    superuser: bool,
+    createdb: bool,
+    createrole: bool,
+    inherit: bool,
+    replication: bool,
+    bypassrls: bool,
+    connection_limit: i32,
+    valid_until: Option<String>,
+    member_of: Vec<String>,
+    settings: Vec<String>,
+    comment: Option<String>,
+    verifier: Option<String>,
+}
+
+/// The kind.
+pub struct Role;
+
+impl Resource for Role {
+    const KIND: &'static str = "postgres::role";
+    type Connection = Server;
+    type Spec = Spec;
+    type Facts = Facts;
+
+    fn normalize(spec: &mut Spec) {
+        spec.member_of.sort();
+        spec.member_of.dedup();
+        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+        sql::normalize_settings(&mut spec.settings);
+        spec.valid_until = spec.valid_until.take().and_then(|text| match text.trim() {
+            "infinity" => None,
+            trimmed => Some(moment(trimmed).map_or(text.clone(), |moment| {
+                moment.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true)
+            })),
+        });
+    }
+
+    fn check(spec: &Spec) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut problem = |attribute: &str, message: String, hint: &str| {
+            problems.push(Problem {
+                attribute: attribute.to_owned(),
+                message,
+                hint: Some(hint.to_owned()),
+            });
+        };
+        if let Some(text) = &spec.valid_until
+            && moment(text).is_none()
+        {
+            let message = format!("`{text}` is no date or moment");
+            problem("valid_until", message, "write `2027-01-31` or `2027-01-31T12:00:00Z`");
+        }
+        if spec.password.as_deref() == Some("") {
+            let message = "an empty password never lets anybody in".to_owned();
+            problem("password", message, "leave `password` out for a role without one");
+        }
+        if spec.connection_limit < -1 {
+            let message = format!("`{}` is no number of connections", spec.connection_limit);
+            problem("connection_limit", message, "-1 means no limit");
+        }
+        problems
+    }
+
+    async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
+        let key = |wanted: &Wanted<Spec>| {
+            wanted.id.clone().unwrap_or_else(|| wanted.name.natural.clone())
+        };
+        let names = wanted.iter().map(key).collect();
+        let rows = match rows(server, names).await {
+            Ok(rows) => rows,
+            Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
+        };
+        wanted
+            .iter()
+            .map(|wanted| Ok(rows.get(&key(wanted)).map(|row| found(server, row, wanted))))
+            .collect()
+    }
+
+    async fn create(
+        server: &Server,
+        name: &Name,
+        spec: Spec,
+    ) -> Result<Created<Facts>, CallError> {
+        sql::check_name(&name.natural)?;
+        let role = sql::name(&name.natural);
+        let mut options = flags(&SERVER_DEFAULTS, &spec);
+        options.extend(spec.password.as_deref().map(password));
+        if let Some(until) = &spec.valid_until {
+            options.push(format!("VALID UNTIL {}", sql::text(until)));
+        }
+        let mut statements = vec![format!("CREATE ROLE {role} {}", options.join(" "))];
+        let nothing = Around::default();
+        statements.extend(nothing.change(&role, &Around::of(&spec)));
+        let task = task("create", &name.natural);
+        server.write(server.database(), Lane::Short, &statements, &task).await?;
+        let facts = facts(server, &name.natural).await?;
+        Ok(Created { id: name.natural.clone(), facts })
+    }
+
+    async fn update(
+        server: &Server,
+        _: &Name,
+        id: &str,
+        from: Spec,
+        to: Spec,
+    ) -> Result<Facts, CallError> {
+        let mut rows = rows(server, vec![id.to_owned()]).await?;
+        let Some(row) = rows.remove(id) else { return Err(gone(server, id)) };
+        let role = sql::name(id);
+        // What it is now counts, not what it was when the plan was made.
+        let current = spec_of(&row);
+        let mut options = flags(&Flags::of(&current), &to);
+        options.extend(match (&to.password, &row.verifier) {
+            (Some(new), Some(stored)) if scram::verifies(stored, new) => None,
+            (Some(new), _) if server.sees_passwords || to.password != from.password => {
+                Some(password(new))
+            }
+            (None, _) if from.password.is_some() => Some("PASSWORD NULL".to_owned()),
+            _ => None,
+        });
+        if current.valid_until != to.valid_until {
+            // There is no way back to none; for ever is the same.
+            let until = to.valid_until.as_deref().unwrap_or("infinity");
+            options.push(format!("VALID UNTIL {}", sql::text(until)));
+        }
+        let mut statements = Vec::new();
+        if !options.is_empty() {
+            statements.push(format!("ALTER ROLE {role} {}", options.join(" ")));
+        }
+        statements.extend(Around::of(&current).change(&role, &Around::of(&to)));
+        server.write(server.database(), Lane::Short, &statements, &task("change", id)).await?;
+        Ok(Facts { oid: row.oid })
+    }
+
+    async fn delete(server: &Server, _: &Name, id: &str, _: Spec) -> Result<(), CallError> {
+        let task = task("drop", id).hint(
+            SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+            "give what it owns to another role (`REASSIGN OWNED`) and revoke what it was \
+             granted (`DROP OWNED`) in each database named, or declare both in the stack",
+        );
+        let statement = format!("DROP ROLE IF EXISTS {}", sql::name(id));
+        server.remove(server.database(), &[statement], &task).await
+    }
+}
+
+fn task(verb: &str, name: &str) -> Task {
+    Task::new(format!("{verb} role `{name}`")).needs(
+        "CREATEROLE; for superusers and for `superuser`, `replication` and `bypassrls` a \
+         superuser",
+    )
+}
+
+fn gone(server: &Server, name: &str) -> CallError {
+    CallError::refused(format!("role `{name}` is not at {} any more", server.address()))
+        .hint("plan again")
+}
+
+async fn facts(server: &Server, name: &str) -> Result<Facts, CallError> {
+    #[derive(Deserialize)]
+    struct Oid {
+        oid: i64,
+    }
+    let sql = "select oid::int8 oid from pg_roles where rolname = any($1)";
+    let rows: Vec<Oid> = server
+        .rows(server.database(), sql, &[vec![name.to_owned()]], &task("look at", name))
+        .await?;
+    let row = rows.first().ok_or_else(|| gone(server, name))?;
+    Ok(Facts { oid: row.oid })
+}
+
+async fn rows(server: &Server, names: Vec<String>) -> Result<HashMap<String, Row>, CallError> {
+    let (verifier, join) = if server.sees_passwords {
+        ("a.rolpassword", "join pg_authid a on a.oid = r.oid")
+    } else {
+        ("null", "")
+    };
+    let sql = format!(
+        r#"select r.rolname name, r.oid::int8 oid, r.rolcanlogin login, r.rolsuper superuser,
+            r.rolcreatedb createdb, r.rolcreaterole createrole, r.rolinherit "inherit",
+            r.rolreplication replication, r.rolbypassrls bypassrls,
+            r.rolconnlimit connection_limit,
+            case when isfinite(r.rolvaliduntil) then to_char(
+                r.rolvaliduntil at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
+            ) end valid_until,
+            array(
+                select g.rolname from pg_auth_members m join pg_roles g on g.oid = m.roleid
+                where m.member = r.oid
+            ) member_of,
+            array(
+                select unnest(s.setconfig) from pg_db_role_setting s
+                where s.setrole = r.oid and s.setdatabase = 0
+            ) settings,
+            shobj_description(r.oid, 'pg_authid') "comment",
+            {verifier} verifier
+        from pg_roles r {join} where r.rolname = any($1)"#
+    );
+    let task = Task::new("read roles");
+    let rows: Vec<Row> = server.rows(server.database(), &sql, &[names], &task).await?;
+    Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
+}
+
+fn found(server: &Server, row: &Row, wanted: &Wanted<Spec>) -> Found<Spec, Facts> {
+    let mut spec = spec_of(row);
+    spec.password = wanted.spec.password.clone().filter(|password| {
+        // Without the right to look, the last known password is the best knowledge.
+        !server.sees_passwords
+            || row.verifier.as_ref().is_some_and(|stored| scram::verifies(stored, password))
+    });
+    Found {
+        id: row.name.clone(),
+        natural: row.name.clone(),
+        spec,
+        facts: Facts { oid: row.oid },
+        owner: Owner::Unmarked,
+    }
+}
+
+/// The spec of a role without its password.
+fn spec_of(row: &Row) -> Spec {
+    let mut spec = Spec {
+        login: row.login,
+        superuser: row.superuser,
+        createdb: row.createdb,
+        createrole: row.createrole,
+        inherit: row.inherit,
+        replication: row.replication,
+        bypassrls: row.bypassrls,
+        connection_limit: row.connection_limit,
+        password: None,
+        valid_until: row.valid_until.clone(),
+        member_of: row.member_of.clone(),
+        settings: sql::read_settings(&row.settings),
+        comment: row.comment.clone(),
+    };
+    Role::normalize(&mut spec);
+    spec
+}
+
+fn password(password: &str) -> String {
+    format!("PASSWORD {}", sql::text(&scram::verifier(password)))
+}
+
+/// A moment; a date alone is its first instant in UTC.
+fn moment(text: &str) -> Option<DateTime<FixedOffset>> {
+    let date = || text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0);
+    text.parse()
+        .ok()
+        .or_else(|| date().map(|naive| naive.and_utc().with_timezone(&Utc).fixed_offset()))
+}
+
+/// The options that are on or off, and the limit.
+struct Flags {
+    words: [(&'static str, bool); 7],
+    connection_limit: i32,
+}
+
+/// What `CREATE ROLE` makes when nothing is said.
+const SERVER_DEFAULTS: Flags = Flags {
+    words: [
+        ("LOGIN", false),
+        ("SUPERUSER", false),
+        ("CREATEDB", false),
+        ("CREATEROLE", false),
+        ("INHERIT", true),
+        ("REPLICATION", false),
+        ("BYPASSRLS", false),
+    ],
+    connection_limit: -1,
+};
+
+impl Flags {
+    fn of(spec: &Spec) -> Self {
+        Self {
+            words: [
+                ("LOGIN", spec.login),
+                ("SUPERUSER", spec.superuser),
+                ("CREATEDB", spec.createdb),
+                ("CREATEROLE", spec.createrole),
+                ("INHERIT", spec.inherit),
+                ("REPLICATION", spec.replication),
+                ("BYPASSRLS", spec.bypassrls),
+            ],
+            connection_limit: spec.connection_limit,
+        }
+    }
+}
+
+/// The options that differ: saying others needs rights that are not needed otherwise.
+fn flags(from: &Flags, to: &Spec) -> Vec<String> {
+    let to = Flags::of(to);
+    let mut options: Vec<_> = from
+        .words
+        .iter()
+        .zip(&to.words)
+        .filter(|(from, to)| from != to)
+        .map(|(_, (word, on))| format!("{}{word}", if *on { "" } else { "NO" }))
+        .collect();
+    if from.connection_limit != to.connection_limit {
+        options.push(format!("CONNECTION LIMIT {}", to.connection_limit));
+    }
+    options
+}
+
+/// What is set by statements beside `CREATE ROLE` and `ALTER ROLE ... <options>`.
+#[derive(Default)]
+struct Around<'a> {
+    member_of: &'a [String],
+    settings: BTreeMap<String, Text>,
+    comment: Option<&'a str>,
+}
+
+impl<'a> Around<'a> {
+    fn of(spec: &'a Spec) -> Self {
+        Self {
+            member_of: &spec.member_of,
+            settings: spec.settings.clone(),
+            comment: spec.comment.as_deref(),
+        }
+    }
+
+    /// The statements that turn this into another; `role` is quoted.
+    fn change(&self, role: &str, to: &Self) -> Vec<String> {
+        let missing = |in_list: &[String], group: &String| !in_list.contains(group);
+        let left = self.member_of.iter().filter(|group| missing(to.member_of, group));
+        let joined = to.member_of.iter().filter(|group| missing(self.member_of, group));
+        let mut statements: Vec<_> =
+            left.map(|group| format!("REVOKE {} FROM {role}", sql::name(group))).collect();
+        statements.extend(joined.map(|group| format!("GRANT {} TO {role}", sql::name(group))));
+        let on = format!("ALTER ROLE {role}");
+        statements.extend(sql::change_settings(&on, &self.settings, &to.settings));
+        if self.comment != to.comment {
+            let comment = sql::text_or_null(to.comment);
+            statements.push(format!("COMMENT ON ROLE {role} IS {comment}"));
+        }
+        statements
+    }
+}

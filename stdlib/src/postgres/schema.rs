@@ -1,0 +1,201 @@
+//! `postgres::schema`: name spaces in a database.
+//!
+//! Catalog: `pg_namespace`.
+
+use dollop_engine::error::CallError;
+use dollop_engine::resource::{
+    Created, Found, Name, Owner, ReadResult, Resource, Traits, Wanted,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio_postgres::error::SqlState;
+
+use super::error::Task;
+use super::server::{Lane, Server};
+use super::sql::{self, Place};
+
+/// A schema: a name space for tables, functions and the like.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// The database it is in.
+    #[schemars(extend("x-handle" = "postgres::database"))]
+    pub database: String,
+    /// The role that owns it; when left out, the user dollop works as owns a new one, and the
+    /// owner is not looked at.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "postgres::role"))]
+    pub owner: Option<String>,
+    /// What it is for, kept in the server.
+    #[serde(default)]
+    pub comment: Option<String>,
+    /// Whether dropping it drops what is in it, data included.
+    #[serde(default)]
+    pub cascade: bool,
+}
+
+/// What the server reports.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Facts {
+    /// The server's number for it.
+    #[schemars(extend("x-stable" = true))]
+    pub oid: i64,
+    /// The role that owns it now.
+    pub owned_by: String,
+}
+
+/// A row of the introspection query.
+#[derive(Clone, Deserialize)]
+struct Row {
+    name: String,
+    oid: i64,
+    owner: String,
+    comment: Option<String>,
+}
+
+/// The kind.
+pub struct Schema;
+
+impl Resource for Schema {
+    const KIND: &'static str = "postgres::schema";
+    type Connection = Server;
+    type Spec = Spec;
+    type Facts = Facts;
+
+    fn traits() -> Traits {
+        Traits { within: &["database"], holds_data: true, ..Traits::default() }
+    }
+
+    fn normalize(spec: &mut Spec) {
+        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+    }
+
+    fn keeps_data(_: &Spec) -> bool {
+        false
+    }
+
+    async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
+        let place = |wanted: &Wanted<Spec>| {
+            Place::of(wanted.id.as_deref(), &wanted.spec.database, &wanted.name.natural)
+        };
+        let answers = sql::by_database(wanted, place, |database, names| async move {
+            let rows = rows(server, &database, names).await?;
+            Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
+        })
+        .await;
+        let found = |(answer, wanted): (Result<Option<Row>, CallError>, &Wanted<Spec>)| {
+            Ok(answer?.map(|row| found(&row, place(wanted), &wanted.spec)))
+        };
+        answers.into_iter().zip(wanted).map(found).collect()
+    }
+
+    async fn create(
+        server: &Server,
+        name: &Name,
+        spec: Spec,
+    ) -> Result<Created<Facts>, CallError> {
+        sql::check_name(&name.natural)?;
+        let place = Place::of(None, &spec.database, &name.natural);
+        let schema = sql::name(&name.natural);
+        let mut statements = vec![format!("CREATE SCHEMA {schema}")];
+        statements.extend(change(&schema, "", None, &spec));
+        let task = task("create", &place);
+        server.write(&place.database, Lane::Short, &statements, &task).await?;
+        let row = row(server, &place).await?;
+        Ok(Created { id: place.id(), facts: facts(&row) })
+    }
+
+    async fn update(
+        server: &Server,
+        name: &Name,
+        id: &str,
+        _: Spec,
+        to: Spec,
+    ) -> Result<Facts, CallError> {
+        let place = Place::of(Some(id), &to.database, &name.natural);
+        let row = row(server, &place).await?;
+        let schema = sql::name(&place.name);
+        let statements = change(&schema, &row.owner, row.comment.as_deref(), &to);
+        let task = task("change", &place);
+        server.write(&place.database, Lane::Short, &statements, &task).await?;
+        Ok(Facts { owned_by: to.owner.unwrap_or(row.owner), oid: row.oid })
+    }
+
+    async fn delete(
+        server: &Server,
+        name: &Name,
+        id: &str,
+        spec: Spec,
+    ) -> Result<(), CallError> {
+        let place = Place::of(Some(id), &spec.database, &name.natural);
+        let task = task("drop", &place).hint(
+            SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+            "remove what is in it, or set `cascade: true` and apply that first",
+        );
+        let cascade = if spec.cascade { " CASCADE" } else { "" };
+        let statement = format!("DROP SCHEMA IF EXISTS {}{cascade}", sql::name(&place.name));
+        server.remove(&place.database, &[statement], &task).await
+    }
+}
+
+fn task(verb: &str, place: &Place) -> Task {
+    let Place { database, name } = place;
+    Task::new(format!("{verb} schema `{name}` in database `{database}`")).needs(format!(
+        "CREATE on database `{database}` for a new one, its ownership for an existing one \
+         (and membership in the new owner), or a superuser"
+    ))
+}
+
+/// The statements that bring owner and comment to what is asked for; `schema` is quoted.
+fn change(schema: &str, owner: &str, comment: Option<&str>, to: &Spec) -> Vec<String> {
+    let mut statements = Vec::new();
+    if comment != to.comment.as_deref() {
+        let comment = sql::text_or_null(to.comment.as_deref());
+        statements.push(format!("COMMENT ON SCHEMA {schema} IS {comment}"));
+    }
+    // The owner last: after that the right to do the rest may be gone.
+    if let Some(new) = to.owner.as_deref().filter(|new| *new != owner) {
+        statements.push(format!("ALTER SCHEMA {schema} OWNER TO {}", sql::name(new)));
+    }
+    statements
+}
+
+async fn row(server: &Server, place: &Place) -> Result<Row, CallError> {
+    let rows = rows(server, &place.database, vec![place.name.clone()]).await?;
+    rows.into_iter().next().ok_or_else(|| {
+        let Place { database, name } = place;
+        CallError::refused(format!("schema `{name}` is not in database `{database}` any more"))
+            .hint("plan again")
+    })
+}
+
+async fn rows(
+    server: &Server,
+    database: &str,
+    names: Vec<String>,
+) -> Result<Vec<Row>, CallError> {
+    let sql = r#"select nspname name, oid::int8 oid, pg_get_userbyid(nspowner) "owner",
+            obj_description(oid, 'pg_namespace') "comment"
+        from pg_namespace where nspname = any($1)"#;
+    let task = Task::new(format!("read schemas of database `{database}`"));
+    server.rows(database, sql, &[names], &task).await
+}
+
+fn found(row: &Row, place: Place, asked: &Spec) -> Found<Spec, Facts> {
+    Found {
+        id: place.id(),
+        natural: row.name.clone(),
+        spec: Spec {
+            database: place.database,
+            owner: asked.owner.as_ref().map(|_| row.owner.clone()),
+            comment: row.comment.clone(),
+            cascade: asked.cascade,
+        },
+        facts: facts(row),
+        owner: Owner::Unmarked,
+    }
+}
+
+fn facts(row: &Row) -> Facts {
+    Facts { oid: row.oid, owned_by: row.owner.clone() }
+}

@@ -1,0 +1,367 @@
+//! `postgres::server`: a PostgreSQL server and the clients dollop holds to it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use dollop_engine::error::CallError;
+use dollop_engine::resource::{Connection, Scope};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::error::{Fault, Task};
+
+/// The most idle clients kept; each database needs its own.
+const CLIENTS: usize = 12;
+
+/// A PostgreSQL server, 11 or newer, and the user dollop works as.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Host name or address, or the folder of a Unix socket: `127.0.0.1`.
+    pub host: String,
+    /// TCP port.
+    #[serde(default = "default_port")]
+    pub port: u16,
+    /// The role to work as; a superuser can do everything, others what they are allowed to.
+    #[serde(default = "default_user")]
+    pub user: String,
+    /// Its password; sent only as SCRAM or MD5 proof unless the server insists on clear text.
+    #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
+    pub password: Option<String>,
+    /// The database to connect to first, one that always exists.
+    #[serde(default = "default_database")]
+    pub database: String,
+    /// Whether to use TLS. dollop has no TLS for PostgreSQL yet: both words connect without.
+    #[serde(default)]
+    pub sslmode: SslMode,
+    /// How long connecting may take, in seconds.
+    #[serde(default = "default_timeout")]
+    pub connect_timeout: u32,
+}
+
+/// Whether to use TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SslMode {
+    /// Never.
+    Disable,
+    /// When dollop and the server can; today the same as `disable`.
+    #[default]
+    Prefer,
+}
+
+fn default_port() -> u16 {
+    5432
+}
+
+fn default_user() -> String {
+    "postgres".to_owned()
+}
+
+fn default_database() -> String {
+    "postgres".to_owned()
+}
+
+fn default_timeout() -> u32 {
+    10
+}
+
+/// Which of a database's clients a statement goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Lane {
+    /// Short statements; they queue on one client.
+    Short,
+    /// Making and dropping databases, which can take long.
+    Long,
+}
+
+/// Clients are shared: PostgreSQL answers the statements of one in order, and every write is
+/// one message, so that no two tasks ever stand inside one transaction.
+#[derive(Default)]
+struct Slot {
+    client: tokio::sync::Mutex<Option<Arc<Client>>>,
+    /// When it was last used, as a count.
+    used: AtomicU64,
+}
+
+/// An open connection to a server.
+pub struct Server {
+    spec: Spec,
+    address: String,
+    slots: std::sync::Mutex<HashMap<(String, Lane), Arc<Slot>>>,
+    /// Two sessions that copy one template or drop databases get in each other's way.
+    pub(super) databases: tokio::sync::Mutex<()>,
+    /// Whether the stored passwords (`pg_authid`) are readable.
+    pub(super) sees_passwords: bool,
+    statements: AtomicU64,
+}
+
+#[derive(Deserialize)]
+struct Rights {
+    sees_passwords: bool,
+}
+
+impl Connection for Server {
+    const KIND: &'static str = "postgres::server";
+    type Spec = Spec;
+
+    async fn open(spec: Spec, _: Scope) -> Result<Self, CallError> {
+        let mut server = Self {
+            address: address(&spec),
+            spec,
+            slots: std::sync::Mutex::default(),
+            databases: tokio::sync::Mutex::default(),
+            sees_passwords: false,
+            statements: AtomicU64::new(0),
+        };
+        let task = Task::new("look at the server");
+        let sql = "select has_table_privilege('pg_catalog.pg_authid', 'select') sees_passwords";
+        let rights: Result<Vec<Rights>, Fault> =
+            server.select(&server.spec.database, sql, &[]).await;
+        let rights = rights.map_err(|fault| server.explain(fault, &task))?;
+        server.sees_passwords = rights.iter().any(|rights| rights.sees_passwords);
+        Ok(server)
+    }
+
+    fn describe(spec: &Spec) -> String {
+        format!("{} as {}", address(spec), spec.user)
+    }
+}
+
+fn address(spec: &Spec) -> String {
+    if spec.host.contains(':') {
+        format!("[{}]:{}", spec.host, spec.port)
+    } else {
+        format!("{}:{}", spec.host, spec.port)
+    }
+}
+
+/// Waiting for another session: up to about two seconds.
+fn briefly() -> ExponentialBuilder {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(20))
+        .with_max_delay(Duration::from_millis(500))
+        .with_max_times(8)
+        .with_jitter()
+}
+
+impl Server {
+    /// How many statements were sent since it was opened.
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// The database that is connected to first.
+    pub(super) fn database(&self) -> &str {
+        &self.spec.database
+    }
+
+    /// The user dollop works as.
+    pub(super) fn user(&self) -> &str {
+        &self.spec.user
+    }
+
+    /// Where the server is.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The rows of a query whose parameters are lists of text. Nothing when the database does
+    /// not exist: then nothing in it does.
+    pub(super) async fn rows<T: DeserializeOwned>(
+        &self,
+        database: &str,
+        sql: &str,
+        parameters: &[Vec<String>],
+        task: &Task,
+    ) -> Result<Vec<T>, CallError> {
+        let attempt = || self.select(database, sql, parameters);
+        let retry = attempt
+            .retry(briefly())
+            // Reading twice harms nobody: a client that died since its last use is replaced.
+            .when(|fault: &Fault| fault.is_passing() || fault.is_broken());
+        match retry.await {
+            Err(fault) if self.is_gone(database, &fault) => Ok(Vec::new()),
+            Err(fault) => Err(self.explain(fault, task)),
+            Ok(rows) => Ok(rows),
+        }
+    }
+
+    /// Runs statements, all or none of them. Fails when the database does not exist.
+    pub(super) async fn write(
+        &self,
+        database: &str,
+        lane: Lane,
+        statements: &[String],
+        task: &Task,
+    ) -> Result<(), CallError> {
+        self.try_write(database, lane, statements)
+            .await
+            .map_err(|fault| self.explain(fault, task))
+    }
+
+    /// As [`write`](Self::write), but fine when the database does not exist: what was to be
+    /// removed from it is gone.
+    pub(super) async fn remove(
+        &self,
+        database: &str,
+        statements: &[String],
+        task: &Task,
+    ) -> Result<(), CallError> {
+        match self.try_write(database, Lane::Short, statements).await {
+            Err(fault) if self.is_gone(database, &fault) => Ok(()),
+            other => other.map_err(|fault| self.explain(fault, task)),
+        }
+    }
+
+    /// Lets go of the clients of a database, which cannot be dropped or copied while they are
+    /// connected.
+    pub(super) fn close(&self, database: &str) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.retain(|(name, _), _| name != database);
+    }
+
+    /// The database does not exist. Not when it is the one connected to first: what is asked
+    /// there is often about the whole server.
+    fn is_gone(&self, database: &str, fault: &Fault) -> bool {
+        database != self.spec.database && fault.is_missing_database()
+    }
+
+    fn explain(&self, fault: Fault, task: &Task) -> CallError {
+        fault.explain(task, &self.address, &self.spec.user)
+    }
+
+    async fn try_write(
+        &self,
+        database: &str,
+        lane: Lane,
+        statements: &[String],
+    ) -> Result<(), Fault> {
+        if statements.is_empty() {
+            return Ok(());
+        }
+        // Several statements in one message are one transaction ("Multiple Statements in a
+        // Simple Query", PostgreSQL manual 55.2.2.1).
+        let batch = statements.join(";\n");
+        let attempt = || async {
+            let client = self.lively(database, lane).await?;
+            self.statements.fetch_add(1, Ordering::Relaxed);
+            client.batch_execute(&batch).await.map_err(Fault::Run)
+        };
+        attempt.retry(briefly()).when(Fault::is_passing).await
+    }
+
+    async fn select<T: DeserializeOwned>(
+        &self,
+        database: &str,
+        sql: &str,
+        parameters: &[Vec<String>],
+    ) -> Result<Vec<T>, Fault> {
+        let client = self.client(database, Lane::Short).await?;
+        let typed: Vec<_> = parameters
+            .iter()
+            .map(|list| (list as &(dyn ToSql + Sync), Type::TEXT_ARRAY))
+            .collect();
+        let sql = format!("select row_to_json(found)::text from ({sql}) found");
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        let rows = client.query_typed(&sql, &typed).await.map_err(Fault::Run)?;
+        rows.iter()
+            .map(|row| {
+                let text: &str = row.try_get(0).map_err(Fault::Run)?;
+                serde_json::from_str(text).map_err(Fault::Shape)
+            })
+            .collect()
+    }
+
+    /// A client that answered just now: a write must not be lost on one that died idle.
+    async fn lively(&self, database: &str, lane: Lane) -> Result<Arc<Client>, Fault> {
+        let client = self.client(database, lane).await?;
+        if client.check_connection().await.is_ok() {
+            return Ok(client);
+        }
+        self.forget(database, lane, &client).await;
+        self.client(database, lane).await
+    }
+
+    async fn forget(&self, database: &str, lane: Lane, dead: &Arc<Client>) {
+        let slot = self.slot(database, lane);
+        let mut client = slot.client.lock().await;
+        if client.as_ref().is_some_and(|current| Arc::ptr_eq(current, dead)) {
+            *client = None;
+        }
+    }
+
+    /// The client of a database, opened when there is none or it is closed.
+    async fn client(&self, database: &str, lane: Lane) -> Result<Arc<Client>, Fault> {
+        let slot = self.slot(database, lane);
+        let mut client = slot.client.lock().await;
+        if let Some(open) = client.as_ref().filter(|client| !client.is_closed()) {
+            return Ok(open.clone());
+        }
+        let open = Arc::new(self.connect(database).await?);
+        *client = Some(open.clone());
+        Ok(open)
+    }
+
+    fn slot(&self, database: &str, lane: Lane) -> Arc<Slot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let latest = slots.values().map(|slot| slot.used.load(Ordering::Relaxed)).max();
+        let key = (database.to_owned(), lane);
+        if !slots.contains_key(&key) && slots.len() >= CLIENTS {
+            // Nobody else can take one up while the map is locked.
+            let idle = slots.iter().filter(|(_, slot)| slot.is_idle());
+            let oldest = idle.min_by_key(|(_, slot)| slot.used.load(Ordering::Relaxed));
+            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
+                slots.remove(&oldest);
+            }
+        }
+        let slot = slots.entry(key).or_default().clone();
+        slot.used.store(latest.unwrap_or(0) + 1, Ordering::Relaxed);
+        slot
+    }
+
+    async fn connect(&self, database: &str) -> Result<Client, Fault> {
+        let mut config = Config::new();
+        config
+            .host(&self.spec.host)
+            .port(self.spec.port)
+            .user(&self.spec.user)
+            .dbname(database)
+            .application_name("dollop")
+            .tcp_user_timeout(Duration::from_secs(30));
+        if let Some(password) = &self.spec.password {
+            config.password(password);
+        }
+        let opening = async {
+            let (client, connection) = config.connect(NoTls).await?;
+            // Ends when the client is dropped; why it broke is said by the next statement.
+            tokio::spawn(connection);
+            // A lock that somebody else keeps must not hang a run for ever.
+            client
+                .batch_execute("set lock_timeout = '30s'; set client_min_messages = warning")
+                .await?;
+            Ok(client)
+        };
+        let limit = Duration::from_secs(self.spec.connect_timeout.max(1).into());
+        match tokio::time::timeout(limit, opening).await {
+            Ok(result) => result.map_err(|error| Fault::Connect(database.to_owned(), error)),
+            Err(_) => Err(Fault::Timeout(database.to_owned())),
+        }
+    }
+}
+
+impl Slot {
+    fn is_idle(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) == 1
+            && self.client.try_lock().is_ok_and(|client| {
+                client.as_ref().is_none_or(|client| Arc::strong_count(client) == 1)
+            })
+    }
+}

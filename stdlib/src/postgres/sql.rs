@@ -1,0 +1,258 @@
+//! Writing SQL, and what several kinds share.
+
+use std::collections::{BTreeMap, HashMap};
+
+use dollop_engine::error::CallError;
+use dollop_engine::resource::Wanted;
+use futures::StreamExt;
+use postgres_protocol::escape::{escape_identifier, escape_literal};
+
+use crate::text::Text;
+
+/// The longest name PostgreSQL keeps, in bytes (`NAMEDATALEN - 1`); it cuts off the rest.
+const LONGEST_NAME: usize = 63;
+
+/// How many databases are read side by side.
+pub(super) const DATABASES: usize = 4;
+
+/// A name in a statement.
+pub(super) fn name(name: &str) -> String {
+    escape_identifier(name)
+}
+
+/// A text in a statement.
+pub(super) fn text(text: &str) -> String {
+    escape_literal(text)
+}
+
+/// A text in a statement, or NULL.
+pub(super) fn text_or_null(value: Option<&str>) -> String {
+    value.map_or_else(|| "NULL".to_owned(), text)
+}
+
+/// Refuses names that PostgreSQL would silently change.
+pub(super) fn check_name(name: &str) -> Result<(), CallError> {
+    if name.is_empty() {
+        Err(CallError::refused("a name in PostgreSQL cannot be empty"))
+    } else if name.len() > LONGEST_NAME {
+        Err(CallError::refused(format!(
+            "the name `{name}` has {} bytes, PostgreSQL keeps {LONGEST_NAME}",
+            name.len()
+        ))
+        .hint("choose a shorter name"))
+    } else if name.contains('\0') {
+        Err(CallError::refused("a name in PostgreSQL cannot contain a zero byte"))
+    } else {
+        Ok(())
+    }
+}
+
+/// The id of an object that is known by several names.
+pub(super) fn id(parts: &[&str]) -> String {
+    serde_json::Value::from(parts.to_vec()).to_string()
+}
+
+/// Where an object of a database is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub(super) database: String,
+    pub(super) name: String,
+}
+
+impl Place {
+    /// From the id it was made under, or else from what the script says.
+    pub(super) fn of(id: Option<&str>, database: &str, name: &str) -> Self {
+        let parts = id.and_then(|id| serde_json::from_str::<(String, String)>(id).ok());
+        let (database, name) = parts.unwrap_or_else(|| (database.to_owned(), name.to_owned()));
+        Self { database, name }
+    }
+
+    pub(super) fn id(&self) -> String {
+        id(&[&self.database, &self.name])
+    }
+}
+
+/// Looks for many named objects with one query per database, the databases side by side.
+/// `fetch` gets a database and the names wanted there.
+pub(super) async fn by_database<S, Row, Fetch, Answer>(
+    wanted: &[Wanted<S>],
+    place: impl Fn(&Wanted<S>) -> Place,
+    fetch: Fetch,
+) -> Vec<Result<Option<Row>, CallError>>
+where
+    Row: Clone,
+    Fetch: Fn(String, Vec<String>) -> Answer,
+    Answer: Future<Output = Result<Vec<(String, Row)>, CallError>>,
+{
+    let places: Vec<_> = wanted.iter().map(place).collect();
+    let mut names: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for place in &places {
+        names.entry(&place.database).or_default().push(place.name.clone());
+    }
+    // Asked for before the stream exists: a closure inside of it would not be `Send`.
+    let asked: Vec<_> = names
+        .into_iter()
+        .map(|(database, names)| {
+            let answer = fetch(database.to_owned(), names);
+            async move { (database, answer.await.map(HashMap::<String, Row>::from_iter)) }
+        })
+        .collect();
+    let answers: HashMap<&str, _> =
+        futures::stream::iter(asked).buffer_unordered(DATABASES).collect().await;
+    places
+        .iter()
+        .map(|place| match answers.get(place.database.as_str()) {
+            Some(Ok(rows)) => Ok(rows.get(&place.name).cloned()),
+            Some(Err(error)) => Err(error.clone()),
+            None => Ok(None),
+        })
+        .collect()
+}
+
+/// Settings whose value is a list of names, which the server stores quoted one by one
+/// (`GUC_LIST_QUOTE`).
+const NAME_LISTS: [&str; 6] = [
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+];
+
+/// Brings settings to the form in which `pg_db_role_setting` and scripts agree.
+pub(super) fn normalize_settings(settings: &mut BTreeMap<String, Text>) {
+    *settings = std::mem::take(settings)
+        .into_iter()
+        .map(|(key, value)| {
+            let key = key.trim().to_lowercase();
+            let value = if NAME_LISTS.contains(&key.as_str()) {
+                let items: Vec<_> = items(&value.0).iter().map(|item| listed(item)).collect();
+                Text(items.join(", "))
+            } else {
+                value
+            };
+            (key, value)
+        })
+        .collect();
+}
+
+/// The settings of `pg_db_role_setting.setconfig`: `name=value` each.
+pub(super) fn read_settings(stored: &[String]) -> BTreeMap<String, Text> {
+    stored
+        .iter()
+        .filter_map(|entry| entry.split_once('='))
+        .map(|(key, value)| (key.to_owned(), Text(value.to_owned())))
+        .collect()
+}
+
+/// Statements that turn settings into others; `on` is `ALTER ROLE "app"`.
+pub(super) fn change_settings(
+    on: &str,
+    from: &BTreeMap<String, Text>,
+    to: &BTreeMap<String, Text>,
+) -> Vec<String> {
+    let gone = from.keys().filter(|key| !to.contains_key(*key));
+    let resets = gone.map(|key| format!("{on} RESET {}", setting(key)));
+    let changed = to.iter().filter(|(key, value)| from.get(*key) != Some(value));
+    let sets = changed.map(|(key, value)| {
+        let value = if NAME_LISTS.contains(&key.as_str()) {
+            let items: Vec<_> = items(&value.0).iter().map(|item| text(item)).collect();
+            // An empty list is one empty text.
+            if items.is_empty() { text("") } else { items.join(", ") }
+        } else {
+            text(&value.0)
+        };
+        format!("{on} SET {} = {value}", setting(key))
+    });
+    resets.chain(sets).collect()
+}
+
+/// The name of a setting: `work_mem`, `app.tenant`.
+fn setting(key: &str) -> String {
+    let parts: Vec<_> = key.split('.').map(name).collect();
+    parts.join(".")
+}
+
+/// The items of a list of names: bare words in lower case, quoted ones as they are.
+fn items(list: &str) -> Vec<String> {
+    let mut items = Vec::new();
+    let mut item = String::new();
+    let mut quoted = false;
+    let mut is_quoted = false;
+    let mut rest = list.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '"' if quoted && rest.peek() == Some(&'"') => {
+                rest.next();
+                item.push('"');
+            }
+            '"' => {
+                quoted = !quoted;
+                is_quoted = true;
+            }
+            ',' if !quoted => {
+                items.push((std::mem::take(&mut item), std::mem::take(&mut is_quoted)));
+            }
+            c if quoted => item.push(c),
+            c if c.is_whitespace() => {}
+            c => item.extend(c.to_lowercase()),
+        }
+    }
+    items.push((item, is_quoted));
+    items.retain(|(item, quoted)| *quoted || !item.is_empty());
+    items.into_iter().map(|(item, _)| item).collect()
+}
+
+/// An item of such a list, quoted where it must be.
+fn listed(item: &str) -> String {
+    let plain = item.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && item.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if plain { item.to_owned() } else { name(item) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normal(key: &str, value: &str) -> String {
+        let mut settings = BTreeMap::from([(key.to_owned(), Text(value.to_owned()))]);
+        normalize_settings(&mut settings);
+        settings.into_values().next().unwrap().0
+    }
+
+    #[test]
+    fn lists_of_names_have_one_form() {
+        assert_eq!(normal("search_path", "App,  public"), "app, public");
+        assert_eq!(normal("search_path", r#""$user",public"#), r#""$user", public"#);
+        assert_eq!(normal("search_path", r#""user", "a,""b""#), r#"user, "a,""b""#);
+        assert_eq!(normal("search_path", r#""""#), r#""""#);
+        assert_eq!(normal("work_mem", "A, B"), "A, B");
+    }
+
+    #[test]
+    fn settings_change_one_by_one() {
+        let from = ["a", "b"].map(|key| (key.to_owned(), Text("1".to_owned())));
+        let to = BTreeMap::from([
+            ("a".to_owned(), Text("1".to_owned())),
+            ("search_path".to_owned(), Text("x, \"Y\"".to_owned())),
+            ("app.it".to_owned(), Text("o'k".to_owned())),
+        ]);
+        let from = BTreeMap::from(from);
+        assert_eq!(
+            change_settings("ALTER ROLE r", &from, &to),
+            [
+                r#"ALTER ROLE r RESET "b""#,
+                r#"ALTER ROLE r SET "app"."it" = 'o''k'"#,
+                r#"ALTER ROLE r SET "search_path" = 'x', 'Y'"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn ids_keep_names_apart() {
+        let place = Place::of(None, "a\"/b", "c");
+        assert_eq!(Place::of(Some(&place.id()), "x", "y"), place);
+        assert_ne!(id(&["a/b", "c"]), id(&["a", "b/c"]));
+    }
+}

@@ -1,0 +1,191 @@
+//! Every kind through the shared conformance run.
+
+use dollop_tests::conformance::{Sample, conform};
+use serde_json::json;
+
+use super::world::World;
+
+#[tokio::test]
+async fn role() {
+    let world = World::open().await;
+    world.psql("postgres", "create role conform_group");
+    world.psql("postgres", "create role \"Conform Größe\"");
+    let sample = Sample {
+        kind: "postgres::role",
+        name: "conform \"Rolle\" ü".to_owned(),
+        base: json!({}),
+        changes: vec![
+            ("login", json!(false)),
+            ("superuser", json!(true)),
+            ("createdb", json!(true)),
+            ("createrole", json!(true)),
+            ("inherit", json!(false)),
+            ("replication", json!(true)),
+            ("bypassrls", json!(true)),
+            ("connection_limit", json!(7)),
+            ("password", json!("hunter2 \"'\\ ü")),
+            ("valid_until", json!("2031-05-06T07:08:09.5+02:00")),
+            ("valid_until", json!("2031-05-06")),
+            ("member_of", json!(["conform_group", "Conform Größe", "conform_group"])),
+            (
+                "settings",
+                json!({
+                    "search_path": "\"$user\", App, \"Größe \"\"x\"\"\", select",
+                    "work_mem": "64MB",
+                    "TimeZone": "Europe/Paris",
+                    "app.tenant": "it's \\ = x",
+                    "statement_timeout": 5000,
+                    "jit": false,
+                }),
+            ),
+            ("comment", json!("what it's for")),
+        ],
+        fixed: &[],
+    };
+    conform(&world.registry, &world.connection, &sample).await;
+    world.psql("postgres", "drop role conform_group");
+    world.psql("postgres", "drop role \"Conform Größe\"");
+}
+
+#[tokio::test]
+async fn database() {
+    let world = World::open().await;
+    world.psql("postgres", "create role conform_db_owner");
+    let like_base = "template template0 lc_collate 'C' lc_ctype 'C'";
+    let template = "\"conform \"\"Template\"\"\"";
+    world.psql("postgres", &format!("create database {template} {like_base}"));
+    let sample = Sample {
+        kind: "postgres::database",
+        name: "Conform \"Db\" ü".to_owned(),
+        // An encoding other than the locale's needs a locale that has none.
+        base: json!({ "lc_collate": "C", "lc_ctype": "C" }),
+        changes: vec![
+            ("owner", json!("conform_db_owner")),
+            ("encoding", json!("sql-ascii")),
+            ("lc_collate", json!("en_US.utf8")),
+            ("lc_ctype", json!("en_US.utf8")),
+            ("template", json!("conform \"Template\"")),
+            ("connection_limit", json!(9)),
+            ("allow_connections", json!(false)),
+            ("settings", json!({ "search_path": "a, B", "work_mem": "8MB" })),
+            ("comment", json!("catalogue")),
+            ("force_drop", json!(true)),
+        ],
+        fixed: &[],
+    };
+    conform(&world.registry, &world.connection, &sample).await;
+    world.psql("postgres", &format!("drop database {template}"));
+    world.psql("postgres", "drop role conform_db_owner");
+}
+
+#[tokio::test]
+async fn schema() {
+    let world = World::open().await;
+    world.psql("postgres", "create role conform_schema_owner");
+    world.psql("postgres", "create database conform_schema");
+    let sample = Sample {
+        kind: "postgres::schema",
+        name: "Conform/\"Schema\" ü".to_owned(),
+        base: json!({ "database": "conform_schema" }),
+        changes: vec![
+            ("owner", json!("conform_schema_owner")),
+            ("comment", json!("tables")),
+            ("cascade", json!(true)),
+        ],
+        fixed: &["database"],
+    };
+    conform(&world.registry, &world.connection, &sample).await;
+    world.psql("postgres", "drop database conform_schema with (force)");
+    world.psql("postgres", "drop role conform_schema_owner");
+}
+
+#[tokio::test]
+async fn extension() {
+    let world = World::open().await;
+    world.psql("postgres", "create database conform_extension");
+    world.psql("conform_extension", "create schema \"Other\"");
+    let newest = "select default_version from pg_available_extensions where name = 'pg_trgm'";
+    let newest = world.psql("conform_extension", newest);
+    let sample = Sample {
+        kind: "postgres::extension",
+        name: "pg_trgm".to_owned(),
+        base: json!({ "database": "conform_extension" }),
+        changes: vec![
+            ("schema", json!("Other")),
+            ("version", json!(newest)),
+            ("cascade", json!(true)),
+        ],
+        fixed: &["database"],
+    };
+    conform(&world.registry, &world.connection, &sample).await;
+    world.psql("postgres", "drop database conform_extension with (force)");
+}
+
+#[tokio::test]
+async fn grant() {
+    let world = World::open().await;
+    world.psql("postgres", "create role \"Conform Grant\"");
+    world.psql("postgres", "create role conform_grant_other");
+    world.psql("postgres", "create database conform_grant");
+    for schema in ["\"S 1\"", "s2"] {
+        world.psql("conform_grant", &format!("create schema {schema}"));
+        world.psql("conform_grant", &format!("create table {schema}.\"T 1\" (id serial)"));
+        world.psql("conform_grant", &format!("create table {schema}.t2 (id serial)"));
+        let function = "f(a int, variadic b text[]) returns int language sql as 'select 1'";
+        world.psql("conform_grant", &format!("create function {schema}.{function}"));
+        let function = "f(a text) returns int language sql as 'select 1'";
+        world.psql("conform_grant", &format!("create function {schema}.{function}"));
+    }
+    let mut sample = Sample {
+        kind: "postgres::grant",
+        name: "label".to_owned(),
+        base: json!({
+            "database": "conform_grant",
+            "role": "Conform Grant",
+            "on": "tables",
+            "schema": "S 1",
+            "privileges": ["select"],
+        }),
+        changes: vec![
+            ("role", json!("conform_grant_other")),
+            ("role", json!("public")),
+            ("on", json!("sequences")),
+            ("schema", json!("s2")),
+            ("objects", json!(["t2", "T 1"])),
+            ("objects", json!(["T 1"])),
+            ("privileges", json!(["ALL"])),
+            ("privileges", json!(["insert", "UPDATE"])),
+            ("with_grant_option", json!(true)),
+        ],
+        fixed: &["database"],
+    };
+    conform(&world.registry, &world.connection, &sample).await;
+
+    for (on, schema, privilege, more) in
+        [("database", None, "temp", "ALL"), ("schema", Some("S 1"), "usage", "all privileges")]
+    {
+        sample.base["on"] = json!(on);
+        sample.base["schema"] = json!(schema);
+        sample.base["privileges"] = json!([privilege]);
+        sample.changes =
+            vec![("privileges", json!([more])), ("with_grant_option", json!(true))];
+        sample.fixed = &["database", "role", "on", "schema", "objects"];
+        conform(&world.registry, &world.connection, &sample).await;
+    }
+    // What everybody may do already would look like a grant.
+    world.psql("conform_grant", "revoke execute on all functions in schema s2 from public");
+    sample.base["on"] = json!("functions");
+    sample.base["schema"] = json!("s2");
+    sample.base["privileges"] = json!(["EXECUTE"]);
+    sample.changes = vec![
+        ("role", json!("PUBLIC")),
+        ("objects", json!(["f"])),
+        ("with_grant_option", json!(true)),
+    ];
+    sample.fixed = &["database", "on", "schema", "privileges"];
+    conform(&world.registry, &world.connection, &sample).await;
+
+    world.psql("postgres", "drop database conform_grant with (force)");
+    world.psql("postgres", "drop role \"Conform Grant\"");
+    world.psql("postgres", "drop role conform_grant_other");
+}

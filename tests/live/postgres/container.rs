@@ -1,0 +1,122 @@
+//! A PostgreSQL server in a container, shared by the tests that run at the same time.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+const PREFIX: &str = "dollop-test-postgres-";
+
+/// The superuser's password.
+pub(crate) const PASSWORD: &str = "the superuser's p@ss";
+
+/// A running server; removed when the last test that uses it ends, also by failing.
+pub(crate) struct Container {
+    name: String,
+    pub(crate) port: u16,
+}
+
+static SHARED: Mutex<Weak<Container>> = Mutex::new(Weak::new());
+
+/// The server that runs, or a new one.
+pub(crate) fn shared() -> Arc<Container> {
+    let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(running) = shared.upgrade() {
+        return running;
+    }
+    remove_stale();
+    let container = Arc::new(Container::start());
+    *shared = Arc::downgrade(&container);
+    container
+}
+
+fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).output().expect("docker runs");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "docker {args:?}: {error}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Removes what a killed run left behind.
+fn remove_stale() {
+    let names = docker(&[
+        "ps",
+        "-a",
+        "--filter",
+        "name=dollop-test-postgres-",
+        "--format",
+        "{{.Names}}",
+    ]);
+    for name in names.lines() {
+        let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = Command::new("docker").args(["rm", "-fv", name]).output();
+        }
+    }
+}
+
+impl Container {
+    fn start() -> Self {
+        let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let name = format!("{PREFIX}{}-{}", std::process::id(), nanos.as_nanos());
+        let password = format!("POSTGRES_PASSWORD={PASSWORD}");
+        // Made first, so that a failure below removes what there is.
+        let mut container = Self { name, port: 0 };
+        let name = container.name.as_str();
+        docker(&[
+            "run",
+            "-d",
+            "--name",
+            name,
+            "-e",
+            &password,
+            "-p",
+            "127.0.0.1::5432",
+            "postgres:15",
+        ]);
+        let port = docker(&["port", name, "5432/tcp"]);
+        container.port = port.rsplit(':').next().unwrap().parse().unwrap();
+        let start = Instant::now();
+        while container.try_psql("postgres", "select 1").is_err() {
+            assert!(start.elapsed() < Duration::from_mins(1), "the server does not start");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        container
+    }
+
+    /// Runs SQL from outside, as the superuser.
+    pub(crate) fn psql(&self, database: &str, sql: &str) -> String {
+        self.try_psql(database, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    fn try_psql(&self, database: &str, sql: &str) -> Result<String, String> {
+        self.psql_as("postgres", PASSWORD, database, sql)
+    }
+
+    /// Runs SQL from outside, as somebody.
+    pub(crate) fn psql_as(
+        &self,
+        user: &str,
+        password: &str,
+        database: &str,
+        sql: &str,
+    ) -> Result<String, String> {
+        let output = Command::new("psql")
+            .args(["-X", "-At", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"])
+            .args(["-p", &self.port.to_string(), "-U", user, "-d", database, "-c", sql])
+            .env("PGPASSWORD", password)
+            .output()
+            .expect("psql runs");
+        if output.status.success() {
+            Ok(String::from_utf8(output.stdout).unwrap().trim().to_owned())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        let _ = Command::new("docker").args(["rm", "-fv", &self.name]).output();
+    }
+}

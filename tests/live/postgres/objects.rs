@@ -1,0 +1,108 @@
+//! Databases, schemas and extensions.
+
+use dollop_engine::error::Failure;
+use serde_json::json;
+
+use super::world::World;
+
+#[tokio::test]
+async fn what_is_in_a_missing_database_is_gone() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "short lived", json!({})).await;
+    let inside = json!({ "database": "short lived" });
+    let schema = world.make("postgres::schema", "in it", inside.clone()).await;
+    let extension = world.make("postgres::extension", "uuid-ossp", inside).await;
+    world.psql("short lived", "drop schema \"in it\"");
+    assert!(world.read(&schema).await.is_none());
+    world.expect_same(&extension).await;
+    // dollop's own client to it must not be in the way.
+    world.delete(&database).await;
+    assert!(world.read(&database).await.is_none());
+    assert!(world.read(&schema).await.is_none());
+    assert!(world.read(&extension).await.is_none());
+    world.delete(&schema).await;
+}
+
+#[tokio::test]
+async fn a_database_in_use_is_not_dropped_unless_forced() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "in_use", json!({})).await;
+    let other = world.open_as("postgres", super::container::PASSWORD).await;
+    let elsewhere = other.declare("postgres::schema", "x", json!({ "database": "in_use" }));
+    assert!(other.read(&elsewhere).await.is_none());
+    let error = world.try_delete(&database).await.unwrap_err();
+    assert_eq!(error.failure, Failure::Refused);
+    assert!(error.message.ends_with("is being accessed by other users"), "{error}");
+    assert_eq!(error.notes, ["There is 1 other session using the database."]);
+    assert!(error.hints[0].contains("force_drop"), "{error:?}");
+    let forced = world.declare("postgres::database", "in_use", json!({ "force_drop": true }));
+    world.delete(&forced).await;
+    // The other's client is dead now; it notices.
+    assert!(other.read(&elsewhere).await.is_none());
+}
+
+#[tokio::test]
+async fn a_schema_with_tables_stays_unless_cascaded() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "full_db", json!({})).await;
+    let spec = json!({ "database": "full_db" });
+    let schema = world.make("postgres::schema", "full", spec).await;
+    world.psql("full_db", "create table \"full\".t (id int)");
+    let error = world.try_delete(&schema).await.unwrap_err();
+    assert_eq!(error.failure, Failure::Refused);
+    assert_eq!(error.notes, ["table \"full\".t depends on schema full"]);
+    assert!(error.hints[0].contains("cascade: true"), "{error:?}");
+    let spec = json!({ "database": "full_db", "cascade": true });
+    world.delete(&world.declare("postgres::schema", "full", spec)).await;
+    assert!(world.read(&schema).await.is_none());
+    world.delete(&database).await;
+}
+
+#[tokio::test]
+async fn a_failed_database_leaves_nothing_behind() {
+    let world = World::open().await;
+    let spec = json!({ "settings": { "no_such_setting": 1 } });
+    let database = world.declare("postgres::database", "half made", spec);
+    let error = world.try_create(&database).await.unwrap_err();
+    assert!(error.message.contains("unrecognized configuration parameter"), "{error}");
+    assert!(world.read(&database).await.is_none());
+    let long = world.declare("postgres::database", &"ü".repeat(32), json!({}));
+    let error = world.try_create(&long).await.unwrap_err();
+    assert!(error.message.ends_with("has 64 bytes, PostgreSQL keeps 63"), "{error}");
+}
+
+#[tokio::test]
+async fn extensions_update_and_say_what_is_missing() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "ext_db", json!({})).await;
+    let old = json!({ "database": "ext_db", "version": "1.5" });
+    world.make("postgres::extension", "pg_trgm", old).await;
+    let new = json!({ "database": "ext_db", "version": "1.6" });
+    let new = world.declare("postgres::extension", "pg_trgm", new);
+    assert_eq!(world.attribute(&new, "version").await, json!("1.5"));
+    world.repair(&new).await;
+
+    for (name, hint) in [
+        ("pgvector", "it is called `vector`, and an image that has it is `pgvector/pgvector`"),
+        ("uuid", "it is called `uuid-ossp`"),
+        ("trgm", "did you mean `pg_trgm`?"),
+        ("xyz", "use an image that has it; `pg_available_extensions` lists what there is"),
+    ] {
+        let spec = json!({ "database": "ext_db" });
+        let missing = world.declare("postgres::extension", name, spec);
+        let error = world.try_create(&missing).await.unwrap_err();
+        assert_eq!(error.failure, Failure::Refused);
+        assert!(error.message.ends_with(&format!("has no extension `{name}`")), "{error}");
+        assert_eq!(error.hints, [hint]);
+    }
+    let spec = json!({ "database": "ext_db" });
+    let needs = world.declare("postgres::extension", "earthdistance", spec);
+    let error = world.try_create(&needs).await.unwrap_err();
+    assert!(error.hints[0].contains("cascade: true"), "{error:?}");
+    let spec = json!({ "database": "ext_db", "cascade": true });
+    world.make("postgres::extension", "earthdistance", spec).await;
+    let cube = world.declare("postgres::extension", "cube", json!({ "database": "ext_db" }));
+    let error = world.try_delete(&cube).await.unwrap_err();
+    assert_eq!(error.notes, ["extension earthdistance depends on extension cube"]);
+    world.delete(&database).await;
+}

@@ -1,0 +1,138 @@
+//! Passwords, drift and bulk reading of roles.
+
+use dollop_engine::error::Failure;
+use serde_json::{Value as Json, json};
+
+use super::world::World;
+
+#[tokio::test]
+async fn a_password_is_stored_as_a_verifier_and_lets_in() {
+    let world = World::open().await;
+    let role =
+        world.make("postgres::role", "pw user", json!({ "password": "s3cr3t 'ü'" })).await;
+    let stored =
+        world.psql("postgres", "select rolpassword from pg_authid where rolname = 'pw user'");
+    assert!(stored.starts_with("SCRAM-SHA-256$4096:"), "{stored}");
+    let said =
+        world.container.psql_as("pw user", "s3cr3t 'ü'", "postgres", "select current_user");
+    assert_eq!(said.unwrap(), "pw user");
+    world.expect_same(&role).await;
+    world.delete(&role).await;
+}
+
+#[tokio::test]
+async fn a_password_changed_by_hand_is_seen_and_repaired() {
+    let world = World::open().await;
+    let role = world.make("postgres::role", "pw_drift", json!({ "password": "right" })).await;
+    for by_hand in [
+        "alter role pw_drift password 'wrong'",
+        "alter role pw_drift password null",
+        "set password_encryption = md5; alter role pw_drift password 'right'",
+    ] {
+        world.psql("postgres", by_hand);
+        assert_eq!(world.attribute(&role, "password").await, Json::Null, "{by_hand}");
+        world.repair(&role).await;
+        let said = world.container.psql_as("pw_drift", "right", "postgres", "select 1");
+        assert_eq!(said.unwrap(), "1", "{by_hand}");
+    }
+    let before =
+        world.psql("postgres", "select rolpassword from pg_authid where rolname = 'pw_drift'");
+    world.repair(&role).await;
+    let after =
+        world.psql("postgres", "select rolpassword from pg_authid where rolname = 'pw_drift'");
+    assert_eq!(before, after, "a right password is not written again");
+    world.delete(&role).await;
+}
+
+#[tokio::test]
+async fn attributes_changed_by_hand_are_seen_and_repaired() {
+    let world = World::open().await;
+    world.psql("postgres", "create role drift_group");
+    let spec = json!({ "settings": { "work_mem": "8MB" }, "comment": "mine" });
+    let role = world.make("postgres::role", "drift", spec).await;
+    world.psql("postgres", "alter role drift createdb nologin connection limit 3");
+    world.psql("postgres", "alter role drift set jit = off");
+    world.psql("postgres", "alter role drift set work_mem = '9MB'");
+    world.psql("postgres", "grant drift_group to drift");
+    world.psql("postgres", "comment on role drift is 'theirs'");
+    let found = world.read(&role).await.unwrap().spec.to_json();
+    assert_eq!(
+        (&found["createdb"], &found["login"], &found["connection_limit"]),
+        (&json!(true), &json!(false), &json!(3))
+    );
+    assert_eq!(found["settings"], json!({ "jit": "off", "work_mem": "9MB" }));
+    assert_eq!(found["member_of"], json!(["drift_group"]));
+    world.repair(&role).await;
+    world.delete(&role).await;
+    assert!(world.read(&role).await.is_none());
+    world.psql("postgres", "drop role drift_group");
+}
+
+#[tokio::test]
+async fn without_superuser_reading_works() {
+    let world = World::open().await;
+    world.psql("postgres", "create role plain_reader login password 'reader'");
+    let role = world.make("postgres::role", "seen", json!({ "password": "x" })).await;
+    let database = world.make("postgres::database", "seen_db", json!({})).await;
+    let spec = json!({ "database": "seen_db", "owner": "seen" });
+    let schema = world.make("postgres::schema", "seen_schema", spec).await;
+    let spec = json!({
+        "database": "seen_db", "role": "seen", "on": "schema", "schema": "seen_schema",
+        "privileges": ["ALL"],
+    });
+    let grant = world.declare("postgres::grant", "seen grant", spec);
+    let reader = world.open_as("plain_reader", "reader").await;
+    for what in [&role, &database, &schema, &grant] {
+        reader.expect_same(what).await;
+    }
+    let other = reader.declare("postgres::role", "not allowed", json!({ "superuser": true }));
+    let error = reader.try_create(&other).await.unwrap_err();
+    assert_eq!(error.failure, Failure::Denied);
+    assert!(error.message.contains("as `plain_reader`"), "{error}");
+    assert!(error.hints[0].starts_with("this needs CREATEROLE"), "{error:?}");
+    drop(reader);
+    world.delete(&database).await;
+    world.delete(&role).await;
+    world.psql("postgres", "drop role plain_reader");
+}
+
+#[tokio::test]
+async fn a_role_that_is_used_says_where() {
+    let world = World::open().await;
+    let role = world.make("postgres::role", "busy", json!({})).await;
+    let database =
+        world.make("postgres::database", "busy_db", json!({ "owner": "busy" })).await;
+    let error = world.try_delete(&role).await.unwrap_err();
+    assert_eq!(error.failure, Failure::Refused);
+    assert_eq!(error.notes, ["owner of database busy_db"]);
+    assert!(error.hints[0].contains("REASSIGN OWNED"), "{error:?}");
+    let again = world.try_create(&role).await.unwrap_err();
+    assert_eq!(again.failure, Failure::Exists);
+    world.delete(&database).await;
+    world.delete(&role).await;
+}
+
+#[tokio::test]
+async fn reading_many_is_one_query_each() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "bulk_db", json!({})).await;
+    let mut roles = Vec::new();
+    let mut schemas = Vec::new();
+    for index in 0..50 {
+        let name = format!("bulk {index}");
+        roles.push(world.make("postgres::role", &name, json!({ "password": "x" })).await);
+        let spec = json!({ "database": "bulk_db" });
+        schemas.push(world.make("postgres::schema", &name, spec).await);
+    }
+    let before = world.server().statements();
+    let found = world.read_all(&roles).await;
+    assert_eq!(world.server().statements() - before, 1);
+    assert!(found.iter().all(|found| matches!(found, Ok(Some(_)))));
+    let found = world.read_all(&schemas).await;
+    assert_eq!(world.server().statements() - before, 2);
+    assert!(found.iter().all(|found| matches!(found, Ok(Some(_)))));
+    world.delete(&database).await;
+    for role in &roles {
+        world.delete(role).await;
+    }
+}
