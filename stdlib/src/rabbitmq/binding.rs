@@ -147,8 +147,13 @@ impl Resource for Binding {
         let Some(row) = row else {
             return Ok(());
         };
+        // A URL cannot end in `.` or `..`; the server takes `key~`, "without arguments", too.
+        let key = match row.properties_key.as_str() {
+            dots @ ("." | "..") => format!("{dots}~"),
+            key => key.to_owned(),
+        };
         let mut path = path(&spec).to_vec();
-        path.push(&row.properties_key);
+        path.push(&key);
         server.api.delete(&what, &path).await
     }
 }

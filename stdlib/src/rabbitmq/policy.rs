@@ -64,8 +64,9 @@ struct Row {
     vhost: String,
     name: String,
     pattern: String,
+    /// Not an [`ApplyTo`] yet: one that is unknown must not hide the other policies.
     #[serde(rename = "apply-to")]
-    apply_to: ApplyTo,
+    apply_to: Json,
     #[serde(default)]
     priority: i64,
     definition: BTreeMap<String, Json>,
@@ -100,7 +101,7 @@ impl Resource for Policy {
             |row: &Row| (row.vhost.clone(), row.name.clone()),
             wanted,
             |wanted| (wanted.spec.vhost.clone(), name_of(wanted).to_owned()),
-            |_, row| Ok(found(row)),
+            |_, row| found(row),
         )
     }
 
@@ -130,20 +131,26 @@ impl Resource for Policy {
     }
 }
 
-fn found(row: &Row) -> Found<Spec, Facts> {
-    Found {
+fn found(row: &Row) -> Result<Found<Spec, Facts>, CallError> {
+    let apply_to = serde_json::from_value(row.apply_to.clone()).map_err(|_| {
+        CallError::refused(format!(
+            "policy `{}` in vhost `{}` applies to {}, which dollop does not know",
+            row.name, row.vhost, row.apply_to
+        ))
+    })?;
+    Ok(Found {
         id: row.name.clone(),
         natural: row.name.clone(),
         spec: Spec {
             vhost: row.vhost.clone(),
             pattern: row.pattern.clone(),
-            apply_to: row.apply_to,
+            apply_to,
             priority: row.priority,
             definition: row.definition.clone(),
         },
         facts: Facts {},
         owner: Owner::Unmarked,
-    }
+    })
 }
 
 async fn put(server: &Server, verb: &str, name: &str, spec: &Spec) -> Result<(), CallError> {

@@ -28,6 +28,8 @@ pub struct Spec {
 /// An open connection.
 pub struct Server {
     pub(super) api: Api,
+    /// `3.10.8`.
+    pub(super) version: String,
 }
 
 #[derive(Deserialize)]
@@ -45,12 +47,14 @@ impl Connection for Server {
         let root = root(&spec.host, spec.port);
         let api = Api::new(root.clone(), spec.user, spec.password)?;
         let overview: Overview = api.get("connect to RabbitMQ", "overview").await?;
-        if overview.rabbitmq_version.is_none() {
+        match overview.rabbitmq_version {
+            Some(version) => Ok(Self { api, version }),
             // The listener is up before the broker.
-            let message = format!("RabbitMQ on {root} is still starting");
-            return Err(CallError::unreachable(message));
+            None => {
+                let message = format!("RabbitMQ on {root} is still starting");
+                Err(CallError::unreachable(message))
+            }
         }
-        Ok(Self { api })
     }
 
     fn describe(spec: &Spec) -> String {

@@ -23,6 +23,7 @@ pub struct Spec {
     #[serde(default)]
     tags: Vec<String>,
     /// Type of the queues that clients declare without one. Left out, it is not managed.
+    /// RabbitMQ 3.10 sets it only when it makes the vhost.
     #[serde(default)]
     default_queue_type: Option<QueueType>,
     /// Whether messages are copied to the exchange `amq.rabbitmq.trace`.
@@ -111,10 +112,13 @@ impl Resource for VirtualHost {
         server: &Server,
         _: &Name,
         id: &str,
-        _: Spec,
+        from: Spec,
         to: Spec,
     ) -> Result<Facts, CallError> {
         put(server, "change", id, &to).await?;
+        if to.default_queue_type.is_some() && to.default_queue_type != from.default_queue_type {
+            took_queue_type(server, id, &to).await?;
+        }
         Ok(Facts {})
     }
 
@@ -139,6 +143,22 @@ fn found(wanted: &Spec, row: &Row) -> Found<Spec, Facts> {
         facts: Facts {},
         owner: Owner::Unmarked,
     }
+}
+
+/// Older servers answer well and change nothing.
+async fn took_queue_type(server: &Server, name: &str, to: &Spec) -> Result<(), CallError> {
+    let what = format!("change vhost `{name}`");
+    let row: Option<Row> = server.api.get_at(&what, &["vhosts", name]).await?;
+    let is = row.and_then(|row| found(to, &row).spec.default_queue_type);
+    if is == to.default_queue_type {
+        return Ok(());
+    }
+    let message = format!(
+        "cannot {what}: RabbitMQ {} does not change the default queue type of a vhost that exists",
+        server.version
+    );
+    Err(CallError::refused(message)
+        .hint("leave `default_queue_type` as it is, or delete the vhost with all it holds"))
 }
 
 async fn put(server: &Server, verb: &str, name: &str, spec: &Spec) -> Result<(), CallError> {
