@@ -1,0 +1,283 @@
+//! Requests to the management API and what its refusals mean.
+//!
+//! The API's typed client crate is not used: at 0.93 it cannot write or read an exchange's
+//! `internal` or read a vhost's `tracing`, cannot list queues without statistics, and drops
+//! the reason of a 404.
+
+use std::error::Error;
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+use dollop_engine::error::{CallError, Failure};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Client, Method, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+const CONNECT: Duration = Duration::from_secs(5);
+const ANSWER: Duration = Duration::from_mins(1);
+
+/// The API of one server, as one user.
+pub(super) struct Api {
+    http: Client,
+    root: String,
+    user: String,
+    password: String,
+}
+
+/// `http://127.0.0.1:15672`.
+pub(super) fn root(host: &str, port: u16) -> String {
+    match host.parse::<Ipv6Addr>() {
+        Ok(address) => format!("http://[{address}]:{port}"),
+        Err(_) => format!("http://{host}:{port}"),
+    }
+}
+
+impl Api {
+    /// A client; nothing is sent yet.
+    pub(super) fn new(root: String, user: String, password: String) -> Result<Self, CallError> {
+        // Without a proxy: the address is meant as it stands, and carries a password.
+        let http = Client::builder().no_proxy().connect_timeout(CONNECT).timeout(ANSWER);
+        let http = http.build().map_err(|error| {
+            CallError::refused(format!("cannot make an HTTP client: {}", causes(&error)))
+        })?;
+        Ok(Self { http, root, user, password })
+    }
+
+    /// Reads a document. `what` completes "cannot …".
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &str,
+    ) -> Result<T, CallError> {
+        let url = format!("{}/api/{path}", self.root);
+        match self.send(what, Method::GET, &url, None).await? {
+            Some(text) => parse(what, &url, &text),
+            None => Err(CallError::refused(format!("cannot {what}: there is no {url}"))
+                .hint("check that `port` is the one of RabbitMQ's management API")),
+        }
+    }
+
+    /// Reads a document by names; `None` when the server has nothing there.
+    pub(super) async fn get_at<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &[&str],
+    ) -> Result<Option<T>, CallError> {
+        let url = self.url(what, path)?;
+        match self.send(what, Method::GET, &url, None).await? {
+            Some(text) => parse(what, &url, &text).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes an object.
+    pub(super) async fn put(
+        &self,
+        what: &str,
+        path: &[&str],
+        body: &Json,
+    ) -> Result<(), CallError> {
+        let url = self.url(what, path)?;
+        self.send(what, Method::PUT, &url, Some(body)).await.map(drop)
+    }
+
+    /// Adds an object that the server names.
+    pub(super) async fn post(
+        &self,
+        what: &str,
+        path: &[&str],
+        body: &Json,
+    ) -> Result<(), CallError> {
+        let url = self.url(what, path)?;
+        self.send(what, Method::POST, &url, Some(body)).await.map(drop)
+    }
+
+    /// Removes an object; fine when it is gone.
+    pub(super) async fn delete(&self, what: &str, path: &[&str]) -> Result<(), CallError> {
+        let url = self.url(what, path)?;
+        self.send(what, Method::DELETE, &url, None).await.map(drop)
+    }
+
+    /// Sends one request and gives back the body of a good answer; `None` when what was to
+    /// be read or removed is not there.
+    async fn send(
+        &self,
+        what: &str,
+        method: Method,
+        url: &str,
+        body: Option<&Json>,
+    ) -> Result<Option<String>, CallError> {
+        let may_be_gone = matches!(method, Method::GET | Method::DELETE);
+        let request =
+            self.http.request(method, url).basic_auth(&self.user, Some(&self.password));
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let response = request.send().await.map_err(|error| self.unanswered(what, error))?;
+        let status = response.status();
+        let text = response.text().await.map_err(|error| self.unanswered(what, error))?;
+        if status.is_success() {
+            return Ok(Some(text));
+        }
+        if may_be_gone && status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        Err(self.refused(what, status, &text))
+    }
+
+    /// The address of an object. Every part is a name: slashes and the like are encoded.
+    fn url(&self, what: &str, path: &[&str]) -> Result<String, CallError> {
+        let mut url = format!("{}/api", self.root);
+        for part in path {
+            if matches!(*part, "" | "." | "..") {
+                // URLs have no way to say these as one part of a path.
+                let message =
+                    format!("cannot {what}: the API cannot address the name `{part}`");
+                return Err(CallError::refused(message).hint("give it another name"));
+            }
+            url.push('/');
+            url.extend(utf8_percent_encode(part, NON_ALPHANUMERIC));
+        }
+        Ok(url)
+    }
+
+    fn unanswered(&self, what: &str, error: reqwest::Error) -> CallError {
+        let error = error.without_url();
+        let why = causes(&error);
+        let message = format!("cannot {what}: no answer from {}: {why}", self.root);
+        if error.is_builder() {
+            return CallError::refused(message).hint("check `host` and `port`");
+        }
+        if why.contains("invalid HTTP") {
+            return CallError::refused(message).hint(
+                "`port` is the one of the management API, usually 15672; \
+                 5672 is for messages",
+            );
+        }
+        CallError::unreachable(message)
+            .hint("check that RabbitMQ runs there with its management plugin enabled")
+    }
+
+    fn refused(&self, what: &str, status: StatusCode, body: &str) -> CallError {
+        let reason = reason(body).unwrap_or_else(|| status.to_string());
+        let (root, user) = (&self.root, &self.user);
+        let message = format!("cannot {what} on {root}: {reason}");
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let denied = |message| CallError::new(Failure::Denied, message);
+                match reason.as_str() {
+                    "Login failed" => denied(format!("{root} refuses user `{user}`: {reason}"))
+                        .hint("check `user` and `password` of the connection"),
+                    "Not management user" => denied(message).hint(format!(
+                        "give `{user}` the tag `administrator`, or connect as one who has it"
+                    )),
+                    _ => denied(message).hint(format!(
+                        "user `{user}` needs permission in the vhost; \
+                         names that begin with `amq.` are the server's own"
+                    )),
+                }
+            }
+            StatusCode::BAD_REQUEST if reason.contains("inequivalent arg") => {
+                let message =
+                    format!("cannot {what} on {root}: it exists with other properties");
+                CallError::new(Failure::Exists, message).note(reason).hint(
+                    "RabbitMQ cannot change them in place: declare it as it is, \
+                     or delete it first",
+                )
+            }
+            StatusCode::BAD_REQUEST if reason == "vhost_or_user_not_found" => {
+                CallError::refused(format!(
+                    "cannot {what} on {root}: there is no such vhost or no such user"
+                ))
+            }
+            StatusCode::NOT_FOUND if reason == "vhost_not_found" => {
+                CallError::refused(format!("cannot {what} on {root}: there is no such vhost"))
+            }
+            StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => CallError::unreachable(message),
+            _ => CallError::refused(message),
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(what: &str, url: &str, text: &str) -> Result<T, CallError> {
+    serde_json::from_str(text).map_err(|error| {
+        let message = format!("cannot {what}: {url} answers something else: {error}");
+        CallError::refused(message).hint("check that a RabbitMQ management API is there")
+    })
+}
+
+/// An error with all it was caused by: reqwest keeps the reason at the bottom.
+fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// Why the server refuses: the `reason` of its answer, made one line.
+fn reason(body: &str) -> Option<String> {
+    let answer: Json = serde_json::from_str(body).ok()?;
+    let reason = answer.get("reason").or_else(|| answer.get("error"))?;
+    let text = words(reason).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+    let text = text.strip_prefix("Validation failed").unwrap_or(&text);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!text.is_empty()).then_some(text)
+}
+
+/// An Erlang term that became JSON, as words: its texts come as lists of character codes.
+fn words(term: &Json) -> String {
+    let code = |item: &Json| {
+        let code = item.as_u64().and_then(|code| u32::try_from(code).ok());
+        code.and_then(char::from_u32).filter(|c| !c.is_control())
+    };
+    match term {
+        Json::String(text) => text.clone(),
+        Json::Array(items) => match items.iter().map(code).collect::<Option<String>>() {
+            Some(text) if !text.is_empty() => text,
+            _ => items.iter().map(words).collect::<Vec<_>>().join(" "),
+        },
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_read_as_words() {
+        let said = |body: &str| reason(body).unwrap_or_default();
+        assert_eq!(said(r#"{"error":"bad_request","reason":"no"}"#), "no");
+        assert_eq!(
+            said(
+                r#"{"reason":["invalid_regexp",[40],[[109,105,115,115,105,110,103,32,41],1]]}"#
+            ),
+            "invalid_regexp ( missing ) 1"
+        );
+        assert_eq!(
+            said(r#"{"reason":"Validation failed\n\n[{&lt;&lt;\"foo\"&gt;&gt;,5}] no\n"}"#),
+            "[{<<\"foo\">>,5}] no"
+        );
+        assert_eq!(reason("<html>"), None);
+    }
+
+    #[test]
+    fn names_are_one_part_of_the_path() {
+        let api = Api::new(root("::1", 1), String::new(), String::new()).unwrap();
+        let url = api.url("test", &["queues", "/", "a/b%ü ."]).unwrap();
+        assert_eq!(url, "http://[::1]:1/api/queues/%2F/a%2Fb%25%C3%BC%20%2E");
+        for name in ["", ".", ".."] {
+            assert!(api.url("test", &["queues", "/", name]).is_err(), "{name}");
+        }
+    }
+}

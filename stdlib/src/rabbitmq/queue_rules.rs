@@ -1,0 +1,172 @@
+//! Which properties go together on a queue. The server's own rules, as RabbitMQ 3.10 and
+//! later answer them; said before anything is sent.
+
+use dollop_engine::resource::Problem;
+use serde_json::Value as Json;
+
+use super::arguments::{Form, Typed, check_leftover};
+use super::queue::Spec;
+use super::vhost::QueueType;
+
+/// The argument that carries the type; never among `arguments` in normal form.
+pub(super) const TYPE: &str = "x-queue-type";
+
+use Form::{Bool, Int, Text, Word};
+
+/// Arguments that are attributes.
+pub(super) const TYPED: &[Typed] = &[
+    typed("dead_letter_exchange", "x-dead-letter-exchange", Text),
+    typed("dead_letter_routing_key", "x-dead-letter-routing-key", Text),
+    typed(
+        "dead_letter_strategy",
+        "x-dead-letter-strategy",
+        Word(&["at-most-once", "at-least-once"]),
+    ),
+    typed("message_ttl", "x-message-ttl", Int),
+    typed("expires", "x-expires", Int),
+    typed("max_length", "x-max-length", Int),
+    typed("max_length_bytes", "x-max-length-bytes", Int),
+    typed(
+        "overflow",
+        "x-overflow",
+        Word(&["drop-head", "reject-publish", "reject-publish-dlx"]),
+    ),
+    typed("delivery_limit", "x-delivery-limit", Int),
+    typed("max_priority", "x-max-priority", Int),
+    typed("single_active_consumer", "x-single-active-consumer", Bool),
+    typed("max_age", "x-max-age", Text),
+    typed("stream_max_segment_size_bytes", "x-stream-max-segment-size-bytes", Int),
+    typed("quorum_initial_group_size", "x-quorum-initial-group-size", Int),
+    typed("initial_cluster_size", "x-initial-cluster-size", Int),
+    typed(
+        "queue_leader_locator",
+        "x-queue-leader-locator",
+        Word(&["client-local", "balanced"]),
+    ),
+    typed("queue_mode", "x-queue-mode", Word(&["default", "lazy"])),
+    typed("queue_version", "x-queue-version", Int),
+];
+
+/// The types of queue an attribute is for; all that are not named here go with any.
+const ONLY: &[(&str, &[QueueType])] = &[
+    ("dead_letter_exchange", NOT_STREAMS),
+    ("dead_letter_routing_key", NOT_STREAMS),
+    ("dead_letter_strategy", QUORUM),
+    ("message_ttl", NOT_STREAMS),
+    ("expires", NOT_STREAMS),
+    ("max_length", NOT_STREAMS),
+    ("overflow", NOT_STREAMS),
+    ("delivery_limit", QUORUM),
+    ("max_priority", CLASSIC),
+    ("single_active_consumer", NOT_STREAMS),
+    ("max_age", STREAM),
+    ("stream_max_segment_size_bytes", STREAM),
+    ("quorum_initial_group_size", QUORUM),
+    ("initial_cluster_size", STREAM),
+    ("queue_mode", CLASSIC),
+    ("queue_version", CLASSIC),
+];
+
+const CLASSIC: &[QueueType] = &[QueueType::Classic];
+const QUORUM: &[QueueType] = &[QueueType::Quorum];
+const STREAM: &[QueueType] = &[QueueType::Stream];
+const NOT_STREAMS: &[QueueType] = &[QueueType::Classic, QueueType::Quorum];
+
+/// Least and greatest values of numbers.
+const BOUNDS: &[(&str, i64, i64)] = &[
+    ("message_ttl", 0, i64::MAX),
+    ("expires", 1, i64::MAX),
+    ("max_length", 0, i64::MAX),
+    ("max_length_bytes", 0, i64::MAX),
+    // `-1` is "no limit" where there is one by default.
+    ("delivery_limit", -1, i64::MAX),
+    ("max_priority", 0, 255),
+    ("stream_max_segment_size_bytes", 1, i64::MAX),
+    ("quorum_initial_group_size", 1, i64::MAX),
+    ("initial_cluster_size", 1, i64::MAX),
+    ("queue_version", 1, 2),
+];
+
+/// What a queue's properties break.
+pub(super) fn check(spec: &Spec) -> Vec<Problem> {
+    let mut problems = check_leftover(TYPED, &spec.arguments);
+    let mut problem = |attribute: &str, message: String, hint: &str| {
+        let hint = (!hint.is_empty()).then(|| hint.to_owned());
+        problems.push(Problem { attribute: attribute.to_owned(), message, hint });
+    };
+    if let Some(value) = spec.arguments.get(TYPE) {
+        let message =
+            format!("`{TYPE}` says {value}, `type` says \"{}\"", word(spec.queue_type));
+        problem("arguments", message, "say it with `type` only");
+    }
+    let kind = plural(spec.queue_type);
+    if spec.queue_type != QueueType::Classic {
+        if !spec.durable {
+            problem("durable", format!("{kind} are always durable"), "leave `durable` out");
+        }
+        if spec.auto_delete {
+            let message = format!("{kind} are never deleted by the server");
+            problem("auto_delete", message, "leave `auto_delete` out");
+        }
+    }
+    let json = serde_json::to_value(spec).unwrap_or_default();
+    let is_set = |attribute: &str| json.get(attribute).is_some_and(|value| !value.is_null());
+    for (attribute, types) in ONLY {
+        if is_set(attribute) && !types.contains(&spec.queue_type) {
+            let types: Vec<_> = types.iter().map(|one| plural(*one)).collect();
+            let message =
+                format!("`{attribute}` is for {}, not for {kind}", types.join(" and "));
+            problem(attribute, message, "leave it out, or change `type`");
+        }
+    }
+    for (attribute, least, most) in BOUNDS {
+        if let Some(value) = json.get(attribute).and_then(Json::as_i64)
+            && !(*least..=*most).contains(&value)
+        {
+            let message = match *most {
+                i64::MAX => format!("{value} is less than {least}"),
+                most => format!("{value} is not between {least} and {most}"),
+            };
+            problem(attribute, message, "");
+        }
+    }
+    if let Some(age) = &spec.max_age
+        && !is_age(age)
+    {
+        problem("max_age", format!("`{age}` is no age"), "write a number and a unit: `\"7D\"`");
+    }
+    if spec.dead_letter_routing_key.is_some() && spec.dead_letter_exchange.is_none() {
+        problem(
+            "dead_letter_routing_key",
+            "there is no exchange for dead letters".to_owned(),
+            "set `dead_letter_exchange`, to `\"\"` for the default one",
+        );
+    }
+    problems
+}
+
+const fn typed(attribute: &'static str, key: &'static str, form: Form) -> Typed {
+    Typed { attribute, key, form }
+}
+
+fn word(queue_type: QueueType) -> &'static str {
+    match queue_type {
+        QueueType::Classic => "classic",
+        QueueType::Quorum => "quorum",
+        QueueType::Stream => "stream",
+    }
+}
+
+fn plural(queue_type: QueueType) -> &'static str {
+    match queue_type {
+        QueueType::Classic => "classic queues",
+        QueueType::Quorum => "quorum queues",
+        QueueType::Stream => "streams",
+    }
+}
+
+/// A number and a unit: years, months, days, hours, minutes or seconds.
+fn is_age(age: &str) -> bool {
+    let number = age.strip_suffix(['Y', 'M', 'D', 'h', 'm', 's']);
+    number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}

@@ -1,0 +1,71 @@
+//! A RabbitMQ server, through its management API.
+
+use dollop_engine::error::CallError;
+use dollop_engine::resource::{Connection, Scope};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::api::{Api, root};
+
+/// A RabbitMQ server with the management plugin (the `-management` images have it), 3.10 or
+/// later. The user needs the tag `administrator`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Name or address of the machine. Example: `"127.0.0.1"`.
+    host: String,
+    /// Port of the management API, over plain HTTP; not the one for messages.
+    #[serde(default = "port")]
+    port: u16,
+    /// Who to log in as.
+    #[serde(default = "user")]
+    user: String,
+    /// Their password.
+    #[schemars(extend("x-secret" = true))]
+    password: String,
+}
+
+/// An open connection.
+pub struct Server {
+    pub(super) api: Api,
+    /// `3.10.8`.
+    pub(super) version: String,
+}
+
+#[derive(Deserialize)]
+struct Overview {
+    #[serde(default)]
+    rabbitmq_version: Option<String>,
+}
+
+impl Connection for Server {
+    const KIND: &'static str = "rabbitmq::server";
+    type Spec = Spec;
+
+    /// Asks `GET /api/overview`, which needs the plugin, the login and its tag.
+    async fn open(spec: Spec, _: Scope) -> Result<Self, CallError> {
+        let root = root(&spec.host, spec.port);
+        let api = Api::new(root.clone(), spec.user, spec.password)?;
+        let overview: Overview = api.get("connect to RabbitMQ", "overview").await?;
+        match overview.rabbitmq_version {
+            Some(version) => Ok(Self { api, version }),
+            // The listener is up before the broker.
+            None => {
+                let message = format!("RabbitMQ on {root} is still starting");
+                Err(CallError::unreachable(message))
+            }
+        }
+    }
+
+    fn describe(spec: &Spec) -> String {
+        format!("{} as {}", root(&spec.host, spec.port), spec.user)
+    }
+}
+
+fn port() -> u16 {
+    15672
+}
+
+fn user() -> String {
+    "guest".to_owned()
+}

@@ -1,0 +1,111 @@
+//! RabbitMQ in a container that ends with the test process.
+
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+
+const IMAGE: &str = "rabbitmq:3.10-management";
+
+/// A running server.
+pub(super) struct Broker {
+    /// The `docker run` in front of it. While it holds the pipe open, the container lives:
+    /// when the test process ends, however it ends, the container is removed.
+    front: Child,
+    name: String,
+    /// Where the management API is.
+    pub(super) port: u16,
+    /// Where messages go.
+    pub(super) amqp_port: u16,
+}
+
+impl Broker {
+    /// The server all tests use, ready.
+    pub(super) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Broker> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            let broker = Self::start("shared");
+            let start = Instant::now();
+            while broker.get("overview")["rabbitmq_version"].is_null() {
+                assert!(start.elapsed() < Duration::from_mins(2), "RabbitMQ does not start");
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            broker
+        })
+    }
+
+    /// A server of its own, perhaps still starting.
+    pub(super) fn start(role: &str) -> Self {
+        let name = format!("dollop-test-rabbitmq-{role}-{}", std::process::id());
+        let until_the_pipe_closes = "docker-entrypoint.sh rabbitmq-server & cat";
+        let front = Command::new("docker")
+            .args(["run", "--rm", "--interactive", "--init", "--name", &name])
+            .args(["--publish", "127.0.0.1::15672", "--publish", "127.0.0.1::5672"])
+            .args(["--entrypoint", "sh", IMAGE, "-c", until_the_pipe_closes])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the docker CLI runs");
+        let port = published(&name, "15672");
+        let amqp_port = published(&name, "5672");
+        Self { front, name, port, amqp_port }
+    }
+
+    /// What the API says, asked from outside of the provider.
+    pub(super) fn get(&self, path: &str) -> Json {
+        self.get_as("guest", "guest", path)
+    }
+
+    /// The same as somebody else.
+    pub(super) fn get_as(&self, user: &str, password: &str, path: &str) -> Json {
+        let output = self.curl(&format!("{user}:{password}"), path, &[]);
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    }
+
+    /// Writes past the provider.
+    pub(super) fn put(&self, path: &str, body: &Json) {
+        let body = body.to_string();
+        let output = self.curl("guest:guest", path, &["--fail", "-X", "PUT", "--data", &body]);
+        assert!(output.status.success(), "PUT {path}");
+    }
+
+    /// Deletes past the provider.
+    pub(super) fn delete(&self, path: &str) {
+        let output = self.curl("guest:guest", path, &["--fail", "-X", "DELETE"]);
+        assert!(output.status.success(), "DELETE {path}");
+    }
+
+    fn curl(&self, login: &str, path: &str, more: &[&str]) -> Output {
+        Command::new("curl")
+            .args(["--silent", "--noproxy", "*", "--user", login])
+            .args(["--header", "content-type: application/json"])
+            .args(more)
+            .arg(format!("http://127.0.0.1:{}/api/{path}", self.port))
+            .output()
+            .expect("curl runs")
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = Command::new("docker").args(["rm", "--force", &self.name]).output();
+        let _ = self.front.wait();
+    }
+}
+
+fn published(name: &str, port: &str) -> u16 {
+    let start = Instant::now();
+    loop {
+        let output =
+            Command::new("docker").args(["port", name, port]).output().expect("docker runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let found = text.lines().next().and_then(|line| line.rsplit(':').next()?.parse().ok());
+        if let Some(port) = found {
+            return port;
+        }
+        assert!(start.elapsed() < Duration::from_mins(1), "{name} does not start");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
