@@ -3,4 +3,5 @@
 mod crash;
 #[cfg(feature = "live")]
 mod live;
+mod suite;
 mod tidy;
