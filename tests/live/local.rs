@@ -1,5 +1,7 @@
 //! The local provider against the real thing.
 
+#![expect(clippy::unwrap_used, reason = "a test says what it needs by failing")]
+
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! The rabbitmq provider against the real thing.
 
+#![expect(clippy::unwrap_used, reason = "a test says what it needs by failing")]
+
 mod broker;
 mod counter;
 
@@ -736,4 +738,31 @@ async fn reading_costs_one_request_a_kind_whatever_the_number() {
     assert_eq!(queues.iter().flatten().count(), 50);
     assert_eq!(bindings.iter().flatten().count(), 50);
     assert_eq!(counter.requests() - before, 2);
+}
+
+/// 3.10 answers 500 to some lists of queues while queues are made.
+#[tokio::test]
+async fn reading_works_while_queues_come_and_go() {
+    let bench = Bench::with_vhost("churn").await;
+    let churn = async {
+        loop {
+            for queue_type in ["classic", "quorum", "stream"] {
+                let spec = json!({ "vhost": "churn", "type": queue_type });
+                bench.create("rabbitmq::queue", queue_type, spec.clone()).await.unwrap();
+                bench.delete("rabbitmq::queue", queue_type, queue_type, spec).await;
+            }
+        }
+    };
+    let steady = json!({ "vhost": "churn" });
+    bench.create("rabbitmq::queue", "steady", steady.clone()).await.unwrap();
+    let read = async {
+        for _ in 0..300 {
+            let found = bench.read("rabbitmq::queue", "steady", steady.clone()).await;
+            assert!(found.is_some());
+        }
+    };
+    tokio::select! {
+        () = churn => {}
+        () = read => {}
+    }
 }

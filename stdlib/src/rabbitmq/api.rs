@@ -8,6 +8,7 @@ use std::error::Error;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use dollop_engine::error::{CallError, Failure};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, Method, StatusCode};
@@ -42,6 +43,24 @@ impl Api {
             CallError::refused(format!("cannot make an HTTP client: {}", causes(&error)))
         })?;
         Ok(Self { http, root, user, password })
+    }
+
+    /// Reads all objects of a kind.
+    ///
+    /// RabbitMQ 3.10 answers 500 to a list of queues while it makes one of them (a queue
+    /// without a process yet: `badarg` in `rabbit_amqqueue_process:format/1`), so a list
+    /// is asked for again.
+    pub(super) async fn list<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &str,
+    ) -> Result<Vec<T>, CallError> {
+        let again = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(50))
+            .with_max_times(5)
+            .with_jitter();
+        let ask = || self.get(what, path);
+        ask.retry(again).when(|error: &CallError| error.failure == Failure::Unreachable).await
     }
 
     /// Reads a document. `what` completes "cannot …".
@@ -124,7 +143,12 @@ impl Api {
         if may_be_gone && status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        Err(self.refused(what, status, &text))
+        let error = self.refused(what, status, &text);
+        if may_be_gone && status.is_server_error() {
+            // Asking again does no harm and may help.
+            return Err(CallError { failure: Failure::Unreachable, ..error });
+        }
+        Err(error)
     }
 
     /// The address of an object. Every part is a name: slashes and the like are encoded.

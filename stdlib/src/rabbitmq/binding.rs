@@ -108,7 +108,7 @@ impl Resource for Binding {
     }
 
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        let rows = server.api.get("list the bindings", "bindings").await;
+        let rows = server.api.list("list the bindings", "bindings").await;
         answer::<Self, _, _>(
             rows,
             |row: &Row| identity(&Spec::from(&row.spec)),

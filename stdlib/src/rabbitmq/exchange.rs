@@ -92,7 +92,7 @@ impl Resource for Exchange {
     }
 
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        let rows = server.api.get("list the exchanges", "exchanges").await;
+        let rows = server.api.list("list the exchanges", "exchanges").await;
         answer::<Self, _, _>(
             rows,
             |row: &Row| (row.vhost.clone(), row.name.clone()),

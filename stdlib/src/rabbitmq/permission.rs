@@ -57,7 +57,7 @@ impl Resource for Permission {
     }
 
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        let rows = server.api.get("list the permissions", "permissions").await;
+        let rows = server.api.list("list the permissions", "permissions").await;
         answer::<Self, _, _>(
             rows,
             |row: &Row| (row.vhost.clone(), row.user.clone()),

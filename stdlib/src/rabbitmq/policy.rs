@@ -95,7 +95,7 @@ impl Resource for Policy {
     }
 
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        let rows = server.api.get("list the policies", "policies").await;
+        let rows = server.api.list("list the policies", "policies").await;
         answer::<Self, _, _>(
             rows,
             |row: &Row| (row.vhost.clone(), row.name.clone()),

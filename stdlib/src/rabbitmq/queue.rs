@@ -208,7 +208,7 @@ impl Resource for Queue {
     /// Without statistics, the list comes from the metadata: what was just declared is in
     /// it, and it costs the server little.
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        let rows = server.api.get("list the queues", "queues?disable_stats=true").await;
+        let rows = server.api.list("list the queues", "queues?disable_stats=true").await;
         answer::<Self, _, _>(
             rows,
             |row: &Row| (row.vhost.clone(), row.name.clone()),

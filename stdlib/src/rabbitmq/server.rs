@@ -47,14 +47,11 @@ impl Connection for Server {
         let root = root(&spec.host, spec.port);
         let api = Api::new(root.clone(), spec.user, spec.password)?;
         let overview: Overview = api.get("connect to RabbitMQ", "overview").await?;
-        match overview.rabbitmq_version {
-            Some(version) => Ok(Self { api, version }),
-            // The listener is up before the broker.
-            None => {
-                let message = format!("RabbitMQ on {root} is still starting");
-                Err(CallError::unreachable(message))
-            }
-        }
+        // The listener is up before the broker.
+        let starting =
+            || CallError::unreachable(format!("RabbitMQ on {root} is still starting"));
+        let version = overview.rabbitmq_version.ok_or_else(starting)?;
+        Ok(Self { api, version })
     }
 
     fn describe(spec: &Spec) -> String {

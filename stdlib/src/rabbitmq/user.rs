@@ -76,7 +76,7 @@ impl Resource for User {
     }
 
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        let rows = server.api.get("list the users", "users").await;
+        let rows = server.api.list("list the users", "users").await;
         let row_key = |row: &Row| row.name.clone();
         answer::<Self, _, _>(
             rows,

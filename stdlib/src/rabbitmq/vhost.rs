@@ -88,7 +88,7 @@ impl Resource for VirtualHost {
     }
 
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        let rows = server.api.get("list the vhosts", "vhosts").await;
+        let rows = server.api.list("list the vhosts", "vhosts").await;
         let row_key = |row: &Row| row.name.clone();
         answer::<Self, _, _>(
             rows,
