@@ -28,10 +28,8 @@ pub(crate) fn die_everywhere(project: &Project, command: &str, steps: &[String])
     for address in steps {
         for point in POINTS {
             let fault = format!("{point}@{address}");
-            let run = project.run_until(
-                &fault,
-                &[command, "--auto-approve", "--parallelism", "1"],
-            );
+            let run =
+                project.run_until(&fault, &[command, "--auto-approve", "--parallelism", "1"]);
             assert_eq!(run.code, None, "{fault} was not reached\n{}", run.text());
             deaths += 1;
         }

@@ -51,7 +51,12 @@ fn every_case_says_what_it_should() {
             cases += 1;
             let actual = run(&case);
             if actual != case {
-                wrong.push(format!("{}: {}\n{}", file.display(), case.name, diff(&case, &actual)));
+                wrong.push(format!(
+                    "{}: {}\n{}",
+                    file.display(),
+                    case.name,
+                    diff(&case, &actual)
+                ));
             }
             write_case(&mut blessed, &actual);
         }
@@ -360,7 +365,8 @@ fn show_findings(findings: &Findings) -> String {
             let shift = line.len() - line.trim_start().len();
             let column = (span.column as usize - 1).saturating_sub(shift);
             writeln!(text, "  {}", line.trim_start()).unwrap();
-            writeln!(text, "  {}{}", " ".repeat(column), "^".repeat(span.length as usize)).unwrap();
+            writeln!(text, "  {}{}", " ".repeat(column), "^".repeat(span.length as usize))
+                .unwrap();
         }
         for (span, words) in &found.related {
             writeln!(text, "  {span}: {words}").unwrap();

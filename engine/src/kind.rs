@@ -468,9 +468,16 @@ impl Kind {
         mark(spec, &self.schema.spec)
     }
 
-    /// Marks the facts the schema calls secret.
-    pub fn mark_facts(&self, facts: Value) -> Value {
-        mark(facts, &self.schema.facts)
+    /// Marks the facts the schema calls secret, and those that repeat a secret of the spec.
+    pub fn mark_facts(&self, facts: Value, spec: &Value) -> Value {
+        let mut secrets = Vec::new();
+        spec.each_secret(&mut |text| {
+            if !text.is_empty() {
+                secrets.push(text);
+            }
+        });
+        let facts = mark(facts, &self.schema.facts);
+        if secrets.is_empty() { facts } else { facts.hiding(&secrets) }
     }
 }
 

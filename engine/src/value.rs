@@ -164,6 +164,23 @@ impl Value {
         }
     }
 
+    /// Marks every text that holds one of these secrets: a service may report back what it
+    /// was given.
+    pub fn hiding(self, secrets: &[&str]) -> Self {
+        match self {
+            Self::String(text) if secrets.iter().any(|secret| text.contains(secret)) => {
+                Self::String(text).secret()
+            }
+            Self::List(items) => {
+                Self::List(items.into_iter().map(|item| item.hiding(secrets)).collect())
+            }
+            Self::Map(entries) => Self::Map(
+                entries.into_iter().map(|(key, item)| (key, item.hiding(secrets))).collect(),
+            ),
+            other => other,
+        }
+    }
+
     /// What kind of value this is, for messages.
     pub fn type_name(&self) -> &'static str {
         match self {

@@ -128,8 +128,7 @@ fn measure(size: usize) {
         });
         let stack = timed(&mut took, || graph::build(program).expect("no cycle"));
 
-        let scope =
-            || Scope { stack: "bench".to_owned(), folder: folder.path().to_owned() };
+        let scope = || Scope { stack: "bench".to_owned(), folder: folder.path().to_owned() };
         let pool = Pool::new(registry.clone(), scope());
         let start = Instant::now();
         let first = planned(&stack, &State::default(), &pool, false).await;
@@ -166,10 +165,8 @@ fn measure(size: usize) {
         let start = Instant::now();
         let store = SledStore::open(&folder.path().join(".dollop"), &holder).expect("a store");
         let state = store.state().expect("a state");
-        let nothing = dollop_engine::program::Program {
-            stack: "bench".to_owned(),
-            ..Default::default()
-        };
+        let nothing =
+            dollop_engine::program::Program { stack: "bench".to_owned(), ..Default::default() };
         let nothing = graph::build(nothing).expect("no cycle");
         let all = planned(&nothing, &state, &pool, true).await;
         run(&all, &state, &pool, &store).await;
@@ -239,7 +236,8 @@ fn rival(full: bool) {
         let ours = tempfile::tempdir().expect("a folder");
         std::fs::write(ours.path().join("stack.rhai"), script(*size)).expect("the script");
         let theirs = tempfile::tempdir().expect("a folder");
-        std::fs::write(theirs.path().join("main.tf"), terraform_stack(*size)).expect("the stack");
+        std::fs::write(theirs.path().join("main.tf"), terraform_stack(*size))
+            .expect("the stack");
         spent(Command::new("terraform").arg("init").current_dir(theirs.path()));
         let steps: [(&str, &[&str], &[&str]); 5] = [
             ("check", &["check"], &["validate"]),

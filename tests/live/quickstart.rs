@@ -123,10 +123,7 @@ impl Stack {
         permissions.sort();
         assert_eq!(
             permissions,
-            [
-                r#""publisher" "" "^orders$" """#,
-                r#""worker" "" "" "^orders\\.""#
-            ]
+            [r#""publisher" "" "^orders$" """#, r#""worker" "" "" "^orders\\.""#]
         );
         let queues = self.rabbit(&["list_queues", "-p", "shop", "name", "type"]);
         let mut queues: Vec<String> = queues
@@ -260,7 +257,14 @@ fn one_apply_makes_all_three_systems_and_repairs_them() {
     );
     let container = stack.container("rabbitmq");
     drop(docker(&[
-        "exec", &container, "rabbitmqctl", "-q", "delete_queue", "-p", "shop", "orders.mails",
+        "exec",
+        &container,
+        "rabbitmqctl",
+        "-q",
+        "delete_queue",
+        "-p",
+        "shop",
+        "orders.mails",
     ]));
     stack.expect_repair(
         "a deleted queue",
@@ -275,7 +279,12 @@ fn one_apply_makes_all_three_systems_and_repairs_them() {
     );
 
     // Another image: only that container is replaced, and what lives inside survives.
-    drop(stack.sql("shop", "create table orders.kept (id int); insert into orders.kept values (7)"));
+    drop(
+        stack.sql(
+            "shop",
+            "create table orders.kept (id int); insert into orders.kept values (7)",
+        ),
+    );
     let rabbit_before = docker(&["inspect", "-f", "{{.Id}}", &stack.container("rabbitmq")]);
     let image = ["--param", "postgres_image=postgres:15-alt"];
     let plan = stack.project.run(&["plan", "--format", "json", image[0], image[1]]).expect(0);

@@ -144,7 +144,7 @@ impl Run<'_> {
         let call = async {
             let _permit = line.permits.acquire().await;
             let created = kind.calls.create(&line.connection, &name, &spec).await?;
-            let facts = kind.mark_facts(created.facts);
+            let facts = kind.mark_facts(created.facts, &spec);
             let effect = Effect::Put(Box::new(record(change, created.id, spec.clone(), facts)));
             Ok(Made { effect, note: None })
         };
@@ -196,7 +196,7 @@ impl Run<'_> {
             } else {
                 let facts =
                     kind.calls.update(&line.connection, &name, &id, &from, &spec).await?;
-                kind.mark_facts(facts)
+                kind.mark_facts(facts, &spec)
             };
             let effect = Effect::Put(Box::new(record(change, id, spec, facts)));
             let note = same.then(|| "nothing to do: it is as declared".to_owned());
@@ -278,7 +278,7 @@ impl Run<'_> {
             return Err(error.into());
         }
         let mut change = change.clone();
-        change.facts = kind.mark_facts(found.facts);
+        change.facts = kind.mark_facts(found.facts, &spec);
         let correction = Correction { id: found.id, from, spec, line, finish: false };
         self.correct(step, &change, kind, correction).await
     }

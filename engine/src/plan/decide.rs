@@ -11,7 +11,7 @@ use crate::address::Address;
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::expr::{Expr, Reference};
 use crate::graph::Graph;
-use crate::kind::{Kind, Registry};
+use crate::kind::Registry;
 use crate::observed::Observed;
 use crate::path::{Path, Segment};
 use crate::plan::change::{Action, Change};
@@ -257,11 +257,6 @@ impl Walk<'_> {
         }
         None
     }
-}
-
-/// Facts with what the schema calls secret marked.
-pub(crate) fn marked_facts(kind: &Kind, facts: &Value) -> Value {
-    kind.mark_facts(facts.clone())
 }
 
 /// A fact that will never be there.

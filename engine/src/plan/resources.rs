@@ -8,7 +8,7 @@ use crate::observed::Observation;
 use crate::path::Path;
 use crate::plan::Standing;
 use crate::plan::change::{Action, Change, Difference, Reason};
-use crate::plan::decide::{Facts, Resolved, Walk, marked_facts};
+use crate::plan::decide::{Facts, Resolved, Walk};
 use crate::plan::desired::{Desired, desired};
 use crate::plan::diff::{Sides, all_set, differences};
 use crate::program::Declaration;
@@ -157,6 +157,12 @@ impl Walk<'_> {
             change.action = Action::Create;
             change.differences =
                 all_set(&normal.spec, &kind.schema.spec, Some(&declaration.spans));
+            // A name that only says the address again is no news.
+            change.differences.retain(|difference| {
+                difference.path != Path::attribute("name")
+                    || difference.after.as_ref().and_then(Expr::known).and_then(Value::as_str)
+                        != Some(address.name())
+            });
             change.reasons.push(reason);
             change
         };
@@ -184,7 +190,7 @@ impl Walk<'_> {
             Now::Away(record) => {
                 change.before = Some(record.spec.clone());
                 change.id = Some(record.id.clone());
-                change.facts = marked_facts(kind, &record.facts);
+                change.facts = record.facts.clone();
                 self.compare(&mut change, declaration, kind, normal, Some(record));
                 if change.action == Action::Keep || record.interrupted {
                     change.action = Action::Verify;
@@ -202,9 +208,9 @@ impl Walk<'_> {
                     Some(record) => spec.marked_like(&record.spec),
                     None => spec,
                 };
+                change.facts = kind.mark_facts(found.facts, &spec);
                 change.before = Some(spec);
                 change.id = Some(found.id);
-                change.facts = marked_facts(kind, &found.facts);
                 self.compare(&mut change, declaration, kind, normal, record);
                 let mine = found.owner == Owner::Ours || declaration.lifecycle.adopt;
                 match (record, &found.owner) {

@@ -10,7 +10,7 @@ use crate::observed::Observation;
 use crate::path::Path;
 use crate::plan::Standing;
 use crate::plan::change::{Action, Change, Difference, Reason};
-use crate::plan::decide::{Walk, marked_facts};
+use crate::plan::decide::Walk;
 use crate::schema::Disruption;
 use crate::store::Record;
 use crate::value::Value;
@@ -62,7 +62,7 @@ impl Walk<'_> {
             before: Some(record.spec.clone()),
             after: None,
             id: Some(record.id.clone()),
-            facts: marked_facts(kind, &record.facts),
+            facts: record.facts.clone(),
             dependencies: record.dependencies.clone(),
             lifecycle: record.lifecycle.clone(),
             span: None,
@@ -101,9 +101,9 @@ impl Walk<'_> {
             _ => match self.inputs.observed.objects.get(&record.address) {
                 Some(Observation::Found(found)) => {
                     let spec = kind.mark_spec(found.spec.clone()).marked_like(&record.spec);
+                    change.facts = kind.mark_facts(found.facts.clone(), &spec);
                     change.before = Some(spec);
                     change.id = Some(found.id.clone());
-                    change.facts = marked_facts(kind, &found.facts);
                 }
                 Some(Observation::Gone) => {
                     change.action = Action::Forget;

@@ -159,7 +159,8 @@ impl<'a> Converter<'a> {
                 Piece::Mark(index) => match self.session.marked(index) {
                     Some(expr) => parts.push(expr),
                     None => {
-                        return self.trouble("this text holds a marker dollop did not make", "");
+                        return self
+                            .trouble("this text holds a marker dollop did not make", "");
                     }
                 },
             }

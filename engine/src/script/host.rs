@@ -3,12 +3,11 @@
 use std::rc::Rc;
 
 use rhai::packages::{
-    ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
-    BasicMathPackage, BasicStringPackage, LanguageCorePackage, LogicPackage, Package,
+    ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage,
+    BasicMapPackage, BasicMathPackage, BasicStringPackage, LanguageCorePackage, LogicPackage,
+    Package,
 };
-use rhai::{
-    Dynamic, Engine, FuncRegistration, Module, NativeCallContext, OptimizationLevel,
-};
+use rhai::{Dynamic, Engine, FuncRegistration, Module, NativeCallContext, OptimizationLevel};
 
 use super::draft::first_line;
 use super::loader::Loader;
@@ -92,21 +91,23 @@ fn register_modules(engine: &mut Engine, session: &Rc<Session>) {
     for kind in registry.kinds() {
         let module = modules.entry(provider(kind.name)).or_default();
         let (here, name) = (Rc::clone(session), kind.name);
-        register(module, kind.name, &kind.schema, move |context, first, attributes| {
-            match here.registry.kind(name) {
-                Some(kind) => declare::by_module(&here, &context, kind, &first, attributes),
-                None => Err(here.refuse(Diagnostic::error(format!("`{name}` is gone")))),
-            }
+        register(module, kind.name, &kind.schema, move |context, first, attributes| match here
+            .registry
+            .kind(name)
+        {
+            Some(kind) => declare::by_module(&here, &context, kind, &first, attributes),
+            None => Err(here.refuse(Diagnostic::error(format!("`{name}` is gone")))),
         });
     }
     for kind in registry.connections() {
         let module = modules.entry(provider(kind.name)).or_default();
         let (here, name) = (Rc::clone(session), kind.name);
-        register(module, kind.name, &kind.schema, move |context, first, attributes| {
-            match here.registry.connection_kind(name) {
-                Some(kind) => declare::connection(&here, &context, kind, &first, attributes),
-                None => Err(here.refuse(Diagnostic::error(format!("`{name}` is gone")))),
-            }
+        register(module, kind.name, &kind.schema, move |context, first, attributes| match here
+            .registry
+            .connection_kind(name)
+        {
+            Some(kind) => declare::connection(&here, &context, kind, &first, attributes),
+            None => Err(here.refuse(Diagnostic::error(format!("`{name}` is gone")))),
         });
     }
     let docs: std::collections::BTreeMap<_, _> = registry.providers().collect();
@@ -135,9 +136,12 @@ fn register(
     FuncRegistration::new(short)
         .with_params_info(["name: string", "attributes: map", "resource"])
         .with_comments(&comments)
-        .set_into_module(module, move |context: NativeCallContext, name: Dynamic, attributes: Dynamic| {
-            with(context, name, attributes)
-        });
+        .set_into_module(
+            module,
+            move |context: NativeCallContext, name: Dynamic, attributes: Dynamic| {
+                with(context, name, attributes)
+            },
+        );
     FuncRegistration::new(short)
         .with_params_info(["name: string", "resource"])
         .with_comments(&comments)
@@ -170,7 +174,10 @@ fn register_methods(engine: &mut Engine, session: &Rc<Session>) {
             .with_params_info(["on: resource", "name: string", "attributes: map", "resource"])
             .register_into_engine(
                 engine,
-                move |context: NativeCallContext, on: Handle, name: Dynamic, attributes: Dynamic| {
+                move |context: NativeCallContext,
+                      on: Handle,
+                      name: Dynamic,
+                      attributes: Dynamic| {
                     declare::by_method(&here, &context, &on, short, &name, attributes)
                 },
             );
@@ -192,7 +199,8 @@ fn remember_missing(engine: &mut Engine, session: &Rc<Session>) {
     let here = Rc::clone(session);
     #[expect(deprecated, reason = "marked volatile, not deprecated; Rhai is pinned exactly")]
     engine.on_missing_function(move |name, arguments, _, _| {
-        let kind = arguments.first().and_then(|on| on.read_lock::<Handle>().map(|on| on.0.kind));
+        let kind =
+            arguments.first().and_then(|on| on.read_lock::<Handle>().map(|on| on.0.kind));
         *here.missing.borrow_mut() = kind.map(|kind| (name.to_owned(), kind));
         Ok(None)
     });
@@ -207,7 +215,8 @@ pub(super) struct Names<'a> {
 impl Taken for Names<'_> {
     fn refuse(&self, name: &str, parameters: usize) -> Option<Diagnostic> {
         if prelude::NAMES.contains(&name) {
-            let message = format!("`{name}` is a function of dollop and cannot be defined anew");
+            let message =
+                format!("`{name}` is a function of dollop and cannot be defined anew");
             return Some(Diagnostic::error(message).hint("give yours another name"));
         }
         // `db.role("x")` would call it instead, with `this` bound to the handle.

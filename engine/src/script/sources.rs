@@ -54,7 +54,14 @@ impl Source {
     pub(super) fn new(file: Arc<str>, text: Arc<str>) -> Self {
         let mut starts = vec![0];
         starts.extend(text.match_indices('\n').map(|(at, _)| at + 1));
-        Self { file, text, starts, calls: HashMap::new(), functions: Vec::new(), has_functions: false }
+        Self {
+            file,
+            text,
+            starts,
+            calls: HashMap::new(),
+            functions: Vec::new(),
+            has_functions: false,
+        }
     }
 
     /// The line of that number, from 1.
@@ -106,7 +113,8 @@ impl Source {
                 (before, rest) = ("|", after);
                 continue;
             }
-            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            let end =
+                rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
             let word = &rest[..end];
             if matches!(before, "let" | "const" | "for" | "as") || in_parameters {
                 names.push(word);

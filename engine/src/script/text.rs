@@ -95,7 +95,10 @@ fn cuts(engine: &mut Engine, session: &Rc<Session>) {
     let here = Rc::clone(session);
     engine.register_fn(
         "sub_string",
-        move |context: NativeCallContext, text: ImmutableString, start: INT| -> Answer<Dynamic> {
+        move |context: NativeCallContext,
+              text: ImmutableString,
+              start: INT|
+              -> Answer<Dynamic> {
             known_text(&here, &context, &[&text])?;
             Ok(sub_string(&text, start, INT::MAX))
         },
@@ -130,7 +133,8 @@ fn cuts(engine: &mut Engine, session: &Rc<Session>) {
                 }
                 let missing = length.saturating_sub(text.chars().count());
                 let padding: String = with.chars().cycle().take(missing).collect();
-                Ok(if left { format!("{padding}{text}") } else { format!("{text}{padding}") }.into())
+                Ok(if left { format!("{padding}{text}") } else { format!("{text}{padding}") }
+                    .into())
             },
         );
     }
