@@ -1,0 +1,125 @@
+//! `dollop apply`: the hallway from end to end.
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::time::{Duration, Instant};
+
+use dollop_engine::apply::{Settings, apply};
+use dollop_engine::plan::{Options, Plan};
+use dollop_engine::store::{State, Store as _};
+use dollop_state::{Keyring, SledStore};
+
+use crate::args::{ApplyArgs, Format};
+use crate::commands::show_plan;
+use crate::error::{CommandError, DONE};
+use crate::project::Project;
+use crate::render::{diagnostic, output};
+use crate::saved;
+use crate::session::{Session, block_on};
+use crate::terminal;
+use crate::watch::Watch;
+
+/// How long a server that is starting may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Plans, shows, asks, applies.
+pub fn run(args: &ApplyArgs) -> Result<u8, CommandError> {
+    let session = Session::new(Project::find(args.stack.stack.as_deref())?);
+    // Scripts first: a mistake in one needs no lock to be told.
+    let graph = match &args.plan {
+        Some(_) => session.nothing()?,
+        None => session.graph(&args.stack)?,
+    };
+    let store = SledStore::open(&session.state_folder(), &Session::holder("apply"))?;
+    let state = store.state()?;
+    block_on(async {
+        let plan = match &args.plan {
+            Some(file) => {
+                let keyring = Keyring::load_or_create(&session.state_folder())?;
+                let plan = saved::read(file, &keyring)?;
+                saved::refuse_stale(&plan, &state, &session.project)?;
+                plan
+            }
+            None => {
+                let options = Options { unrefreshed: args.no_refresh, destroy: false };
+                session.plan(&graph, &state, options).await?
+            }
+        };
+        show_plan(&plan, Format::Text, args.verbose)?;
+        let command = if plan.destroy { "destroy" } else { "apply" };
+        let go = Go { command, approved: args.auto_approve, parallelism: args.parallelism };
+        perform(&session, &plan, &state, &store, go).await
+    })
+}
+
+/// How a plan that was shown is carried out.
+pub(super) struct Go {
+    /// `apply` or `destroy`.
+    pub(super) command: &'static str,
+    /// Whether nobody need be asked.
+    pub(super) approved: bool,
+    /// The most steps under way at once.
+    pub(super) parallelism: usize,
+}
+
+/// Asks if need be, applies, and says what came of it.
+pub(super) async fn perform(
+    session: &Session,
+    plan: &Plan,
+    state: &State,
+    store: &SledStore,
+    go: Go,
+) -> Result<u8, CommandError> {
+    if plan.steps.is_empty() && !plan.has_changes() {
+        return Ok(DONE);
+    }
+    if !go.approved && plan.has_changes() {
+        ask(go.command)?;
+    }
+    let begun = Instant::now();
+    let visible =
+        plan.steps.iter().filter(|s| s.operation != dollop_engine::plan::Operation::Record);
+    let watch = Watch::new(visible.count());
+    let settings = Settings {
+        parallelism: go.parallelism,
+        patience: PATIENCE,
+        run: session.run_info(go.command, plan),
+    };
+    let report = apply(plan, state, &session.pool, store, &watch, settings).await;
+    let tally = watch.finish();
+    let report = report?;
+    let width = terminal::stderr_width();
+    terminal::say(&diagnostic::diagnostics(&tally.errors(), &plan.sources, width));
+    if plan.has_changes() || !report.complete() {
+        terminal::say(&tally.summary(go.command == "destroy", begun.elapsed(), width));
+    }
+    if !report.complete() {
+        if report.untouched > 0 {
+            terminal::say(&format!(
+                "stopped before {} steps; run it again to go on\n",
+                report.untouched
+            ));
+        }
+        return Err(CommandError::reported());
+    }
+    if !report.outputs.is_empty() && plan.has_changes() {
+        terminal::print(&output::table(&report.outputs))?;
+    }
+    Ok(DONE)
+}
+
+/// Goes on only after a whole `yes`.
+fn ask(command: &str) -> Result<(), CommandError> {
+    if !std::io::stdin().is_terminal() {
+        return Err(CommandError::failed(format!("nobody is there to approve this {command}"))
+            .note("stdin is not a terminal")
+            .hint("review the plan, then run it with `--auto-approve`, or apply a saved plan"));
+    }
+    terminal::say(&format!("\n{command} this plan? Only `yes` goes on: "));
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    read.map_err(|error| CommandError::failed(format!("cannot read the answer: {error}")))?;
+    if answer.trim() == "yes" {
+        return Ok(());
+    }
+    Err(CommandError::failed("not approved; nothing was changed"))
+}

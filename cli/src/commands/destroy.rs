@@ -1,0 +1,31 @@
+//! `dollop destroy`: remove everything the stack made.
+
+use dollop_engine::plan::Options;
+use dollop_engine::store::Store as _;
+use dollop_state::SledStore;
+
+use crate::args::{DestroyArgs, Format};
+use crate::commands::apply::{Go, perform};
+use crate::commands::show_plan;
+use crate::error::CommandError;
+use crate::project::Project;
+use crate::session::{Session, block_on};
+
+/// Plans to remove everything, shows it, asks, does it. Needs no script to be right.
+pub fn run(args: &DestroyArgs) -> Result<u8, CommandError> {
+    let session = Session::new(Project::find(args.stack.stack.as_deref())?);
+    let graph = session.nothing()?;
+    let store = SledStore::open(&session.state_folder(), &Session::holder("destroy"))?;
+    let state = store.state()?;
+    block_on(async {
+        let options = Options { unrefreshed: args.no_refresh, destroy: true };
+        let plan = session.plan(&graph, &state, options).await?;
+        show_plan(&plan, Format::Text, args.verbose)?;
+        let go = Go {
+            command: "destroy",
+            approved: args.auto_approve,
+            parallelism: args.parallelism,
+        };
+        perform(&session, &plan, &state, &store, go).await
+    })
+}

@@ -1,0 +1,31 @@
+//! `dollop plan`: show what an apply would change, and why. Writes nothing but `--out`.
+
+use dollop_engine::plan::Options;
+use dollop_state::{Keyring, read_state};
+
+use crate::args::PlanArgs;
+use crate::commands::{note, show_plan};
+use crate::error::{CHANGES, CommandError, DONE};
+use crate::project::Project;
+use crate::saved;
+use crate::session::{Session, block_on};
+use crate::terminal;
+
+/// Plans and shows it.
+pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
+    let session = Session::new(Project::find(args.stack.stack.as_deref())?);
+    let graph =
+        if args.destroy { session.nothing()? } else { session.graph(&args.stack)? };
+    let snapshot = read_state(&session.state_folder())?;
+    snapshot.notes.iter().for_each(|text| note(text));
+    let options = Options { unrefreshed: args.no_refresh, destroy: args.destroy };
+    let plan = block_on(session.plan(&graph, &snapshot.state, options))?;
+    show_plan(&plan, args.format, args.verbose)?;
+    if let Some(file) = &args.out {
+        let keyring = Keyring::load_or_create(&session.state_folder())?;
+        saved::save(&plan, file, &keyring)?;
+        let file = file.display();
+        terminal::say(&format!("saved; apply it with `dollop apply --plan {file}`\n"));
+    }
+    Ok(if args.detailed_exitcode && plan.has_changes() { CHANGES } else { DONE })
+}

@@ -1,0 +1,34 @@
+//! `dollop show`: the recorded state, or a saved plan.
+
+use dollop_state::{Keyring, read_state};
+
+use crate::args::{Format, ShowArgs};
+use crate::commands::{note, show_plan};
+use crate::error::{CommandError, DONE};
+use crate::project::Project;
+use crate::render::{Screen, json, state};
+use crate::saved;
+use crate::session::state_folder;
+use crate::terminal;
+
+/// Shows it.
+pub fn run(args: &ShowArgs) -> Result<u8, CommandError> {
+    let folder = state_folder(&Project::find(args.stack.as_deref())?);
+    if let Some(file) = &args.plan {
+        let plan = saved::read(file, &Keyring::load(&folder)?)?;
+        show_plan(&plan, args.format, args.verbose)?;
+        return Ok(DONE);
+    }
+    let snapshot = read_state(&folder)?;
+    snapshot.notes.iter().for_each(|text| note(text));
+    let screen = Screen { width: terminal::stdout_width(), verbose: args.verbose };
+    terminal::print(&match args.format {
+        Format::Text => state::show(&snapshot.state, &screen),
+        Format::Json => json::text(&state::json(&snapshot.state)),
+        Format::Markdown => {
+            return Err(CommandError::usage("a state has no Markdown form")
+                .hint("use `--format text` or `--format json`"));
+        }
+    })?;
+    Ok(DONE)
+}

@@ -1,0 +1,113 @@
+//! Saved plans: secrets sealed, any alteration noticed.
+
+use std::path::Path;
+
+use dollop_engine::plan::{FORMAT, Plan};
+use dollop_engine::store::State;
+use dollop_engine::value::SECRET_KEY;
+use dollop_state::Keyring;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::CommandError;
+use crate::project::Project;
+
+/// A plan on disk. `seal` is the digest of `plan`, sealed with the state's key, so that it
+/// cannot be made to fit an altered plan.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    dollop_plan: u32,
+    plan: Json,
+    seal: Json,
+}
+
+/// Writes a plan to a file readable by its owner only.
+pub fn save(plan: &Plan, file: &Path, keyring: &Keyring) -> Result<(), CommandError> {
+    let plan = serde_json::to_value(plan)
+        .map_err(|error| CommandError::failed(format!("cannot save the plan: {error}")))?;
+    let plan = keyring.seal(plan);
+    let seal = keyring.seal(json!({ SECRET_KEY: digest(&plan) }));
+    let saved = json!(Saved { dollop_plan: FORMAT, plan, seal });
+    write_private(file, saved.to_string().as_bytes()).map_err(|error| {
+        CommandError::failed(format!("cannot write `{}`: {error}", file.display()))
+    })
+}
+
+/// Reads a plan back.
+///
+/// # Errors
+/// It is no plan, of another version, altered, or sealed with another key.
+pub fn read(file: &Path, keyring: &Keyring) -> Result<Plan, CommandError> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| CommandError::failed(format!("cannot read `{shown}`: {error}")))?;
+    let saved: Saved = serde_json::from_str(&text).map_err(|_| {
+        CommandError::failed(format!("`{shown}` is not a saved plan"))
+            .hint("make one with `dollop plan --out FILE`")
+    })?;
+    if saved.dollop_plan != FORMAT {
+        return Err(CommandError::failed(format!(
+            "`{shown}` was made by another version of dollop"
+        ))
+        .note(format!("its format is {}, this dollop knows {FORMAT}", saved.dollop_plan))
+        .hint("make the plan again"));
+    }
+    let seal = keyring.open(saved.seal)?;
+    if seal[SECRET_KEY].as_str() != Some(digest(&saved.plan).as_str()) {
+        return Err(CommandError::failed(format!("`{shown}` was altered after it was made"))
+            .hint("make the plan again, and review it"));
+    }
+    serde_json::from_value(keyring.open(saved.plan)?)
+        .map_err(|error| CommandError::failed(format!("cannot read `{shown}`: {error}")))
+}
+
+/// Refuses a plan that the state or the scripts have left behind, and says what moved.
+pub fn refuse_stale(plan: &Plan, state: &State, project: &Project) -> Result<(), CommandError> {
+    let mut moved = Vec::new();
+    if plan.stack != project.stack {
+        moved.push(format!("it was made for stack `{}`", plan.stack));
+    }
+    if plan.serial != state.serial {
+        moved.push(format!(
+            "the state has moved on from serial {} to {}",
+            plan.serial, state.serial
+        ));
+    }
+    for (path, was) in &plan.digests {
+        let bytes = std::fs::read(project.folder.join(path));
+        match bytes {
+            Ok(bytes) if hex(&Sha256::digest(&bytes)) == *was => {}
+            Ok(_) => moved.push(format!("`{path}` has changed")),
+            Err(_) => moved.push(format!("`{path}` cannot be read any more")),
+        }
+    }
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let mut error = CommandError::failed("the plan is stale");
+    error.notes = moved;
+    Err(error.hint("plan again, and review it"))
+}
+
+fn digest(plan: &Json) -> String {
+    hex(&Sha256::digest(plan.to_string().as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Never leaves half a plan, nor one that others may read.
+fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let folder = match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut aside = tempfile::NamedTempFile::new_in(folder)?;
+    aside.write_all(bytes)?;
+    aside.as_file().sync_all()?;
+    aside.persist(file)?;
+    Ok(())
+}

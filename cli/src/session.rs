@@ -1,0 +1,168 @@
+//! What every command that looks at state or the world shares.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use dollop_engine::diagnostic::{Diagnostic, Findings};
+use dollop_engine::graph::{self, Graph};
+use dollop_engine::kind::Registry;
+use dollop_engine::plan::{Options, Plan, plan};
+use dollop_engine::pool::Pool;
+use dollop_engine::program::Program;
+use dollop_engine::redact::{Redactor, Secrets};
+use dollop_engine::refresh::refresh;
+use dollop_engine::resource::Scope;
+use dollop_engine::script::{self, Request};
+use dollop_engine::store::{RunInfo, State};
+use dollop_state::Holder;
+use sha2::{Digest as _, Sha256};
+
+use crate::args::StackArgs;
+use crate::error::CommandError;
+use crate::parameters;
+use crate::project::{Project, SCRIPT};
+use crate::render::json;
+
+/// The folder of a stack's state, beside its script.
+pub const STATE: &str = ".dollop";
+
+/// A stack, what can be declared in it, and the connections opened for it.
+pub struct Session {
+    /// The stack on disk.
+    pub project: Project,
+    /// Connections, each opened once.
+    pub pool: Pool,
+    registry: Arc<Registry>,
+}
+
+impl Session {
+    /// A session for the stack a command line names.
+    pub fn new(project: Project) -> Self {
+        let registry = Arc::new(dollop_stdlib::registry());
+        let scope = Scope { stack: project.stack.clone(), folder: project.folder.clone() };
+        Self { project, pool: Pool::new(registry.clone(), scope), registry }
+    }
+
+    /// Evaluates the script and orders what it declares.
+    pub fn graph(&self, args: &StackArgs) -> Result<Graph, CommandError> {
+        let given = parameters::gather(&args.params, &args.param, std::env::vars_os())?;
+        let program = script::evaluate(&Request {
+            stack: &self.project.stack,
+            entry: &self.project.entry,
+            files: &self.project.files,
+            registry: &self.registry,
+            parameters: &given,
+        })?;
+        Ok(graph::build(program)?)
+    }
+
+    /// A graph that declares nothing, for a destroy.
+    pub fn nothing(&self) -> Result<Graph, CommandError> {
+        let program = Program { stack: self.project.stack.clone(), ..Program::default() };
+        Ok(graph::build(program)?)
+    }
+
+    /// Where the state is kept.
+    pub fn state_folder(&self) -> PathBuf {
+        state_folder(&self.project)
+    }
+
+    /// Reads the world and plans.
+    pub async fn plan(
+        &self,
+        graph: &Graph,
+        state: &State,
+        options: Options,
+    ) -> Result<Plan, CommandError> {
+        let observed = if options.unrefreshed {
+            dollop_engine::observed::Observed::default()
+        } else {
+            refresh(graph, state, &self.pool, options.destroy).await
+        };
+        let redactor = redactor(graph, state);
+        let made = plan(graph, state, &observed, &self.registry, options);
+        let mut made = made.map_err(|findings| clean(findings, &redactor))?;
+        if !state.stack.is_empty() && state.stack != self.project.stack {
+            made.warnings.push(
+                Diagnostic::warning(format!(
+                    "the state was made by stack `{}`, which is called `{}` now",
+                    state.stack, self.project.stack
+                ))
+                .hint("objects named after the stack are made anew; rename the folder back to keep them"),
+            );
+        }
+        made.warnings = made.warnings.into_iter().map(|w| clean_one(w, &redactor)).collect();
+        Ok(made)
+    }
+
+    /// Who runs a command, for the lock.
+    pub fn holder(command: &str) -> Holder {
+        Holder {
+            who: user(),
+            host: hostname(),
+            pid: std::process::id(),
+            command: format!("dollop {command}"),
+        }
+    }
+
+    /// Who runs what, for the journal and the revision.
+    pub fn run_info(&self, command: &str, plan: &Plan) -> RunInfo {
+        let shown = json::text(&json::plan(plan));
+        let digest = Sha256::digest(shown.as_bytes());
+        RunInfo {
+            stack: self.project.stack.clone(),
+            command: command.to_owned(),
+            plan: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            who: format!("{}@{}", user(), hostname()),
+            when: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        }
+    }
+}
+
+/// Where the state of a stack is kept; a script that is not `stack.rhai` has its own.
+pub fn state_folder(project: &Project) -> PathBuf {
+    let folder = project.folder.join(STATE);
+    if project.entry == SCRIPT { folder } else { folder.join("stacks").join(&project.stack) }
+}
+
+/// Knows every secret of a stack, declared or remembered.
+pub fn redactor(graph: &Graph, state: &State) -> Redactor {
+    let mut secrets = Secrets::default();
+    secrets.add_graph(graph);
+    secrets.add_state(state);
+    secrets.redactor()
+}
+
+/// Findings without secrets; the scripts' own text stays as its author wrote it.
+fn clean(findings: Findings, redactor: &Redactor) -> Findings {
+    let diagnostics =
+        findings.diagnostics.into_iter().map(|found| clean_one(found, redactor)).collect();
+    Findings { diagnostics, sources: findings.sources }
+}
+
+fn clean_one(mut found: Diagnostic, redactor: &Redactor) -> Diagnostic {
+    found.message = redactor.clean(&found.message);
+    for note in found.notes.iter_mut().chain(&mut found.hints) {
+        *note = redactor.clean(note);
+    }
+    found
+}
+
+/// Runs a command's async part.
+pub fn block_on<T>(
+    work: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime
+        .map_err(|error| CommandError::failed(format!("cannot start: {error}")))?
+        .block_on(work)
+}
+
+fn user() -> String {
+    whoami::username().unwrap_or_else(|_| "unknown".to_owned())
+}
+
+fn hostname() -> String {
+    whoami::hostname().unwrap_or_else(|_| "unknown".to_owned())
+}

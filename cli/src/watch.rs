@@ -1,0 +1,116 @@
+//! The eyes of the CLI on an apply: progress, Ctrl-C, and faults for the crash tests.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use dollop_engine::address::Address;
+use dollop_engine::apply::{Point, Watcher};
+use dollop_engine::error::CallError;
+use dollop_engine::journal::StepId;
+use dollop_engine::plan::{Operation, Step};
+
+use crate::render::progress::{Progress, Reporter};
+use crate::render::tally::Tally;
+use crate::terminal;
+
+/// The exit code of a run that was aborted by a second Ctrl-C.
+const ABORTED: i32 = 130;
+
+/// Watches one run.
+pub struct Watch {
+    reporter: Reporter,
+    begun: Mutex<BTreeMap<StepId, Instant>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Watch {
+    /// Watches a run of so many steps; from here on Ctrl-C stops it gently, twice at once.
+    pub fn new(steps: usize) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let asked = stop.clone();
+        tokio::spawn(async move {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                if asked.swap(true, Ordering::SeqCst) {
+                    terminal::say("aborted; the next run finishes what was begun\n");
+                    std::process::exit(ABORTED);
+                }
+                terminal::say(
+                    "stopping: running steps are finished first; Ctrl-C again aborts\n",
+                );
+            }
+        });
+        Self { reporter: Reporter::stderr(steps), begun: Mutex::default(), stop }
+    }
+
+    /// Takes the live lines away and returns the count.
+    pub fn finish(self) -> Tally {
+        self.reporter.finish()
+    }
+
+    fn took(&self, step: &Step) -> Duration {
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.remove(&step.id).map(|begun| begun.elapsed()).unwrap_or_default()
+    }
+}
+
+/// Writing the state is no news to a person.
+fn silent(step: &Step) -> bool {
+    step.operation == Operation::Record
+}
+
+impl Watcher for Watch {
+    fn started(&self, step: &Step) {
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.insert(step.id, Instant::now());
+        drop(begun);
+        if !silent(step) {
+            let (address, operation) = (step.address.clone(), step.operation);
+            self.reporter.report(Progress::Started { address, operation });
+        }
+    }
+
+    fn finished(&self, step: &Step, note: Option<&str>) {
+        let (address, operation, took) = (step.address.clone(), step.operation, self.took(step));
+        if !silent(step) {
+            let note = note.map(str::to_owned);
+            self.reporter.report(Progress::Finished { address, operation, took, note });
+        }
+    }
+
+    fn failed(&self, step: &Step, error: &CallError) {
+        let (address, operation, took) = (step.address.clone(), step.operation, self.took(step));
+        let error = error.clone();
+        self.reporter.report(Progress::Failed { address, operation, error, took });
+    }
+
+    fn skipped(&self, step: &Step, because: &Address) {
+        if !silent(step) {
+            let (address, because) = (step.address.clone(), because.clone());
+            self.reporter.report(Progress::Skipped { address, because });
+        }
+    }
+
+    #[cfg(feature = "faults")]
+    fn reached(&self, point: Point, step: &Step) {
+        let name = match point {
+            Point::BeforeStarted => "before_started",
+            Point::BeforeCall => "before_call",
+            Point::AfterCall => "after_call",
+            Point::AfterDone => "after_done",
+        };
+        let here = format!("{name}@{}", step.address);
+        if std::env::var("DOLLOP_FAULT").is_ok_and(|fault| fault == here) {
+            // As kill -9 would: nothing is flushed, nothing is dropped.
+            std::process::abort();
+        }
+    }
+
+    #[cfg(not(feature = "faults"))]
+    fn reached(&self, _: Point, _: &Step) {}
+
+    fn stopping(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+}
