@@ -1,0 +1,393 @@
+//! What can be typed. The doc comments are the help.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use dollop_engine::address::Address;
+
+use crate::error::{DONE, FAILED, USAGE};
+
+/// Infrastructure as code in Rhai for Docker, PostgreSQL and RabbitMQ.
+///
+/// A stack is a script, or a folder with `stack.rhai`. `dollop plan` shows what would change
+/// and why, `dollop apply` does exactly that.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dollop",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_long_help = "\
+Exit codes: 0 done, 1 failed, 2 changes (`plan --detailed-exitcode`), 64 wrong usage.
+
+Parameters, strongest first: `--param name=value`, `--params FILE` (a later file wins),
+the environment variable `DOLLOP_PARAM_name`, the default in the script."
+)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// When to use colour; `auto` heeds `NO_COLOR` and pipes.
+    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
+    pub color: Color,
+    /// Run as if started in this folder.
+    #[arg(short = 'C', long, value_name = "FOLDER", global = true)]
+    pub chdir: Option<PathBuf>,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// When the stream is a terminal that wants it.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check a stack without looking at the world.
+    ///
+    /// Example: `dollop check shop`
+    Check(StackArgs),
+    /// Show what an apply would change, and why.
+    ///
+    /// Nothing is written anywhere. Example: `dollop plan shop --out shop.plan`
+    Plan(PlanArgs),
+    /// Make the world as the stack declares it.
+    ///
+    /// Shows the plan and asks first. With `--plan FILE` it does what was reviewed, or
+    /// refuses if anything moved. Example: `dollop apply shop --param version=1.4`
+    Apply(ApplyArgs),
+    /// Remove everything the stack made.
+    ///
+    /// Shows the plan and asks first. Example: `dollop destroy shop`
+    Destroy(DestroyArgs),
+    /// Show the recorded state, or a saved plan.
+    ///
+    /// Example: `dollop show --plan shop.plan --format markdown`
+    Show(ShowArgs),
+    /// Show the outputs of the last apply.
+    ///
+    /// Secrets are masked, except where one output is named with `--raw` or `--json`.
+    /// Example: `dollop output url --raw`
+    Output(OutputArgs),
+    /// Look into the recorded state.
+    #[command(subcommand)]
+    State(StateCommand),
+    /// Show who needs whom.
+    ///
+    /// Example: `dollop graph shop | dot -Tsvg > shop.svg`
+    Graph(GraphArgs),
+    /// Show the version and what it understands.
+    Version,
+    /// Print the completion script of a shell.
+    ///
+    /// Example: `dollop completions bash > ~/.local/share/bash-completion/completions/dollop`
+    Completions(CompletionsArgs),
+}
+
+/// Which stack, with which parameters.
+#[derive(Clone, Debug, Default, Args)]
+pub struct StackArgs {
+    /// A script, or a folder with `stack.rhai` [default: the current folder].
+    #[arg(value_name = "STACK")]
+    pub stack: Option<PathBuf>,
+    /// Set a parameter; may be repeated.
+    ///
+    /// Example: `--param replicas=3`
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
+    pub param: Vec<(String, String)>,
+    /// Read parameters from a `.toml`, `.json` or `.env` file; may be repeated, later wins.
+    ///
+    /// In a `.env` file, text with a `$` stands in single quotes.
+    #[arg(long, value_name = "FILE")]
+    pub params: Vec<PathBuf>,
+}
+
+/// Which stack, where nothing is evaluated.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PlaceArgs {
+    /// A script, or a folder with `stack.rhai` [default: the current folder].
+    #[arg(long, value_name = "STACK")]
+    pub stack: Option<PathBuf>,
+}
+
+/// How a plan is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a terminal.
+    Text,
+    /// For a comment on a pull request.
+    Markdown,
+    /// For programs.
+    Json,
+}
+
+/// How a graph is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// Graphviz.
+    Dot,
+    /// Mermaid.
+    Mermaid,
+}
+
+/// `dollop plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// Save the plan, for `dollop apply --plan FILE`.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Exit with 2 when there are changes.
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// How to show it.
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+    /// Do not look at the world: compare with the last known state.
+    #[arg(long)]
+    pub no_refresh: bool,
+    /// Plan to remove everything.
+    #[arg(long)]
+    pub destroy: bool,
+    /// Show what is usually folded.
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// `dollop apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// Apply a saved plan, exactly.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["param", "params", "no_refresh"])]
+    pub plan: Option<PathBuf>,
+    /// Do not ask.
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// The most steps under way at once.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one)]
+    pub parallelism: usize,
+    /// Do not look at the world: compare with the last known state.
+    #[arg(long)]
+    pub no_refresh: bool,
+    /// Show what is usually folded.
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// `dollop destroy`.
+#[derive(Debug, Args)]
+pub struct DestroyArgs {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// Do not ask.
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// The most steps under way at once.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one)]
+    pub parallelism: usize,
+    /// Do not look at the world first.
+    #[arg(long)]
+    pub no_refresh: bool,
+    /// Show what is usually folded.
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// `dollop show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// A script, or a folder with `stack.rhai` [default: the current folder].
+    #[arg(value_name = "STACK")]
+    pub stack: Option<PathBuf>,
+    /// Show a saved plan instead of the state.
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// How to show it; a state has no Markdown form.
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+    /// Show what is usually folded.
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// `dollop output`.
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// One output; all when left out.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Whose outputs.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// As JSON; a named secret is shown in clear.
+    #[arg(long, conflicts_with = "raw")]
+    pub json: bool,
+    /// As bare text, without quotes or a line break; a secret is shown in clear.
+    #[arg(long, requires = "name")]
+    pub raw: bool,
+}
+
+/// `dollop state`.
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// Every address, one a line.
+    ///
+    /// Example: `dollop state list`
+    List(PlaceArgs),
+    /// What is recorded about one address.
+    ///
+    /// Example: `dollop state show docker::container.web`
+    Show(StateShowArgs),
+}
+
+/// `dollop state show`.
+#[derive(Debug, Args)]
+pub struct StateShowArgs {
+    /// The address.
+    #[arg(value_name = "ADDRESS")]
+    pub address: Address,
+    /// Whose state.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// As JSON, secrets masked.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dollop graph`.
+#[derive(Debug, Args)]
+pub struct GraphArgs {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// How to show it.
+    #[arg(long, default_value = "dot")]
+    pub format: GraphFormat,
+}
+
+/// `dollop completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// Reads a command line; prints help and usage errors itself and returns the exit code.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, u8> {
+    Cli::try_parse_from(args).map_err(|error| {
+        let printed = error.print();
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match printed {
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => FAILED,
+                _ => DONE,
+            },
+            _ => USAGE,
+        }
+    })
+}
+
+fn parse_param(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.to_owned()))
+        }
+        _ => Err("write it as `name=value`".to_owned()),
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..) => Ok(number),
+        _ => Err("a whole number from 1 is needed".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn read(line: &str) -> Result<Cli, u8> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_usage_exits_with_64() {
+        for line in [
+            "dollop",
+            "dollop plon",
+            "dollop plan --param novalue",
+            "dollop plan --param =x",
+            "dollop apply --parallelism 0",
+            "dollop apply --plan f --param a=b",
+            "dollop output --raw",
+            "dollop output x --raw --json",
+            "dollop state show nonsense",
+            "dollop plan --color sometimes",
+        ] {
+            assert_eq!(read(line).err(), Some(USAGE), "{line}");
+        }
+    }
+
+    #[test]
+    fn help_and_version_exit_with_0() {
+        for line in ["dollop --help", "dollop plan -h", "dollop --version"] {
+            assert_eq!(read(line).err(), Some(DONE), "{line}");
+        }
+    }
+
+    #[test]
+    fn options_are_read() {
+        let cli = read("dollop plan shop --param a=b=c --param n= --format json --color never");
+        let cli = cli.unwrap();
+        assert_eq!(cli.global.color, Color::Never);
+        let Command::Plan(plan) = cli.command else { panic!() };
+        assert_eq!(plan.stack.stack, Some("shop".into()));
+        assert_eq!(plan.format, Format::Json);
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(plan.stack.param, [pair("a", "b=c"), pair("n", "")]);
+        let Command::Apply(apply) = read("dollop apply").unwrap().command else { panic!() };
+        assert_eq!(apply.parallelism, 10);
+    }
+
+    #[test]
+    fn every_command_has_help_with_an_example() {
+        for command in Cli::command().get_subcommands() {
+            if ["version", "state"].contains(&command.get_name()) {
+                continue;
+            }
+            let long = command.get_long_about().map(ToString::to_string).unwrap_or_default();
+            assert!(long.contains("Example: `dollop"), "{}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The `dollop` binary, as a library: arguments → command → text and an exit code.
+//!
+//! - [`args`]: what can be typed; its doc comments are the help.
+//! - [`project`] and [`parameters`]: which stack, with which values from outside.
+//! - [`commands`]: one command a file, each read from top to bottom.
+//! - [`render`]: all text a person sees, as functions from data to text.
+//! - [`terminal`]: the only place that prints.
+
+pub mod args;
+pub mod commands;
+pub mod error;
+pub mod parameters;
+pub mod project;
+pub mod render;
+pub mod terminal;

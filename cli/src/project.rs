@@ -1,0 +1,228 @@
+//! Which stack a command is about, and the door to its files.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use dollop_engine::files::{FileError, Files};
+
+use crate::error::CommandError;
+
+/// The script of a folder.
+pub const SCRIPT: &str = "stack.rhai";
+
+/// A stack on disk.
+#[derive(Debug)]
+pub struct Project {
+    /// The project folder, absolute and without links.
+    pub folder: PathBuf,
+    /// The script, relative to the folder.
+    pub entry: String,
+    /// The stack's name: letters, digits and `-`.
+    pub stack: String,
+    /// The files of the folder.
+    pub files: ProjectFiles,
+}
+
+impl Project {
+    /// The stack at a path: a script, or a folder with `stack.rhai`; the current folder when
+    /// none is named.
+    pub fn find(stack: Option<&Path>) -> Result<Self, CommandError> {
+        let named = stack.unwrap_or_else(|| Path::new("."));
+        let shown = named.display();
+        let found = named.canonicalize().map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                CommandError::failed(format!("there is no file or folder `{shown}`"))
+            }
+            _ => CommandError::failed(format!("cannot open `{shown}`: {error}")),
+        })?;
+        let (folder, entry) = if found.is_dir() {
+            (found, SCRIPT.to_owned())
+        } else {
+            // The name as typed: a link to a script is a script of that name and folder.
+            let name = named.file_name().and_then(|name| name.to_str());
+            let name = name.ok_or_else(|| {
+                CommandError::failed(format!("the name of `{shown}` is not UTF-8 text"))
+            })?;
+            let parent = named.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let parent = parent.unwrap_or_else(|| Path::new(".")).canonicalize();
+            let folder = parent.map_err(|error| {
+                CommandError::failed(format!("cannot open the folder of `{shown}`: {error}"))
+            })?;
+            (folder, name.to_owned())
+        };
+        if !folder.join(&entry).is_file() {
+            return Err(no_script(&folder, &shown.to_string()));
+        }
+        let stack = name(&folder, &entry);
+        let files = ProjectFiles::new(folder.clone());
+        Ok(Self { folder, entry, stack, files })
+    }
+}
+
+fn no_script(folder: &Path, shown: &str) -> CommandError {
+    let error = CommandError::failed(format!("there is no `{SCRIPT}` in `{shown}`"));
+    let mut scripts: Vec<_> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| Path::new(name).extension().is_some_and(|end| end == "rhai"))
+        .collect();
+    scripts.sort();
+    match scripts.as_slice() {
+        [] => error.hint("name a script, or a folder with one: `dollop plan path/to/folder`"),
+        [first, ..] => error.hint(format!("name the script: `dollop plan {shown}/{first}`")),
+    }
+}
+
+/// The folder's name, or the script's when it is not `stack.rhai`.
+fn name(folder: &Path, entry: &str) -> String {
+    let raw = if entry == SCRIPT {
+        folder.file_name().map(|name| name.to_string_lossy().into_owned())
+    } else {
+        Path::new(entry).file_stem().map(|name| name.to_string_lossy().into_owned())
+    };
+    sanitize(&raw.unwrap_or_default())
+}
+
+/// Lower-case letters, digits and single dashes, as every service accepts in names.
+fn sanitize(raw: &str) -> String {
+    let mut out = String::new();
+    for character in raw.chars().flat_map(char::to_lowercase) {
+        if character.is_ascii_alphanumeric() {
+            out.push(character);
+        } else if !out.ends_with('-') && !out.is_empty() {
+            out.push('-');
+        }
+    }
+    let out = out.trim_end_matches('-');
+    if out.is_empty() { "stack".to_owned() } else { out.to_owned() }
+}
+
+/// Reads files of one folder and nothing outside it, each once.
+#[derive(Debug)]
+pub struct ProjectFiles {
+    folder: PathBuf,
+    read: RefCell<BTreeMap<String, Arc<str>>>,
+}
+
+impl ProjectFiles {
+    /// The files of a folder, given without links.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder, read: RefCell::default() }
+    }
+}
+
+impl Files for ProjectFiles {
+    fn read(&self, path: &str) -> Result<Arc<str>, FileError> {
+        let mut parts: Vec<&str> = Vec::new();
+        for component in Path::new(path).components() {
+            match component {
+                Component::Normal(part) => parts.push(part.to_str().unwrap_or_default()),
+                Component::CurDir => {}
+                _ => return Err(FileError::Outside(path.to_owned())),
+            }
+        }
+        let key = parts.join("/");
+        if let Some(text) = self.read.borrow().get(&key) {
+            return Ok(Arc::clone(text));
+        }
+        let unreadable = |cause: String| FileError::Unreadable { path: path.to_owned(), cause };
+        let found = self.folder.join(&key).canonicalize().map_err(|error| {
+            use std::io::ErrorKind;
+            match error.kind() {
+                ErrorKind::NotFound | ErrorKind::NotADirectory => {
+                    FileError::Missing(path.to_owned())
+                }
+                _ => unreadable(error.to_string()),
+            }
+        })?;
+        if !found.starts_with(&self.folder) {
+            return Err(FileError::Outside(path.to_owned()));
+        }
+        // Reading a pipe would wait forever.
+        if !found.is_file() {
+            return Err(unreadable("it is not a file".to_owned()));
+        }
+        let bytes = std::fs::read(&found).map_err(|error| unreadable(error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|_| FileError::NotText(path.to_owned()))?;
+        let text: Arc<str> = text.into();
+        self.read.borrow_mut().insert(key, Arc::clone(&text));
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::Builder::new().prefix("My Shop_").tempdir().unwrap();
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn a_stack_is_a_folder_or_a_script() {
+        let place = folder(&[("stack.rhai", ""), ("Other One.rhai", "")]);
+        let found = Project::find(Some(place.path())).unwrap();
+        assert_eq!(found.entry, "stack.rhai");
+        assert!(found.stack.starts_with("my-shop-"), "{}", found.stack);
+        let found = Project::find(Some(&place.path().join("Other One.rhai"))).unwrap();
+        assert_eq!((found.entry.as_str(), found.stack.as_str()), ("Other One.rhai", "other-one"));
+    }
+
+    #[test]
+    fn what_is_not_there_is_said_with_a_way_on() {
+        let place = folder(&[("b.rhai", ""), ("a.rhai", "")]);
+        let error = Project::find(Some(place.path())).unwrap_err();
+        assert!(error.message.starts_with("there is no `stack.rhai` in"), "{}", error.message);
+        assert!(error.hints[0].ends_with("/a.rhai`"), "{:?}", error.hints);
+        let error = Project::find(Some(&place.path().join("no"))).unwrap_err();
+        assert!(error.message.starts_with("there is no file or folder"), "{}", error.message);
+    }
+
+    #[test]
+    fn names_are_what_services_accept() {
+        assert_eq!(sanitize("My Shop!"), "my-shop");
+        assert_eq!(sanitize("--ü--"), "stack");
+        assert_eq!(sanitize("a__b"), "a-b");
+    }
+
+    #[test]
+    fn files_are_read_once() {
+        let place = folder(&[("lib/a.rhai", "one")]);
+        let files = ProjectFiles::new(place.path().canonicalize().unwrap());
+        assert_eq!(&*files.read("lib/a.rhai").unwrap(), "one");
+        std::fs::write(place.path().join("lib/a.rhai"), "two").unwrap();
+        assert_eq!(&*files.read("./lib//a.rhai").unwrap(), "one");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_outside_the_folder_is_read() {
+        use std::os::unix::fs::symlink;
+        let outside = folder(&[("secret", "no")]);
+        let place = folder(&[("in/a", "yes"), ("bytes", "")]);
+        std::fs::write(place.path().join("bytes"), [0xff]).unwrap();
+        symlink(outside.path().join("secret"), place.path().join("link")).unwrap();
+        symlink(outside.path(), place.path().join("dir")).unwrap();
+        symlink(place.path().join("in/a"), place.path().join("inside")).unwrap();
+        let files = ProjectFiles::new(place.path().canonicalize().unwrap());
+        let absolute = outside.path().join("secret");
+        for path in ["../x", "in/../../x", "in/../in/a", absolute.to_str().unwrap(), "link", "dir/secret"] {
+            let refused = files.read(path);
+            assert!(matches!(refused, Err(FileError::Outside(_))), "{path}: {refused:?}");
+        }
+        assert_eq!(&*files.read("inside").unwrap(), "yes");
+        assert!(matches!(files.read("none"), Err(FileError::Missing(_))));
+        assert!(matches!(files.read("in/a/b"), Err(FileError::Missing(_))));
+        assert!(matches!(files.read("bytes"), Err(FileError::NotText(_))));
+        assert!(matches!(files.read("in"), Err(FileError::Unreadable { .. })));
+    }
+}

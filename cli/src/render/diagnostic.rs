@@ -1,0 +1,240 @@
+//! Errors and warnings with the place in the script they are about.
+
+use std::collections::BTreeMap;
+
+use annotate_snippets::{
+    AnnotationKind, Element, Level, Origin, Renderer, Snippet, normalize_untrusted_str,
+};
+use dollop_engine::diagnostic::{Diagnostic, Findings, Severity, Sources, Span};
+
+use crate::render::style::{CARE, DANGER, paint};
+use crate::render::text::{clean, count};
+
+/// Everything a stage found, a count at the end when there is more than one.
+pub fn findings(findings: &Findings, width: usize) -> String {
+    let mut out = diagnostics(&findings.diagnostics, &findings.sources, width);
+    let number = |severity| {
+        findings.diagnostics.iter().filter(|found| found.severity == severity).count()
+    };
+    let (errors, warnings) = (number(Severity::Error), number(Severity::Warning));
+    if findings.diagnostics.len() > 1 {
+        let mut line = count(errors, "error");
+        if warnings > 0 {
+            line = format!("{line}, {}", count(warnings, "warning"));
+        }
+        out.push('\n');
+        out.push_str(&if errors > 0 {
+            paint(DANGER, "error") + &format!(": {line}\n")
+        } else {
+            paint(CARE, "warning") + &format!(": {}\n", count(warnings, "warning"))
+        });
+    }
+    out
+}
+
+/// Diagnostics with an empty line between them, each ending in a line break.
+pub fn diagnostics(found: &[Diagnostic], sources: &Sources, width: usize) -> String {
+    let texts: Vec<_> = found.iter().map(|found| diagnostic(found, sources, width)).collect();
+    texts.join("\n")
+}
+
+/// One diagnostic, ending in a line break.
+pub fn diagnostic(found: &Diagnostic, sources: &Sources, width: usize) -> String {
+    let level = match found.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let mut group = level.primary_title(clean(&found.message)).elements(places(found, sources));
+    for (function, span) in &found.trace {
+        let words = format!("called as `{function}` at {span}");
+        group = group.element(Level::NOTE.message(normalize_untrusted_str(&words)));
+    }
+    for note in &found.notes {
+        group = group.element(Level::NOTE.message(normalize_untrusted_str(note)));
+    }
+    for hint in &found.hints {
+        let hint = normalize_untrusted_str(hint);
+        group = group.element(Level::HELP.with_name("hint").message(hint));
+    }
+    let mut text = Renderer::styled().term_width(width.max(40)).render(&[group]);
+    text.push('\n');
+    text
+}
+
+/// The snippets: the diagnostic's own place first, then other files.
+fn places<'a>(found: &'a Diagnostic, sources: &'a Sources) -> Vec<Element<'a>> {
+    let mut files: Vec<&str> = Vec::new();
+    let mut marks: BTreeMap<&str, Vec<(bool, &Span, &str)>> = BTreeMap::new();
+    let own = found.span.iter().map(|span| (true, span, found.label.as_str()));
+    let others = found.related.iter().map(|(span, words)| (false, span, words.as_str()));
+    for (primary, span, words) in own.chain(others) {
+        if !files.contains(&&*span.file) {
+            files.push(&span.file);
+        }
+        marks.entry(&span.file).or_default().push((primary, span, words));
+    }
+    let mut elements: Vec<Element<'a>> = Vec::new();
+    for file in files {
+        let marks = marks.remove(file).unwrap_or_default();
+        let Some(source) = sources.0.get(file) else {
+            elements.extend(marks.iter().map(|(_, span, _)| origin(span)));
+            continue;
+        };
+        let mut snippet = Snippet::source(&**source).path(clean(file));
+        for (primary, span, words) in marks {
+            let kind =
+                if primary { AnnotationKind::Primary } else { AnnotationKind::Context };
+            let label = (!words.is_empty()).then(|| clean(words));
+            snippet = snippet.annotation(kind.span(bytes(source, span)).label(label));
+        }
+        elements.push(snippet.into());
+    }
+    elements
+}
+
+/// A place whose text is not at hand.
+fn origin(span: &Span) -> Element<'_> {
+    Origin::path(clean(&span.file))
+        .line(span.line as usize)
+        .char_column(span.column as usize)
+        .into()
+}
+
+/// Where a span stands in its source, in bytes; kept inside the line it starts on.
+fn bytes(source: &str, span: &Span) -> std::ops::Range<usize> {
+    let mut start = 0;
+    let mut lines = source.split_inclusive('\n');
+    for _ in 1..span.line {
+        match lines.next() {
+            Some(line) => start += line.len(),
+            None => return source.len()..source.len(),
+        }
+    }
+    let line = lines.next().unwrap_or_default().trim_end_matches(['\n', '\r']);
+    let at = |column: usize| line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
+    let column = (span.column as usize).saturating_sub(1);
+    start + at(column)..start + at(column + span.length as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+
+    use super::*;
+
+    fn span(file: &str, line: u32, column: u32, length: u32) -> Span {
+        Span { file: file.into(), line, column, length }
+    }
+
+    fn sources(files: &[(&str, &str)]) -> Sources {
+        Sources(files.iter().map(|(path, text)| ((*path).into(), (*text).into())).collect())
+    }
+
+    fn show(found: Vec<Diagnostic>, files: &[(&str, &str)]) -> String {
+        let found = Findings { diagnostics: found, sources: sources(files) };
+        strip_str(&findings(&found, 80)).to_string()
+    }
+
+    const NETWORK: &str = "docker::network(\"app\", #{\n    atachable: true,\n});\n";
+
+    #[test]
+    fn an_error_shows_its_line_and_hint() {
+        let found = Diagnostic::error("`docker::network` has no attribute `atachable`")
+            .at(span("main.rhai", 2, 5, 9))
+            .hint("did you mean `attachable`?");
+        insta::assert_snapshot!(show(vec![found], &[("main.rhai", NETWORK)]), @r"
+        error: `docker::network` has no attribute `atachable`
+         --> main.rhai:2:5
+          |
+        2 |     atachable: true,
+          |     ^^^^^^^^^
+          |
+          = hint: did you mean `attachable`?
+        ");
+    }
+
+    #[test]
+    fn related_places_notes_and_the_way_there_are_shown() {
+        let mut found = Diagnostic::error("`docker::network.app` is declared twice")
+            .at(span("lib/net.rhai", 1, 4, 7))
+            .label("again here")
+            .related(span("lib/net.rhai", 3, 1, 3), "in this function")
+            .related(span("main.rhai", 1, 1, 15), "first here")
+            .related(span("gone.rhai", 7, 2, 1), "no text at hand")
+            .note("names are unique in a stack\nwhatever file they stand in")
+            .hint("rename one");
+        found.trace = vec![("network".to_owned(), span("main.rhai", 9, 3, 1))];
+        let files = [("main.rhai", NETWORK), ("lib/net.rhai", "fn network() {\n  1\n}\n")];
+        insta::assert_snapshot!(show(vec![found], &files), @r#"
+        error: `docker::network.app` is declared twice
+         --> lib/net.rhai:1:4
+          |
+        1 | fn network() {
+          |    ^^^^^^^ again here
+        2 |   1
+        3 | }
+          | - in this function
+          |
+         ::: main.rhai:1:1
+          |
+        1 | docker::network("app", #{
+          | --------------- first here
+         ::: gone.rhai:7:2
+          = note: called as `network` at main.rhai:9:3
+          = note: names are unique in a stack
+                  whatever file they stand in
+          = hint: rename one
+        "#);
+    }
+
+    #[test]
+    fn several_are_counted() {
+        let found = vec![
+            Diagnostic::error("one"),
+            Diagnostic::error("two").at(span("main.rhai", 99, 1, 1)),
+            Diagnostic::warning("three").at(span("main.rhai", 1, 400, 3)),
+        ];
+        insta::assert_snapshot!(show(found, &[("main.rhai", NETWORK)]), @r#"
+        error: one
+
+        error: two
+         --> main.rhai:3:5
+          |
+        3 | });
+          |    ^
+
+        warning: three
+         --> main.rhai:1:26
+          |
+        1 | docker::network("app", #{
+          |                          ^
+
+        error: 2 errors, 1 warning
+        "#);
+    }
+
+    #[test]
+    fn carets_stand_under_wide_characters_and_tabs() {
+        let found = Diagnostic::error("`ü` is no name").at(span("main.rhai", 1, 10, 1));
+        insta::assert_snapshot!(show(vec![found], &[("main.rhai", "\tlet 日本 = ü;")]), @r"
+        error: `ü` is no name
+         --> main.rhai:1:10
+          |
+        1 |     let 日本 = ü;
+          |               ^
+        ");
+    }
+
+    #[test]
+    fn nothing_in_a_message_acts_on_the_terminal() {
+        let evil = "\u{1b}]0;title\u{7}";
+        let found = Diagnostic::error(evil)
+            .at(span("main.rhai", 1, 1, 1))
+            .label(evil)
+            .note(evil)
+            .hint(evil);
+        let sources = sources(&[("main.rhai", evil)]);
+        let text = diagnostic(&found, &sources, 80);
+        assert!(!text.contains("\u{1b}]") && !text.contains('\u{7}'), "{text:?}");
+    }
+}

@@ -1,0 +1,159 @@
+//! The graph of a stack, for Graphviz and Mermaid.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use dollop_engine::address::Address;
+use dollop_engine::graph::{Graph, Why};
+
+use crate::render::text::clean;
+
+/// As DOT. An arrow goes from what needs to what is needed.
+pub fn dot(graph: &Graph) -> String {
+    let mut out = String::from("digraph dollop {\n  rankdir = LR\n  node [shape = box]\n");
+    for declaration in graph.in_order() {
+        let name = dot_text(&declaration.address.to_string());
+        let shape = if declaration.connection.is_none() { " [shape = ellipse]" } else { "" };
+        let _ = writeln!(out, "  {name}{shape}");
+    }
+    for (from, to, label) in edges(graph) {
+        let (from, to) = (dot_text(&from.to_string()), dot_text(&to.to_string()));
+        let _ = writeln!(out, "  {from} -> {to} [label = {}]", dot_text(&label));
+    }
+    out + "}\n"
+}
+
+/// As a Mermaid flowchart.
+pub fn mermaid(graph: &Graph) -> String {
+    let mut out = String::from("flowchart LR\n");
+    let mut ids: BTreeMap<&Address, usize> = BTreeMap::new();
+    for declaration in graph.in_order() {
+        let id = ids.len();
+        ids.insert(&declaration.address, id);
+        let name = mermaid_text(&declaration.address.to_string());
+        let (open, close) =
+            if declaration.connection.is_none() { ("([", "])") } else { ("[", "]") };
+        let _ = writeln!(out, "  n{id}{open}\"{name}\"{close}");
+    }
+    for (from, to, label) in edges(graph) {
+        let (Some(from), Some(to)) = (ids.get(from), ids.get(to)) else { continue };
+        let _ = writeln!(out, "  n{from} -->|\"{}\"| n{to}", mermaid_text(&label));
+    }
+    out
+}
+
+/// One edge for each pair, its reasons joined.
+fn edges(graph: &Graph) -> Vec<(&Address, &Address, String)> {
+    let mut found = Vec::new();
+    for declaration in graph.in_order() {
+        let mut needed: BTreeMap<&Address, Vec<String>> = BTreeMap::new();
+        for (other, why) in graph.needs(&declaration.address) {
+            let word = match why {
+                Why::Uses(path) => path.to_string(),
+                Why::Connection => "through".to_owned(),
+                Why::DependsOn => "depends_on".to_owned(),
+            };
+            let words = needed.entry(&other.address).or_default();
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+        for (address, mut words) in needed {
+            words.sort();
+            found.push((&declaration.address, address, words.join(", ")));
+        }
+    }
+    found
+}
+
+fn dot_text(text: &str) -> String {
+    format!("\"{}\"", clean(text).replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Mermaid has no escapes but entities of its own: `#34;` is a quotation mark.
+fn mermaid_text(text: &str) -> String {
+    let mut out = String::new();
+    for character in clean(text).chars() {
+        if character.is_alphanumeric() || " .:/_-,%".contains(character) {
+            out.push(character);
+        } else {
+            let _ = write!(out, "#{};", u32::from(character));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use dollop_engine::graph::build;
+    use dollop_engine::program::{Declaration, Program};
+
+    use super::*;
+    use crate::render::fixture::{address, at, reference};
+
+    fn graph() -> Graph {
+        let declare = |name: &str, connection: Option<&str>, uses: &[(&str, &str)]| Declaration {
+            address: address(name),
+            connection: connection.map(address),
+            attributes: uses
+                .iter()
+                .map(|(attribute, of)| ((*attribute).to_owned(), reference(of, "id")))
+                .collect(),
+            lifecycle: dollop_engine::program::Lifecycle::default(),
+            span: at(1, 1),
+            spans: std::sync::Arc::new(BTreeMap::new()),
+        };
+        let engine = "docker::engine.default";
+        let net = "docker::network.app";
+        build(Program {
+            declarations: vec![
+                declare(engine, None, &[]),
+                declare(net, Some(engine), &[]),
+                declare(
+                    "docker::container.w%22b",
+                    Some(engine),
+                    &[("networks", net), ("env", net)],
+                ),
+            ],
+            ..Program::default()
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn dot_has_labelled_edges() {
+        insta::assert_snapshot!(dot(&graph()), @r#"
+        digraph dollop {
+          rankdir = LR
+          node [shape = box]
+          "docker::engine.default" [shape = ellipse]
+          "docker::network.app"
+          "docker::container.w%22b"
+          "docker::network.app" -> "docker::engine.default" [label = "through"]
+          "docker::container.w%22b" -> "docker::engine.default" [label = "through"]
+          "docker::container.w%22b" -> "docker::network.app" [label = "env, networks"]
+        }
+        "#);
+    }
+
+    #[test]
+    fn mermaid_has_labelled_edges() {
+        insta::assert_snapshot!(mermaid(&graph()), @r#"
+        flowchart LR
+          n0(["docker::engine.default"])
+          n1["docker::network.app"]
+          n2["docker::container.w%22b"]
+          n1 -->|"through"| n0
+          n2 -->|"through"| n0
+          n2 -->|"env, networks"| n1
+        "#);
+    }
+
+    #[test]
+    fn text_cannot_end_its_label() {
+        assert_eq!(mermaid_text("a\"]b"), "a#34;#93;b");
+        assert_eq!(dot_text("a\"\\"), r#""a\"\\""#);
+    }
+}

@@ -1,0 +1,340 @@
+//! A difference taken apart to the values people can read, with secrets already masked.
+//!
+//! Terminal, Markdown and JSON all show leaves, so there is one place that decides what may
+//! be seen: a leaf never holds a secret.
+
+use std::collections::BTreeMap;
+
+use dollop_engine::diagnostic::Span;
+use dollop_engine::expr::{Expr, Reference};
+use dollop_engine::path::Path;
+use dollop_engine::plan::{Difference, OutputChange};
+use dollop_engine::value::Value;
+
+/// One side of a leaf.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Side {
+    /// There is nothing.
+    Absent,
+    /// A scalar, a list of scalars, or an empty list or map; never a secret.
+    Known(Value),
+    /// Known after apply.
+    Unknown(Expr),
+    /// Something that is never shown.
+    Sensitive,
+}
+
+/// The smallest part of an attribute that differs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leaf {
+    /// Where.
+    pub path: Path,
+    /// As it is.
+    pub before: Side,
+    /// As it shall be.
+    pub after: Side,
+    /// Whether it changed outside dollop.
+    pub drift: bool,
+    /// Whether it is why the object must be replaced.
+    pub replaces: bool,
+    /// Where the script sets it.
+    pub span: Option<Span>,
+}
+
+impl Side {
+    /// The text, when it is one.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Known(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The references it waits for.
+    pub fn waits_for(&self) -> Vec<&Reference> {
+        match self {
+            Self::Unknown(expr) => expr.references().into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The leaves of differences, in their order.
+pub fn leaves(differences: &[Difference]) -> Vec<Leaf> {
+    let mut found = Vec::with_capacity(differences.len());
+    for difference in differences {
+        let before = difference.before.clone().map(Expr::Value);
+        for (path, before, after) in
+            pairs(&difference.path, before.as_ref(), difference.after.as_ref())
+        {
+            found.push(Leaf {
+                path,
+                before,
+                after,
+                drift: difference.drift,
+                replaces: difference.replaces,
+                span: difference.span.clone(),
+            });
+        }
+    }
+    found
+}
+
+/// The leaves of the outputs that change, each under the output's name.
+pub fn output_leaves(outputs: &[OutputChange]) -> Vec<Leaf> {
+    let differences: Vec<_> = outputs
+        .iter()
+        .filter(|output| output.differs())
+        .map(|output| Difference {
+            path: Path::attribute(&output.name),
+            before: output.before.clone(),
+            after: output.after.clone(),
+            drift: false,
+            replaces: false,
+            span: None,
+        })
+        .collect();
+    leaves(&differences)
+}
+
+/// The leaves of a value that is only shown, not compared.
+pub fn value_leaves(value: &Value) -> Vec<(Path, Side)> {
+    let value = Expr::Value(value.clone());
+    pairs(&Path::default(), None, Some(&value))
+        .into_iter()
+        .map(|(path, _, after)| (path, after))
+        .collect()
+}
+
+type Pair = (Path, Side, Side);
+
+fn pairs(path: &Path, before: Option<&Expr>, after: Option<&Expr>) -> Vec<Pair> {
+    let mut found = Vec::new();
+    walk(path, before, after, &mut found);
+    found
+}
+
+fn walk(path: &Path, before: Option<&Expr>, after: Option<&Expr>, found: &mut Vec<Pair>) {
+    // Nothing and not there are the same to a reader.
+    let there = |side: &&Expr| **side != Expr::NULL;
+    let (before, after) = (before.filter(there), after.filter(there));
+    if before.is_none() && after.is_none() || same(before, after) {
+        return;
+    }
+    let masked = |side: Option<&Expr>| side.map_or(Side::Absent, |_| Side::Sensitive);
+    let secret = |side: Option<&Expr>| match side {
+        Some(call @ Expr::Call(..)) => hides(Some(call)),
+        Some(other) => other.is_secret(),
+        None => false,
+    };
+    if secret(before) || secret(after) {
+        found.push((path.clone(), masked(before), masked(after)));
+        return;
+    }
+    match (shape(before), shape(after)) {
+        (Shape::Absent, Shape::Absent) => {}
+        (Shape::Map(a), Shape::Map(b)) => each_key(path, a, b, found),
+        (Shape::Map(a), Shape::Absent) if !a.is_empty() => {
+            each_key(path, a, BTreeMap::new(), found);
+        }
+        (Shape::Absent, Shape::Map(b)) if !b.is_empty() => {
+            each_key(path, BTreeMap::new(), b, found);
+        }
+        (Shape::List(a), Shape::List(b)) if !(simple(&a) && simple(&b)) => {
+            each_index(path, &a, &b, found);
+        }
+        (Shape::List(a), Shape::Absent) if !simple(&a) => each_index(path, &a, &[], found),
+        (Shape::Absent, Shape::List(b)) if !simple(&b) => each_index(path, &[], &b, found),
+        (a, b) if before.is_some() && after.is_some() && a.differs_in_kind(&b) => {
+            // A map became a text, say. What was secret in one may stand in clear in the
+            // other, so a secret anywhere hides both.
+            if hides(before) || hides(after) {
+                found.push((path.clone(), Side::Sensitive, Side::Sensitive));
+            } else {
+                walk(path, before, None, found);
+                walk(path, None, after, found);
+            }
+        }
+        _ => found.push((path.clone(), side(before), side(after))),
+    }
+}
+
+enum Shape {
+    Absent,
+    Map(BTreeMap<String, Expr>),
+    List(Vec<Expr>),
+    Other,
+}
+
+impl Shape {
+    fn differs_in_kind(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) != std::mem::discriminant(other)
+    }
+}
+
+fn shape(side: Option<&Expr>) -> Shape {
+    match side {
+        None => Shape::Absent,
+        Some(Expr::Map(entries)) => Shape::Map(entries.clone()),
+        Some(Expr::List(items)) => Shape::List(items.clone()),
+        Some(Expr::Value(Value::Map(entries))) => Shape::Map(
+            entries.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect(),
+        ),
+        Some(Expr::Value(Value::List(items))) => {
+            Shape::List(items.iter().cloned().map(Expr::Value).collect())
+        }
+        Some(_) => Shape::Other,
+    }
+}
+
+/// Whether every item is a plain scalar, so that the list reads well on one line.
+fn simple(items: &[Expr]) -> bool {
+    items.iter().all(|item| match item {
+        Expr::Value(value) => {
+            !matches!(value, Value::List(_) | Value::Map(_) | Value::Secret(_))
+        }
+        _ => false,
+    })
+}
+
+fn each_key(
+    path: &Path,
+    mut before: BTreeMap<String, Expr>,
+    after: BTreeMap<String, Expr>,
+    found: &mut Vec<Pair>,
+) {
+    let mut keys: Vec<_> = before.keys().chain(after.keys()).cloned().collect();
+    keys.sort();
+    keys.dedup();
+    for key in keys {
+        let gone = before.remove(&key);
+        walk(&path.key(&key), gone.as_ref(), after.get(&key), found);
+    }
+}
+
+fn each_index(path: &Path, before: &[Expr], after: &[Expr], found: &mut Vec<Pair>) {
+    for index in 0..before.len().max(after.len()) {
+        walk(&path.index(index), before.get(index), after.get(index), found);
+    }
+}
+
+fn side(side: Option<&Expr>) -> Side {
+    match side {
+        None => Side::Absent,
+        Some(Expr::Value(value)) if value_hides(value) => Side::Sensitive,
+        Some(Expr::Value(value)) => Side::Known(value.clone()),
+        Some(expr) if hides(Some(expr)) => Side::Sensitive,
+        Some(expr) => Side::Unknown(expr.clone()),
+    }
+}
+
+/// Whether a secret stands anywhere in it.
+fn hides(side: Option<&Expr>) -> bool {
+    match side {
+        None | Some(Expr::Reference(_)) => false,
+        Some(Expr::Value(value)) => value_hides(value),
+        Some(Expr::List(items) | Expr::Call(_, items)) => {
+            items.iter().any(|item| hides(Some(item)))
+        }
+        Some(Expr::Map(entries)) => entries.values().any(|entry| hides(Some(entry))),
+        Some(Expr::Secret(_)) => true,
+    }
+}
+
+fn value_hides(value: &Value) -> bool {
+    match value {
+        Value::Secret(_) => true,
+        Value::List(items) => items.iter().any(value_hides),
+        Value::Map(entries) => entries.values().any(value_hides),
+        _ => false,
+    }
+}
+
+fn same(before: Option<&Expr>, after: Option<&Expr>) -> bool {
+    match (before, after) {
+        (Some(Expr::Value(before)), Some(Expr::Value(after))) => before.same(after),
+        _ => false,
+    }
+}
+
+/// The value as JSON with `null` in the place of every secret, and whether there was one.
+pub fn masked_json(value: &Value) -> (serde_json::Value, bool) {
+    use serde_json::Value as Json;
+    match value {
+        Value::Secret(_) => (Json::Null, true),
+        Value::List(items) => {
+            let parts: Vec<_> = items.iter().map(masked_json).collect();
+            let secret = parts.iter().any(|(_, secret)| *secret);
+            (parts.into_iter().map(|(json, _)| json).collect(), secret)
+        }
+        Value::Map(entries) => {
+            let mut secret = false;
+            let mut object = serde_json::Map::new();
+            for (key, entry) in entries {
+                let (json, inside) = masked_json(entry);
+                secret |= inside;
+                object.insert(key.clone(), json);
+            }
+            (Json::Object(object), secret)
+        }
+        plain => (plain.to_json(), false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dollop_engine::address::Address;
+    use dollop_engine::expr::Function;
+
+    use super::*;
+
+    fn json(text: &str) -> Value {
+        Value::from(serde_json::from_str::<serde_json::Value>(text).unwrap())
+    }
+
+    fn check(before: Value, after: impl Into<Expr>, expected: &[&str]) {
+        let before = Expr::Value(before);
+        let found: Vec<_> = pairs(&Path::attribute("a"), Some(&before), Some(&after.into()))
+            .into_iter()
+            .map(|(path, before, after)| format!("{path}: {before:?} {after:?}"))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn maps_are_taken_apart_and_what_is_the_same_is_left_out() {
+        check(
+            json(r#"{"x": 1, "y": {"z": [1]}, "same": 0}"#),
+            json(r#"{"y": {"z": [2]}, "n": null, "same": 0}"#),
+            &["a.x: Known(1) Absent", "a.y.z: Known([1]) Known([2])"],
+        );
+    }
+
+    #[test]
+    fn a_secret_on_one_side_hides_both() {
+        check(json("\"pw\""), json("\"pw2\"").secret(), &["a: Sensitive Sensitive"]);
+        check(
+            json(r#"["pw", "b"]"#),
+            Value::List(vec![json("\"new\"").secret(), json("\"c\"")]),
+            &["a[0]: Sensitive Sensitive", "a[1]: Known(\"b\") Known(\"c\")"],
+        );
+        check(
+            json("\"pw\""),
+            Value::Map(BTreeMap::from([("k".to_owned(), json("\"pw\"").secret())])),
+            &["a: Sensitive Sensitive"],
+        );
+    }
+
+    #[test]
+    fn a_computed_text_with_a_secret_in_it_is_secret() {
+        let address: Address = "docker::container.pg".parse().unwrap();
+        let reference = Expr::reference(address, Path::attribute("id"));
+        let list = Expr::List(vec![reference.clone(), json("\"pw\"").secret().into()]);
+        check(
+            json("\"x\""),
+            Expr::Call(Function::Json, vec![list]),
+            &["a: Sensitive Sensitive"],
+        );
+        check(json("1"), reference, &["a: Known(1) Unknown(<docker::container.pg:id>)"]);
+    }
+}

@@ -1,0 +1,164 @@
+use dollop_engine::diagnostic::Diagnostic;
+use dollop_engine::value::Value;
+
+use super::*;
+use crate::render::fixture::{self, change, differs, empty, now};
+
+#[test]
+fn a_small_plan_reads_well() {
+    insta::assert_snapshot!(plan(&fixture::small()), @r#"
+    <!-- dollop:plan:shop -->
+    ### Plan for <code>shop</code>
+
+    **Plan: 1 to create, 1 to update, 0 to replace, 0 to delete; 1 unchanged.**
+
+    #### Changed outside dollop since the last run
+
+    - <code>docker::container.web</code> <code>env.LOG</code>
+
+    #### Changes
+
+    <details>
+    <summary><b>update</b> <code>docker::container.web</code> <b>[restart]</b></summary>
+
+    - declared at <code>stack.rhai:7:1</code>
+
+    ```diff
+    - env.LOG = "info"
+    + env.LOG = "debug"  (changed outside dollop)  stack.rhai:9:14
+    - env.PASSWORD = (sensitive)
+    + env.PASSWORD = (sensitive)
+    - env.DB = "10.0.0.7"
+    + env.DB = (known after apply)
+    ```
+
+    </details>
+
+    <details>
+    <summary><b>create</b> <code>docker::network.app</code></summary>
+
+    - declared at <code>stack.rhai:3:1</code>
+
+    ```diff
+    + driver = "bridge"
+    + labels = {}
+    ```
+
+    </details>
+
+    #### Outputs
+
+    ```diff
+    + url = "http://localhost:8080"
+    ```
+    "#);
+}
+
+#[test]
+fn no_secret_is_in_any_plan() {
+    let text = plan(&fixture::everything());
+    assert!(!text.contains(fixture::SECRET), "{text}");
+}
+
+const EVIL: &str = "`````\n</details>\n```\n<script>alert(1)</script> @octocat #1 [x](http://x) --> ~~~";
+
+/// The text outside fences.
+fn outside(text: &str) -> String {
+    let mut fence: Option<String> = None;
+    let mut out = String::new();
+    for line in text.lines() {
+        let ticks: String = line.chars().take_while(|c| *c == '`').collect();
+        match &fence {
+            None if ticks.len() >= 3 => fence = Some(ticks),
+            Some(open) if ticks.len() >= open.len() && line == ticks => fence = None,
+            Some(_) => {}
+            None => {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+    }
+    assert!(fence.is_none(), "a fence is left open");
+    out
+}
+
+#[test]
+fn nothing_breaks_out_of_its_place() {
+    let mut plan = empty();
+    plan.stack = EVIL.to_owned();
+    let mut first = change("docker::container.web", Action::Update);
+    first.address = dollop_engine::address::Address::new(
+        vec![EVIL.to_owned()],
+        "docker::container",
+        vec![EVIL.to_owned()],
+    );
+    first.differences = vec![
+        differs("text", Some("a\nb".into()), now(EVIL)),
+        differs(EVIL, Some(EVIL.into()), now("short")),
+    ];
+    first.reasons = vec![dollop_engine::plan::Reason::CannotUpdate(vec![
+        dollop_engine::path::Path::attribute(EVIL),
+    ])];
+    first.disruption = dollop_engine::schema::Disruption::DataLoss;
+    first.span = Some(fixture::at(1, 2));
+    plan.changes = vec![first];
+    plan.warnings = vec![Diagnostic::warning(EVIL).hint(EVIL)];
+    let text = super::plan(&plan);
+    let outside = outside(&text);
+    for bad in ["@", "<script", "](", "```", "~~~", "#1"] {
+        let found = outside.replace("&#", "");
+        assert!(!found.contains(bad), "{bad} in\n{outside}");
+    }
+    assert_eq!(outside.matches("</details>").count(), 1);
+    assert_eq!(outside.matches("-->").count(), 1);
+}
+
+#[test]
+fn a_fence_is_longer_than_any_run_inside() {
+    assert!(fence("diff", &["+ a ````` b".to_owned()]).starts_with("``````diff\n"));
+    assert!(fence("diff", &["+ a".to_owned()]).starts_with("```diff\n"));
+}
+
+#[test]
+fn a_huge_plan_stays_below_the_limit_and_says_what_is_missing() {
+    let mut plan = empty();
+    plan.changes = (0..5000)
+        .map(|number| {
+            let action = if number % 7 == 0 { Action::Replace } else { Action::Create };
+            let mut change = change(&format!("docker::container.web-{number}"), action);
+            change.differences = vec![differs("env.TEXT", None, now(&"ü".repeat(100)))];
+            change
+        })
+        .collect();
+    let text = super::plan(&plan);
+    assert!(text.chars().count() < LIMIT);
+    let shown = text.matches("<details>").count();
+    assert!(text.contains(&format!("**{} more changes not shown.**", 5000 - shown)), "{shown}");
+    assert!(shown > 100);
+}
+
+#[test]
+fn one_huge_change_does_not_push_out_the_others() {
+    let mut plan = empty();
+    let lines: Vec<_> = (0..20_000).map(|line| format!("line {line}")).collect();
+    let texts = [lines.join("\n"), "x".repeat(300_000), "`".repeat(300_000)];
+    plan.changes = texts
+        .iter()
+        .enumerate()
+        .map(|(index, text)| {
+            let mut change = change(&format!("docker::container.c{index}"), Action::Update);
+            change.differences = vec![differs("text", Some("a\nb".into()), now(text))];
+            change
+        })
+        .collect();
+    plan.outputs = vec![dollop_engine::plan::OutputChange {
+        name: "o".repeat(100_000),
+        before: None,
+        after: Some(Value::string("x").into()),
+    }];
+    plan.warnings = vec![Diagnostic::warning("w".repeat(100_000))];
+    let text = super::plan(&plan);
+    assert!(text.chars().count() < LIMIT, "{}", text.chars().count());
+    assert!(text.contains("docker::container.c0"));
+    assert!(text.contains("docker::container.c1"));
+}

@@ -1,0 +1,109 @@
+//! One change as a block: sign, address, disturbance, why, and what differs.
+
+use std::fmt::Write as _;
+
+use anstyle::Style;
+use dollop_engine::plan::{Action, Change, Plan, Reason};
+use dollop_engine::schema::Disruption;
+use dollop_engine::value::Value;
+
+use super::leaf;
+use crate::render::leaf::{Leaf, Side, leaves};
+use crate::render::style::{
+    BOLD, CARE, CHANGED, DANGER, DIM, GONE, LOOKED, NEW, paint,
+};
+use crate::render::text::{self, wrap};
+use crate::render::{Screen, words};
+
+/// The colour of an action.
+pub(super) fn style(action: Action) -> Style {
+    match action {
+        Action::Create => NEW,
+        Action::Update => CHANGED,
+        Action::Replace => CARE,
+        Action::Delete => GONE,
+        Action::Adopt | Action::Forget | Action::Verify | Action::Keep => LOOKED,
+    }
+}
+
+/// Writes one change.
+pub(super) fn block(out: &mut String, plan: &Plan, change: &Change, screen: &Screen) {
+    heading(out, change, screen);
+    // The head of the plan says why once; here one word is enough.
+    let said = short_deferral(change) && !screen.verbose;
+    for reason in &change.reasons {
+        if said && matches!(reason, Reason::Deferred(_)) {
+            continue;
+        }
+        if let Some(sentence) = words::reason(plan, reason) {
+            let line = wrap(&sentence.plain(), screen.width, 6, 8);
+            let _ = writeln!(out, "      {line}");
+        }
+    }
+    let folded = matches!(change.action, Action::Delete | Action::Forget) && !screen.verbose;
+    if !folded {
+        let shown = visible(change, leaves(&change.differences), screen);
+        let mut layout = leaf::Layout::new(&shown, 6, screen);
+        if matches!(change.action, Action::Create | Action::Delete) {
+            layout = layout.without_positions();
+        }
+        for item in &shown {
+            leaf::write(out, item, &layout);
+        }
+    }
+    if !folded || screen.verbose {
+        out.push('\n');
+    }
+}
+
+/// `  ~ docker::container.web  [restart]  stack.rhai:12:5`.
+fn heading(out: &mut String, change: &Change, screen: &Screen) {
+    let symbol = words::symbol(change.action);
+    let address = change.address.to_string();
+    let mut line = format!(
+        "{} {}",
+        paint(style(change.action), format!("{symbol:>3}")),
+        paint(BOLD, &address)
+    );
+    let mut used = 4 + text::width(&address);
+    if let Some(word) = words::disturbance(change.disruption) {
+        let strong = if change.disruption == Disruption::DataLoss { DANGER } else { CARE };
+        let _ = write!(line, "  {}", paint(strong, format!("[{word}]")));
+        used += word.len() + 4;
+    }
+    if short_deferral(change) {
+        let _ = write!(line, "  {}", paint(DIM, "(deferred)"));
+        used += 12;
+    }
+    if let Some(span) = &change.span {
+        let span = text::clean(&span.to_string()).into_owned();
+        if used + 2 + text::width(&span) <= screen.width {
+            let _ = write!(line, "  {}", paint(DIM, span));
+        }
+    }
+    let _ = writeln!(out, "{line}");
+}
+
+/// A create behind a deferred connection: one word is enough.
+fn short_deferral(change: &Change) -> bool {
+    change.action == Action::Create
+        && change.reasons.iter().any(|reason| matches!(reason, Reason::Deferred(_)))
+}
+
+/// What is worth showing: for something new, what is set rather than every empty default.
+fn visible(change: &Change, all: Vec<Leaf>, screen: &Screen) -> Vec<Leaf> {
+    if change.action != Action::Create || screen.verbose {
+        return all;
+    }
+    all.into_iter().filter(|leaf| leaf.span.is_some() || !is_empty(&leaf.after)).collect()
+}
+
+fn is_empty(side: &Side) -> bool {
+    match side {
+        Side::Absent | Side::Known(Value::Null) => true,
+        Side::Known(Value::String(text)) => text.is_empty(),
+        Side::Known(Value::List(items)) => items.is_empty(),
+        Side::Known(Value::Map(entries)) => entries.is_empty(),
+        _ => false,
+    }
+}

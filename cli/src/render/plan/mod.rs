@@ -1,0 +1,131 @@
+//! A plan for a terminal: what happens, why, and what must not be missed.
+
+mod change;
+mod leaf;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use dollop_engine::plan::{Action, Plan, Standing};
+
+use crate::render::style::{BOLD, CARE, DANGER, DIM, paint};
+use crate::render::text::{clean, count, wrap};
+use crate::render::{Screen, diagnostic, words};
+
+/// How many lines a folded list shows.
+const FOLDED: usize = 20;
+
+/// The whole plan, risks and summary last, so that they are what stays on the screen.
+pub fn plan(plan: &Plan, screen: &Screen) -> String {
+    let mut out = String::new();
+    header(&mut out, plan, screen);
+    drift(&mut out, plan, screen);
+    legend(&mut out, plan);
+    for change in plan.changes.iter().filter(|change| change.action != Action::Keep) {
+        change::block(&mut out, plan, change, screen);
+    }
+    outputs(&mut out, plan, screen);
+    if !plan.warnings.is_empty() {
+        out.push_str(&diagnostic::diagnostics(&plan.warnings, &plan.sources, screen.width));
+        out.push('\n');
+    }
+    risks(&mut out, plan, screen);
+    let _ = writeln!(out, "{}", paint(BOLD, words::summary(plan)));
+    out
+}
+
+fn header(out: &mut String, plan: &Plan, screen: &Screen) {
+    let what = if plan.destroy { "Plan to destroy stack" } else { "Plan for stack" };
+    let _ = writeln!(out, "{}", paint(BOLD, format!("{what} `{}`", clean(&plan.stack))));
+    if plan.unrefreshed {
+        let words = "nothing was read: compared with the last known state (`--no-refresh`)";
+        let _ = writeln!(out, "  {}", paint(CARE, words));
+    }
+    for connection in &plan.connections {
+        if let Some(sentence) = words::deferral(connection) {
+            let text = wrap(&sentence.plain(), screen.width, 2, 4);
+            let _ = writeln!(out, "  {text}");
+        } else if screen.verbose && connection.standing == Standing::Open {
+            let address = clean(&connection.address.to_string()).into_owned();
+            let target = clean(&connection.target).into_owned();
+            let _ = writeln!(out, "  {}", paint(DIM, format!("`{address}` is {target}")));
+        }
+    }
+    out.push('\n');
+}
+
+/// What changed outside dollop, said before anything else.
+fn drift(out: &mut String, plan: &Plan, screen: &Screen) {
+    let drifted = words::drift(plan);
+    if drifted.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "{}", paint(CARE, "Changed outside dollop since the last run:"));
+    let shown = if screen.verbose { drifted.len() } else { FOLDED };
+    for (change, paths) in drifted.iter().take(shown) {
+        let what = if paths.is_empty() { "is gone".to_owned() } else { paths.join(", ") };
+        let line = format!("{}: {}", change.address, clean(&what));
+        let _ = writeln!(out, "  {}", wrap(&line, screen.width, 2, 4));
+    }
+    more(out, drifted.len().saturating_sub(shown));
+    out.push('\n');
+}
+
+/// The signs that occur, with what they stand for.
+fn legend(out: &mut String, plan: &Plan) {
+    let used: BTreeSet<_> = plan.changes.iter().map(|change| change.action).collect();
+    let used: Vec<_> = used.into_iter().filter(|action| *action != Action::Keep).collect();
+    for action in &used {
+        let style = change::style(*action);
+        let symbol = paint(style, format!("{:>3}", words::symbol(*action)));
+        let _ = writeln!(out, "{symbol}  {}", paint(DIM, words::meaning(*action)));
+    }
+    if !used.is_empty() {
+        out.push('\n');
+    }
+}
+
+fn outputs(out: &mut String, plan: &Plan, screen: &Screen) {
+    let leaves = crate::render::leaf::output_leaves(&plan.outputs);
+    if leaves.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "{}", paint(BOLD, "Outputs"));
+    let layout = leaf::Layout::new(&leaves, 4, screen).without_positions();
+    for item in &leaves {
+        leaf::write(out, item, &layout);
+    }
+    out.push('\n');
+}
+
+fn risks(out: &mut String, plan: &Plan, screen: &Screen) {
+    let risks = words::risks(plan);
+    if risks.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "{}", paint(CARE, "Risks"));
+    // Data loss is never folded away.
+    let losses = risks.iter().filter(|risk| risk.data_loss).count();
+    let shown = if screen.verbose { risks.len() } else { FOLDED.max(losses) };
+    for risk in risks.iter().take(shown) {
+        let (style, label) = if risk.data_loss { (DANGER, "DATA LOSS") } else { (CARE, "replace") };
+        let line = format!("{} {}", risk.change.address, risk.because.plain());
+        let _ = writeln!(
+            out,
+            "  {}  {}",
+            paint(style, format!("{label:9}")),
+            wrap(&line, screen.width, 13, 13)
+        );
+    }
+    more(out, risks.len().saturating_sub(shown));
+    out.push('\n');
+}
+
+fn more(out: &mut String, hidden: usize) {
+    if hidden > 0 {
+        let words = format!("{} not shown; `--verbose` shows all", count(hidden, "more line"));
+        let _ = writeln!(out, "  {}", paint(DIM, words));
+    }
+}

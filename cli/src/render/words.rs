@@ -1,0 +1,328 @@
+//! The sentences of a plan, as pieces, so that each render can mark names its own way.
+
+use std::collections::BTreeSet;
+
+use dollop_engine::address::Address;
+use dollop_engine::plan::{
+    Action, Change, ConnectionPlan, DeferredBy, Operation, Plan, Reason, Standing, Summary,
+};
+use dollop_engine::schema::Disruption;
+
+use crate::render::text::count;
+
+/// Part of a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Our words.
+    Words(String),
+    /// A name from the user: an address, an attribute. Never trusted.
+    Name(String),
+}
+
+/// A sentence whose names are told apart from its words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sentence(pub Vec<Piece>);
+
+impl Sentence {
+    fn words(mut self, words: &str) -> Self {
+        self.0.push(Piece::Words(words.to_owned()));
+        self
+    }
+
+    fn name(mut self, name: impl std::fmt::Display) -> Self {
+        self.0.push(Piece::Name(name.to_string()));
+        self
+    }
+
+    fn then(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// For a terminal: names in backticks, made harmless.
+    pub fn plain(&self) -> String {
+        let parts = self.0.iter().map(|piece| match piece {
+            Piece::Words(words) => words.clone(),
+            Piece::Name(name) => format!("`{}`", crate::render::text::clean(name)),
+        });
+        parts.collect()
+    }
+}
+
+fn say(words: &str) -> Sentence {
+    Sentence::default().words(words)
+}
+
+/// The sign in front of a change; words stand beside it in the legend.
+pub fn symbol(action: Action) -> &'static str {
+    match action {
+        Action::Create => "+",
+        Action::Update => "~",
+        Action::Replace => "-/+",
+        Action::Delete => "-",
+        Action::Adopt => "=",
+        Action::Forget => "/",
+        Action::Verify => "?",
+        Action::Keep => " ",
+    }
+}
+
+/// What a sign stands for.
+pub fn meaning(action: Action) -> &'static str {
+    match action {
+        Action::Create => "create",
+        Action::Update => "update in place",
+        Action::Replace => "replace: delete, then create",
+        Action::Delete => "delete",
+        Action::Adopt => "adopt: take into the state as it is",
+        Action::Forget => "forget: leave it, but no longer manage it",
+        Action::Verify => "verify during apply, create or correct if needed",
+        Action::Keep => "keep",
+    }
+}
+
+/// The action as one word.
+pub fn verb(action: Action) -> &'static str {
+    match action {
+        Action::Create => "create",
+        Action::Update => "update",
+        Action::Replace => "replace",
+        Action::Delete => "delete",
+        Action::Adopt => "adopt",
+        Action::Forget => "forget",
+        Action::Verify => "verify",
+        Action::Keep => "keep",
+    }
+}
+
+/// What happens to it: ``docker::network.app` is created`.
+fn passive(action: Action) -> &'static str {
+    match action {
+        Action::Create => "is created",
+        Action::Update => "is updated",
+        Action::Replace => "is replaced",
+        Action::Delete => "is deleted",
+        Action::Adopt => "is adopted",
+        Action::Forget => "is forgotten",
+        Action::Verify => "is verified",
+        Action::Keep => "stays",
+    }
+}
+
+/// What a finished step did.
+pub fn done(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Connect => "connected",
+        Operation::Create => "created",
+        Operation::Update => "updated",
+        Operation::Delete => "deleted",
+        Operation::Verify => "verified",
+        Operation::Record => "recorded",
+    }
+}
+
+/// What a running step does.
+pub fn doing(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Connect => "connecting",
+        Operation::Create => "creating",
+        Operation::Update => "updating",
+        Operation::Delete => "deleting",
+        Operation::Verify => "verifying",
+        Operation::Record => "recording",
+    }
+}
+
+/// What a failed step could not do.
+pub fn failed(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Connect => "could not connect",
+        Operation::Create => "could not be created",
+        Operation::Update => "could not be updated",
+        Operation::Delete => "could not be deleted",
+        Operation::Verify => "could not be verified",
+        Operation::Record => "could not be recorded",
+    }
+}
+
+/// How much it disturbs, in a word; `None` when nobody notices.
+pub fn disturbance(disruption: Disruption) -> Option<&'static str> {
+    match disruption {
+        Disruption::None => None,
+        Disruption::Reconnect => Some("reconnect"),
+        Disruption::Restart => Some("restart"),
+        Disruption::Recreate => Some("recreate"),
+        Disruption::DataLoss => Some("DATA LOSS"),
+    }
+}
+
+/// Why a change happens, one sentence a reason; what goes without saying is left out.
+pub fn reasons(plan: &Plan, change: &Change) -> Vec<Sentence> {
+    change.reasons.iter().filter_map(|reason| self::reason(plan, reason)).collect()
+}
+
+/// One reason as a sentence; `None` when it goes without saying.
+pub fn reason(plan: &Plan, reason: &Reason) -> Option<Sentence> {
+    reason_sentence(plan, reason, &mut BTreeSet::new())
+}
+
+fn reason_sentence(
+    plan: &Plan,
+    reason: &Reason,
+    seen: &mut BTreeSet<Address>,
+) -> Option<Sentence> {
+    Some(match reason {
+        // The sign says it, or the differences do.
+        Reason::New | Reason::Changed | Reason::Destroy => return None,
+        Reason::Gone => say("was removed outside dollop"),
+        Reason::CannotUpdate(paths) => {
+            let mut sentence = Sentence::default();
+            for (index, path) in paths.iter().enumerate() {
+                let comma = if index > 0 { ", " } else { "" };
+                sentence = sentence.words(comma).name(path);
+            }
+            sentence.words(" cannot be changed in place")
+        }
+        Reason::Follows { via, address } => Sentence::default()
+            .name(via)
+            .words(" stands for ")
+            .name(address)
+            .then(chain(plan, address, seen)),
+        Reason::DataLost { with } => {
+            say("its data is lost with ").name(with).then(chain(plan, with, seen))
+        }
+        Reason::Undeclared => say("is not declared any more"),
+        Reason::GoesWith(address) => say("goes along with ").name(address),
+        Reason::Interrupted => say("its making was interrupted; what is there is finished"),
+        Reason::Adopted => say("exists already and is taken over"),
+        Reason::Deferred(connection) => {
+            say("can only be looked at during apply, through ").name(connection)
+        }
+    })
+}
+
+/// `, which is replaced because …`, as far back as the plan tells.
+fn chain(plan: &Plan, address: &Address, seen: &mut BTreeSet<Address>) -> Sentence {
+    let Some(change) = plan.change(address).filter(|_| seen.insert(address.clone())) else {
+        return Sentence::default();
+    };
+    let which = say(", which ").words(passive(change.action));
+    let because = change.reasons.iter().find_map(|reason| match reason {
+        Reason::CannotUpdate(_) => {
+            let sentence = reason_sentence(plan, reason, seen)?;
+            Some(say(" because its ").then(sentence))
+        }
+        Reason::Gone => Some(say(" because it was removed outside dollop")),
+        Reason::Undeclared => Some(say(" because it is not declared any more")),
+        Reason::Follows { .. } => {
+            let sentence = reason_sentence(plan, reason, seen)?;
+            Some(say(" because its ").then(sentence))
+        }
+        Reason::DataLost { .. } => {
+            let sentence = reason_sentence(plan, reason, seen)?;
+            Some(say(" because ").then(sentence))
+        }
+        Reason::GoesWith(with) => Some(say(" along with ").name(with)),
+        _ => None,
+    });
+    which.then(because.unwrap_or_default())
+}
+
+/// Why a connection is deferred; `None` when it is not.
+pub fn deferral(connection: &ConnectionPlan) -> Option<Sentence> {
+    let Standing::Deferred(by) = &connection.standing else { return None };
+    let sentence = Sentence::default().name(&connection.address).words(" is deferred: ");
+    let sentence = match by {
+        DeferredBy::Upstream { address, action } => {
+            sentence.name(address).words(&format!(" {} first", passive(*action)))
+        }
+        DeferredBy::Unknown { attribute } => {
+            sentence.words("its ").name(attribute).words(" is known only during apply")
+        }
+    };
+    Some(sentence.words("; what lives in it is planned from the declaration"))
+}
+
+/// The last line: what an apply would do, in numbers.
+pub fn summary(plan: &Plan) -> String {
+    let summary = plan.summary();
+    let touched = plan.changes.iter().any(|change| change.action != Action::Keep);
+    if touched {
+        let kept = summary.keep;
+        return format!("Plan: {}; {kept} unchanged.", numbers(summary));
+    }
+    let changed = plan.outputs.iter().filter(|output| output.differs()).count();
+    let kept = match summary.keep {
+        0 if plan.destroy => return "No changes. There is nothing to destroy.".to_owned(),
+        0 => "The stack declares no resources.".to_owned(),
+        1 => "1 resource is as declared.".to_owned(),
+        many => format!("{many} resources are as declared."),
+    };
+    if changed > 0 {
+        return format!("Plan: {} to change. {kept}", count(changed, "output"));
+    }
+    format!("No changes. {kept}")
+}
+
+/// `12 to create, 1 to update, 1 to replace, 0 to delete`; the rarer ones when there are.
+pub fn numbers(summary: Summary) -> String {
+    let mut parts = vec![
+        format!("{} to create", summary.create),
+        format!("{} to update", summary.update),
+        format!("{} to replace", summary.replace),
+        format!("{} to delete", summary.delete),
+    ];
+    for (number, word) in [
+        (summary.adopt, "adopt"),
+        (summary.forget, "forget"),
+        (summary.verify, "verify"),
+    ] {
+        if number > 0 {
+            parts.push(format!("{number} to {word}"));
+        }
+    }
+    parts.join(", ")
+}
+
+/// What a reader must not miss, worst first.
+pub fn risks(plan: &Plan) -> Vec<Risk<'_>> {
+    let mut found: Vec<_> = plan
+        .changes
+        .iter()
+        .filter(|change| change.loses_data() || change.action == Action::Replace)
+        .map(|change| Risk {
+            change,
+            data_loss: change.loses_data(),
+            because: Sentence::default()
+                .words(passive(change.action))
+                .then(reasons(plan, change).into_iter().next().map_or_else(
+                    Sentence::default,
+                    |first| say(": ").then(first),
+                )),
+        })
+        .collect();
+    found.sort_by_key(|risk| !risk.data_loss);
+    found
+}
+
+/// One thing a reader must not miss.
+pub struct Risk<'a> {
+    /// The change it comes from.
+    pub change: &'a Change,
+    /// Whether what people stored is lost.
+    pub data_loss: bool,
+    /// What happens, and why.
+    pub because: Sentence,
+}
+
+/// What changed outside dollop, by change: whether it is gone, or else which attributes.
+pub fn drift(plan: &Plan) -> Vec<(&Change, Vec<String>)> {
+    plan.changes
+        .iter()
+        .filter(|change| change.drifted())
+        .map(|change| {
+            let drifted = change.differences.iter().filter(|difference| difference.drift);
+            (change, drifted.map(|difference| difference.path.to_string()).collect())
+        })
+        .collect()
+}
