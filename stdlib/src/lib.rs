@@ -4,6 +4,7 @@ pub mod docker;
 pub mod local;
 pub mod postgres;
 pub mod rabbitmq;
+pub mod text;
 
 use dollop_engine::kind::Registry;
 
