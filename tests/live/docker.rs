@@ -1,1 +1,6 @@
 //! The docker provider against the real thing.
+
+mod behaviour;
+mod conformance;
+mod errors;
+mod support;

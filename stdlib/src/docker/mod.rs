@@ -1,8 +1,43 @@
-//! The `docker` provider.
+//! The `docker` provider: what one Docker engine holds.
+//!
+//! | kind | life |
+//! |---|---|
+//! | `docker::network` | made and removed; the engine cannot change one |
+//! | `docker::volume` | made and removed; holds data |
+//! | `docker::image` | pulled; kept on removal unless told otherwise |
+//! | `docker::container` | limits, restart policy, networks and running change in place |
+//!
+//! Spoken to through the Engine API by bollard, at the version both sides know.
+//! Everything made carries the labels of [`labels`], which never show in `labels`.
+
+mod container;
+mod engine;
+mod image;
+mod labels;
+mod network;
+mod pull;
+mod reference;
+mod volume;
 
 use dollop_engine::kind::Registry;
 
+pub use container::Container;
+pub use engine::Engine;
+pub use image::Image;
+pub use network::Network;
+pub use volume::Volume;
+
 /// Adds the provider to a registry.
 pub fn register(registry: Registry) -> Registry {
-    registry.provider("docker", "")
+    registry
+        .provider(
+            "docker",
+            "Containers, networks, volumes and images of a Docker engine. The engine is the \
+             one `DOCKER_HOST` names, or the local one, unless a `docker::engine` is declared.",
+        )
+        .connection::<Engine>()
+        .resource::<Network>()
+        .resource::<Volume>()
+        .resource::<Image>()
+        .resource::<Container>()
 }

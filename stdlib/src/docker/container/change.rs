@@ -1,0 +1,167 @@
+//! What changes in place: limits, restart policy, networks, and whether it runs.
+
+use std::collections::BTreeMap;
+
+use bollard::models::{
+    ContainerInspectResponse, ContainerUpdateBody, NetworkDisconnectRequest,
+};
+use dollop_engine::error::CallError;
+use dollop_engine::resource::Name;
+
+use super::super::engine::{Engine, status};
+use super::create::{join, restart_policy};
+use super::networks::{BRIDGE, Endpoint, NONE};
+use super::read::{ended_well, facts, inspect, runs};
+use super::spec::{ContainerFacts, ContainerSpec, Wait};
+use super::units::Bytes;
+use super::{start, wait};
+
+/// Changes the container from what it is to what it should be.
+pub(super) async fn update(
+    engine: &Engine,
+    name: &Name,
+    id: &str,
+    from: &ContainerSpec,
+    to: &ContainerSpec,
+) -> Result<ContainerFacts, CallError> {
+    let container = there(engine, name, id).await?;
+    if let Some(limits) = limits(engine, from, to).await? {
+        let updated = engine.docker.update_container(id, limits).await;
+        let doing = format!("changing the limits of container `{}`", name.natural);
+        updated.map_err(|error| engine.failed(&doing, &error))?;
+    }
+    if from.networks != to.networks {
+        networks(engine, name, id, &container, from, to).await?;
+    }
+    let state = container.state.clone().unwrap_or_default();
+    let done = to.wait == Wait::Exited && ended_well(&state) && from.running == to.running;
+    if to.running && !runs(&state) && !done {
+        go_on(engine, name, id, to, state.paused.unwrap_or(false)).await?;
+        wait::until(engine, name, id, to).await?;
+    } else if !to.running && state.running.unwrap_or(false) {
+        stop(engine, name, id, to).await?;
+    }
+    Ok(facts(engine, &there(engine, name, id).await?))
+}
+
+/// Stops it, giving it the time it was promised; fine when it is stopped or gone.
+pub(super) async fn stop(
+    engine: &Engine,
+    name: &Name,
+    id: &str,
+    spec: &ContainerSpec,
+) -> Result<(), CallError> {
+    let grace =
+        spec.stop_grace_period.map_or(std::time::Duration::from_secs(10), |span| span.0);
+    let stopped = engine.patient(grace).stop_container(id, None).await;
+    match stopped {
+        Ok(()) => Ok(()),
+        Err(error) if matches!(status(&error), Some(304 | 404)) => Ok(()),
+        Err(error) => {
+            Err(engine.failed(&format!("stopping container `{}`", name.natural), &error))
+        }
+    }
+}
+
+async fn there(
+    engine: &Engine,
+    name: &Name,
+    id: &str,
+) -> Result<ContainerInspectResponse, CallError> {
+    inspect(engine, id).await?.ok_or_else(|| {
+        let message = format!("container `{}` is gone", name.natural);
+        CallError::refused(message).hint("plan again: it will be made anew")
+    })
+}
+
+async fn go_on(
+    engine: &Engine,
+    name: &Name,
+    id: &str,
+    spec: &ContainerSpec,
+    paused: bool,
+) -> Result<(), CallError> {
+    if !paused {
+        return start::start(engine, name, id, spec).await;
+    }
+    let resumed = engine.docker.unpause_container(id).await;
+    resumed.map_err(|error| {
+        engine.failed(&format!("resuming container `{}`", name.natural), &error)
+    })
+}
+
+/// The update request; nothing when no limit differs.
+///
+/// The engine reads 0 as "leave it", so a limit is taken away by its largest value: memory
+/// and processes know -1, processors only all there are.
+async fn limits(
+    engine: &Engine,
+    from: &ContainerSpec,
+    to: &ContainerSpec,
+) -> Result<Option<ContainerUpdateBody>, CallError> {
+    let mut body = ContainerUpdateBody::default();
+    if from.mem_limit != to.mem_limit {
+        let Bytes(limit) = to.mem_limit.unwrap_or(Bytes(-1));
+        body.memory = Some(limit);
+        // The engine's default, which it works out only when a container is made.
+        body.memory_swap = Some(if limit < 0 { -1 } else { limit.saturating_mul(2) });
+    }
+    if from.cpus != to.cpus {
+        body.nano_cpus = Some(match to.cpus {
+            Some(cpus) => cpus.0,
+            None => engine.processors().await? * 1_000_000_000,
+        });
+    }
+    if from.pids_limit != to.pids_limit {
+        body.pids_limit = Some(to.pids_limit.unwrap_or(-1));
+    }
+    if from.restart != to.restart {
+        body.restart_policy = Some(restart_policy(to.restart));
+    }
+    Ok((body != ContainerUpdateBody::default()).then_some(body))
+}
+
+/// Leaves and joins networks, going by what the container is really in.
+async fn networks(
+    engine: &Engine,
+    name: &Name,
+    id: &str,
+    container: &ContainerInspectResponse,
+    from: &ContainerSpec,
+    to: &ContainerSpec,
+) -> Result<(), CallError> {
+    let real = container.network_settings.as_ref().and_then(|all| all.networks.as_ref());
+    let real: Vec<&String> =
+        real.into_iter().flat_map(std::collections::HashMap::keys).collect();
+    // Without networks of its own it is in the engine's default one.
+    let default = BTreeMap::from([(BRIDGE.to_owned(), Endpoint::default())]);
+    let wanted = if to.networks.0.is_empty() { &default } else { &to.networks.0 };
+    for network in &real {
+        let stays = wanted.get(*network).is_some_and(|endpoint| {
+            *network == BRIDGE || from.networks.0.get(*network) == Some(endpoint)
+        });
+        if !stays {
+            leave(engine, name, id, network).await?;
+        }
+    }
+    for (network, endpoint) in wanted {
+        let stayed = real.contains(&network)
+            && (network == BRIDGE || from.networks.0.get(network) == Some(endpoint));
+        if !stayed && network != NONE {
+            join(engine, name, id, network, endpoint).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn leave(engine: &Engine, name: &Name, id: &str, network: &str) -> Result<(), CallError> {
+    let request = NetworkDisconnectRequest { container: id.to_owned(), force: Some(true) };
+    match engine.docker.disconnect_network(network, request).await {
+        Ok(()) => Ok(()),
+        Err(error) if status(&error) == Some(404) => Ok(()),
+        Err(error) => {
+            let doing = format!("taking container `{}` out of `{network}`", name.natural);
+            Err(engine.failed(&doing, &error))
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Health checks.
+
+use bollard::models::HealthConfig;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::inherit::Inherited;
+use super::units::Span;
+use super::words::Test;
+
+/// How the engine finds out whether a container works. What is left out comes from the
+/// image, or else from the engine (every 30 s, 30 s long, 3 times).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Healthcheck {
+    /// The check, run in the container; 0 means healthy. A string goes to its shell:
+    /// `"pg_isready -U app"`. A list starts with `CMD` or `CMD-SHELL`.
+    pub test: Option<Test>,
+    /// How long from one check to the next, `10s`.
+    pub interval: Option<Span>,
+    /// How long one check may take, `5s`.
+    pub timeout: Option<Span>,
+    /// How many failures in a row make it unhealthy.
+    pub retries: Option<i64>,
+    /// How long after the start failures do not count, `30s`.
+    pub start_period: Option<Span>,
+    /// No health check, although the image has one.
+    pub disable: bool,
+}
+
+impl Healthcheck {
+    /// `None` when it says nothing.
+    pub(super) fn normal(mut self) -> Option<Self> {
+        if self.test.as_ref().and_then(|test| test.0.first()).is_some_and(|word| word == "NONE")
+        {
+            self.disable = true;
+        }
+        if self.disable {
+            return Some(Self { disable: true, ..Self::default() });
+        }
+        let nothing = |span: &Option<Span>| span.is_some_and(|span| span.0.is_zero());
+        for span in [&mut self.interval, &mut self.timeout, &mut self.start_period] {
+            if nothing(span) {
+                *span = None;
+            }
+        }
+        self.retries = self.retries.filter(|retries| *retries != 0);
+        (self != Self::default()).then_some(self)
+    }
+
+    /// What the container has, without what comes from its image.
+    pub(super) fn observed(
+        actual: Option<&HealthConfig>,
+        image: Inherited<&HealthConfig>,
+        wanted: Option<&Self>,
+    ) -> Option<Self> {
+        let empty = HealthConfig::default();
+        let actual = actual.unwrap_or(&empty);
+        let nothing = Self::default();
+        let wanted = wanted.unwrap_or(&nothing);
+        let span = |nanoseconds: Option<i64>| {
+            nanoseconds.filter(|n| *n != 0).map(Span::from_nanoseconds)
+        };
+        let from_image =
+            |part: fn(&HealthConfig) -> Option<i64>| image.map(|image| span(part(image)));
+        let test = |health: &HealthConfig| {
+            health.test.clone().filter(|words| !words.is_empty()).map(Test)
+        };
+        let found = Self {
+            test: image.map(test).beyond(test(actual), wanted.test.as_ref()),
+            interval: from_image(|health| health.interval)
+                .beyond(span(actual.interval), wanted.interval.as_ref()),
+            timeout: from_image(|health| health.timeout)
+                .beyond(span(actual.timeout), wanted.timeout.as_ref()),
+            retries: image
+                .map(|image| image.retries.filter(|n| *n != 0))
+                .beyond(actual.retries.filter(|n| *n != 0), wanted.retries.as_ref()),
+            start_period: from_image(|health| health.start_period)
+                .beyond(span(actual.start_period), wanted.start_period.as_ref()),
+            disable: false,
+        };
+        found.normal()
+    }
+
+    /// What the engine is told.
+    pub(super) fn requested(&self) -> HealthConfig {
+        if self.disable {
+            let test = Some(vec!["NONE".to_owned()]);
+            return HealthConfig { test, ..HealthConfig::default() };
+        }
+        HealthConfig {
+            test: self.test.as_ref().map(|test| test.0.clone()),
+            interval: self.interval.map(Span::nanoseconds),
+            timeout: self.timeout.map(Span::nanoseconds),
+            retries: self.retries,
+            start_period: self.start_period.map(Span::nanoseconds),
+            start_interval: None,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Containers.
+//!
+//! [`spec`] is what can be said, [`read`] turns what the engine reports into the same form,
+//! [`create`], [`change`] and [`remove`] make it so. The other files are one form of value each.
+
+mod change;
+mod create;
+mod health;
+mod hosts;
+mod inherit;
+mod mounts;
+mod networks;
+mod ports;
+mod read;
+mod remove;
+mod spec;
+mod start;
+mod units;
+mod wait;
+mod words;
+
+use dollop_engine::address::Address;
+use dollop_engine::error::CallError;
+use dollop_engine::resource::{Created, Name, Problem, ReadResult, Resource, Wanted};
+
+use super::engine::Engine;
+use super::labels;
+use spec::{ContainerFacts, ContainerSpec};
+
+/// `docker::container`; the API's `/containers`. Its id is the engine's.
+pub struct Container;
+
+impl Resource for Container {
+    const KIND: &'static str = "docker::container";
+    type Connection = Engine;
+    type Spec = ContainerSpec;
+    type Facts = ContainerFacts;
+
+    fn default_name(stack: &str, address: &Address) -> String {
+        labels::default_name(stack, address)
+    }
+
+    fn normalize(spec: &mut ContainerSpec) {
+        spec.normalize();
+    }
+
+    fn check(spec: &ContainerSpec) -> Vec<Problem> {
+        spec.check()
+    }
+
+    fn keeps_data(spec: &ContainerSpec) -> bool {
+        spec.volumes.keep_data()
+    }
+
+    async fn read(engine: &Engine, wanted: &[Wanted<ContainerSpec>]) -> Vec<ReadResult<Self>> {
+        read::read(engine, wanted).await
+    }
+
+    async fn create(
+        engine: &Engine,
+        name: &Name,
+        spec: ContainerSpec,
+    ) -> Result<Created<ContainerFacts>, CallError> {
+        create::create(engine, name, &spec).await
+    }
+
+    async fn update(
+        engine: &Engine,
+        name: &Name,
+        id: &str,
+        from: ContainerSpec,
+        to: ContainerSpec,
+    ) -> Result<ContainerFacts, CallError> {
+        change::update(engine, name, id, &from, &to).await
+    }
+
+    async fn delete(
+        engine: &Engine,
+        name: &Name,
+        id: &str,
+        spec: ContainerSpec,
+    ) -> Result<(), CallError> {
+        remove::remove(engine, name, id, &spec).await
+    }
+}

@@ -1,0 +1,225 @@
+//! The networks a container is in.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use bollard::models::{EndpointIpamConfig, EndpointSettings};
+use dollop_engine::resource::Problem;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// Networks by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Networks(pub BTreeMap<String, Endpoint>);
+
+/// How a container is in a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Endpoint {
+    /// Names it is found by, beside its own short name.
+    pub aliases: Vec<String>,
+    /// A fixed address, for networks with a `subnet`.
+    pub ipv4_address: Option<String>,
+}
+
+/// Who a container is, for telling what it gets in a network by itself.
+pub(super) struct Identity<'a> {
+    /// The engine's id.
+    pub(super) id: &'a str,
+    /// Its name on the engine.
+    pub(super) natural: &'a str,
+    /// What the script calls it: its alias everywhere.
+    pub(super) short: &'a str,
+}
+
+/// The network of containers that are in no other.
+pub(super) const BRIDGE: &str = "bridge";
+/// What stands for no network at all.
+pub(super) const NONE: &str = "none";
+
+/// Networks that cannot have names in them.
+pub(super) fn is_predefined(network: &str) -> bool {
+    matches!(network, "bridge" | "host" | "none")
+}
+
+impl Networks {
+    /// One order and no duplicates.
+    pub(super) fn normalize(&mut self) {
+        for endpoint in self.0.values_mut() {
+            endpoint.aliases.sort();
+            endpoint.aliases.dedup();
+        }
+    }
+
+    /// What the container is in, read back.
+    ///
+    /// A network in which it cannot be found by its short name counts as one it is not in:
+    /// then the plan joins it again, properly.
+    pub(super) fn observed(
+        endpoints: &HashMap<String, EndpointSettings>,
+        who: &Identity<'_>,
+        wanted: &Self,
+    ) -> Self {
+        let mut found = BTreeMap::new();
+        for (network, settings) in endpoints {
+            let asked = wanted.0.get(network);
+            if is_predefined(network) && asked.is_none() {
+                continue;
+            }
+            let aliases = settings.aliases.clone().unwrap_or_default();
+            if !is_predefined(network) && !aliases.iter().any(|alias| alias == who.short) {
+                continue;
+            }
+            // Older engines add the first twelve letters of the id.
+            let by_itself = |alias: &str| {
+                alias == who.short || alias == who.natural || who.id.get(..12) == Some(alias)
+            };
+            let written =
+                |alias: &String| asked.is_some_and(|asked| asked.aliases.contains(alias));
+            let aliases = aliases
+                .into_iter()
+                .filter(|alias| !by_itself(alias) || written(alias))
+                .collect();
+            let address =
+                settings.ipam_config.as_ref().and_then(|ipam| ipam.ipv4_address.clone());
+            let ipv4_address = address.filter(|address| !address.is_empty());
+            found.insert(network.clone(), Endpoint { aliases, ipv4_address });
+        }
+        let mut found = Self(found);
+        // Without networks it is in the default one, unless it was taken out by hand.
+        let unplugged = endpoints.keys().all(|network| network == NONE);
+        if unplugged && wanted.0.is_empty() {
+            found.0.insert(NONE.to_owned(), Endpoint::default());
+        }
+        found.normalize();
+        found
+    }
+
+    pub(super) fn check(&self) -> Vec<Problem> {
+        let reserved = self.0.keys().find(|name| matches!(name.as_str(), "host" | NONE));
+        let reserved = reserved.map(|name| Problem {
+            attribute: "networks".to_owned(),
+            message: format!("`{name}` is no network a container can join"),
+            hint: Some(format!("say `network_mode: \"{name}\"` instead")),
+        });
+        let bridge = self.0.get(BRIDGE).filter(|endpoint| **endpoint != Endpoint::default());
+        let bridge = bridge.map(|_| Problem {
+            attribute: "networks".to_owned(),
+            message: "the default network `bridge` has no aliases and no fixed addresses"
+                .into(),
+            hint: Some("declare a `docker::network` and join that".to_owned()),
+        });
+        reserved.into_iter().chain(bridge).collect()
+    }
+}
+
+impl Endpoint {
+    /// What the engine is told.
+    pub(super) fn settings(&self, network: &str, short: &str) -> EndpointSettings {
+        if is_predefined(network) {
+            return EndpointSettings::default();
+        }
+        let mut aliases = self.aliases.clone();
+        if !aliases.iter().any(|alias| alias == short) {
+            aliases.push(short.to_owned());
+        }
+        EndpointSettings {
+            aliases: Some(aliases),
+            ipam_config: self.ipv4_address.clone().map(|address| EndpointIpamConfig {
+                ipv4_address: Some(address),
+                ..EndpointIpamConfig::default()
+            }),
+            ..EndpointSettings::default()
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Networks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ListOrMap)
+    }
+}
+
+struct ListOrMap;
+
+impl<'de> de::Visitor<'de> for ListOrMap {
+    type Value = Networks;
+
+    fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("a list of networks or a map from network to aliases and address")
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<Networks, A::Error> {
+        let names = Vec::<String>::deserialize(SeqAccessDeserializer::new(seq))?;
+        Ok(Networks(names.into_iter().map(|name| (name, Endpoint::default())).collect()))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Networks, A::Error> {
+        let map = MapAccessDeserializer::new(map);
+        let endpoints = BTreeMap::<String, Option<Endpoint>>::deserialize(map)?;
+        let endpoints =
+            endpoints.into_iter().map(|(name, endpoint)| (name, endpoint.unwrap_or_default()));
+        let mut networks = Networks(endpoints.collect());
+        networks.normalize();
+        Ok(networks)
+    }
+}
+
+impl JsonSchema for Networks {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Networks".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let endpoint = generator.subschema_for::<Endpoint>();
+        json_schema!({
+            "anyOf": [
+                { "type": "array", "items": { "type": "string" } },
+                { "type": "object", "additionalProperties": endpoint },
+            ]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{from_value, json, to_value};
+
+    #[test]
+    fn a_list_is_a_map_without_details() {
+        let list: Networks = from_value(json!(["b", "a", "a"])).unwrap();
+        let map: Networks = from_value(json!({ "a": null, "b": {} })).unwrap();
+        assert_eq!(list, map);
+        let plain = json!({ "aliases": [], "ipv4_address": null });
+        assert_eq!(to_value(&list).unwrap(), json!({ "a": plain, "b": plain }));
+    }
+
+    #[test]
+    fn what_a_container_gets_by_itself_is_no_difference() {
+        let who = Identity { id: "0123456789abcdef", natural: "shop-web", short: "web" };
+        let wanted: Networks = from_value(json!({ "app": { "aliases": ["www"] } })).unwrap();
+        let mut settings = wanted.0["app"].settings("app", "web");
+        settings.aliases.as_mut().unwrap().push("0123456789ab".into());
+        let endpoints = HashMap::from([("app".to_owned(), settings)]);
+        assert_eq!(Networks::observed(&endpoints, &who, &wanted), wanted);
+        let endpoints = HashMap::from([("app".to_owned(), EndpointSettings::default())]);
+        assert!(Networks::observed(&endpoints, &who, &wanted).0.is_empty());
+    }
+
+    #[test]
+    fn a_container_without_any_network_shows() {
+        let who = Identity { id: "01", natural: "shop-web", short: "web" };
+        let nothing = Networks::default();
+        let found = Networks::observed(&HashMap::new(), &who, &nothing);
+        assert!(found.0.contains_key(NONE));
+        let bridge = HashMap::from([(BRIDGE.to_owned(), EndpointSettings::default())]);
+        assert_eq!(Networks::observed(&bridge, &who, &nothing), nothing);
+    }
+}

@@ -1,0 +1,340 @@
+//! Networks.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bollard::models::{Ipam, IpamConfig, Network as Listed, NetworkCreateRequest};
+use dollop_engine::address::Address;
+use dollop_engine::error::{CallError, Failure};
+use dollop_engine::resource::{Created, Found, Name, Problem, ReadResult, Resource, Wanted};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::engine::{Engine, said, status};
+use super::labels;
+use crate::text::Text;
+
+/// Options newer engines add by themselves to every network.
+const ADDED_BY_ENGINE: [&str; 2] =
+    ["com.docker.network.enable_ipv4", "com.docker.network.enable_ipv6"];
+
+/// A network that containers join and find each other in by name.
+///
+/// Docker cannot change a network: every change makes a new one, and the containers in it
+/// have to leave first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSpec {
+    /// What provides it: `bridge` on one machine; `macvlan`, `ipvlan`, `overlay` or a
+    /// plugin where the engine has them.
+    #[serde(default = "bridge")]
+    #[schemars(extend("x-replace" = true))]
+    pub driver: String,
+    /// No way out: containers reach each other and nothing else.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub internal: bool,
+    /// Whether containers may join that the driver does not manage itself (`overlay`).
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub attachable: bool,
+    /// Whether containers get IPv6 addresses too. Engines before 27 need `ipv6_subnet`.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub ipv6: bool,
+    /// The IPv4 range, `10.20.0.0/24`; the engine chooses one when left out.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub subnet: Option<String>,
+    /// The engine's own address in `subnet`, `10.20.0.1`; the first one when left out.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub gateway: Option<String>,
+    /// The part of `subnet` that containers get addresses from, `10.20.0.128/25`; all of
+    /// it when left out.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub ip_range: Option<String>,
+    /// The IPv6 range, `fd00:20::/64`; used while `ipv6` is on.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub ipv6_subnet: Option<String>,
+    /// Options of the driver, `#{ "com.docker.network.driver.mtu": 1400 }`.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub options: BTreeMap<String, Text>,
+    /// Labels, beside dollop's own marks.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub labels: BTreeMap<String, Text>,
+}
+
+fn bridge() -> String {
+    "bridge".to_owned()
+}
+
+/// What the engine reports about a network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct NetworkFacts {
+    /// The engine's id of it.
+    #[schemars(extend("x-stable" = true))]
+    pub id: String,
+    /// The IPv4 range it really has, also when the engine chose it.
+    #[schemars(extend("x-stable" = true))]
+    pub ipv4_subnet: Option<String>,
+    /// The address of the engine in it, as far as the engine tells.
+    #[schemars(extend("x-stable" = true))]
+    pub ipv4_gateway: Option<String>,
+}
+
+/// `docker::network`; the API's `/networks`.
+pub struct Network;
+
+impl Resource for Network {
+    const KIND: &'static str = "docker::network";
+    type Connection = Engine;
+    type Spec = NetworkSpec;
+    type Facts = NetworkFacts;
+
+    fn default_name(stack: &str, address: &Address) -> String {
+        labels::default_name(stack, address)
+    }
+
+    fn check(spec: &NetworkSpec) -> Vec<Problem> {
+        let mut problems = labels::check(&spec.labels);
+        let within_subnet = [("gateway", &spec.gateway), ("ip_range", &spec.ip_range)];
+        for (attribute, value) in within_subnet {
+            if value.is_some() && spec.subnet.is_none() {
+                problems.push(Problem {
+                    attribute: attribute.to_owned(),
+                    message: format!("`{attribute}` means nothing without `subnet`"),
+                    hint: Some("say which range it is in: `subnet: \"10.20.0.0/24\"`".into()),
+                });
+            }
+        }
+        problems
+    }
+
+    async fn read(engine: &Engine, wanted: &[Wanted<NetworkSpec>]) -> Vec<ReadResult<Self>> {
+        let listed = engine.docker.list_networks(None).await;
+        let listed = match listed {
+            Ok(listed) => listed,
+            Err(error) => {
+                let error = engine.failed("listing networks", &error);
+                return wanted.iter().map(|_| Err(error.clone())).collect();
+            }
+        };
+        let by = |key: fn(&Listed) -> Option<&str>| -> HashMap<&str, &Listed> {
+            listed.iter().filter_map(|one| Some((key(one)?, one))).collect()
+        };
+        let by_id = by(|one| one.id.as_deref());
+        let by_name = by(|one| one.name.as_deref());
+        wanted
+            .iter()
+            .map(|wanted| {
+                let found = match &wanted.id {
+                    Some(id) => by_id.get(id.as_str()),
+                    None => by_name.get(wanted.name.natural.as_str()),
+                };
+                Ok(found.map(|network| observe(network, wanted)))
+            })
+            .collect()
+    }
+
+    async fn create(
+        engine: &Engine,
+        name: &Name,
+        spec: NetworkSpec,
+    ) -> Result<Created<NetworkFacts>, CallError> {
+        labels::check_name("network", &name.natural)?;
+        let doing = format!("creating network `{}`", name.natural);
+        // The engine would make a second network of the same name.
+        let listed = engine.docker.list_networks(None).await;
+        let listed = listed.map_err(|error| engine.failed(&doing, &error))?;
+        let taken = listed.iter().find(|one| one.name.as_deref() == Some(&name.natural));
+        if let Some(taken) = taken {
+            return Err(exists(name, taken.labels.as_ref()));
+        }
+        let request = request(name, &spec);
+        let created = engine.docker.create_network(request).await;
+        let created = created.map_err(|error| refused(engine, &doing, &spec, &error))?;
+        let made = engine.docker.inspect_network(&created.id, None).await;
+        let made = made.map_err(|error| engine.failed(&doing, &error))?;
+        let facts = facts(&created.id, made.ipam.as_ref());
+        Ok(Created { id: created.id, facts })
+    }
+
+    async fn update(
+        engine: &Engine,
+        name: &Name,
+        id: &str,
+        _from: NetworkSpec,
+        _to: NetworkSpec,
+    ) -> Result<NetworkFacts, CallError> {
+        // Every attribute makes a new network, so there is nothing to change in place.
+        let found = engine.docker.inspect_network(id, None).await;
+        let doing = format!("reading network `{}`", name.natural);
+        let found = found.map_err(|error| engine.failed(&doing, &error))?;
+        Ok(facts(id, found.ipam.as_ref()))
+    }
+
+    async fn delete(
+        engine: &Engine,
+        name: &Name,
+        id: &str,
+        _spec: NetworkSpec,
+    ) -> Result<(), CallError> {
+        let Err(error) = engine.docker.remove_network(id).await else { return Ok(()) };
+        if status(&error) == Some(404) {
+            return Ok(());
+        }
+        let failed = engine.failed(&format!("removing network `{}`", name.natural), &error);
+        if !said(&error).contains("active endpoints") {
+            return Err(failed);
+        }
+        let inside = engine.docker.inspect_network(id, None).await.ok();
+        let mut names: Vec<_> = inside
+            .and_then(|network| network.containers)
+            .unwrap_or_default()
+            .into_values()
+            .filter_map(|endpoint| endpoint.name)
+            .map(|name| format!("`{name}`"))
+            .collect();
+        names.sort();
+        let message = format!(
+            "network `{}` cannot be removed: {} still in it",
+            name.natural,
+            match names.as_slice() {
+                [] => "something is".to_owned(),
+                [one] => format!("container {one} is"),
+                several => format!("containers {} are", several.join(", ")),
+            }
+        );
+        Err(CallError::refused(message).hint(format!(
+            "take it out: `docker network disconnect {} <container>`",
+            name.natural
+        )))
+    }
+}
+
+fn observe(network: &Listed, wanted: &Wanted<NetworkSpec>) -> Found<NetworkSpec, NetworkFacts> {
+    let asked = &wanted.spec;
+    let ranges = network.ipam.as_ref().and_then(|ipam| ipam.config.as_deref()).unwrap_or(&[]);
+    let v4 = ranges.iter().find(|range| !is_v6(range));
+    let v6 = ranges.iter().find(|range| is_v6(range));
+    // What the engine chose by itself is a fact, not a difference.
+    let when_asked = |asked: &Option<String>, real: Option<&String>| {
+        asked.as_ref().and_then(|_| real.cloned())
+    };
+    let spec = NetworkSpec {
+        driver: network.driver.clone().unwrap_or_default(),
+        internal: network.internal.unwrap_or(false),
+        attachable: network.attachable.unwrap_or(false),
+        ipv6: network.enable_ipv6.unwrap_or(false),
+        subnet: when_asked(&asked.subnet, v4.and_then(|range| range.subnet.as_ref())),
+        gateway: when_asked(&asked.gateway, v4.and_then(|range| range.gateway.as_ref())),
+        ip_range: when_asked(&asked.ip_range, v4.and_then(|range| range.ip_range.as_ref())),
+        ipv6_subnet: if network.enable_ipv6.unwrap_or(false) {
+            when_asked(&asked.ipv6_subnet, v6.and_then(|range| range.subnet.as_ref()))
+        } else {
+            asked.ipv6_subnet.clone()
+        },
+        options: network
+            .options
+            .iter()
+            .flatten()
+            .filter(|(key, _)| {
+                !ADDED_BY_ENGINE.contains(&key.as_str()) || asked.options.contains_key(*key)
+            })
+            .map(|(key, value)| (key.clone(), Text(value.clone())))
+            .collect(),
+        labels: labels::unmarked(network.labels.as_ref().unwrap_or(&HashMap::new())),
+    };
+    let id = network.id.clone().unwrap_or_default();
+    let none = HashMap::new();
+    Found {
+        facts: facts(&id, network.ipam.as_ref()),
+        id,
+        natural: network.name.clone().unwrap_or_default(),
+        spec,
+        owner: labels::owner(
+            network.labels.as_ref().unwrap_or(&none),
+            &wanted.name,
+            wanted.id.is_some(),
+        ),
+    }
+}
+
+fn facts(id: &str, ipam: Option<&Ipam>) -> NetworkFacts {
+    let ranges = ipam.and_then(|ipam| ipam.config.as_deref()).unwrap_or(&[]);
+    let v4 = ranges.iter().find(|range| !is_v6(range));
+    NetworkFacts {
+        id: id.to_owned(),
+        ipv4_subnet: v4.and_then(|range| range.subnet.clone()),
+        ipv4_gateway: v4.and_then(|range| range.gateway.clone()),
+    }
+}
+
+fn is_v6(range: &IpamConfig) -> bool {
+    range.subnet.as_deref().is_some_and(|subnet| subnet.contains(':'))
+}
+
+fn request(name: &Name, spec: &NetworkSpec) -> NetworkCreateRequest {
+    let mut ranges = Vec::new();
+    if spec.subnet.is_some() {
+        ranges.push(IpamConfig {
+            subnet: spec.subnet.clone(),
+            gateway: spec.gateway.clone(),
+            ip_range: spec.ip_range.clone(),
+            auxiliary_addresses: None,
+        });
+    }
+    if spec.ipv6 && spec.ipv6_subnet.is_some() {
+        ranges.push(IpamConfig { subnet: spec.ipv6_subnet.clone(), ..IpamConfig::default() });
+    }
+    let options = spec.options.iter().map(|(key, value)| (key.clone(), value.0.clone()));
+    NetworkCreateRequest {
+        name: name.natural.clone(),
+        driver: Some(spec.driver.clone()),
+        internal: Some(spec.internal),
+        attachable: Some(spec.attachable),
+        enable_ipv6: Some(spec.ipv6),
+        ipam: (!ranges.is_empty()).then(|| Ipam { config: Some(ranges), ..Ipam::default() }),
+        options: Some(options.collect()),
+        labels: Some(labels::marked(name, &spec.labels)),
+        ..NetworkCreateRequest::default()
+    }
+}
+
+fn exists(name: &Name, labels: Option<&HashMap<String, String>>) -> CallError {
+    let whose = labels::whose(labels.unwrap_or(&HashMap::new()));
+    let message = format!("a network named `{}` exists already ({whose})", name.natural);
+    CallError::new(Failure::Exists, message)
+        .hint("give this one another `name`, or take it over with `adopt: true`")
+}
+
+fn refused(
+    engine: &Engine,
+    doing: &str,
+    spec: &NetworkSpec,
+    error: &bollard::errors::Error,
+) -> CallError {
+    let failed = engine.failed(doing, error);
+    let said = said(error);
+    if said.contains("IPv6 address pool") {
+        return failed.hint("this engine chooses no IPv6 range by itself: set `ipv6_subnet`");
+    }
+    if said.contains("overlap") {
+        let range = spec.subnet.as_deref().unwrap_or("the range");
+        return failed.hint(format!(
+            "another network uses `{range}` or a part of it: choose another `subnet`, or see \
+             `docker network ls`"
+        ));
+    }
+    if spec.driver != "bridge" && said.contains("not supported") {
+        return failed.hint(format!(
+            "the engine's machine cannot do `{}`; `bridge` works everywhere",
+            spec.driver
+        ));
+    }
+    failed
+}

@@ -1,0 +1,95 @@
+//! Getting an image from its registry.
+
+use bollard::errors::Error;
+use bollard::models::ImageInspect;
+use bollard::query_parameters::CreateImageOptionsBuilder;
+use dollop_engine::error::{CallError, Failure};
+use futures::StreamExt as _;
+
+use super::engine::{Engine, said, status};
+use super::reference;
+
+/// The image as the engine has it; `None` when it has none of that name.
+pub(crate) async fn local(
+    engine: &Engine,
+    image: &str,
+) -> Result<Option<ImageInspect>, CallError> {
+    match engine.docker.inspect_image(image).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if status(&error) == Some(404) => Ok(None),
+        Err(error) => Err(engine.failed(&format!("looking for image `{image}`"), &error)),
+    }
+}
+
+/// The image as the engine has it, pulled first when it is not there.
+pub(crate) async fn local_or_pulled(
+    engine: &Engine,
+    image: &str,
+) -> Result<ImageInspect, CallError> {
+    match local(engine, image).await? {
+        Some(found) => Ok(found),
+        None => pulled(engine, image).await,
+    }
+}
+
+/// Pulls the image, also when one of that name is there.
+pub(crate) async fn pulled(engine: &Engine, image: &str) -> Result<ImageInspect, CallError> {
+    if reference::is_id(image) {
+        let message = format!("image `{image}` is not there, and no registry knows an id");
+        return Err(CallError::refused(message).hint("name a repository and a tag instead"));
+    }
+    let (repository, tag, digest) = reference::split(image);
+    let options = CreateImageOptionsBuilder::new().from_image(repository);
+    // Without a tag the engine would pull every one there is.
+    let options = options.tag(digest.or(tag).unwrap_or("latest")).build();
+    let mut progress = engine.docker.create_image(Some(options), None, None);
+    while let Some(step) = progress.next().await {
+        step.map_err(|error| explain(engine, image, &error))?;
+    }
+    let found = local(engine, image).await?;
+    found.ok_or_else(|| {
+        CallError::refused(format!("image `{image}` is gone right after its pull"))
+    })
+}
+
+fn explain(engine: &Engine, image: &str, error: &Error) -> CallError {
+    if status(error).is_none() && !matches!(error, Error::DockerStreamError { .. }) {
+        return engine.failed(&format!("pulling image `{image}`"), error);
+    }
+    let registry = reference::registry(image);
+    let said = said(error);
+    let has = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
+    let cannot =
+        |why: String| format!("image `{image}` is not there and cannot be pulled: {why}");
+    if has(&["no such host", "connection refused", "dial tcp", "timeout", "network is unreach"])
+    {
+        let message = cannot(format!("no answer from registry `{registry}`"));
+        return CallError::unreachable(message)
+            .note(format!("the engine says: {said}"))
+            .hint("check the engine's way to the registry, or bring the image another way: `docker load`");
+    }
+    if has(&["unauthorized", "authentication required", "no basic auth", "denied"]) {
+        let message = cannot(format!(
+            "registry `{registry}` does not have it or does not show it to everyone"
+        ));
+        return CallError::new(Failure::Denied, message)
+            .note(format!("the engine says: {said}"))
+            .hint(format!("check the name; if it is private, pull it once: `docker login {registry} && docker pull {image}`"));
+    }
+    if has(&["not found", "manifest unknown", "name unknown", "does not exist"]) {
+        let (repository, tag, digest) = reference::split(image);
+        let version = digest.or(tag).unwrap_or("latest");
+        let message = cannot(format!(
+            "registry `{registry}` has no `{repository}` in version `{version}`"
+        ));
+        return CallError::refused(message)
+            .note(format!("the engine says: {said}"))
+            .hint("check name and tag");
+    }
+    if has(&["invalid reference format"]) {
+        let message = format!("`{image}` is not the name of an image");
+        return CallError::refused(message)
+            .hint("one looks like `postgres:15` or `host:5000/team/app:1`");
+    }
+    CallError::refused(cannot(said))
+}
