@@ -12,8 +12,8 @@ use crate::files::{Folder, cannot, hinted, private};
 
 /// A reader holds the lock for moments only, so others wait for it.
 const PATIENCE_WITH_READERS: Duration = Duration::from_secs(5);
-/// The content may be a moment older than the lock.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// The content may be a moment older than the lock, or empty between two readers.
+const PATIENCE: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Who works on a state; others are told.
@@ -92,6 +92,7 @@ fn take(folder: &Folder, holder: Holder, reading: bool) -> Result<Taken, StoreEr
         .open(&path)
         .map_err(cannot("open", &path))?;
     let start = Instant::now();
+    let mut last_reader = start;
     loop {
         match file.try_lock() {
             Ok(()) => break,
@@ -100,12 +101,11 @@ fn take(folder: &Folder, holder: Holder, reading: bool) -> Result<Taken, StoreEr
         }
         let held: Option<Held> =
             std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let patience = match &held {
-            Some(held) if held.reading => PATIENCE_WITH_READERS,
-            _ => PATIENCE,
-        };
-        if start.elapsed() >= patience {
-            return Ok(Taken::Held(held));
+        if held.as_ref().is_some_and(|held| held.reading) {
+            last_reader = Instant::now();
+        }
+        if last_reader.elapsed() >= PATIENCE || start.elapsed() >= PATIENCE_WITH_READERS {
+            return Ok(Taken::Held(held.filter(|held| !held.reading)));
         }
         std::thread::sleep(PAUSE);
     }

@@ -11,6 +11,7 @@
 //!   by [`compact`](crate::recover::compact) when it has grown out of proportion.
 //! - The file lock outlives a dropped database for a moment: [`Table::open`] tries again.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,6 +50,20 @@ pub(crate) struct Writes {
     batch: sled::Batch,
     /// How many entries, pieces counted.
     pub(crate) len: usize,
+    names: BTreeSet<Vec<u8>>,
+}
+
+impl Writes {
+    /// Whether a name is in it. It must not be put or removed again before the writes are
+    /// applied: how many pieces there are to replace is read from the table.
+    pub(crate) fn touches(&self, space: Space, name: &[u8]) -> bool {
+        self.names.contains(&key(space, name, 0))
+    }
+
+    fn touch(&mut self, space: Space, name: &[u8]) {
+        let new = self.names.insert(key(space, name, 0));
+        assert!(new, "BUG: a name is written twice in one batch");
+    }
 }
 
 /// The open database.
@@ -167,6 +182,7 @@ impl Table {
             writes.batch.remove(key(space, name, index));
         }
         writes.len += usize::from(pieces.max(before));
+        writes.touch(space, name);
         Ok(before == 0)
     }
 
@@ -182,6 +198,7 @@ impl Table {
             writes.batch.remove(key(space, name, index));
         }
         writes.len += usize::from(before);
+        writes.touch(space, name);
         Ok(before > 0)
     }
 

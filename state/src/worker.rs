@@ -146,7 +146,7 @@ fn serve(mut writer: Writer, requests: &Receiver<Request>) {
     }
 }
 
-/// Appends what came together, each in its own atomic batch, with one sync for all.
+/// Appends what came together, with one sync for all.
 fn append_all(writer: &mut Writer, group: Vec<(Event, Reply)>) -> Option<StoreError> {
     let (events, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
     let mut refused: Vec<Option<StoreError>> = Vec::new();

@@ -43,6 +43,8 @@ pub(crate) struct Writer {
     vault: Vault,
     head: Head,
     next_event: u64,
+    /// Appended and not applied yet.
+    pending: Writes,
     /// The steps of the run that is open; `None` when none is.
     steps: Option<BTreeMap<StepId, Status>>,
 }
@@ -75,7 +77,17 @@ impl Writer {
             None => 0,
         };
         let trail = Trail::open(folder)?;
-        Ok(Self { folder: folder.clone(), table, trail, vault, head, next_event, steps: None })
+        let (pending, steps) = (Writes::default(), None);
+        Ok(Self {
+            folder: folder.clone(),
+            table,
+            trail,
+            vault,
+            head,
+            next_event,
+            pending,
+            steps,
+        })
     }
 
     /// The state, with the journal taken over.
@@ -143,15 +155,23 @@ impl Writer {
     }
 
     fn write(&mut self, event: Event) -> Result<(), StoreError> {
-        let mut writes = Writes::default();
         let line = Line::Event(event);
         self.trail.add(&mut self.vault, std::slice::from_ref(&line))?;
         let Line::Event(mut event) = line else { return Ok(()) };
         // The effect is in the same batch, so the journal need not repeat it.
-        match take_effect(&mut event) {
+        let effect = take_effect(&mut event);
+        let name = match &effect {
+            Effect::Put(record) => record.address.to_string(),
+            Effect::Remove(address) => address.to_string(),
+            Effect::None => String::new(),
+        };
+        if self.pending.touches(Space::Records, name.as_bytes()) {
+            self.apply_pending()?;
+        }
+        let mut writes = std::mem::take(&mut self.pending);
+        match effect {
             Effect::Put(record) => self.put_record(&mut writes, &record)?,
-            Effect::Remove(address) => {
-                let name = address.to_string();
+            Effect::Remove(_) => {
                 if self.table.remove(&mut writes, Space::Records, name.as_bytes())? {
                     self.head.records = self.head.records.saturating_sub(1);
                 }
@@ -159,15 +179,25 @@ impl Writer {
             Effect::None => {}
         }
         let text = self.vault.encode(&event)?;
-        let name = self.next_event.to_be_bytes();
-        self.table.put(&mut writes, Space::Journal, &name, &text)?;
+        let number = self.next_event.to_be_bytes();
+        self.table.put(&mut writes, Space::Journal, &number, &text)?;
         self.next_event += 1;
+        self.pending = writes;
+        if self.pending.len >= crate::table::BATCH { self.apply_pending() } else { Ok(()) }
+    }
+
+    fn apply_pending(&mut self) -> Result<(), StoreError> {
+        let mut writes = std::mem::take(&mut self.pending);
+        if writes.len == 0 {
+            return Ok(());
+        }
         self.put_head(&mut writes)?;
         self.table.apply(writes)
     }
 
     /// Makes what was appended durable.
-    pub(crate) fn commit(&self) -> Result<(), StoreError> {
+    pub(crate) fn commit(&mut self) -> Result<(), StoreError> {
+        self.apply_pending()?;
         self.table.commit()
     }
 

@@ -155,6 +155,34 @@ fn parallel_appends_share_syncs() {
 }
 
 #[tokio::test]
+async fn one_group_may_write_and_remove_the_same_record_many_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, memory) = (Arc::new(open(folder.path())), MemoryStore::default());
+    store.begin(run("p")).await.unwrap();
+    memory.begin(run("p")).await.unwrap();
+    for events in [
+        (0..100).map(|step| started(step, &format!("n{}", step % 3))).collect::<Vec<_>>(),
+        (0..100)
+            .map(|step| match step % 5 {
+                0 | 3 => removed(step, &format!("n{}", step % 3)),
+                _ => put(step, &format!("n{}", step % 3), &"long ".repeat(step as usize * 50)),
+            })
+            .collect(),
+    ] {
+        let mut tasks = tokio::task::JoinSet::new();
+        for event in events {
+            memory.append(event.clone()).await.unwrap();
+            let store = store.clone();
+            tasks.spawn(async move { store.append(event).await.unwrap() });
+        }
+        tasks.join_all().await;
+        assert_eq!(store.state().unwrap(), memory.state().unwrap());
+    }
+    drop(store);
+    assert_eq!(open(folder.path()).state().unwrap(), memory.state().unwrap());
+}
+
+#[tokio::test]
 async fn ten_thousand_records_finish_and_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(open(folder.path()));
