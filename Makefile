@@ -16,7 +16,7 @@ lab:
 quickstart: build lab
 	eval "$$($(LAB) env)"; \
 	  $(DOLLOP) apply --auto-approve scripts/quickstart && \
-	  $(DOLLOP) output scripts/quickstart && \
+	  $(DOLLOP) output --stack scripts/quickstart && \
 	  $(DOLLOP) plan --detailed-exitcode scripts/quickstart
 
 clean-quickstart: build
@@ -24,7 +24,7 @@ clean-quickstart: build
 
 hello: build
 	$(DOLLOP) apply --auto-approve scripts/hello
-	$(DOLLOP) output scripts/hello
+	$(DOLLOP) output --stack scripts/hello
 
 lint:
 	cargo fmt --all --check

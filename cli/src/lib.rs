@@ -4,6 +4,7 @@
 //! - [`project`] and [`parameters`]: which stack, with which values from outside.
 //! - [`commands`]: one command a file, each read from top to bottom.
 //! - [`render`]: all text a person sees, as functions from data to text.
+//! - [`session`], [`saved`] and [`watch`]: what a run of the hallway needs.
 //! - [`terminal`]: the only place that prints.
 
 pub mod args;
@@ -12,4 +13,8 @@ pub mod error;
 pub mod parameters;
 pub mod project;
 pub mod render;
+pub mod run;
+pub mod saved;
+pub mod session;
 pub mod terminal;
+pub mod watch;

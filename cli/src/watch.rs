@@ -72,7 +72,8 @@ impl Watcher for Watch {
     }
 
     fn finished(&self, step: &Step, note: Option<&str>) {
-        let (address, operation, took) = (step.address.clone(), step.operation, self.took(step));
+        let (address, operation, took) =
+            (step.address.clone(), step.operation, self.took(step));
         if !silent(step) {
             let note = note.map(str::to_owned);
             self.reporter.report(Progress::Finished { address, operation, took, note });
@@ -80,7 +81,8 @@ impl Watcher for Watch {
     }
 
     fn failed(&self, step: &Step, error: &CallError) {
-        let (address, operation, took) = (step.address.clone(), step.operation, self.took(step));
+        let (address, operation, took) =
+            (step.address.clone(), step.operation, self.took(step));
         let error = error.clone();
         self.reporter.report(Progress::Failed { address, operation, error, took });
     }

@@ -31,7 +31,7 @@ impl Stack {
     }
 
     fn output(&self, name: &str) -> String {
-        let run = self.project.run(&["output", "--name", name, "--raw"]).expect(0);
+        let run = self.project.run(&["output", name, "--raw"]).expect(0);
         run.stdout.trim_end().to_owned()
     }
 

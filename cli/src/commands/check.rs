@@ -10,7 +10,7 @@ use crate::terminal;
 
 /// Says what is wrong, or how much is declared.
 pub fn run(args: &StackArgs) -> Result<u8, CommandError> {
-    let (project, graph) = load(args)?;
+    let (session, graph) = load(args)?;
     let program = graph.program();
     let width = terminal::stderr_width();
     terminal::say(&diagnostic::diagnostics(&program.warnings, &program.sources, width));
@@ -18,7 +18,7 @@ pub fn run(args: &StackArgs) -> Result<u8, CommandError> {
     let resources = program.declarations.len() - connections;
     let what = format!(
         "`{}` is fine: {}, {}, {}",
-        project.stack,
+        session.project.stack,
         count(resources, "resource"),
         count(connections, "connection"),
         count(program.outputs.len(), "output"),

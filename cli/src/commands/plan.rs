@@ -14,8 +14,7 @@ use crate::terminal;
 /// Plans and shows it.
 pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
     let session = Session::new(Project::find(args.stack.stack.as_deref())?);
-    let graph =
-        if args.destroy { session.nothing()? } else { session.graph(&args.stack)? };
+    let graph = if args.destroy { session.nothing()? } else { session.graph(&args.stack)? };
     let snapshot = read_state(&session.state_folder())?;
     snapshot.notes.iter().for_each(|text| note(text));
     let options = Options { unrefreshed: args.no_refresh, destroy: args.destroy };

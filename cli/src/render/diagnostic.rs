@@ -24,9 +24,9 @@ pub fn findings(findings: &Findings, width: usize) -> String {
         }
         out.push('\n');
         out.push_str(&if errors > 0 {
-            paint(DANGER, "error") + &format!(": {line}\n")
+            paint(DANGER, "error") + format!(": {line}\n").as_str()
         } else {
-            paint(CARE, "warning") + &format!(": {}\n", count(warnings, "warning"))
+            paint(CARE, "warning") + format!(": {}\n", count(warnings, "warning")).as_str()
         });
     }
     out
@@ -82,8 +82,7 @@ fn places<'a>(found: &'a Diagnostic, sources: &'a Sources) -> Vec<Element<'a>> {
         };
         let mut snippet = Snippet::source(&**source).path(clean(file));
         for (primary, span, words) in marks {
-            let kind =
-                if primary { AnnotationKind::Primary } else { AnnotationKind::Context };
+            let kind = if primary { AnnotationKind::Primary } else { AnnotationKind::Context };
             let label = (!words.is_empty()).then(|| clean(words));
             snippet = snippet.annotation(kind.span(bytes(source, span)).label(label));
         }

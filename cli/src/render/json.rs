@@ -3,7 +3,7 @@
 use dollop_engine::diagnostic::{Diagnostic, Severity, Span};
 use dollop_engine::expr::Expr;
 use dollop_engine::plan::{
-    Action, Change, ConnectionPlan, DeferredBy, Plan, Standing, Summary,
+    Action, Change, ConnectionPlan, DeferredBy, Plan, Standing, Step, Summary,
 };
 use dollop_engine::value::Value;
 use serde_json::{Value as Json, json};
@@ -29,9 +29,19 @@ pub fn plan(plan: &Plan) -> Json {
         "summary": summary(plan.summary()),
         "connections": plan.connections.iter().map(connection).collect::<Vec<_>>(),
         "changes": changed.into_iter().map(|item| change(plan, item)).collect::<Vec<_>>(),
+        "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
         "outputs": outputs(plan),
         "warnings": plan.warnings.iter().map(diagnostic).collect::<Vec<_>>(),
         "digests": plan.digests,
+    })
+}
+
+fn step(step: &Step) -> Json {
+    json!({
+        "id": step.id,
+        "address": step.address,
+        "operation": step.operation,
+        "needs": step.needs,
     })
 }
 
@@ -112,10 +122,9 @@ fn connection(connection: &ConnectionPlan) -> Json {
             "deferred",
             json!({"address": address, "action": words::verb(*action), "attribute": null}),
         ),
-        Standing::Deferred(DeferredBy::Unknown { attribute }) => (
-            "deferred",
-            json!({"address": null, "action": null, "attribute": attribute}),
-        ),
+        Standing::Deferred(DeferredBy::Unknown { attribute }) => {
+            ("deferred", json!({"address": null, "action": null, "attribute": attribute}))
+        }
     };
     json!({
         "address": connection.address,
@@ -195,12 +204,16 @@ fn outputs(plan: &Plan) -> Json {
         let own: Vec<_> =
             leaves.iter().filter(|leaf| leaf.path.first() == Some(&output.name)).collect();
         let unknown = output.after.as_ref().is_some_and(|after| after.known().is_none());
-        let hidden = own.iter().any(|leaf| {
-            leaf.before == Side::Sensitive || leaf.after == Side::Sensitive
-        });
-        let (before, was_secret) = output.before.as_ref().map_or((Json::Null, false), masked_json);
-        let (after, is_secret) =
-            output.after.as_ref().and_then(Expr::known).map_or((Json::Null, false), masked_json);
+        let hidden = own
+            .iter()
+            .any(|leaf| leaf.before == Side::Sensitive || leaf.after == Side::Sensitive);
+        let (before, was_secret) =
+            output.before.as_ref().map_or((Json::Null, false), masked_json);
+        let (after, is_secret) = output
+            .after
+            .as_ref()
+            .and_then(Expr::known)
+            .map_or((Json::Null, false), masked_json);
         let sensitive = hidden || was_secret || is_secret;
         json!({
             "name": output.name,

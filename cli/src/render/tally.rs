@@ -103,7 +103,8 @@ impl Tally {
             parts.push(format!("{left} not started"));
         }
         let heading = if failed > 0 { "Failed" } else { "Stopped" };
-        out + &paint(DANGER, format!("{heading} after {took}: {}", parts.join(", "))) + "\n"
+        out + paint(DANGER, format!("{heading} after {took}: {}", parts.join(", "))).as_str()
+            + "\n"
     }
 
     fn numbers(&self, destroy: bool) -> String {
@@ -166,7 +167,8 @@ mod tests {
             error,
             took: Duration::from_secs(3),
         });
-        for name in ["postgres::role.main/a", "postgres::role.main/b", "postgres::role.main/c"] {
+        for name in ["postgres::role.main/a", "postgres::role.main/b", "postgres::role.main/c"]
+        {
             let because = address("docker::container.pg");
             tally.count(Progress::Skipped { address: address(name), because });
         }

@@ -7,7 +7,9 @@ use rhai::packages::{
     BasicMapPackage, BasicMathPackage, BasicStringPackage, LanguageCorePackage, LogicPackage,
     Package,
 };
-use rhai::{Dynamic, Engine, FuncRegistration, Module, NativeCallContext, OptimizationLevel};
+use rhai::{
+    Dynamic, Engine, FuncRegistration, Module, NativeCallContext, OptimizationLevel, Token,
+};
 
 use super::draft::first_line;
 use super::loader::Loader;
@@ -82,6 +84,24 @@ fn settings(engine: &mut Engine) {
     // Folding constants would lose the map literals, and with them attribute positions.
     engine.set_optimization_level(OptimizationLevel::None);
     engine.disable_symbol("eval");
+    free_words(engine);
+}
+
+/// Words Rhai keeps for a future of its own and attributes are called in the field:
+/// `#{ default: 1 }`, `server.public`. As names they clash with nothing that exists.
+const FREE_WORDS: [&str; 11] = [
+    "case", "default", "match", "module", "new", "package", "public", "static", "super", "use",
+    "with",
+];
+
+/// Lets scripts use the free words as names.
+fn free_words(engine: &mut Engine) {
+    // "Deprecated" only says that it may change between versions; Rhai is pinned exactly.
+    #[expect(deprecated, reason = "volatile, not deprecated; the version is pinned")]
+    engine.on_parse_token(|token, _, _| match token {
+        Token::Reserved(word) if FREE_WORDS.contains(&word.as_str()) => Token::Identifier(word),
+        other => other,
+    });
 }
 
 /// `docker::container(..)`, one module for each provider.

@@ -9,9 +9,7 @@ use dollop_engine::value::Value;
 
 use super::leaf;
 use crate::render::leaf::{Leaf, Side, leaves};
-use crate::render::style::{
-    BOLD, CARE, CHANGED, DANGER, DIM, GONE, LOOKED, NEW, paint,
-};
+use crate::render::style::{BOLD, CARE, CHANGED, DANGER, DIM, GONE, LOOKED, NEW, paint};
 use crate::render::text::{self, wrap};
 use crate::render::{Screen, words};
 

@@ -7,9 +7,7 @@ use dollop_engine::value::Value;
 
 use crate::render::Screen;
 use crate::render::leaf::{Leaf, Side};
-use crate::render::style::{
-    CARE, CHANGED, DIM, GONE, GONE_WORD, LOOKED, NEW, NEW_WORD, paint,
-};
+use crate::render::style::{CARE, CHANGED, DIM, GONE, GONE_WORD, LOOKED, NEW, NEW_WORD, paint};
 use crate::render::text::{clean, clip, count, pad, quoted, width};
 use crate::render::textdiff::{self, Line};
 
@@ -112,7 +110,7 @@ fn value(leaf: &Leaf, room: usize) -> String {
         (Side::Absent, after) => one(after, NEW, room),
         (before, Side::Absent) => one(before, GONE, room),
         (Side::Sensitive, Side::Sensitive) => {
-            paint(LOOKED, "(sensitive)") + " → " + &paint(LOOKED, "(sensitive)")
+            paint(LOOKED, "(sensitive)") + " → " + paint(LOOKED, "(sensitive)").as_str()
         }
         (before, after) => both(before, after, room),
     }
@@ -132,9 +130,11 @@ fn both(before: &Side, after: &Side, room: usize) -> String {
     if old_width + new_width <= room {
         if let (Some(_), Some(_)) = (before.text(), after.text()) {
             let (old, new) = textdiff::words(&old, &new);
-            return marked(&old, GONE, GONE_WORD) + " → " + &marked(&new, NEW, NEW_WORD);
+            return marked(&old, GONE, GONE_WORD)
+                + " → "
+                + marked(&new, NEW, NEW_WORD).as_str();
         }
-        return one(before, GONE, room) + " → " + &one(after, NEW, room);
+        return one(before, GONE, room) + " → " + one(after, NEW, room).as_str();
     }
     // What does not fit is shared out; a short side leaves its room to the long one.
     let half = room / 2;
@@ -143,7 +143,7 @@ fn both(before: &Side, after: &Side, room: usize) -> String {
         (_, true) => (room - new_width, new_width),
         _ => (half, room - half),
     };
-    one(before, GONE, old_room.max(1)) + " → " + &one(after, NEW, new_room.max(1))
+    one(before, GONE, old_room.max(1)) + " → " + one(after, NEW, new_room.max(1)).as_str()
 }
 
 fn marked(words: &textdiff::Words, plain: anstyle::Style, strong: anstyle::Style) -> String {
@@ -178,7 +178,7 @@ fn long_text(leaf: &Leaf, layout: &Layout, start: usize) -> Option<Vec<Line>> {
     if let (Side::Known(Value::List(before)), Side::Known(Value::List(after))) =
         (&leaf.before, &leaf.after)
     {
-        let one_line = side_text(&leaf.before) + &side_text(&leaf.after);
+        let one_line = side_text(&leaf.before) + side_text(&leaf.after).as_str();
         if width(&one_line) + 3 <= layout.width.saturating_sub(start) {
             return None;
         }

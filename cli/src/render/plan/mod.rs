@@ -110,7 +110,8 @@ fn risks(out: &mut String, plan: &Plan, screen: &Screen) {
     let losses = risks.iter().filter(|risk| risk.data_loss).count();
     let shown = if screen.verbose { risks.len() } else { FOLDED.max(losses) };
     for risk in risks.iter().take(shown) {
-        let (style, label) = if risk.data_loss { (DANGER, "DATA LOSS") } else { (CARE, "replace") };
+        let (style, label) =
+            if risk.data_loss { (DANGER, "DATA LOSS") } else { (CARE, "replace") };
         let line = format!("{} {}", risk.change.address, risk.because.plain());
         let _ = writeln!(
             out,

@@ -317,9 +317,10 @@ fn data_loss_is_never_folded_away() {
             lost.disruption = dollop_engine::schema::Disruption::DataLoss;
             lost
         })
-        .chain((0..50).map(|number| {
-            change(&format!("docker::container.c{number}"), Action::Replace)
-        }))
+        .chain(
+            (0..50)
+                .map(|number| change(&format!("docker::container.c{number}"), Action::Replace)),
+        )
         .collect();
     let text = show(&many, 80);
     assert_eq!(text.matches("DATA LOSS  docker::volume").count(), 50);
@@ -334,7 +335,16 @@ fn nothing_in_a_plan_acts_on_the_terminal() {
     let mut web = change("docker::container.web", Action::Update);
     web.differences = vec![
         differs(evil, Some(evil.into()), now("x")),
-        differs("list", None, Some(dollop_engine::value::Value::List(vec![dollop_engine::value::Value::string(evil)]).into())),
+        differs(
+            "list",
+            None,
+            Some(
+                dollop_engine::value::Value::List(vec![dollop_engine::value::Value::string(
+                    evil,
+                )])
+                .into(),
+            ),
+        ),
     ];
     plan.changes = vec![web];
     let text = show(&plan, 80);

@@ -1,0 +1,43 @@
+//! Parse, run, say what went wrong, exit.
+
+use std::process::ExitCode;
+
+use crate::args::{Cli, Command};
+use crate::error::CommandError;
+use crate::{args, commands, terminal};
+
+/// The whole program: reads the command line, does what it says, returns the exit code.
+pub fn main() -> ExitCode {
+    let cli = match args::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(code) => return ExitCode::from(code),
+    };
+    terminal::set_color(cli.global.color);
+    ExitCode::from(match run(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            terminal::say(&error.render(terminal::stderr_width()));
+            error.exit_code()
+        }
+    })
+}
+
+fn run(cli: &Cli) -> Result<u8, CommandError> {
+    if let Some(folder) = &cli.global.chdir {
+        std::env::set_current_dir(folder).map_err(|error| {
+            CommandError::usage(format!("cannot go to `{}`: {error}", folder.display()))
+        })?;
+    }
+    match &cli.command {
+        Command::Check(args) => commands::check::run(args),
+        Command::Graph(args) => commands::graph::run(args),
+        Command::Version => commands::version::run(),
+        Command::Completions(args) => commands::completions::run(args),
+        Command::Plan(args) => commands::plan::run(args),
+        Command::Apply(args) => commands::apply::run(args),
+        Command::Destroy(args) => commands::destroy::run(args),
+        Command::Show(args) => commands::show::run(args),
+        Command::Output(args) => commands::output::run(args),
+        Command::State(command) => commands::state::run(command),
+    }
+}
