@@ -179,7 +179,9 @@ fn has_bare_dollar(value: &str) -> bool {
             }
             '\'' if !double => single = !single,
             '"' if !single => double = !double,
-            '#' if !single && !double && before.is_none_or(char::is_whitespace) => return false,
+            '#' if !single && !double && before.is_none_or(char::is_whitespace) => {
+                return false;
+            }
             '$' if !single => return true,
             _ => {}
         }
@@ -216,9 +218,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = write(&folder, "a.toml", "a = 1\nb = [true]\nc = 1\nd = 1979-05-27");
         let second = write(&folder, "b.json", r#"{"b": {"x": 1.5}}"#);
-        let environment = ["a", "b", "e"].map(|name| {
-            (format!("{PREFIX}{name}").into(), OsString::from("environment"))
-        });
+        let environment = ["a", "b", "e"]
+            .map(|name| (format!("{PREFIX}{name}").into(), OsString::from("environment")));
         let flags = [("c".to_owned(), "flag".to_owned())];
         let given = gather(&[first, second], &flags, environment).unwrap();
         let found: Vec<_> = show(&given)

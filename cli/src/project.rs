@@ -174,7 +174,10 @@ mod tests {
         assert_eq!(found.entry, "stack.rhai");
         assert!(found.stack.starts_with("my-shop-"), "{}", found.stack);
         let found = Project::find(Some(&place.path().join("Other One.rhai"))).unwrap();
-        assert_eq!((found.entry.as_str(), found.stack.as_str()), ("Other One.rhai", "other-one"));
+        assert_eq!(
+            (found.entry.as_str(), found.stack.as_str()),
+            ("Other One.rhai", "other-one")
+        );
     }
 
     #[test]
@@ -215,7 +218,14 @@ mod tests {
         symlink(place.path().join("in/a"), place.path().join("inside")).unwrap();
         let files = ProjectFiles::new(place.path().canonicalize().unwrap());
         let absolute = outside.path().join("secret");
-        for path in ["../x", "in/../../x", "in/../in/a", absolute.to_str().unwrap(), "link", "dir/secret"] {
+        for path in [
+            "../x",
+            "in/../../x",
+            "in/../in/a",
+            absolute.to_str().unwrap(),
+            "link",
+            "dir/secret",
+        ] {
             let refused = files.read(path);
             assert!(matches!(refused, Err(FileError::Outside(_))), "{path}: {refused:?}");
         }

@@ -32,10 +32,7 @@ pub fn stderr_width() -> usize {
 }
 
 /// `COLUMNS` first, then the terminal, then no limit.
-fn width(
-    terminal: bool,
-    size: Option<(terminal_size::Width, terminal_size::Height)>,
-) -> usize {
+fn width(terminal: bool, size: Option<(terminal_size::Width, terminal_size::Height)>) -> usize {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     match (columns, size) {
         (Some(columns), _) => usize::max(columns, 20),

@@ -132,7 +132,11 @@ pub(crate) fn small() -> Plan {
             Some(Value::string(SECRET).secret().into()),
             Some(Value::string("other").secret().into()),
         ),
-        differs("env.DB", Some("10.0.0.7".into()), Some(reference("docker::container.pg", "ip"))),
+        differs(
+            "env.DB",
+            Some("10.0.0.7".into()),
+            Some(reference("docker::container.pg", "ip")),
+        ),
     ];
     plan.changes = vec![network, web];
     plan.outputs = vec![OutputChange {
@@ -375,7 +379,11 @@ fn web() -> Change {
             span: Some(at(36, 5)),
             ..differs("mounts", None, Some(json(r#"[{"at": "/srv", "ro": true}]"#).into()))
         },
-        differs("labels", Some(json(r#"{"a.b": "1", "keep": "2"}"#).into()), Some(json(r#"{"keep": "2"}"#).into())),
+        differs(
+            "labels",
+            Some(json(r#"{"a.b": "1", "keep": "2"}"#).into()),
+            Some(json(r#"{"keep": "2"}"#).into()),
+        ),
     ];
     web
 }

@@ -94,17 +94,18 @@ mod tests {
     use crate::render::fixture::{address, at, reference};
 
     fn graph() -> Graph {
-        let declare = |name: &str, connection: Option<&str>, uses: &[(&str, &str)]| Declaration {
-            address: address(name),
-            connection: connection.map(address),
-            attributes: uses
-                .iter()
-                .map(|(attribute, of)| ((*attribute).to_owned(), reference(of, "id")))
-                .collect(),
-            lifecycle: dollop_engine::program::Lifecycle::default(),
-            span: at(1, 1),
-            spans: std::sync::Arc::new(BTreeMap::new()),
-        };
+        let declare =
+            |name: &str, connection: Option<&str>, uses: &[(&str, &str)]| Declaration {
+                address: address(name),
+                connection: connection.map(address),
+                attributes: uses
+                    .iter()
+                    .map(|(attribute, of)| ((*attribute).to_owned(), reference(of, "id")))
+                    .collect(),
+                lifecycle: dollop_engine::program::Lifecycle::default(),
+                span: at(1, 1),
+                spans: std::sync::Arc::new(BTreeMap::new()),
+            };
         let engine = "docker::engine.default";
         let net = "docker::network.app";
         build(Program {

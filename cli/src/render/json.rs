@@ -112,10 +112,9 @@ fn connection(connection: &ConnectionPlan) -> Json {
             "deferred",
             json!({"address": address, "action": words::verb(*action), "attribute": null}),
         ),
-        Standing::Deferred(DeferredBy::Unknown { attribute }) => (
-            "deferred",
-            json!({"address": null, "action": null, "attribute": attribute}),
-        ),
+        Standing::Deferred(DeferredBy::Unknown { attribute }) => {
+            ("deferred", json!({"address": null, "action": null, "attribute": attribute}))
+        }
     };
     json!({
         "address": connection.address,
@@ -195,12 +194,16 @@ fn outputs(plan: &Plan) -> Json {
         let own: Vec<_> =
             leaves.iter().filter(|leaf| leaf.path.first() == Some(&output.name)).collect();
         let unknown = output.after.as_ref().is_some_and(|after| after.known().is_none());
-        let hidden = own.iter().any(|leaf| {
-            leaf.before == Side::Sensitive || leaf.after == Side::Sensitive
-        });
-        let (before, was_secret) = output.before.as_ref().map_or((Json::Null, false), masked_json);
-        let (after, is_secret) =
-            output.after.as_ref().and_then(Expr::known).map_or((Json::Null, false), masked_json);
+        let hidden = own
+            .iter()
+            .any(|leaf| leaf.before == Side::Sensitive || leaf.after == Side::Sensitive);
+        let (before, was_secret) =
+            output.before.as_ref().map_or((Json::Null, false), masked_json);
+        let (after, is_secret) = output
+            .after
+            .as_ref()
+            .and_then(Expr::known)
+            .map_or((Json::Null, false), masked_json);
         let sensitive = hidden || was_secret || is_secret;
         json!({
             "name": output.name,

@@ -10,11 +10,11 @@ use std::fmt::Write as _;
 use anstream::adapter::strip_str;
 use dollop_engine::plan::{Action, Change, Plan};
 
-use crate::render::leaf::{Leaf, Side, leaves, output_leaves};
+use crate::render::diagnostic;
+use crate::render::leaf::{Leaf, Side, leaves, output_leaves, worth_showing};
 use crate::render::text::{clean, count, quoted};
 use crate::render::textdiff::{self, Line};
 use crate::render::words::{self, Piece, Sentence};
-use crate::render::diagnostic;
 
 /// The most characters a comment may have on GitHub is 65,536; the text stays below this.
 pub const LIMIT: usize = 65_535;
@@ -178,7 +178,9 @@ fn details(plan: &Plan, change: &Change) -> String {
     if let Some(span) = &change.span {
         let _ = writeln!(out, "- declared at {}", code(&span.to_string()));
     }
-    let lines = diff_lines(&leaves(&change.differences));
+    let mut shown = leaves(&change.differences);
+    worth_showing(change, &mut shown);
+    let lines = diff_lines(&shown);
     if !lines.is_empty() {
         let _ = write!(out, "\n{}", fence("diff", &lines));
     }
@@ -227,12 +229,14 @@ fn diff_lines(leaves: &[Leaf]) -> Vec<String> {
         match (leaf.before.text(), leaf.after.text()) {
             (Some(before), Some(after)) if before.contains('\n') || after.contains('\n') => {
                 lines.push(format!("  {path}:{remarks}"));
-                lines.extend(textdiff::lines(before, after).into_iter().map(|line| match line {
-                    Line::Same(text) => format!("    {}", clean(&text)),
-                    Line::Gone(text) => format!("-   {}", clean(&text)),
-                    Line::New(text) => format!("+   {}", clean(&text)),
-                    Line::Note(text) => format!("  … {text}"),
-                }));
+                lines.extend(textdiff::lines(before, after).into_iter().map(
+                    |line| match line {
+                        Line::Same(text) => format!("    {}", clean(&text)),
+                        Line::Gone(text) => format!("-   {}", clean(&text)),
+                        Line::New(text) => format!("+   {}", clean(&text)),
+                        Line::Note(text) => format!("  … {text}"),
+                    },
+                ));
                 continue;
             }
             (None, Some(text)) if leaf.before == Side::Absent && text.contains('\n') => {

@@ -62,7 +62,9 @@ fn find<'a>(
     let known = outputs.keys().map(String::as_str);
     Err(match dollop_engine::diagnostic::did_you_mean(name, known) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
-        None if outputs.is_empty() => error.hint("outputs appear after the first `dollop apply`"),
+        None if outputs.is_empty() => {
+            error.hint("outputs appear after the first `dollop apply`")
+        }
         None => {
             let names: Vec<_> = outputs.keys().map(|name| format!("`{name}`")).collect();
             error.hint(format!("there are: {}", names.join(", ")))

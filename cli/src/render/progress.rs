@@ -95,7 +95,8 @@ impl Reporter {
     /// To stderr: live when it is a terminal, plain otherwise.
     pub fn stderr(steps: usize) -> Self {
         let stderr = std::io::stderr();
-        if !stderr.is_terminal() || std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
+        if !stderr.is_terminal() || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+        {
             return Self::plain(steps, Box::new(anstream::stderr()));
         }
         let color = anstream::AutoStream::choice(&stderr) != ColorChoice::Never;
@@ -272,8 +273,11 @@ mod tests {
 
     fn events() -> Vec<Progress> {
         let took = Duration::from_millis(120);
-        let (net, pg, web) =
-            (address("docker::network.app"), address("docker::container.pg"), "docker::container.web");
+        let (net, pg, web) = (
+            address("docker::network.app"),
+            address("docker::container.pg"),
+            "docker::container.web",
+        );
         let server = address("postgres::server.main");
         vec![
             Progress::Started { address: net.clone(), operation: Operation::Create },

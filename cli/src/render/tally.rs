@@ -166,18 +166,18 @@ mod tests {
             error,
             took: Duration::from_secs(3),
         });
-        for name in ["postgres::role.main/a", "postgres::role.main/b", "postgres::role.main/c"] {
+        for name in ["postgres::role.main/a", "postgres::role.main/b", "postgres::role.main/c"]
+        {
             let because = address("docker::container.pg");
             tally.count(Progress::Skipped { address: address(name), because });
         }
         insta::assert_snapshot!(show(&tally, false), @r"
 
         error: `docker::container.pg` could not be created: it stopped with exit code 1
-         |
-         = note: last lines of its log:
-                   FATAL: no password
-                   exiting
-         = hint: set `POSTGRES_PASSWORD`
+          last lines of its log:
+            FATAL: no password
+            exiting
+          hint: set `POSTGRES_PASSWORD`
 
         Failed after 4.2s: 2 done, 1 failed, 3 not started because of it
         ");

@@ -191,7 +191,7 @@ fn reason_sentence(
         Reason::DataLost { with } => {
             say("its data is lost with ").name(with).then(chain(plan, with, seen))
         }
-        Reason::Undeclared => say("is not declared any more"),
+        Reason::Undeclared => say("not declared any more"),
         Reason::GoesWith(address) => say("goes along with ").name(address),
         Reason::Interrupted => say("its making was interrupted; what is there is finished"),
         Reason::Adopted => say("exists already and is taken over"),
@@ -272,11 +272,9 @@ pub fn numbers(summary: Summary) -> String {
         format!("{} to replace", summary.replace),
         format!("{} to delete", summary.delete),
     ];
-    for (number, word) in [
-        (summary.adopt, "adopt"),
-        (summary.forget, "forget"),
-        (summary.verify, "verify"),
-    ] {
+    for (number, word) in
+        [(summary.adopt, "adopt"), (summary.forget, "forget"), (summary.verify, "verify")]
+    {
         if number > 0 {
             parts.push(format!("{number} to {word}"));
         }
@@ -293,12 +291,12 @@ pub fn risks(plan: &Plan) -> Vec<Risk<'_>> {
         .map(|change| Risk {
             change,
             data_loss: change.loses_data(),
-            because: Sentence::default()
-                .words(passive(change.action))
-                .then(reasons(plan, change).into_iter().next().map_or_else(
-                    Sentence::default,
-                    |first| say(": ").then(first),
-                )),
+            because: Sentence::default().words(passive(change.action)).then(
+                reasons(plan, change)
+                    .into_iter()
+                    .next()
+                    .map_or_else(Sentence::default, |first| say(": ").then(first)),
+            ),
         })
         .collect();
     found.sort_by_key(|risk| !risk.data_loss);

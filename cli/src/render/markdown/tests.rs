@@ -41,7 +41,6 @@ fn a_small_plan_reads_well() {
 
     ```diff
     + driver = "bridge"
-    + labels = {}
     ```
 
     </details>
@@ -60,7 +59,8 @@ fn no_secret_is_in_any_plan() {
     assert!(!text.contains(fixture::SECRET), "{text}");
 }
 
-const EVIL: &str = "`````\n</details>\n```\n<script>alert(1)</script> @octocat #1 [x](http://x) --> ~~~";
+const EVIL: &str =
+    "`````\n</details>\n```\n<script>alert(1)</script> @octocat #1 [x](http://x) --> ~~~";
 
 /// The text outside fences.
 fn outside(text: &str) -> String {

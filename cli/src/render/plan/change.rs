@@ -5,13 +5,10 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use dollop_engine::plan::{Action, Change, Plan, Reason};
 use dollop_engine::schema::Disruption;
-use dollop_engine::value::Value;
 
 use super::leaf;
-use crate::render::leaf::{Leaf, Side, leaves};
-use crate::render::style::{
-    BOLD, CARE, CHANGED, DANGER, DIM, GONE, LOOKED, NEW, paint,
-};
+use crate::render::leaf::{leaves, worth_showing};
+use crate::render::style::{BOLD, CARE, CHANGED, DANGER, DIM, GONE, LOOKED, NEW, paint};
 use crate::render::text::{self, wrap};
 use crate::render::{Screen, words};
 
@@ -28,6 +25,10 @@ pub(super) fn style(action: Action) -> Style {
 
 /// Writes one change.
 pub(super) fn block(out: &mut String, plan: &Plan, change: &Change, screen: &Screen) {
+    let folded = matches!(change.action, Action::Delete | Action::Forget) && !screen.verbose;
+    if !folded && !out.ends_with("\n\n") {
+        out.push('\n');
+    }
     heading(out, change, screen);
     // The head of the plan says why once; here one word is enough.
     let said = short_deferral(change) && !screen.verbose;
@@ -40,9 +41,11 @@ pub(super) fn block(out: &mut String, plan: &Plan, change: &Change, screen: &Scr
             let _ = writeln!(out, "      {line}");
         }
     }
-    let folded = matches!(change.action, Action::Delete | Action::Forget) && !screen.verbose;
     if !folded {
-        let shown = visible(change, leaves(&change.differences), screen);
+        let mut shown = leaves(&change.differences);
+        if !screen.verbose {
+            worth_showing(change, &mut shown);
+        }
         let mut layout = leaf::Layout::new(&shown, 6, screen);
         if matches!(change.action, Action::Create | Action::Delete) {
             layout = layout.without_positions();
@@ -50,8 +53,6 @@ pub(super) fn block(out: &mut String, plan: &Plan, change: &Change, screen: &Scr
         for item in &shown {
             leaf::write(out, item, &layout);
         }
-    }
-    if !folded || screen.verbose {
         out.push('\n');
     }
 }
@@ -88,22 +89,4 @@ fn heading(out: &mut String, change: &Change, screen: &Screen) {
 fn short_deferral(change: &Change) -> bool {
     change.action == Action::Create
         && change.reasons.iter().any(|reason| matches!(reason, Reason::Deferred(_)))
-}
-
-/// What is worth showing: for something new, what is set rather than every empty default.
-fn visible(change: &Change, all: Vec<Leaf>, screen: &Screen) -> Vec<Leaf> {
-    if change.action != Action::Create || screen.verbose {
-        return all;
-    }
-    all.into_iter().filter(|leaf| leaf.span.is_some() || !is_empty(&leaf.after)).collect()
-}
-
-fn is_empty(side: &Side) -> bool {
-    match side {
-        Side::Absent | Side::Known(Value::Null) => true,
-        Side::Known(Value::String(text)) => text.is_empty(),
-        Side::Known(Value::List(items)) => items.is_empty(),
-        Side::Known(Value::Map(entries)) => entries.is_empty(),
-        _ => false,
-    }
 }

@@ -26,13 +26,17 @@ pub fn plan(plan: &Plan, screen: &Screen) -> String {
     for change in plan.changes.iter().filter(|change| change.action != Action::Keep) {
         change::block(&mut out, plan, change, screen);
     }
+    if !out.ends_with("\n\n") {
+        out.push('\n');
+    }
     outputs(&mut out, plan, screen);
     if !plan.warnings.is_empty() {
         out.push_str(&diagnostic::diagnostics(&plan.warnings, &plan.sources, screen.width));
         out.push('\n');
     }
     risks(&mut out, plan, screen);
-    let _ = writeln!(out, "{}", paint(BOLD, words::summary(plan)));
+    let summary = wrap(&words::summary(plan), screen.width, 0, 2);
+    let _ = writeln!(out, "{}", paint(BOLD, summary));
     out
 }
 
@@ -110,7 +114,8 @@ fn risks(out: &mut String, plan: &Plan, screen: &Screen) {
     let losses = risks.iter().filter(|risk| risk.data_loss).count();
     let shown = if screen.verbose { risks.len() } else { FOLDED.max(losses) };
     for risk in risks.iter().take(shown) {
-        let (style, label) = if risk.data_loss { (DANGER, "DATA LOSS") } else { (CARE, "replace") };
+        let (style, label) =
+            if risk.data_loss { (DANGER, "DATA LOSS") } else { (CARE, "replace") };
         let line = format!("{} {}", risk.change.address, risk.because.plain());
         let _ = writeln!(
             out,
