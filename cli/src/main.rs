@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use dollop_cli::args::{Cli, Command};
-use dollop_cli::error::CommandError;
+use dollop_cli::error::{CommandError, Kind};
+use dollop_cli::render::json;
 use dollop_cli::{args, commands, terminal};
 
 fn main() -> ExitCode {
@@ -16,6 +17,10 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             terminal::say(&error.render(terminal::stderr_width()));
+            if cli.command.answers_json() && !matches!(error.kind, Kind::Reported) {
+                // A reader that is gone changes nothing about the exit code.
+                let _ = terminal::print(&json::text(&error.json()));
+            }
             error.exit_code()
         }
     })

@@ -1,6 +1,7 @@
 //! Errors and warnings with the place in the script they are about.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use annotate_snippets::{
     AnnotationKind, Element, Level, Origin, Renderer, Snippet, normalize_untrusted_str,
@@ -73,16 +74,11 @@ fn without_place(found: &Diagnostic) -> String {
     let message = paint(BOLD, format!(": {}", normalize_untrusted_str(&found.message)));
     let mut out = format!("{heading}{message}\n");
     for line in found.notes.iter().flat_map(|note| note.lines()) {
-        out.push_str(&format!("  {}", clean(line)).trim_end().to_owned());
-        out.push('\n');
+        let _ = writeln!(out, "{}", format!("  {}", clean(line)).trim_end());
     }
     for hint in &found.hints {
-        let hint = normalize_untrusted_str(hint);
-        out.push_str(&format!(
-            "  {}: {}\n",
-            paint(LOOKED, "hint"),
-            hint.replace('\n', "\n    ")
-        ));
+        let hint = normalize_untrusted_str(hint).replace('\n', "\n    ");
+        let _ = writeln!(out, "  {}: {hint}", paint(LOOKED, "hint"));
     }
     out
 }

@@ -29,36 +29,43 @@ pub(super) fn block(out: &mut String, plan: &Plan, change: &Change, screen: &Scr
     if !folded && !out.ends_with("\n\n") {
         out.push('\n');
     }
-    heading(out, change, screen);
+    let used = heading(out, change, screen);
     // The head of the plan says why once; here one word is enough.
     let said = short_deferral(change) && !screen.verbose;
-    for reason in &change.reasons {
-        if said && matches!(reason, Reason::Deferred(_)) {
-            continue;
-        }
-        if let Some(sentence) = words::reason(plan, reason) {
-            let line = wrap(&sentence.plain(), screen.width, 6, 8);
-            let _ = writeln!(out, "      {line}");
-        }
-    }
-    if !folded {
-        let mut shown = leaves(&change.differences);
-        if !screen.verbose {
-            worth_showing(change, &mut shown);
-        }
-        let mut layout = leaf::Layout::new(&shown, 6, screen);
-        if matches!(change.action, Action::Create | Action::Delete) {
-            layout = layout.without_positions();
-        }
-        for item in &shown {
-            leaf::write(out, item, &layout);
+    let reasons = change
+        .reasons
+        .iter()
+        .filter(|reason| !(said && matches!(reason, Reason::Deferred(_))))
+        .filter_map(|reason| words::reason(plan, reason))
+        .map(|sentence| sentence.plain());
+    if folded {
+        let reasons: Vec<_> = reasons.collect();
+        if !reasons.is_empty() {
+            let _ = write!(out, "  {}", wrap(&reasons.join("; "), screen.width, used + 2, 6));
         }
         out.push('\n');
+        return;
     }
+    out.push('\n');
+    for sentence in reasons {
+        let _ = writeln!(out, "      {}", wrap(&sentence, screen.width, 6, 8));
+    }
+    let mut shown = leaves(&change.differences);
+    if !screen.verbose {
+        worth_showing(change, &mut shown);
+    }
+    let mut layout = leaf::Layout::new(&shown, 6, screen);
+    if matches!(change.action, Action::Create | Action::Delete) {
+        layout = layout.without_positions();
+    }
+    for item in &shown {
+        leaf::write(out, item, &layout);
+    }
+    out.push('\n');
 }
 
-/// `  ~ docker::container.web  [restart]  stack.rhai:12:5`.
-fn heading(out: &mut String, change: &Change, screen: &Screen) {
+/// `  ~ docker::container.web  [restart]  stack.rhai:12:5`; returns its width.
+fn heading(out: &mut String, change: &Change, screen: &Screen) -> usize {
     let symbol = words::symbol(change.action);
     let address = change.address.to_string();
     let mut line = format!(
@@ -79,10 +86,12 @@ fn heading(out: &mut String, change: &Change, screen: &Screen) {
     if let Some(span) = &change.span {
         let span = text::clean(&span.to_string()).into_owned();
         if used + 2 + text::width(&span) <= screen.width {
-            let _ = write!(line, "  {}", paint(DIM, span));
+            let _ = write!(line, "  {}", paint(DIM, &span));
+            used += 2 + text::width(&span);
         }
     }
-    let _ = writeln!(out, "{line}");
+    out.push_str(&line);
+    used
 }
 
 /// A create behind a deferred connection: one word is enough.

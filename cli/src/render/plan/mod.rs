@@ -35,7 +35,9 @@ pub fn plan(plan: &Plan, screen: &Screen) -> String {
         out.push('\n');
     }
     risks(&mut out, plan, screen);
-    let summary = wrap(&words::summary(plan), screen.width, 0, 2);
+    // `1 to update` is not torn apart.
+    let summary = words::summary(plan).replace(" to ", "\u{a0}to\u{a0}");
+    let summary = wrap(&summary, screen.width, 0, 2).replace('\u{a0}', " ");
     let _ = writeln!(out, "{}", paint(BOLD, summary));
     out
 }

@@ -116,12 +116,9 @@ fn everything_reads_well_at_120_columns() {
       + docker::container.half  stack.rhai:40:1
           its making was interrupted; what is there is finished
 
-      - docker::volume.old  [DATA LOSS]
-          not declared any more
-      - postgres::database.old/orders
-          goes along with `docker::volume.old`
-      / docker::network.legacy
-          not declared any more
+      - docker::volume.old  [DATA LOSS]  not declared any more
+      - postgres::database.old/orders  goes along with `docker::volume.old`
+      / docker::network.legacy  not declared any more
 
     Outputs
         ~ dsn   (sensitive) → (sensitive)
@@ -230,12 +227,9 @@ fn everything_reads_well_at_80_columns() {
       + docker::container.half  stack.rhai:40:1
           its making was interrupted; what is there is finished
 
-      - docker::volume.old  [DATA LOSS]
-          not declared any more
-      - postgres::database.old/orders
-          goes along with `docker::volume.old`
-      / docker::network.legacy
-          not declared any more
+      - docker::volume.old  [DATA LOSS]  not declared any more
+      - postgres::database.old/orders  goes along with `docker::volume.old`
+      / docker::network.legacy  not declared any more
 
     Outputs
         ~ dsn   (sensitive) → (sensitive)
@@ -255,8 +249,8 @@ fn everything_reads_well_at_80_columns() {
                  `docker::network.app`, which is replaced because its `internal`
                  cannot be changed in place
 
-    Plan: 3 to create, 1 to update, 3 to replace, 2 to delete, 1 to adopt, 1 to
-      forget, 1 to verify; 30 unchanged.
+    Plan: 3 to create, 1 to update, 3 to replace, 2 to delete, 1 to adopt,
+      1 to forget, 1 to verify; 30 unchanged.
     "#);
 }
 
