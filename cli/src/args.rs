@@ -101,6 +101,19 @@ pub enum Command {
     Completions(CompletionsArgs),
 }
 
+impl Command {
+    /// Whether a program reads the answer, so that an error is JSON too.
+    pub fn answers_json(&self) -> bool {
+        match self {
+            Self::Plan(args) => args.format == Format::Json,
+            Self::Show(args) => args.format == Format::Json,
+            Self::Output(args) => args.json,
+            Self::State(StateCommand::Show(args)) => args.json,
+            _ => false,
+        }
+    }
+}
+
 /// Which stack, with which parameters.
 #[derive(Clone, Debug, Default, Args)]
 pub struct StackArgs {
@@ -149,6 +162,7 @@ pub enum GraphFormat {
 
 /// `dollop plan`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are bools")]
 pub struct PlanArgs {
     /// Which stack.
     #[command(flatten)]

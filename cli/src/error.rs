@@ -145,9 +145,8 @@ mod tests {
         assert_eq!(error.exit_code(), FAILED);
         insta::assert_snapshot!(strip_str(&error.render(80)), @r"
         error: another dollop is working on this state
-         |
-         = note: `ann@build-3`, pid 4711, `apply`, since 12:03
-         = hint: wait for it, or stop it first
+          `ann@build-3`, pid 4711, `apply`, since 12:03
+          hint: wait for it, or stop it first
         ");
     }
 

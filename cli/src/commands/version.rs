@@ -1,5 +1,7 @@
 //! `dollop version`.
 
+use std::fmt::Write as _;
+
 use crate::error::{CommandError, DONE};
 use crate::terminal;
 
@@ -7,9 +9,9 @@ use crate::terminal;
 pub fn run() -> Result<u8, CommandError> {
     let mut text = format!("dollop {}\n", env!("CARGO_PKG_VERSION"));
     for (name, _) in dollop_stdlib::registry().providers() {
-        text.push_str(&format!("  provider {name}\n"));
+        let _ = writeln!(text, "  provider {name}");
     }
-    text.push_str(&format!("  plan format {}\n", dollop_engine::plan::FORMAT));
+    let _ = writeln!(text, "  plan format {}", dollop_engine::plan::FORMAT);
     terminal::print(&text)?;
     Ok(DONE)
 }

@@ -1,13 +1,14 @@
 //! Errors and warnings with the place in the script they are about.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use annotate_snippets::{
     AnnotationKind, Element, Level, Origin, Renderer, Snippet, normalize_untrusted_str,
 };
 use dollop_engine::diagnostic::{Diagnostic, Findings, Severity, Sources, Span};
 
-use crate::render::style::{CARE, DANGER, paint};
+use crate::render::style::{BOLD, CARE, DANGER, LOOKED, paint};
 use crate::render::text::{clean, count};
 
 /// Everything a stage found, a count at the end when there is more than one.
@@ -40,6 +41,9 @@ pub fn diagnostics(found: &[Diagnostic], sources: &Sources, width: usize) -> Str
 
 /// One diagnostic, ending in a line break.
 pub fn diagnostic(found: &Diagnostic, sources: &Sources, width: usize) -> String {
+    if found.span.is_none() && found.related.is_empty() && found.trace.is_empty() {
+        return without_place(found);
+    }
     let level = match found.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -59,6 +63,24 @@ pub fn diagnostic(found: &Diagnostic, sources: &Sources, width: usize) -> String
     let mut text = Renderer::styled().term_width(width.max(40)).render(&[group]);
     text.push('\n');
     text
+}
+
+/// A diagnostic about no place in a script: notes and hints indented below it.
+fn without_place(found: &Diagnostic) -> String {
+    let heading = match found.severity {
+        Severity::Error => paint(DANGER, "error"),
+        Severity::Warning => paint(CARE, "warning"),
+    };
+    let message = paint(BOLD, format!(": {}", normalize_untrusted_str(&found.message)));
+    let mut out = format!("{heading}{message}\n");
+    for line in found.notes.iter().flat_map(|note| note.lines()) {
+        let _ = writeln!(out, "{}", format!("  {}", clean(line)).trim_end());
+    }
+    for hint in &found.hints {
+        let hint = normalize_untrusted_str(hint).replace('\n', "\n    ");
+        let _ = writeln!(out, "  {}: {hint}", paint(LOOKED, "hint"));
+    }
+    out
 }
 
 /// The snippets: the diagnostic's own place first, then other files.

@@ -28,6 +28,7 @@ pub(crate) fn json(text: &str) -> Value {
     Value::from(serde_json::from_str::<serde_json::Value>(text).unwrap())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what differences hold")]
 pub(crate) fn now(text: &str) -> Option<Expr> {
     Some(Value::string(text).into())
 }
@@ -67,7 +68,7 @@ pub(crate) fn change(of: &str, action: Action) -> Change {
         id: None,
         facts: Value::Null,
         dependencies: Vec::new(),
-        lifecycle: Default::default(),
+        lifecycle: dollop_engine::program::Lifecycle::default(),
         span: None,
     }
 }

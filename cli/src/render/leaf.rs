@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use dollop_engine::diagnostic::Span;
 use dollop_engine::expr::{Expr, Reference};
 use dollop_engine::path::Path;
-use dollop_engine::plan::{Difference, OutputChange};
+use dollop_engine::plan::{Action, Change, Difference, OutputChange};
 use dollop_engine::value::Value;
 
 /// One side of a leaf.
@@ -50,6 +50,17 @@ impl Side {
         }
     }
 
+    /// Whether it is nothing, or an empty text, list or map.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Absent | Self::Known(Value::Null) => true,
+            Self::Known(Value::String(text)) => text.is_empty(),
+            Self::Known(Value::List(items)) => items.is_empty(),
+            Self::Known(Value::Map(entries)) => entries.is_empty(),
+            _ => false,
+        }
+    }
+
     /// The references it waits for.
     pub fn waits_for(&self) -> Vec<&Reference> {
         match self {
@@ -78,6 +89,13 @@ pub fn leaves(differences: &[Difference]) -> Vec<Leaf> {
         }
     }
     found
+}
+
+/// Leaves out what says nothing: of something new, empty defaults the script did not set.
+pub fn worth_showing(change: &Change, leaves: &mut Vec<Leaf>) {
+    if change.action == Action::Create {
+        leaves.retain(|leaf| leaf.span.is_some() || !leaf.after.is_empty());
+    }
 }
 
 /// The leaves of the outputs that change, each under the output's name.

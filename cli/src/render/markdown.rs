@@ -11,7 +11,7 @@ use anstream::adapter::strip_str;
 use dollop_engine::plan::{Action, Change, Plan};
 
 use crate::render::diagnostic;
-use crate::render::leaf::{Leaf, Side, leaves, output_leaves};
+use crate::render::leaf::{Leaf, Side, leaves, output_leaves, worth_showing};
 use crate::render::text::{clean, count, quoted};
 use crate::render::textdiff::{self, Line};
 use crate::render::words::{self, Piece, Sentence};
@@ -178,7 +178,9 @@ fn details(plan: &Plan, change: &Change) -> String {
     if let Some(span) = &change.span {
         let _ = writeln!(out, "- declared at {}", code(&span.to_string()));
     }
-    let lines = diff_lines(&leaves(&change.differences));
+    let mut shown = leaves(&change.differences);
+    worth_showing(change, &mut shown);
+    let lines = diff_lines(&shown);
     if !lines.is_empty() {
         let _ = write!(out, "\n{}", fence("diff", &lines));
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anstream::ColorChoice;
 use anstream::adapter::strip_str;
@@ -87,8 +87,14 @@ struct Live {
     bars: MultiProgress,
     overall: ProgressBar,
     /// Everything under way, with its line where it has one.
-    running: BTreeMap<Address, (Operation, Option<ProgressBar>)>,
+    running: BTreeMap<Address, Running>,
     color: bool,
+}
+
+struct Running {
+    operation: Operation,
+    since: Instant,
+    bar: Option<ProgressBar>,
 }
 
 impl Reporter {
@@ -163,15 +169,19 @@ impl Live {
     fn show(&mut self, event: &Progress) {
         match event {
             Progress::Started { address, operation } => {
-                self.running.insert(address.clone(), (*operation, None));
+                let (operation, since) = (*operation, Instant::now());
+                let running = Running { operation, since, bar: None };
+                self.running.insert(address.clone(), running);
             }
             Progress::Waiting { address, elapsed } => {
-                if let Some((_, Some(bar))) = self.running.get(address) {
+                let running = self.running.get(address);
+                if let Some(bar) = running.and_then(|running| running.bar.as_ref()) {
                     bar.set_message(format!("waiting for {address} ({})", duration(*elapsed)));
                 }
             }
             Progress::Finished { address, .. } | Progress::Failed { address, .. } => {
-                if let Some((_, Some(bar))) = self.running.remove(address) {
+                let running = self.running.remove(address);
+                if let Some(bar) = running.and_then(|running| running.bar) {
                     bar.finish_and_clear();
                     self.bars.remove(&bar);
                 }
@@ -196,14 +206,15 @@ impl Live {
 
     /// Gives free lines to steps that have none.
     fn fill(&mut self) {
-        let mut shown = self.running.values().filter(|(_, bar)| bar.is_some()).count();
-        for (address, (operation, bar)) in &mut self.running {
-            if bar.is_none() && shown < SPINNERS {
-                let line = self.bars.insert_before(&self.overall, ProgressBar::new_spinner());
-                line.set_style(style("  {spinner} {msg} {elapsed}"));
-                line.set_message(format!("{} {address}", words::doing(*operation)));
+        let mut shown = self.running.values().filter(|running| running.bar.is_some()).count();
+        for (address, running) in &mut self.running {
+            if running.bar.is_none() && shown < SPINNERS {
+                let spinner = ProgressBar::new_spinner().with_elapsed(running.since.elapsed());
+                let line = self.bars.insert_before(&self.overall, spinner);
+                line.set_style(style("  {spinner} {elapsed:>3}  {wide_msg}"));
+                line.set_message(format!("{} {address}", words::doing(running.operation)));
                 line.enable_steady_tick(Duration::from_millis(100));
-                *bar = Some(line);
+                running.bar = Some(line);
                 shown += 1;
             }
         }
@@ -329,7 +340,7 @@ mod tests {
             reporter.report(event);
         }
         let Surface::Live(live) = &reporter.lock().surface else { panic!() };
-        let shown = live.running.values().filter(|(_, bar)| bar.is_some()).count();
+        let shown = live.running.values().filter(|running| running.bar.is_some()).count();
         assert_eq!(shown, SPINNERS);
     }
 }

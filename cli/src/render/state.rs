@@ -17,7 +17,11 @@ use crate::render::{Screen, output};
 
 /// One address a line, connections included.
 pub fn list(state: &State) -> String {
-    state.records.keys().map(|address| format!("{address}\n")).collect()
+    let mut out = String::new();
+    for address in state.records.keys() {
+        let _ = writeln!(out, "{address}");
+    }
+    out
 }
 
 /// The whole state, record by record, then the outputs.

@@ -175,11 +175,10 @@ mod tests {
         insta::assert_snapshot!(show(&tally, false), @r"
 
         error: `docker::container.pg` could not be created: it stopped with exit code 1
-         |
-         = note: last lines of its log:
-                   FATAL: no password
-                   exiting
-         = hint: set `POSTGRES_PASSWORD`
+          last lines of its log:
+            FATAL: no password
+            exiting
+          hint: set `POSTGRES_PASSWORD`
 
         Failed after 4.2s: 2 done, 1 failed, 3 not started because of it
         ");

@@ -191,7 +191,7 @@ fn reason_sentence(
         Reason::DataLost { with } => {
             say("its data is lost with ").name(with).then(chain(plan, with, seen))
         }
-        Reason::Undeclared => say("is not declared any more"),
+        Reason::Undeclared => say("not declared any more"),
         Reason::GoesWith(address) => say("goes along with ").name(address),
         Reason::Interrupted => say("its making was interrupted; what is there is finished"),
         Reason::Adopted => say("exists already and is taken over"),
@@ -208,16 +208,12 @@ fn chain(plan: &Plan, address: &Address, seen: &mut BTreeSet<Address>) -> Senten
     };
     let which = say(", which ").words(passive(change.action));
     let because = change.reasons.iter().find_map(|reason| match reason {
-        Reason::CannotUpdate(_) => {
+        Reason::CannotUpdate(_) | Reason::Follows { .. } => {
             let sentence = reason_sentence(plan, reason, seen)?;
             Some(say(" because its ").then(sentence))
         }
         Reason::Gone => Some(say(" because it was removed outside dollop")),
         Reason::Undeclared => Some(say(" because it is not declared any more")),
-        Reason::Follows { .. } => {
-            let sentence = reason_sentence(plan, reason, seen)?;
-            Some(say(" because its ").then(sentence))
-        }
         Reason::DataLost { .. } => {
             let sentence = reason_sentence(plan, reason, seen)?;
             Some(say(" because ").then(sentence))

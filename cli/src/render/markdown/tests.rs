@@ -41,7 +41,6 @@ fn a_small_plan_reads_well() {
 
     ```diff
     + driver = "bridge"
-    + labels = {}
     ```
 
     </details>

@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use dollop_engine::plan::{Action, Change, Plan, Reason};
 use dollop_engine::schema::Disruption;
-use dollop_engine::value::Value;
 
 use super::leaf;
-use crate::render::leaf::{Leaf, Side, leaves};
+use crate::render::leaf::{leaves, worth_showing};
 use crate::render::style::{BOLD, CARE, CHANGED, DANGER, DIM, GONE, LOOKED, NEW, paint};
 use crate::render::text::{self, wrap};
 use crate::render::{Screen, words};
@@ -26,36 +25,47 @@ pub(super) fn style(action: Action) -> Style {
 
 /// Writes one change.
 pub(super) fn block(out: &mut String, plan: &Plan, change: &Change, screen: &Screen) {
-    heading(out, change, screen);
-    // The head of the plan says why once; here one word is enough.
-    let said = short_deferral(change) && !screen.verbose;
-    for reason in &change.reasons {
-        if said && matches!(reason, Reason::Deferred(_)) {
-            continue;
-        }
-        if let Some(sentence) = words::reason(plan, reason) {
-            let line = wrap(&sentence.plain(), screen.width, 6, 8);
-            let _ = writeln!(out, "      {line}");
-        }
-    }
     let folded = matches!(change.action, Action::Delete | Action::Forget) && !screen.verbose;
-    if !folded {
-        let shown = visible(change, leaves(&change.differences), screen);
-        let mut layout = leaf::Layout::new(&shown, 6, screen);
-        if matches!(change.action, Action::Create | Action::Delete) {
-            layout = layout.without_positions();
-        }
-        for item in &shown {
-            leaf::write(out, item, &layout);
-        }
-    }
-    if !folded || screen.verbose {
+    if !folded && !out.ends_with("\n\n") {
         out.push('\n');
     }
+    let used = heading(out, change, screen);
+    // The head of the plan says why once; here one word is enough.
+    let said = short_deferral(change) && !screen.verbose;
+    let reasons = change
+        .reasons
+        .iter()
+        .filter(|reason| !(said && matches!(reason, Reason::Deferred(_))))
+        .filter_map(|reason| words::reason(plan, reason))
+        .map(|sentence| sentence.plain());
+    if folded {
+        let reasons: Vec<_> = reasons.collect();
+        if !reasons.is_empty() {
+            let _ = write!(out, "  {}", wrap(&reasons.join("; "), screen.width, used + 2, 6));
+        }
+        out.push('\n');
+        return;
+    }
+    out.push('\n');
+    for sentence in reasons {
+        let _ = writeln!(out, "      {}", wrap(&sentence, screen.width, 6, 8));
+    }
+    let mut shown = leaves(&change.differences);
+    if !screen.verbose {
+        worth_showing(change, &mut shown);
+    }
+    let mut layout = leaf::Layout::new(&shown, 6, screen);
+    if matches!(change.action, Action::Create | Action::Delete) {
+        layout = layout.without_positions();
+    }
+    for item in &shown {
+        leaf::write(out, item, &layout);
+    }
+    out.push('\n');
 }
 
-/// `  ~ docker::container.web  [restart]  stack.rhai:12:5`.
-fn heading(out: &mut String, change: &Change, screen: &Screen) {
+/// `  ~ docker::container.web  [restart]  stack.rhai:12:5`; returns its width.
+fn heading(out: &mut String, change: &Change, screen: &Screen) -> usize {
     let symbol = words::symbol(change.action);
     let address = change.address.to_string();
     let mut line = format!(
@@ -76,32 +86,16 @@ fn heading(out: &mut String, change: &Change, screen: &Screen) {
     if let Some(span) = &change.span {
         let span = text::clean(&span.to_string()).into_owned();
         if used + 2 + text::width(&span) <= screen.width {
-            let _ = write!(line, "  {}", paint(DIM, span));
+            let _ = write!(line, "  {}", paint(DIM, &span));
+            used += 2 + text::width(&span);
         }
     }
-    let _ = writeln!(out, "{line}");
+    out.push_str(&line);
+    used
 }
 
 /// A create behind a deferred connection: one word is enough.
 fn short_deferral(change: &Change) -> bool {
     change.action == Action::Create
         && change.reasons.iter().any(|reason| matches!(reason, Reason::Deferred(_)))
-}
-
-/// What is worth showing: for something new, what is set rather than every empty default.
-fn visible(change: &Change, all: Vec<Leaf>, screen: &Screen) -> Vec<Leaf> {
-    if change.action != Action::Create || screen.verbose {
-        return all;
-    }
-    all.into_iter().filter(|leaf| leaf.span.is_some() || !is_empty(&leaf.after)).collect()
-}
-
-fn is_empty(side: &Side) -> bool {
-    match side {
-        Side::Absent | Side::Known(Value::Null) => true,
-        Side::Known(Value::String(text)) => text.is_empty(),
-        Side::Known(Value::List(items)) => items.is_empty(),
-        Side::Known(Value::Map(entries)) => entries.is_empty(),
-        _ => false,
-    }
 }

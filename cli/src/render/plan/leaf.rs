@@ -15,8 +15,6 @@ use crate::render::textdiff::{self, Line};
 const FOLDED: usize = 24;
 /// The widest a column of paths gets.
 const WIDEST_PATH: usize = 36;
-/// The least room a value gets before remarks move to the next line.
-const LEAST_VALUE: usize = 24;
 
 /// How the leaves of one change stand under each other.
 pub(super) struct Layout {
@@ -59,18 +57,19 @@ pub(super) fn write(out: &mut String, leaf: &Leaf, layout: &Layout) {
         block(out, &lines, layout);
         return;
     }
-    let room = layout.width.saturating_sub(start);
+    let room = layout.width.saturating_sub(start).max(8);
     let beside = room.saturating_sub(remarks.width);
-    if beside >= LEAST_VALUE || remarks.width == 0 {
-        let _ = write!(out, "  {}", value(leaf, beside.max(1)));
-        remarks.write(out);
-        out.push('\n');
+    let wanted = one_line_width(leaf);
+    if wanted <= room {
+        let _ = write!(out, "  {}", value(leaf));
     } else {
-        let _ = writeln!(out, "  {}", value(leaf, room.max(1)));
-        let _ = write!(out, "{:indent$}", "", indent = layout.indent + 2);
-        remarks.write(out);
-        out.push('\n');
+        stacked(out, leaf, room, start);
     }
+    if remarks.width > 0 && wanted > beside {
+        let _ = write!(out, "\n{:indent$}", "", indent = layout.indent + 2);
+    }
+    remarks.write(out);
+    out.push('\n');
 }
 
 /// What stands behind a value.
@@ -104,46 +103,70 @@ impl Remarks {
     }
 }
 
-/// `before → after` within so many columns.
-fn value(leaf: &Leaf, room: usize) -> String {
+/// How wide `before → after` is when nothing is cut.
+fn one_line_width(leaf: &Leaf) -> usize {
     match (&leaf.before, &leaf.after) {
-        (Side::Absent, after) => one(after, NEW, room),
-        (before, Side::Absent) => one(before, GONE, room),
-        (Side::Sensitive, Side::Sensitive) => {
-            paint(LOOKED, "(sensitive)") + " → " + paint(LOOKED, "(sensitive)").as_str()
-        }
-        (before, after) => both(before, after, room),
+        (Side::Absent, side) | (side, Side::Absent) => width(&side_text(side)),
+        (before, after) => width(&side_text(before)) + 3 + width(&side_text(after)),
     }
 }
 
-fn one(side: &Side, style: anstyle::Style, room: usize) -> String {
-    match side {
-        Side::Known(_) => paint(style, clip(&side_text(side), room)),
-        _ => paint(LOOKED, clip(&side_text(side), room)),
+/// `before → after`.
+fn value(leaf: &Leaf) -> String {
+    match (&leaf.before, &leaf.after) {
+        (Side::Absent, after) => painted(after, NEW, &side_text(after)),
+        (before, Side::Absent) => painted(before, GONE, &side_text(before)),
+        (before, after) => {
+            let (old, new) = (side_text(before), side_text(after));
+            if before.text().is_some() && after.text().is_some() {
+                let (old, new) = textdiff::words(&old, &new);
+                return marked(&old, GONE, GONE_WORD)
+                    + " → "
+                    + marked(&new, NEW, NEW_WORD).as_str();
+            }
+            painted(before, GONE, &old) + " → " + painted(after, NEW, &new).as_str()
+        }
     }
 }
 
-fn both(before: &Side, after: &Side, room: usize) -> String {
-    let (old, new) = (side_text(before), side_text(after));
-    let room = room.saturating_sub(3);
-    let (old_width, new_width) = (width(&old), width(&new));
-    if old_width + new_width <= room {
-        if let (Some(_), Some(_)) = (before.text(), after.text()) {
-            let (old, new) = textdiff::words(&old, &new);
-            return marked(&old, GONE, GONE_WORD)
-                + " → "
-                + marked(&new, NEW, NEW_WORD).as_str();
+/// What does not fit on one line: each side on its own, cut at the edge of the screen.
+fn stacked(out: &mut String, leaf: &Leaf, room: usize, start: usize) {
+    let (old, new) = (side_text(&leaf.before), side_text(&leaf.after));
+    match (&leaf.before, &leaf.after) {
+        (Side::Absent, side) => {
+            let _ = write!(out, "  {}", painted(side, NEW, &clip(&new, room)));
         }
-        return one(before, GONE, room) + " → " + one(after, NEW, room).as_str();
+        (side, Side::Absent) => {
+            let _ = write!(out, "  {}", painted(side, GONE, &clip(&old, room)));
+        }
+        (before, after) => {
+            let room = room.saturating_sub(2).max(8);
+            let skip = common_head(&old, &new, room);
+            let old = window(&old, skip, room);
+            let new = window(&new, skip, room);
+            let _ = writeln!(out, "    {}", painted(before, GONE, &old));
+            let _ = write!(out, "{:start$}→ {}", "", painted(after, NEW, &new));
+        }
     }
-    // What does not fit is shared out; a short side leaves its room to the long one.
-    let half = room / 2;
-    let (old_room, new_room) = match (old_width <= half, new_width <= half) {
-        (true, _) => (old_width, room - old_width),
-        (_, true) => (room - new_width, new_width),
-        _ => (half, room - half),
-    };
-    one(before, GONE, old_room.max(1)) + " → " + one(after, NEW, new_room.max(1)).as_str()
+}
+
+/// How many characters to leave out in front, so that the first difference of two long
+/// texts is on the screen.
+fn common_head(old: &str, new: &str, room: usize) -> usize {
+    let same = old.chars().zip(new.chars()).take_while(|(a, b)| a == b).count();
+    if same < room / 2 { 0 } else { same - room / 4 }
+}
+
+fn window(text: &str, skip: usize, room: usize) -> String {
+    if skip == 0 {
+        return clip(text, room).into_owned();
+    }
+    let rest: String = text.chars().skip(skip).collect();
+    format!("…{}", clip(&rest, room - 1))
+}
+
+fn painted(side: &Side, style: anstyle::Style, text: &str) -> String {
+    paint(if matches!(side, Side::Known(_)) { style } else { LOOKED }, text)
 }
 
 fn marked(words: &textdiff::Words, plain: anstyle::Style, strong: anstyle::Style) -> String {
@@ -210,7 +233,12 @@ fn block(out: &mut String, lines: &[Line], layout: &Layout) {
         };
         let text = clean(text);
         let line = format!("{sign} {}", clip(&text, room));
-        let _ = writeln!(out, "{:indent$}{}", "", paint(style, line.trim_end()));
+        match line.trim_end() {
+            "" => out.push('\n'),
+            line => {
+                let _ = writeln!(out, "{:indent$}{}", "", paint(style, line));
+            }
+        }
     }
     if lines.len() > shown {
         let words = format!("… {}", count(lines.len() - shown, "more line"));

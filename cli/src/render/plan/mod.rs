@@ -26,13 +26,19 @@ pub fn plan(plan: &Plan, screen: &Screen) -> String {
     for change in plan.changes.iter().filter(|change| change.action != Action::Keep) {
         change::block(&mut out, plan, change, screen);
     }
+    if !out.ends_with("\n\n") {
+        out.push('\n');
+    }
     outputs(&mut out, plan, screen);
     if !plan.warnings.is_empty() {
         out.push_str(&diagnostic::diagnostics(&plan.warnings, &plan.sources, screen.width));
         out.push('\n');
     }
     risks(&mut out, plan, screen);
-    let _ = writeln!(out, "{}", paint(BOLD, words::summary(plan)));
+    // `1 to update` is not torn apart.
+    let summary = words::summary(plan).replace(" to ", "\u{a0}to\u{a0}");
+    let summary = wrap(&summary, screen.width, 0, 2).replace('\u{a0}', " ");
+    let _ = writeln!(out, "{}", paint(BOLD, summary));
     out
 }
 

