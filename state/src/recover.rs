@@ -19,9 +19,9 @@ use crate::worker::{Worker, in_store_thread};
 use crate::writer::build;
 
 /// Below this size a store is never rebuilt.
-const SMALL: u64 = 16 * 1024 * 1024;
-/// How many times what is in it a store's file may be.
-const BLOAT: u64 = 8;
+const SMALL: u64 = 4 * 1024 * 1024;
+/// How many times what is in it a store's file may be; a fresh one is about twice.
+const BLOAT: u64 = 3;
 
 /// What `recover` did.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -134,27 +134,25 @@ fn old_name(folder: &Folder) -> PathBuf {
     folder.root().join("store.old")
 }
 
-/// Copies a bloated store into a new one; any other is returned as it is.
-pub(crate) fn compact(folder: &Folder, table: Table) -> Result<Table, StoreError> {
+/// Closes a store, and puts a copy in its place if its file is out of proportion.
+pub(crate) fn close_and_compact(folder: &Folder, table: Table) -> Result<(), StoreError> {
     if table.length()? <= SMALL {
-        return Ok(table);
+        return Ok(());
     }
     let (length, live) = table.sizes()?;
-    if length / BLOAT <= live { Ok(table) } else { rebuild(folder, table) }
+    if length / BLOAT <= live { Ok(()) } else { rebuild(folder, table) }
 }
 
-fn rebuild(folder: &Folder, table: Table) -> Result<Table, StoreError> {
+fn rebuild(folder: &Folder, table: Table) -> Result<(), StoreError> {
     let fresh = folder.root().join("store.new");
     remove_folder(&fresh)?;
     let copy = Table::open(&fresh, Arc::default())?;
     table.copy_to(&copy)?;
     drop(copy);
-    let syncs = table.close();
+    drop(table);
     rename(&folder.store(), &old_name(folder))?;
     rename(&fresh, &folder.store())?;
-    let table = Table::open(&folder.store(), syncs)?;
-    remove_folder(&old_name(folder))?;
-    Ok(table)
+    remove_folder(&old_name(folder))
 }
 
 /// A kill while compacting may have left no `store`, or an old one beside it.
@@ -188,7 +186,8 @@ mod tests {
         let content = table.scan(Space::Records).unwrap();
         let (before, live) = table.sizes().unwrap();
 
-        let table = rebuild(&folder, table).unwrap();
+        rebuild(&folder, table).unwrap();
+        let table = Table::open(&folder.store(), Arc::default()).unwrap();
         assert_eq!(table.scan(Space::Records).unwrap(), content);
         let (after, same) = table.sizes().unwrap();
         assert_eq!(live, same);

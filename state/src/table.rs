@@ -7,8 +7,8 @@
 //!   16 entries, so values are cut into pieces of [`PIECE`] bytes and pages stay below.
 //! - A `snap.*.generating` left by a kill while opening is taken for a snapshot at the next
 //!   open, which then fails (spacejam/sled#1527): [`Table::open`] removes it.
-//! - Segments are cleaned by the background flusher only, which is off: the file is rebuilt
-//!   by [`compact`](crate::recover::compact) when it has grown out of proportion.
+//! - Segments are cleaned by the background flusher only, which is off: the file is replaced
+//!   when a store that ran is closed ([`crate::recover::close_and_compact`]).
 //! - The file lock outlives a dropped database for a moment: [`Table::open`] tries again.
 
 use std::collections::BTreeSet;
@@ -283,11 +283,6 @@ impl Table {
     /// Bytes of the file.
     pub(crate) fn length(&self) -> Result<u64, StoreError> {
         Ok(self.file.metadata().map_err(cannot("read", &self.path))?.len())
-    }
-
-    /// Closes it; the counter goes on elsewhere.
-    pub(crate) fn close(self) -> Arc<AtomicU64> {
-        self.syncs
     }
 
     /// Bytes of the file, and bytes of what is in it.

@@ -44,9 +44,12 @@ impl Worker {
         let syncs = Arc::new(AtomicU64::new(0));
         let (folder, counter) = (folder.clone(), syncs.clone());
         let thread = spawn(move || match caught(|| Writer::open(&folder, counter)) {
-            Ok(writer) => {
+            Ok(mut writer) => {
                 let _ = opened.send(Ok(()));
-                serve(writer, &received);
+                if serve(&mut writer, &received) {
+                    // The store is whole with or without it, and nobody is left to be told.
+                    let _ = caught(|| writer.close());
+                }
             }
             Err(error) => {
                 let _ = opened.send(Err(error));
@@ -101,12 +104,15 @@ fn spawn<T: Send + 'static>(
         .map_err(|error| failure(format!("cannot start the store's thread: {error}")))
 }
 
-fn serve(mut writer: Writer, requests: &Receiver<Request>) {
+/// Returns when nobody can ask any more, saying whether all went well.
+fn serve(writer: &mut Writer, requests: &Receiver<Request>) -> bool {
     // After a failed write nobody knows what is on disk: the store is not written again.
     let mut failed: Option<StoreError> = None;
     let mut next = None;
     loop {
-        let Some(request) = next.take().or_else(|| requests.recv().ok()) else { return };
+        let Some(request) = next.take().or_else(|| requests.recv().ok()) else {
+            return failed.is_none();
+        };
         if let Some(error) = &failed {
             refuse(request, error);
             continue;
@@ -140,7 +146,7 @@ fn serve(mut writer: Writer, requests: &Receiver<Request>) {
                         Err(_) => break,
                     }
                 }
-                failed = append_all(&mut writer, group);
+                failed = append_all(writer, group);
             }
         }
     }

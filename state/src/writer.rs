@@ -45,6 +45,8 @@ pub(crate) struct Writer {
     next_event: u64,
     /// Appended and not applied yet.
     pending: Writes,
+    /// Whether a run was finished since opening.
+    finished: bool,
     /// The steps of the run that is open; `None` when none is.
     steps: Option<BTreeMap<StepId, Status>>,
 }
@@ -58,7 +60,7 @@ impl Writer {
         if newest > 0 && !folder.store().exists() {
             return Err(damaged("it is missing, though there are revisions"));
         }
-        let table = crate::recover::compact(folder, Table::open(&folder.store(), syncs)?)?;
+        let table = Table::open(&folder.store(), syncs)?;
         let vault = Vault::new(folder)?;
         let head = match table.get(Space::Meta, HEAD)? {
             Some(text) => vault.decode::<Head>(Kind::Head, &text)?,
@@ -77,7 +79,6 @@ impl Writer {
             None => 0,
         };
         let trail = Trail::open(folder)?;
-        let (pending, steps) = (Writes::default(), None);
         Ok(Self {
             folder: folder.clone(),
             table,
@@ -85,8 +86,9 @@ impl Writer {
             vault,
             head,
             next_event,
-            pending,
-            steps,
+            pending: Writes::default(),
+            finished: false,
+            steps: None,
         })
     }
 
@@ -225,7 +227,18 @@ impl Writer {
         self.table.commit()?;
         self.trail.clear()?;
         self.steps = None;
+        self.finished = true;
         Ok(())
+    }
+
+    /// Closes the store. Only a run that ended well is followed by compaction: a reader must
+    /// be quick, and what was interrupted or has failed is left as it is.
+    pub(crate) fn close(self) -> Result<(), StoreError> {
+        if self.finished && self.steps.is_none() {
+            crate::recover::close_and_compact(&self.folder, self.table)
+        } else {
+            Ok(())
+        }
     }
 
     /// Everything in stored form, without opening a secret.
