@@ -20,8 +20,7 @@ pub(super) fn attribute(
     name: &str,
 ) -> Answer<Symbol> {
     let kind = handle.0.kind;
-    let refuse =
-        |finding: Diagnostic| Err(session.refuse(finding.at(session.span(context))));
+    let refuse = |finding: Diagnostic| Err(session.refuse(finding.at(session.span(context))));
     let Some(schema) = session.registry.schema(kind) else {
         return refuse(Diagnostic::error(format!("`{kind}` is no kind")));
     };
@@ -29,7 +28,8 @@ pub(super) fn attribute(
         let expr = Expr::reference(handle.0.address.clone(), Path::attribute(name));
         return Ok(Symbol::new(if secret { expr.secret() } else { expr }));
     }
-    let finding = Diagnostic::error(format!("`{kind}` has no attribute `{}`", session.show(name)));
+    let finding =
+        Diagnostic::error(format!("`{kind}` has no attribute `{}`", session.show(name)));
     let names = || schema.facts.keys().chain(schema.spec.keys()).map(String::as_str);
     if let Some(meant) = did_you_mean(name, names()) {
         return refuse(finding.hint(format!("did you mean `{meant}`?")));
@@ -103,7 +103,11 @@ fn inside(
     Ok(Symbol::new(if secret { expr.secret() } else { expr }))
 }
 
-fn no_parts(session: &Session, context: &NativeCallContext, what: &str) -> Box<rhai::EvalAltResult> {
+fn no_parts(
+    session: &Session,
+    context: &NativeCallContext,
+    what: &str,
+) -> Box<rhai::EvalAltResult> {
     let finding = Diagnostic::error(format!("{what} has no parts to pick from"));
     session.refuse(finding.at(session.span(context)))
 }
@@ -123,7 +127,8 @@ fn missing_step(reference: &Reference, ty: &Type, segment: &Segment) -> Diagnost
         (Type::List(_), _) => Diagnostic::error(format!("`{reference}` is a list"))
             .hint("pick an item by number: `[0]`"),
         (Type::Map(_) | Type::Object(_), _) => {
-            Diagnostic::error(format!("`{reference}` is a map")).hint("pick an entry by key: `[\"..\"]`")
+            Diagnostic::error(format!("`{reference}` is a map"))
+                .hint("pick an entry by key: `[\"..\"]`")
         }
         (ty, _) => Diagnostic::error(format!("`{reference}` is a {ty}: it has no parts")),
     }

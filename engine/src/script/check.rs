@@ -45,7 +45,11 @@ impl Checker<'_> {
             Expr::Reference(reference) => {
                 let Some(found) = type_of(self.registry, reference) else { return };
                 if !accepts(ty, found) {
-                    let message = format!("`{path}` must be {}, but `{reference}` is {}", a(ty), a(found));
+                    let message = format!(
+                        "`{path}` must be {}, but `{reference}` is {}",
+                        a(ty),
+                        a(found)
+                    );
                     let trouble = Trouble::new(path.clone(), message);
                     self.troubles.push(if accepts(ty, &Type::String) {
                         trouble.hint("put it into text: `${..}` between backticks")
@@ -77,7 +81,8 @@ impl Checker<'_> {
                     }
                 }
                 Type::Object(attributes) => {
-                    let given: Vec<_> = entries.iter().map(|(key, entry)| (key.as_str(), entry)).collect();
+                    let given: Vec<_> =
+                        entries.iter().map(|(key, entry)| (key.as_str(), entry)).collect();
                     for (key, entry) in &given {
                         if let Some(attribute) = self.known(attributes, key, path) {
                             self.attribute(entry, attribute, &path.key(*key));
@@ -126,7 +131,8 @@ impl Checker<'_> {
                         self.value(value, &attribute.ty, &path);
                     }
                 }
-                let is_given = |name: &str| entries.get(name).is_some_and(|v| *v != Value::Null);
+                let is_given =
+                    |name: &str| entries.get(name).is_some_and(|v| *v != Value::Null);
                 self.required(attributes, is_given, path);
             }
             (Type::Either(forms), _) => {
@@ -231,7 +237,11 @@ pub(super) fn unknown_hint<'a>(
         return trouble.hint(format!("did you mean `{meant}`?"));
     }
     let names: Vec<_> = names.take(16).collect();
-    if names.is_empty() { trouble } else { trouble.hint(format!("there are {}", list_words(&names))) }
+    if names.is_empty() {
+        trouble
+    } else {
+        trouble.hint(format!("there are {}", list_words(&names)))
+    }
 }
 
 fn words_of(forms: &[Type]) -> Option<&[String]> {

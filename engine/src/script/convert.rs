@@ -88,7 +88,9 @@ impl<'a> Converter<'a> {
             return Expr::NULL;
         }
         if self.path.len() > DEEPEST {
-            return self.trouble("this is nested too deeply", "");
+            self.troubles
+                .push(Trouble::new(Path(self.path[..1].to_vec()), "this is nested too deeply"));
+            return Expr::NULL;
         }
         if value.is_map() {
             return self.map(value.cast::<Map>());
@@ -159,7 +161,8 @@ impl<'a> Converter<'a> {
                 Piece::Mark(index) => match self.session.marked(index) {
                     Some(expr) => parts.push(expr),
                     None => {
-                        return self.trouble("this text holds a marker dollop did not make", "");
+                        return self
+                            .trouble("this text holds a marker dollop did not make", "");
                     }
                 },
             }

@@ -68,7 +68,9 @@ pub(super) fn by_method(
     let kind = session.registry.kind(&format!("{provider}::{short}"));
     match kind.filter(|kind| place::takes(&session.registry, on.0.kind, kind)) {
         Some(kind) => resource(session, context, kind, Some(on), name, attributes),
-        None => Err(session.refuse(no_method(session, on.0.kind, short).at(session.span(context)))),
+        None => {
+            Err(session.refuse(no_method(session, on.0.kind, short).at(session.span(context))))
+        }
     }
 }
 
@@ -121,8 +123,7 @@ fn resource(
     {
         examine(&mut draft, kind, &value);
     }
-    let declared =
-        Declared { address, connection: Some(connection), kind: kind.name, natural };
+    let declared = Declared { address, connection: Some(connection), kind: kind.name, natural };
     finish(draft, declared)
 }
 
@@ -137,7 +138,8 @@ fn set_name(draft: &mut Draft, kind: &Kind, first: &First, address: &Address) {
             Some(name) => name,
             None => {
                 let (message, hint) = nameless(draft.session, handle);
-                return draft.trouble(Trouble::new(Path::attribute("name"), message).hint(hint));
+                return draft
+                    .trouble(Trouble::new(Path::attribute("name"), message).hint(hint));
             }
         },
     };

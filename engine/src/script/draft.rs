@@ -103,7 +103,8 @@ impl<'a> Draft<'a> {
         }
         let attributes = attributes.flatten();
         if !attributes.is_map() {
-            let message = format!("the second argument of `{}` is a map of attributes", self.kind);
+            let message =
+                format!("the second argument of `{}` is a map of attributes", self.kind);
             let finding = Diagnostic::error(message)
                 .at(self.call.span.clone())
                 .hint("write `#{ attribute: value }`");

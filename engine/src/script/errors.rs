@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rhai::{
-    Engine, EvalAltResult, LexError, ParseError, ParseErrorType as Parse, Position,
-};
+use rhai::{Engine, EvalAltResult, LexError, ParseError, ParseErrorType as Parse, Position};
 
 use super::convert::list_words;
 use super::declare::no_method;
@@ -86,10 +84,12 @@ fn word(session: &Session, engine: &Engine, error: &EvalAltResult, file: &str) -
         E::ErrorVariableNotFound(name, _) => no_variable(session, file, name),
         E::ErrorModuleNotFound(name, _) => no_module(session, file, name),
         E::ErrorFunctionNotFound(signature, _) => no_function(session, engine, signature, file),
-        E::ErrorPropertyNotFound(name, _) => {
-            Diagnostic::error(format!("this map has no entry `{name}`"))
-                .hint(format!("ask first: `if \"{name}\" in map {{ .. }}`, or use `map.get(\"{name}\") ?? other`"))
-        }
+        E::ErrorPropertyNotFound(name, _) => Diagnostic::error(format!(
+            "this map has no entry `{name}`"
+        ))
+        .hint(format!(
+            "ask first: `if \"{name}\" in map {{ .. }}`, or use `map.get(\"{name}\") ?? other`"
+        )),
         E::ErrorDotExpr(text, _) => dot(text),
         E::ErrorIndexingType(text, _) => indexing(text),
         E::ErrorMismatchDataType(wanted, found, _)
@@ -97,10 +97,10 @@ fn word(session: &Session, engine: &Engine, error: &EvalAltResult, file: &str) -
         E::ErrorFor(_) => Diagnostic::error("this cannot be looped over")
             .note("how many items a value has is not known when it is filled in later")
             .hint("loop over a list, a map or a range: `for i in 0..3`"),
-        E::ErrorArrayBounds(length, index, _) => Diagnostic::error(format!(
-            "there is no item {index} in a list of {length}"
-        ))
-        .hint("items are numbered from 0"),
+        E::ErrorArrayBounds(length, index, _) => {
+            Diagnostic::error(format!("there is no item {index} in a list of {length}"))
+                .hint("items are numbered from 0")
+        }
         E::ErrorStringBounds(..) => Diagnostic::error("this text is shorter than that"),
         E::ErrorAssignmentToConstant(name, _) => {
             Diagnostic::error(format!("`{name}` is a constant and keeps its value"))
@@ -137,8 +137,11 @@ fn thrown(session: &Session, value: &rhai::Dynamic) -> Diagnostic {
 fn too_large(what: &str) -> Diagnostic {
     let lower = what.to_lowercase();
     if lower.contains("string") {
-        return Diagnostic::error(format!("a text is longer than {} MiB", host::LONGEST_TEXT >> 20))
-            .hint("keep large data in files that resources read themselves");
+        return Diagnostic::error(format!(
+            "a text is longer than {} MiB",
+            host::LONGEST_TEXT >> 20
+        ))
+        .hint("keep large data in files that resources read themselves");
     }
     let thing = if lower.contains("map") { "map" } else { "list" };
     Diagnostic::error(format!("a {thing} holds more than {} items", host::MOST_ITEMS))
@@ -151,14 +154,20 @@ fn no_variable(session: &Session, file: &str, name: &str) -> Diagnostic {
     variable_hint(session, &source, finding, name)
 }
 
-fn variable_hint(session: &Session, source: &Source, finding: Diagnostic, name: &str) -> Diagnostic {
+fn variable_hint(
+    session: &Session,
+    source: &Source,
+    finding: Diagnostic,
+    name: &str,
+) -> Diagnostic {
     let names = source.names();
     let others = names.iter().copied().filter(|other| *other != name);
     if let Some(meant) = did_you_mean(name, others) {
         return finding.hint(format!("did you mean `{meant}`?"));
     }
     if names.contains(&name) {
-        return finding.note("functions do not see the variables around them; closures do")
+        return finding
+            .note("functions do not see the variables around them; closures do")
             .hint(format!("hand `{name}` over as an argument, or name it before this line"));
     }
     if providers(session).contains(name) {
@@ -193,7 +202,8 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
     let (name, arguments) = match signature.split_once(" (") {
         Some((name, rest)) => (name, rest.trim_end_matches(')')),
         // Rhai uses this error for other things as well.
-        None => return Diagnostic::error(signature.to_owned()),
+        None if signature.contains(' ') => return Diagnostic::error(signature.to_owned()),
+        None => return Diagnostic::error(format!("there is no function `{signature}`")),
     };
     let arguments: Vec<String> =
         arguments.split(", ").filter(|a| !a.is_empty()).map(type_words).collect();
@@ -217,9 +227,15 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
         }
         return no_method(session, kind, name);
     }
+    let registry = &session.registry;
+    if let Some(kind) = registry.kinds().find(|kind| short_name(kind.name) == name) {
+        return Diagnostic::error(format!("there is no function `{name}`"))
+            .hint(format!("did you mean `{}`?", kind.name));
+    }
     let known = functions(session, engine, file);
     if known.contains(name) {
-        let with = if arguments.is_empty() { "nothing".to_owned() } else { arguments.join(", ") };
+        let with =
+            if arguments.is_empty() { "nothing".to_owned() } else { arguments.join(", ") };
         let finding = Diagnostic::error(format!("`{name}` cannot be called with {with}"));
         if unknown {
             return finding.note(FILLED_IN);
@@ -233,15 +249,12 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
     if let Some(meant) = did_you_mean(name, known.iter().map(String::as_str)) {
         return finding.hint(format!("did you mean `{meant}`?"));
     }
-    let registry = &session.registry;
-    match registry.kinds().find(|kind| short_name(kind.name) == name) {
-        Some(kind) => finding.hint(format!("did you mean `{}`?", kind.name)),
-        None => finding,
-    }
+    finding
 }
 
 const UNKNOWN: &str = "a value that is not known yet";
-const FILLED_IN: &str = "attributes of resources are filled in by the plan, after the script has ended";
+const FILLED_IN: &str =
+    "attributes of resources are filled in by the plan, after the script has ended";
 
 fn no_qualified(
     session: &Session,
@@ -252,7 +265,8 @@ fn no_qualified(
 ) -> Diagnostic {
     let registry = &session.registry;
     if registry.schema(name).is_some() {
-        let with = if arguments.is_empty() { "nothing".to_owned() } else { arguments.join(", ") };
+        let with =
+            if arguments.is_empty() { "nothing".to_owned() } else { arguments.join(", ") };
         return Diagnostic::error(format!("`{name}` cannot be called with {with}"))
             .hint(format!("write `{name}(\"name\", #{{ .. }})`"));
     }
@@ -262,8 +276,9 @@ fn no_qualified(
         names.filter(|kind| kind.split("::").next() == Some(provider)).map(short_name)
     };
     if shorts().next().is_none() {
-        return Diagnostic::error(format!("there is no function `{name}`"))
-            .hint(format!("`{provider}` is an imported script: it has no such function of that many arguments"));
+        return Diagnostic::error(format!("there is no function `{name}`")).hint(format!(
+            "`{provider}` is an imported script: it has no such function of that many arguments"
+        ));
     }
     let finding = Diagnostic::error(format!("`{provider}` has no kind `{short}`"));
     match did_you_mean(short, shorts()) {
@@ -297,7 +312,8 @@ fn functions(session: &Session, engine: &Engine, file: &str) -> BTreeSet<String>
 fn forms(engine: &Engine, name: &str) -> Vec<String> {
     let mut forms = BTreeSet::new();
     for signature in engine.gen_fn_signatures(true) {
-        let Some(rest) = signature.strip_prefix(name).and_then(|rest| rest.strip_prefix('(')) else {
+        let Some(rest) = signature.strip_prefix(name).and_then(|rest| rest.strip_prefix('('))
+        else {
             continue;
         };
         let parameters = rest.split(')').next().unwrap_or_default();
@@ -326,8 +342,18 @@ fn plain_type(name: &str) -> String {
 
 /// Rhai's name for a type in plain words.
 pub(super) fn type_words(name: &str) -> String {
-    match name.trim_start_matches("&mut ") {
-        "&str | ImmutableString | String" | "string" | "ImmutableString" | "&str" | "String" => "a text".to_owned(),
+    let name = name.trim_start_matches("&mut ");
+    // Some of Rhai's errors name the Rust type.
+    match if name.starts_with("dollop") {
+        name.rsplit("::").next().unwrap_or(name)
+    } else {
+        name
+    } {
+        "&str | ImmutableString | String"
+        | "string"
+        | "ImmutableString"
+        | "&str"
+        | "String" => "a text".to_owned(),
         "i64" | "int" | "INT" => "an integer".to_owned(),
         "f64" | "float" | "FLOAT" => "a number".to_owned(),
         "bool" => "a bool".to_owned(),
@@ -346,7 +372,9 @@ pub(super) fn type_words(name: &str) -> String {
 fn mismatch(wanted: &str, found: &str) -> Diagnostic {
     let (wanted, found) = (type_words(wanted), type_words(found));
     let finding = Diagnostic::error(match found.as_str() {
-        UNKNOWN if wanted == "a bool" => "a value that is not known yet cannot decide".to_owned(),
+        UNKNOWN if wanted == "a bool" => {
+            "a value that is not known yet cannot decide".to_owned()
+        }
         _ => format!("this must be {wanted}, not {found}"),
     });
     if found == UNKNOWN {
@@ -402,6 +430,10 @@ fn parse_kind(session: &Session, source: &Source, kind: &Parse, at: Position) ->
         Parse::BadInput(LexError::UnterminatedString) => {
             Diagnostic::error("this text is not closed").hint("add the closing quote")
         }
+        Parse::BadInput(LexError::ImproperSymbol(symbol, _)) if symbol == "eval" => {
+            Diagnostic::error("`eval` does not exist here")
+                .note("a script is what its text says; it cannot make more of itself")
+        }
         Parse::BadInput(LexError::ImproperSymbol(symbol, advice)) => {
             let finding = Diagnostic::error(format!("`{symbol}` has no meaning here"));
             if advice.is_empty() { finding } else { finding.hint(lower(advice)) }
@@ -419,11 +451,13 @@ fn parse_kind(session: &Session, source: &Source, kind: &Parse, at: Position) ->
         Parse::ModuleUndefined(name) => no_module(session, &source.file, name),
         Parse::Reserved(word) => reserved(word),
         Parse::DuplicatedProperty(name) => Diagnostic::error(format!("`{name}` is set twice")),
-        Parse::FnDuplicatedDefinition(name, count) => {
-            Diagnostic::error(format!("function `{name}` with {count} parameters is defined twice"))
-        }
-        Parse::PropertyExpected => Diagnostic::error("a name is expected here")
-            .hint(format!("a word Rhai keeps for itself is quoted: `\"{}\": ..`", word_at(source, at))),
+        Parse::FnDuplicatedDefinition(name, count) => Diagnostic::error(format!(
+            "function `{name}` with {count} parameters is defined twice"
+        )),
+        Parse::PropertyExpected => Diagnostic::error("a name is expected here").hint(format!(
+            "a word Rhai keeps for itself is quoted: `\"{}\": ..`",
+            word_at(source, at)
+        )),
         Parse::ExprTooDeep => Diagnostic::error(format!(
             "expressions stand inside each other more than {} deep",
             host::DEEPEST_EXPRESSIONS
@@ -438,23 +472,26 @@ fn parse_kind(session: &Session, source: &Source, kind: &Parse, at: Position) ->
             Diagnostic::error("a function is defined at the top of a script only")
                 .hint("inside another one, use a closure: `let f = |x| ..`")
         }
-        Parse::LoopBreak => Diagnostic::error("`break` and `continue` stand inside a loop only"),
+        Parse::LoopBreak => {
+            Diagnostic::error("`break` and `continue` stand inside a loop only")
+        }
         other => Diagnostic::error(lower(&other.to_string())),
     }
 }
 
 fn word_at(source: &Source, at: Position) -> String {
     let Some(span) = source.span(at) else { return "name".to_owned() };
-    let line = source.text.lines().nth((span.line as usize).saturating_sub(1)).unwrap_or_default();
+    let line =
+        source.text.lines().nth((span.line as usize).saturating_sub(1)).unwrap_or_default();
     let skip = (span.column as usize).saturating_sub(1);
     line.chars().skip(skip).take(span.length as usize).collect()
 }
 
 fn reserved(word: &str) -> Diagnostic {
+    let finding = Diagnostic::error(format!("`{word}` is a word Rhai keeps for itself"));
     match word {
-        "eval" => Diagnostic::error("`eval` does not exist here")
-            .note("a script is what its text says; it cannot make more of itself"),
-        _ => Diagnostic::error(format!("`{word}` is a word Rhai keeps for itself"))
+        "null" | "nil" | "none" | "undefined" => finding.hint("nothing is written `()`"),
+        _ => finding
             .hint(format!("give it another name; as a key of a map, quote it: `\"{word}\"`")),
     }
 }

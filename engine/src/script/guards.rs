@@ -3,9 +3,7 @@
 use std::any::TypeId;
 use std::rc::Rc;
 
-use rhai::{
-    Array, Dynamic, Engine, INT, ImmutableString, Map, Module, NativeCallContext,
-};
+use rhai::{Array, Dynamic, Engine, INT, ImmutableString, Map, Module, NativeCallContext};
 
 use super::convert::Converter;
 use super::marks;
@@ -23,6 +21,7 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
     to_text(engine, session);
     json(engine, session);
     sorting(engine, session);
+    index_of(engine, session);
     keys(engine, session);
     characters(engine, session);
     sleeping(engine, session);
@@ -69,20 +68,23 @@ fn to_text(engine: &mut Engine, session: &Rc<Session>) {
 
 fn json(engine: &mut Engine, session: &Rc<Session>) {
     let here = Rc::clone(session);
-    engine.register_fn("to_json", move |context: NativeCallContext, map: Map| -> Answer<String> {
-        let mut converter = Converter::new(&here, Path::default());
-        let expr = converter.expr(Dynamic::from_map(map));
-        match expr.known() {
-            Some(value) if converter.troubles.is_empty() && !secret_inside(value) => {
-                Ok(value.to_json().to_string())
+    engine.register_fn(
+        "to_json",
+        move |context: NativeCallContext, map: Map| -> Answer<String> {
+            let mut converter = Converter::new(&here, Path::default());
+            let expr = converter.expr(Dynamic::from_map(map));
+            match expr.known() {
+                Some(value) if converter.troubles.is_empty() && !secret_inside(value) => {
+                    Ok(value.to_json().to_string())
+                }
+                _ => {
+                    let message = "`to_json` needs a map that is known now";
+                    let finding = Diagnostic::error(message).at(here.span(&context));
+                    Err(here.refuse(finding.hint("use `json(value)`: it waits for the values")))
+                }
             }
-            _ => {
-                let message = "`to_json` needs a map that is known now";
-                let finding = Diagnostic::error(message).at(here.span(&context));
-                Err(here.refuse(finding.hint("use `json(value)`: it waits for the values")))
-            }
-        }
-    });
+        },
+    );
     let here = Rc::clone(session);
     engine.register_fn(
         "parse_json",
@@ -146,11 +148,14 @@ fn sort(session: &Session, context: &NativeCallContext, list: &mut Array) -> Ans
     if list.iter().all(Dynamic::is_int) {
         list.sort_by_key(|item| item.as_int().unwrap_or_default());
     } else if list.iter().all(Dynamic::is_string) {
-        list.sort_by_cached_key(|item| item.clone().into_immutable_string().unwrap_or_default());
+        list.sort_by_cached_key(|item| {
+            item.clone().into_immutable_string().unwrap_or_default()
+        });
     } else if list.iter().all(|item| item.is_int() || item.is_float()) {
         #[expect(clippy::cast_precision_loss, reason = "sorting mixed numbers")]
-        let number =
-            |item: &Dynamic| item.as_float().unwrap_or_else(|_| item.as_int().unwrap_or(0) as f64);
+        let number = |item: &Dynamic| {
+            item.as_float().unwrap_or_else(|_| item.as_int().unwrap_or(0) as f64)
+        };
         list.sort_by(|a, b| number(a).total_cmp(&number(b)));
     } else if list.iter().all(Dynamic::is_bool) {
         list.sort_by_key(|item| item.as_bool().unwrap_or_default());
@@ -162,12 +167,42 @@ fn sort(session: &Session, context: &NativeCallContext, list: &mut Array) -> Ans
     Ok(())
 }
 
+/// Rhai takes a text given to `index_of` for the name of a function.
+fn index_of(engine: &mut Engine, session: &Rc<Session>) {
+    let here = Rc::clone(session);
+    engine.register_fn(
+        "index_of",
+        move |context: NativeCallContext,
+              list: &mut Array,
+              wanted: ImmutableString|
+              -> Answer<INT> {
+            known_text(&here, &context, &[&wanted])?;
+            for (index, item) in list.iter().enumerate() {
+                if item.is::<Symbol>() || item.is::<Handle>() {
+                    let finding = unknown(&here, item, "`index_of`");
+                    return Err(here.refuse(finding.at(here.span(&context))));
+                }
+                if let Ok(text) = item.as_immutable_string_ref() {
+                    known_text(&here, &context, &[&text])?;
+                    if *text == wanted {
+                        return Ok(INT::try_from(index).unwrap_or(INT::MAX));
+                    }
+                }
+            }
+            Ok(-1)
+        },
+    );
+}
+
 /// Keys of maps are known text.
 fn keys(engine: &mut Engine, session: &Rc<Session>) {
     let here = Rc::clone(session);
     engine.register_fn(
         "contains",
-        move |context: NativeCallContext, map: &mut Map, key: ImmutableString| -> Answer<bool> {
+        move |context: NativeCallContext,
+              map: &mut Map,
+              key: ImmutableString|
+              -> Answer<bool> {
             known_text(&here, &context, &[&key])?;
             Ok(map.contains_key(key.as_str()))
         },
@@ -175,7 +210,10 @@ fn keys(engine: &mut Engine, session: &Rc<Session>) {
     let here = Rc::clone(session);
     engine.register_fn(
         "get",
-        move |context: NativeCallContext, map: &mut Map, key: ImmutableString| -> Answer<Dynamic> {
+        move |context: NativeCallContext,
+              map: &mut Map,
+              key: ImmutableString|
+              -> Answer<Dynamic> {
             known_text(&here, &context, &[&key])?;
             Ok(map.get(key.as_str()).cloned().unwrap_or(Dynamic::UNIT))
         },
@@ -183,7 +221,10 @@ fn keys(engine: &mut Engine, session: &Rc<Session>) {
     let here = Rc::clone(session);
     engine.register_fn(
         "remove",
-        move |context: NativeCallContext, map: &mut Map, key: ImmutableString| -> Answer<Dynamic> {
+        move |context: NativeCallContext,
+              map: &mut Map,
+              key: ImmutableString|
+              -> Answer<Dynamic> {
             known_text(&here, &context, &[&key])?;
             Ok(map.remove(key.as_str()).unwrap_or(Dynamic::UNIT))
         },
@@ -268,7 +309,11 @@ fn sleeping(engine: &mut Engine, session: &Rc<Session>) {
         Err(session.refuse(finding))
     }
     let here = Rc::clone(session);
-    engine.register_fn("sleep", move |context: NativeCallContext, _: INT| refuse(&here, &context));
+    engine.register_fn("sleep", move |context: NativeCallContext, _: INT| {
+        refuse(&here, &context)
+    });
     let here = Rc::clone(session);
-    engine.register_fn("sleep", move |context: NativeCallContext, _: f64| refuse(&here, &context));
+    engine.register_fn("sleep", move |context: NativeCallContext, _: f64| {
+        refuse(&here, &context)
+    });
 }

@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use rhai::packages::{
-    ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
-    BasicMathPackage, BasicStringPackage, LanguageCorePackage, LogicPackage, Package,
+    ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage,
+    BasicMapPackage, BasicMathPackage, BasicStringPackage, LanguageCorePackage, LogicPackage,
+    Package,
 };
 use rhai::{
-    Dynamic, Engine, FuncRegistration, Module, NativeCallContext, OptimizationLevel,
+    Dynamic, Engine, FuncRegistration, Module, NativeCallContext, OptimizationLevel, Token,
 };
 
 use super::draft::first_line;
@@ -34,19 +35,35 @@ pub(super) const MOST_ITEMS: usize = 100_000;
 /// Imports of a run.
 pub(super) const MOST_MODULES: usize = 256;
 
+/// Words Rhai keeps for a future that is not ours: as keys and attributes they are useful
+/// (`default: 5`), so they are plain names. `null` and its like stay refused, since nothing
+/// is written `()`.
+pub(super) const PLAIN_WORDS: [&str; 20] = [
+    "async",
+    "await",
+    "case",
+    "default",
+    "is",
+    "match",
+    "new",
+    "package",
+    "protected",
+    "public",
+    "shared",
+    "spawn",
+    "static",
+    "super",
+    "sync",
+    "thread",
+    "use",
+    "var",
+    "with",
+    "yield",
+];
+
 /// Builds the engine of one run.
 pub(super) fn engine(session: &Rc<Session>, entry: &str) -> Engine {
-    let mut engine = Engine::new_raw();
-    // Left out: `MoreStringPackage`, which looks into text, clocks, and blobs.
-    LanguageCorePackage::new().register_into_engine(&mut engine);
-    ArithmeticPackage::new().register_into_engine(&mut engine);
-    BasicStringPackage::new().register_into_engine(&mut engine);
-    BasicIteratorPackage::new().register_into_engine(&mut engine);
-    BasicFnPackage::new().register_into_engine(&mut engine);
-    LogicPackage::new().register_into_engine(&mut engine);
-    BasicArrayPackage::new().register_into_engine(&mut engine);
-    BasicMapPackage::new().register_into_engine(&mut engine);
-    BasicMathPackage::new().register_into_engine(&mut engine);
+    let mut engine = with_packages();
     settings(&mut engine);
 
     operators::register(&mut engine, session);
@@ -62,6 +79,22 @@ pub(super) fn engine(session: &Rc<Session>, entry: &str) -> Engine {
     let here = Rc::clone(session);
     engine.on_debug(move |text, _, _| here.print(text));
     engine.set_module_resolver(Loader::new(Rc::clone(session), entry));
+    engine
+}
+
+/// An engine with the parts of Rhai's own library that scripts have.
+pub(super) fn with_packages() -> Engine {
+    let mut engine = Engine::new_raw();
+    // Left out: `MoreStringPackage`, which looks into text, clocks, and blobs.
+    LanguageCorePackage::new().register_into_engine(&mut engine);
+    ArithmeticPackage::new().register_into_engine(&mut engine);
+    BasicStringPackage::new().register_into_engine(&mut engine);
+    BasicIteratorPackage::new().register_into_engine(&mut engine);
+    BasicFnPackage::new().register_into_engine(&mut engine);
+    LogicPackage::new().register_into_engine(&mut engine);
+    BasicArrayPackage::new().register_into_engine(&mut engine);
+    BasicMapPackage::new().register_into_engine(&mut engine);
+    BasicMathPackage::new().register_into_engine(&mut engine);
     engine
 }
 
@@ -83,6 +116,13 @@ fn settings(engine: &mut Engine) {
     // Folding constants would lose the map literals, and with them attribute positions.
     engine.set_optimization_level(OptimizationLevel::None);
     engine.disable_symbol("eval");
+    #[expect(deprecated, reason = "marked volatile, not deprecated; Rhai is pinned exactly")]
+    engine.on_parse_token(|token, _, _| match token {
+        Token::Reserved(word) if PLAIN_WORDS.contains(&word.as_str()) => {
+            Token::Identifier(word)
+        }
+        other => other,
+    });
 }
 
 /// `docker::container(..)`, one module for each provider.
@@ -92,21 +132,23 @@ fn register_modules(engine: &mut Engine, session: &Rc<Session>) {
     for kind in registry.kinds() {
         let module = modules.entry(provider(kind.name)).or_default();
         let (here, name) = (Rc::clone(session), kind.name);
-        register(module, kind.name, &kind.schema, move |context, first, attributes| {
-            match here.registry.kind(name) {
-                Some(kind) => declare::by_module(&here, &context, kind, &first, attributes),
-                None => Err(here.refuse(Diagnostic::error(format!("`{name}` is gone")))),
-            }
+        register(module, kind.name, &kind.schema, move |context, first, attributes| match here
+            .registry
+            .kind(name)
+        {
+            Some(kind) => declare::by_module(&here, &context, kind, &first, attributes),
+            None => Err(here.refuse(Diagnostic::error(format!("`{name}` is gone")))),
         });
     }
     for kind in registry.connections() {
         let module = modules.entry(provider(kind.name)).or_default();
         let (here, name) = (Rc::clone(session), kind.name);
-        register(module, kind.name, &kind.schema, move |context, first, attributes| {
-            match here.registry.connection_kind(name) {
-                Some(kind) => declare::connection(&here, &context, kind, &first, attributes),
-                None => Err(here.refuse(Diagnostic::error(format!("`{name}` is gone")))),
-            }
+        register(module, kind.name, &kind.schema, move |context, first, attributes| match here
+            .registry
+            .connection_kind(name)
+        {
+            Some(kind) => declare::connection(&here, &context, kind, &first, attributes),
+            None => Err(here.refuse(Diagnostic::error(format!("`{name}` is gone")))),
         });
     }
     let docs: std::collections::BTreeMap<_, _> = registry.providers().collect();
@@ -135,9 +177,12 @@ fn register(
     FuncRegistration::new(short)
         .with_params_info(["name: string", "attributes: map", "resource"])
         .with_comments(&comments)
-        .set_into_module(module, move |context: NativeCallContext, name: Dynamic, attributes: Dynamic| {
-            with(context, name, attributes)
-        });
+        .set_into_module(
+            module,
+            move |context: NativeCallContext, name: Dynamic, attributes: Dynamic| {
+                with(context, name, attributes)
+            },
+        );
     FuncRegistration::new(short)
         .with_params_info(["name: string", "resource"])
         .with_comments(&comments)
@@ -170,7 +215,10 @@ fn register_methods(engine: &mut Engine, session: &Rc<Session>) {
             .with_params_info(["on: resource", "name: string", "attributes: map", "resource"])
             .register_into_engine(
                 engine,
-                move |context: NativeCallContext, on: Handle, name: Dynamic, attributes: Dynamic| {
+                move |context: NativeCallContext,
+                      on: Handle,
+                      name: Dynamic,
+                      attributes: Dynamic| {
                     declare::by_method(&here, &context, &on, short, &name, attributes)
                 },
             );
@@ -192,7 +240,8 @@ fn remember_missing(engine: &mut Engine, session: &Rc<Session>) {
     let here = Rc::clone(session);
     #[expect(deprecated, reason = "marked volatile, not deprecated; Rhai is pinned exactly")]
     engine.on_missing_function(move |name, arguments, _, _| {
-        let kind = arguments.first().and_then(|on| on.read_lock::<Handle>().map(|on| on.0.kind));
+        let kind =
+            arguments.first().and_then(|on| on.read_lock::<Handle>().map(|on| on.0.kind));
         *here.missing.borrow_mut() = kind.map(|kind| (name.to_owned(), kind));
         Ok(None)
     });
@@ -207,7 +256,8 @@ pub(super) struct Names<'a> {
 impl Taken for Names<'_> {
     fn refuse(&self, name: &str, parameters: usize) -> Option<Diagnostic> {
         if prelude::NAMES.contains(&name) {
-            let message = format!("`{name}` is a function of dollop and cannot be defined anew");
+            let message =
+                format!("`{name}` is a function of dollop and cannot be defined anew");
             return Some(Diagnostic::error(message).hint("give yours another name"));
         }
         // `db.role("x")` would call it instead, with `this` bound to the handle.

@@ -37,7 +37,11 @@ pub(super) struct Loader {
 impl Loader {
     /// A loader for a run that begins with `entry`.
     pub(super) fn new(session: Rc<Session>, entry: &str) -> Self {
-        Self { session, loading: RefCell::new(vec![entry.to_owned()]), done: RefCell::default() }
+        Self {
+            session,
+            loading: RefCell::new(vec![entry.to_owned()]),
+            done: RefCell::default(),
+        }
     }
 
     fn load(
@@ -222,8 +226,9 @@ pub(super) fn join(from: &str, path: &str) -> Option<String> {
 
 /// The finding for a path that leaves the project.
 pub(super) fn outside(path: &str) -> Diagnostic {
-    Diagnostic::error(format!("`{path}` is outside the project folder"))
-        .hint("scripts read files of their own project only, with `/` between the parts of a path")
+    Diagnostic::error(format!("`{path}` is outside the project folder")).hint(
+        "scripts read files of their own project only, with `/` between the parts of a path",
+    )
 }
 
 /// The finding for a file that cannot be read.

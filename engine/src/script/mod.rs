@@ -127,7 +127,9 @@ impl Job {
                 continue;
             }
             let place = findings.diagnostics.iter().position(|finding| *finding == noted);
-            let Some(place) = place.filter(|_| is_inside(&session, &self.entry)) else { continue };
+            let Some(place) = place.filter(|_| is_inside(&session, &self.entry)) else {
+                continue;
+            };
             left -= 1;
             let again = self.attempt(&door, Some(index));
             if let Some(traced) = again.ledger.borrow().get(index)
@@ -167,7 +169,12 @@ impl Job {
         Program {
             stack: self.stack,
             declarations: session.declarations.take(),
-            parameters: session.parameters.borrow().iter().map(|a| a.parameter.clone()).collect(),
+            parameters: session
+                .parameters
+                .borrow()
+                .iter()
+                .map(|a| a.parameter.clone())
+                .collect(),
             outputs: session.outputs.take(),
             warnings: parameters::unused(session),
             messages: session.messages.take(),
@@ -185,7 +192,12 @@ fn is_inside(session: &Session, entry: &str) -> bool {
 
 fn sources(session: &Session) -> Sources {
     let sources = session.sources.borrow();
-    Sources(sources.iter().map(|(file, source)| (Arc::clone(file), Arc::clone(&source.text))).collect())
+    Sources(
+        sources
+            .iter()
+            .map(|(file, source)| (Arc::clone(file), Arc::clone(&source.text)))
+            .collect(),
+    )
 }
 
 /// What was found. After a bad parameter the script ran on with a placeholder, so what came

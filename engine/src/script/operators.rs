@@ -82,14 +82,17 @@ pub(super) fn unknown(session: &Session, value: &Dynamic, who: &str) -> Diagnost
             .note("a resource stands for its name, which the plan fills in")
             .hint("decide by a parameter: `param(..)`");
     }
-    let is_secret = value.read_lock::<Symbol>().is_some_and(|symbol| symbol.0.known().is_some());
+    let is_secret =
+        value.read_lock::<Symbol>().is_some_and(|symbol| symbol.0.known().is_some());
     if is_secret {
         return Diagnostic::error(format!("{who} cannot look into a secret"))
             .note("what a script decides by a secret would give the secret away");
     }
     let shown = match value.read_lock::<Symbol>() {
         Some(symbol) => symbol.0.to_string(),
-        None => value.as_immutable_string_ref().map_or_else(|_| String::new(), |t| session.show(&t)),
+        None => {
+            value.as_immutable_string_ref().map_or_else(|_| String::new(), |t| session.show(&t))
+        }
     };
     Diagnostic::error(format!("{who} needs a value that is known now, not `{shown}`"))
         .note("attributes of resources are filled in by the plan, after the script has ended")

@@ -81,7 +81,8 @@ impl Type {
             Self::Int => text.trim().parse().map(Value::Int).map_err(|_| "an integer"),
             Self::Bool => text.trim().parse().map(Value::Bool).map_err(|_| "`true` or `false`"),
             Self::List | Self::Map => {
-                let value = serde_json::from_str::<serde_json::Value>(text).ok().map(Value::from);
+                let value =
+                    serde_json::from_str::<serde_json::Value>(text).ok().map(Value::from);
                 value.filter(|value| Self::of(value) == Some(self)).ok_or(match self {
                     Self::List => "a JSON list",
                     _ => "a JSON map",
@@ -108,11 +109,12 @@ pub(super) fn param(
     let known = session.parameters.borrow().iter().find(|a| a.parameter.name == name).cloned();
     if let Some(known) = known {
         if known.options != options {
-            let finding =
-                Diagnostic::error(format!("parameter `{name}` is asked for with other options"))
-                    .at(call.span.clone())
-                    .related(known.parameter.span.clone(), "first asked for here")
-                    .hint("ask once and keep it: `let x = param(..)`");
+            let finding = Diagnostic::error(format!(
+                "parameter `{name}` is asked for with other options"
+            ))
+            .at(call.span.clone())
+            .related(known.parameter.span.clone(), "first asked for here")
+            .hint("ask once and keep it: `let x = param(..)`");
             session.note(finding)?;
         }
         return Ok(dynamic(known.value, known.options.secret));
@@ -141,7 +143,11 @@ pub(super) fn param(
 }
 
 fn dynamic(value: Value, secret: bool) -> Dynamic {
-    if secret { Dynamic::from(Symbol::new(Expr::Value(value))) } else { to_dynamic(Expr::Value(value)) }
+    if secret {
+        Dynamic::from(Symbol::new(Expr::Value(value)))
+    } else {
+        to_dynamic(Expr::Value(value))
+    }
 }
 
 /// Text that is known, from a value.
@@ -162,7 +168,8 @@ fn settle(
     };
     let from = &given.source;
     let bad = |wanted: &str| {
-        Diagnostic::error(format!("parameter `{name}` must be {wanted}")).note(format!("given by {from}"))
+        Diagnostic::error(format!("parameter `{name}` must be {wanted}"))
+            .note(format!("given by {from}"))
     };
     let value = match &given.value {
         GivenValue::Text(text) => options.ty.parse(text).map_err(|wanted| {
@@ -179,7 +186,8 @@ fn settle(
             format!("parameter `{name}` holds Unicode noncharacters U+FDD0 to U+FDEF");
         return Err(Diagnostic::error(message).note(format!("given by {from}")));
     }
-    if !options.choices.is_empty() && !options.choices.iter().any(|choice| choice.same(&value)) {
+    if !options.choices.is_empty() && !options.choices.iter().any(|choice| choice.same(&value))
+    {
         let words: Vec<_> = options.choices.iter().map(plain).collect();
         let finding = bad(&format!("one of {}", list_words(&words)));
         let meant = value
@@ -204,7 +212,8 @@ fn not_set(session: &Session, name: &str, options: &Options) -> Diagnostic {
         finding = finding.note(format!("`{name}`: {}", options.doc));
     }
     let asked = session.parameters.borrow();
-    let unused = session.given.keys().filter(|given| asked.iter().all(|a| a.parameter.name != **given));
+    let unused =
+        session.given.keys().filter(|given| asked.iter().all(|a| a.parameter.name != **given));
     if let Some(meant) = did_you_mean(name, unused.map(String::as_str)) {
         finding = finding.hint(format!("`{meant}` is given: is it a slip of the pen?"));
     }
@@ -218,9 +227,9 @@ pub(super) fn holds_noncharacter(value: &Value) -> bool {
     match value {
         Value::String(text) => marks::is_marked(text),
         Value::List(items) => items.iter().any(holds_noncharacter),
-        Value::Map(entries) => {
-            entries.iter().any(|(key, value)| marks::is_marked(key) || holds_noncharacter(value))
-        }
+        Value::Map(entries) => entries
+            .iter()
+            .any(|(key, value)| marks::is_marked(key) || holds_noncharacter(value)),
         Value::Secret(inner) => holds_noncharacter(inner),
         _ => false,
     }
@@ -236,8 +245,13 @@ fn read_options(
         let at: Span = call.at(&Path::attribute(key));
         session.refuse(Diagnostic::error(message).at(at))
     };
-    let mut read =
-        Options { ty: Type::String, default: None, secret: false, doc: String::new(), choices: Vec::new() };
+    let mut read = Options {
+        ty: Type::String,
+        default: None,
+        secret: false,
+        doc: String::new(),
+        choices: Vec::new(),
+    };
     if options.is_unit() {
         return Ok(read);
     }
@@ -253,7 +267,10 @@ fn read_options(
                 let found = TYPES.iter().find(|(name, _)| *name == word);
                 let names: Vec<_> = TYPES.iter().map(|(name, _)| *name).collect();
                 let Some((_, found)) = found else {
-                    return Err(refuse("type", format!("a type is one of {}", list_words(&names))));
+                    return Err(refuse(
+                        "type",
+                        format!("a type is one of {}", list_words(&names)),
+                    ));
                 };
                 ty = Some(*found);
             }
@@ -266,7 +283,12 @@ fn read_options(
             },
             "choices" => match constant(session, value) {
                 Some(Value::List(choices)) => read.choices = choices,
-                _ => return Err(refuse("choices", "`choices` must be a list of known values".to_owned())),
+                _ => {
+                    return Err(refuse(
+                        "choices",
+                        "`choices` must be a list of known values".to_owned(),
+                    ));
+                }
             },
             "secret" => match value.as_bool() {
                 Ok(value) => read.secret = value,
@@ -294,7 +316,8 @@ fn read_options(
         return Err(refuse("default", message));
     }
     if read.choices.iter().any(|choice| Type::of(choice) != Some(read.ty)) {
-        let message = format!("the choices of parameter `{name}` must each be a {}", read.ty.name());
+        let message =
+            format!("the choices of parameter `{name}` must each be a {}", read.ty.name());
         return Err(refuse("choices", message));
     }
     if let Some(default) = &read.default

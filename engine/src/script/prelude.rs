@@ -20,7 +20,16 @@ use crate::value::Value;
 
 /// Their names; scripts define no functions under these.
 pub(super) const NAMES: [&str; 11] = [
-    "base64", "debug", "file", "join", "json", "known", "output", "param", "print", "secret",
+    "base64",
+    "debug",
+    "file",
+    "join",
+    "json",
+    "known",
+    "output",
+    "param",
+    "print",
+    "secret",
     "urlencode",
 ];
 
@@ -43,39 +52,94 @@ macro_rules! function {
 
 /// Registers them all.
 pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
-    function!(engine, session, "param", ["name: string", "value"],
+    function!(
+        engine,
+        session,
+        "param",
+        ["name: string", "value"],
         "The value of a parameter from outside.",
-        |here, context, name| parameters::param(&here, &context, &name, Dynamic::UNIT));
-    function!(engine, session, "param", ["name: string", "options: map", "value"],
+        |here, context, name| parameters::param(&here, &context, &name, Dynamic::UNIT)
+    );
+    function!(
+        engine,
+        session,
+        "param",
+        ["name: string", "options: map", "value"],
         "The value of a parameter; options are `type`, `default`, `secret`, `doc`, `choices`.",
-        |here, context, name, options| parameters::param(&here, &context, &name, options));
-    function!(engine, session, "output", ["name: string", "value: any", "()"],
+        |here, context, name, options| parameters::param(&here, &context, &name, options)
+    );
+    function!(
+        engine,
+        session,
+        "output",
+        ["name: string", "value: any", "()"],
         "Hands out a value under a name.",
-        |here, context, name, value| output(&here, &context, &name, value, Dynamic::UNIT));
-    function!(engine, session, "output", ["name: string", "value: any", "options: map", "()"],
+        |here, context, name, value| output(&here, &context, &name, value, Dynamic::UNIT)
+    );
+    function!(
+        engine,
+        session,
+        "output",
+        ["name: string", "value: any", "options: map", "()"],
         "Hands out a value under a name; the option is `doc`.",
-        |here, context, name, value, options| output(&here, &context, &name, value, options));
-    function!(engine, session, "join", ["list: list", "between: string", "text"],
+        |here, context, name, value, options| output(&here, &context, &name, value, options)
+    );
+    function!(
+        engine,
+        session,
+        "join",
+        ["list: list", "between: string", "text"],
         "The items as one text with another between them.",
-        |here, context, list, between| join(&here, &context, list, between));
-    function!(engine, session, "json", ["value: any", "text"],
+        |here, context, list, between| join(&here, &context, list, between)
+    );
+    function!(
+        engine,
+        session,
+        "json",
+        ["value: any", "text"],
         "The value as JSON text.",
-        |here, context, value| call(&here, &context, Function::Json, value));
-    function!(engine, session, "base64", ["value: string", "text"],
+        |here, context, value| call(&here, &context, Function::Json, value)
+    );
+    function!(
+        engine,
+        session,
+        "base64",
+        ["value: string", "text"],
         "The text in base64.",
-        |here, context, value| scalar(&here, &context, Function::Base64, value));
-    function!(engine, session, "urlencode", ["value: string", "text"],
+        |here, context, value| scalar(&here, &context, Function::Base64, value)
+    );
+    function!(
+        engine,
+        session,
+        "urlencode",
+        ["value: string", "text"],
         "The text, encoded for use inside a URL.",
-        |here, context, value| scalar(&here, &context, Function::UrlEncode, value));
-    function!(engine, session, "secret", ["value: any", "value"],
+        |here, context, value| scalar(&here, &context, Function::UrlEncode, value)
+    );
+    function!(
+        engine,
+        session,
+        "secret",
+        ["value: any", "value"],
         "The value, never shown.",
-        |here, context, value| Ok(to_dynamic(expr(&here, &context, value)?.secret())));
-    function!(engine, session, "known", ["value: any", "value"],
+        |here, context, value| Ok(to_dynamic(expr(&here, &context, value)?.secret()))
+    );
+    function!(
+        engine,
+        session,
+        "known",
+        ["value: any", "value"],
         "The value, refused when it is not known while the script runs.",
-        |here, context, value| known(&here, &context, value));
-    function!(engine, session, "file", ["path: string", "text"],
+        |here, context, value| known(&here, &context, value)
+    );
+    function!(
+        engine,
+        session,
+        "file",
+        ["path: string", "text"],
         "The text of a file of the project, relative to this script.",
-        |here, context, path| file(&here, &context, &path));
+        |here, context, path| file(&here, &context, &path)
+    );
     register_access(engine, session);
 }
 
@@ -143,7 +207,8 @@ fn scalar(
     value: Dynamic,
 ) -> Answer<Dynamic> {
     let expr = expr(session, context, value)?;
-    let is_list = |value: &Value| matches!(value.reveal(), Value::List(_) | Value::Map(_) | Value::Null);
+    let is_list =
+        |value: &Value| matches!(value.reveal(), Value::List(_) | Value::Map(_) | Value::Null);
     if matches!(expr, Expr::List(_) | Expr::Map(_)) || expr.known().is_some_and(is_list) {
         let message = format!("`{}` takes text", context.fn_name());
         let finding = Diagnostic::error(message).at(session.span(context));
@@ -158,7 +223,9 @@ fn join(
     list: Dynamic,
     between: Dynamic,
 ) -> Answer<Dynamic> {
-    if !list.is_array() && !list.is::<Symbol>() || !(between.is_string() || between.is::<Symbol>()) {
+    if !list.is_array() && !list.is::<Symbol>()
+        || !(between.is_string() || between.is::<Symbol>())
+    {
         let finding = Diagnostic::error("`join` takes a list and the text between its items")
             .at(session.span(context))
             .hint("write `join(list, \", \")`");
@@ -241,8 +308,9 @@ fn output(
         } else {
             format!(" (at `{}`)", trouble.path)
         };
-        let mut finding = Diagnostic::error(format!("output `{name}`: {}{place}", trouble.message))
-            .at(call.span.clone());
+        let mut finding =
+            Diagnostic::error(format!("output `{name}`: {}{place}", trouble.message))
+                .at(call.span.clone());
         finding.hints = trouble.hints;
         session.note(finding)?;
     }

@@ -62,7 +62,8 @@ fn a_noncharacter() -> Diagnostic {
 }
 
 fn a_character(character: char) -> Diagnostic {
-    Diagnostic::error("text is written in double quotes").hint(format!("write `\"{character}\"`"))
+    Diagnostic::error("text is written in double quotes")
+        .hint(format!("write `\"{character}\"`"))
 }
 
 /// A reference cannot be hashed, so Rhai would take the default arm without a word.
@@ -99,13 +100,17 @@ fn is_range(call: &FnCallExpr) -> bool {
 /// that depend on a marker's length.
 fn range(parent: Option<&ASTNode>, node: ASTNode) -> Option<Diagnostic> {
     match parent {
-        Some(ASTNode::Stmt(Stmt::For(parts, _))) if ASTNode::Expr(&parts.2.expr) == node => None,
+        Some(ASTNode::Stmt(Stmt::For(parts, _))) if ASTNode::Expr(&parts.2.expr) == node => {
+            None
+        }
         Some(
             ASTNode::Expr(Syntax::FnCall(call, _) | Syntax::MethodCall(call, _))
             | ASTNode::Stmt(Stmt::FnCall(call, _)),
         ) if TAKE_RANGES.contains(&call.name.as_str()) => None,
         // `(0..9).step_by(2)`
-        Some(ASTNode::Expr(Syntax::Dot(parts, ..))) if ASTNode::Expr(&parts.lhs) == node => None,
+        Some(ASTNode::Expr(Syntax::Dot(parts, ..))) if ASTNode::Expr(&parts.lhs) == node => {
+            None
+        }
         Some(ASTNode::Expr(Syntax::Index(..))) => Some(
             Diagnostic::error("text cannot be cut with a range")
                 .hint("use `sub_string(text, start, length)`; for lists, `list.extract(a..b)`"),

@@ -221,9 +221,8 @@ impl Session {
             }
         }
         let mut ledger = self.ledger.borrow_mut();
-        let same = |known: &Diagnostic| {
-            known.span == finding.span && known.message == finding.message
-        };
+        let same =
+            |known: &Diagnostic| known.span == finding.span && known.message == finding.message;
         // Loops repeat themselves, so the same finding is near the end.
         if let Some(back) = ledger.iter().rev().take(64).position(same) {
             return ledger.len() - 1 - back;

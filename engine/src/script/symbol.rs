@@ -48,9 +48,7 @@ impl Symbol {
 impl Handle {
     /// The reference it stands for when it is used as a value.
     pub(super) fn name(&self) -> Option<Expr> {
-        self.0.natural.then(|| {
-            Expr::reference(self.0.address.clone(), Path::attribute("name"))
-        })
+        self.0.natural.then(|| Expr::reference(self.0.address.clone(), Path::attribute("name")))
     }
 
     /// Whether it is a connection.
@@ -99,7 +97,10 @@ fn value_to_dynamic(value: crate::value::Value) -> Dynamic {
             Dynamic::from_array(items.into_iter().map(value_to_dynamic).collect())
         }
         Value::Map(entries) => Dynamic::from_map(
-            entries.into_iter().map(|(key, value)| (key.into(), value_to_dynamic(value))).collect(),
+            entries
+                .into_iter()
+                .map(|(key, value)| (key.into(), value_to_dynamic(value)))
+                .collect(),
         ),
         Value::Secret(_) => Dynamic::from(Symbol::new(Expr::Value(value))),
     }
@@ -125,7 +126,9 @@ fn step_all<'a>(ty: &'a Type, path: &[Segment]) -> Option<&'a Type> {
 /// The type one step further in; `None` when it is not known or there is no such step.
 pub(super) fn step<'a>(ty: &'a Type, segment: &Segment) -> Option<&'a Type> {
     match (ty, segment) {
-        (Type::List(item), Segment::Index(_)) | (Type::Map(item), Segment::Key(_)) => Some(item),
+        (Type::List(item), Segment::Index(_)) | (Type::Map(item), Segment::Key(_)) => {
+            Some(item)
+        }
         (Type::Object(attributes), Segment::Key(key)) => attributes.get(key).map(|a| &a.ty),
         (Type::Either(forms), _) => forms.iter().find_map(|form| step(form, segment)),
         (Type::Any, _) => Some(ty),

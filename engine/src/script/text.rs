@@ -72,6 +72,16 @@ fn numbers(engine: &mut Engine, session: &Rc<Session>) {
     );
     let here = Rc::clone(session);
     engine.register_fn(
+        "parse_int",
+        move |context: NativeCallContext, text: ImmutableString, radix: INT| -> Answer<INT> {
+            known_text(&here, &context, &[&text])?;
+            let radix = u32::try_from(radix).ok().filter(|radix| (2..=36).contains(radix));
+            let number = radix.and_then(|radix| INT::from_str_radix(text.trim(), radix).ok());
+            number.ok_or_else(|| no_number(&here, &context, &text, "an integer of that base"))
+        },
+    );
+    let here = Rc::clone(session);
+    engine.register_fn(
         "parse_float",
         move |context: NativeCallContext, text: ImmutableString| -> Answer<f64> {
             known_text(&here, &context, &[&text])?;
@@ -95,7 +105,10 @@ fn cuts(engine: &mut Engine, session: &Rc<Session>) {
     let here = Rc::clone(session);
     engine.register_fn(
         "sub_string",
-        move |context: NativeCallContext, text: ImmutableString, start: INT| -> Answer<Dynamic> {
+        move |context: NativeCallContext,
+              text: ImmutableString,
+              start: INT|
+              -> Answer<Dynamic> {
             known_text(&here, &context, &[&text])?;
             Ok(sub_string(&text, start, INT::MAX))
         },
@@ -130,7 +143,8 @@ fn cuts(engine: &mut Engine, session: &Rc<Session>) {
                 }
                 let missing = length.saturating_sub(text.chars().count());
                 let padding: String = with.chars().cycle().take(missing).collect();
-                Ok(if left { format!("{padding}{text}") } else { format!("{text}{padding}") }.into())
+                Ok(if left { format!("{padding}{text}") } else { format!("{text}{padding}") }
+                    .into())
             },
         );
     }
