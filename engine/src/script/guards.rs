@@ -32,14 +32,14 @@ fn to_text(engine: &mut Engine, session: &Rc<Session>) {
     for name in ["to_string", "print"] {
         let here = Rc::clone(session);
         engine.register_fn(name, move |symbol: &mut Symbol| -> String {
-            here.mark(Expr::clone(&symbol.0))
+            here.mark(Rc::clone(&symbol.0))
         });
         let here = Rc::clone(session);
         engine.register_fn(
             name,
             move |context: NativeCallContext, handle: &mut Handle| -> String {
                 if let Some(name) = handle.name() {
-                    return here.mark(name);
+                    return here.mark(Rc::new(name));
                 }
                 // Rhai swallows an error here, so it is written down at once.
                 let (message, hint) = super::convert::nameless(&here, handle);
@@ -53,12 +53,12 @@ fn to_text(engine: &mut Engine, session: &Rc<Session>) {
     for name in ["to_debug", "debug"] {
         let here = Rc::clone(session);
         engine.register_fn(name, move |symbol: &mut Symbol| -> String {
-            here.mark_printed(Expr::clone(&symbol.0))
+            here.mark_printed(Rc::clone(&symbol.0))
         });
         let here = Rc::clone(session);
         engine.register_fn(name, move |handle: &mut Handle| -> String {
             match handle.name() {
-                Some(name) => here.mark_printed(name),
+                Some(name) => here.mark_printed(Rc::new(name)),
                 None => handle.0.address.to_string(),
             }
         });

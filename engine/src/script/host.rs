@@ -111,7 +111,7 @@ fn settings(engine: &mut Engine) {
         .set_max_array_size(MOST_ITEMS)
         .set_max_map_size(MOST_ITEMS)
         .set_max_modules(MOST_MODULES)
-        .set_max_variables(100_000)
+        .set_max_variables(10_000)
         .set_max_functions(10_000);
     // Folding constants would lose the map literals, and with them attribute positions.
     engine.set_optimization_level(OptimizationLevel::None);

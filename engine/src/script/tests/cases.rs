@@ -3,6 +3,7 @@
 //! `DOLLOP_BLESS=1 cargo test -p dollop-engine script` writes down what they lead to now.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 
 use super::{Project, run, show};
@@ -38,12 +39,29 @@ fn check(file: &str) {
             wrong.push(format!("--- {name}\nexpected:\n{expected}\nfound:\n{found}"));
         }
         let input = input.trim_end();
-        blessed.push_str(&format!("=== {name}\n{input}\n--- expect\n{}\n\n", found.trim_end()));
+        let found = found.trim_end();
+        write!(blessed, "=== {name}\n{input}\n--- expect\n{found}\n\n").unwrap();
     }
     if std::env::var_os("DOLLOP_BLESS").is_some() {
         std::fs::write(&path, format!("{}\n", blessed.trim_end())).unwrap();
     } else {
         assert!(wrong.is_empty(), "{file}\n{}", wrong.join("\n"));
+    }
+}
+
+/// Every script of the tour does what a newcomer is told it does: run.
+#[test]
+fn the_tour() {
+    let tour = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/language.md");
+    let tour = std::fs::read_to_string(tour).unwrap();
+    let parameters = [("env", "dev"), ("password", "x"), ("db_password", "x")];
+    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    for block in tour.split("```rhai\n").skip(1) {
+        let text = block.split("```").next().unwrap();
+        let files = [("main.rhai", text), ("lib/database.rhai", "fn make(x) { x }")];
+        let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let result = run(&Project(BTreeMap::from(files)), &parameters);
+        assert!(result.is_ok(), "{text}\n{}", show(&result));
     }
 }
 

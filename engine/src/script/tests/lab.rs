@@ -151,6 +151,8 @@ connection!(Server, "postgres::server", false, /** A server. */ {
     host: String,
     #[serde(default)]
     port: u16,
+    #[serde(default)]
+    user: String,
     #[schemars(extend("x-secret" = true))]
     #[serde(default)]
     password: Option<String>,

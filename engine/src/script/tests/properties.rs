@@ -17,6 +17,39 @@ fn no_attribute_collides_with_a_lifecycle_key() {
     }
 }
 
+/// Scripts that double something without end; each must be refused before memory is.
+#[test]
+fn nothing_grows_without_bound() {
+    let grows = [
+        "let s = docker::network(\"n\").id; loop { s = s + s; }",
+        "let s = secret(\"x\"); loop { s = s + s; }",
+        "let s = docker::network(\"n\").id; loop { s = secret(`${s}${s}`); }",
+        "let s = docker::network(\"n\").id; loop { s = join([s, s, s], \"\"); }",
+        "let s = docker::network(\"n\").id; let l = []; for i in 0..1000 { s += \"x\"; l.push(s); } \
+         loop { s = json([s, s]); }",
+        "let s = \"x\".pad_left(1000000, \"x\"); s.replace(\"x\", s);",
+        "let s = \"x\".pad_left(1000000, \"x\"); let l = []; l.pad(90000, \"\"); join(l, s);",
+        "let s = \"x\".pad_left(1000000, \"x\"); s.split(\"\");",
+        "let s = secret(\"x\".pad_left(1000000, \"x\")); let l = []; l.pad(90000, s); output(\"l\", l);",
+    ];
+    for text in grows {
+        let begin = Instant::now();
+        let found = script(text).expect_err(text);
+        let took = begin.elapsed();
+        assert!(took.as_secs() < 20, "{text}: {took:?}");
+        println!("{took:?} {text}\n    {}", found.diagnostics[0].message);
+    }
+}
+
+/// Rhai walks nested lists recursively.
+#[test]
+fn nesting_does_not_overflow() {
+    let text = "let a = []; for i in 0..5000 { a = [a]; }";
+    let begin = Instant::now();
+    script(text).unwrap();
+    println!("5,000 lists in each other: {:?}", begin.elapsed());
+}
+
 #[test]
 fn ten_thousand_resources() {
     let text = r#"
@@ -48,7 +81,7 @@ fn words_rhai_reserves_are_plain_names() {
 /// Functions of Rhai that take text or anything, and do not look into it: they hand it on,
 /// compare through the guarded operators, or take it for the name of a function. A new one
 /// in a later Rhai fails the test below until somebody looked.
-const SAFE: [&str; 44] = [
+const SAFE: &[&str] = &[
     // The text is the name of a function, which is then called.
     "all(array, string)",
     "dedup(array, string)",
@@ -63,24 +96,15 @@ const SAFE: [&str; 44] = [
     "retain(array, string)",
     "some(array, string)",
     "sort(array, string)",
-    "find(array, string)",
-    "find(array, string, i64)",
-    "find_map(array, string)",
-    "find_map(array, string, i64)",
-    "for_each(array, string)",
-    "order_by(array, string)",
-    "none(array, string)",
     // Handed on as it is.
     "exit(Dynamic)",
     "insert(array, i64, Dynamic)",
     "pad(array, i64, Dynamic)",
     "push(array, Dynamic)",
-    "+=(array, Dynamic)",
     "reduce(array, Fn, Dynamic)",
     "reduce_rev(array, Fn, Dynamic)",
     "set(array, i64, Dynamic)",
     "take(Dynamic)",
-    "append(array, Dynamic)",
     // Compared with the guarded `==`.
     "contains(array, Dynamic)",
     "index_of(array, Dynamic)",
@@ -145,7 +169,8 @@ fn every_function_of_rhai_that_could_look_into_text_was_considered() {
         .filter(|signature| !REFLECTION.contains(&signature.as_str()))
         .collect();
     assert!(holes.is_empty(), "{holes:#?}");
-    let stale: Vec<_> = SAFE.iter().filter(|safe| !rhai.iter().any(|has| has == *safe)).collect();
+    let stale: Vec<_> =
+        SAFE.iter().filter(|safe| !rhai.iter().any(|has| has == *safe)).collect();
     assert!(stale.is_empty(), "{stale:#?}");
 }
 
