@@ -13,6 +13,12 @@ use crate::value::Value;
 /// Deeper nesting than anything useful; what comes after the door walks values recursively.
 const DEEPEST: usize = 64;
 
+/// Bytes one value may take, entries counted at [`NODE`] each. A reference can be joined to
+/// itself again and again without Rhai seeing it grow.
+const LARGEST: usize = super::host::LONGEST_TEXT;
+/// What an entry counts beside its text.
+const NODE: usize = 64;
+
 /// Something that cannot be a value, and where.
 #[derive(Debug)]
 pub(super) struct Trouble {
@@ -41,6 +47,8 @@ impl Trouble {
 pub(super) struct Converter<'a> {
     session: &'a Session,
     path: Vec<Segment>,
+    /// Bytes this value may still take.
+    left: usize,
     /// What cannot be a value.
     pub(super) troubles: Vec<Trouble>,
     /// Handles that stand for their name, and where.
@@ -50,7 +58,7 @@ pub(super) struct Converter<'a> {
 impl<'a> Converter<'a> {
     /// A converter; paths begin with `at`.
     pub(super) fn new(session: &'a Session, at: Path) -> Self {
-        Self { session, path: at.0, troubles: Vec::new(), handles: Vec::new() }
+        Self { session, path: at.0, left: LARGEST, troubles: Vec::new(), handles: Vec::new() }
     }
 
     fn here(&self) -> Path {
@@ -88,7 +96,9 @@ impl<'a> Converter<'a> {
             return Expr::NULL;
         }
         if self.path.len() > DEEPEST {
-            return self.trouble("this is nested too deeply", "");
+            self.troubles
+                .push(Trouble::new(Path(self.path[..1].to_vec()), "this is nested too deeply"));
+            return Expr::NULL;
         }
         if value.is_map() {
             return self.map(value.cast::<Map>());
@@ -97,7 +107,7 @@ impl<'a> Converter<'a> {
             return self.list(value.cast::<Array>());
         }
         match value.try_cast_result::<Symbol>() {
-            Ok(symbol) => std::rc::Rc::unwrap_or_clone(symbol.0),
+            Ok(symbol) => self.copy(&symbol.0),
             Err(other) => match other.try_cast_result::<Handle>() {
                 Ok(handle) => self.handle(&handle),
                 Err(other) => self.foreign(&other),
@@ -157,7 +167,7 @@ impl<'a> Converter<'a> {
             match piece {
                 Piece::Text(text) => parts.push(Expr::Value(Value::string(text))),
                 Piece::Mark(index) => match self.session.marked(index) {
-                    Some(expr) => parts.push(expr),
+                    Some(expr) => parts.push(self.copy(&expr)),
                     None => {
                         return self
                             .trouble("this text holds a marker dollop did not make", "");
@@ -166,6 +176,18 @@ impl<'a> Converter<'a> {
             }
         }
         concat(self.session, parts)
+    }
+
+    /// A copy of an expression made before, as long as it is not too large.
+    fn copy(&mut self, expr: &Expr) -> Expr {
+        if self.left > 0 && take(expr, &mut self.left) {
+            return expr.clone();
+        }
+        if std::mem::take(&mut self.left) > 0 {
+            let message = format!("this value is larger than {} MiB", LARGEST >> 20);
+            self.trouble(message, "a loop may join it to itself without end");
+        }
+        Expr::NULL
     }
 
     fn handle(&mut self, handle: &Handle) -> Expr {
@@ -188,6 +210,41 @@ impl<'a> Converter<'a> {
             _ => ("this is no value", ""),
         };
         self.trouble(message, hint)
+    }
+}
+
+/// Takes the size of an expression from `left`; `false` when it is larger.
+fn take(expr: &Expr, left: &mut usize) -> bool {
+    let mut spend = |bytes: usize| match left.checked_sub(bytes) {
+        Some(rest) => {
+            *left = rest;
+            true
+        }
+        None => false,
+    };
+    match expr {
+        Expr::Value(value) => take_value(value, left),
+        Expr::Reference(_) => spend(4 * NODE),
+        Expr::Secret(inner) => take(inner, left),
+        Expr::List(items) | Expr::Call(_, items) => {
+            spend(NODE) && items.iter().all(|item| take(item, left))
+        }
+        Expr::Map(entries) => spend(NODE) && entries.values().all(|entry| take(entry, left)),
+    }
+}
+
+fn take_value(value: &Value, left: &mut usize) -> bool {
+    let bytes = match value {
+        Value::String(text) => NODE + text.len(),
+        _ => NODE,
+    };
+    let Some(rest) = left.checked_sub(bytes) else { return false };
+    *left = rest;
+    match value {
+        Value::List(items) => items.iter().all(|item| take_value(item, left)),
+        Value::Map(entries) => entries.values().all(|entry| take_value(entry, left)),
+        Value::Secret(inner) => take_value(inner, left),
+        _ => true,
     }
 }
 

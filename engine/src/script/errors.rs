@@ -202,7 +202,8 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
     let (name, arguments) = match signature.split_once(" (") {
         Some((name, rest)) => (name, rest.trim_end_matches(')')),
         // Rhai uses this error for other things as well.
-        None => return Diagnostic::error(signature.to_owned()),
+        None if signature.contains(' ') => return Diagnostic::error(signature.to_owned()),
+        None => return Diagnostic::error(format!("there is no function `{signature}`")),
     };
     let arguments: Vec<String> =
         arguments.split(", ").filter(|a| !a.is_empty()).map(type_words).collect();
@@ -226,6 +227,11 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
         }
         return no_method(session, kind, name);
     }
+    let registry = &session.registry;
+    if let Some(kind) = registry.kinds().find(|kind| short_name(kind.name) == name) {
+        return Diagnostic::error(format!("there is no function `{name}`"))
+            .hint(format!("did you mean `{}`?", kind.name));
+    }
     let known = functions(session, engine, file);
     if known.contains(name) {
         let with =
@@ -243,11 +249,7 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
     if let Some(meant) = did_you_mean(name, known.iter().map(String::as_str)) {
         return finding.hint(format!("did you mean `{meant}`?"));
     }
-    let registry = &session.registry;
-    match registry.kinds().find(|kind| short_name(kind.name) == name) {
-        Some(kind) => finding.hint(format!("did you mean `{}`?", kind.name)),
-        None => finding,
-    }
+    finding
 }
 
 const UNKNOWN: &str = "a value that is not known yet";
@@ -340,7 +342,13 @@ fn plain_type(name: &str) -> String {
 
 /// Rhai's name for a type in plain words.
 pub(super) fn type_words(name: &str) -> String {
-    match name.trim_start_matches("&mut ") {
+    let name = name.trim_start_matches("&mut ");
+    // Some of Rhai's errors name the Rust type.
+    match if name.starts_with("dollop") {
+        name.rsplit("::").next().unwrap_or(name)
+    } else {
+        name
+    } {
         "&str | ImmutableString | String"
         | "string"
         | "ImmutableString"
@@ -422,6 +430,10 @@ fn parse_kind(session: &Session, source: &Source, kind: &Parse, at: Position) ->
         Parse::BadInput(LexError::UnterminatedString) => {
             Diagnostic::error("this text is not closed").hint("add the closing quote")
         }
+        Parse::BadInput(LexError::ImproperSymbol(symbol, _)) if symbol == "eval" => {
+            Diagnostic::error("`eval` does not exist here")
+                .note("a script is what its text says; it cannot make more of itself")
+        }
         Parse::BadInput(LexError::ImproperSymbol(symbol, advice)) => {
             let finding = Diagnostic::error(format!("`{symbol}` has no meaning here"));
             if advice.is_empty() { finding } else { finding.hint(lower(advice)) }
@@ -476,10 +488,10 @@ fn word_at(source: &Source, at: Position) -> String {
 }
 
 fn reserved(word: &str) -> Diagnostic {
+    let finding = Diagnostic::error(format!("`{word}` is a word Rhai keeps for itself"));
     match word {
-        "eval" => Diagnostic::error("`eval` does not exist here")
-            .note("a script is what its text says; it cannot make more of itself"),
-        _ => Diagnostic::error(format!("`{word}` is a word Rhai keeps for itself"))
+        "null" | "nil" | "none" | "undefined" => finding.hint("nothing is written `()`"),
+        _ => finding
             .hint(format!("give it another name; as a key of a map, quote it: `\"{word}\"`")),
     }
 }

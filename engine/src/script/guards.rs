@@ -21,6 +21,7 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
     to_text(engine, session);
     json(engine, session);
     sorting(engine, session);
+    index_of(engine, session);
     keys(engine, session);
     characters(engine, session);
     sleeping(engine, session);
@@ -31,14 +32,14 @@ fn to_text(engine: &mut Engine, session: &Rc<Session>) {
     for name in ["to_string", "print"] {
         let here = Rc::clone(session);
         engine.register_fn(name, move |symbol: &mut Symbol| -> String {
-            here.mark(Expr::clone(&symbol.0))
+            here.mark(Rc::clone(&symbol.0))
         });
         let here = Rc::clone(session);
         engine.register_fn(
             name,
             move |context: NativeCallContext, handle: &mut Handle| -> String {
                 if let Some(name) = handle.name() {
-                    return here.mark(name);
+                    return here.mark(Rc::new(name));
                 }
                 // Rhai swallows an error here, so it is written down at once.
                 let (message, hint) = super::convert::nameless(&here, handle);
@@ -52,12 +53,12 @@ fn to_text(engine: &mut Engine, session: &Rc<Session>) {
     for name in ["to_debug", "debug"] {
         let here = Rc::clone(session);
         engine.register_fn(name, move |symbol: &mut Symbol| -> String {
-            here.mark_printed(Expr::clone(&symbol.0))
+            here.mark_printed(Rc::clone(&symbol.0))
         });
         let here = Rc::clone(session);
         engine.register_fn(name, move |handle: &mut Handle| -> String {
             match handle.name() {
-                Some(name) => here.mark_printed(name),
+                Some(name) => here.mark_printed(Rc::new(name)),
                 None => handle.0.address.to_string(),
             }
         });
@@ -164,6 +165,33 @@ fn sort(session: &Session, context: &NativeCallContext, list: &mut Array) -> Ans
         return Err(session.refuse(finding.hint("use `list.sort(|a, b| ..)`")));
     }
     Ok(())
+}
+
+/// Rhai takes a text given to `index_of` for the name of a function.
+fn index_of(engine: &mut Engine, session: &Rc<Session>) {
+    let here = Rc::clone(session);
+    engine.register_fn(
+        "index_of",
+        move |context: NativeCallContext,
+              list: &mut Array,
+              wanted: ImmutableString|
+              -> Answer<INT> {
+            known_text(&here, &context, &[&wanted])?;
+            for (index, item) in list.iter().enumerate() {
+                if item.is::<Symbol>() || item.is::<Handle>() {
+                    let finding = unknown(&here, item, "`index_of`");
+                    return Err(here.refuse(finding.at(here.span(&context))));
+                }
+                if let Ok(text) = item.as_immutable_string_ref() {
+                    known_text(&here, &context, &[&text])?;
+                    if *text == wanted {
+                        return Ok(INT::try_from(index).unwrap_or(INT::MAX));
+                    }
+                }
+            }
+            Ok(-1)
+        },
+    );
 }
 
 /// Keys of maps are known text.

@@ -35,19 +35,35 @@ pub(super) const MOST_ITEMS: usize = 100_000;
 /// Imports of a run.
 pub(super) const MOST_MODULES: usize = 256;
 
+/// Words Rhai keeps for a future that is not ours: as keys and attributes they are useful
+/// (`default: 5`), so they are plain names. `null` and its like stay refused, since nothing
+/// is written `()`.
+pub(super) const PLAIN_WORDS: [&str; 20] = [
+    "async",
+    "await",
+    "case",
+    "default",
+    "is",
+    "match",
+    "new",
+    "package",
+    "protected",
+    "public",
+    "shared",
+    "spawn",
+    "static",
+    "super",
+    "sync",
+    "thread",
+    "use",
+    "var",
+    "with",
+    "yield",
+];
+
 /// Builds the engine of one run.
 pub(super) fn engine(session: &Rc<Session>, entry: &str) -> Engine {
-    let mut engine = Engine::new_raw();
-    // Left out: `MoreStringPackage`, which looks into text, clocks, and blobs.
-    LanguageCorePackage::new().register_into_engine(&mut engine);
-    ArithmeticPackage::new().register_into_engine(&mut engine);
-    BasicStringPackage::new().register_into_engine(&mut engine);
-    BasicIteratorPackage::new().register_into_engine(&mut engine);
-    BasicFnPackage::new().register_into_engine(&mut engine);
-    LogicPackage::new().register_into_engine(&mut engine);
-    BasicArrayPackage::new().register_into_engine(&mut engine);
-    BasicMapPackage::new().register_into_engine(&mut engine);
-    BasicMathPackage::new().register_into_engine(&mut engine);
+    let mut engine = with_packages();
     settings(&mut engine);
 
     operators::register(&mut engine, session);
@@ -66,6 +82,22 @@ pub(super) fn engine(session: &Rc<Session>, entry: &str) -> Engine {
     engine
 }
 
+/// An engine with the parts of Rhai's own library that scripts have.
+pub(super) fn with_packages() -> Engine {
+    let mut engine = Engine::new_raw();
+    // Left out: `MoreStringPackage`, which looks into text, clocks, and blobs.
+    LanguageCorePackage::new().register_into_engine(&mut engine);
+    ArithmeticPackage::new().register_into_engine(&mut engine);
+    BasicStringPackage::new().register_into_engine(&mut engine);
+    BasicIteratorPackage::new().register_into_engine(&mut engine);
+    BasicFnPackage::new().register_into_engine(&mut engine);
+    LogicPackage::new().register_into_engine(&mut engine);
+    BasicArrayPackage::new().register_into_engine(&mut engine);
+    BasicMapPackage::new().register_into_engine(&mut engine);
+    BasicMathPackage::new().register_into_engine(&mut engine);
+    engine
+}
+
 fn settings(engine: &mut Engine) {
     engine
         .set_strict_variables(true)
@@ -79,27 +111,16 @@ fn settings(engine: &mut Engine) {
         .set_max_array_size(MOST_ITEMS)
         .set_max_map_size(MOST_ITEMS)
         .set_max_modules(MOST_MODULES)
-        .set_max_variables(100_000)
+        .set_max_variables(10_000)
         .set_max_functions(10_000);
     // Folding constants would lose the map literals, and with them attribute positions.
     engine.set_optimization_level(OptimizationLevel::None);
     engine.disable_symbol("eval");
-    free_words(engine);
-}
-
-/// Words Rhai keeps for a future of its own and attributes are called in the field:
-/// `#{ default: 1 }`, `server.public`. As names they clash with nothing that exists.
-const FREE_WORDS: [&str; 11] = [
-    "case", "default", "match", "module", "new", "package", "public", "static", "super", "use",
-    "with",
-];
-
-/// Lets scripts use the free words as names.
-fn free_words(engine: &mut Engine) {
-    // "Deprecated" only says that it may change between versions; Rhai is pinned exactly.
-    #[expect(deprecated, reason = "volatile, not deprecated; the version is pinned")]
+    #[expect(deprecated, reason = "marked volatile, not deprecated; Rhai is pinned exactly")]
     engine.on_parse_token(|token, _, _| match token {
-        Token::Reserved(word) if FREE_WORDS.contains(&word.as_str()) => Token::Identifier(word),
+        Token::Reserved(word) if PLAIN_WORDS.contains(&word.as_str()) => {
+            Token::Identifier(word)
+        }
         other => other,
     });
 }

@@ -123,7 +123,7 @@ pub(super) fn param(
     let value = match settle(session, &name, given, &options) {
         Ok(value) => value,
         Err(finding) => {
-            session.note_parameter(finding.at(at))?;
+            session.note_parameter((*finding).at(at))?;
             options.choices.first().cloned().unwrap_or_else(|| options.ty.placeholder())
         }
     };
@@ -162,9 +162,12 @@ fn settle(
     name: &str,
     given: Option<&Given>,
     options: &Options,
-) -> Result<Value, Diagnostic> {
+) -> Result<Value, Box<Diagnostic>> {
     let Some(given) = given else {
-        return options.default.clone().ok_or_else(|| not_set(session, name, options));
+        return options
+            .default
+            .clone()
+            .ok_or_else(|| Box::new(not_set(session, name, options)));
     };
     let from = &given.source;
     let bad = |wanted: &str| {
@@ -174,17 +177,21 @@ fn settle(
     let value = match &given.value {
         GivenValue::Text(text) => options.ty.parse(text).map_err(|wanted| {
             let finding = bad(wanted);
-            if options.secret { finding } else { finding.note(format!("it is `{text}`")) }
+            Box::new(if options.secret {
+                finding
+            } else {
+                finding.note(format!("it is `{text}`"))
+            })
         })?,
         GivenValue::Typed(value) => match Type::of(value) {
             Some(ty) if ty == options.ty => value.clone(),
-            _ => return Err(bad(&format!("a {}", options.ty.name()))),
+            _ => return Err(Box::new(bad(&format!("a {}", options.ty.name())))),
         },
     };
     if holds_noncharacter(&value) {
         let message =
             format!("parameter `{name}` holds Unicode noncharacters U+FDD0 to U+FDEF");
-        return Err(Diagnostic::error(message).note(format!("given by {from}")));
+        return Err(Box::new(Diagnostic::error(message).note(format!("given by {from}"))));
     }
     if !options.choices.is_empty() && !options.choices.iter().any(|choice| choice.same(&value))
     {
@@ -194,10 +201,10 @@ fn settle(
             .as_str()
             .filter(|_| !options.secret)
             .and_then(|text| did_you_mean(text, words.iter().map(String::as_str)));
-        return Err(match meant {
+        return Err(Box::new(match meant {
             Some(meant) => finding.hint(format!("did you mean `{meant}`?")),
             None => finding,
-        });
+        }));
     }
     Ok(value)
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use rhai::{Array, Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
 
 use super::convert::Converter;
+use super::host::LONGEST_TEXT;
 use super::loader;
 use super::operators::unknown;
 use super::parameters::{self, known_text};
@@ -230,6 +231,11 @@ fn join(
             .at(session.span(context))
             .hint("write `join(list, \", \")`");
         return Err(session.refuse(finding));
+    }
+    let count = list.read_lock::<Array>().map_or(1, |list| list.len());
+    let length = between.as_immutable_string_ref().map_or(0, |text| text.len());
+    if count.saturating_mul(length) > LONGEST_TEXT {
+        return Err(super::text::too_long(session, context));
     }
     let arguments = vec![expr(session, context, between)?, expr(session, context, list)?];
     Ok(to_dynamic(Expr::call(Function::Join, arguments)))

@@ -41,6 +41,8 @@ pub(super) fn check(syntax: &AST, source: &Source, taken: &dyn Taken) -> Vec<Dia
         }
         true
     });
+    // Rhai keeps functions in no order; findings come in the order of the text.
+    found.sort_by(|a, b| a.span.cmp(&b.span));
     found
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
@@ -54,7 +55,7 @@ pub(super) struct Session {
     /// SHA-256 of every file read.
     pub(super) digests: RefCell<BTreeMap<String, String>>,
     /// What markers in text stand for.
-    marks: RefCell<Vec<Expr>>,
+    marks: RefCell<Vec<Rc<Expr>>>,
     /// Everything found wrong.
     pub(super) ledger: RefCell<Vec<Diagnostic>>,
     /// How many findings there were when the first parameter was bad.
@@ -117,7 +118,10 @@ impl Session {
     pub(super) fn read(&self, path: &str) -> Result<Arc<str>, FileError> {
         let text = self.files.read(path)?;
         let digest = Sha256::digest(text.as_bytes());
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut hex = String::with_capacity(64);
+        for byte in digest {
+            let _ = write!(hex, "{byte:02x}");
+        }
         self.digests.borrow_mut().insert(path.to_owned(), hex);
         Ok(text)
     }
@@ -155,26 +159,26 @@ impl Session {
     }
 
     /// Puts a value into the table and returns its marker.
-    pub(super) fn mark(&self, expr: Expr) -> String {
+    pub(super) fn mark(&self, expr: Rc<Expr>) -> String {
         marks::mark(self.enter(expr))
     }
 
     /// The same for a value inside a list or map that is printed.
-    pub(super) fn mark_printed(&self, expr: Expr) -> String {
+    pub(super) fn mark_printed(&self, expr: Rc<Expr>) -> String {
         marks::printed(self.enter(expr))
     }
 
-    fn enter(&self, expr: Expr) -> usize {
+    fn enter(&self, expr: Rc<Expr>) -> usize {
         let mut table = self.marks.borrow_mut();
         // The same value in a row, as in a loop, needs one entry only.
-        if table.last() != Some(&expr) {
+        if !table.last().is_some_and(|last| Rc::ptr_eq(last, &expr)) {
             table.push(expr);
         }
         table.len() - 1
     }
 
     /// What a marker stands for.
-    pub(super) fn marked(&self, index: usize) -> Option<Expr> {
+    pub(super) fn marked(&self, index: usize) -> Option<Rc<Expr>> {
         self.marks.borrow().get(index).cloned()
     }
 

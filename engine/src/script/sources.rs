@@ -77,6 +77,7 @@ impl Source {
     pub(super) fn span(&self, position: Position) -> Option<Span> {
         let line = position.line()?;
         let column = position.position().unwrap_or(1);
+        let column = column + lead(self.line(line), column - 1);
         let rest = self.line(line).chars().skip(column - 1);
         Some(Span {
             file: Arc::clone(&self.file),
@@ -126,6 +127,23 @@ impl Source {
     }
 }
 
+/// How many characters stand before the word that is meant: Rhai points at the dot of
+/// `x.name`, the bracket of `x[key]`, the brace of `${x}`.
+fn lead(line: &str, at: usize) -> usize {
+    let before = at.checked_sub(1).and_then(|before| line.chars().nth(before));
+    let mut rest = line.chars().skip(at).peekable();
+    let is_lead = match rest.next() {
+        Some('.') => rest.peek().is_some_and(|c| c.is_alphabetic() || *c == '_'),
+        // The bracket of a list literal stands for the list.
+        Some('[') => {
+            before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | ']' | ')'))
+        }
+        Some('{') => before == Some('$'),
+        _ => false,
+    };
+    if is_lead { 1 + rest.take_while(|c| c.is_whitespace()).count() } else { 0 }
+}
+
 /// How long the word is that begins here: a name with its path, a literal, or one sign.
 fn width(mut rest: impl Iterator<Item = char>) -> u32 {
     let Some(first) = rest.next() else { return 1 };
@@ -159,7 +177,11 @@ fn width(mut rest: impl Iterator<Item = char>) -> u32 {
         }
         return length;
     }
-    1
+    // `==`, `!=`, `..=`, `&&`
+    let is_sign = |c: char| "=!<>+-*/%&|.".contains(c);
+    let more =
+        if is_sign(first) { rest.take_while(|c| is_sign(*c)).take(2).count() } else { 0 };
+    1 + u32::try_from(more).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -173,6 +195,7 @@ mod tests {
         assert_eq!(width("name: 1"), 4);
         assert_eq!(width("\"a\\\"b\" + c"), 6);
         assert_eq!(width("+ c"), 1);
+        assert_eq!(width("== c"), 2);
         assert_eq!(width(""), 1);
     }
 

@@ -21,9 +21,12 @@ pub(super) fn calls(syntax: &AST, source: &Source) -> HashMap<Position, Rc<Call>
     let mut calls = HashMap::new();
     syntax.walk(&mut |path| {
         let (call, position) = match path.last() {
-            Some(ASTNode::Expr(Syntax::FnCall(call, position)))
-            | Some(ASTNode::Expr(Syntax::MethodCall(call, position)))
-            | Some(ASTNode::Stmt(Stmt::FnCall(call, position))) => (call, *position),
+            Some(
+                ASTNode::Expr(
+                    Syntax::FnCall(call, position) | Syntax::MethodCall(call, position),
+                )
+                | ASTNode::Stmt(Stmt::FnCall(call, position)),
+            ) => (call, *position),
             _ => return true,
         };
         if !call.is_operator_call()

@@ -111,7 +111,7 @@ pub(super) fn type_of<'a>(registry: &'a Registry, reference: &Reference) -> Opti
     let schema = registry.schema(reference.address.kind())?;
     let (first, rest) = reference.path.0.split_first()?;
     let Segment::Key(first) = first else { return None };
-    step_all(&attribute_type(schema, first)?.0, rest)
+    step_all(attribute_type(schema, first)?.0, rest)
 }
 
 /// Whether something of this type is secret, and its type.

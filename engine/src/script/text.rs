@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use rhai::{Dynamic, Engine, INT, ImmutableString, NativeCallContext};
 
+use super::host::{LONGEST_TEXT, MOST_ITEMS};
 use super::operators::known_text;
 use super::session::Session;
 use super::symbol::Answer;
@@ -38,12 +39,10 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
         .map_or(-1, |at| count(&text[..at]))
         .into());
     texts!(engine, session, "split", |text, by| split(&text, &by));
-    texts!(engine, session, "replace", |text, from, to| text
-        .replace(from.as_str(), &to)
-        .into());
     texts!(engine, session, "to_upper", |text| text.to_uppercase().into());
     texts!(engine, session, "to_lower", |text| text.to_lowercase().into());
     texts!(engine, session, "trim", |text| text.trim().into());
+    replacing(engine, session);
     numbers(engine, session);
     cuts(engine, session);
 }
@@ -54,11 +53,42 @@ fn count(text: &str) -> INT {
 
 fn split(text: &str, by: &str) -> Dynamic {
     let parts: Vec<Dynamic> = if by.is_empty() {
-        text.chars().map(|c| Dynamic::from(ImmutableString::from(c.to_string()))).collect()
+        text.chars()
+            .take(MOST_ITEMS + 1)
+            .map(|c| Dynamic::from(ImmutableString::from(c.to_string())))
+            .collect()
     } else {
-        text.split(by).map(Into::into).collect()
+        text.split(by).take(MOST_ITEMS + 1).map(Into::into).collect()
     };
     Dynamic::from_array(parts)
+}
+
+fn replacing(engine: &mut Engine, session: &Rc<Session>) {
+    let here = Rc::clone(session);
+    engine.register_fn(
+        "replace",
+        move |context: NativeCallContext,
+              text: ImmutableString,
+              from: ImmutableString,
+              to: ImmutableString|
+              -> Answer<Dynamic> {
+            known_text(&here, &context, &[&text, &from, &to])?;
+            let longer = text.matches(from.as_str()).count().saturating_mul(to.len());
+            if longer > LONGEST_TEXT {
+                return Err(too_long(&here, &context));
+            }
+            Ok(text.replace(from.as_str(), &to).into())
+        },
+    );
+}
+
+/// The finding for a text that would grow beyond the limit.
+pub(super) fn too_long(
+    session: &Session,
+    context: &NativeCallContext,
+) -> Box<rhai::EvalAltResult> {
+    let message = format!("a text is longer than {} MiB", LONGEST_TEXT >> 20);
+    session.refuse(Diagnostic::error(message).at(session.span(context)))
 }
 
 fn numbers(engine: &mut Engine, session: &Rc<Session>) {
@@ -68,6 +98,16 @@ fn numbers(engine: &mut Engine, session: &Rc<Session>) {
         move |context: NativeCallContext, text: ImmutableString| -> Answer<INT> {
             known_text(&here, &context, &[&text])?;
             text.trim().parse().map_err(|_| no_number(&here, &context, &text, "an integer"))
+        },
+    );
+    let here = Rc::clone(session);
+    engine.register_fn(
+        "parse_int",
+        move |context: NativeCallContext, text: ImmutableString, radix: INT| -> Answer<INT> {
+            known_text(&here, &context, &[&text])?;
+            let radix = u32::try_from(radix).ok().filter(|radix| (2..=36).contains(radix));
+            let number = radix.and_then(|radix| INT::from_str_radix(text.trim(), radix).ok());
+            number.ok_or_else(|| no_number(&here, &context, &text, "an integer of that base"))
         },
     );
     let here = Rc::clone(session);

@@ -1,0 +1,145 @@
+//! Scripts with what they must lead to, and properties of the host as a whole.
+
+mod cases;
+mod lab;
+mod properties;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::{Request, evaluate};
+use crate::diagnostic::{Diagnostic, Findings, Severity, Sources, Span};
+use crate::files::{FileError, Files};
+use crate::program::{Given, GivenValue, Program};
+
+/// Files that exist in a test only.
+#[derive(Default)]
+pub(super) struct Project(pub(super) BTreeMap<String, String>);
+
+impl Files for Project {
+    fn read(&self, path: &str) -> Result<Arc<str>, FileError> {
+        assert!(!path.starts_with('/') && !path.contains(".."), "asked for {path}");
+        match self.0.get(path) {
+            Some(text) => Ok(text.as_str().into()),
+            None => Err(FileError::Missing(path.to_owned())),
+        }
+    }
+}
+
+/// Evaluates `main.rhai` of a project.
+pub(super) fn run(
+    project: &Project,
+    parameters: &[(String, String)],
+) -> Result<Program, Findings> {
+    let parameters = parameters
+        .iter()
+        .map(|(name, text)| {
+            let value = GivenValue::Text(text.clone());
+            (name.clone(), Given { value, source: "flag `--param`".to_owned() })
+        })
+        .collect();
+    evaluate(&Request {
+        stack: "shop",
+        entry: "main.rhai",
+        files: project,
+        registry: &lab::registry(),
+        parameters: &parameters,
+    })
+}
+
+/// Evaluates one script.
+pub(super) fn script(text: &str) -> Result<Program, Findings> {
+    run(&Project(BTreeMap::from([("main.rhai".to_owned(), text.to_owned())])), &[])
+}
+
+/// The result as text, for comparison.
+pub(super) fn show(result: &Result<Program, Findings>) -> String {
+    let mut out = String::new();
+    match result {
+        Ok(program) => show_program(&mut out, program),
+        Err(findings) => {
+            for finding in &findings.diagnostics {
+                show_diagnostic(&mut out, finding, &findings.sources);
+            }
+        }
+    }
+    out
+}
+
+fn show_program(out: &mut String, program: &Program) {
+    for declaration in &program.declarations {
+        write!(out, "{}", declaration.address).unwrap();
+        if let Some(connection) = &declaration.connection {
+            write!(out, " on {connection}").unwrap();
+        }
+        out.push('\n');
+        for (name, value) in &declaration.attributes {
+            writeln!(out, "  {name}: {value}").unwrap();
+        }
+        if declaration.lifecycle != crate::program::Lifecycle::default() {
+            writeln!(out, "  {:?}", declaration.lifecycle).unwrap();
+        }
+    }
+    for parameter in &program.parameters {
+        let (name, ty, source) = (&parameter.name, &parameter.ty, &parameter.source);
+        let marks = [(parameter.secret, " secret"), (parameter.required, " required")];
+        let marks: String = marks.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect();
+        writeln!(out, "param {name}: {ty}{marks} from {source}").unwrap();
+    }
+    for output in &program.outputs {
+        writeln!(out, "output {}: {}", output.name, output.value).unwrap();
+    }
+    for message in &program.messages {
+        writeln!(out, "printed {message}").unwrap();
+    }
+    for warning in &program.warnings {
+        show_diagnostic(out, warning, &program.sources);
+    }
+    if program.digests.len() > 1 {
+        let files: Vec<_> = program.digests.keys().map(String::as_str).collect();
+        writeln!(out, "read {}", files.join(", ")).unwrap();
+    }
+}
+
+fn show_diagnostic(out: &mut String, finding: &Diagnostic, sources: &Sources) {
+    let severity = match finding.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    writeln!(out, "{severity}: {}", finding.message).unwrap();
+    if let Some(span) = &finding.span {
+        writeln!(out, " at {}", place(span, sources)).unwrap();
+    }
+    for (span, words) in &finding.related {
+        writeln!(out, " {words}: {}", place(span, sources)).unwrap();
+    }
+    for note in &finding.notes {
+        writeln!(out, " note: {note}").unwrap();
+    }
+    for hint in &finding.hints {
+        writeln!(out, " hint: {hint}").unwrap();
+    }
+    for (name, span) in &finding.trace {
+        writeln!(out, " in {name}: {}", place(span, sources)).unwrap();
+    }
+}
+
+/// A place with the text it covers, so that a test sees that the caret is right.
+fn place(span: &Span, sources: &Sources) -> String {
+    let text = sources.0.get(&span.file).map_or("", |text| text);
+    let line = text.lines().nth(span.line as usize - 1).unwrap_or_default();
+    let covered: String =
+        line.chars().skip(span.column as usize - 1).take(span.length as usize).collect();
+    format!("{span} `{covered}`")
+}
+
+/// Every function a script can call, with its parameters.
+pub(super) fn signatures() -> Vec<String> {
+    use super::session::{Door, Session};
+    let (ask, _) = std::sync::mpsc::channel();
+    let (_, answers) = std::sync::mpsc::channel();
+    let door = std::rc::Rc::new(Door { ask, answers });
+    let session = Session::new("shop".to_owned(), lab::registry(), BTreeMap::new(), door, None);
+    super::host::engine(&std::rc::Rc::new(session), "main.rhai").gen_fn_signatures(true)
+}
