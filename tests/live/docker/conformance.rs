@@ -4,8 +4,8 @@ use dollop_tests::conformance::{Sample, conform};
 use serde_json::json;
 
 use super::support::{
-    BUSYBOX, Lab, container_removed, docker, image_removed, network_removed, registry_address,
-    unique, volume_removed,
+    BUSYBOX, Lab, container_removed, docker, docker_with_input, image_removed, network_removed,
+    registry_address, unique, volume_removed,
 };
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn container_conforms() {
             ("image", json!("redis:7")),
             ("command", json!(["sh", "-c", "sleep 500; exit 3"])),
             ("command", json!("sh -c 'sleep 500; exit 3'")),
-            ("entrypoint", json!("sleep")),
+            ("entrypoint", json!("env Y=2")),
             ("entrypoint", json!(["env", "X=1"])),
             ("env", json!({ "A": "text", "B": 5, "C": true, "D": "", "PATH": "/bin" })),
             ("ports", json!(["127.0.0.1::80", "127.0.0.1::53/udp"])),
@@ -251,27 +251,20 @@ async fn container_from_an_image_with_settings_conforms() {
     conform(&lab.registry, &lab.engine, &sample).await;
 }
 
-/// Gives an image every setting a container inherits.
+/// An image with every setting a container inherits.
 fn build_opinionated(image: &str) {
-    let scratch = unique("scratch");
-    let _removed = container_removed(&scratch);
-    docker(&["create", "--name", &scratch, BUSYBOX]);
-    let mut commit = vec!["commit"];
-    let settings = [
-        "ENV COLOUR=red SIZE=5",
-        "USER nobody",
-        "WORKDIR /work",
-        "ENTRYPOINT [\"/bin/sh\"]",
-        "CMD [\"-c\", \"sleep 600\"]",
-        "LABEL maker=me",
-        "EXPOSE 80 53/udp",
-        "VOLUME /data",
-        "STOPSIGNAL SIGKILL",
-        "HEALTHCHECK --interval=50s --retries=4 CMD true",
-    ];
-    for setting in settings {
-        commit.extend(["--change", setting]);
-    }
-    commit.extend([scratch.as_str(), image]);
-    docker(&commit);
+    let recipe = format!(
+        "FROM {BUSYBOX}\n\
+         ENV COLOUR=red SIZE=5\n\
+         WORKDIR /work\n\
+         ENTRYPOINT [\"/bin/sh\"]\n\
+         CMD [\"-c\", \"sleep 600\"]\n\
+         LABEL maker=me\n\
+         EXPOSE 80 53/udp\n\
+         VOLUME /data\n\
+         STOPSIGNAL SIGKILL\n\
+         HEALTHCHECK --interval=50s --retries=4 CMD true\n\
+         USER nobody\n"
+    );
+    docker_with_input(&["build", "--quiet", "--tag", image, "-"], &recipe);
 }

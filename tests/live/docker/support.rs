@@ -1,7 +1,8 @@
 //! What the Docker tests share: the command line beside the provider, and tidying up.
 
+use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use dollop_engine::address::Address;
@@ -29,6 +30,23 @@ pub(super) fn docker(arguments: &[&str]) -> String {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "docker {arguments:?}: {error}");
     text
+}
+
+/// Runs `docker` with text on its standard input.
+pub(super) fn docker_with_input(arguments: &[&str], input: &str) {
+    let mut child = Command::new("docker")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the docker program");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    pipe.write_all(input.as_bytes()).expect("docker reads");
+    drop(pipe);
+    let output = child.wait_with_output().expect("docker ends");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "docker {arguments:?}: {error}");
 }
 
 /// The lab's registry, `127.0.0.1:5000`.
