@@ -60,39 +60,32 @@ pub(super) fn registry_address() -> String {
 }
 
 /// Removes what a test leaves behind, also when it fails.
-pub(super) struct Removed(pub(super) Vec<[&'static str; 2]>, pub(super) String);
+pub(super) struct Removed(&'static [&'static str], String);
 
 impl Drop for Removed {
     fn drop(&mut self) {
-        for [noun, verb] in &self.0 {
-            let mut command = Command::new("docker");
-            command.args([noun, verb]);
-            if *noun == "container" {
-                command.args(["--force", "--volumes"]);
-            }
-            let _ = command.arg(&self.1).output();
-        }
+        let _ = Command::new("docker").args(self.0).arg(&self.1).output();
     }
 }
 
 /// Removes the container of that name in the end.
 pub(super) fn container_removed(name: &str) -> Removed {
-    Removed(vec![["container", "rm"]], name.to_owned())
+    Removed(&["container", "rm", "--force", "--volumes"], name.to_owned())
 }
 
 /// Removes the network of that name in the end.
 pub(super) fn network_removed(name: &str) -> Removed {
-    Removed(vec![["network", "rm"]], name.to_owned())
+    Removed(&["network", "rm"], name.to_owned())
 }
 
 /// Removes the volume of that name in the end.
 pub(super) fn volume_removed(name: &str) -> Removed {
-    Removed(vec![["volume", "rm"]], name.to_owned())
+    Removed(&["volume", "rm"], name.to_owned())
 }
 
 /// Removes the image of that name in the end.
 pub(super) fn image_removed(name: &str) -> Removed {
-    Removed(vec![["image", "rm"]], name.to_owned())
+    Removed(&["image", "rm"], name.to_owned())
 }
 
 /// The provider with an open engine.
