@@ -45,7 +45,16 @@ pub struct Engine {
     /// The host that published ports are reached at: the loopback address of this machine,
     /// or the machine of a remote engine.
     pub(crate) reached_at: String,
-    processors: OnceCell<i64>,
+    machine: OnceCell<Machine>,
+}
+
+/// All there is on the engine's machine: limits of this size limit nothing.
+#[derive(Clone, Copy)]
+pub(crate) struct Machine {
+    /// Processors, in billionths.
+    pub(crate) nano_cpus: i64,
+    /// Bytes.
+    pub(crate) memory: i64,
 }
 
 impl Connection for Engine {
@@ -78,7 +87,7 @@ impl Connection for Engine {
             .and_then(|rest| rest.rsplit_once(':').map(|(name, _)| name.to_owned()))
             .filter(|name| name != "localhost")
             .unwrap_or_else(|| "127.0.0.1".to_owned());
-        Ok(Self { docker, scope, at, reached_at, processors: OnceCell::new() })
+        Ok(Self { docker, scope, at, reached_at, machine: OnceCell::new() })
     }
 
     fn describe(spec: &EngineSpec) -> String {
@@ -93,12 +102,13 @@ impl Engine {
         self.docker.clone().with_timeout(timeout)
     }
 
-    /// How many processors the engine may use; asked once.
-    pub(crate) async fn processors(&self) -> Result<i64, CallError> {
-        let asked = self.processors.get_or_try_init(|| async {
+    /// What the engine's machine has; asked once.
+    pub(crate) async fn machine(&self) -> Result<Machine, CallError> {
+        let asked = self.machine.get_or_try_init(|| async {
             let info = self.docker.info().await;
             let info = info.map_err(|error| self.failed("asking about the engine", &error))?;
-            Ok(info.ncpu.unwrap_or(0))
+            let nano_cpus = info.ncpu.unwrap_or(0) * 1_000_000_000;
+            Ok(Machine { nano_cpus, memory: info.mem_total.unwrap_or(0) })
         });
         asked.await.copied()
     }

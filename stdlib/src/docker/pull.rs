@@ -28,12 +28,17 @@ pub(crate) async fn local_or_pulled(
 ) -> Result<ImageInspect, CallError> {
     match local(engine, image).await? {
         Some(found) => Ok(found),
-        None => pulled(engine, image).await,
+        None => fetch(engine, image, "is not there and cannot be pulled").await,
     }
 }
 
 /// Pulls the image, also when one of that name is there.
 pub(crate) async fn pulled(engine: &Engine, image: &str) -> Result<ImageInspect, CallError> {
+    fetch(engine, image, "cannot be pulled").await
+}
+
+/// `trouble` is what to say when it fails.
+async fn fetch(engine: &Engine, image: &str, trouble: &str) -> Result<ImageInspect, CallError> {
     if reference::is_id(image) {
         let message = format!("image `{image}` is not there, and no registry knows an id");
         return Err(CallError::refused(message).hint("name a repository and a tag instead"));
@@ -44,7 +49,7 @@ pub(crate) async fn pulled(engine: &Engine, image: &str) -> Result<ImageInspect,
     let options = options.tag(digest.or(tag).unwrap_or("latest")).build();
     let mut progress = engine.docker.create_image(Some(options), None, None);
     while let Some(step) = progress.next().await {
-        step.map_err(|error| explain(engine, image, &error))?;
+        step.map_err(|error| explain(engine, image, trouble, &error))?;
     }
     let found = local(engine, image).await?;
     found.ok_or_else(|| {
@@ -52,15 +57,14 @@ pub(crate) async fn pulled(engine: &Engine, image: &str) -> Result<ImageInspect,
     })
 }
 
-fn explain(engine: &Engine, image: &str, error: &Error) -> CallError {
+fn explain(engine: &Engine, image: &str, trouble: &str, error: &Error) -> CallError {
     if status(error).is_none() && !matches!(error, Error::DockerStreamError { .. }) {
         return engine.failed(&format!("pulling image `{image}`"), error);
     }
     let registry = reference::registry(image);
     let said = said(error);
     let has = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
-    let cannot =
-        |why: String| format!("image `{image}` is not there and cannot be pulled: {why}");
+    let cannot = |why: String| format!("image `{image}` {trouble}: {why}");
     if has(&["no such host", "connection refused", "dial tcp", "timeout", "network is unreach"])
     {
         let message = cannot(format!("no answer from registry `{registry}`"));

@@ -1,7 +1,8 @@
 //! What the Docker tests share: the command line beside the provider, and tidying up.
 
+use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use dollop_engine::address::Address;
@@ -31,6 +32,23 @@ pub(super) fn docker(arguments: &[&str]) -> String {
     text
 }
 
+/// Runs `docker` with text on its standard input.
+pub(super) fn docker_with_input(arguments: &[&str], input: &str) {
+    let mut child = Command::new("docker")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the docker program");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    pipe.write_all(input.as_bytes()).expect("docker reads");
+    drop(pipe);
+    let output = child.wait_with_output().expect("docker ends");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "docker {arguments:?}: {error}");
+}
+
 /// The lab's registry, `127.0.0.1:5000`.
 pub(super) fn registry_address() -> String {
     let lab = Path::new(env!("CARGO_MANIFEST_DIR")).join("lab/lab");
@@ -42,39 +60,32 @@ pub(super) fn registry_address() -> String {
 }
 
 /// Removes what a test leaves behind, also when it fails.
-pub(super) struct Removed(pub(super) Vec<[&'static str; 2]>, pub(super) String);
+pub(super) struct Removed(&'static [&'static str], String);
 
 impl Drop for Removed {
     fn drop(&mut self) {
-        for [noun, verb] in &self.0 {
-            let mut command = Command::new("docker");
-            command.args([noun, verb]);
-            if *noun == "container" {
-                command.args(["--force", "--volumes"]);
-            }
-            let _ = command.arg(&self.1).output();
-        }
+        let _ = Command::new("docker").args(self.0).arg(&self.1).output();
     }
 }
 
 /// Removes the container of that name in the end.
 pub(super) fn container_removed(name: &str) -> Removed {
-    Removed(vec![["container", "rm"]], name.to_owned())
+    Removed(&["container", "rm", "--force", "--volumes"], name.to_owned())
 }
 
 /// Removes the network of that name in the end.
 pub(super) fn network_removed(name: &str) -> Removed {
-    Removed(vec![["network", "rm"]], name.to_owned())
+    Removed(&["network", "rm"], name.to_owned())
 }
 
 /// Removes the volume of that name in the end.
 pub(super) fn volume_removed(name: &str) -> Removed {
-    Removed(vec![["volume", "rm"]], name.to_owned())
+    Removed(&["volume", "rm"], name.to_owned())
 }
 
 /// Removes the image of that name in the end.
 pub(super) fn image_removed(name: &str) -> Removed {
-    Removed(vec![["image", "rm"]], name.to_owned())
+    Removed(&["image", "rm"], name.to_owned())
 }
 
 /// The provider with an open engine.

@@ -13,7 +13,6 @@ use super::create::{join, restart_policy};
 use super::networks::{BRIDGE, Endpoint, NONE};
 use super::read::{ended_well, facts, inspect, runs};
 use super::spec::{ContainerFacts, ContainerSpec, Wait};
-use super::units::Bytes;
 use super::{start, wait};
 
 /// Changes the container from what it is to what it should be.
@@ -92,8 +91,8 @@ async fn go_on(
 
 /// The update request; nothing when no limit differs.
 ///
-/// The engine reads 0 as "leave it", so a limit is taken away by its largest value: memory
-/// and processes know -1, processors only all there are.
+/// The engine reads 0 as "leave it" and refuses less, so a limit on memory or processors is
+/// taken away by setting all there is.
 async fn limits(
     engine: &Engine,
     from: &ContainerSpec,
@@ -101,15 +100,20 @@ async fn limits(
 ) -> Result<Option<ContainerUpdateBody>, CallError> {
     let mut body = ContainerUpdateBody::default();
     if from.mem_limit != to.mem_limit {
-        let Bytes(limit) = to.mem_limit.unwrap_or(Bytes(-1));
-        body.memory = Some(limit);
-        // The engine's default, which it works out only when a container is made.
-        body.memory_swap = Some(if limit < 0 { -1 } else { limit.saturating_mul(2) });
+        let memory = match to.mem_limit {
+            Some(limit) => limit.0,
+            None => engine.machine().await?.memory,
+        };
+        body.memory = Some(memory);
+        // Memory and swap together: twice the memory is the engine's default, which it
+        // works out only when a container is made. "No limit", -1, does not reach the
+        // kernel with an update.
+        body.memory_swap = Some(memory.saturating_mul(2));
     }
     if from.cpus != to.cpus {
         body.nano_cpus = Some(match to.cpus {
             Some(cpus) => cpus.0,
-            None => engine.processors().await? * 1_000_000_000,
+            None => engine.machine().await?.nano_cpus,
         });
     }
     if from.pids_limit != to.pids_limit {

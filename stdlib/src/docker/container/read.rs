@@ -11,7 +11,7 @@ use dollop_engine::error::CallError;
 use dollop_engine::resource::{Found, ReadResult, Wanted};
 use futures::{StreamExt as _, stream};
 
-use super::super::engine::{Engine, status};
+use super::super::engine::{Engine, Machine, status};
 use super::super::{labels, pull, reference};
 use super::Container;
 use super::health::Healthcheck;
@@ -70,7 +70,10 @@ pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Co
     });
     let inspected: Vec<_> = stream::iter(inspections).buffered(AT_ONCE).collect().await;
     let images = images(engine, inspected.iter().flatten().flatten()).await;
-    let processors = engine.processors().await.unwrap_or(0);
+    let machine = match engine.machine().await {
+        Ok(machine) => machine,
+        Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
+    };
     wanted
         .iter()
         .zip(inspected)
@@ -81,7 +84,7 @@ pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Co
                 Some(Err(error)) => return Err(error.clone()),
                 None => None,
             };
-            Ok(Some(found(engine, &container, image, wanted, processors)))
+            Ok(Some(found(engine, &container, image, wanted, machine)))
         })
         .collect()
 }
@@ -166,7 +169,7 @@ fn found(
     container: &ContainerInspectResponse,
     image: Option<&ImageConfig>,
     wanted: &Wants,
-    processors: i64,
+    machine: Machine,
 ) -> Found<ContainerSpec, ContainerFacts> {
     let none = HashMap::new();
     let labels = container.config.as_ref().and_then(|config| config.labels.as_ref());
@@ -174,7 +177,7 @@ fn found(
     Found {
         id: container.id.clone().unwrap_or_default(),
         natural: natural.to_owned(),
-        spec: spec(engine, container, image, wanted, processors),
+        spec: spec(engine, container, image, wanted, machine),
         facts: facts(engine, container),
         owner: labels::owner(labels.unwrap_or(&none), &wanted.name, wanted.id.is_some()),
     }
@@ -186,7 +189,7 @@ fn spec(
     container: &ContainerInspectResponse,
     image: Option<&ImageConfig>,
     wanted: &Wants,
-    processors: i64,
+    machine: Machine,
 ) -> ContainerSpec {
     let asked = &wanted.spec;
     let config = container.config.clone().unwrap_or_default();
@@ -250,12 +253,16 @@ fn spec(
             .filter(|size| *size > 0)
             .filter(|size| *size != DEFAULT_SHM || asked.shm_size.is_some())
             .map(Bytes),
-        mem_limit: host.memory.filter(|limit| *limit > 0).map(Bytes),
-        // All processors is how a limit is taken away in place: see `limits`.
+        // All there is: that is how a limit is taken away in place, see `change::limits`.
+        mem_limit: host
+            .memory
+            .filter(|limit| *limit > 0)
+            .filter(|limit| asked.mem_limit.is_some() || *limit < machine.memory)
+            .map(Bytes),
         cpus: host
             .nano_cpus
             .filter(|limit| *limit > 0)
-            .filter(|limit| asked.cpus.is_some() || *limit < processors * 1_000_000_000)
+            .filter(|limit| asked.cpus.is_some() || *limit < machine.nano_cpus)
             .map(Cpus),
         pids_limit: host.pids_limit.filter(|limit| *limit > 0),
         cap_add: host.cap_add.iter().flatten().map(|cap| capability(cap)).collect(),
