@@ -12,7 +12,7 @@ use crate::args::{ApplyArgs, Format};
 use crate::commands::show_plan;
 use crate::error::{CommandError, DONE};
 use crate::project::Project;
-use crate::render::{diagnostic, output};
+use crate::render::output;
 use crate::saved;
 use crate::session::{Session, block_on};
 use crate::terminal;
@@ -88,7 +88,6 @@ pub(super) async fn perform(
     let tally = watch.finish();
     let report = report?;
     let width = terminal::stderr_width();
-    terminal::say(&diagnostic::diagnostics(&tally.errors(), &plan.sources, width));
     if plan.has_changes() || !report.complete() {
         terminal::say(&tally.summary(go.command == "destroy", begun.elapsed(), width));
     }

@@ -163,6 +163,7 @@ pub(crate) fn everything() -> Plan {
                 action: Action::Replace,
             }),
             implicit: false,
+            declared: true,
         },
         ConnectionPlan {
             address: address("rabbitmq::broker.events"),
@@ -171,6 +172,7 @@ pub(crate) fn everything() -> Plan {
             target: String::new(),
             standing: Standing::Deferred(DeferredBy::Unknown { attribute: "port".to_owned() }),
             implicit: false,
+            declared: true,
         },
         ConnectionPlan {
             address: address("docker::engine.default"),
@@ -179,6 +181,7 @@ pub(crate) fn everything() -> Plan {
             target: "unix:///var/run/docker.sock".to_owned(),
             standing: Standing::Open,
             implicit: true,
+            declared: true,
         },
     ];
     plan.changes = vec![

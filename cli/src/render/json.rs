@@ -106,6 +106,7 @@ fn summary(summary: Summary) -> Json {
         "update": summary.update,
         "replace": summary.replace,
         "delete": summary.delete,
+        "cascade": summary.cascade,
         "adopt": summary.adopt,
         "forget": summary.forget,
         "verify": summary.verify,

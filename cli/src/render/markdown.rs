@@ -150,7 +150,7 @@ fn changes(out: &mut Comment, plan: &Plan) {
 fn rank(action: Action) -> u8 {
     match action {
         Action::Replace => 0,
-        Action::Delete => 1,
+        Action::Delete | Action::Cascade => 1,
         Action::Verify => 2,
         Action::Update => 3,
         Action::Create => 4,

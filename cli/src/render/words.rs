@@ -1,6 +1,6 @@
 //! The sentences of a plan, as pieces, so that each render can mark names its own way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dollop_engine::address::Address;
 use dollop_engine::plan::{
@@ -59,7 +59,7 @@ pub fn symbol(action: Action) -> &'static str {
         Action::Create => "+",
         Action::Update => "~",
         Action::Replace => "-/+",
-        Action::Delete => "-",
+        Action::Delete | Action::Cascade => "-",
         Action::Adopt => "=",
         Action::Forget => "/",
         Action::Verify => "?",
@@ -73,7 +73,7 @@ pub fn meaning(action: Action) -> &'static str {
         Action::Create => "create",
         Action::Update => "update in place",
         Action::Replace => "replace: delete, then create",
-        Action::Delete => "delete",
+        Action::Delete | Action::Cascade => "delete",
         Action::Adopt => "adopt: take into the state as it is",
         Action::Forget => "forget: leave it, but no longer manage it",
         Action::Verify => "verify during apply, create or correct if needed",
@@ -88,6 +88,7 @@ pub fn verb(action: Action) -> &'static str {
         Action::Update => "update",
         Action::Replace => "replace",
         Action::Delete => "delete",
+        Action::Cascade => "cascade",
         Action::Adopt => "adopt",
         Action::Forget => "forget",
         Action::Verify => "verify",
@@ -101,7 +102,7 @@ fn passive(action: Action) -> &'static str {
         Action::Create => "is created",
         Action::Update => "is updated",
         Action::Replace => "is replaced",
-        Action::Delete => "is deleted",
+        Action::Delete | Action::Cascade => "is deleted",
         Action::Adopt => "is adopted",
         Action::Forget => "is forgotten",
         Action::Verify => "is verified",
@@ -275,27 +276,68 @@ pub fn numbers(summary: Summary) -> String {
             parts.push(format!("{number} to {word}"));
         }
     }
+    if summary.cascade > 0 {
+        parts[3].push_str(&format!(" and {} along with them", summary.cascade));
+    }
     parts.join(", ")
 }
 
 /// What a reader must not miss, worst first.
 pub fn risks(plan: &Plan) -> Vec<Risk<'_>> {
+    let along = data_going_along(plan);
     let mut found: Vec<_> = plan
         .changes
         .iter()
-        .filter(|change| change.loses_data() || change.action == Action::Replace)
-        .map(|change| Risk {
-            change,
-            data_loss: change.loses_data(),
-            because: Sentence::default().words(passive(change.action)).then(
-                reasons(plan, change)
-                    .into_iter()
-                    .next()
-                    .map_or_else(Sentence::default, |first| say(": ").then(first)),
-            ),
+        .filter(|change| change.action != Action::Cascade)
+        .filter_map(|change| {
+            let along = along.get(&change.address).copied().unwrap_or(0);
+            let data_loss = change.loses_data() || along > 0;
+            (data_loss || change.action == Action::Replace).then(|| Risk {
+                change,
+                data_loss,
+                because: Sentence::default()
+                    .words(passive(change.action))
+                    .words(&if along > 0 {
+                        format!(" and {} with data in it", count(along, "object"))
+                    } else {
+                        String::new()
+                    })
+                    .then(
+                        reasons(plan, change)
+                            .into_iter()
+                            .next()
+                            .map_or_else(Sentence::default, |first| say(": ").then(first)),
+                    ),
+            })
         })
         .collect();
     found.sort_by_key(|risk| !risk.data_loss);
+    found
+}
+
+/// How many objects with data go along with each that is removed itself.
+fn data_going_along(plan: &Plan) -> BTreeMap<Address, usize> {
+    let with: BTreeMap<&Address, &Address> = plan
+        .changes
+        .iter()
+        .flat_map(|change| change.reasons.iter().map(move |reason| (change, reason)))
+        .filter_map(|(change, reason)| match reason {
+            Reason::GoesWith(with) => Some((&change.address, with)),
+            _ => None,
+        })
+        .collect();
+    let mut found = BTreeMap::new();
+    for change in plan.changes.iter().filter(|c| c.action == Action::Cascade) {
+        if !change.loses_data() {
+            continue;
+        }
+        // Nested as deep as a database in a volume; a step at a time is enough.
+        let mut root = &change.address;
+        while let Some(with) = with.get(root) {
+            root = with;
+        }
+        *found.entry(root.clone()).or_default() += 1;
+    }
     found
 }
 

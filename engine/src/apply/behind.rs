@@ -37,7 +37,7 @@ impl Run<'_> {
         let mut wanted: BTreeMap<&str, Vec<Wanted<Value>>> = BTreeMap::new();
         let behind = self.changes.values().filter(|change| {
             change.connection.as_ref() == Some(connection)
-                && !matches!(change.action, Action::Delete | Action::Forget)
+                && !matches!(change.action, Action::Delete | Action::Cascade | Action::Forget)
         });
         for change in behind.clone() {
             // A spec with unknown parts is looked at when its step comes.

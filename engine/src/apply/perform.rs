@@ -104,7 +104,7 @@ impl Run<'_> {
     /// Writes the state only.
     async fn record(&self, step: &Step) -> Result<Option<String>, Stop> {
         let effect = match self.changes.get(&step.address) {
-            Some(change) if change.action == Action::Forget => {
+            Some(change) if matches!(change.action, Action::Cascade | Action::Forget) => {
                 Effect::Remove(step.address.clone())
             }
             Some(change) => {

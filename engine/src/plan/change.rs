@@ -24,6 +24,8 @@ pub enum Action {
     Delete,
     /// It exists and is taken into the state; nothing happens in the world.
     Adopt,
+    /// It goes along with what it lives in, which is removed or loses its data.
+    Cascade,
     /// It is let out of the state; nothing happens in the world.
     Forget,
     /// Its server is away while planning: it is read once the server is back, and made or
@@ -125,7 +127,12 @@ impl Action {
     pub fn touches_world(self) -> bool {
         matches!(
             self,
-            Self::Create | Self::Update | Self::Replace | Self::Delete | Self::Verify
+            Self::Create
+                | Self::Update
+                | Self::Replace
+                | Self::Delete
+                | Self::Cascade
+                | Self::Verify
         )
     }
 }

@@ -225,9 +225,10 @@ impl Walk<'_> {
     pub(crate) fn data_lost(&self, dependencies: &[Address]) -> Option<Address> {
         for address in dependencies {
             let Some(change) = self.change(address) else { continue };
-            let goes = matches!(change.action, Action::Replace | Action::Delete)
-                || (change.action == Action::Create
-                    && self.inputs.state.records.contains_key(address));
+            let goes =
+                matches!(change.action, Action::Replace | Action::Delete | Action::Cascade)
+                    || (change.action == Action::Create
+                        && self.inputs.state.records.contains_key(address));
             if !goes {
                 continue;
             }

@@ -167,6 +167,8 @@ pub struct Summary {
     pub replace: usize,
     /// Removed.
     pub delete: usize,
+    /// Removed along with what they live in.
+    pub cascade: usize,
     /// Taken into the state.
     pub adopt: usize,
     /// Let out of the state.
@@ -278,6 +280,7 @@ impl Plan {
                 Action::Update => summary.update += 1,
                 Action::Replace => summary.replace += 1,
                 Action::Delete => summary.delete += 1,
+                Action::Cascade => summary.cascade += 1,
                 Action::Adopt => summary.adopt += 1,
                 Action::Forget => summary.forget += 1,
                 Action::Verify => summary.verify += 1,

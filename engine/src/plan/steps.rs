@@ -99,7 +99,7 @@ impl Draft {
                     state.records.get(address).is_none_or(|record| stale(record, change));
                 stale.then_some(Operation::Record)
             }
-            Action::Delete | Action::Forget => {
+            Action::Delete | Action::Cascade | Action::Forget => {
                 let operation = if change.action == Action::Delete {
                     Operation::Delete
                 } else {
@@ -131,7 +131,7 @@ impl Draft {
                 }
             }
             let Some(delete) = self.backward.get(address).copied() else { continue };
-            if change.action == Action::Forget {
+            if matches!(change.action, Action::Cascade | Action::Forget) {
                 // It goes with its parent: out of the state once the parent is gone.
                 let with = change.reasons.iter().find_map(|reason| match reason {
                     Reason::GoesWith(with) => self.backward.get(with),
@@ -173,14 +173,16 @@ impl Draft {
         let elided: BTreeSet<&Address> = changes
             .iter()
             .filter(|change| {
-                change.action == Action::Forget
+                matches!(change.action, Action::Cascade | Action::Forget)
                     || change.reasons.iter().any(|r| matches!(r, Reason::DataLost { .. }))
             })
             .map(|change| &change.address)
             .collect();
         let undeclared: BTreeSet<&Address> = changes
             .iter()
-            .filter(|change| matches!(change.action, Action::Delete | Action::Forget))
+            .filter(|change| {
+                matches!(change.action, Action::Delete | Action::Cascade | Action::Forget)
+            })
             .map(|change| &change.address)
             .collect();
         let mut behind: BTreeMap<&Address, Vec<&Record>> = BTreeMap::new();

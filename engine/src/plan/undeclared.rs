@@ -58,7 +58,7 @@ impl Walk<'_> {
             action: Action::Delete,
             reasons: vec![why],
             differences: Vec::new(),
-            disruption: Disruption::Recreate,
+            disruption: Disruption::None,
             before: Some(record.spec.clone()),
             after: None,
             id: Some(record.id.clone()),
@@ -79,7 +79,7 @@ impl Walk<'_> {
             self.decisions.diagnostics.push(Diagnostic::error(message).hint(hint));
         }
         if let Some(with) = self.goes_with(record, kind) {
-            change.action = Action::Forget;
+            change.action = Action::Cascade;
             change.reasons.insert(0, Reason::GoesWith(with));
             return change;
         }
@@ -128,8 +128,7 @@ impl Walk<'_> {
     /// What takes it along when it goes: the object it lives in, or the server's container.
     fn goes_with(&self, record: &Record, kind: &Kind) -> Option<Address> {
         let going = |address: &Address| match self.action(address) {
-            Some(Action::Delete | Action::Replace) => true,
-            Some(Action::Forget) => true,
+            Some(Action::Delete | Action::Replace | Action::Cascade | Action::Forget) => true,
             Some(Action::Create) => self.inputs.state.records.contains_key(address),
             _ => false,
         };

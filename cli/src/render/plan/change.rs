@@ -18,14 +18,15 @@ pub(super) fn style(action: Action) -> Style {
         Action::Create => NEW,
         Action::Update => CHANGED,
         Action::Replace => CARE,
-        Action::Delete => GONE,
+        Action::Delete | Action::Cascade => GONE,
         Action::Adopt | Action::Forget | Action::Verify | Action::Keep => LOOKED,
     }
 }
 
 /// Writes one change.
 pub(super) fn block(out: &mut String, plan: &Plan, change: &Change, screen: &Screen) {
-    let folded = matches!(change.action, Action::Delete | Action::Forget) && !screen.verbose;
+    let folded = matches!(change.action, Action::Delete | Action::Cascade | Action::Forget)
+        && !screen.verbose;
     if !folded && !out.ends_with("\n\n") {
         out.push('\n');
     }

@@ -5,10 +5,11 @@ mod leaf;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use dollop_engine::plan::{Action, Plan, Standing};
+use dollop_engine::address::Address;
+use dollop_engine::plan::{Action, Change, Plan, Reason, Standing};
 
 use crate::render::style::{BOLD, CARE, DANGER, DIM, paint};
 use crate::render::text::{clean, count, wrap};
@@ -23,9 +24,10 @@ pub fn plan(plan: &Plan, screen: &Screen) -> String {
     header(&mut out, plan, screen);
     drift(&mut out, plan, screen);
     legend(&mut out, plan);
-    for change in plan.changes.iter().filter(|change| change.action != Action::Keep) {
+    for change in plan.changes.iter().filter(|change| !folded(change, screen)) {
         change::block(&mut out, plan, change, screen);
     }
+    together(&mut out, plan, screen);
     if !out.ends_with("\n\n") {
         out.push('\n');
     }
@@ -40,6 +42,52 @@ pub fn plan(plan: &Plan, screen: &Screen) -> String {
     let summary = wrap(&summary, screen.width, 0, 2).replace('\u{a0}', " ");
     let _ = writeln!(out, "{}", paint(BOLD, summary));
     out
+}
+
+/// Whether a change is only counted: it stays, or is one of many that are merely verified or
+/// go along with something else.
+fn folded(change: &Change, screen: &Screen) -> bool {
+    match change.action {
+        Action::Keep => true,
+        Action::Verify => !screen.verbose && change.differences.is_empty(),
+        Action::Cascade => !screen.verbose,
+        _ => false,
+    }
+}
+
+/// What is only counted, a line for each connection or parent.
+fn together(out: &mut String, plan: &Plan, screen: &Screen) {
+    let mut groups: BTreeMap<(Action, &Address), usize> = BTreeMap::new();
+    for change in plan.changes.iter().filter(|change| folded(change, screen)) {
+        let with = match change.action {
+            Action::Verify => change.connection.as_ref(),
+            Action::Cascade => change.reasons.iter().find_map(|reason| match reason {
+                Reason::GoesWith(with) => Some(with),
+                _ => None,
+            }),
+            _ => None,
+        };
+        if let Some(with) = with {
+            *groups.entry((change.action, with)).or_default() += 1;
+        }
+    }
+    if groups.is_empty() {
+        return;
+    }
+    if !out.ends_with("\n\n") {
+        out.push('\n');
+    }
+    for ((action, with), number) in groups {
+        let symbol = paint(change::style(action), format!("{:>3}", words::symbol(action)));
+        let many = paint(BOLD, count(number, "object"));
+        let with = clean(&with.to_string()).into_owned();
+        let rest = match action {
+            Action::Verify => format!("in {with}: looked at once it answers"),
+            _ => format!("in {with}: deleted along with it"),
+        };
+        let _ = writeln!(out, "{symbol} {many} {}", wrap(&rest, screen.width, 16, 6));
+    }
+    let _ = writeln!(out, "    {}", paint(DIM, "`--verbose` names them"));
 }
 
 fn header(out: &mut String, plan: &Plan, screen: &Screen) {
@@ -82,7 +130,10 @@ fn drift(out: &mut String, plan: &Plan, screen: &Screen) {
 /// The signs that occur, with what they stand for.
 fn legend(out: &mut String, plan: &Plan) {
     let used: BTreeSet<_> = plan.changes.iter().map(|change| change.action).collect();
-    let used: Vec<_> = used.into_iter().filter(|action| *action != Action::Keep).collect();
+    let used: Vec<_> = used
+        .into_iter()
+        .filter(|action| !matches!(action, Action::Keep | Action::Cascade))
+        .collect();
     for action in &used {
         let style = change::style(*action);
         let symbol = paint(style, format!("{:>3}", words::symbol(*action)));
