@@ -330,9 +330,10 @@ fn refused(
              `docker network ls`"
         ));
     }
-    if spec.driver != "bridge" && said.contains("not supported") {
+    if spec.driver != "bridge" && (said.contains("not supported") || said.contains("not found"))
+    {
         return failed.hint(format!(
-            "the engine's machine cannot do `{}`; `bridge` works everywhere",
+            "the engine has no driver `{}`; `bridge` is everywhere",
             spec.driver
         ));
     }

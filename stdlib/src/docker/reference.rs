@@ -18,9 +18,8 @@ pub(crate) fn familiar(reference: &str) -> String {
     };
     let (repository, tag, digest) = split(bare);
     match (tag, digest) {
-        (_, Some(_)) => bare.to_owned(),
-        (Some(_), None) => bare.to_owned(),
         (None, None) => format!("{repository}:latest"),
+        _ => bare.to_owned(),
     }
 }
 

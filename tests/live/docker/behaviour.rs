@@ -40,8 +40,8 @@ async fn a_stopped_container_shows_and_is_started() {
 async fn a_container_edited_by_hand_shows_and_is_repaired() {
     let lab = Lab::open().await;
     let (name, app, other) = (unique("edited"), unique("app"), unique("other"));
-    let _container = container_removed(&name);
     let _networks = (network_removed(&app), network_removed(&other));
+    let _container = container_removed(&name);
     docker(&["network", "create", &app]);
     docker(&["network", "create", &other]);
     let spec = json!({
@@ -126,9 +126,9 @@ async fn a_job_that_ended_well_is_done() {
 async fn objects_of_others_are_theirs() {
     let lab = Lab::open().await;
     let (name, volume, network) = (unique("foreign"), unique("foreign"), unique("foreign"));
-    let _container = container_removed(&name);
     let _volume = volume_removed(&volume);
     let _network = network_removed(&network);
+    let _container = container_removed(&name);
     docker(&["create", "--name", &name, "--label", "dollop.stack=shop", BUSYBOX]);
     docker(&["volume", "create", &volume]);
     let address = format!("dollop.address=docker::network.{network}");
@@ -151,9 +151,9 @@ async fn objects_of_others_are_theirs() {
 async fn everything_carries_its_marks() {
     let lab = Lab::open().await;
     let name = unique("marked");
-    let _container = container_removed(&name);
     let _network = network_removed(&name);
     let _volume = volume_removed(&name);
+    let _container = container_removed(&name);
     for kind in ["docker::network", "docker::volume", "docker::container"] {
         let spec = match kind {
             "docker::container" => json!({ "image": BUSYBOX, "running": false }),
@@ -204,8 +204,8 @@ async fn published_ports_are_reported() {
 async fn containers_find_each_other_by_their_short_names() {
     let lab = Lab::open().await;
     let (app, server, client) = (unique("app"), unique("server"), unique("client"));
-    let _containers = (container_removed(&server), container_removed(&client));
     let _network = network_removed(&app);
+    let _containers = (container_removed(&server), container_removed(&client));
     docker(&["network", "create", &app]);
     let mut object = lab.object(
         "docker::container",
@@ -233,8 +233,8 @@ async fn containers_find_each_other_by_their_short_names() {
 async fn removing_a_container_leaves_named_volumes() {
     let lab = Lab::open().await;
     let (name, data) = (unique("volumes"), unique("data"));
-    let _container = container_removed(&name);
     let _volume = volume_removed(&data);
+    let _container = container_removed(&name);
     docker(&["volume", "create", &data]);
     let spec = json!({
         "image": BUSYBOX,

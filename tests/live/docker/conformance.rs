@@ -85,9 +85,9 @@ async fn container_conforms() {
     let lab = Lab::open().await;
     let name = unique("box");
     let (app, other, data) = (unique("app"), unique("other"), unique("data"));
-    let _container = container_removed(&format!("conformance-{name}"));
     let _networks = (network_removed(&app), network_removed(&other));
     let _volume = volume_removed(&data);
+    let _container = container_removed(&format!("conformance-{name}"));
     docker(&["network", "create", "--subnet", "10.213.8.0/24", &app]);
     docker(&["network", "create", &other]);
     docker(&["volume", "create", &data]);
@@ -178,9 +178,9 @@ async fn container_from_an_image_with_settings_conforms() {
     let image = unique("opinions");
     let name = unique("opinionated");
     let app = unique("app");
-    let _container = container_removed(&format!("conformance-{name}"));
     let _image = image_removed(&image);
     let _network = network_removed(&app);
+    let _container = container_removed(&format!("conformance-{name}"));
     docker(&["network", "create", &app]);
     build_opinionated(&image);
 
@@ -245,8 +245,8 @@ async fn container_from_an_image_with_settings_conforms() {
 async fn a_container_that_does_not_run_conforms() {
     let lab = Lab::open().await;
     let (name, app) = (unique("idle"), unique("app"));
-    let _container = container_removed(&format!("conformance-{name}"));
     let _network = network_removed(&app);
+    let _container = container_removed(&format!("conformance-{name}"));
     docker(&["network", "create", &app]);
     let sample = Sample {
         kind: "docker::container",

@@ -59,7 +59,8 @@ pub(super) fn registry_address() -> String {
     line.expect("the lab's registry").to_owned()
 }
 
-/// Removes what a test leaves behind, also when it fails.
+/// Removes what a test leaves behind, also when it fails. Guards run in reverse order, so
+/// that of a container is made after those of what it uses.
 pub(super) struct Removed(&'static [&'static str], String);
 
 impl Drop for Removed {

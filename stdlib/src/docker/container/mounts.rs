@@ -237,13 +237,12 @@ fn tidy_path(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     for part in Path::new(path).components() {
         match part {
-            Component::CurDir => {}
             Component::ParentDir if kept.last().is_some_and(|last| *last != "..") => {
                 kept.pop();
             }
             Component::ParentDir => kept.push(".."),
             Component::Normal(part) => kept.push(part.to_str().unwrap_or_default()),
-            Component::RootDir | Component::Prefix(_) => {}
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
         }
     }
     let joined = kept.join("/");

@@ -213,9 +213,10 @@ impl FromStr for Protocol {
 
 impl fmt::Display for HostPort {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.is_one() {
-            true => write!(out, "{}", self.first),
-            false => write!(out, "{}-{}", self.first, self.last),
+        if self.is_one() {
+            write!(out, "{}", self.first)
+        } else {
+            write!(out, "{}-{}", self.first, self.last)
         }
     }
 }

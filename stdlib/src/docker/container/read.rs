@@ -401,9 +401,10 @@ fn stop_signal(
 fn tmpfs(host: &HostConfig) -> Vec<String> {
     let mounts = host.tmpfs.iter().flatten();
     mounts
-        .map(|(path, options)| match options.is_empty() {
-            true => path.clone(),
-            false => format!("{path}:{options}"),
-        })
+        .map(
+            |(path, options)| {
+                if options.is_empty() { path.clone() } else { format!("{path}:{options}") }
+            },
+        )
         .collect()
 }

@@ -36,13 +36,11 @@ pub(super) async fn remove(
 /// Waits for a removal that somebody else began.
 async fn gone(engine: &Engine, name: &Name, id: &str) -> Result<(), CallError> {
     let look = || async {
-        match inspect(engine, id).await? {
-            None => Ok(()),
-            Some(_) => {
-                let message = format!("container `{}` is still being removed", name.natural);
-                Err(CallError::unreachable(message))
-            }
+        if inspect(engine, id).await?.is_none() {
+            return Ok(());
         }
+        let message = format!("container `{}` is still being removed", name.natural);
+        Err(CallError::unreachable(message))
     };
     let pauses =
         ConstantBuilder::default().with_delay(Duration::from_millis(200)).with_max_times(50);

@@ -102,9 +102,8 @@ fn verdict(spec: &ContainerSpec, state: &ContainerState) -> Verdict {
         }
         Wait::Started => Verdict::Reached,
         Wait::Exited if ended && code == 0 => Verdict::Reached,
-        Wait::Exited if ended => Verdict::Failed(ended_with),
+        Wait::Exited | Wait::Healthy if ended => Verdict::Failed(ended_with),
         Wait::Exited => Verdict::NotYet("it has not ended"),
-        Wait::Healthy if ended => Verdict::Failed(ended_with),
         Wait::Healthy => match state.health.as_ref().and_then(|health| health.status) {
             Some(HealthStatusEnum::HEALTHY) => Verdict::Reached,
             Some(HealthStatusEnum::UNHEALTHY) => {
@@ -139,9 +138,10 @@ async fn report(
         error = error.note(without_env(&note, spec));
     }
     let lines = last_lines(engine, id).await;
-    let note = match lines.is_empty() {
-        true => "it logged nothing".to_owned(),
-        false => format!("the end of its log:\n{}", lines.join("\n")),
+    let note = if lines.is_empty() {
+        "it logged nothing".to_owned()
+    } else {
+        format!("the end of its log:\n{}", lines.join("\n"))
     };
     error.note(without_env(&note, spec)).hint(format!(
         "the container is still there to look at: `docker logs {}`",
