@@ -369,8 +369,10 @@ mod tests {
           "refreshed": true,
           "serial": 7,
           "stack": "shop",
+          "steps": [],
           "summary": {
             "adopt": 0,
+            "cascade": 0,
             "create": 1,
             "delete": 0,
             "forget": 0,

@@ -220,12 +220,12 @@ impl Walk<'_> {
                         }
                         change.reasons.insert(0, Reason::Interrupted);
                     }
-                    (Some(_), Owner::Other(whose)) | (None, Owner::Other(whose))
-                        if !declaration.lifecycle.adopt =>
-                    {
+                    // What was recorded is ours, whatever marks it carries: it may have been
+                    // adopted, and marks cannot always be changed.
+                    (Some(_), _) => {}
+                    (None, Owner::Other(whose)) if !declaration.lifecycle.adopt => {
                         self.refuse_foreign(declaration, &change, Some(whose));
                     }
-                    (Some(_), _) => {}
                     (None, _) if mine => {
                         if change.action == Action::Keep {
                             change.action = Action::Adopt;
@@ -270,7 +270,16 @@ impl Walk<'_> {
                 return;
             }
             change.action = Action::Update;
-            change.disruption = disruption(kind, &change.differences);
+            let followed = follows.iter().filter_map(|(reason, _)| match reason {
+                Reason::Follows { via, .. } => {
+                    Some(kind.schema.spec.get(via.first()?)?.disruption)
+                }
+                _ => None,
+            });
+            change.disruption = followed
+                .chain([disruption(kind, &change.differences)])
+                .max()
+                .unwrap_or(Disruption::None);
             if !change.differences.is_empty() {
                 change.reasons.push(Reason::Changed);
             }

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bollard::models::{Ipam, IpamConfig, Network as Listed, NetworkCreateRequest};
+use bollard::models::{
+    Ipam, IpamConfig, Network as Listed, NetworkCreateRequest, NetworkDisconnectRequest,
+};
+use bollard::query_parameters::ListContainersOptions;
 use dollop_engine::address::Address;
 use dollop_engine::error::{CallError, Failure};
 use dollop_engine::resource::{Created, Found, Name, Problem, ReadResult, Resource, Wanted};
@@ -191,6 +194,13 @@ impl Resource for Network {
         if !said(&error).contains("active endpoints") {
             return Err(failed);
         }
+        // The stack's own containers leave; the step that moves them to the new network, or
+        // removes them, comes later in the same run.
+        if take_own_out(engine, name, id).await
+            && engine.docker.remove_network(id).await.is_ok()
+        {
+            return Ok(());
+        }
         let inside = engine.docker.inspect_network(id, None).await.ok();
         let mut names: Vec<_> = inside
             .and_then(|network| network.containers)
@@ -214,6 +224,23 @@ impl Resource for Network {
             name.natural
         )))
     }
+}
+
+/// Disconnects the stack's own containers from a network; whether there were any.
+async fn take_own_out(engine: &Engine, name: &Name, id: &str) -> bool {
+    let filters = HashMap::from([
+        ("network".to_owned(), vec![id.to_owned()]),
+        ("label".to_owned(), vec![format!("{}={}", labels::STACK, name.stack)]),
+    ]);
+    let options =
+        ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
+    let own = engine.docker.list_containers(Some(options)).await.unwrap_or_default();
+    let mut any = false;
+    for container in own.into_iter().filter_map(|container| container.id) {
+        let request = NetworkDisconnectRequest { container, force: Some(true) };
+        any |= engine.docker.disconnect_network(id, request).await.is_ok();
+    }
+    any
 }
 
 fn observe(network: &Listed, wanted: &Wanted<NetworkSpec>) -> Found<NetworkSpec, NetworkFacts> {

@@ -34,8 +34,11 @@ pub(super) async fn update(
     }
     let state = container.state.clone().unwrap_or_default();
     let done = to.wait == Wait::Exited && ended_well(&state) && from.running == to.running;
-    if to.running && !runs(&state) && !done {
-        go_on(engine, name, id, to, state.paused.unwrap_or(false)).await?;
+    if to.running && !done {
+        if !runs(&state) {
+            go_on(engine, name, id, to, state.paused.unwrap_or(false)).await?;
+        }
+        // Also when it runs already: its making may have been cut short while it started.
         wait::until(engine, name, id, to).await?;
     } else if !to.running && state.running.unwrap_or(false) {
         stop(engine, name, id, to).await?;

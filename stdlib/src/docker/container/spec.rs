@@ -25,7 +25,7 @@ use crate::text::Text;
 pub struct ContainerSpec {
     /// What it is made from: a `docker::image`, or a reference like `postgres:15`, pulled
     /// when the engine does not have it.
-    #[schemars(extend("x-replace" = true, "x-handle" = "docker::image"))]
+    #[schemars(extend("x-replace" = true, "x-handle" = "docker::image", "x-by-name" = true))]
     pub image: String,
     /// The arguments, or the program when the image has no entry point: a list, or a string
     /// split as a shell would. What the image says when left out.
