@@ -4,8 +4,10 @@
 
 DOLLOP := target/debug/dollop
 LAB := tests/lab/lab
+# One set of features for lints and tests, so that nothing is compiled twice.
+EVERYTHING := --workspace --all-targets --features dollop-tests/live
 
-.PHONY: quickstart hello test lint unit live lab build bench clean-quickstart
+.PHONY: quickstart clean-quickstart hello test lint quick-test lab build bench
 
 build:
 	cargo build -p dollop
@@ -28,16 +30,15 @@ hello: build
 
 lint:
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features dollop-tests/live -- -D warnings
+	cargo clippy $(EVERYTHING) -- -D warnings
 
-unit:
-	cargo test --workspace --exclude dollop-tests
+# Without any service: what a laptop can always run.
+quick-test:
+	cargo test --workspace
 
-# Everything that talks to real services. With the feature on, a missing service fails.
-live: lab
-	eval "$$($(LAB) env)"; cargo test -p dollop-tests --features live
-
-test: lint unit live
+# With the feature `live` a missing service is a failure, never a skip.
+test: lint lab
+	eval "$$($(LAB) env)"; cargo test $(EVERYTHING)
 
 bench:
 	cargo build --release -p dollop

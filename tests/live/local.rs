@@ -237,7 +237,7 @@ async fn random_text_has_every_class_and_no_other() {
     }
     let kind = bench.registry.kind("local::random").unwrap();
     let (_, facts) = bench.create(&bench.spec(json!({}))).await.unwrap();
-    let marked = kind.mark_facts(Value::from(facts));
+    let marked = kind.mark_facts(Value::from(facts), &Value::Null);
     assert!(marked.get("result").unwrap().is_secret());
 }
 

@@ -11,7 +11,7 @@ use super::marks;
 use super::session::Session;
 use super::sources::Call;
 use super::symbol::{Answer, Handle, Symbol};
-use crate::address::Address;
+use crate::address::{Address, ParseAddressError};
 use crate::diagnostic::Diagnostic;
 use crate::expr::Expr;
 use crate::path::Path;
@@ -178,15 +178,26 @@ impl<'a> Draft<'a> {
                 Ok(handle) => {
                     self.lifecycle.depends_on.insert(handle.0.address.clone());
                 }
-                Err(other) => {
-                    let message = "`depends_on` takes a resource or a list of them";
-                    let trouble = Trouble::new(path.index(index), message);
-                    self.trouble(if other.is::<Symbol>() {
-                        trouble.hint("write the resource itself, without an attribute")
-                    } else {
-                        trouble
-                    });
-                }
+                // An address as text may name what is declared further down.
+                Err(other) => match other.clone().into_string().ok().map(|text| text.parse()) {
+                    Some(Ok(address)) => {
+                        self.lifecycle.depends_on.insert(address);
+                    }
+                    Some(Err(error)) => {
+                        let error: ParseAddressError = error;
+                        self.trouble(Trouble::new(path.index(index), error.to_string()));
+                    }
+                    None => {
+                        let message =
+                            "`depends_on` takes a resource, an address or a list of them";
+                        let trouble = Trouble::new(path.index(index), message);
+                        self.trouble(if other.is::<Symbol>() {
+                            trouble.hint("write the resource itself, without an attribute")
+                        } else {
+                            trouble
+                        });
+                    }
+                },
             }
         }
     }

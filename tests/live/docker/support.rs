@@ -146,7 +146,8 @@ impl Object<'_> {
 
     pub(super) async fn read(&self, id: Option<&str>) -> Option<FoundObject> {
         let spec = self.normal(&self.spec);
-        let wanted = Wanted { id: id.map(str::to_owned), name: self.name.clone(), spec };
+        let wanted =
+            Wanted { id: id.map(str::to_owned), name: self.name.clone(), facts: None, spec };
         let mut answers = self.kind.calls.read(&self.lab.engine, vec![wanted]).await;
         answers.remove(0).expect("an answer")
     }

@@ -68,6 +68,7 @@ async fn an_empty_schema_misses_nothing_and_a_missing_table_is_an_error() {
     let grant = world.make("postgres::grant", "all tables", spec.clone()).await;
     let id = world.try_create(&grant).await.unwrap();
     let wanted = dollop_engine::resource::Wanted {
+        facts: None,
         id: Some(id),
         name: grant.name.clone(),
         spec: grant.spec.clone(),

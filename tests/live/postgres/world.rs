@@ -98,7 +98,12 @@ impl World {
     ) -> Vec<Result<Option<FoundObject>, CallError>> {
         let wanted = what
             .iter()
-            .map(|what| Wanted { id: None, name: what.name.clone(), spec: what.spec.clone() })
+            .map(|what| Wanted {
+                id: None,
+                name: what.name.clone(),
+                facts: None,
+                spec: what.spec.clone(),
+            })
             .collect();
         self.kind(what[0].kind).calls.read(&self.connection, wanted).await
     }
