@@ -183,7 +183,7 @@ fn run(case: &Case) -> Case {
             parameters: &parameters,
         };
         match section.as_str() {
-            "script" => script = body.clone(),
+            "script" => script.clone_from(body),
             "params" => {
                 parameters = body
                     .lines()
@@ -320,8 +320,14 @@ fn show_plan(plan: &Plan) -> String {
             continue;
         }
         for difference in &change.differences {
-            let before = difference.before.as_ref().map_or("-".to_owned(), |v| v.to_string());
-            let after = difference.after.as_ref().map_or("-".to_owned(), |e| e.to_string());
+            let before = difference
+                .before
+                .as_ref()
+                .map_or("-".to_owned(), std::string::ToString::to_string);
+            let after = difference
+                .after
+                .as_ref()
+                .map_or("-".to_owned(), std::string::ToString::to_string);
             write!(text, "  {}: {before} → {after}", difference.path).unwrap();
             text.push_str(if difference.drift { " drift" } else { "" });
             text.push_str(if difference.replaces { " replaces" } else { "" });
@@ -329,7 +335,8 @@ fn show_plan(plan: &Plan) -> String {
         }
     }
     for output in plan.outputs.iter().filter(|output| output.differs()) {
-        let after = output.after.as_ref().map_or("-".to_owned(), |e| e.to_string());
+        let after =
+            output.after.as_ref().map_or("-".to_owned(), std::string::ToString::to_string);
         writeln!(text, "output {} → {after}", output.name).unwrap();
     }
     let shown = plan.steps.iter().filter(|step| {
@@ -395,7 +402,7 @@ fn by_hand(stack: &str, line: &str) {
             let object = world.objects.get_mut(&key(1)).unwrap_or_else(|| panic!("{known}"));
             object.spec[words[3]] = serde_json::from_str(words[4]).unwrap();
         }
-        "own" => world.objects.get_mut(&key(1)).expect(line).owner = words[3].to_owned(),
+        "own" => words[3].clone_into(&mut world.objects.get_mut(&key(1)).expect(line).owner),
         "add" => {
             let spec = serde_json::from_str(&words[3..].join(" ")).unwrap();
             let object = Object { id: "by-hand".to_owned(), spec, owner: String::new() };

@@ -77,7 +77,7 @@ pub fn refuse_stale(plan: &Plan, state: &State, project: &Project) -> Result<(),
     for (path, was) in &plan.digests {
         let bytes = std::fs::read(project.folder.join(path));
         match bytes {
-            Ok(bytes) if hex(&Sha256::digest(&bytes)) == *was => {}
+            Ok(bytes) if hex::encode(Sha256::digest(&bytes)) == *was => {}
             Ok(_) => moved.push(format!("`{path}` has changed")),
             Err(_) => moved.push(format!("`{path}` cannot be read any more")),
         }
@@ -91,11 +91,7 @@ pub fn refuse_stale(plan: &Plan, state: &State, project: &Project) -> Result<(),
 }
 
 fn digest(plan: &Json) -> String {
-    hex(&Sha256::digest(plan.to_string().as_bytes()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(plan.to_string().as_bytes()))
 }
 
 /// Never leaves half a plan, nor one that others may read.

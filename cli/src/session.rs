@@ -113,7 +113,7 @@ impl Session {
         RunInfo {
             stack: self.project.stack.clone(),
             command: command.to_owned(),
-            plan: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            plan: hex::encode(digest),
             who: format!("{}@{}", user(), hostname()),
             when: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         }

@@ -120,9 +120,15 @@ impl Expr {
         match self {
             Self::Value(_) => {}
             Self::List(items) | Self::Call(_, items) => {
-                items.iter().for_each(|item| item.each_reference(visit));
+                for item in items {
+                    item.each_reference(visit);
+                }
             }
-            Self::Map(entries) => entries.values().for_each(|item| item.each_reference(visit)),
+            Self::Map(entries) => {
+                for item in entries.values() {
+                    item.each_reference(visit);
+                }
+            }
             Self::Secret(inner) => inner.each_reference(visit),
             Self::Reference(reference) => visit(reference),
         }
@@ -142,9 +148,15 @@ impl Expr {
         match self {
             Self::Value(value) => value.each_secret(visit),
             Self::List(items) | Self::Call(_, items) => {
-                items.iter().for_each(|item| item.each_secret(visit));
+                for item in items {
+                    item.each_secret(visit);
+                }
             }
-            Self::Map(entries) => entries.values().for_each(|item| item.each_secret(visit)),
+            Self::Map(entries) => {
+                for item in entries.values() {
+                    item.each_secret(visit);
+                }
+            }
             Self::Secret(inner) => inner.each_secret(visit),
             Self::Reference(_) => {}
         }

@@ -40,7 +40,7 @@ impl std::fmt::Display for Why {
 #[derive(Clone, Debug)]
 pub struct Graph {
     program: Program,
-    graph: DiGraph<usize, Why>,
+    edges: DiGraph<usize, Why>,
     nodes: BTreeMap<Address, NodeIndex>,
     order: Vec<NodeIndex>,
 }
@@ -68,7 +68,7 @@ pub fn build(program: Program) -> Result<Graph, Findings> {
     }
     if diagnostics.is_empty() {
         match order(&graph) {
-            Some(order) => return Ok(Graph { program, graph, nodes, order }),
+            Some(order) => return Ok(Graph { program, edges: graph, nodes, order }),
             None => diagnostics = cycles(&graph, &program),
         }
     }
@@ -215,13 +215,13 @@ impl Graph {
 
     /// The declarations, each after everything it needs, otherwise as in the script.
     pub fn in_order(&self) -> impl Iterator<Item = &Declaration> {
-        self.order.iter().map(|node| &self.program.declarations[self.graph[*node]])
+        self.order.iter().map(|node| &self.program.declarations[self.edges[*node]])
     }
 
     /// The declaration of an address.
     pub fn get(&self, address: &Address) -> Option<&Declaration> {
         let node = self.nodes.get(address)?;
-        Some(&self.program.declarations[self.graph[*node]])
+        Some(&self.program.declarations[self.edges[*node]])
     }
 
     /// What a declaration needs, with the reasons; each address may come more than once.
@@ -230,8 +230,8 @@ impl Graph {
         address: &Address,
     ) -> impl Iterator<Item = (&'a Declaration, &'a Why)> + use<'a> {
         let edges = self.nodes.get(address).map(|node| {
-            self.graph.edges_directed(*node, Direction::Outgoing).map(|edge| {
-                (&self.program.declarations[self.graph[edge.target()]], edge.weight())
+            self.edges.edges_directed(*node, Direction::Outgoing).map(|edge| {
+                (&self.program.declarations[self.edges[edge.target()]], edge.weight())
             })
         });
         edges.into_iter().flatten()
@@ -266,14 +266,14 @@ mod tests {
                     ((*needed).to_owned(), Expr::reference(address(needed), path))
                 })
                 .collect(),
-            lifecycle: Default::default(),
+            lifecycle: crate::program::Lifecycle::default(),
             span: Span {
                 file: "main.rhai".into(),
                 line: u32::try_from(line).unwrap() + 1,
                 column: 1,
                 length: 1,
             },
-            spans: Default::default(),
+            spans: std::sync::Arc::default(),
         });
         Program { declarations: declarations.collect(), ..Program::default() }
     }

@@ -79,7 +79,7 @@ impl fmt::Display for Path {
                     out.write_str(key)?;
                 }
                 Segment::Key(key) => {
-                    write!(out, "[{}]", serde_json::Value::from(key.as_str()))?
+                    write!(out, "[{}]", serde_json::Value::from(key.as_str()))?;
                 }
                 Segment::Index(index) => write!(out, "[{index}]")?,
             }

@@ -50,6 +50,7 @@ pub enum Type {
 }
 
 /// One attribute of a spec or of the facts.
+#[expect(clippy::struct_excessive_bools, reason = "flags of the JSON Schema, independent")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attribute {
     /// What it is, in Markdown.

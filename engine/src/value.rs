@@ -107,7 +107,11 @@ impl Value {
                 a.len() == b.len()
                     && a.iter().zip(b).all(|((k, x), (l, y))| k == l && x.same(y))
             }
-            #[expect(clippy::cast_precision_loss, reason = "JSON compares numbers so")]
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::float_cmp,
+                reason = "JSON compares numbers so"
+            )]
             (Self::Int(a), Self::Float(b)) | (Self::Float(b), Self::Int(a)) => *a as f64 == *b,
             (a, b) => a == b,
         }

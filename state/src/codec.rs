@@ -1,7 +1,6 @@
 //! Stored texts: the format's number, a space, JSON.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use dollop_engine::store::StoreError;
 use serde_json::Value as Json;
@@ -58,14 +57,6 @@ pub(crate) fn check(format: u32) -> Result<bool, StoreError> {
 /// Something that should be JSON of a kind and is not.
 pub(crate) fn unreadable(kind: Kind) -> StoreError {
     crate::table::damaged(&format!("an entry ({kind:?}) cannot be read"))
-}
-
-/// Bytes as hex digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

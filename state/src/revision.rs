@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use crate::clock;
-use crate::codec::{self, FORMAT, hex};
+use crate::codec::{self, FORMAT};
 use crate::files::{Folder, cannot, failure, hinted, rename, sync_folder, write_aside};
 use crate::upgrade::Kind;
 use crate::vault::Vault;
@@ -199,7 +199,7 @@ fn path_of(folder: &Folder, serial: u64) -> PathBuf {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// One revision, checked.

@@ -13,7 +13,6 @@ use dollop_engine::value::SECRET_KEY;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
-use crate::codec::hex;
 use crate::files::{Folder, cannot, hinted, read_if_there, sync_folder, write_aside};
 
 /// The key that stands where a secret stood.
@@ -69,7 +68,7 @@ impl Keyring {
         let key = Key::try_generate().map_err(random)?;
         // Never a name that was used before: a leftover may be linked to the key itself.
         let name = <[u8; 8]>::try_generate().map_err(random)?;
-        let aside = folder.root().join(format!("key.{}.tmp", hex(&name)));
+        let aside = folder.root().join(format!("key.{}.tmp", hex::encode(name)));
         write_aside(&aside, &key)?;
         // A link fails when the name is taken, a rename would not.
         let linked = fs::hard_link(&aside, &path);
@@ -85,7 +84,7 @@ impl Keyring {
 
     fn new(key: &Key) -> Self {
         let digest = Sha256::new().chain_update(b"dollop key").chain_update(key).finalize();
-        Self { cipher: XChaCha20Poly1305::new(key), fingerprint: hex(&digest[..8]) }
+        Self { cipher: XChaCha20Poly1305::new(key), fingerprint: hex::encode(&digest[..8]) }
     }
 
     /// Says which key it is without giving it away.

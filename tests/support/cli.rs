@@ -87,6 +87,7 @@ impl Project {
     }
 
     /// Sets an environment variable for every run.
+    #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
         self

@@ -19,7 +19,7 @@ use crate::terminal;
 use crate::watch::Watch;
 
 /// How long a server that is starting may take until it answers.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Plans, shows, asks, applies.
 pub fn run(args: &ApplyArgs) -> Result<u8, CommandError> {
@@ -32,17 +32,14 @@ pub fn run(args: &ApplyArgs) -> Result<u8, CommandError> {
     let store = SledStore::open(&session.state_folder(), &Session::holder("apply"))?;
     let state = store.state()?;
     block_on(async {
-        let plan = match &args.plan {
-            Some(file) => {
-                let keyring = Keyring::load_or_create(&session.state_folder())?;
-                let plan = saved::read(file, &keyring)?;
-                saved::refuse_stale(&plan, &state, &session.project)?;
-                plan
-            }
-            None => {
-                let options = Options { unrefreshed: args.no_refresh, destroy: false };
-                session.plan(&graph, &state, options).await?
-            }
+        let plan = if let Some(file) = &args.plan {
+            let keyring = Keyring::load_or_create(&session.state_folder())?;
+            let plan = saved::read(file, &keyring)?;
+            saved::refuse_stale(&plan, &state, &session.project)?;
+            plan
+        } else {
+            let options = Options { unrefreshed: args.no_refresh, destroy: false };
+            session.plan(&graph, &state, options).await?
         };
         show_plan(&plan, Format::Text, args.verbose)?;
         let command = if plan.destroy { "destroy" } else { "apply" };

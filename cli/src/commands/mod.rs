@@ -11,6 +11,7 @@ pub mod show;
 pub mod state;
 pub mod version;
 
+use dollop_engine::diagnostic::{Diagnostic, Sources};
 use dollop_engine::graph::Graph;
 use dollop_engine::plan::Plan;
 
@@ -40,7 +41,7 @@ fn show_plan(plan: &Plan, format: Format, verbose: bool) -> Result<(), CommandEr
 
 /// Says something a reader should know beside the data.
 fn note(text: &str) {
-    let found = dollop_engine::diagnostic::Diagnostic::warning(text);
+    let found = Diagnostic::warning(text);
     let width = terminal::stderr_width();
-    terminal::say(&diagnostic::diagnostic(&found, &Default::default(), width));
+    terminal::say(&diagnostic::diagnostic(&found, &Sources::default(), width));
 }

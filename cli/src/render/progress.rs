@@ -236,9 +236,11 @@ fn style(template: &str) -> ProgressStyle {
 /// An event as a line; `None` for what only a live view shows.
 pub fn line(event: &Progress) -> Option<String> {
     Some(match event {
-        Progress::Started { .. } => return None,
         // What was looked at and is as declared is only counted.
-        Progress::Finished { operation: Operation::Verify, note: Some(_), .. } => return None,
+        Progress::Started { .. }
+        | Progress::Finished { operation: Operation::Verify, note: Some(_), .. } => {
+            return None;
+        }
         Progress::Finished { address, operation, took, note } => {
             let color = if *operation == Operation::Delete { GONE } else { NEW };
             let done = paint(color, words::done(*operation));

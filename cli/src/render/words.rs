@@ -277,7 +277,7 @@ pub fn numbers(summary: Summary) -> String {
         }
     }
     if summary.cascade > 0 {
-        parts[3].push_str(&format!(" and {} along with them", summary.cascade));
+        parts[3] = format!("{} and {} along with them", parts[3], summary.cascade);
     }
     parts.join(", ")
 }

@@ -218,12 +218,12 @@ impl<'a> Run<'a> {
     fn look_up(&self, reference: &Reference) -> Option<Expr> {
         let learned = self.learned();
         let recorded;
-        let (spec, facts) = match learned.objects.get(&reference.address) {
-            Some((spec, facts)) => (spec, facts),
-            None => {
-                recorded = self.state.records.get(&reference.address)?;
-                (&recorded.spec, &recorded.facts)
-            }
+        let (spec, facts) = if let Some((spec, facts)) = learned.objects.get(&reference.address)
+        {
+            (spec, facts)
+        } else {
+            recorded = self.state.records.get(&reference.address)?;
+            (&recorded.spec, &recorded.facts)
         };
         let found = reference.path.follow(facts).or_else(|| reference.path.follow(spec));
         found.map(Expr::Value)

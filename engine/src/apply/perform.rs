@@ -227,12 +227,11 @@ impl Run<'_> {
             let mut id = change.id.clone().unwrap_or_default();
             if id.is_empty() {
                 // Its making was interrupted and nobody has looked since.
-                match self.look_again(change, kind, &spec, &line).await? {
-                    Some(found) => id = found.id,
-                    None => {
-                        let effect = Effect::Remove(step.address.clone());
-                        return Ok(Made { effect, note: Some("was not there".to_owned()) });
-                    }
+                if let Some(found) = self.look_again(change, kind, &spec, &line).await? {
+                    id = found.id;
+                } else {
+                    let effect = Effect::Remove(step.address.clone());
+                    return Ok(Made { effect, note: Some("was not there".to_owned()) });
                 }
             }
             kind.calls.delete(&line.connection, &name, &id, &spec).await?;

@@ -170,9 +170,10 @@ mod tests {
                 let pick = picks.next().unwrap().index(running.len());
                 let id = running.remove(pick);
                 // One in four fails.
-                let failed = fails[slot(id) % fails.len()] && slot(id) % 2 == 0;
+                let failed = fails[slot(id) % fails.len()] && slot(id).is_multiple_of(2);
                 let outcome = if failed { Outcome::Failed } else { Outcome::Done };
-                prop_assert!(ended.insert(id, if failed { "failed" } else { "done" }).is_none());
+                let how = if failed { "failed" } else { "done" };
+                prop_assert!(ended.insert(id, how).is_none());
                 for skipped in schedule.finished(id, outcome) {
                     prop_assert!(ended.insert(skipped, "skipped").is_none());
                 }

@@ -79,12 +79,11 @@ impl Walk<'_> {
         let Some(kind) = self.inputs.registry.connection_kind(address.kind()) else { return };
         let target = kind.dial.describe(&record.spec);
         let settled = self.settled(&record.dependencies);
-        let standing = match self.upstream(&record.dependencies) {
-            Some(by) => Standing::Deferred(by),
-            None => {
-                let managed = !record.dependencies.is_empty();
-                self.usable(address, &record.spec, &target, settled, managed, None)
-            }
+        let standing = if let Some(by) = self.upstream(&record.dependencies) {
+            Standing::Deferred(by)
+        } else {
+            let managed = !record.dependencies.is_empty();
+            self.usable(address, &record.spec, &target, settled, managed, None)
         };
         let plan = ConnectionPlan {
             address: address.clone(),

@@ -154,7 +154,10 @@ impl Walk<'_> {
     }
 
     /// The value of a reference, as far as the walk knows it.
-    pub(crate) fn look_up(&self, reference: &Reference) -> Result<Option<Expr>, Diagnostic> {
+    pub(crate) fn look_up(
+        &self,
+        reference: &Reference,
+    ) -> Result<Option<Expr>, Box<Diagnostic>> {
         let Some(target) = self.resolved.get(&reference.address) else {
             return Ok(None);
         };
@@ -167,7 +170,7 @@ impl Walk<'_> {
             return match target.spec.follow(&reference.path) {
                 Some(Expr::Reference(same)) if same == *reference => Ok(None),
                 Some(value) => Ok(Some(value)),
-                None => Err(missing(reference, target.spec.known())),
+                None => Err(Box::new(missing(reference, target.spec.known()))),
             };
         }
         let facts = match &target.facts {
@@ -182,7 +185,7 @@ impl Walk<'_> {
         match reference.path.follow(facts) {
             Some(value) => Ok(Some(Expr::Value(value))),
             None if !target.settled => Ok(None),
-            None => Err(missing(reference, Some(facts))),
+            None => Err(Box::new(missing(reference, Some(facts)))),
         }
     }
 

@@ -117,8 +117,7 @@ fn compare(
     let after_secret = desired.is_some_and(Expr::is_secret);
     let map_inside = |value: &Value| matches!(value, Value::Map(_));
     let desired_is_map = match desired {
-        None => true,
-        Some(Expr::Map(_)) => true,
+        None | Some(Expr::Map(_)) => true,
         Some(Expr::Value(value)) => map_inside(value),
         _ => false,
     };

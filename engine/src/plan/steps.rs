@@ -66,15 +66,14 @@ impl Draft {
             self.backward.insert(address.clone(), step);
             return;
         }
-        let operation = match connection.standing {
-            Standing::Deferred(_) => Some(Operation::Connect),
-            _ => {
-                let same = state.records.get(address).is_some_and(|record| {
-                    record.dependencies == connection.dependencies
-                        && connection.spec.known().is_some_and(|spec| spec == &record.spec)
-                });
-                (!same).then_some(Operation::Record)
-            }
+        let operation = if let Standing::Deferred(_) = connection.standing {
+            Some(Operation::Connect)
+        } else {
+            let same = state.records.get(address).is_some_and(|record| {
+                record.dependencies == connection.dependencies
+                    && connection.spec.known().is_some_and(|spec| spec == &record.spec)
+            });
+            (!same).then_some(Operation::Record)
         };
         if let Some(operation) = operation {
             let step = self.add(address, operation);
@@ -95,9 +94,9 @@ impl Draft {
                 Some(Operation::Create)
             }
             Action::Keep => {
-                let stale =
+                let outdated =
                     state.records.get(address).is_none_or(|record| stale(record, change));
-                stale.then_some(Operation::Record)
+                outdated.then_some(Operation::Record)
             }
             Action::Delete | Action::Cascade | Action::Forget => {
                 let operation = if change.action == Action::Delete {

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
@@ -117,12 +116,8 @@ impl Session {
     /// Reads a project file and records its digest.
     pub(super) fn read(&self, path: &str) -> Result<Arc<str>, FileError> {
         let text = self.files.read(path)?;
-        let digest = Sha256::digest(text.as_bytes());
-        let mut hex = String::with_capacity(64);
-        for byte in digest {
-            let _ = write!(hex, "{byte:02x}");
-        }
-        self.digests.borrow_mut().insert(path.to_owned(), hex);
+        let digest = hex::encode(Sha256::digest(text.as_bytes()));
+        self.digests.borrow_mut().insert(path.to_owned(), digest);
         Ok(text)
     }
 

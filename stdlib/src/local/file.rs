@@ -252,12 +252,7 @@ async fn stays_within(project: &Path, folder: &Path, path: &str) -> Result<(), C
 }
 
 fn facts(location: &Path, content: &[u8]) -> Facts {
-    use std::fmt::Write;
-    let mut sha256 = String::with_capacity(64);
-    for byte in Sha256::digest(content) {
-        // Writing to a `String` cannot fail.
-        let _ = write!(sha256, "{byte:02x}");
-    }
+    let sha256 = hex::encode(Sha256::digest(content));
     let location = location.to_string_lossy().into_owned();
     Facts { location, sha256, size: content.len() as u64 }
 }
