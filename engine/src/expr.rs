@@ -197,6 +197,52 @@ impl Expr {
         }
     }
 
+    /// The same with another value at a path, or without one. Where the way there is not
+    /// known, nothing changes.
+    pub fn replaced(&self, path: &Path, by: Option<Value>) -> Self {
+        use crate::path::Segment;
+        let Some((first, rest)) = path.0.split_first() else {
+            return by.map_or(Self::NULL, Self::Value);
+        };
+        let rest = Path(rest.to_vec());
+        match (self, first) {
+            (Self::Value(Value::Map(_)) | Self::Map(_), Segment::Key(key)) => {
+                let mut entries = match self {
+                    Self::Map(entries) => entries.clone(),
+                    Self::Value(Value::Map(entries)) => entries
+                        .iter()
+                        .map(|(key, value)| (key.clone(), Self::Value(value.clone())))
+                        .collect(),
+                    _ => BTreeMap::new(),
+                };
+                match entries.get(key) {
+                    Some(inner) if !rest.0.is_empty() => {
+                        let inner = inner.replaced(&rest, by);
+                        entries.insert(key.clone(), inner);
+                    }
+                    None if !rest.0.is_empty() => return self.clone(),
+                    _ => {
+                        match by {
+                            Some(value) => entries.insert(key.clone(), Self::Value(value)),
+                            None => entries.remove(key),
+                        };
+                    }
+                }
+                Self::map(entries)
+            }
+            (Self::Value(Value::List(items)), Segment::Index(index))
+                if *index < items.len() =>
+            {
+                let items = items.iter().enumerate().map(|(at, item)| {
+                    let item = Self::Value(item.clone());
+                    if at == *index { item.replaced(&rest, by.clone()) } else { item }
+                });
+                Self::list(items.collect())
+            }
+            _ => self.clone(),
+        }
+    }
+
     /// Follows a path as far as the structure is known; a reference met on the way is
     /// continued with the rest of the path.
     pub fn follow(&self, path: &Path) -> Option<Self> {

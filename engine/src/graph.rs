@@ -24,6 +24,8 @@ pub enum Why {
     Connection,
     /// The script says so.
     DependsOn,
+    /// It is made anew when that changes.
+    Triggers,
 }
 
 impl std::fmt::Display for Why {
@@ -32,6 +34,7 @@ impl std::fmt::Display for Why {
             Self::Uses(path) => write!(out, "`{path}` uses it"),
             Self::Connection => out.write_str("it is reached through it"),
             Self::DependsOn => out.write_str("`depends_on` names it"),
+            Self::Triggers => out.write_str("`replace_triggered_by` names it"),
         }
     }
 }
@@ -92,6 +95,9 @@ fn needs(declaration: &Declaration) -> Vec<(&Address, Why)> {
     for address in &declaration.lifecycle.depends_on {
         found.push((address, Why::DependsOn));
     }
+    for trigger in &declaration.lifecycle.replace_triggered_by {
+        found.push((&trigger.address, Why::Triggers));
+    }
     found
 }
 
@@ -104,6 +110,7 @@ fn undeclared(
     let span = match why {
         Why::Uses(path) => declaration.span_of(path),
         Why::DependsOn => declaration.span_of(&Path::attribute("depends_on")),
+        Why::Triggers => declaration.span_of(&Path::attribute("replace_triggered_by")),
         Why::Connection => &declaration.span,
     };
     let found = Diagnostic::error(format!("`{needed}` is not declared"))
@@ -165,6 +172,7 @@ fn cycles(graph: &DiGraph<usize, Why>, program: &Program) -> Vec<Diagnostic> {
             let span = match &graph[edge] {
                 Why::Uses(path) => from.span_of(path),
                 Why::DependsOn => from.span_of(&Path::attribute("depends_on")),
+                Why::Triggers => from.span_of(&Path::attribute("replace_triggered_by")),
                 Why::Connection => &from.span,
             };
             let words = format!("`{}` needs `{}`: {}", from.address, to.address, graph[edge]);

@@ -51,6 +51,11 @@ impl Path {
         }
     }
 
+    /// Whether this path is `outer` or leads further into it.
+    pub fn is_within(&self, outer: &Self) -> bool {
+        self.0.starts_with(&outer.0)
+    }
+
     /// Follows the path into a value; a secret on the way makes the result secret.
     pub fn follow(&self, value: &Value) -> Option<Value> {
         let mut secret = value.is_secret();
@@ -65,6 +70,53 @@ impl Path {
             here = next.reveal();
         }
         Some(if secret { here.clone().secret() } else { here.clone() })
+    }
+}
+
+/// Text that is not a path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a path into an attribute; one looks like `labels.team` or `ports[0]`")]
+pub struct ParsePathError(String);
+
+impl std::str::FromStr for Path {
+    type Err = ParsePathError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || ParsePathError(text.to_owned());
+        let mut segments = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            if let Some(inner) = rest.strip_prefix('[') {
+                // The brackets hold JSON: a number or a quoted key.
+                let mut json =
+                    serde_json::Deserializer::from_str(inner).into_iter::<serde_json::Value>();
+                let segment = match json.next() {
+                    Some(Ok(serde_json::Value::String(key))) => Segment::Key(key),
+                    Some(Ok(serde_json::Value::Number(number))) => {
+                        let index = number.as_u64().and_then(|n| usize::try_from(n).ok());
+                        Segment::Index(index.ok_or_else(bad)?)
+                    }
+                    _ => return Err(bad()),
+                };
+                segments.push(segment);
+                rest = inner[json.byte_offset()..].strip_prefix(']').ok_or_else(bad)?;
+                continue;
+            }
+            if !segments.is_empty() {
+                rest = rest.strip_prefix('.').ok_or_else(bad)?;
+            }
+            let end = rest.find(['.', '[']).unwrap_or(rest.len());
+            if !is_word(&rest[..end]) {
+                return Err(bad());
+            }
+            segments.push(Segment::Key(rest[..end].to_owned()));
+            rest = &rest[end..];
+        }
+        if matches!(segments.first(), Some(Segment::Key(_))) {
+            Ok(Self(segments))
+        } else {
+            Err(bad())
+        }
     }
 }
 
@@ -91,4 +143,19 @@ impl fmt::Display for Path {
 /// Whether a key can be written after a dot.
 fn is_word(key: &str) -> bool {
     !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Path;
+
+    #[test]
+    fn printing_and_parsing_agree() {
+        for text in ["env", "env.PGDATA", "ports[0]", "labels[\"a.b\"]", "a[1].b[\"]\"][2]"] {
+            assert_eq!(text.parse::<Path>().unwrap().to_string(), text);
+        }
+        for text in ["", ".", "a.", "[0]", "a[", "a[x]", "a[0", "a b", "a[0]b", "a[-1]"] {
+            assert!(text.parse::<Path>().is_err(), "{text}");
+        }
+    }
 }

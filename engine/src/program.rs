@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Sources, Span};
-use crate::expr::Expr;
+use crate::expr::{Expr, Reference};
 use crate::path::Path;
 
 /// A whole stack as declared, in the order of the script.
@@ -70,6 +70,13 @@ pub struct Lifecycle {
     pub prevent_destroy: bool,
     /// An object of this name that exists already is taken over instead of refused.
     pub adopt: bool,
+    /// Parts of the spec that others change: left as they are once the object exists.
+    pub ignore_changes: Vec<Path>,
+    /// It is made anew when one of these is updated or made anew; a path narrows that to
+    /// one attribute.
+    pub replace_triggered_by: Vec<Reference>,
+    /// When it would be deleted, it is let go of instead.
+    pub retain_on_destroy: bool,
 }
 
 /// A parameter a script asked for.

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use dollop_engine::address::Address;
 use dollop_engine::error::{CallError, Failure};
 use dollop_engine::kind::Registry;
 use dollop_engine::resource::{
@@ -172,6 +173,12 @@ macro_rules! fake_kind {
 
             fn traits() -> Traits {
                 $traits
+            }
+
+            fn default_name(_: &str, address: &Address) -> String {
+                let mut parts = address.components().to_vec();
+                parts.push(address.name().to_owned());
+                parts.join("-")
             }
 
             fn keeps_data(spec: &$spec) -> bool {

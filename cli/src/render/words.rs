@@ -192,6 +192,12 @@ fn reason_sentence(
         Reason::DataLost { with } => {
             say("its data is lost with ").name(with).then(chain(plan, with, seen))
         }
+        Reason::Triggered { by } => {
+            let sentence = say("is made anew because ").name(by);
+            let how = plan.change(by).map_or("changes", |change| passive(change.action));
+            sentence.words(" ").words(how)
+        }
+        Reason::Retained => say("stays as it is: `retain_on_destroy`"),
         Reason::Undeclared => say("not declared any more"),
         Reason::GoesWith(address) => say("goes along with ").name(address),
         Reason::Interrupted => say("its making was interrupted; what is there is finished"),

@@ -54,6 +54,11 @@ pub enum Reason {
         /// The object.
         address: Address,
     },
+    /// The script says that it is made anew when this changes.
+    Triggered {
+        /// What changes.
+        by: Address,
+    },
     /// What it lived in loses its data.
     DataLost {
         /// The object that loses it.
@@ -65,6 +70,8 @@ pub enum Reason {
     Destroy,
     /// What it lives in is removed, and it goes along.
     GoesWith(Address),
+    /// The script says that it stays when it is not managed any more.
+    Retained,
     /// Its making was interrupted; what is there is finished.
     Interrupted,
     /// It exists and the script asks to take it over.

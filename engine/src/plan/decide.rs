@@ -93,6 +93,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) resolved: BTreeMap<Address, Resolved>,
     /// The walk's own notes on connections that are not open yet, by address.
     pub(crate) pending: BTreeMap<Address, bool>,
+    /// Who declares which real object: connection, kind, and the names that identify it.
+    pub(crate) claims: BTreeMap<(Address, &'static str, Vec<String>), Address>,
 }
 
 /// Walks once.
@@ -102,6 +104,7 @@ pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
         decisions: Decisions::default(),
         resolved: BTreeMap::new(),
         pending: BTreeMap::new(),
+        claims: BTreeMap::new(),
     };
     for declaration in inputs.graph.in_order() {
         if declaration.connection.is_some() {

@@ -12,7 +12,7 @@ use crate::plan::decide::{Facts, Resolved, Walk};
 use crate::plan::desired::{Desired, desired};
 use crate::plan::diff::{Sides, all_set, differences};
 use crate::program::Declaration;
-use crate::resource::Owner;
+use crate::resource::{Naming, Owner};
 use crate::schema::Disruption;
 use crate::store::Record;
 use crate::value::Value;
@@ -55,6 +55,7 @@ impl Walk<'_> {
                 self.decisions.diagnostics.push(found);
             }
         }
+        self.claim(declaration, kind, &normal);
         let record = self.inputs.state.records.get(address);
         let (now, settled) = self.now(declaration, record, &normal);
         let change = self.decide_change(declaration, kind, &normal, record, now);
@@ -63,6 +64,32 @@ impl Walk<'_> {
         let resolved = Resolved { spec: normal.spec, facts, settled };
         self.resolved.insert(address.clone(), resolved);
         self.push_change(change);
+    }
+
+    /// Refuses two declarations of one real object: each would undo the other.
+    fn claim(&mut self, declaration: &Declaration, kind: &Kind, normal: &Desired) {
+        let Some(connection) = &declaration.connection else { return };
+        if kind.traits.naming == Naming::Label {
+            return;
+        }
+        let names = kind.traits.within.iter().chain(&["name"]).map(|name| {
+            let value = normal.spec.follow(&Path::attribute(*name))?;
+            value.known()?.as_str().map(str::to_owned)
+        });
+        let Some(names) = names.collect::<Option<Vec<String>>>() else { return };
+        let name = names.last().cloned().unwrap_or_default();
+        let key = (connection.clone(), kind.name, names);
+        let Some(first) = self.claims.insert(key, declaration.address.clone()) else { return };
+        let what = crate::kind::short_name(kind.name);
+        let message =
+            format!("`{}` and `{first}` are both the {what} `{name}`", declaration.address);
+        let span = declaration.span_of(&Path::attribute("name")).clone();
+        let mut found = Diagnostic::error(message).at(span);
+        if let Some(first) = self.inputs.graph.get(&first) {
+            found = found.related(first.span.clone(), "declared here first");
+        }
+        let hint = "give one of them another `name`, or declare it once";
+        self.decisions.diagnostics.push(found.hint(hint));
     }
 
     /// What is known of the object, and whether that will not change any more.
@@ -249,15 +276,22 @@ impl Walk<'_> {
         record: Option<&Record>,
     ) {
         let Some(before) = &change.before else { return };
+        // What others change is desired as it is.
+        let mut wanted = normal.spec.clone();
+        for path in &declaration.lifecycle.ignore_changes {
+            wanted = wanted.replaced(path, path.follow(before));
+        }
+        change.after = Some(wanted.clone());
         let sides = Sides {
-            desired: &normal.spec,
+            desired: &wanted,
             actual: before,
             recorded: record.filter(|record| !record.interrupted).map(|record| &record.spec),
             schema: &kind.schema.spec,
             spans: Some(&declaration.spans),
         };
         change.differences = differences(&sides);
-        let follows = self.follows(declaration, kind);
+        let mut follows = self.follows(declaration, kind);
+        follows.extend(self.triggered(declaration).map(|reason| (reason, true)));
         let replacing: Vec<Path> = change
             .differences
             .iter()
@@ -322,6 +356,26 @@ impl Walk<'_> {
             }
         }
         found
+    }
+
+    /// What the script says this one is made anew for, when that changes.
+    fn triggered(&self, declaration: &Declaration) -> Option<Reason> {
+        declaration.lifecycle.replace_triggered_by.iter().find_map(|trigger| {
+            let change = self.change(&trigger.address)?;
+            let touched = match change.action {
+                Action::Replace => true,
+                Action::Create => self.inputs.state.records.contains_key(&trigger.address),
+                Action::Update => {
+                    trigger.path.0.is_empty()
+                        || change.differences.iter().any(|difference| {
+                            difference.path.is_within(&trigger.path)
+                                || trigger.path.is_within(&difference.path)
+                        })
+                }
+                _ => false,
+            };
+            touched.then(|| Reason::Triggered { by: trigger.address.clone() })
+        })
     }
 
     /// The resource it lives in, when that is made anew.

@@ -286,7 +286,10 @@ impl Draft {
 /// Whether everything that forces the replacement is a value nobody knows yet.
 pub(crate) fn conditional(change: &Change) -> bool {
     let mut forcing = change.differences.iter().filter(|difference| difference.replaces);
-    let follows = change.reasons.iter().any(|reason| matches!(reason, Reason::Follows { .. }));
+    let follows = change
+        .reasons
+        .iter()
+        .any(|reason| matches!(reason, Reason::Follows { .. } | Reason::Triggered { .. }));
     let unknown = |after: &Option<Expr>| after.as_ref().is_some_and(|a| a.known().is_none());
     !follows && forcing.clone().next().is_some() && forcing.all(|d| unknown(&d.after))
 }

@@ -70,13 +70,19 @@ impl Walk<'_> {
         if kind.traits.holds_data {
             change.disruption = Disruption::DataLoss;
         }
-        if record.lifecycle.prevent_destroy {
+        if record.lifecycle.prevent_destroy && !record.lifecycle.retain_on_destroy {
             let message = format!(
                 "`{}` would be deleted, which its `prevent_destroy` forbids",
                 record.address
             );
             let hint = "declare it again with `prevent_destroy: false`, apply, then remove it";
             self.decisions.diagnostics.push(Diagnostic::error(message).hint(hint));
+        }
+        if record.lifecycle.retain_on_destroy {
+            change.action = Action::Forget;
+            change.disruption = Disruption::None;
+            change.reasons.insert(0, Reason::Retained);
+            return change;
         }
         if let Some(with) = self.goes_with(record, kind) {
             change.action = Action::Cascade;

@@ -33,7 +33,8 @@ pub(super) fn connection(
     let first = draft.first(name)?;
     draft.read(attributes)?;
     draft.require();
-    let address = Address::new(Vec::new(), kind.name, vec![first.text]);
+    let components = session.components.borrow().clone();
+    let address = Address::new(components, kind.name, vec![first.text]);
     if draft.findings.is_empty()
         && let Some(value) = draft.known()
         && let Err(error) = kind.dial.normalize(&value)
@@ -113,7 +114,8 @@ fn resource(
     draft.require();
     let Place { connection, mut path } = place;
     path.push(first.text.clone());
-    let address = Address::new(Vec::new(), kind.name, path);
+    let components = session.components.borrow().clone();
+    let address = Address::new(components, kind.name, path);
     let natural = kind.traits.naming == Naming::Natural;
     if natural {
         set_name(&mut draft, kind, &first, &address);

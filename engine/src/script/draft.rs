@@ -12,14 +12,21 @@ use super::session::Session;
 use super::sources::Call;
 use super::symbol::{Answer, Handle, Symbol};
 use crate::address::{Address, ParseAddressError};
-use crate::diagnostic::Diagnostic;
-use crate::expr::Expr;
+use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::expr::{Expr, Reference};
 use crate::path::Path;
 use crate::program::Lifecycle;
 use crate::schema::Schema;
 
 /// Keys every attributes map takes; they say how a resource is treated, not what it is.
-pub(super) const LIFECYCLE: [&str; 3] = ["adopt", "depends_on", "prevent_destroy"];
+pub(super) const LIFECYCLE: [&str; 6] = [
+    "adopt",
+    "depends_on",
+    "ignore_changes",
+    "prevent_destroy",
+    "replace_triggered_by",
+    "retain_on_destroy",
+];
 
 /// What the script calls something.
 pub(super) struct First {
@@ -160,11 +167,15 @@ impl<'a> Draft<'a> {
     }
 
     fn lifecycle(&mut self, key: &str, value: Dynamic, path: Path) {
-        if key == "depends_on" {
-            return self.depends_on(value, &path);
+        match key {
+            "depends_on" => return self.depends_on(value, &path),
+            "ignore_changes" => return self.ignore_changes(value, &path),
+            "replace_triggered_by" => return self.replace_triggered_by(value, &path),
+            _ => {}
         }
         match value.as_bool() {
             Ok(value) if key == "adopt" => self.lifecycle.adopt = value,
+            Ok(value) if key == "retain_on_destroy" => self.lifecycle.retain_on_destroy = value,
             Ok(value) => self.lifecycle.prevent_destroy = value,
             Err(_) => self.trouble(Trouble::new(path, format!("`{key}` must be a bool"))),
         }
@@ -198,6 +209,63 @@ impl<'a> Draft<'a> {
                         });
                     }
                 },
+            }
+        }
+    }
+
+    /// One value or a list of them, each with where it stands.
+    fn several(value: Dynamic, path: &Path) -> Vec<(Dynamic, Path)> {
+        let value = value.flatten();
+        let items = if value.is_array() { value.cast::<Array>() } else { vec![value] };
+        let items = items.into_iter().enumerate();
+        items.map(|(index, item)| (item.flatten(), path.index(index))).collect()
+    }
+
+    fn ignore_changes(&mut self, value: Dynamic, path: &Path) {
+        for (item, at) in Self::several(value, path) {
+            let text = item.into_string().ok().filter(|text| !marks::is_marked(text));
+            let Some(text) = text else {
+                let message = "`ignore_changes` takes paths as text, such as \"labels.team\"";
+                self.trouble(Trouble::new(at, message));
+                continue;
+            };
+            match text.parse::<Path>() {
+                Ok(path) if self.schema.spec.contains_key(path.first().unwrap_or_default()) => {
+                    self.lifecycle.ignore_changes.push(path);
+                }
+                Ok(path) => {
+                    let name = path.first().unwrap_or_default().to_owned();
+                    let known = self.schema.spec.keys().map(String::as_str);
+                    let near = did_you_mean(&name, known).map(str::to_owned);
+                    let message = format!("`{}` has no attribute `{name}`", self.kind);
+                    let trouble = Trouble::new(at, message);
+                    self.trouble(match near {
+                        Some(near) => trouble.hint(format!("did you mean `{near}`?")),
+                        None => trouble,
+                    });
+                }
+                Err(error) => self.trouble(Trouble::new(at, error.to_string())),
+            }
+        }
+    }
+
+    fn replace_triggered_by(&mut self, value: Dynamic, path: &Path) {
+        for (item, at) in Self::several(value, path) {
+            let reference = match item.try_cast_result::<Handle>() {
+                Ok(handle) => {
+                    Some(Reference { address: handle.0.address.clone(), path: Path::default() })
+                }
+                Err(other) => match other.try_cast::<Symbol>().as_ref().map(|s| &*s.0) {
+                    Some(Expr::Reference(reference)) => Some(reference.clone()),
+                    _ => None,
+                },
+            };
+            match reference {
+                Some(reference) => self.lifecycle.replace_triggered_by.push(reference),
+                None => {
+                    let message = "`replace_triggered_by` takes resources or their attributes";
+                    self.trouble(Trouble::new(at, message));
+                }
             }
         }
     }

@@ -12,6 +12,7 @@
 
 mod access;
 mod check;
+mod component;
 mod convert;
 mod declare;
 mod draft;

@@ -51,6 +51,11 @@ pub(super) fn place(draft: &mut Draft, kind: &Kind, on: Option<&Handle>) -> Plac
     }
     let mut path = Vec::new();
     if !is_default(draft.session, &connection) {
+        // A server of another component brings its own way along, so that two servers of one
+        // name stay apart.
+        if *draft.session.components.borrow() != connection.components() {
+            path.extend(connection.components().iter().cloned());
+        }
         path.push(connection.name().to_owned());
     }
     for name in kind.traits.within {

@@ -67,6 +67,8 @@ pub(super) struct Session {
     pub(super) declarations: RefCell<Vec<Declaration>>,
     /// Where each address stands in `declarations`.
     pub(super) positions: RefCell<HashMap<Address, usize>>,
+    /// The components the script is in, outermost first.
+    pub(super) components: RefCell<Vec<String>>,
     /// Parameters asked for, in order.
     pub(super) parameters: RefCell<Vec<Asked>>,
     /// Outputs, in order.
@@ -106,6 +108,7 @@ impl Session {
             stop_at,
             declarations: RefCell::default(),
             positions: RefCell::default(),
+            components: RefCell::default(),
             parameters: RefCell::default(),
             outputs: RefCell::default(),
             messages: RefCell::default(),
