@@ -33,10 +33,16 @@ pub async fn refresh(graph: &Graph, state: &State, pool: &Pool, destroy: bool) -
             refresh: true,
             destroy,
         };
-        let reads = decide(inputs).reads;
+        let decisions = decide(inputs);
+        let reads = decisions.reads;
         if reads.is_empty() {
             return observed;
         }
+        // When every connection is known or read now, another walk would find nothing more.
+        let last = decisions.connections.iter().all(|connection| {
+            let address = &connection.address;
+            reads.contains_key(address) || observed.connections.contains_key(address)
+        });
         let answers = join_all(
             reads.into_iter().map(|(address, reads)| read_behind(pool, address, reads)),
         )
@@ -44,6 +50,9 @@ pub async fn refresh(graph: &Graph, state: &State, pool: &Pool, destroy: bool) -
         for answer in answers {
             observed.connections.insert(answer.connection, answer.answer);
             observed.objects.extend(answer.objects);
+        }
+        if last {
+            return observed;
         }
     }
 }

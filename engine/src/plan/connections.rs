@@ -138,7 +138,7 @@ impl Walk<'_> {
                 Standing::Unused
             }
             None => {
-                self.pending.insert(address.clone(), true);
+                self.pending.insert(address.clone());
                 if settled {
                     let reads = Reads {
                         spec: spec.clone(),

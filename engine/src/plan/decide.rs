@@ -5,7 +5,7 @@
 //! reads that and walks again.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::Address;
 use crate::diagnostic::{Diagnostic, did_you_mean};
@@ -91,8 +91,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) inputs: Inputs<'a>,
     pub(crate) decisions: Decisions,
     pub(crate) resolved: BTreeMap<Address, Resolved>,
-    /// The walk's own notes on connections that are not open yet, by address.
-    pub(crate) pending: BTreeMap<Address, bool>,
+    /// Connections that are not open yet and may be once more is read.
+    pub(crate) pending: BTreeSet<Address>,
     /// Who declares which real object: connection, kind, and the names that identify it.
     pub(crate) claims: BTreeMap<(Address, &'static str, Vec<String>), Address>,
 }
@@ -103,7 +103,7 @@ pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
         inputs,
         decisions: Decisions::default(),
         resolved: BTreeMap::new(),
-        pending: BTreeMap::new(),
+        pending: BTreeSet::new(),
         claims: BTreeMap::new(),
     };
     for declaration in inputs.graph.in_order() {

@@ -121,7 +121,7 @@ impl Walk<'_> {
                     (None, Some(record)) => (Now::Away(record), true),
                 }
             }
-            _ if self.pending.contains_key(connection) => {
+            _ if self.pending.contains(connection) => {
                 let (id, facts) = match record {
                     Some(record) if !record.interrupted => {
                         (Some(record.id.clone()), Some(record.facts.clone()))

@@ -95,7 +95,7 @@ impl Walk<'_> {
             Some(Standing::Deferred(_)) => {
                 change.reasons.push(Reason::Deferred(connection.clone()));
             }
-            _ if self.pending.contains_key(connection) => {
+            _ if self.pending.contains(connection) => {
                 let (id, facts) = if record.interrupted {
                     (None, None)
                 } else {

@@ -67,7 +67,7 @@ pub(super) fn by_method(
 ) -> Answer<Handle> {
     let provider = on.0.address.provider();
     let kind = session.registry.kind(&format!("{provider}::{short}"));
-    match kind.filter(|kind| place::takes(&session.registry, on.0.kind, kind)) {
+    match kind.filter(|kind| place::takes(on.0.kind, kind)) {
         Some(kind) => resource(session, context, kind, Some(on), name, attributes),
         None => {
             Err(session.refuse(no_method(session, on.0.kind, short).at(session.span(context))))
@@ -86,7 +86,7 @@ pub(super) fn no_method(session: &Session, on: &str, method: &str) -> Diagnostic
     // The kind exists, only not here.
     let provider = on.split("::").next().unwrap_or_default();
     if let Some(kind) = registry.kind(&format!("{provider}::{method}")) {
-        let parents: Vec<_> = place::parents(registry, kind).collect();
+        let parents: Vec<_> = place::parents(kind).collect();
         return finding.hint(format!("call it on {}", either(&parents)));
     }
     if registry.schema(on).is_some_and(|schema| schema.attribute(method).is_some()) {

@@ -20,15 +20,12 @@ pub(super) struct Place {
 }
 
 /// Whether a kind can be declared by calling it on a handle of the kind `on`.
-pub(super) fn takes(registry: &Registry, on: &str, kind: &Kind) -> bool {
-    parents(registry, kind).any(|parent| parent == on)
+pub(super) fn takes(on: &str, kind: &Kind) -> bool {
+    parents(kind).any(|parent| parent == on)
 }
 
 /// The kinds of handles a kind can be called on.
-pub(super) fn parents<'a>(
-    _registry: &Registry,
-    kind: &'a Kind,
-) -> impl Iterator<Item = &'a str> {
+pub(super) fn parents(kind: &Kind) -> impl Iterator<Item = &str> {
     let within = kind.traits.within.iter().filter_map(|name| kind.schema.spec.get(*name));
     let inner = within.flat_map(|attribute| attribute.handle.iter().map(String::as_str));
     inner.chain([kind.connection])
@@ -38,7 +35,7 @@ pub(super) fn parents<'a>(
 pub(super) fn methods<'a>(registry: &'a Registry, on: &str) -> Vec<&'a str> {
     registry
         .kinds()
-        .filter(|kind| takes(registry, on, kind))
+        .filter(|kind| takes(on, kind))
         .map(|kind| short_name(kind.name))
         .collect()
 }
@@ -78,7 +75,7 @@ fn connection(draft: &mut Draft, kind: &Kind, on: Option<&Handle>) -> Address {
         return default_connection(draft, kind.connection);
     }
     let short = short_name(kind.name);
-    let parents: Vec<_> = parents(&session.registry, kind).collect();
+    let parents: Vec<_> = parents(kind).collect();
     let message = format!("a `{}` is declared on {}", kind.name, either(&parents));
     let server = kind.connection;
     let hint = format!("call it on one: `let s = {server}(..); s.{short}(..)`");
