@@ -108,9 +108,7 @@ fn ask(command: &str) -> Result<(), CommandError> {
     if !std::io::stdin().is_terminal() {
         return Err(CommandError::failed(format!("nobody is there to approve this {command}"))
             .note("stdin is not a terminal")
-            .hint(
-                "review the plan, then run it with `--auto-approve`, or apply a saved plan",
-            ));
+            .hint("review the plan, then run it again with `--auto-approve`"));
     }
     terminal::say(&format!("\n{command} this plan? Only `yes` goes on: "));
     let mut answer = String::new();
