@@ -1,7 +1,18 @@
 //! One test binary: faster to link than many.
 
+/// Snapshots of what a person sees, without what differs from run to run.
+macro_rules! shows {
+    ($text:expr, @$expected:literal) => {
+        insta::with_settings!({ filters => crate::cli::FILTERS.to_vec() }, {
+            insta::assert_snapshot!($text, @$expected);
+        })
+    };
+}
+
+mod cli;
 mod crash;
 #[cfg(feature = "live")]
 mod live;
+mod mistakes;
 mod suite;
 mod tidy;

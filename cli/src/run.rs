@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use crate::args::{Cli, Command};
-use crate::error::CommandError;
+use crate::error::{CommandError, Kind};
+use crate::render::json;
 use crate::{args, commands, terminal};
 
 /// The whole program: reads the command line, does what it says, returns the exit code.
@@ -16,6 +17,11 @@ pub fn main() -> ExitCode {
     ExitCode::from(match run(&cli) {
         Ok(code) => code,
         Err(error) => {
+            if cli.command.answers_json() && !matches!(error.kind, Kind::Usage | Kind::Reported)
+            {
+                // A reader that went away is told on stderr like everybody else.
+                let _ = terminal::print(&json::text(&error.json()));
+            }
             terminal::say(&error.render(terminal::stderr_width()));
             error.exit_code()
         }

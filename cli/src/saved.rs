@@ -53,10 +53,12 @@ pub fn read(file: &Path, keyring: &Keyring) -> Result<Plan, CommandError> {
         .note(format!("its format is {}, this dollop knows {FORMAT}", saved.dollop_plan))
         .hint("make the plan again"));
     }
-    let seal = keyring.open(saved.seal)?;
+    // A seal that cannot be opened was altered, or made with the key of another state.
+    let seal = keyring.open(saved.seal).unwrap_or_default();
     if seal[SECRET_KEY].as_str() != Some(digest(&saved.plan).as_str()) {
-        return Err(CommandError::failed(format!("`{shown}` was altered after it was made"))
-            .hint("make the plan again, and review it"));
+        let message =
+            format!("`{shown}` was altered after it was made, or belongs to another state");
+        return Err(CommandError::failed(message).hint("make the plan again, and review it"));
     }
     serde_json::from_value(keyring.open(saved.plan)?)
         .map_err(|error| CommandError::failed(format!("cannot read `{shown}`: {error}")))

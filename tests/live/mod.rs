@@ -1,7 +1,10 @@
 //! Conformance and behaviour of every provider against real services.
 
 mod docker;
+mod failures;
 mod local;
 mod postgres;
+mod proxy;
 mod quickstart;
 mod rabbitmq;
+mod secrets;

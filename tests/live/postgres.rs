@@ -1,7 +1,7 @@
 //! The postgres provider against the real thing.
 
 mod conformance;
-mod container;
+pub(crate) mod container;
 mod faults;
 mod grants;
 mod objects;

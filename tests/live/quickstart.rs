@@ -9,23 +9,27 @@ use crate::crash::{addresses, die_everywhere};
 
 /// A stack on the real engine; everything labelled with it is removed at the end, however
 /// the test ends.
-struct Stack {
-    project: Project,
+pub(crate) struct Stack {
+    pub(crate) project: Project,
     name: String,
 }
 
 impl Stack {
     fn quickstart(name: &str) -> Self {
+        Self::of(Project::copy_of("quickstart", name), name)
+    }
+
+    /// A stack of its own; `name` is that of the project.
+    pub(crate) fn of(project: Project, name: &str) -> Self {
         sweep(name);
-        let project = Project::copy_of("quickstart", name);
         Self { project, name: name.to_owned() }
     }
 
-    fn apply(&self) {
+    pub(crate) fn apply(&self) {
         drop(self.project.run(&["apply", "--auto-approve"]).expect(0));
     }
 
-    fn expect_no_changes(&self) {
+    pub(crate) fn expect_no_changes(&self) {
         let run = self.project.run(&["plan", "--detailed-exitcode"]);
         assert_eq!(run.code, Some(0), "the second plan is empty\n{}", run.text());
     }
@@ -35,12 +39,12 @@ impl Stack {
         run.stdout.trim_end().to_owned()
     }
 
-    fn container(&self, name: &str) -> String {
+    pub(crate) fn container(&self, name: &str) -> String {
         format!("{}-{name}", self.name)
     }
 
     /// Runs SQL as the superuser inside the container, without any password of dollop's.
-    fn sql(&self, database: &str, sql: &str) -> String {
+    pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
         let container = self.container("postgres");
         let arguments =
             ["exec", "-u", "postgres", &container, "psql", "-XAtq", "-d", database, "-c", sql];
@@ -56,7 +60,7 @@ impl Stack {
         serde_json::from_str(&docker(&all)).expect("JSON from rabbitmqctl")
     }
 
-    fn labelled(&self, what: &str) -> Vec<String> {
+    pub(crate) fn labelled(&self, what: &str) -> Vec<String> {
         let filter = format!("label=dollop.stack={}", self.name);
         let names = match what {
             "container" => docker(&["ps", "-aq", "--filter", &filter]),
@@ -66,7 +70,7 @@ impl Stack {
     }
 
     /// Everything the quickstart promises, seen from outside.
-    fn check_from_outside(&self) {
+    pub(crate) fn check_from_outside(&self) {
         assert_eq!(self.labelled("container").len(), 2, "two containers, none twice");
         assert_eq!(self.labelled("network").len(), 1);
         assert_eq!(self.labelled("volume").len(), 1);
@@ -187,7 +191,7 @@ fn names(list: &Json) -> Vec<String> {
 }
 
 /// Runs `docker` and returns what it printed.
-fn docker(arguments: &[&str]) -> String {
+pub(crate) fn docker(arguments: &[&str]) -> String {
     let output = Command::new("docker").args(arguments).output().expect("docker runs");
     assert!(
         output.status.success(),
@@ -198,7 +202,7 @@ fn docker(arguments: &[&str]) -> String {
 }
 
 /// Removes everything labelled with a stack.
-fn sweep(stack: &str) {
+pub(crate) fn sweep(stack: &str) {
     let filter = format!("label=dollop.stack={stack}");
     for (list, remove) in [
         (vec!["ps", "-aq"], vec!["rm", "-fv"]),

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what it needs by failing")]
 
-mod broker;
+pub(crate) mod broker;
 mod counter;
 
 use std::time::Duration;

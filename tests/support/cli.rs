@@ -1,7 +1,8 @@
 //! The real binary in a clean project folder.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
 /// What a run of the binary left.
@@ -17,6 +18,14 @@ pub struct Run {
 }
 
 impl Run {
+    fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// Demands an exit code.
     ///
     /// # Panics
@@ -103,7 +112,55 @@ impl Project {
         self.run_with(faulty(), arguments, &[("DOLLOP_FAULT", fault)])
     }
 
+    /// Starts the binary and leaves it running, its streams in pipes.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        let mut command = self.command(binary(), arguments);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        Running { child: Some(child.expect("the binary starts")) }
+    }
+
+    /// Runs the binary as in a terminal, where somebody types `answer`.
+    pub fn run_in_terminal(&self, arguments: &[&str], answer: &str) -> Run {
+        use std::io::Write as _;
+        let line = format!("{} {}", binary().display(), arguments.join(" "));
+        let mut command = self.command(Path::new("script"), &["-qec", &line, "/dev/null"]);
+        let child = command.env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = child.stderr(Stdio::piped()).spawn().expect("`script` of util-linux");
+        let mut typed = child.stdin.take().expect("a pipe");
+        // What is typed before the terminal is set up is kept for its first reader.
+        writeln!(typed, "{answer}").expect("somebody types");
+        let output = child.wait_with_output().expect("it ends");
+        drop(typed);
+        Run::of(&output)
+    }
+
+    /// Every file below the stack's folder with its content; a folder has none.
+    pub fn files(&self) -> BTreeMap<String, Option<Vec<u8>>> {
+        let mut files = BTreeMap::new();
+        let mut folders = vec![self.folder()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                let name = path.strip_prefix(self.folder()).expect("inside").to_owned();
+                let name = name.to_string_lossy().into_owned();
+                if path.is_dir() {
+                    folders.push(path);
+                    files.insert(name, None);
+                } else {
+                    files.insert(name, Some(std::fs::read(&path).expect("a file")));
+                }
+            }
+        }
+        files
+    }
+
     fn run_with(&self, binary: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Run {
+        let mut command = self.command(binary, arguments);
+        command.envs(env.iter().copied());
+        Run::of(&command.output().expect("the binary runs"))
+    }
+
+    fn command(&self, binary: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary);
         command
             .args(arguments)
@@ -117,12 +174,44 @@ impl Project {
             command.env("DOCKER_HOST", host);
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
-        command.envs(env.iter().copied());
-        let output = command.output().expect("the binary runs");
-        Run {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        command
+    }
+}
+
+/// The binary at work; killed when it is forgotten.
+pub struct Running {
+    child: Option<Child>,
+}
+
+impl Running {
+    /// The process.
+    pub fn child(&mut self) -> &mut Child {
+        self.child.as_mut().expect("it runs")
+    }
+
+    /// Its process number.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
+    /// What Ctrl-C does.
+    pub fn interrupt(&self) {
+        let sent = Command::new("kill").args(["-INT", &self.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success(), "it runs no more");
+    }
+
+    /// Waits for its end.
+    pub fn end(mut self) -> Run {
+        let child = self.child.take().expect("it runs");
+        Run::of(&child.wait_with_output().expect("it ends"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            drop(child.kill());
+            drop(child.wait());
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::commands::show_plan;
 use crate::error::{CommandError, DONE};
 use crate::project::Project;
 use crate::render::output;
+use crate::render::text::count;
 use crate::saved;
 use crate::session::{Session, block_on};
 use crate::terminal;
@@ -91,8 +92,8 @@ pub(super) async fn perform(
     if !report.complete() {
         if report.untouched > 0 {
             terminal::say(&format!(
-                "stopped before {} steps; run it again to go on\n",
-                report.untouched
+                "stopped before {}; run it again to go on\n",
+                count(report.untouched, "step")
             ));
         }
         return Err(CommandError::reported());
@@ -108,9 +109,7 @@ fn ask(command: &str) -> Result<(), CommandError> {
     if !std::io::stdin().is_terminal() {
         return Err(CommandError::failed(format!("nobody is there to approve this {command}"))
             .note("stdin is not a terminal")
-            .hint(
-                "review the plan, then run it with `--auto-approve`, or apply a saved plan",
-            ));
+            .hint("review the plan, then run it again with `--auto-approve`"));
     }
     terminal::say(&format!("\n{command} this plan? Only `yes` goes on: "));
     let mut answer = String::new();

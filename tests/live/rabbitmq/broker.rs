@@ -9,20 +9,20 @@ use serde_json::Value as Json;
 const IMAGE: &str = "rabbitmq:3.10-management";
 
 /// A running server.
-pub(super) struct Broker {
+pub(crate) struct Broker {
     /// The `docker run` in front of it. While it holds the pipe open, the container lives:
     /// when the test process ends, however it ends, the container is removed.
     front: Child,
     name: String,
     /// Where the management API is.
-    pub(super) port: u16,
+    pub(crate) port: u16,
     /// Where messages go.
     pub(super) amqp_port: u16,
 }
 
 impl Broker {
     /// The server all tests use, ready.
-    pub(super) fn shared() -> &'static Self {
+    pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Broker> = OnceLock::new();
         SHARED.get_or_init(|| {
             let broker = Self::start("shared");
@@ -54,7 +54,7 @@ impl Broker {
     }
 
     /// What the API says, asked from outside of the provider.
-    pub(super) fn get(&self, path: &str) -> Json {
+    pub(crate) fn get(&self, path: &str) -> Json {
         self.get_as("guest", "guest", path)
     }
 
