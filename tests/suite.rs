@@ -354,6 +354,12 @@ fn show_plan(plan: &Plan) -> String {
         }
         text.push('\n');
     }
+    for warning in &plan.warnings {
+        writeln!(text, "warning: {}", warning.message).unwrap();
+        for note in &warning.notes {
+            writeln!(text, "  note: {note}").unwrap();
+        }
+    }
     if text.is_empty() {
         text.push_str("no changes\n");
     }

@@ -275,6 +275,10 @@ pub enum StateCommand {
     ///
     /// Example: `dollop state show docker::container.web`
     Show(StateShowArgs),
+    /// Let go of records, and of everything behind a connection; the world stays as it is.
+    ///
+    /// For servers that are gone for good. Example: `dollop state forget postgres::server.main`
+    Forget(StateForgetArgs),
 }
 
 /// `dollop state show`.
@@ -289,6 +293,17 @@ pub struct StateShowArgs {
     /// As JSON, secrets masked.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `dollop state forget`.
+#[derive(Debug, Args)]
+pub struct StateForgetArgs {
+    /// The addresses.
+    #[arg(value_name = "ADDRESS", required = true)]
+    pub addresses: Vec<Address>,
+    /// Whose state.
+    #[command(flatten)]
+    pub place: PlaceArgs,
 }
 
 /// `dollop graph`.

@@ -23,6 +23,8 @@ use crate::error::CommandError;
 use crate::parameters;
 use crate::project::{Project, SCRIPT};
 use crate::render::json;
+use crate::render::text::clean;
+use crate::terminal;
 
 /// The folder of a stack's state, beside its script.
 pub const STATE: &str = ".dollop";
@@ -54,6 +56,9 @@ impl Session {
             registry: &self.registry,
             parameters: &given,
         })?;
+        for line in &program.messages {
+            terminal::say(&format!("{}\n", clean(line)));
+        }
         Ok(graph::build(program)?)
     }
 
@@ -82,7 +87,7 @@ impl Session {
         };
         let redactor = redactor(graph, state);
         let made = plan(graph, state, &observed, &self.registry, options);
-        let mut made = made.map_err(|findings| clean(findings, &redactor))?;
+        let mut made = made.map_err(|findings| without_secrets(findings, &redactor))?;
         if !state.stack.is_empty() && state.stack != self.project.stack {
             made.warnings.push(
                 Diagnostic::warning(format!(
@@ -106,18 +111,21 @@ impl Session {
         }
     }
 
-    /// Who runs what, for the journal and the revision.
-    pub fn run_info(&self, command: &str, plan: &Plan) -> RunInfo {
-        let shown = json::text(&json::plan(plan));
-        let digest = Sha256::digest(shown.as_bytes());
+    /// Who runs what, for the journal and the revision; `plan` is the digest of a plan.
+    pub fn run_info(&self, command: &str, plan: &str) -> RunInfo {
         RunInfo {
             stack: self.project.stack.clone(),
             command: command.to_owned(),
-            plan: hex::encode(digest),
+            plan: plan.to_owned(),
             who: format!("{}@{}", user(), hostname()),
             when: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         }
     }
+}
+
+/// SHA-256 of what a plan shows, in hex.
+pub fn digest(plan: &Plan) -> String {
+    hex::encode(Sha256::digest(json::text(&json::plan(plan)).as_bytes()))
 }
 
 /// Where the state of a stack is kept; a script that is not `stack.rhai` has its own.
@@ -135,7 +143,7 @@ pub fn redactor(graph: &Graph, state: &State) -> Redactor {
 }
 
 /// Findings without secrets; the scripts' own text stays as its author wrote it.
-fn clean(findings: Findings, redactor: &Redactor) -> Findings {
+fn without_secrets(findings: Findings, redactor: &Redactor) -> Findings {
     let diagnostics =
         findings.diagnostics.into_iter().map(|found| clean_one(found, redactor)).collect();
     Findings { diagnostics, sources: findings.sources }

@@ -85,10 +85,10 @@ fn needs(declaration: &Declaration) -> Vec<(&Address, Why)> {
         found.push((connection, Why::Connection));
     }
     for (name, value) in &declaration.attributes {
+        let mut seen = std::collections::BTreeSet::new();
         value.each_reference(&mut |reference| {
-            let why = Why::Uses(Path::attribute(name));
-            if !found.iter().any(|(to, known)| *to == &reference.address && *known == why) {
-                found.push((&reference.address, why));
+            if seen.insert(&reference.address) {
+                found.push((&reference.address, Why::Uses(Path::attribute(name))));
             }
         });
     }

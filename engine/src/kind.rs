@@ -54,7 +54,7 @@ pub trait Calls: Send + Sync {
     /// See [`Resource::check`].
     fn check(&self, spec: &Value) -> Vec<Problem>;
     /// See [`Resource::keeps_data`].
-    fn keeps_data(&self, spec: &Value) -> bool;
+    fn keeps_data(&self, spec: &Value, next: Option<&Value>) -> bool;
     /// See [`Resource::read`].
     async fn read(
         &self,
@@ -359,8 +359,9 @@ impl<R: Resource> Calls for Adapter<R> {
         }
     }
 
-    fn keeps_data(&self, spec: &Value) -> bool {
-        typed(spec, Self::natural()).is_ok_and(|spec| R::keeps_data(&spec))
+    fn keeps_data(&self, spec: &Value, next: Option<&Value>) -> bool {
+        let next = next.and_then(|next| typed(next, Self::natural()).ok());
+        typed(spec, Self::natural()).is_ok_and(|spec| R::keeps_data(&spec, next.as_ref()))
     }
 
     async fn read(

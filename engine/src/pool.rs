@@ -26,8 +26,11 @@ pub struct Line {
 pub struct Pool {
     registry: Arc<Registry>,
     scope: Scope,
-    open: Mutex<BTreeMap<Address, (Value, Line)>>,
+    open: Mutex<BTreeMap<Address, Slot>>,
 }
+
+/// One connection: whoever comes while it is being opened waits for that.
+type Slot = Arc<tokio::sync::Mutex<Option<(Value, Line)>>>;
 
 impl Pool {
     /// A pool with nothing open.
@@ -49,7 +52,9 @@ impl Pool {
         spec: &Value,
         patience: Duration,
     ) -> Result<Line, CallError> {
-        if let Some((known, line)) = self.lock().get(address)
+        let slot = self.lock().entry(address.clone()).or_default().clone();
+        let mut slot = slot.lock().await;
+        if let Some((known, line)) = &*slot
             && known == spec
         {
             return Ok(line.clone());
@@ -71,7 +76,7 @@ impl Pool {
             open.retry(often).when(|error| error.failure == Failure::Unreachable).await?
         };
         let line = Line { connection, permits: Arc::new(Semaphore::new(kind.concurrency)) };
-        self.lock().insert(address.clone(), (spec.clone(), line.clone()));
+        *slot = Some((spec.clone(), line.clone()));
         Ok(line)
     }
 
@@ -80,7 +85,7 @@ impl Pool {
         self.lock().remove(address);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Address, (Value, Line)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Address, Slot>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

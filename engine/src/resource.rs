@@ -108,13 +108,15 @@ pub struct Traits {
     /// Attributes that name the objects it lives in, outermost first. They are part of the
     /// address, set by calling the kind on a handle of the parent, and imply replacement.
     pub within: &'static [&'static str],
+    /// For a label: the attributes that tell one real object from another, beside the parents.
+    pub identity: &'static [&'static str],
     /// Deleting or replacing it loses what people stored in it.
     pub holds_data: bool,
 }
 
 impl Default for Traits {
     fn default() -> Self {
-        Self { naming: Naming::Natural, within: &[], holds_data: false }
+        Self { naming: Naming::Natural, within: &[], identity: &[], holds_data: false }
     }
 }
 
@@ -173,8 +175,9 @@ pub trait Resource: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Whether what lives inside survives when this object is replaced.
-    fn keeps_data(_spec: &Self::Spec) -> bool {
+    /// Whether what lives inside survives when this object is replaced by one like `next`,
+    /// or removed when there is none.
+    fn keeps_data(_spec: &Self::Spec, _next: Option<&Self::Spec>) -> bool {
         true
     }
 

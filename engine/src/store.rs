@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
+use crate::expr::Expr;
 use crate::journal::{Effect, Event, Status, StepId};
 use crate::program::Lifecycle;
 use crate::value::Value;
@@ -30,6 +31,10 @@ pub struct Record {
     pub lifecycle: Lifecycle,
     /// Whether its making was interrupted: it may or may not exist, and not be whole.
     pub interrupted: bool,
+    /// For a connection: its arguments as declared, references and all, so that it is still
+    /// found after its container was restarted and its script is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<Expr>,
 }
 
 impl Record {

@@ -43,6 +43,7 @@ fn record(step: u32) -> Record {
         dependencies: (1..4).map(|back| name(step.saturating_sub(back))).collect(),
         lifecycle: dollop_engine::program::Lifecycle::default(),
         interrupted: false,
+        arguments: None,
     }
 }
 

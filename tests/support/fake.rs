@@ -105,6 +105,7 @@ pub struct Server {
 #[serde(deny_unknown_fields)]
 pub struct ServerSpec {
     /// The port of its unit.
+    #[schemars(extend("x-replace" = true))]
     port: i64,
     /// Always `letmein`.
     #[serde(default)]
@@ -181,9 +182,9 @@ macro_rules! fake_kind {
                 parts.join("-")
             }
 
-            fn keeps_data(spec: &$spec) -> bool {
-                let keeps: fn(&$spec) -> bool = $keeps;
-                keeps(spec)
+            fn keeps_data(spec: &$spec, next: Option<&$spec>) -> bool {
+                let keeps: fn(&$spec, Option<&$spec>) -> bool = $keeps;
+                keeps(spec, next)
             }
 
             async fn read(
@@ -421,13 +422,13 @@ fn inside() -> Traits {
     Traits { within: &["base"], ..Traits::default() }
 }
 
-fake_kind!(Net, NetSpec, "fake::net", Engine, Traits::default(), |_| true);
-fake_kind!(Store, StoreSpec, "fake::store", Engine, data(), |_| true);
-fake_kind!(Unit, UnitSpec, "fake::unit", Engine, Traits::default(), |spec| spec
-    .store
-    .is_some());
-fake_kind!(Base, BaseSpec, "fake::base", Server, data(), |_| true);
-fake_kind!(Item, ItemSpec, "fake::item", Server, inside(), |_| true);
+fake_kind!(Net, NetSpec, "fake::net", Engine, Traits::default(), |_, _| true);
+fake_kind!(Store, StoreSpec, "fake::store", Engine, data(), |_, _| true);
+fake_kind!(Unit, UnitSpec, "fake::unit", Engine, Traits::default(), |spec, next| {
+    spec.store.is_some() && next.is_none_or(|next| next.store == spec.store)
+});
+fake_kind!(Base, BaseSpec, "fake::base", Server, data(), |_, _| true);
+fake_kind!(Item, ItemSpec, "fake::item", Server, inside(), |_, _| true);
 
 /// Adds the fakes to a registry.
 pub fn register(registry: Registry) -> Registry {

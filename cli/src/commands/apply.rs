@@ -15,7 +15,7 @@ use crate::project::Project;
 use crate::render::output;
 use crate::render::text::count;
 use crate::saved;
-use crate::session::{Session, block_on};
+use crate::session::{Session, block_on, digest};
 use crate::terminal;
 use crate::watch::Watch;
 
@@ -80,7 +80,7 @@ pub(super) async fn perform(
     let settings = Settings {
         parallelism: go.parallelism,
         patience: PATIENCE,
-        run: session.run_info(go.command, plan),
+        run: session.run_info(go.command, &digest(plan)),
     };
     let report = apply(plan, state, &session.pool, store, &watch, settings).await;
     let tally = watch.finish();

@@ -24,7 +24,9 @@ pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
         let keyring = Keyring::load_or_create(&session.state_folder())?;
         saved::save(&plan, file, &keyring)?;
         let file = file.display();
-        terminal::say(&format!("saved; apply it with `dollop apply --plan {file}`\n"));
+        let stack = args.stack.stack.as_ref().map(|stack| format!("{} ", stack.display()));
+        let stack = stack.unwrap_or_default();
+        terminal::say(&format!("saved; apply it with `dollop apply {stack}--plan {file}`\n"));
     }
     Ok(if args.detailed_exitcode && plan.has_changes() { CHANGES } else { DONE })
 }

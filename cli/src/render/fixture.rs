@@ -164,6 +164,7 @@ pub(crate) fn everything() -> Plan {
             }),
             implicit: false,
             declared: true,
+            arguments: None,
         },
         ConnectionPlan {
             address: address("rabbitmq::broker.events"),
@@ -173,6 +174,7 @@ pub(crate) fn everything() -> Plan {
             standing: Standing::Deferred(DeferredBy::Unknown { attribute: "port".to_owned() }),
             implicit: false,
             declared: true,
+            arguments: None,
         },
         ConnectionPlan {
             address: address("docker::engine.default"),
@@ -182,6 +184,7 @@ pub(crate) fn everything() -> Plan {
             standing: Standing::Open,
             implicit: true,
             declared: true,
+            arguments: None,
         },
     ];
     plan.changes = vec![

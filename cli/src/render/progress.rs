@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anstream::ColorChoice;
 use anstream::adapter::strip_str;
 use dollop_engine::address::Address;
+use dollop_engine::apply::NOTHING_TO_DO;
 use dollop_engine::error::CallError;
 use dollop_engine::plan::Operation;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -236,9 +237,11 @@ fn style(template: &str) -> ProgressStyle {
 /// An event as a line; `None` for what only a live view shows.
 pub fn line(event: &Progress) -> Option<String> {
     Some(match event {
+        Progress::Started { .. } => return None,
         // What was looked at and is as declared is only counted.
-        Progress::Started { .. }
-        | Progress::Finished { operation: Operation::Verify, note: Some(_), .. } => {
+        Progress::Finished { operation: Operation::Verify, note: Some(note), .. }
+            if note == NOTHING_TO_DO =>
+        {
             return None;
         }
         Progress::Finished { address, operation, took, note } => {

@@ -197,6 +197,8 @@ fn reason_sentence(
             let how = plan.change(by).map_or("changes", |change| passive(change.action));
             sentence.words(" ").words(how)
         }
+        Reason::Renamed { from } => say("was ").name(from),
+        Reason::RenamedTo(to) => say("is ").name(to).words(" now"),
         Reason::Retained => say("stays as it is: `retain_on_destroy`"),
         Reason::Undeclared => say("not declared any more"),
         Reason::GoesWith(address) => say("goes along with ").name(address),

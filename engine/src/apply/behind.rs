@@ -155,6 +155,7 @@ impl Run<'_> {
             dependencies: plan.dependencies.clone(),
             lifecycle: crate::program::Lifecycle::default(),
             interrupted: false,
+            arguments: plan.arguments.clone(),
         })))
     }
 }

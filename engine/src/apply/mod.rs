@@ -22,6 +22,7 @@ use crate::redact::{Redactor, Secrets};
 use crate::store::{RunEnd, RunInfo, State, Store, StoreError};
 use crate::value::Value;
 
+pub use perform::NOTHING_TO_DO;
 pub use schedule::{Outcome, Schedule};
 
 /// A place in the life of a step, for whoever watches.
@@ -126,7 +127,7 @@ pub async fn apply(
                 schedule.finished(step.id, Outcome::Done);
             }
             Err(perform::Stop::Call(error)) => {
-                let error = run.redactor().clean_error(*error);
+                let error = run.clean_error(&error);
                 watcher.failed(step, &error);
                 for skipped in schedule.finished(step.id, Outcome::Failed) {
                     let skipped = &plan.steps[skipped.index()];
@@ -165,6 +166,8 @@ struct Run<'a> {
     changes: BTreeMap<&'a Address, &'a Change>,
     connections: BTreeMap<&'a Address, &'a ConnectionPlan>,
     learned: Mutex<Learned>,
+    /// Knows what the plan and the state know; made when first needed.
+    known_secrets: std::sync::OnceLock<Redactor>,
 }
 
 /// What is learned while steps finish.
@@ -203,6 +206,7 @@ impl<'a> Run<'a> {
                 .map(|connection| (&connection.address, connection))
                 .collect(),
             learned: Mutex::new(Learned::default()),
+            known_secrets: std::sync::OnceLock::new(),
         }
     }
 
@@ -238,18 +242,32 @@ impl<'a> Run<'a> {
         resolved.collect()
     }
 
-    /// Knows every secret the run has met so far.
-    fn redactor(&self) -> Redactor {
+    /// Takes every secret the run has met so far out of a text.
+    fn clean(&self, text: &str) -> String {
+        let known = self.known_secrets.get_or_init(|| {
+            let mut secrets = Secrets::default();
+            secrets.add_plan(self.plan);
+            secrets.add_state(self.state);
+            secrets.redactor()
+        });
         let mut secrets = Secrets::default();
-        secrets.add_plan(self.plan);
-        secrets.add_state(self.state);
         let learned = self.learned();
         for (spec, facts) in learned.objects.values() {
             secrets.add_value(spec);
             secrets.add_value(facts);
         }
         learned.connections.values().for_each(|spec| secrets.add_value(spec));
-        secrets.redactor()
+        secrets.redactor().clean(&known.clean(text))
+    }
+
+    fn clean_error(&self, error: &CallError) -> CallError {
+        let clean = |texts: &[String]| texts.iter().map(|text| self.clean(text)).collect();
+        CallError {
+            failure: error.failure,
+            message: self.clean(&error.message),
+            notes: clean(&error.notes),
+            hints: clean(&error.hints),
+        }
     }
 }
 

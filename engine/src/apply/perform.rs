@@ -33,6 +33,22 @@ impl From<StoreError> for Stop {
     }
 }
 
+/// A call that did not do what it was for.
+pub(crate) struct Unmade {
+    error: CallError,
+    /// Whether it is certain that nothing was made.
+    nothing: bool,
+}
+
+impl From<CallError> for Unmade {
+    fn from(error: CallError) -> Self {
+        Self { nothing: error.failure == Failure::Exists, error }
+    }
+}
+
+/// The note of a step that found everything as it shall be.
+pub const NOTHING_TO_DO: &str = "nothing to do: it is as declared";
+
 /// What a call did.
 pub(crate) struct Made {
     pub(crate) effect: Effect,
@@ -63,7 +79,7 @@ impl Run<'_> {
         &self,
         step: &Step,
         intent: Option<Record>,
-        call: impl Future<Output = Result<Made, CallError>>,
+        call: impl Future<Output = Result<Made, Unmade>>,
     ) -> Result<Option<String>, Stop> {
         let kept = intent.clone();
         let event = Event::Started {
@@ -86,15 +102,12 @@ impl Run<'_> {
                 self.watcher.reached(Point::AfterDone, step);
                 Ok(note)
             }
-            Err(error) => {
-                // What exists already was not made by this call.
+            Err(Unmade { error, nothing }) => {
                 let effect = match kept {
-                    Some(record) if error.failure != Failure::Exists => {
-                        Effect::Put(Box::new(record))
-                    }
+                    Some(record) if !nothing => Effect::Put(Box::new(record)),
                     _ => Effect::None,
                 };
-                let message = self.redactor().clean(&error.message);
+                let message = self.clean(&error.message);
                 self.store.append(Event::Failed { step: step.id, effect, message }).await?;
                 Err(error.into())
             }
@@ -128,6 +141,8 @@ impl Run<'_> {
         }
         let found = self.learned().found.get(&step.address).cloned();
         match found {
+            // The old one was there when the server came back; it is removed by now.
+            _ if change.action == Action::Replace => self.make(step, change).await,
             Some(Observation::Found(_)) => self.verify(step).await,
             _ => self.make(step, change).await,
         }
@@ -143,7 +158,17 @@ impl Run<'_> {
         intent.interrupted = true;
         let call = async {
             let _permit = line.permits.acquire().await;
-            let created = kind.calls.create(&line.connection, &name, &spec).await?;
+            let created = kind.calls.create(&line.connection, &name, &spec).await;
+            let created = match created {
+                Ok(created) => created,
+                // A failed create may have made something, or not. Only what is there is kept
+                // in mind; otherwise the next object of that name would be taken for ours.
+                Err(error) => {
+                    let left = self.look_again(change, kind, &spec, &line).await;
+                    let nothing = error.failure == Failure::Exists || matches!(left, Ok(None));
+                    return Err(Unmade { error, nothing });
+                }
+            };
             let facts = kind.mark_facts(created.facts, &spec);
             let effect = Effect::Put(Box::new(record(change, created.id, spec.clone(), facts)));
             Ok(Made { effect, note: None })
@@ -198,8 +223,14 @@ impl Run<'_> {
                     kind.calls.update(&line.connection, &name, &id, &from, &spec).await?;
                 kind.mark_facts(facts, &spec)
             };
-            let effect = Effect::Put(Box::new(record(change, id, spec, facts)));
-            let note = same.then(|| "nothing to do: it is as declared".to_owned());
+            let effect = Effect::Put(Box::new(record(change, id, spec.clone(), facts)));
+            let note = if same {
+                Some(NOTHING_TO_DO.to_owned())
+            } else if step.operation == Operation::Update {
+                None
+            } else {
+                Some(format!("corrected: {}", differing(&from, &spec)))
+            };
             Ok(Made { effect, note })
         };
         self.journaled(step, None, call).await
@@ -256,7 +287,8 @@ impl Run<'_> {
             }
         };
         let Some(found) = found else {
-            return self.make(step, change).await;
+            let note = self.make(step, change).await?;
+            return Ok(note.or_else(|| Some("was missing; created".to_owned())));
         };
         let from = kind.mark_spec(found.spec).marked_like(&spec);
         let fixed = kind.schema.spec.iter().find(|(name, attribute)| {
@@ -378,7 +410,21 @@ fn record(change: &Change, id: String, spec: Value, facts: Value) -> Record {
         dependencies: change.dependencies.clone(),
         lifecycle: change.lifecycle.clone(),
         interrupted: false,
+        arguments: None,
     }
+}
+
+/// The attributes in which two specs differ.
+fn differing(from: &Value, to: &Value) -> String {
+    let empty = std::collections::BTreeMap::new();
+    let (from, to) = (from.as_map().unwrap_or(&empty), to.as_map().unwrap_or(&empty));
+    let names = from.keys().chain(to.keys().filter(|name| !from.contains_key(*name)));
+    let differ = names.filter(|name| match (from.get(*name), to.get(*name)) {
+        (Some(a), Some(b)) => !a.same(b),
+        (Some(one), None) | (None, Some(one)) => *one.reveal() != Value::Null,
+        (None, None) => false,
+    });
+    differ.map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn vanished(address: &Address) -> CallError {

@@ -74,8 +74,15 @@ pub enum Reason {
     Retained,
     /// Its making was interrupted; what is there is finished.
     Interrupted,
-    /// It exists and the script asks to take it over.
+    /// It exists and the script asks to take it over, or it is ours and was forgotten.
     Adopted,
+    /// It was recorded under this address, which is not declared any more.
+    Renamed {
+        /// The old address.
+        from: Address,
+    },
+    /// It is declared under this address now.
+    RenamedTo(Address),
     /// Its connection cannot be opened before apply.
     Deferred(Address),
 }

@@ -6,7 +6,9 @@ use crate::address::Address;
 use crate::diagnostic::Diagnostic;
 use crate::error::{CallError, Failure};
 use crate::expr::Expr;
+use crate::kind::ConnectionKind;
 use crate::observed::Answer;
+use crate::path::Path;
 use crate::plan::change::Action;
 use crate::plan::decide::{Facts, Reads, Resolved, Walk, first_unknown};
 use crate::plan::desired::desired;
@@ -14,6 +16,7 @@ use crate::plan::{ConnectionPlan, DeferredBy, Standing};
 use crate::program::Declaration;
 use crate::resource::Wanted;
 use crate::schema::Disruption;
+use crate::store::Record;
 use crate::value::Value;
 
 impl Walk<'_> {
@@ -56,9 +59,15 @@ impl Walk<'_> {
             }
             (standing, _) => standing,
         };
+        if dependencies.is_empty()
+            && let Some(now) = spec.known()
+        {
+            self.warn_of_another_server(declaration, now, &target);
+        }
         let plan = ConnectionPlan {
             address: address.clone(),
             spec: spec.clone(),
+            arguments: Some(Expr::map(declaration.attributes.clone())),
             dependencies,
             target,
             standing,
@@ -70,24 +79,76 @@ impl Walk<'_> {
         self.resolved.insert(address.clone(), Resolved { spec, facts, settled });
     }
 
+    /// A server at another place is another server: what was made on the old one stays there.
+    fn warn_of_another_server(&mut self, declaration: &Declaration, now: &Value, target: &str) {
+        let address = &declaration.address;
+        let Some(kind) = self.inputs.registry.connection_kind(address.kind()) else { return };
+        let Some(record) = self.inputs.state.records.get(address) else { return };
+        let moved = kind.schema.spec.iter().find(|(name, attribute)| {
+            let (was, is) = (record.spec.get(name), now.get(name));
+            attribute.replace && was.zip(is).is_some_and(|(was, is)| !was.same(is))
+        });
+        let Some((name, _)) = moved else { return };
+        let was = kind.dial.describe(&record.spec);
+        let span = declaration.span_of(&Path::attribute(name)).clone();
+        let message = format!("`{address}` leads to another server now");
+        let found = Diagnostic::warning(message)
+            .at(span)
+            .note(format!(
+                "it was {was}, it is {target}; what was made there stays there, unmanaged"
+            ))
+            .hint(
+                "to move, declare the new server under another name first, then remove the old",
+            );
+        self.decisions.warnings.push(found);
+    }
+
     /// A connection the script does not declare any more, as it was recorded.
     pub(crate) fn undeclared_connection(&mut self, address: &Address) {
         if self.decisions.connection_index.contains_key(address) {
             return;
         }
-        let Some(record) = self.inputs.state.records.get(address) else { return };
         let Some(kind) = self.inputs.registry.connection_kind(address.kind()) else { return };
-        let target = kind.dial.describe(&record.spec);
+        let implied;
+        let record = match self.inputs.state.records.get(address) {
+            Some(record) => record,
+            // The default one needs no record: it has no arguments.
+            None if kind.implicit && address.name() == "default" => {
+                let spec = kind.dial.normalize(&Value::Map(BTreeMap::new()));
+                implied = Record {
+                    address: address.clone(),
+                    connection: None,
+                    id: String::new(),
+                    spec: spec.unwrap_or_default(),
+                    facts: Value::Null,
+                    dependencies: Vec::new(),
+                    lifecycle: crate::program::Lifecycle::default(),
+                    interrupted: false,
+                    arguments: None,
+                };
+                &implied
+            }
+            None => return,
+        };
+        let spec = self.recorded_arguments(record, kind);
+        let known = spec.known().cloned();
+        let target = known.as_ref().map(|spec| kind.dial.describe(spec)).unwrap_or_default();
         let settled = self.settled(&record.dependencies);
-        let standing = if let Some(by) = self.upstream(&record.dependencies) {
-            Standing::Deferred(by)
-        } else {
-            let managed = !record.dependencies.is_empty();
-            self.usable(address, &record.spec, &target, settled, managed, None)
+        let standing = match (self.upstream(&record.dependencies), known) {
+            (Some(by), _) => Standing::Deferred(by),
+            (None, Some(spec)) => {
+                let managed = !record.dependencies.is_empty();
+                self.usable(address, &spec, &target, settled, managed, None)
+            }
+            (None, None) => {
+                let attribute = first_unknown(&spec, &kind.schema).unwrap_or_default();
+                Standing::Deferred(DeferredBy::Unknown { attribute })
+            }
         };
         let plan = ConnectionPlan {
             address: address.clone(),
-            spec: Expr::Value(record.spec.clone()),
+            spec,
+            arguments: record.arguments.clone(),
             dependencies: record.dependencies.clone(),
             target,
             standing,
@@ -95,6 +156,31 @@ impl Walk<'_> {
             declared: false,
         };
         self.push_connection(plan);
+    }
+
+    /// The arguments of an undeclared connection: as declared once, filled in with what is
+    /// known now (the port of a restarted container), or else as they were last.
+    fn recorded_arguments(&self, record: &Record, kind: &ConnectionKind) -> Expr {
+        let Some(arguments) = &record.arguments else {
+            return Expr::Value(record.spec.clone());
+        };
+        let resolved = arguments.resolve(&|reference| {
+            if self.resolved.contains_key(&reference.address) {
+                return self.look_up(reference).ok().flatten();
+            }
+            // Not declared either: as it was found, or as it was recorded.
+            let change = self.change(&reference.address)?;
+            let found = reference.path.follow(&change.facts);
+            let found = found.or_else(|| reference.path.follow(change.before.as_ref()?));
+            found.map(Expr::Value)
+        });
+        let Expr::Map(_) = &resolved else {
+            let normal = resolved.known().and_then(|known| kind.dial.normalize(known).ok());
+            return Expr::Value(
+                normal.map_or_else(|| record.spec.clone(), |spec| kind.mark_spec(spec)),
+            );
+        };
+        resolved
     }
 
     fn settled(&self, dependencies: &[Address]) -> bool {
@@ -108,7 +194,7 @@ impl Walk<'_> {
         dependencies.iter().find_map(|address| {
             let change = self.change(address)?;
             let away = match change.action {
-                Action::Create | Action::Replace | Action::Verify => true,
+                Action::Create | Action::Replace | Action::Verify | Action::Forget => true,
                 Action::Update => change.disruption >= Disruption::Reconnect,
                 _ => false,
             };
@@ -133,7 +219,8 @@ impl Walk<'_> {
         match self.inputs.observed.connections.get(address) {
             Some(Answer::Open) => Standing::Open,
             Some(Answer::Failed(error)) => {
-                let found = unusable(address, target, error).at(span.cloned());
+                let recorded = self.inputs.state.records.contains_key(address);
+                let found = unusable(address, target, error, recorded).at(span.cloned());
                 self.decisions.diagnostics.push(found);
                 Standing::Unused
             }
@@ -182,7 +269,7 @@ impl Walk<'_> {
 }
 
 /// The one clear error for a connection that cannot be used.
-fn unusable(address: &Address, target: &str, error: &CallError) -> Diagnostic {
+fn unusable(address: &Address, target: &str, error: &CallError, recorded: bool) -> Diagnostic {
     let what = match error.failure {
         Failure::Denied => format!("`{address}` refuses the login"),
         _ => format!("`{address}` does not answer"),
@@ -200,6 +287,10 @@ fn unusable(address: &Address, target: &str, error: &CallError) -> Diagnostic {
     }
     if error.failure == Failure::Unreachable {
         found = found.hint("to plan from what dollop remembers, add `--no-refresh`");
+        if recorded {
+            let hint = format!("if it is gone for good: `dollop state forget {address}`");
+            found = found.hint(hint);
+        }
     }
     found
 }

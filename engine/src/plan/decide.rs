@@ -14,7 +14,7 @@ use crate::graph::Graph;
 use crate::kind::Registry;
 use crate::observed::Observed;
 use crate::path::{Path, Segment};
-use crate::plan::change::{Action, Change};
+use crate::plan::change::{Action, Change, Reason};
 use crate::plan::{ConnectionPlan, Standing};
 use crate::program::Declaration;
 use crate::resource::{Name, Wanted};
@@ -93,6 +93,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) resolved: BTreeMap<Address, Resolved>,
     /// Connections that are not open yet and may be once more is read.
     pub(crate) pending: BTreeSet<Address>,
+    /// Where each object of a record without a declaration is recorded: connection, kind, id.
+    pub(crate) undeclared_ids: BTreeMap<(Address, String, String), Address>,
     /// Who declares which real object: connection, kind, and the names that identify it.
     pub(crate) claims: BTreeMap<(Address, &'static str, Vec<String>), Address>,
 }
@@ -105,6 +107,7 @@ pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
         resolved: BTreeMap::new(),
         pending: BTreeSet::new(),
         claims: BTreeMap::new(),
+        undeclared_ids: undeclared_ids(inputs),
     };
     for declaration in inputs.graph.in_order() {
         if declaration.connection.is_some() {
@@ -116,6 +119,22 @@ pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
     walk.undeclared();
     walk.outputs();
     walk.decisions
+}
+
+fn undeclared_ids(inputs: Inputs<'_>) -> BTreeMap<(Address, String, String), Address> {
+    if inputs.destroy {
+        return BTreeMap::new();
+    }
+    let gone =
+        inputs.state.records.values().filter(|record| {
+            !record.id.is_empty() && inputs.graph.get(&record.address).is_none()
+        });
+    gone.filter_map(|record| {
+        let key =
+            (record.connection.clone()?, record.address.kind().to_owned(), record.id.clone());
+        Some((key, record.address.clone()))
+    })
+    .collect()
 }
 
 impl Walk<'_> {
@@ -231,6 +250,10 @@ impl Walk<'_> {
     pub(crate) fn data_lost(&self, dependencies: &[Address]) -> Option<Address> {
         for address in dependencies {
             let Some(change) = self.change(address) else { continue };
+            // Gone already, and nobody declares it any more: nothing can be reached in it.
+            if change.action == Action::Forget && !change.reasons.contains(&Reason::Retained) {
+                return Some(address.clone());
+            }
             let goes =
                 matches!(change.action, Action::Replace | Action::Delete | Action::Cascade)
                     || (change.action == Action::Create
@@ -241,7 +264,8 @@ impl Walk<'_> {
             let Some(kind) = self.inputs.registry.kind(address.kind()) else { continue };
             let recorded = self.inputs.state.records.get(address).map(|record| &record.spec);
             let spec = change.before.as_ref().or(recorded);
-            if !spec.is_some_and(|spec| kind.calls.keeps_data(spec)) {
+            let next = change.after.as_ref().and_then(Expr::known);
+            if !spec.is_some_and(|spec| kind.calls.keeps_data(spec, next)) {
                 return Some(address.clone());
             }
             let below = self.inputs.state.records.get(address);

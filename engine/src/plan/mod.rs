@@ -70,6 +70,8 @@ pub struct ConnectionPlan {
     pub address: Address,
     /// How to reach it, as far as known; secrets marked.
     pub spec: Expr,
+    /// The arguments as declared, references and all, for the record.
+    pub arguments: Option<Expr>,
     /// What it needs, for the record.
     pub dependencies: Vec<Address>,
     /// The address in words (`127.0.0.1:5432 as postgres`); empty while unknown.
@@ -212,7 +214,11 @@ pub fn plan(
     }
     let declared = |address: &Address| inputs.graph.get(address).is_some();
     let steps =
-        steps::steps(&decisions.changes, &decisions.connections, &declared, inputs.state);
+        steps::steps(&decisions.changes, &decisions.connections, &declared, inputs.state)
+            .map_err(|stuck| Findings {
+                diagnostics: vec![waiting_for_each_other(&stuck)],
+                sources: program.sources.clone(),
+            })?;
     let outputs = outputs(inputs, &decisions);
     let kept = decisions.changes.iter().filter(|change| change.action == Action::Keep).count();
     // What stays is carried only where its record must be written anew.
@@ -241,6 +247,15 @@ pub fn plan(
         warnings,
         sources: program.sources.clone(),
     })
+}
+
+/// Should not happen; a message beats a panic.
+fn waiting_for_each_other(stuck: &[Address]) -> Diagnostic {
+    let mut found = Diagnostic::error("the steps of this plan wait for each other");
+    for address in stuck {
+        found = found.note(format!("`{address}`"));
+    }
+    found.hint("this is a bug in dollop; applying the change in two parts avoids it")
 }
 
 fn outputs(inputs: Inputs<'_>, decisions: &Decisions) -> Vec<OutputChange> {

@@ -69,15 +69,20 @@ impl Walk<'_> {
     /// Refuses two declarations of one real object: each would undo the other.
     fn claim(&mut self, declaration: &Declaration, kind: &Kind, normal: &Desired) {
         let Some(connection) = &declaration.connection else { return };
-        if kind.traits.naming == Naming::Label {
+        let own: &[&str] = match kind.traits.naming {
+            Naming::Natural => &["name"],
+            Naming::Label => kind.traits.identity,
+        };
+        if own.is_empty() {
             return;
         }
-        let names = kind.traits.within.iter().chain(&["name"]).map(|name| {
+        let names = kind.traits.within.iter().chain(own).map(|name| {
             let value = normal.spec.follow(&Path::attribute(*name))?;
-            value.known()?.as_str().map(str::to_owned)
+            let value = value.known()?;
+            Some(value.as_str().map_or_else(|| value.to_json().to_string(), str::to_owned))
         });
         let Some(names) = names.collect::<Option<Vec<String>>>() else { return };
-        let name = names.last().cloned().unwrap_or_default();
+        let name = names[kind.traits.within.len()..].join(" ");
         let key = (connection.clone(), kind.name, names);
         let Some(first) = self.claims.insert(key, declaration.address.clone()) else { return };
         let what = crate::kind::short_name(kind.name);
@@ -110,7 +115,11 @@ impl Walk<'_> {
             None => Now::Absent,
         };
         match self.standing(connection) {
-            Some(Standing::Unrefreshed) => (unrefreshed(record), true),
+            Some(Standing::Unrefreshed) => match record {
+                // Whether it exists is found out during apply.
+                Some(record) if record.interrupted => (Now::Away(record), true),
+                _ => (unrefreshed(record), true),
+            },
             Some(Standing::Deferred(_)) => {
                 let below = self.decisions.connection_index.get(connection);
                 let below = below.map(|index| &self.decisions.connections[*index].dependencies);
@@ -219,7 +228,8 @@ impl Walk<'_> {
                 change.id = Some(record.id.clone());
                 change.facts = record.facts.clone();
                 self.compare(&mut change, declaration, kind, normal, Some(record));
-                if change.action == Action::Keep || record.interrupted {
+                let replaced = change.action == Action::Replace;
+                if change.action == Action::Keep || (record.interrupted && !replaced) {
                     change.action = Action::Verify;
                 }
                 change.reasons.extend(deferred);
@@ -239,17 +249,36 @@ impl Walk<'_> {
                 change.before = Some(spec);
                 change.id = Some(found.id);
                 self.compare(&mut change, declaration, kind, normal, record);
+                let old = match record {
+                    Some(_) => None,
+                    None => self.old_address(declaration, change.id.as_deref()),
+                };
                 let mine = found.owner == Owner::Ours || declaration.lifecycle.adopt;
                 match (record, &found.owner) {
+                    // Labels would tell a stranger's object from what a killed run made.
+                    (Some(record), Owner::Other(whose))
+                        if record.interrupted && !declaration.lifecycle.adopt =>
+                    {
+                        self.refuse_foreign(declaration, &change, Some(whose));
+                    }
                     (Some(record), _) if record.interrupted => {
                         if change.action == Action::Keep {
                             change.action = Action::Update;
                         }
-                        change.reasons.insert(0, Reason::Interrupted);
+                        // What forces a replacement is said first.
+                        change.reasons.push(Reason::Interrupted);
                     }
                     // What was recorded is ours, whatever marks it carries: it may have been
                     // adopted, and marks cannot always be changed.
                     (Some(_), _) => {}
+                    // The same object under a new address: it moves, nothing else.
+                    (None, _) if old.is_some() => {
+                        if change.action == Action::Keep {
+                            change.action = Action::Adopt;
+                        }
+                        let from = old.unwrap_or_else(|| address.clone());
+                        change.reasons.insert(0, Reason::Renamed { from });
+                    }
                     (None, Owner::Other(whose)) if !declaration.lifecycle.adopt => {
                         self.refuse_foreign(declaration, &change, Some(whose));
                     }
@@ -264,6 +293,14 @@ impl Walk<'_> {
                 change
             }
         }
+    }
+
+    /// The undeclared address under which the same object is recorded.
+    fn old_address(&self, declaration: &Declaration, id: Option<&str>) -> Option<Address> {
+        let id = id.filter(|id| !id.is_empty())?;
+        let connection = declaration.connection.clone()?;
+        let key = (connection, declaration.address.kind().to_owned(), id.to_owned());
+        self.undeclared_ids.get(&key).cloned()
     }
 
     /// Fills in what differs, and from that the action.
@@ -397,10 +434,22 @@ impl Walk<'_> {
         whose: Option<&str>,
     ) {
         let address = &declaration.address;
-        let name = change.before.as_ref().and_then(|spec| spec.get("name"));
-        let name = name.and_then(Value::as_str).unwrap_or_else(|| address.name());
         let what = crate::kind::short_name(address.kind());
-        let message = format!("`{address}`: a {what} named `{name}` exists already");
+        let kind = self.inputs.registry.kind(address.kind());
+        let identity = kind.map_or(&[][..], |kind| kind.traits.identity);
+        let spec = change.before.as_ref();
+        let value = |name: &str| spec.and_then(|spec| spec.get(name)).and_then(Value::as_str);
+        let message = match (value("name"), identity) {
+            (Some(name), _) => format!("`{address}`: a {what} named `{name}` exists already"),
+            (None, []) => format!("`{address}`: this {what} exists already"),
+            (None, names) => {
+                let names: Vec<_> = names
+                    .iter()
+                    .filter_map(|name| Some(format!("{name} `{}`", value(name)?)))
+                    .collect();
+                format!("`{address}`: a {what} with {} exists already", names.join(", "))
+            }
+        };
         let mut found = Diagnostic::error(message).at(declaration.span.clone());
         if let Some(whose) = whose {
             found = found.note(format!("it belongs to {whose}"));
@@ -412,14 +461,22 @@ impl Walk<'_> {
 
     /// Refuses what the script has forbidden.
     pub(crate) fn guard(&mut self, declaration: &Declaration, change: Change) -> Change {
-        if declaration.lifecycle.prevent_destroy && change.action == Action::Replace {
+        let lost =
+            change.reasons.iter().any(|reason| matches!(reason, Reason::DataLost { .. }));
+        if declaration.lifecycle.prevent_destroy && (change.action == Action::Replace || lost) {
             let span = declaration.span_of(&Path::attribute("prevent_destroy")).clone();
             let mut found = Diagnostic::error(format!(
                 "`{}` would be replaced, which its `prevent_destroy` forbids",
                 change.address
             ))
             .at(span);
-            for difference in change.differences.iter().filter(|d| d.replaces) {
+            for reason in &change.reasons {
+                if let Reason::DataLost { with } = reason {
+                    found = found.note(format!("its data is lost with `{with}`"));
+                }
+            }
+            let fixed = change.action == Action::Replace;
+            for difference in change.differences.iter().filter(|d| d.replaces && fixed) {
                 found = found.note(format!("`{}` cannot be changed in place", difference.path));
             }
             let hint = "undo the change, or remove `prevent_destroy` if the loss is meant";

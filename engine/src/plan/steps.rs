@@ -11,15 +11,23 @@ use crate::plan::{ConnectionPlan, Operation, Standing, Step};
 use crate::store::{Record, State};
 
 /// The work for a set of decisions, numbered so that everything comes after what it needs.
+///
+/// # Errors
+/// The steps of these addresses wait for each other, which would be a bug.
 pub(crate) fn steps(
     changes: &[Change],
     connections: &[ConnectionPlan],
     declared: &dyn Fn(&Address) -> bool,
     state: &State,
-) -> Vec<Step> {
+) -> Result<Vec<Step>, Vec<Address>> {
     let mut draft = Draft::default();
+    let used: BTreeSet<&Address> = changes
+        .iter()
+        .filter(|change| change.action.touches_world() && change.action != Action::Cascade)
+        .filter_map(|change| change.connection.as_ref())
+        .collect();
     for connection in connections {
-        draft.connection(connection, state);
+        draft.connection(connection, used.contains(&connection.address), state);
     }
     for change in changes {
         draft.change(change, state);
@@ -35,8 +43,12 @@ pub(crate) fn steps(
         }
     }
     draft.wire(changes, connections, state);
+    draft.grant_wishes();
     draft.number()
 }
+
+/// Beyond so many, making room first is not worth the pairs.
+const MOST_ROOM: usize = 50;
 
 #[derive(Default)]
 struct Draft {
@@ -46,6 +58,8 @@ struct Draft {
     forward: BTreeMap<Address, usize>,
     /// The step that takes a resource away.
     backward: BTreeMap<Address, usize>,
+    /// Wishes: a step, and one that had better be done before, unless that waits for it.
+    wishes: Vec<(usize, usize)>,
 }
 
 impl Draft {
@@ -55,10 +69,11 @@ impl Draft {
         self.steps.len() - 1
     }
 
-    fn connection(&mut self, connection: &ConnectionPlan, state: &State) {
+    /// `used` says whether a step goes through it.
+    fn connection(&mut self, connection: &ConnectionPlan, used: bool, state: &State) {
         let address = &connection.address;
         if !connection.declared {
-            if matches!(connection.standing, Standing::Deferred(_)) {
+            if used && matches!(connection.standing, Standing::Deferred(_)) {
                 let step = self.add(address, Operation::Connect);
                 self.forward.insert(address.clone(), step);
             }
@@ -143,8 +158,36 @@ impl Draft {
             let connect = change.connection.as_ref().and_then(|c| self.forward.get(c)).copied();
             self.needs[delete].extend(connect);
             self.only_when_known(delete, change);
+            // What is replaced stays up until what its successor needs is there.
+            if change.action == Action::Replace {
+                for needed in &change.dependencies {
+                    if let Some(step) = self.forward.get(needed) {
+                        self.wishes.push((delete, *step));
+                    }
+                }
+            }
         }
         self.dependents_first(changes, state);
+        self.room_first(changes);
+    }
+
+    /// What is removed may hold a port, an address or a name that something new of its kind
+    /// is about to take.
+    fn room_first(&mut self, changes: &[Change]) {
+        let gone = changes.iter().filter(|change| change.action == Action::Delete);
+        for gone in gone.take(MOST_ROOM) {
+            let new = changes.iter().filter(|change| {
+                change.action == Action::Create
+                    && change.connection == gone.connection
+                    && change.address.kind() == gone.address.kind()
+            });
+            for new in new.take(MOST_ROOM) {
+                let steps = (self.forward.get(&new.address), self.backward.get(&gone.address));
+                if let (Some(create), Some(delete)) = steps {
+                    self.wishes.push((*create, *delete));
+                }
+            }
+        }
     }
 
     /// A step that brings something up waits for what it needs.
@@ -201,24 +244,31 @@ impl Draft {
                 // A connection is no object; what lives behind it needs what is under it.
                 if record.connection.is_none() {
                     queue.extend(behind.get(&record.address).into_iter().flatten());
-                    if undeclared.contains(needed)
-                        && let Some(step) = self.backward.get(&record.address)
-                        && *step != delete
-                    {
-                        self.needs[delete].insert(*step);
-                    }
                     continue;
                 }
-                if let Some(step) = self.backward.get(&record.address)
-                    && *step != delete
+                let backward = self.backward.get(&record.address).copied();
+                if let Some(step) = backward
+                    && step != delete
                 {
-                    self.needs[delete].insert(*step);
+                    // What lives behind a deferred connection is removed once that is open
+                    // again, which may be after this very delete.
+                    let deferred = record
+                        .connection
+                        .as_ref()
+                        .and_then(|connection| self.forward.get(connection))
+                        .is_some_and(|step| self.steps[*step].1 == Operation::Connect);
+                    if deferred {
+                        self.wishes.push((delete, step));
+                    } else {
+                        self.needs[delete].insert(step);
+                    }
                 }
-                // What stays but needed this until now must let go first.
+                // What stays but needed this until now lets go first.
                 if undeclared.contains(needed)
+                    && backward.is_none()
                     && let Some(step) = self.forward.get(&record.address)
                 {
-                    self.needs[delete].insert(*step);
+                    self.wishes.push((delete, *step));
                 }
             }
         }
@@ -232,19 +282,39 @@ impl Draft {
             let inner =
                 state.records.values().filter(|r| r.connection.as_ref() == Some(&address));
             for record in inner {
-                let last = self.backward.get(&record.address);
-                // What goes with the server waits for the server, which waits for nobody.
-                if !elided.contains(&record.address) {
-                    self.needs[step].extend(last.copied());
-                }
+                let last = self.backward.get(&record.address).copied();
+                self.needs[step].extend(last.filter(|last| *last != step));
             }
         }
     }
 
+    /// Adds the wishes that close no circle, in the order they were made.
+    fn grant_wishes(&mut self) {
+        for (step, wished) in std::mem::take(&mut self.wishes) {
+            if step != wished && !self.waits_for(wished, step) {
+                self.needs[step].insert(wished);
+            }
+        }
+    }
+
+    /// Whether a step waits, through others, for another.
+    fn waits_for(&self, step: usize, other: usize) -> bool {
+        let mut queue = vec![step];
+        let mut seen = BTreeSet::new();
+        while let Some(here) = queue.pop() {
+            if here == other {
+                return true;
+            }
+            if seen.insert(here) {
+                queue.extend(&self.needs[here]);
+            }
+        }
+        false
+    }
+
     /// Numbers the steps in an order in which everything comes after what it needs;
-    /// otherwise as they were added. Members of a cycle, which would be a bug, come last and
-    /// are reported by the schedule as never ready.
-    fn number(self) -> Vec<Step> {
+    /// otherwise as they were added.
+    fn number(self) -> Result<Vec<Step>, Vec<Address>> {
         let count = self.steps.len();
         let mut missing: Vec<usize> = self.needs.iter().map(BTreeSet::len).collect();
         let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); count];
@@ -265,12 +335,15 @@ impl Draft {
                 }
             }
         }
-        assert!(order.len() == count, "BUG: the steps of a plan wait for each other");
+        if order.len() < count {
+            let stuck = (0..count).filter(|step| missing[*step] > 0);
+            return Err(stuck.map(|step| self.steps[step].0.clone()).collect());
+        }
         let mut number = vec![StepId(0); count];
         for (position, step) in order.iter().enumerate() {
             number[*step] = StepId(u32::try_from(position).unwrap_or(u32::MAX));
         }
-        order
+        let numbered = order
             .iter()
             .map(|step| {
                 let mut needs: Vec<StepId> =
@@ -279,7 +352,8 @@ impl Draft {
                 let (address, operation) = self.steps[*step].clone();
                 Step { id: number[*step], address, operation, needs }
             })
-            .collect()
+            .collect();
+        Ok(numbered)
     }
 }
 

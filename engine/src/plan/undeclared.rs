@@ -11,6 +11,7 @@ use crate::path::Path;
 use crate::plan::Standing;
 use crate::plan::change::{Action, Change, Difference, Reason};
 use crate::plan::decide::Walk;
+use crate::resource::Owner;
 use crate::schema::Disruption;
 use crate::store::Record;
 use crate::value::Value;
@@ -78,6 +79,13 @@ impl Walk<'_> {
             let hint = "declare it again with `prevent_destroy: false`, apply, then remove it";
             self.decisions.diagnostics.push(Diagnostic::error(message).hint(hint));
         }
+        // Another address declares this very object now.
+        if let Some(to) = self.renamed_to(record) {
+            change.action = Action::Forget;
+            change.disruption = Disruption::None;
+            change.reasons = vec![Reason::RenamedTo(to)];
+            return change;
+        }
         if record.lifecycle.retain_on_destroy {
             change.action = Action::Forget;
             change.disruption = Disruption::None;
@@ -105,6 +113,14 @@ impl Walk<'_> {
                 self.want(connection, &record.address, id, facts, spec);
             }
             _ => match self.inputs.observed.objects.get(&record.address) {
+                // Its making was interrupted before it existed; somebody else's stands there.
+                Some(Observation::Found(found))
+                    if record.interrupted && matches!(found.owner, Owner::Other(_)) =>
+                {
+                    change.action = Action::Forget;
+                    change.reasons = vec![Reason::Gone];
+                    change.disruption = Disruption::None;
+                }
                 Some(Observation::Found(found)) => {
                     let spec = kind.mark_spec(found.spec.clone()).marked_like(&record.spec);
                     change.facts = kind.mark_facts(found.facts.clone(), &spec);
@@ -129,6 +145,21 @@ impl Walk<'_> {
             change.differences = all_gone(change.before.as_ref());
         }
         change
+    }
+
+    /// The declared resource that has the object of this record.
+    fn renamed_to(&self, record: &Record) -> Option<Address> {
+        let connection = record.connection.clone()?;
+        let key = (connection, record.address.kind().to_owned(), record.id.clone());
+        self.undeclared_ids.get(&key)?;
+        let taken = self.decisions.changes.iter().find(|change| {
+            change.connection == record.connection
+                && change.address.kind() == record.address.kind()
+                && change.id.as_deref() == Some(record.id.as_str())
+                && change.address != record.address
+                && self.inputs.graph.get(&change.address).is_some()
+        })?;
+        Some(taken.address.clone())
     }
 
     /// What takes it along when it goes: the object it lives in, or the server's container.

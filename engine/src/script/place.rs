@@ -33,11 +33,7 @@ pub(super) fn parents(kind: &Kind) -> impl Iterator<Item = &str> {
 
 /// What can be called on a handle of the kind `on`.
 pub(super) fn methods<'a>(registry: &'a Registry, on: &str) -> Vec<&'a str> {
-    registry
-        .kinds()
-        .filter(|kind| takes(on, kind))
-        .map(|kind| short_name(kind.name))
-        .collect()
+    registry.kinds().filter(|kind| takes(on, kind)).map(|kind| short_name(kind.name)).collect()
 }
 
 /// Finds the place of a resource and fills in the attributes that say so.

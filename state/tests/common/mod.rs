@@ -49,6 +49,7 @@ pub fn record(name: &str, spec: Value) -> Record {
         dependencies: vec![address("base")],
         lifecycle: Lifecycle::default(),
         interrupted: false,
+        arguments: None,
     }
 }
 

@@ -24,6 +24,7 @@ pub struct EngineSpec {
     /// Where it listens: a socket path, `unix:///run/docker.sock` or `tcp://10.0.0.5:2375`.
     /// Left out: what `DOCKER_HOST` says, or else `/var/run/docker.sock`.
     #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
     pub host: Option<String>,
     /// The most seconds one request may take before it counts as unanswered.
     #[serde(default = "default_timeout")]

@@ -73,7 +73,7 @@ impl Resource for Volume {
 
     /// Only a volume that merely mounts something from elsewhere (NFS, a folder) leaves its
     /// data where it was.
-    fn keeps_data(spec: &VolumeSpec) -> bool {
+    fn keeps_data(spec: &VolumeSpec, _: Option<&VolumeSpec>) -> bool {
         let kind = spec.options.get("type").map_or("", |kind| kind.0.as_str());
         spec.driver == "local" && spec.options.contains_key("device") && kind != "tmpfs"
     }

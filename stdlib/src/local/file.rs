@@ -60,7 +60,7 @@ impl Resource for File {
     type Facts = Facts;
 
     fn traits() -> Traits {
-        Traits { naming: Naming::Label, ..Traits::default() }
+        Traits { naming: Naming::Label, identity: &["path"], ..Traits::default() }
     }
 
     fn normalize(spec: &mut Spec) {

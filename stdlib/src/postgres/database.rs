@@ -185,7 +185,7 @@ impl Resource for Database {
         problems
     }
 
-    fn keeps_data(_: &Spec) -> bool {
+    fn keeps_data(_: &Spec, _: Option<&Spec>) -> bool {
         false
     }
 

@@ -132,7 +132,12 @@ impl Resource for Grant {
     type Facts = Facts;
 
     fn traits() -> Traits {
-        Traits { naming: Naming::Label, within: &["database"], holds_data: false }
+        Traits {
+            naming: Naming::Label,
+            within: &["database"],
+            identity: &["role", "on", "schema", "objects"],
+            holds_data: false,
+        }
     }
 
     fn normalize(spec: &mut Spec) {

@@ -70,7 +70,7 @@ impl Resource for Schema {
         spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
     }
 
-    fn keeps_data(_: &Spec) -> bool {
+    fn keeps_data(_: &Spec, _: Option<&Spec>) -> bool {
         false
     }
 

@@ -24,9 +24,11 @@ const CLIENTS: usize = 12;
 #[serde(deny_unknown_fields)]
 pub struct Spec {
     /// Host name or address, or the folder of a Unix socket: `127.0.0.1`.
+    #[schemars(extend("x-replace" = true))]
     pub host: String,
     /// TCP port.
     #[serde(default = "default_port")]
+    #[schemars(extend("x-replace" = true))]
     pub port: u16,
     /// The role to work as; a superuser can do everything, others what they are allowed to.
     #[serde(default = "default_user")]

@@ -89,7 +89,18 @@ impl Resource for Binding {
     type Facts = Facts;
 
     fn traits() -> Traits {
-        Traits { naming: Naming::Label, within: &["vhost"], ..Traits::default() }
+        Traits {
+            naming: Naming::Label,
+            within: &["vhost"],
+            identity: &[
+                "source",
+                "destination",
+                "destination_type",
+                "routing_key",
+                "arguments",
+            ],
+            ..Traits::default()
+        }
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {

@@ -201,7 +201,7 @@ impl Resource for Queue {
         problems
     }
 
-    fn keeps_data(_: &Spec) -> bool {
+    fn keeps_data(_: &Spec, _: Option<&Spec>) -> bool {
         false
     }
 

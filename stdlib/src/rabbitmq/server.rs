@@ -13,9 +13,11 @@ use super::api::{Api, root};
 #[serde(deny_unknown_fields)]
 pub struct Spec {
     /// Name or address of the machine. Example: `"127.0.0.1"`.
+    #[schemars(extend("x-replace" = true))]
     host: String,
     /// Port of the management API, over plain HTTP; not the one for messages.
     #[serde(default = "port")]
+    #[schemars(extend("x-replace" = true))]
     port: u16,
     /// Who to log in as.
     #[serde(default = "user")]

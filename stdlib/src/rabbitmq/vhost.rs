@@ -83,7 +83,7 @@ impl Resource for VirtualHost {
         super::user::check_tags(&spec.tags)
     }
 
-    fn keeps_data(_: &Spec) -> bool {
+    fn keeps_data(_: &Spec, _: Option<&Spec>) -> bool {
         false
     }
 

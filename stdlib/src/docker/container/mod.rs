@@ -48,8 +48,8 @@ impl Resource for Container {
         spec.check()
     }
 
-    fn keeps_data(spec: &ContainerSpec) -> bool {
-        spec.volumes.keep_data()
+    fn keeps_data(spec: &ContainerSpec, next: Option<&ContainerSpec>) -> bool {
+        spec.volumes.keep_data(next.map(|next| &next.volumes))
     }
 
     async fn read(engine: &Engine, wanted: &[Wanted<ContainerSpec>]) -> Vec<ReadResult<Self>> {

@@ -133,10 +133,22 @@ impl Mounts {
             .filter_map(|mount| mount.source.as_deref())
     }
 
-    /// Whether something written to it is still there when the container is gone.
-    pub(super) fn keep_data(&self) -> bool {
-        self.0.iter().any(|mount| {
+    /// Whether something written to it is still there when the container is gone, and the
+    /// next one has it in the same places.
+    ///
+    /// Which mount holds the data is not known, so every writable one must come along.
+    pub(super) fn keep_data(&self, next: Option<&Self>) -> bool {
+        let mut keeping = self.0.iter().filter(|mount| {
             !mount.read_only && mount.source.is_some() && mount.kind != MountKind::Tmpfs
+        });
+        let any = keeping.clone().next().is_some();
+        any && next.is_none_or(|next| {
+            keeping.all(|mount| {
+                next.0.iter().any(|other| {
+                    (other.kind, &other.source, &other.target)
+                        == (mount.kind, &mount.source, &mount.target)
+                })
+            })
         })
     }
 
