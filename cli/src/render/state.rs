@@ -173,6 +173,7 @@ mod tests {
             dependencies: vec![address("docker::network.app")],
             lifecycle: Lifecycle { prevent_destroy: true, ..Lifecycle::default() },
             interrupted: true,
+            arguments: None,
         };
         State {
             serial: 3,

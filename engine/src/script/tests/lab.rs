@@ -73,7 +73,12 @@ macro_rules! resource {
             type Spec = <$name as HasSpec>::Spec;
             type Facts = <$name as HasFacts>::Facts;
             fn traits() -> Traits {
-                Traits { naming: Naming::$naming, within: $within, holds_data: false }
+                Traits {
+                    naming: Naming::$naming,
+                    within: $within,
+                    identity: &[],
+                    holds_data: false,
+                }
             }
             $($check)?
             async fn read(_: &$connection, _: &[Wanted<Self::Spec>]) -> Vec<ReadResult<Self>> {

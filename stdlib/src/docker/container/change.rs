@@ -36,6 +36,7 @@ pub(super) async fn update(
     let done = to.wait == Wait::Exited && ended_well(&state) && from.running == to.running;
     if to.running && !done {
         if !runs(&state) {
+            rejoin_lost(engine, name, id, &container, to).await?;
             go_on(engine, name, id, to, state.paused.unwrap_or(false)).await?;
         }
         // Also when it runs already: its making may have been cut short while it started.
@@ -155,6 +156,32 @@ async fn networks(
         let stayed = real.contains(&network)
             && (network == BRIDGE || from.networks.0.get(network) == Some(endpoint));
         if !stayed && network != NONE {
+            join(engine, name, id, network, endpoint).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Moves a stopped container from networks that are gone to the ones of the same name: it
+/// remembers their ids and could not start otherwise.
+async fn rejoin_lost(
+    engine: &Engine,
+    name: &Name,
+    id: &str,
+    container: &ContainerInspectResponse,
+    to: &ContainerSpec,
+) -> Result<(), CallError> {
+    let joined = container.network_settings.as_ref().and_then(|all| all.networks.as_ref());
+    for (network, endpoint) in joined.into_iter().flatten() {
+        let Some(known) = endpoint.network_id.as_deref().filter(|id| !id.is_empty()) else {
+            continue;
+        };
+        let there = engine.docker.inspect_network(known, None).await;
+        if !there.is_err_and(|error| status(&error) == Some(404)) {
+            continue;
+        }
+        leave(engine, name, id, network).await?;
+        if let Some(endpoint) = to.networks.0.get(network) {
             join(engine, name, id, network, endpoint).await?;
         }
     }
