@@ -209,8 +209,19 @@ impl Draft {
                     }
                     continue;
                 }
+                // What goes behind a deferred connection waits until it is open, so what is
+                // replaced under the connection cannot wait for that.
+                let same_place = state.records.get(*needed).map(|r| &r.connection)
+                    == Some(&record.connection);
+                let later = self.forward.contains_key(*needed)
+                    && !same_place
+                    && record.connection.as_ref().is_some_and(|connection| {
+                        let step = self.forward.get(connection);
+                        step.is_some_and(|step| self.steps[*step].1 == Operation::Connect)
+                    });
                 if let Some(step) = self.backward.get(&record.address)
                     && *step != delete
+                    && !later
                 {
                     self.needs[delete].insert(*step);
                 }
