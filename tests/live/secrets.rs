@@ -138,7 +138,7 @@ impl Watched {
             let Some(content) = content.filter(|_| name != "out/key") else { continue };
             searched += 1;
             self.search(&name, &content);
-            if name.ends_with(".zst") {
+            if std::path::Path::new(&name).extension().is_some_and(|end| end == "zst") {
                 let unpacked = zstd::decode_all(content.as_slice()).expect("a revision");
                 assert!(unpacked.starts_with(b"{"), "{name} is JSON");
                 self.search(&format!("{name}, unpacked"), &unpacked);
