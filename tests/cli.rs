@@ -136,7 +136,7 @@ fn hello_is_planned_applied_shown_and_destroyed() {
         id      "[id]"
         result  (sensitive)
     "#);
-    shows!(project.run(&["apply", "--auto-approve", "--param", "who=moon"]).text(), @r#"
+    shows!(project.run(&["apply", "--auto-approve", "--parallelism", "1", "--param", "who=moon"]).text(), @r#"
     exit 0
     --- stdout
     Plan for stack `hello`

@@ -11,6 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// never needs quoting in a shell and `/` is free to separate.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-').remove(b'.');
 
+/// How an empty name (the default exchange, say) is written; no other name is encoded so.
+const EMPTY: &str = "%-";
+
 /// `docker::container.pg`, `postgres::schema.main/catalog/app`,
 /// `data/rabbitmq::vhost.broker/%2F`.
 ///
@@ -71,9 +74,8 @@ impl fmt::Display for Address {
             if index > 0 {
                 out.write_str("/")?;
             }
-            // An empty name (the default exchange, say) must leave a trace.
             if name.is_empty() {
-                out.write_str("%00")?;
+                out.write_str(EMPTY)?;
             }
             write!(out, "{}", utf8_percent_encode(name, ESCAPED))?;
         }
@@ -98,7 +100,7 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bad = || ParseAddressError(text.to_owned());
         let decode = |part: &str| -> Result<String, ParseAddressError> {
-            if part == "%00" {
+            if part == EMPTY {
                 return Ok(String::new());
             }
             percent_decode_str(part).decode_utf8().map(Into::into).map_err(|_| bad())

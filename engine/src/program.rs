@@ -7,6 +7,7 @@ use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Sources, Span};
 use crate::expr::{Expr, Reference};
 use crate::path::Path;
+use crate::value::Value;
 
 /// A whole stack as declared, in the order of the script.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,9 @@ pub struct Program {
     pub declarations: Vec<Declaration>,
     /// Parameters the script asked for, in order.
     pub parameters: Vec<Parameter>,
+    /// The values of secret parameters. What is declared may hold them only as parts of
+    /// longer texts, and a service may repeat just the part.
+    pub secrets: Vec<Value>,
     /// Outputs, in order.
     pub outputs: Vec<Output>,
     /// Warnings found on the way.

@@ -1,7 +1,9 @@
 //! The last line of defence: takes known secrets out of any text.
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::graph::Graph;
 use crate::plan::Plan;
@@ -13,6 +15,13 @@ pub const MASK: &str = "(sensitive)";
 
 /// Secrets shorter than this many bytes are left alone: they would hit ordinary words.
 const SHORTEST: usize = 4;
+/// A line of a longer secret is one of its own from this many bytes on.
+const SHORTEST_LINE: usize = 8;
+/// Text as short as this is no secret to look for inside base64.
+const SHORTEST_BASE64: usize = 6;
+/// What a URL leaves as it is.
+const UNRESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Replaces every known secret in a text, also where it was quoted or URL-encoded.
 #[derive(Clone, Debug, Default)]
@@ -27,8 +36,20 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Adds a text, and the forms it takes inside JSON, Rust's `{:?}` and URLs.
+    /// Adds a text, and the forms it takes inside JSON, Rust's `{:?}`, URLs and base64.
+    /// A log shows a text of many lines line by line, perhaps the last few only.
     pub fn add(&mut self, text: &str) {
+        self.add_forms(text);
+        self.add_forms(text.trim());
+        if text.trim().contains('\n') {
+            let lines = text.lines().map(str::trim);
+            lines.filter(|line| line.len() >= SHORTEST_LINE).for_each(|line| {
+                self.add_forms(line);
+            });
+        }
+    }
+
+    fn add_forms(&mut self, text: &str) {
         if text.len() < SHORTEST {
             return;
         }
@@ -39,8 +60,23 @@ impl Secrets {
             json.trim_matches('"'),
             debug.trim_matches('"'),
             &utf8_percent_encode(text, NON_ALPHANUMERIC).to_string(),
+            &utf8_percent_encode(text, UNRESERVED).to_string(),
+            // Providers put user text in backticks, as all of dollop's messages do.
+            &text.replace('"', "`"),
         ] {
             self.texts.insert(form.to_owned());
+        }
+        if text.len() < SHORTEST_BASE64 {
+            return;
+        }
+        // What stands before it (`user:`) shifts it by up to two bytes, and shares the bits of
+        // the characters at the ends.
+        for before in 0..3 {
+            let shifted = [&b".."[..before], text.as_bytes()].concat();
+            let encoded = STANDARD_NO_PAD.encode(&shifted);
+            let from = if before == 0 { 0 } else { before + 1 };
+            let to = encoded.len() - usize::from(shifted.len() % 3 != 0);
+            self.texts.insert(encoded[from..to].to_owned());
         }
     }
 
@@ -51,6 +87,7 @@ impl Secrets {
 
     /// Adds every secret a stack declares.
     pub fn add_graph(&mut self, graph: &Graph) {
+        graph.program().secrets.iter().for_each(|value| self.add_value(value));
         for declaration in graph.in_order() {
             for value in declaration.attributes.values() {
                 value.each_secret(&mut |text| self.add(text));
@@ -72,6 +109,7 @@ impl Secrets {
 
     /// Adds every secret a plan carries.
     pub fn add_plan(&mut self, plan: &Plan) {
+        plan.secrets.iter().for_each(|value| self.add_value(value));
         for change in &plan.changes {
             change.before.iter().for_each(|value| self.add_value(value));
             change.after.iter().for_each(|expr| expr.each_secret(&mut |text| self.add(text)));
@@ -123,7 +161,29 @@ impl Redactor {
 
 #[cfg(test)]
 mod tests {
-    use super::Secrets;
+    use super::*;
+
+    #[test]
+    fn base64_is_found_wherever_it_begins() {
+        let mut secrets = Secrets::default();
+        secrets.add("pl4in-word-8472");
+        let redactor = secrets.redactor();
+        for prefix in ["", "u:", "user:", "user4:"] {
+            let encoded = STANDARD_NO_PAD.encode(format!("{prefix}pl4in-word-8472"));
+            let clean = redactor.clean(&encoded);
+            assert!(clean.contains(MASK) && clean.len() < 22, "{prefix}: {clean}");
+        }
+    }
+
+    #[test]
+    fn lines_of_a_long_secret_are_secrets() {
+        let mut secrets = Secrets::default();
+        secrets.add("-----BEGIN-----\nMC4CAQAwBQ\n}\nVwBCIEIJwq\n");
+        let redactor = secrets.redactor();
+        assert_eq!(redactor.clean("log: VwBCIEIJwq }"), "log: (sensitive) }");
+        let all = "-----BEGIN-----\nMC4CAQAwBQ\n}\nVwBCIEIJwq";
+        assert_eq!(redactor.clean(all), "(sensitive)");
+    }
 
     #[test]
     fn quoted_and_encoded_forms_are_found_too() {

@@ -32,7 +32,7 @@ let token = local::random("token", #{ length: 24 }).result;
 
 let db = postgres::server("main", #{ host: "127.0.0.1", port: POSTGRES, password: param("root", #{ secret: true }) });
 db.role("dt_secret", #{ password: nasty });
-let mq = rabbitmq::server("broker", #{ host: "127.0.0.1", port: RABBITMQ });
+let mq = rabbitmq::server("broker", #{ host: "127.0.0.1", port: RABBITMQ, password: "guest" });
 let vhost = mq.vhost("dt-secret");
 let user = mq.user("dt-secret", #{ password: nasty });
 
@@ -66,13 +66,10 @@ docker::container("user", #{ image: "busybox:1.35", user: plain });
 docker::container("program", #{ image: "busybox:1.35", command: [plain, nasty] });
 docker::container("image", #{ image: `127.0.0.1:5000/${plain}` });
 docker::container("folder", #{ image: "busybox:1.35", working_dir: plain });
-docker::network("driver", #{ driver: plain });
-docker::volume("driver", #{ driver: plain });
 db.role("dt_settings", #{ settings: #{ work_mem: plain, "plpgsql.x": nasty } });
 db.role("dt_nasty", #{ settings: #{ work_mem: nasty } });
-db.database("dt_locale", #{ "collate": plain, template: "template0" });
 db.database("dt_template", #{ template: plain });
-db.database("postgres").extension("pg_trgm", #{ version: plain });
+db.database("dt_versions").extension("pg_trgm", #{ version: plain });
 vhost.permission(user, #{ configure: param("regex", #{ secret: true }) });
 local::file("nowhere", #{ path: `/proc/${plain}/file`, content: "x" });
 "#;
@@ -88,6 +85,7 @@ fn forms(secret: &str) -> Vec<String> {
         utf8_percent_encode(secret, UNRESERVED).to_string(),
         utf8_percent_encode(secret, UNRESERVED).to_string().replace("%20", "+"),
         secret.replace('\'', "''"),
+        secret.replace('"', "`"),
         secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"),
     ];
     forms.extend(secret.lines().filter(|line| line.len() >= 8).map(str::to_owned));
@@ -140,7 +138,7 @@ impl Watched {
             let Some(content) = content.filter(|_| name != "out/key") else { continue };
             searched += 1;
             self.search(&name, &content);
-            if name.ends_with(".zst") {
+            if std::path::Path::new(&name).extension().is_some_and(|end| end == "zst") {
                 let unpacked = zstd::decode_all(content.as_slice()).expect("a revision");
                 assert!(unpacked.starts_with(b"{"), "{name} is JSON");
                 self.search(&format!("{name}, unpacked"), &unpacked);

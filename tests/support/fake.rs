@@ -271,8 +271,10 @@ macro_rules! fake_kind {
                 let inside = format!("{id}/");
                 let stored = format!("{}/", name.natural);
                 let store = $kind == "fake::store";
+                let parts = ($kind == "fake::base").then(|| format!("{}/", key.1));
                 world.objects.retain(|(_, key), _| {
-                    !key.starts_with(&inside) && !(store && key.starts_with(&stored))
+                    let part = parts.as_ref().is_some_and(|parts| key.starts_with(parts));
+                    !key.starts_with(&inside) && !(store && key.starts_with(&stored)) && !part
                 });
                 Ok(())
             }

@@ -48,6 +48,7 @@ pub(crate) fn empty() -> Plan {
         connections: Vec::new(),
         changes: Vec::new(),
         kept: 0,
+        secrets: Vec::new(),
         outputs: Vec::new(),
         steps: Vec::new(),
         warnings: Vec::new(),

@@ -239,7 +239,14 @@ impl Run<'_> {
     async fn delete(&self, step: &Step) -> Result<Option<String>, Stop> {
         let change = self.change(step)?;
         let kind = self.kind(change)?;
-        if change.action == Action::Replace && conditional(change) {
+        // What tells may itself still be replaced, after this: then the record of the old one
+        // tells nothing.
+        let untold = change.dependencies.iter().any(|address| {
+            let made = self.changes.get(address).map(|change| change.action);
+            matches!(made, Some(Action::Create | Action::Replace))
+                && !self.learned().objects.contains_key(address)
+        });
+        if change.action == Action::Replace && conditional(change) && !untold {
             let spec = self.resolve(change.after.as_ref().unwrap_or(&Expr::NULL));
             let normal = spec.known().and_then(|spec| kind.calls.normalize(spec).ok());
             let before = change.before.clone().unwrap_or_default();

@@ -52,6 +52,9 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// How many resources stay as they are.
     pub kept: usize,
+    /// The secrets it was made with that what is declared holds only inside longer texts.
+    #[serde(default)]
+    pub secrets: Vec<Value>,
     /// Outputs before and after.
     pub outputs: Vec<OutputChange>,
     /// The work, in an order in which everything comes after what it needs.
@@ -242,6 +245,7 @@ pub fn plan(
         connections: decisions.connections,
         changes,
         kept,
+        secrets: program.secrets.clone(),
         outputs,
         steps,
         warnings,

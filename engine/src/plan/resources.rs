@@ -461,22 +461,29 @@ impl Walk<'_> {
 
     /// Refuses what the script has forbidden.
     pub(crate) fn guard(&mut self, declaration: &Declaration, change: Change) -> Change {
-        let lost =
-            change.reasons.iter().any(|reason| matches!(reason, Reason::DataLost { .. }));
-        if declaration.lifecycle.prevent_destroy && (change.action == Action::Replace || lost) {
+        let lost = change.reasons.iter().find_map(|reason| match reason {
+            Reason::DataLost { with } => Some(with),
+            _ => None,
+        });
+        if declaration.lifecycle.prevent_destroy
+            && let Some(with) = lost
+        {
+            let span = declaration.span_of(&Path::attribute("prevent_destroy")).clone();
+            let message = format!(
+                "`{}` would be lost with `{with}`, which its `prevent_destroy` forbids",
+                change.address
+            );
+            let hint = "undo the change, or remove `prevent_destroy` if the loss is meant";
+            self.decisions.diagnostics.push(Diagnostic::error(message).at(span).hint(hint));
+        }
+        if declaration.lifecycle.prevent_destroy && change.action == Action::Replace {
             let span = declaration.span_of(&Path::attribute("prevent_destroy")).clone();
             let mut found = Diagnostic::error(format!(
                 "`{}` would be replaced, which its `prevent_destroy` forbids",
                 change.address
             ))
             .at(span);
-            for reason in &change.reasons {
-                if let Reason::DataLost { with } = reason {
-                    found = found.note(format!("its data is lost with `{with}`"));
-                }
-            }
-            let fixed = change.action == Action::Replace;
-            for difference in change.differences.iter().filter(|d| d.replaces && fixed) {
+            for difference in change.differences.iter().filter(|d| d.replaces) {
                 found = found.note(format!("`{}` cannot be changed in place", difference.path));
             }
             let hint = "undo the change, or remove `prevent_destroy` if the loss is meant";

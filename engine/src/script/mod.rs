@@ -175,6 +175,7 @@ impl Job {
         Program {
             stack: self.stack,
             declarations: session.declarations.take(),
+            secrets: parameters::secrets(session),
             parameters: session
                 .parameters
                 .borrow()

@@ -142,6 +142,12 @@ pub(super) fn param(
     Ok(answer)
 }
 
+/// The values of the secret ones.
+pub(super) fn secrets(session: &Session) -> Vec<Value> {
+    let asked = session.parameters.borrow();
+    asked.iter().filter(|asked| asked.options.secret).map(|asked| asked.value.clone()).collect()
+}
+
 fn dynamic(value: Value, secret: bool) -> Dynamic {
     if secret {
         Dynamic::from(Symbol::new(Expr::Value(value)))
