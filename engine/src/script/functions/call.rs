@@ -51,6 +51,10 @@ pub(super) fn run(
         }
         Run::Known(function) => {
             let values = known(&hand, signature, arguments)?;
+            apply(&hand, &values, |values, _| function(values))
+        }
+        Run::Searching(function) => {
+            let values = known(&hand, signature, arguments)?;
             apply(&hand, &values, function)
         }
         Run::Later(function) => {
@@ -106,11 +110,14 @@ fn known(
 fn apply(
     hand: &Hand<'_>,
     values: &[Value],
-    function: impl Fn(&[Value]) -> Result<Value, Fault>,
+    function: impl Fn(&[Value], &mut usize) -> Result<Value, Fault>,
 ) -> Answer<Dynamic> {
     hand.spend(values.iter().map(bytes).sum())?;
     let secret = values.iter().any(holds_secret);
-    match function(values) {
+    let mut steps = 0;
+    let result = function(values, &mut steps);
+    hand.spend(steps)?;
+    match result {
         Ok(value) => {
             let value = if secret { value.secret() } else { value };
             if holds_noncharacter(&value) {

@@ -35,8 +35,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         signature: "yaml(value: any) -> string",
-        doc: "The value as YAML text. Texts that YAML 1.1 would take for something else are quoted. Works on values that are not known yet.",
-        examples: &[(r#"yaml(#{ a: [1, "no"] })"#, r#""a:\n- 1\n- \"no\"\n""#)],
+        doc: "The value as YAML text. Every text is quoted, so that no reader takes it for something else. Works on values that are not known yet.",
+        examples: &[(r#"yaml(#{ a: [1, "no"] })"#, r#""a:\n- 1\n- 'no'\n""#)],
         run: Run::Later(Function::Yaml),
     },
     Entry {

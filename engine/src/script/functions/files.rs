@@ -126,7 +126,11 @@ fn exists(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
     let path = path(hand, &arguments)?;
     match hand.session.read(&path) {
         Ok(_) | Err(FileError::NotText(_)) => Ok(true.into()),
-        Err(FileError::Missing(_)) => Ok(false.into()),
+        Err(FileError::Missing(_)) => {
+            // That it is not there is part of what the plan was made from.
+            hand.session.digests.borrow_mut().insert(path, "absent".to_owned());
+            Ok(false.into())
+        }
         Err(error) => Err(unreadable(hand, &error)),
     }
 }

@@ -5,6 +5,7 @@
 //! function may look at depends on [`Run`]; `call` refuses the rest before it runs.
 
 mod arguments;
+mod bounds;
 mod builtin;
 mod call;
 mod ciphers;
@@ -66,6 +67,8 @@ pub(super) type Outcome = Result<Value, Fault>;
 pub(super) enum Run {
     /// On values that are known; over a secret the result is secret.
     Known(fn(&[Value]) -> Outcome),
+    /// Likewise; adds the steps it takes beside reading its arguments.
+    Searching(fn(&[Value], &mut usize) -> Outcome),
     /// On any value: what is not known yet is computed once it is.
     Later(Function),
     /// On lists and maps, whose items it hands on without looking, unless it asks the hand.

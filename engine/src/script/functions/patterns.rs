@@ -14,7 +14,9 @@ const LARGEST_PATTERN: usize = 1 << 20;
 /// Bytes of the longest text that is searched.
 const LONGEST_SEARCHED: usize = 1 << 20;
 /// Matches times bytes: finding one match can look at the whole rest of the text.
-const MOST_SEARCHING: usize = 1 << 33;
+const MOST_SEARCHING: usize = 1 << 30;
+/// Steps counted for reading a pattern.
+const READING: usize = 32 << 10;
 
 /// The functions.
 pub(super) const ENTRIES: &[Entry] = &[
@@ -25,7 +27,9 @@ pub(super) const ENTRIES: &[Entry] = &[
             (r#"regex_match("web-01", "^[a-z]+-[0-9]+$")"#, "true"),
             (r#"regex_match("web", "[0-9]")"#, "false"),
         ],
-        run: Run::Known(|a| Ok(Value::Bool(pattern(a)?.is_match(text(a, 0))))),
+        run: Run::Searching(|a, steps| {
+            Ok(Value::Bool(pattern(a, steps)?.is_match(text(a, 0))))
+        }),
     },
     Entry {
         signature: "regex_find(text: string, pattern: string) -> string",
@@ -34,15 +38,17 @@ pub(super) const ENTRIES: &[Entry] = &[
             (r#"regex_find("web-01", "[0-9]+")"#, r#""01""#),
             (r#"regex_find("web", "[0-9]+")"#, "()"),
         ],
-        run: Run::Known(|a| {
-            Ok(pattern(a)?.find(text(a, 0)).map_or(Value::Null, |found| string(found.as_str())))
+        run: Run::Searching(|a, steps| {
+            Ok(pattern(a, steps)?
+                .find(text(a, 0))
+                .map_or(Value::Null, |found| string(found.as_str())))
         }),
     },
     Entry {
         signature: "regex_find_all(text: string, pattern: string) -> list",
         doc: "Every part of the text that matches, in order.",
         examples: &[(r#"regex_find_all("a1 b22", "[0-9]+")"#, r#"["1", "22"]"#)],
-        run: Run::Known(find_all),
+        run: Run::Searching(find_all),
     },
     Entry {
         signature: "regex_captures(text: string, pattern: string) -> any",
@@ -54,19 +60,19 @@ pub(super) const ENTRIES: &[Entry] = &[
                 r#"#{ name: "pg", tag: "15" }"#,
             ),
         ],
-        run: Run::Known(captures),
+        run: Run::Searching(captures),
     },
     Entry {
         signature: "regex_replace(text: string, pattern: string, with: string) -> string",
         doc: "The text with every match replaced; `$1` or `${name}` stand for groups, `$$` for a dollar.",
         examples: &[(r#"regex_replace("a-b", "(\\w)-(\\w)", "$2-$1")"#, r#""b-a""#)],
-        run: Run::Known(replace),
+        run: Run::Searching(replace),
     },
     Entry {
         signature: "regex_split(text: string, pattern: string) -> list",
         doc: "The parts of the text between the matches.",
         examples: &[(r#"regex_split("a, b;c", "[,;] *")"#, r#"["a", "b", "c"]"#)],
-        run: Run::Known(split),
+        run: Run::Searching(split),
     },
     Entry {
         signature: "regex_escape(text: string) -> string",
@@ -77,7 +83,8 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 /// The pattern; the text before it is checked too.
-fn pattern(arguments: &[Value]) -> Result<Regex, Fault> {
+fn pattern(arguments: &[Value], steps: &mut usize) -> Result<Regex, Fault> {
+    *steps += READING;
     if text(arguments, 0).len() > LONGEST_SEARCHED {
         let message =
             format!("patterns are looked for in up to {} MiB", LONGEST_SEARCHED >> 20);
@@ -102,7 +109,8 @@ fn pattern(arguments: &[Value]) -> Result<Regex, Fault> {
 }
 
 /// Refuses what would take too long.
-fn patience(found: usize, text: &str) -> Result<(), Fault> {
+fn patience(steps: &mut usize, found: usize, text: &str) -> Result<(), Fault> {
+    *steps = steps.saturating_add(text.len());
     if found > MOST_ITEMS || found.saturating_mul(text.len()) > MOST_SEARCHING {
         return Err(Fault::new("the pattern matches too often in a text that long")
             .hint("take the text apart first: `lines(text)`"));
@@ -110,17 +118,17 @@ fn patience(found: usize, text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn find_all(arguments: &[Value]) -> Outcome {
+fn find_all(arguments: &[Value], steps: &mut usize) -> Outcome {
     let mut found = Vec::new();
-    for part in pattern(arguments)?.find_iter(text(arguments, 0)) {
-        patience(found.len(), text(arguments, 0))?;
+    for part in pattern(arguments, steps)?.find_iter(text(arguments, 0)) {
+        patience(steps, found.len(), text(arguments, 0))?;
         found.push(string(part.as_str()));
     }
     Ok(Value::List(found))
 }
 
-fn captures(arguments: &[Value]) -> Outcome {
-    let pattern = pattern(arguments)?;
+fn captures(arguments: &[Value], steps: &mut usize) -> Outcome {
+    let pattern = pattern(arguments, steps)?;
     let Some(found) = pattern.captures(text(arguments, 0)) else { return Ok(Value::Null) };
     let group =
         |part: Option<regex::Match<'_>>| part.map_or(Value::Null, |p| string(p.as_str()));
@@ -134,11 +142,11 @@ fn captures(arguments: &[Value]) -> Outcome {
     })
 }
 
-fn replace(arguments: &[Value]) -> Outcome {
+fn replace(arguments: &[Value], steps: &mut usize) -> Outcome {
     let (whole, with) = (text(arguments, 0), text(arguments, 2));
     let (mut out, mut done) = (String::new(), 0);
-    for (count, found) in pattern(arguments)?.captures_iter(whole).enumerate() {
-        patience(count, whole)?;
+    for (count, found) in pattern(arguments, steps)?.captures_iter(whole).enumerate() {
+        patience(steps, count, whole)?;
         let Some(part) = found.get(0) else { continue };
         out.push_str(&whole[done..part.start()]);
         expand(&found, with, &mut out)?;
@@ -159,11 +167,11 @@ fn expand(found: &Captures<'_>, with: &str, out: &mut String) -> Result<(), Faul
     Ok(())
 }
 
-fn split(arguments: &[Value]) -> Outcome {
+fn split(arguments: &[Value], steps: &mut usize) -> Outcome {
     let whole = text(arguments, 0);
     let mut parts = Vec::new();
-    for part in pattern(arguments)?.split(whole) {
-        patience(parts.len(), whole)?;
+    for part in pattern(arguments, steps)?.split(whole) {
+        patience(steps, parts.len(), whole)?;
         parts.push(string(part));
     }
     Ok(Value::List(parts))

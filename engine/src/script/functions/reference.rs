@@ -16,7 +16,7 @@ pub fn reference() -> String {
          Most functions look into their arguments, so these must be known while the script runs; an attribute of a resource is refused where it is given.\n\
          The ones that work on values that are not known yet, or hand them on, say so.\n\
          What is made from a secret is secret.\n\
-         A script may define a function of the same name, which then is called instead; those of \"The stack\", `file`, `json`, `base64` and `urlencode` are dollop's alone.\n",
+         A script may define a function of the same name, which then is called instead; those of \"The stack\", `file`, `join`, `json`, `base64` and `urlencode` are dollop's alone.\n",
     );
     for group in GROUPS {
         let _ = write!(out, "\n## {}\n", group.title);

@@ -39,7 +39,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 r#""a;b;""#,
             ),
             (
-                r#"template_text("{{ x | upper }}{% if debug %}!{% endif %}", #{ x: "a", debug: true })"#,
+                r#"template_text("{{ x | upper }}{% if loud %}!{% endif %}", #{ x: "a", loud: true })"#,
                 r#""A!""#,
             ),
         ],
@@ -96,7 +96,10 @@ fn fill(hand: &Hand<'_>, text: &str, arguments: &[Dynamic]) -> Result<Dynamic, P
     // Each part that is not known is printed as its marker.
     let mark = |expr: &Expr| hand.session.mark(Rc::new(expr.clone()));
     let context = values.iter().map(|(key, value)| (key.clone(), jinja::plain(value, &mark)));
-    let rendered = match jinja::render(text, context.collect()) {
+    let mut steps = 0;
+    let rendered = jinja::render(text, context.collect(), &mut steps);
+    hand.spend(text.len().saturating_add(steps.saturating_mul(64)))?;
+    let rendered = match rendered {
         Ok(rendered) => rendered,
         Err(_) if secret => {
             let finding = Diagnostic::error("the template does not work on these values")
@@ -105,7 +108,7 @@ fn fill(hand: &Hand<'_>, text: &str, arguments: &[Dynamic]) -> Result<Dynamic, P
         }
         Err(fault) => return Err(Problem::Fault(fault)),
     };
-    hand.spend(text.len() + rendered.len())?;
+    hand.spend(rendered.len())?;
     finish(hand, &rendered, secret).map_err(Problem::Error)
 }
 
