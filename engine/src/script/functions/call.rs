@@ -1,7 +1,7 @@
 //! What happens around every function of the library: arguments are checked, what is not
 //! known yet is refused, secrets stay secret, sizes stay within limits.
 
-use rhai::{Array, Dynamic, FnPtr, Map, NativeCallContext};
+use rhai::{Array, Dynamic, EvalAltResult, FnPtr, Map, NativeCallContext, Position};
 
 use super::super::convert::Converter;
 use super::super::host::{LONGEST_TEXT, MOST_ITEMS};
@@ -10,7 +10,7 @@ use super::super::operators::unknown;
 use super::super::parameters::holds_noncharacter;
 use super::super::prelude::unknown_inside;
 use super::super::session::Session;
-use super::super::symbol::{Answer, Handle, Symbol, to_dynamic};
+use super::super::symbol::{Answer, Handle, Refusal, Symbol, to_dynamic};
 use super::signature::{Kind, Signature};
 use super::{Entry, Fault, Run};
 use crate::diagnostic::Diagnostic;
@@ -162,15 +162,29 @@ fn extent(value: &Value, items: &mut usize, longest: &mut usize) {
         Value::String(text) => *longest = text.len().max(*longest),
         Value::List(list) => {
             *items += list.len();
-            list.iter().for_each(|item| extent(item, items, longest));
+            for item in list {
+                extent(item, items, longest);
+            }
         }
         Value::Map(map) => {
             *items += map.len();
-            map.values().for_each(|item| extent(item, items, longest));
+            for item in map.values() {
+                extent(item, items, longest);
+            }
         }
         Value::Secret(inner) => extent(inner, items, longest),
         _ => {}
     }
+}
+
+/// The items of a list; its kind was checked.
+pub(super) fn as_list(value: Dynamic) -> Array {
+    value.try_cast::<Array>().unwrap_or_default()
+}
+
+/// The entries of a map; its kind was checked.
+pub(super) fn as_map(value: Dynamic) -> Map {
+    value.try_cast::<Map>().unwrap_or_default()
 }
 
 impl Hand<'_> {
@@ -180,12 +194,12 @@ impl Hand<'_> {
     }
 
     /// A finding at the call.
-    pub(super) fn refuse(&self, finding: Diagnostic) -> Box<rhai::EvalAltResult> {
+    pub(super) fn refuse(&self, finding: Diagnostic) -> Box<EvalAltResult> {
         self.session.refuse(finding.at(self.session.span(self.context)))
     }
 
     /// A fault at the call.
-    pub(super) fn fault(&self, fault: Fault) -> Box<rhai::EvalAltResult> {
+    pub(super) fn fault(&self, fault: Fault) -> Box<EvalAltResult> {
         let finding = Diagnostic::error(fault.message);
         self.refuse(match fault.hint {
             Some(hint) => finding.hint(hint),
@@ -194,7 +208,7 @@ impl Hand<'_> {
     }
 
     /// The refusal of a value that is not known, or is secret, itself or deep inside.
-    pub(super) fn unknown(&self, value: &Dynamic) -> Box<rhai::EvalAltResult> {
+    pub(super) fn unknown(&self, value: &Dynamic) -> Box<EvalAltResult> {
         let part = unknown_inside(value, 0).unwrap_or_else(|| value.clone());
         let who = format!("`{}`", self.name());
         self.refuse(unknown(self.session, &part, &who))
@@ -233,16 +247,6 @@ impl Hand<'_> {
         }
     }
 
-    /// The items of a list; its kind was checked.
-    pub(super) fn list(&self, value: Dynamic) -> Array {
-        value.try_cast::<Array>().unwrap_or_default()
-    }
-
-    /// The entries of a map; its kind was checked.
-    pub(super) fn map(&self, value: Dynamic) -> Map {
-        value.try_cast::<Map>().unwrap_or_default()
-    }
-
     /// The result of a closure for one item.
     pub(super) fn ask(&self, function: &Dynamic, item: Dynamic) -> Answer<Dynamic> {
         match function.read_lock::<FnPtr>() {
@@ -265,12 +269,14 @@ impl Hand<'_> {
         let spent = &self.session.work;
         spent.set(spent.get().saturating_add(64 + bytes as u64));
         if spent.get() > MOST_WORK {
-            let message = format!(
-                "functions read and wrote more than {} GiB in this run",
-                MOST_WORK >> 30
-            );
-            let hint = "a loop may call this one too often: keep its result in a variable";
-            return Err(self.fault(Fault::new(message).hint(hint)));
+            let words = "functions read and wrote more than";
+            let finding =
+                Diagnostic::error(format!("{words} {} GiB in this run", MOST_WORK >> 30))
+                    .hint("a loop may call this one too often: keep its result in a variable")
+                    .at(self.session.span(self.context));
+            // Not to be caught: the loop would go on.
+            let refusal = Dynamic::from(Refusal(self.session.record(finding)));
+            return Err(EvalAltResult::ErrorTerminated(refusal, Position::NONE).into());
         }
         Ok(())
     }
@@ -300,7 +306,7 @@ impl Hand<'_> {
         Err(self.mismatch(kind, name, found))
     }
 
-    fn mismatch(&self, kind: Kind, name: &str, found: &str) -> Box<rhai::EvalAltResult> {
+    fn mismatch(&self, kind: Kind, name: &str, found: &str) -> Box<EvalAltResult> {
         let message =
             format!("`{}` takes {} as `{name}`, not {found}", self.name(), kind.words());
         let fault = Fault::new(message);

@@ -68,7 +68,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         doc: "The rows of a CSV text as maps; the first row has the keys.",
         examples: &[(
             r#"csv_decode("name,size\nweb,2\n\"a, b\",3")"#,
-            r##"[#{ name: "web", size: "2" }, #{ name: "a, b", size: "3" }]"##,
+            r#"[#{ name: "web", size: "2" }, #{ name: "a, b", size: "3" }]"#,
         )],
         run: Run::Known(csv_decode),
     },

@@ -5,6 +5,7 @@ use rhai::{Array, Dynamic, INT};
 
 use super::super::guards;
 use super::super::symbol::Answer;
+use super::call::as_list;
 use super::{Entry, Fault, Hand, Run};
 use crate::value::Value;
 
@@ -21,7 +22,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             ("sorted([10, 9.5])", "[9.5, 10]"),
         ],
         run: Run::Items(|hand, a| {
-            let mut items = first(hand, a);
+            let mut items = first(a);
             guards::sort(hand.session, hand.context, &mut items)?;
             Ok(items.into())
         }),
@@ -30,8 +31,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         signature: "reversed(list: list) -> list",
         doc: "The items, last one first. Hands on values that are not known yet.",
         examples: &[("reversed([1, 2, 3])", "[3, 2, 1]")],
-        run: Run::Items(|hand, a| {
-            let mut items = first(hand, a);
+        run: Run::Items(|_hand, a| {
+            let mut items = first(a);
             items.reverse();
             Ok(items.into())
         }),
@@ -41,9 +42,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         doc: "Each item once, in the order of first appearance.",
         examples: &[
             ("unique([2, 1, 2])", "[2, 1]"),
-            (r#"unique([#{ a: 1 }, #{ a: 1 }])"#, r#"[#{ a: 1 }]"#),
+            (r"unique([#{ a: 1 }, #{ a: 1 }])", r"[#{ a: 1 }]"),
         ],
-        run: Run::Items(|hand, a| unique(hand, first(hand, a)).map(Into::into)),
+        run: Run::Items(|hand, a| unique(hand, first(a)).map(Into::into)),
     },
     Entry {
         signature: "flatten(list: list) -> list",
@@ -55,8 +56,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         signature: "compact(list: list) -> list",
         doc: "The items that are not nothing. Hands on values that are not known yet.",
         examples: &[("compact([1, (), 2])", "[1, 2]")],
-        run: Run::Items(|hand, a| {
-            let mut items = first(hand, a);
+        run: Run::Items(|_hand, a| {
+            let mut items = first(a);
             items.retain(|item| !item.is_unit());
             Ok(items.into())
         }),
@@ -65,8 +66,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         signature: "coalesce(list: list) -> any",
         doc: "The first item that is not nothing; nothing when there is none. Hands on values that are not known yet.",
         examples: &[("coalesce([(), 2, 3])", "2")],
-        run: Run::Items(|hand, a| {
-            Ok(first(hand, a).into_iter().find(|item| !item.is_unit()).unwrap_or(Dynamic::UNIT))
+        run: Run::Items(|_hand, a| {
+            Ok(first(a).into_iter().find(|item| !item.is_unit()).unwrap_or(Dynamic::UNIT))
         }),
     },
     Entry {
@@ -82,7 +83,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             ("slice([1, 2, 3, 4], 1, 3)", "[2, 3]"),
             ("slice([1, 2, 3, 4], -2)", "[3, 4]"),
         ],
-        run: Run::Items(slice),
+        run: Run::Items(|_, a| Ok(slice(a))),
     },
     Entry {
         signature: "sequence(from: int, to: int, step?: int) -> list",
@@ -94,8 +95,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         signature: "zip_lists(a: list, b: list) -> list",
         doc: "Pairs of the items at the same place, as far as both lists go. Hands on values that are not known yet.",
         examples: &[(r#"zip_lists(["a", "b"], [1, 2])"#, r#"[["a", 1], ["b", 2]]"#)],
-        run: Run::Items(|hand, a| {
-            let (one, two) = pair(hand, a);
+        run: Run::Items(|_hand, a| {
+            let (one, two) = pair(a);
             let pairs = one.into_iter().zip(two).map(|(a, b)| Dynamic::from_array(vec![a, b]));
             Ok(Dynamic::from_array(pairs.collect()))
         }),
@@ -133,14 +134,14 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 /// The items of the first argument.
-fn first(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Array {
-    hand.list(arguments.into_iter().next().unwrap_or(Dynamic::UNIT))
+fn first(arguments: Vec<Dynamic>) -> Array {
+    as_list(arguments.into_iter().next().unwrap_or(Dynamic::UNIT))
 }
 
 /// The items of the first two arguments.
-pub(super) fn pair(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> (Array, Array) {
+pub(super) fn pair(arguments: Vec<Dynamic>) -> (Array, Array) {
     let mut arguments = arguments.into_iter();
-    let mut next = || hand.list(arguments.next().unwrap_or(Dynamic::UNIT));
+    let mut next = || as_list(arguments.next().unwrap_or(Dynamic::UNIT));
     (next(), next())
 }
 
@@ -193,7 +194,7 @@ fn flatten(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
         }
     }
     let mut out = Array::new();
-    all(first(hand, arguments), 0, &mut out);
+    all(first(arguments), 0, &mut out);
     hand.room(out.len())?;
     Ok(out.into())
 }
@@ -208,22 +209,22 @@ fn chunk(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
     let Some(size) = usize::try_from(size).ok().filter(|size| *size > 0) else {
         return Err(hand.fault(Fault::new(format!("`size` is 1 or more, not {size}"))));
     };
-    let items = first(hand, arguments);
+    let items = first(arguments);
     hand.room(items.len() + items.len() / size)?;
     let chunks = items.chunks(size).map(|chunk| Dynamic::from_array(chunk.to_vec()));
     Ok(Dynamic::from_array(chunks.collect()))
 }
 
-fn slice(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
+fn slice(arguments: Vec<Dynamic>) -> Dynamic {
     let (from, to) = (int(&arguments, 1), arguments.get(2).and_then(|to| to.as_int().ok()));
-    let items = first(hand, arguments);
+    let items = first(arguments);
     let place = |at: INT| {
         let length = INT::try_from(items.len()).unwrap_or(INT::MAX);
         let at = if at < 0 { length.saturating_add(at) } else { at };
         usize::try_from(at.clamp(0, length)).unwrap_or(0)
     };
     let (from, to) = (place(from), to.map_or(items.len(), place));
-    Ok(Dynamic::from_array(items.get(from..to).unwrap_or_default().to_vec()))
+    Dynamic::from_array(items.get(from..to).unwrap_or_default().to_vec())
 }
 
 fn sequence(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {

@@ -7,6 +7,7 @@ use rhai::{Array, Dynamic, Map};
 
 use super::super::convert::list_words;
 use super::super::symbol::Answer;
+use super::call::{as_list, as_map};
 use super::shapes;
 use super::{Entry, Fault, Hand, Run};
 
@@ -16,8 +17,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         signature: "merge(a: map, b: map) -> map",
         doc: "The entries of both maps; those of the second win. Hands on values that are not known yet.",
         examples: &[("merge(#{ a: 1, b: 1 }, #{ b: 2 })", "#{ a: 1, b: 2 }")],
-        run: Run::Items(|hand, a| {
-            let [mut one, two] = maps(hand, a);
+        run: Run::Items(|_hand, a| {
+            let [mut one, two] = maps(a);
             one.extend(two);
             Ok(one.into())
         }),
@@ -44,9 +45,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         signature: "entries(map: map) -> list",
         doc: "The entries as a list of maps with `key` and `value`, in the order of keys. Hands on values that are not known yet.",
-        examples: &[("entries(#{ a: 1 })", r##"[#{ key: "a", value: 1 }]"##)],
-        run: Run::Items(|hand, a| {
-            let [map] = maps(hand, a);
+        examples: &[("entries(#{ a: 1 })", r#"[#{ key: "a", value: 1 }]"#)],
+        run: Run::Items(|_hand, a| {
+            let [map] = maps(a);
             let entries = map.into_iter().map(|(key, value)| {
                 let pair = [
                     ("key".into(), Dynamic::from(key.as_str().to_owned())),
@@ -60,7 +61,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         signature: "from_entries(list: list) -> map",
         doc: "The map of a list of maps with `key` and `value`. Hands on values that are not known yet.",
-        examples: &[(r##"from_entries([#{ key: "a", value: 1 }])"##, "#{ a: 1 }")],
+        examples: &[(r#"from_entries([#{ key: "a", value: 1 }])"#, "#{ a: 1 }")],
         run: Run::Items(from_entries),
     },
     Entry {
@@ -88,8 +89,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         signature: "group_by(list: list, by: fn) -> map",
         doc: "The items in lists under the text a closure gives for each. Hands on values that are not known yet.",
         examples: &[(
-            r##"group_by([#{ n: 1, kind: "a" }, #{ n: 2, kind: "b" }], |x| x.kind)"##,
-            r##"#{ a: [#{ n: 1, kind: "a" }], b: [#{ n: 2, kind: "b" }] }"##,
+            r#"group_by([#{ n: 1, kind: "a" }, #{ n: 2, kind: "b" }], |x| x.kind)"#,
+            r#"#{ a: [#{ n: 1, kind: "a" }], b: [#{ n: 2, kind: "b" }] }"#,
         )],
         run: Run::Items(group_by),
     },
@@ -97,8 +98,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         signature: "index_by(list: list, by: fn) -> map",
         doc: "The items under the text a closure gives for each; the same text twice is an error. Hands on values that are not known yet.",
         examples: &[(
-            r##"index_by([#{ id: "a" }, #{ id: "b" }], |x| x.id)"##,
-            r##"#{ a: #{ id: "a" }, b: #{ id: "b" } }"##,
+            r#"index_by([#{ id: "a" }, #{ id: "b" }], |x| x.id)"#,
+            r#"#{ a: #{ id: "a" }, b: #{ id: "b" } }"#,
         )],
         run: Run::Items(index_by),
     },
@@ -120,18 +121,18 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 /// The first arguments as maps; their kinds were checked.
-pub(super) fn maps<const N: usize>(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> [Map; N] {
+pub(super) fn maps<const N: usize>(arguments: Vec<Dynamic>) -> [Map; N] {
     let mut arguments = arguments.into_iter();
-    std::array::from_fn(|_| hand.map(arguments.next().unwrap_or(Dynamic::UNIT)))
+    std::array::from_fn(|_| as_map(arguments.next().unwrap_or(Dynamic::UNIT)))
 }
 
 /// The list at a place; its kind was checked.
-fn list(hand: &Hand<'_>, arguments: &[Dynamic], index: usize) -> Array {
-    hand.list(arguments.get(index).cloned().unwrap_or(Dynamic::UNIT))
+fn list(arguments: &[Dynamic], index: usize) -> Array {
+    as_list(arguments.get(index).cloned().unwrap_or(Dynamic::UNIT))
 }
 
 fn zipmap(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
-    let (keys, values) = super::lists::pair(hand, arguments);
+    let (keys, values) = super::lists::pair(arguments);
     if keys.len() != values.len() {
         let message = format!("there are {} keys and {} values", keys.len(), values.len());
         return Err(hand.fault(Fault::new(message)));
@@ -154,7 +155,7 @@ fn insert(hand: &Hand<'_>, map: &mut Map, key: String, value: Dynamic) -> Answer
 
 fn from_entries(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
     let mut map = Map::new();
-    for (at, item) in list(hand, &arguments, 0).into_iter().enumerate() {
+    for (at, item) in list(&arguments, 0).into_iter().enumerate() {
         let mut entry = item.flatten().try_cast::<Map>().unwrap_or_default();
         let (Some(key), Some(value)) = (entry.remove("key"), entry.remove("value")) else {
             let keys = list_words(&["key", "value"]);
@@ -168,10 +169,10 @@ fn from_entries(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
 
 fn select(hand: &Hand<'_>, arguments: Vec<Dynamic>, picked: bool) -> Answer<Dynamic> {
     let mut keys = std::collections::BTreeSet::new();
-    for key in list(hand, &arguments, 1) {
+    for key in list(&arguments, 1) {
         keys.insert(hand.text(&key, "a key")?);
     }
-    let [mut map] = maps(hand, arguments);
+    let [mut map] = maps(arguments);
     map.retain(|key, _| keys.contains(key.as_str()) == picked);
     Ok(map.into())
 }
@@ -179,7 +180,7 @@ fn select(hand: &Hand<'_>, arguments: Vec<Dynamic>, picked: bool) -> Answer<Dyna
 fn group_by(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
     let by = arguments.get(1).cloned().unwrap_or(Dynamic::UNIT);
     let mut groups = BTreeMap::<String, Array>::new();
-    for item in list(hand, &arguments, 0) {
+    for item in list(&arguments, 0) {
         let key = hand.text(&hand.ask(&by, item.clone())?, "what the closure gives")?;
         groups.entry(key).or_default().push(item);
     }
@@ -191,7 +192,7 @@ fn group_by(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
 fn index_by(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
     let by = arguments.get(1).cloned().unwrap_or(Dynamic::UNIT);
     let mut map = Map::new();
-    for item in list(hand, &arguments, 0) {
+    for item in list(&arguments, 0) {
         let key = hand.text(&hand.ask(&by, item.clone())?, "what the closure gives")?;
         insert(hand, &mut map, key, item)?;
     }
@@ -199,7 +200,7 @@ fn index_by(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
 }
 
 fn invert(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
-    let [map] = maps(hand, arguments);
+    let [map] = maps(arguments);
     let mut inverted = Map::new();
     for (key, value) in map {
         let value = hand.text(&value, "a value")?;
@@ -209,7 +210,7 @@ fn invert(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
 }
 
 fn transpose(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
-    let [map] = maps(hand, arguments);
+    let [map] = maps(arguments);
     let mut turned = BTreeMap::<String, Array>::new();
     for (key, value) in map {
         let value = value.flatten();
@@ -217,7 +218,7 @@ fn transpose(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
             hand.value(&value)?;
             return Err(hand.fault(Fault::new(format!("`{key}` is not a list"))));
         }
-        for item in hand.list(value) {
+        for item in as_list(value) {
             let item = hand.text(&item, "an item")?;
             turned.entry(item).or_default().push(Dynamic::from(key.as_str().to_owned()));
         }

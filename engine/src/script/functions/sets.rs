@@ -15,7 +15,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         doc: "The items of either list.",
         examples: &[("set_union([1, 2], [2, 3])", "[1, 2, 3]")],
         run: Run::Items(|hand, a| {
-            let (mut one, two) = pair(hand, a);
+            let (mut one, two) = pair(a);
             one.extend(two);
             Ok(unique(hand, one)?.into())
         }),
@@ -41,7 +41,7 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 fn keep(hand: &Hand<'_>, arguments: Vec<Dynamic>, common: bool) -> Answer<Dynamic> {
-    let (one, two) = pair(hand, arguments);
+    let (one, two) = pair(arguments);
     let mut others = HashSet::new();
     for item in &two {
         others.insert(identity(&hand.value(item)?));
@@ -56,7 +56,7 @@ fn keep(hand: &Hand<'_>, arguments: Vec<Dynamic>, common: bool) -> Answer<Dynami
 }
 
 fn product(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
-    let (one, two) = pair(hand, arguments);
+    let (one, two) = pair(arguments);
     hand.room(one.len().saturating_mul(two.len()).saturating_mul(3))?;
     let pairs = one
         .iter()

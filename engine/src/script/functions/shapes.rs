@@ -3,6 +3,7 @@
 use rhai::{Array, Dynamic, Map};
 
 use super::super::symbol::{Answer, Handle, Symbol};
+use super::call::{as_list, as_map};
 use super::lists::unique;
 use super::maps::maps;
 use super::{Fault, Hand};
@@ -34,7 +35,7 @@ pub(super) fn deep_merge(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dyn
             }
         },
     };
-    let [one, two] = maps(hand, arguments);
+    let [one, two] = maps(arguments);
     Ok(merge(hand, one, two, lists, 0)?.into())
 }
 
@@ -47,12 +48,11 @@ fn merge(hand: &Hand<'_>, mut one: Map, two: Map, lists: Lists, depth: usize) ->
     for (key, new) in two {
         let new = new.flatten();
         let merged = match one.remove(&key).map(Dynamic::flatten) {
-            None => new,
             Some(old) if old.is_map() && new.is_map() => {
-                merge(hand, hand.map(old), hand.map(new), lists, depth + 1)?.into()
+                merge(hand, as_map(old), as_map(new), lists, depth + 1)?.into()
             }
             Some(old) if old.is_array() && new.is_array() => {
-                combine(hand, hand.list(old), hand.list(new), lists)?
+                combine(hand, as_list(old), as_list(new), lists)?
             }
             // What stands in the way of a map or list may be one: then they would merge.
             Some(old) if hides_shape(&old) && (new.is_map() || joins(&new, lists)) => {
@@ -61,7 +61,7 @@ fn merge(hand: &Hand<'_>, mut one: Map, two: Map, lists: Lists, depth: usize) ->
             Some(old) if hides_shape(&new) && (old.is_map() || joins(&old, lists)) => {
                 return Err(hand.unknown(&new));
             }
-            Some(_) => new,
+            Some(_) | None => new,
         };
         one.insert(key, merged);
     }

@@ -25,6 +25,9 @@ fn hands_on(filter: &ast::Filter<'_>) -> bool {
     }
 }
 
+/// The template gives a value itself.
+struct Computed;
+
 /// Names given by the template itself which may hold something that is not known.
 struct Taint<'v> {
     values: &'v BTreeMap<String, Expr>,
@@ -131,9 +134,9 @@ impl Taint<'_> {
     /// A list or map whose size is asked, not its items: refused when all of it is unknown.
     fn open(&mut self, node: &Node<'_>) {
         match self.resolve(node) {
-            Some(Some(Expr::Value(_) | Expr::List(_) | Expr::Map(_)) | None) => {}
-            Some(Some(_)) => self.note(&name_of(node)),
-            None => match node {
+            Ok(Some(Expr::Value(_) | Expr::List(_) | Expr::Map(_)) | None) => {}
+            Ok(Some(_)) => self.note(&name_of(node)),
+            Err(Computed) => match node {
                 Node::List(_) | Node::Tuple(_) | Node::Map(_) => {}
                 Node::Filter(filter) if ORDERING.contains(&filter.name) => {
                     if let Some(inner) = &filter.expr {
@@ -148,7 +151,7 @@ impl Taint<'_> {
     /// Whether an expression that is only handed on may be something not known; notes what
     /// is looked into on the way.
     fn print(&mut self, node: &Node<'_>) -> bool {
-        if let Some(found) = self.resolve(node) {
+        if let Ok(found) = self.resolve(node) {
             return found.is_some_and(|expr| expr.known().is_none());
         }
         match node {
@@ -259,32 +262,31 @@ impl Taint<'_> {
         }
     }
 
-    /// What a path of names stands for: outer `None` when the template gives the name or
-    /// computes it, inner `None` when nothing is there.
-    fn resolve(&self, node: &Node<'_>) -> Option<Option<Expr>> {
+    /// What a path of names stands for; `None` when nothing is there.
+    fn resolve(&self, node: &Node<'_>) -> Result<Option<Expr>, Computed> {
         match node {
             Node::Var(name) if !self.given.contains(name.id) => {
-                Some(self.values.get(name.id).cloned())
+                Ok(self.values.get(name.id).cloned())
             }
             Node::GetAttr(attribute) => {
-                let Some(on) = self.resolve(&attribute.expr)? else { return Some(None) };
-                Some(entry(on, attribute.name))
+                let Some(on) = self.resolve(&attribute.expr)? else { return Ok(None) };
+                Ok(entry(on, attribute.name))
             }
             Node::GetItem(item) => {
-                let key = item.subscript_expr.as_const()?;
-                let Some(on) = self.resolve(&item.expr)? else { return Some(None) };
+                let key = item.subscript_expr.as_const().ok_or(Computed)?;
+                let Some(on) = self.resolve(&item.expr)? else { return Ok(None) };
                 match (key.as_str(), key.as_usize()) {
-                    (Some(key), _) => Some(entry(on, key)),
-                    (None, Some(index)) => Some(match on {
+                    (Some(key), _) => Ok(entry(on, key)),
+                    (None, Some(index)) => Ok(match on {
                         Expr::List(items) => items.into_iter().nth(index),
                         Expr::Value(value) => Some(Expr::Value(value)),
                         Expr::Map(_) => None,
                         other => Some(other),
                     }),
-                    _ => None,
+                    _ => Err(Computed),
                 }
             }
-            _ => None,
+            _ => Err(Computed),
         }
     }
 }

@@ -216,22 +216,24 @@ fn format(arguments: &[Value]) -> Outcome {
     }
 }
 
+/// The number a text begins with, and what follows.
+fn digits(text: &str) -> (Option<usize>, &str) {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    (text[..end].parse().ok(), &text[end..])
+}
+
 /// Reads what stands behind a percent sign.
 fn slot(rest: &str) -> Result<(Slot, &str), Fault> {
     let fault = || {
         Fault::new("a `%` in the pattern is followed by `s`, `d`, `f`, `x` or `%`")
             .hint("write `%s`, `%03d`, `%.2f`, `%x`, or `%%` for a percent sign")
     };
-    fn number(text: &str) -> (Option<usize>, &str) {
-        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        (text[..end].parse().ok(), &text[end..])
-    }
     let zero = rest.starts_with('0');
-    let (width, mut rest) = number(rest);
+    let (width, mut rest) = digits(rest);
     let mut decimals = None;
     if let Some(after) = rest.strip_prefix('.') {
-        let (digits, after) = number(after);
-        decimals = Some(digits.filter(|digits| *digits <= 30).ok_or_else(fault)?);
+        let (count, after) = digits(after);
+        decimals = Some(count.filter(|count| *count <= 30).ok_or_else(fault)?);
         rest = after;
     }
     let width = width.unwrap_or(0);

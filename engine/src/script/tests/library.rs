@@ -367,10 +367,10 @@ fn nothing_a_function_gives_is_without_bound() {
 fn functions_give_the_same_now_and_later() {
     for entry in functions::entries() {
         let Run::Later(_) = entry.run else { continue };
-        let rest: String = parameters(entry)[1..]
-            .iter()
-            .map(|(_, kind)| format!(", {}", argument(kind)))
-            .collect();
+        let rest: Vec<_> =
+            parameters(entry)[1..].iter().map(|(_, kind)| argument(kind)).collect();
+        let rest =
+            if rest.is_empty() { String::new() } else { format!(", {}", rest.join(", ")) };
         let name = entry.name();
         let text = format!(
             "let n = docker::network(\"n\"); output(\"later\", {name}(n.id{rest})); \
