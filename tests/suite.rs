@@ -9,7 +9,8 @@
 //! --- apply             plans, applies; the calls the world saw, and the report
 //! --- destroy           the same for a destroy
 //! --- world             edits by hand: `remove KIND KEY`, `set KIND KEY ATTRIBUTE JSON`,
-//!                       `own KIND KEY STACK`, `add KIND KEY JSON`, `fail CALL`, `heal`
+//!                       `own KIND KEY STACK`, `add KIND KEY JSON`, `fail CALL`, `heal`,
+//!                       `half ADDRESS JSON` (its create makes this and fails)
 //! --- params            `name=value` lines
 //! --- state             the addresses in the state
 //! ```
@@ -416,6 +417,10 @@ fn by_hand(stack: &str, line: &str) {
         }
         "fail" => {
             world.failing.insert(line["fail ".len()..].to_owned());
+        }
+        "half" => {
+            let spec = serde_json::from_str(&words[2..].join(" ")).unwrap();
+            world.half.insert(words[1].to_owned(), spec);
         }
         "heal" => world.failing.clear(),
         _ => panic!("unknown edit `{line}`"),

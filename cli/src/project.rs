@@ -112,35 +112,73 @@ impl ProjectFiles {
     pub fn new(folder: PathBuf) -> Self {
         Self { folder, read: RefCell::default() }
     }
+
+    /// Where something is on disk, links followed, when that is in the folder.
+    fn locate(&self, path: &str, key: &str) -> Result<PathBuf, FileError> {
+        use std::io::ErrorKind;
+        let found =
+            self.folder.join(key).canonicalize().map_err(|error| match error.kind() {
+                ErrorKind::NotFound | ErrorKind::NotADirectory => {
+                    FileError::Missing(path.to_owned())
+                }
+                _ => FileError::Unreadable { path: path.to_owned(), cause: error.to_string() },
+            })?;
+        if found.starts_with(&self.folder) {
+            Ok(found)
+        } else {
+            Err(FileError::Outside(path.to_owned()))
+        }
+    }
+}
+
+/// A path of the project in its shortest form.
+fn inside(path: &str) -> Result<String, FileError> {
+    let mut parts: Vec<&str> = Vec::new();
+    for component in Path::new(path).components() {
+        match component {
+            Component::Normal(part) => parts.push(part.to_str().unwrap_or_default()),
+            Component::CurDir => {}
+            _ => return Err(FileError::Outside(path.to_owned())),
+        }
+    }
+    Ok(parts.join("/"))
+}
+
+/// The most files a folder is listed with.
+const MOST_LISTED: usize = 100_000;
+
+/// Adds the files below a folder; links are not followed.
+fn walk(folder: &Path, prefix: &str, found: &mut Vec<String>) -> Result<(), String> {
+    for entry in std::fs::read_dir(folder).map_err(|error| error.to_string())? {
+        let entry = entry.map_err(|error| error.to_string())?;
+        let name = entry.file_name().into_string().map_err(|name| {
+            format!("the name of `{}` is not UTF-8 text", name.to_string_lossy())
+        })?;
+        if name.starts_with('.') {
+            continue;
+        }
+        let ty = entry.file_type().map_err(|error| error.to_string())?;
+        let path = format!("{prefix}{name}");
+        if ty.is_dir() {
+            walk(&entry.path(), &format!("{path}/"), found)?;
+        } else if ty.is_file() {
+            if found.len() == MOST_LISTED {
+                return Err(format!("it has more than {MOST_LISTED} files"));
+            }
+            found.push(path);
+        }
+    }
+    Ok(())
 }
 
 impl Files for ProjectFiles {
     fn read(&self, path: &str) -> Result<Arc<str>, FileError> {
-        let mut parts: Vec<&str> = Vec::new();
-        for component in Path::new(path).components() {
-            match component {
-                Component::Normal(part) => parts.push(part.to_str().unwrap_or_default()),
-                Component::CurDir => {}
-                _ => return Err(FileError::Outside(path.to_owned())),
-            }
-        }
-        let key = parts.join("/");
+        let key = inside(path)?;
         if let Some(text) = self.read.borrow().get(&key) {
             return Ok(Arc::clone(text));
         }
         let unreadable = |cause: String| FileError::Unreadable { path: path.to_owned(), cause };
-        let found = self.folder.join(&key).canonicalize().map_err(|error| {
-            use std::io::ErrorKind;
-            match error.kind() {
-                ErrorKind::NotFound | ErrorKind::NotADirectory => {
-                    FileError::Missing(path.to_owned())
-                }
-                _ => unreadable(error.to_string()),
-            }
-        })?;
-        if !found.starts_with(&self.folder) {
-            return Err(FileError::Outside(path.to_owned()));
-        }
+        let found = self.locate(path, &key)?;
         // Reading a pipe would wait forever.
         if !found.is_file() {
             return Err(unreadable("it is not a file".to_owned()));
@@ -150,6 +188,19 @@ impl Files for ProjectFiles {
         let text: Arc<str> = text.into();
         self.read.borrow_mut().insert(key, Arc::clone(&text));
         Ok(text)
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<String>, FileError> {
+        let unreadable =
+            |cause: String| FileError::Unreadable { path: folder.to_owned(), cause };
+        let place = self.locate(folder, &inside(folder)?)?;
+        if !place.is_dir() {
+            return Err(unreadable("it is not a folder".to_owned()));
+        }
+        let mut found = Vec::new();
+        walk(&place, "", &mut found).map_err(unreadable)?;
+        found.sort();
+        Ok(found)
     }
 }
 
@@ -234,5 +285,12 @@ mod tests {
         assert!(matches!(files.read("in/a/b"), Err(FileError::Missing(_))));
         assert!(matches!(files.read("bytes"), Err(FileError::NotText(_))));
         assert!(matches!(files.read("in"), Err(FileError::Unreadable { .. })));
+        // Links are not listed, and not followed out of the folder.
+        assert_eq!(files.list("").unwrap(), ["bytes", "in/a"]);
+        assert_eq!(files.list("./in").unwrap(), ["a"]);
+        assert!(matches!(files.list("dir"), Err(FileError::Outside(_))));
+        assert!(matches!(files.list("../"), Err(FileError::Outside(_))));
+        assert!(matches!(files.list("none"), Err(FileError::Missing(_))));
+        assert!(matches!(files.list("in/a"), Err(FileError::Unreadable { .. })));
     }
 }

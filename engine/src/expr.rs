@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use base64::Engine as _;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
@@ -41,6 +39,27 @@ pub enum Function {
     Base64,
     /// The argument as text, percent-encoded for use inside a URL.
     UrlEncode,
+    /// The argument as indented JSON text.
+    JsonPretty,
+    /// The argument as YAML text.
+    Yaml,
+    /// The argument as text in base64 for URLs, without padding.
+    Base64Url,
+    /// The bytes of the argument as text, in hexadecimal.
+    Hex,
+    /// The digest of the argument as text, in hexadecimal.
+    Sha256,
+    /// Likewise.
+    Sha512,
+    /// Likewise.
+    Sha1,
+    /// Likewise.
+    Md5,
+    /// The first argument as text, with the second, a number, of spaces before every line
+    /// but the first and empty ones.
+    Indent,
+    /// The argument as text, as one word for a POSIX shell.
+    ShellQuote,
 }
 
 /// A value that may hold references.
@@ -278,46 +297,6 @@ fn all_known(items: Vec<Expr>) -> Result<Vec<Value>, Vec<Expr>> {
             _ => None,
         })
         .collect())
-}
-
-impl Function {
-    /// The result for known arguments; secret when an argument holds a secret.
-    fn apply(self, arguments: &[Value]) -> Value {
-        let mut secret = arguments.iter().any(Value::is_secret);
-        for argument in arguments {
-            argument.each_secret(&mut |_| secret = true);
-        }
-        let first = arguments.first().unwrap_or(&Value::Null);
-        let text = match self {
-            Self::Concat => arguments.iter().map(text_of).collect(),
-            Self::Join => {
-                let items = match arguments.get(1).map(Value::reveal) {
-                    Some(Value::List(items)) => items.as_slice(),
-                    _ => &[],
-                };
-                let parts: Vec<_> = items.iter().map(text_of).collect();
-                parts.join(&text_of(first))
-            }
-            Self::Json => first.to_json().to_string(),
-            Self::Base64 => base64::prelude::BASE64_STANDARD.encode(text_of(first)),
-            Self::UrlEncode => {
-                const KEPT: &percent_encoding::AsciiSet =
-                    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-                utf8_percent_encode(&text_of(first), KEPT).to_string()
-            }
-        };
-        let text = Value::String(text);
-        if secret { text.secret() } else { text }
-    }
-}
-
-/// A scalar as text; lists and maps as JSON.
-fn text_of(value: &Value) -> String {
-    match value.reveal() {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_json().to_string(),
-    }
 }
 
 impl From<Value> for Expr {

@@ -29,4 +29,14 @@ pub trait Files {
     /// The text of a file. `path` is relative to the project folder, with `/` between its
     /// parts; what leaves the folder is refused.
     fn read(&self, path: &str) -> Result<Arc<str>, FileError>;
+
+    /// The files of a folder and of those within, as paths relative to it with `/` between
+    /// their parts, in order. What begins with a dot is left out, and links are, so that
+    /// what is listed is inside the project folder.
+    ///
+    /// The default is for places that cannot be listed.
+    fn list(&self, folder: &str) -> Result<Vec<String>, FileError> {
+        let cause = "its files cannot be listed here".to_owned();
+        Err(FileError::Unreadable { path: folder.to_owned(), cause })
+    }
 }

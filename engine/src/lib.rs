@@ -6,6 +6,7 @@ pub mod diagnostic;
 pub mod error;
 pub mod expr;
 pub mod files;
+mod function;
 pub mod graph;
 pub mod journal;
 pub mod kind;

@@ -37,6 +37,8 @@ pub struct World {
     pub calls: Vec<String>,
     /// Calls that fail: `create fake::net.app`.
     pub failing: BTreeSet<String>,
+    /// Creates that make something with these attributes and then fail.
+    pub half: BTreeMap<String, Json>,
     next: u32,
 }
 
@@ -236,6 +238,11 @@ macro_rules! fake_kind {
                 }
                 let id = world.fresh();
                 let owner = connection.mark(&name.stack);
+                if let Some(half) = world.half.remove(&name.address.to_string()) {
+                    let object = Object { id, spec: half, owner };
+                    world.objects.insert(key, object);
+                    return Err(CallError::refused("the fake refuses to create"));
+                }
                 world.objects.insert(key, Object { id: id.clone(), spec, owner });
                 Ok(Created { facts: facts(&id), id })
             }

@@ -39,7 +39,8 @@ pub(super) fn explain(session: &Session, engine: &Engine, error: &EvalAltResult,
     }
     trace.reverse();
     let span = session.span_at(&file, error.position());
-    if let EvalAltResult::ErrorRuntime(value, _) = error
+    if let EvalAltResult::ErrorRuntime(value, _) | EvalAltResult::ErrorTerminated(value, _) =
+        error
         && let Some(Refusal(index)) = value.clone().try_cast::<Refusal>()
     {
         if let Some(finding) = session.ledger.borrow_mut().get_mut(index) {

@@ -13,6 +13,7 @@ use super::session::Session;
 use super::symbol::{Answer, Handle, Symbol, to_dynamic};
 use crate::diagnostic::Diagnostic;
 use crate::expr::Expr;
+use crate::function::holds_secret;
 use crate::path::Path;
 use crate::value::Value;
 
@@ -74,7 +75,7 @@ fn json(engine: &mut Engine, session: &Rc<Session>) {
             let mut converter = Converter::new(&here, Path::default());
             let expr = converter.expr(Dynamic::from_map(map));
             match expr.known() {
-                Some(value) if converter.troubles.is_empty() && !secret_inside(value) => {
+                Some(value) if converter.troubles.is_empty() && !holds_secret(value) => {
                     Ok(value.to_json().to_string())
                 }
                 _ => {
@@ -104,12 +105,6 @@ fn json(engine: &mut Engine, session: &Rc<Session>) {
     );
 }
 
-fn secret_inside(value: &Value) -> bool {
-    let mut found = value.is_secret();
-    value.each_secret(&mut |_| found = true);
-    found
-}
-
 /// Rhai's `sort` compares texts without asking.
 fn sorting(engine: &mut Engine, session: &Rc<Session>) {
     for (name, descending) in
@@ -135,7 +130,11 @@ fn sorting(engine: &mut Engine, session: &Rc<Session>) {
     }
 }
 
-fn sort(session: &Session, context: &NativeCallContext, list: &mut Array) -> Answer<()> {
+pub(super) fn sort(
+    session: &Session,
+    context: &NativeCallContext,
+    list: &mut Array,
+) -> Answer<()> {
     let looks_in = |item: &&Dynamic| {
         item.is::<Symbol>()
             || item.is::<Handle>()

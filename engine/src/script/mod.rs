@@ -17,6 +17,7 @@ mod convert;
 mod declare;
 mod draft;
 mod errors;
+mod functions;
 mod guards;
 mod host;
 mod loader;
@@ -43,8 +44,9 @@ use crate::diagnostic::{Diagnostic, Findings, Severity, Sources};
 use crate::files::Files;
 use crate::kind::Registry;
 use crate::program::{Given, Program};
+pub use functions::reference as functions_reference;
 use loader::NotCompiled;
-use session::{Door, Session};
+use session::{Ask, Door, Session};
 
 /// What a script is evaluated with.
 pub struct Request<'a> {
@@ -74,7 +76,7 @@ const MOST_TRACED: usize = 4;
 /// # Errors
 /// Everything found wrong, not only the first.
 pub fn evaluate(request: &Request<'_>) -> Result<Program, Findings> {
-    let (ask, asked) = mpsc::channel::<String>();
+    let (ask, asked) = mpsc::channel::<Ask>();
     let (answer, answers) = mpsc::channel();
     let job = Job {
         stack: request.stack.to_owned(),
@@ -94,8 +96,8 @@ pub fn evaluate(request: &Request<'_>) -> Result<Program, Findings> {
             Err(error) => return Err(alone(format!("cannot start a thread: {error}"))),
         };
         // Ends when the worker drops its side.
-        for path in asked {
-            if answer.send(request.files.read(&path)).is_err() {
+        for question in asked {
+            if answer.send(question.answer(request.files)).is_err() {
                 break;
             }
         }

@@ -16,8 +16,15 @@ use crate::schema::Type;
 /// The operators that compare.
 pub(super) const COMPARISONS: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
 
+/// The operators that compute.
+const ARITHMETIC: [&str; 5] = ["-", "*", "/", "%", "**"];
+
 /// Registers them all.
 pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
+    for operator in ARITHMETIC {
+        refuse_computing::<Symbol>(engine, session, operator);
+        refuse_computing::<Handle>(engine, session, operator);
+    }
     for operator in COMPARISONS {
         refuse_comparing::<Symbol>(engine, session, operator);
         refuse_comparing::<Handle>(engine, session, operator);
@@ -55,6 +62,37 @@ fn refuse_comparing<T: Variant + Clone>(
         operator,
         move |context: NativeCallContext, _: Dynamic, right: T| -> Answer<bool> {
             Err(incomparable(&here, &context, operator, &Dynamic::from(right)))
+        },
+    );
+}
+
+fn refuse_computing<T: Variant + Clone>(
+    engine: &mut Engine,
+    session: &Rc<Session>,
+    operator: &'static str,
+) {
+    fn refuse(
+        session: &Session,
+        context: &NativeCallContext,
+        operator: &str,
+        side: Dynamic,
+    ) -> Box<rhai::EvalAltResult> {
+        let finding = unknown(session, &side, &format!("`{operator}`"));
+        let why = "dollop does not compute with values that are not known yet";
+        session.refuse(finding.note(why).at(session.span(context)))
+    }
+    let here = Rc::clone(session);
+    engine.register_fn(
+        operator,
+        move |context: NativeCallContext, left: T, _: Dynamic| -> Answer<Dynamic> {
+            Err(refuse(&here, &context, operator, Dynamic::from(left)))
+        },
+    );
+    let here = Rc::clone(session);
+    engine.register_fn(
+        operator,
+        move |context: NativeCallContext, _: Dynamic, right: T| -> Answer<Dynamic> {
+            Err(refuse(&here, &context, operator, Dynamic::from(right)))
         },
     );
 }

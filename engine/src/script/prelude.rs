@@ -17,7 +17,6 @@ use crate::diagnostic::Diagnostic;
 use crate::expr::{Expr, Function};
 use crate::path::Path;
 use crate::program::Output;
-use crate::value::Value;
 
 /// Their names; scripts define no functions under these.
 pub(super) const NAMES: [&str; 11] = [
@@ -96,30 +95,6 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
     function!(
         engine,
         session,
-        "json",
-        ["value: any", "text"],
-        "The value as JSON text.",
-        |here, context, value| call(&here, &context, Function::Json, value)
-    );
-    function!(
-        engine,
-        session,
-        "base64",
-        ["value: string", "text"],
-        "The text in base64.",
-        |here, context, value| scalar(&here, &context, Function::Base64, value)
-    );
-    function!(
-        engine,
-        session,
-        "urlencode",
-        ["value: string", "text"],
-        "The text, encoded for use inside a URL.",
-        |here, context, value| scalar(&here, &context, Function::UrlEncode, value)
-    );
-    function!(
-        engine,
-        session,
         "secret",
         ["value: any", "value"],
         "The value, never shown.",
@@ -191,33 +166,6 @@ fn expr(session: &Session, context: &NativeCallContext, value: Dynamic) -> Answe
     }
 }
 
-fn call(
-    session: &Session,
-    context: &NativeCallContext,
-    function: Function,
-    value: Dynamic,
-) -> Answer<Dynamic> {
-    let expr = expr(session, context, value)?;
-    Ok(to_dynamic(Expr::call(function, vec![expr])))
-}
-
-fn scalar(
-    session: &Session,
-    context: &NativeCallContext,
-    function: Function,
-    value: Dynamic,
-) -> Answer<Dynamic> {
-    let expr = expr(session, context, value)?;
-    let is_list =
-        |value: &Value| matches!(value.reveal(), Value::List(_) | Value::Map(_) | Value::Null);
-    if matches!(expr, Expr::List(_) | Expr::Map(_)) || expr.known().is_some_and(is_list) {
-        let message = format!("`{}` takes text", context.fn_name());
-        let finding = Diagnostic::error(message).at(session.span(context));
-        return Err(session.refuse(finding.hint("make text of it first: `json(value)`")));
-    }
-    Ok(to_dynamic(Expr::call(function, vec![expr])))
-}
-
 fn join(
     session: &Session,
     context: &NativeCallContext,
@@ -257,7 +205,7 @@ fn known(session: &Session, context: &NativeCallContext, value: Dynamic) -> Answ
     }
 }
 
-fn unknown_inside(value: &Dynamic, depth: usize) -> Option<Dynamic> {
+pub(super) fn unknown_inside(value: &Dynamic, depth: usize) -> Option<Dynamic> {
     if value.is::<Symbol>() || value.is::<Handle>() || value.is_char() || depth > 64 {
         return Some(value.clone());
     }

@@ -16,25 +16,51 @@ use super::symbol::{Answer, Refusal};
 use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Severity, Span};
 use crate::expr::Expr;
-use crate::files::FileError;
+use crate::files::{FileError, Files};
 use crate::kind::Registry;
 use crate::program::{Declaration, Given, Output};
 
 /// The way to the project's files: asks the thread that holds them.
 pub(super) struct Door {
-    /// Carries paths there.
-    pub(super) ask: Sender<String>,
-    /// Carries text back.
-    pub(super) answers: Receiver<Result<Arc<str>, FileError>>,
+    /// Carries questions there.
+    pub(super) ask: Sender<Ask>,
+    /// Carries text back, or the paths of a folder.
+    pub(super) answers: Receiver<Result<Found, FileError>>,
+}
+
+/// A question about the project's files.
+pub(super) enum Ask {
+    /// The text of a file.
+    Read(String),
+    /// The files of a folder.
+    List(String),
+}
+
+/// The answer to one.
+pub(super) enum Found {
+    /// To [`Ask::Read`].
+    Text(Arc<str>),
+    /// To [`Ask::List`].
+    Paths(Vec<String>),
+}
+
+impl Ask {
+    /// Puts the question to the files.
+    pub(super) fn answer(&self, files: &dyn Files) -> Result<Found, FileError> {
+        match self {
+            Self::Read(path) => files.read(path).map(Found::Text),
+            Self::List(folder) => files.list(folder).map(Found::Paths),
+        }
+    }
 }
 
 impl Door {
-    fn read(&self, path: &str) -> Result<Arc<str>, FileError> {
+    fn ask(&self, path: &str, ask: Ask) -> Result<Found, FileError> {
         let gone = || FileError::Unreadable {
             path: path.to_owned(),
             cause: "the files are gone".to_owned(),
         };
-        self.ask.send(path.to_owned()).map_err(|_| gone())?;
+        self.ask.send(ask).map_err(|_| gone())?;
         self.answers.recv().map_err(|_| gone())?
     }
 }
@@ -77,6 +103,8 @@ pub(super) struct Session {
     pub(super) messages: RefCell<Vec<String>>,
     /// The last function that was not found, with the kind it was called on.
     pub(super) missing: RefCell<Option<(String, &'static str)>>,
+    /// Bytes the function library read and wrote.
+    pub(super) work: Cell<u64>,
 }
 
 /// Printed lines beyond these are dropped: nobody reads them, and a loop must not fill
@@ -113,15 +141,30 @@ impl Session {
             outputs: RefCell::default(),
             messages: RefCell::default(),
             missing: RefCell::default(),
+            work: Cell::default(),
         }
     }
 
     /// Reads a project file and records its digest.
     pub(super) fn read(&self, path: &str) -> Result<Arc<str>, FileError> {
-        let text = self.files.read(path)?;
+        let text = match self.files.ask(path, Ask::Read(path.to_owned()))? {
+            Found::Text(text) => text,
+            Found::Paths(_) => return Err(FileError::NotText(path.to_owned())),
+        };
         let digest = hex::encode(Sha256::digest(text.as_bytes()));
         self.digests.borrow_mut().insert(path.to_owned(), digest);
         Ok(text)
+    }
+
+    /// The files of a project folder; records the digest of their names.
+    pub(super) fn list(&self, folder: &str) -> Result<Vec<String>, FileError> {
+        let paths = match self.files.ask(folder, Ask::List(folder.to_owned()))? {
+            Found::Paths(paths) => paths,
+            Found::Text(_) => return Err(FileError::Missing(folder.to_owned())),
+        };
+        let digest = hex::encode(Sha256::digest(paths.join("\n").as_bytes()));
+        self.digests.borrow_mut().insert(format!("{folder}/"), digest);
+        Ok(paths)
     }
 
     /// The script of that path, when it was read.

@@ -6,6 +6,7 @@ use rhai::{Dynamic, EvalAltResult, Position};
 
 use crate::address::Address;
 use crate::expr::{Expr, Reference};
+use crate::function::holds_secret;
 use crate::kind::Registry;
 use crate::path::{Path, Segment};
 use crate::schema::{Schema, Type};
@@ -72,16 +73,6 @@ pub(super) fn to_dynamic(expr: Expr) -> Dynamic {
     match expr {
         Expr::Value(value) if !holds_secret(&value) => value_to_dynamic(value),
         other => Dynamic::from(Symbol::new(other)),
-    }
-}
-
-fn holds_secret(value: &crate::value::Value) -> bool {
-    use crate::value::Value;
-    match value {
-        Value::Secret(_) => true,
-        Value::List(items) => items.iter().any(holds_secret),
-        Value::Map(entries) => entries.values().any(holds_secret),
-        _ => false,
     }
 }
 

@@ -104,3 +104,8 @@ fn errors() {
 fn hostile() {
     check("hostile.test");
 }
+
+#[test]
+fn functions() {
+    check("functions.test");
+}

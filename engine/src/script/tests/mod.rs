@@ -2,6 +2,7 @@
 
 mod cases;
 mod lab;
+mod library;
 mod properties;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,13 @@ impl Files for Project {
             Some(text) => Ok(text.as_str().into()),
             None => Err(FileError::Missing(path.to_owned())),
         }
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<String>, FileError> {
+        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let inside = self.0.keys().filter_map(|path| path.strip_prefix(&prefix));
+        let shown = inside.filter(|path| !path.split('/').any(|part| part.starts_with('.')));
+        Ok(shown.map(str::to_owned).collect())
     }
 }
 

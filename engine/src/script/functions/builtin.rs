@@ -1,0 +1,192 @@
+//! Functions registered elsewhere, by Rhai itself, `prelude` or `text`: documented and
+//! tested here with the others.
+
+use super::{Entry, Run};
+
+/// An entry for a function registered elsewhere.
+const fn entry(
+    signature: &'static str,
+    doc: &'static str,
+    examples: &'static [(&'static str, &'static str)],
+) -> Entry {
+    Entry { signature, doc, examples, run: Run::Elsewhere }
+}
+
+/// About the stack and its values.
+pub(super) const STACK: &[Entry] = &[
+    entry(
+        "param(name: string, options?: map) -> any",
+        "The value of a parameter from outside; options are `type`, `default`, `secret`, `doc`, `choices`.",
+        &[(r#"param("size", #{ default: 3 })"#, "3")],
+    ),
+    entry(
+        "output(name: string, value: any, options?: map) -> ()",
+        "Hands out a value under a name; the option is `doc`. Works on values that are not known yet.",
+        &[],
+    ),
+    entry(
+        "secret(value: any) -> any",
+        "The value, never shown. Works on values that are not known yet.",
+        &[(r#"json(secret("x"))"#, r#"secret("\"x\"")"#)],
+    ),
+    entry(
+        "known(value: any) -> any",
+        "The same value, or an error when something in it is not known while the script runs.",
+        &[("known([1, 2])", "[1, 2]")],
+    ),
+    entry(
+        "print(value: any) -> ()",
+        "Adds a line to what the command shows; what is not known yet appears by name, secrets as `(sensitive)`.",
+        &[],
+    ),
+];
+
+/// Text.
+pub(super) const TEXT: &[Entry] = &[
+    entry(
+        "len(text: string) -> int",
+        "How many characters the text has; of a list or map, how many items.",
+        &[(r#""häh".len()"#, "3")],
+    ),
+    entry(
+        "is_empty(text: string) -> bool",
+        "Whether there is nothing in it.",
+        &[(r#""".is_empty()"#, "true")],
+    ),
+    entry(
+        "contains(text: string, part: string) -> bool",
+        "Whether a part is in the text; of a list, an item; of a map, a key.",
+        &[(r#""abc".contains("b")"#, "true"), ("[1, 2].contains(3)", "false")],
+    ),
+    entry(
+        "starts_with(text: string, part: string) -> bool",
+        "Whether the text begins with a part.",
+        &[(r#""abc".starts_with("ab")"#, "true")],
+    ),
+    entry(
+        "ends_with(text: string, part: string) -> bool",
+        "Whether the text ends with a part.",
+        &[(r#""abc".ends_with("ab")"#, "false")],
+    ),
+    entry(
+        "index_of(text: string, part: string) -> int",
+        "Where a part begins, or -1; of a list, where an item is.",
+        &[(r#""abc".index_of("c")"#, "2"), (r#"["a", "b"].index_of("x")"#, "-1")],
+    ),
+    entry(
+        "split(text: string, by: string) -> list",
+        "The parts of the text between the places where another is.",
+        &[(r#""a,b".split(",")"#, r#"["a", "b"]"#)],
+    ),
+    entry(
+        "join(list: list, between: string) -> string",
+        "The items as one text with another between them. Works on values that are not known yet.",
+        &[(r#"join(["a", 1], "-")"#, r#""a-1""#)],
+    ),
+    entry(
+        "replace(text: string, part: string, with: string) -> string",
+        "The text with another in the place of each part.",
+        &[(r#""a.b.c".replace(".", "/")"#, r#""a/b/c""#)],
+    ),
+    entry(
+        "trim(text: string) -> string",
+        "The text without spaces and line ends around it.",
+        &[(r#""  a ".trim()"#, r#""a""#)],
+    ),
+    entry(
+        "to_upper(text: string) -> string",
+        "The text in capital letters.",
+        &[(r#""ab".to_upper()"#, r#""AB""#)],
+    ),
+    entry(
+        "to_lower(text: string) -> string",
+        "The text in small letters.",
+        &[(r#""AB".to_lower()"#, r#""ab""#)],
+    ),
+    entry(
+        "sub_string(text: string, start: int, length?: int) -> string",
+        "A part of the text; a start below 0 counts from the end.",
+        &[
+            (r#""abcdef".sub_string(1, 2)"#, r#""bc""#),
+            (r#""abcdef".sub_string(-2)"#, r#""ef""#),
+        ],
+    ),
+    entry(
+        "pad_left(text: string, length: int, with: string) -> string",
+        "The text, filled up at its beginning.",
+        &[(r#""7".pad_left(3, "0")"#, r#""007""#)],
+    ),
+    entry(
+        "pad_right(text: string, length: int, with: string) -> string",
+        "The text, filled up at its end.",
+        &[(r#""7".pad_right(3, ".")"#, r#""7..""#)],
+    ),
+    entry(
+        "parse_int(text: string, base?: int) -> int",
+        "The integer a text says.",
+        &[(r#"parse_int("12")"#, "12"), (r#"parse_int("ff", 16)"#, "255")],
+    ),
+    entry(
+        "parse_float(text: string) -> number",
+        "The number a text says.",
+        &[(r#"parse_float("1.5")"#, "1.5")],
+    ),
+    entry(
+        "to_string(value: any) -> string",
+        "The value as text.",
+        &[("12.to_string()", r#""12""#)],
+    ),
+];
+
+/// Lists.
+pub(super) const LISTS: &[Entry] = &[
+    entry(
+        "map(list: list, by: fn) -> list",
+        "What a closure gives for each item. Hands on values that are not known yet.",
+        &[("[1, 2].map(|x| x * 2)", "[2, 4]")],
+    ),
+    entry(
+        "filter(list: list, by: fn) -> list",
+        "The items for which a closure gives true. Hands on values that are not known yet.",
+        &[("[1, 2, 3].filter(|x| x > 1)", "[2, 3]")],
+    ),
+    entry(
+        "reduce(list: list, by: fn, start: any) -> any",
+        "What is left when a closure takes the result so far and each item in turn.",
+        &[("[1, 2, 3].reduce(|sum, x| sum + x, 0)", "6")],
+    ),
+    entry(
+        "some(list: list, by: fn) -> bool",
+        "Whether a closure gives true for some item.",
+        &[("[1, 2].some(|x| x > 1)", "true")],
+    ),
+    entry(
+        "all(list: list, by: fn) -> bool",
+        "Whether a closure gives true for every item.",
+        &[("[1, 2].all(|x| x > 1)", "false")],
+    ),
+    entry(
+        "push(list: list, item: any) -> ()",
+        "Adds an item at the end of a variable's list. Works on values that are not known yet.",
+        &[("{ let l = [1]; l.push(2); l }", "[1, 2]")],
+    ),
+];
+
+/// Maps.
+pub(super) const MAPS: &[Entry] = &[
+    entry(
+        "keys(map: map) -> list",
+        "The keys, in order.",
+        &[("#{ b: 1, a: 2 }.keys()", r#"["a", "b"]"#)],
+    ),
+    entry(
+        "values(map: map) -> list",
+        "The values, in the order of keys. Hands on values that are not known yet.",
+        &[("#{ b: 1, a: 2 }.values()", "[2, 1]")],
+    ),
+    entry(
+        "get(map: map, key: string) -> any",
+        "The entry, or nothing; `??` gives another value then.",
+        &[(r#"#{ a: 1 }.get("b") ?? 5"#, "5")],
+    ),
+];

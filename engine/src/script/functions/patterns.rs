@@ -1,0 +1,178 @@
+//! Regular expressions, of the crate `regex`: time grows with the text, not beyond.
+
+use regex::{Captures, Regex, RegexBuilder};
+
+use super::super::host::{LONGEST_TEXT, MOST_ITEMS};
+use super::arguments::{string, text};
+use super::{Entry, Fault, Outcome, Run};
+use crate::value::Value;
+
+/// Bytes of the longest pattern.
+const LONGEST_PATTERN: usize = 4 << 10;
+/// Bytes a compiled pattern may take.
+const LARGEST_PATTERN: usize = 1 << 20;
+/// Bytes of the longest text that is searched.
+const LONGEST_SEARCHED: usize = 1 << 20;
+/// Matches times bytes: finding one match can look at the whole rest of the text.
+const MOST_SEARCHING: usize = 1 << 30;
+/// Steps counted for reading a pattern.
+const READING: usize = 32 << 10;
+
+/// The functions.
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        signature: "regex_match(text: string, pattern: string) -> bool",
+        doc: "Whether the pattern is found in the text; `^` and `$` bind it to the ends.",
+        examples: &[
+            (r#"regex_match("web-01", "^[a-z]+-[0-9]+$")"#, "true"),
+            (r#"regex_match("web", "[0-9]")"#, "false"),
+        ],
+        run: Run::Searching(|a, steps| {
+            Ok(Value::Bool(pattern(a, steps)?.is_match(text(a, 0))))
+        }),
+    },
+    Entry {
+        signature: "regex_find(text: string, pattern: string) -> string",
+        doc: "The first part of the text that matches, or nothing.",
+        examples: &[
+            (r#"regex_find("web-01", "[0-9]+")"#, r#""01""#),
+            (r#"regex_find("web", "[0-9]+")"#, "()"),
+        ],
+        run: Run::Searching(|a, steps| {
+            Ok(pattern(a, steps)?
+                .find(text(a, 0))
+                .map_or(Value::Null, |found| string(found.as_str())))
+        }),
+    },
+    Entry {
+        signature: "regex_find_all(text: string, pattern: string) -> list",
+        doc: "Every part of the text that matches, in order.",
+        examples: &[(r#"regex_find_all("a1 b22", "[0-9]+")"#, r#"["1", "22"]"#)],
+        run: Run::Searching(find_all),
+    },
+    Entry {
+        signature: "regex_captures(text: string, pattern: string) -> any",
+        doc: "The groups of the first match: a map when the pattern names groups, otherwise a list that begins with the whole match; nothing when it does not match.",
+        examples: &[
+            (r#"regex_captures("pg:15", "(\\w+):(\\d+)")"#, r#"["pg:15", "pg", "15"]"#),
+            (
+                r#"regex_captures("pg:15", "(?<name>\\w+):(?<tag>\\d+)")"#,
+                r#"#{ name: "pg", tag: "15" }"#,
+            ),
+        ],
+        run: Run::Searching(captures),
+    },
+    Entry {
+        signature: "regex_replace(text: string, pattern: string, with: string) -> string",
+        doc: "The text with every match replaced; `$1` or `${name}` stand for groups, `$$` for a dollar.",
+        examples: &[(r#"regex_replace("a-b", "(\\w)-(\\w)", "$2-$1")"#, r#""b-a""#)],
+        run: Run::Searching(replace),
+    },
+    Entry {
+        signature: "regex_split(text: string, pattern: string) -> list",
+        doc: "The parts of the text between the matches.",
+        examples: &[(r#"regex_split("a, b;c", "[,;] *")"#, r#"["a", "b", "c"]"#)],
+        run: Run::Searching(split),
+    },
+    Entry {
+        signature: "regex_escape(text: string) -> string",
+        doc: "A pattern that matches the text as it is.",
+        examples: &[(r#"regex_escape("a.b")"#, r#""a\\.b""#)],
+        run: Run::Known(|a| Ok(string(regex::escape(text(a, 0))))),
+    },
+];
+
+/// The pattern; the text before it is checked too.
+fn pattern(arguments: &[Value], steps: &mut usize) -> Result<Regex, Fault> {
+    *steps += READING;
+    if text(arguments, 0).len() > LONGEST_SEARCHED {
+        let message =
+            format!("patterns are looked for in up to {} MiB", LONGEST_SEARCHED >> 20);
+        return Err(Fault::new(message).hint("take the text apart first: `lines(text)`"));
+    }
+    let pattern = text(arguments, 1);
+    if pattern.len() > LONGEST_PATTERN {
+        return Err(Fault::new(format!("a pattern has up to {LONGEST_PATTERN} bytes")));
+    }
+    RegexBuilder::new(pattern)
+        .size_limit(LARGEST_PATTERN)
+        .dfa_size_limit(LARGEST_PATTERN)
+        .nest_limit(64)
+        .build()
+        .map_err(|error| {
+            // The last line of a syntax error says what is wrong, the others draw it.
+            let error = error.to_string();
+            let words = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            Fault::new(format!("this is no pattern: {words}"))
+                .hint("a backslash is written twice between double quotes: `\"\\\\d\"`")
+        })
+}
+
+/// Refuses what would take too long.
+fn patience(steps: &mut usize, found: usize, text: &str) -> Result<(), Fault> {
+    *steps = steps.saturating_add(text.len());
+    if found > MOST_ITEMS || found.saturating_mul(text.len()) > MOST_SEARCHING {
+        return Err(Fault::new("the pattern matches too often in a text that long")
+            .hint("take the text apart first: `lines(text)`"));
+    }
+    Ok(())
+}
+
+fn find_all(arguments: &[Value], steps: &mut usize) -> Outcome {
+    let mut found = Vec::new();
+    for part in pattern(arguments, steps)?.find_iter(text(arguments, 0)) {
+        patience(steps, found.len(), text(arguments, 0))?;
+        found.push(string(part.as_str()));
+    }
+    Ok(Value::List(found))
+}
+
+fn captures(arguments: &[Value], steps: &mut usize) -> Outcome {
+    let pattern = pattern(arguments, steps)?;
+    let Some(found) = pattern.captures(text(arguments, 0)) else { return Ok(Value::Null) };
+    let group =
+        |part: Option<regex::Match<'_>>| part.map_or(Value::Null, |p| string(p.as_str()));
+    let names: Vec<_> = pattern.capture_names().flatten().collect();
+    Ok(if names.is_empty() {
+        Value::List(found.iter().map(group).collect())
+    } else {
+        Value::Map(
+            names.iter().map(|name| ((*name).to_owned(), group(found.name(name)))).collect(),
+        )
+    })
+}
+
+fn replace(arguments: &[Value], steps: &mut usize) -> Outcome {
+    let (whole, with) = (text(arguments, 0), text(arguments, 2));
+    let (mut out, mut done) = (String::new(), 0);
+    for (count, found) in pattern(arguments, steps)?.captures_iter(whole).enumerate() {
+        patience(steps, count, whole)?;
+        let Some(part) = found.get(0) else { continue };
+        out.push_str(&whole[done..part.start()]);
+        expand(&found, with, &mut out)?;
+        done = part.end();
+    }
+    out.push_str(&whole[done..]);
+    Ok(Value::String(out))
+}
+
+/// Writes a replacement, as long as the text stays within its limit.
+fn expand(found: &Captures<'_>, with: &str, out: &mut String) -> Result<(), Fault> {
+    let longest = found.get(0).map_or(0, |part| part.len());
+    let groups = with.matches('$').count();
+    if out.len() + with.len() + groups.saturating_mul(longest) > LONGEST_TEXT {
+        return Err(Fault::new(format!("a text is longer than {} MiB", LONGEST_TEXT >> 20)));
+    }
+    found.expand(with, out);
+    Ok(())
+}
+
+fn split(arguments: &[Value], steps: &mut usize) -> Outcome {
+    let whole = text(arguments, 0);
+    let mut parts = Vec::new();
+    for part in pattern(arguments, steps)?.split(whole) {
+        patience(steps, parts.len(), whole)?;
+        parts.push(string(part));
+    }
+    Ok(Value::List(parts))
+}

@@ -1,0 +1,111 @@
+//! Maps in maps: merging them deeply and following paths into them.
+
+use rhai::{Array, Dynamic, Map};
+
+use super::super::symbol::{Answer, Handle, Symbol};
+use super::call::{as_list, as_map};
+use super::lists::unique;
+use super::maps::maps;
+use super::{Fault, Hand};
+
+/// Deeper nesting than anything useful.
+const DEEPEST: usize = 64;
+
+/// What becomes of two lists.
+#[derive(Clone, Copy)]
+enum Lists {
+    Replace,
+    Append,
+    Unique,
+}
+
+/// `deep_merge`.
+pub(super) fn deep_merge(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
+    let lists = match arguments.get(2).and_then(|lists| lists.as_immutable_string_ref().ok()) {
+        None => Lists::Replace,
+        Some(lists) => match lists.as_str() {
+            "replace" => Lists::Replace,
+            "append" => Lists::Append,
+            "unique" => Lists::Unique,
+            other => {
+                return Err(hand.fault(
+                    Fault::new(format!("`{other}` does not say what becomes of lists"))
+                        .hint("write `\"replace\"`, `\"append\"` or `\"unique\"`"),
+                ));
+            }
+        },
+    };
+    let [one, two] = maps(arguments);
+    Ok(merge(hand, one, two, lists, 0)?.into())
+}
+
+fn merge(hand: &Hand<'_>, mut one: Map, two: Map, lists: Lists, depth: usize) -> Answer<Map> {
+    if depth > DEEPEST {
+        let message = format!("these maps are nested more than {DEEPEST} deep");
+        return Err(hand.fault(Fault::new(message)));
+    }
+    hand.spend(16 * (one.len() + two.len()))?;
+    for (key, new) in two {
+        let new = new.flatten();
+        let merged = match one.remove(&key).map(Dynamic::flatten) {
+            Some(old) if old.is_map() && new.is_map() => {
+                merge(hand, as_map(old), as_map(new), lists, depth + 1)?.into()
+            }
+            Some(old) if old.is_array() && new.is_array() => {
+                combine(hand, as_list(old), as_list(new), lists)?
+            }
+            // What stands in the way of a map or list may be one: then they would merge.
+            Some(old) if hides_shape(&old) && (new.is_map() || joins(&new, lists)) => {
+                return Err(hand.unknown(&old));
+            }
+            Some(old) if hides_shape(&new) && (old.is_map() || joins(&old, lists)) => {
+                return Err(hand.unknown(&new));
+            }
+            Some(_) | None => new,
+        };
+        one.insert(key, merged);
+    }
+    Ok(one)
+}
+
+fn joins(value: &Dynamic, lists: Lists) -> bool {
+    value.is_array() && !matches!(lists, Lists::Replace)
+}
+
+fn hides_shape(value: &Dynamic) -> bool {
+    value.is::<Symbol>() && !value.is::<Handle>()
+}
+
+fn combine(hand: &Hand<'_>, mut old: Array, new: Array, lists: Lists) -> Answer<Dynamic> {
+    if matches!(lists, Lists::Replace) {
+        return Ok(new.into());
+    }
+    old.extend(new);
+    hand.room(old.len())?;
+    Ok(if matches!(lists, Lists::Unique) { unique(hand, old)? } else { old }.into())
+}
+
+/// `get_path`.
+pub(super) fn get_path(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
+    let mut arguments = arguments.into_iter();
+    let mut found = arguments.next().unwrap_or(Dynamic::UNIT);
+    let path = arguments.next().and_then(|path| path.into_immutable_string().ok());
+    let otherwise = arguments.next().unwrap_or(Dynamic::UNIT);
+    for step in path.unwrap_or_default().split('.') {
+        found = found.flatten();
+        let next = if let Some(map) = found.read_lock::<Map>() {
+            map.get(step).cloned()
+        } else if let Some(list) = found.read_lock::<Array>() {
+            step.parse::<usize>().ok().and_then(|index| list.get(index).cloned())
+        } else if hides_shape(&found) || found.is::<Handle>() {
+            return Err(hand.unknown(&found));
+        } else {
+            None
+        };
+        match next {
+            Some(next) => found = next,
+            None => return Ok(otherwise),
+        }
+    }
+    Ok(found)
+}
