@@ -21,10 +21,15 @@ pub(super) fn plain(expr: &Expr, mark: &impl Fn(&Expr) -> String) -> Jinja {
         Expr::Value(value) => known(value),
         Expr::List(items) => items.iter().map(|item| plain(item, mark)).collect(),
         Expr::Map(entries) => {
-            entries.iter().map(|(key, entry)| (key.clone(), plain(entry, mark))).collect()
+            named(entries.iter().map(|(key, entry)| (key.clone(), plain(entry, mark))))
         }
         other => Jinja::from(mark(other)),
     }
+}
+
+/// A map; pairs that are collected would be a list of pairs.
+fn named(entries: impl Iterator<Item = (String, Jinja)>) -> Jinja {
+    Jinja::from(entries.collect::<BTreeMap<_, _>>())
 }
 
 fn known(value: &Value) -> Jinja {
@@ -36,7 +41,7 @@ fn known(value: &Value) -> Jinja {
         Value::String(text) => Jinja::from(text.as_str()),
         Value::List(items) => items.iter().map(known).collect(),
         Value::Map(entries) => {
-            entries.iter().map(|(key, entry)| (key.clone(), known(entry))).collect()
+            named(entries.iter().map(|(key, entry)| (key.clone(), known(entry))))
         }
         Value::Secret(inner) => known(inner),
     }
