@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dollop_engine::files::Files as _;
 use dollop_engine::plan::{FORMAT, Plan};
 use dollop_engine::store::State;
 use dollop_engine::value::SECRET_KEY;
@@ -77,11 +78,16 @@ pub fn refuse_stale(plan: &Plan, state: &State, project: &Project) -> Result<(),
         ));
     }
     for (path, was) in &plan.digests {
-        let bytes = std::fs::read(project.folder.join(path));
-        match bytes {
-            Ok(bytes) if hex::encode(Sha256::digest(&bytes)) == *was => {}
-            Ok(_) => moved.push(format!("`{path}` has changed")),
-            Err(_) => moved.push(format!("`{path}` cannot be read any more")),
+        // As the scripts saw it: a folder by its names, a file by its bytes, or nothing there.
+        let now = match path.strip_suffix('/') {
+            Some(folder) => project.files.list(folder).ok().map(|names| names.join("\n")),
+            None => project.files.read(path).ok().map(|text| text.to_string()),
+        };
+        match now.map(|text| hex::encode(Sha256::digest(text.as_bytes()))) {
+            Some(now) if now == *was => {}
+            None if was == "absent" => {}
+            Some(_) => moved.push(format!("`{path}` has changed")),
+            None => moved.push(format!("`{path}` cannot be read any more")),
         }
     }
     if moved.is_empty() {
