@@ -38,7 +38,7 @@ quick-test:
 
 # With the feature `live` a missing service is a failure, never a skip.
 test: lint lab
-	eval "$$($(LAB) env)"; cargo test $(EVERYTHING)
+	eval "$$($(LAB) env)"; cargo test $(EVERYTHING) --no-fail-fast
 
 bench:
 	cargo build --release -p dollop

@@ -127,7 +127,7 @@ fn stand_in(expr: &Expr, unknowns: &mut Vec<Expr>) -> Value {
             entries.iter().map(|(key, item)| (key.clone(), stand_in(item, unknowns))).collect(),
         ),
         // A text with unknown parts keeps its known parts, so that a kind can still split it.
-        Expr::Call(Function::Concat, parts) => {
+        Expr::Call(Function::Concat, parts) if parts.len() > 1 => {
             let text: String = parts
                 .iter()
                 .map(|part| match part {
