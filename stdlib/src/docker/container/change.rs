@@ -35,12 +35,15 @@ pub(super) async fn update(
     let state = container.state.clone().unwrap_or_default();
     let done = to.wait == Wait::Exited && ended_well(&state) && from.running == to.running;
     if to.running && !done {
-        if !runs(&state) {
+        let stopped = !runs(&state);
+        if stopped {
             rejoin_lost(engine, name, id, &container, to).await?;
             go_on(engine, name, id, to, state.paused.unwrap_or(false)).await?;
         }
-        // Also when it runs already: its making may have been cut short while it started.
-        wait::until(engine, name, id, to).await?;
+        // With nothing to change, its making was cut short, perhaps while it started.
+        if stopped || from == to {
+            wait::until(engine, name, id, to).await?;
+        }
     } else if !to.running && state.running.unwrap_or(false) {
         stop(engine, name, id, to).await?;
     }
