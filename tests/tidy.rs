@@ -85,16 +85,7 @@ fn rhai_stays_in_the_script_folder() {
 
 #[test]
 fn the_engine_does_no_io() {
-    let words = [
-        "std::fs",
-        "std::net::Tcp",
-        "std::net::Udp",
-        "ToSocketAddrs",
-        "std::process",
-        "std::env",
-        "tokio::fs",
-        "tokio::net",
-    ];
+    let words = ["std::fs", "std::net", "std::process", "std::env", "tokio::fs", "tokio::net"];
     assert_eq!(forbid("engine/src", |_| false, &words), Vec::<String>::new());
 }
 

@@ -147,16 +147,6 @@ impl Redactor {
         });
         clean
     }
-
-    /// An error with every known secret replaced.
-    pub fn clean_error(&self, error: crate::error::CallError) -> crate::error::CallError {
-        crate::error::CallError {
-            failure: error.failure,
-            message: self.clean(&error.message),
-            notes: error.notes.iter().map(|note| self.clean(note)).collect(),
-            hints: error.hints.iter().map(|hint| self.clean(hint)).collect(),
-        }
-    }
 }
 
 #[cfg(test)]

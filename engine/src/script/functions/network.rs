@@ -1,6 +1,6 @@
 //! Networks in CIDR notation, IPv4 and IPv6 alike.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
