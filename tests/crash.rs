@@ -3,7 +3,7 @@
 use dollop_tests::cli::{Project, Run};
 use serde_json::Value as Json;
 
-/// The points of a step's life at which the faulty binary can abort.
+/// The points of a step's life at which the faulty binary can be killed.
 pub(crate) const POINTS: [&str; 4] =
     ["before_started", "before_call", "after_call", "after_done"];
 

@@ -1,6 +1,8 @@
 //! The name of a declaration inside its stack.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -20,9 +22,15 @@ const EMPTY: &str = "%-";
 /// Before the kind stand the components it was declared in; after the dot the names of
 /// the objects it lives in (connection first), then its own.
 ///
-/// Cheap to clone: addresses are the keys of everything.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address(Arc<Parts>);
+/// Cheap to clone, compare and hash: addresses are the keys of everything.
+#[derive(Clone)]
+pub struct Address(Arc<Entry>);
+
+struct Entry {
+    /// Of the parts, computed once.
+    hash: u64,
+    parts: Parts,
+}
 
 #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Parts {
@@ -35,42 +43,75 @@ impl Address {
     /// An address from its parts; `path` holds at least the resource's own name.
     pub fn new(components: Vec<String>, kind: impl Into<String>, path: Vec<String>) -> Self {
         assert!(!path.is_empty(), "BUG: an address without a name");
-        Self(Arc::new(Parts { components, kind: kind.into(), path }))
+        let parts = Parts { components, kind: kind.into(), path };
+        let mut hasher = DefaultHasher::new();
+        parts.hash(&mut hasher);
+        Self(Arc::new(Entry { hash: hasher.finish(), parts }))
     }
 
     /// The components around it, outermost first.
     pub fn components(&self) -> &[String] {
-        &self.0.components
+        &self.0.parts.components
     }
 
     /// The kind with its provider: `docker::container`.
     pub fn kind(&self) -> &str {
-        &self.0.kind
+        &self.0.parts.kind
     }
 
     /// The provider: `docker`.
     pub fn provider(&self) -> &str {
-        self.0.kind.split("::").next().unwrap_or(&self.0.kind)
+        self.0.parts.kind.split("::").next().unwrap_or(&self.0.parts.kind)
     }
 
     /// The parents' names and its own.
     pub fn path(&self) -> &[String] {
-        &self.0.path
+        &self.0.parts.path
     }
 
     /// Its own name, the last of the path.
     pub fn name(&self) -> &str {
-        self.0.path.last().map_or("", String::as_str)
+        self.0.parts.path.last().map_or("", String::as_str)
+    }
+}
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+            || (self.0.hash == other.0.hash && self.0.parts == other.0.parts)
+    }
+}
+
+impl Eq for Address {}
+
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return Ordering::Equal;
+        }
+        self.0.parts.cmp(&other.0.parts)
+    }
+}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Address {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.hash);
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for component in &self.0.components {
+        for component in &self.0.parts.components {
             write!(out, "{}/", utf8_percent_encode(component, ESCAPED))?;
         }
-        write!(out, "{}.", self.0.kind)?;
-        for (index, name) in self.0.path.iter().enumerate() {
+        write!(out, "{}.", self.0.parts.kind)?;
+        for (index, name) in self.0.parts.path.iter().enumerate() {
             if index > 0 {
                 out.write_str("/")?;
             }

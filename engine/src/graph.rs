@@ -1,7 +1,7 @@
 //! Who needs whom, and why.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use petgraph::Direction;
 use petgraph::algo::tarjan_scc;
@@ -44,7 +44,7 @@ impl std::fmt::Display for Why {
 pub struct Graph {
     program: Program,
     edges: DiGraph<usize, Why>,
-    nodes: BTreeMap<Address, NodeIndex>,
+    nodes: HashMap<Address, NodeIndex>,
     order: Vec<NodeIndex>,
 }
 
@@ -54,7 +54,7 @@ pub struct Graph {
 /// Names that are not declared, and cycles, each as a path with its lines.
 pub fn build(program: Program) -> Result<Graph, Findings> {
     let mut graph = DiGraph::with_capacity(program.declarations.len(), 0);
-    let mut nodes = BTreeMap::new();
+    let mut nodes = HashMap::with_capacity(program.declarations.len());
     for (index, declaration) in program.declarations.iter().enumerate() {
         nodes.insert(declaration.address.clone(), graph.add_node(index));
     }
@@ -105,7 +105,7 @@ fn undeclared(
     declaration: &Declaration,
     needed: &Address,
     why: &Why,
-    nodes: &BTreeMap<Address, NodeIndex>,
+    nodes: &HashMap<Address, NodeIndex>,
 ) -> Diagnostic {
     let span = match why {
         Why::Uses(path) => declaration.span_of(path),
@@ -117,7 +117,8 @@ fn undeclared(
         .at(span.clone())
         .label(format!("needed by `{}`", declaration.address));
     let needed = needed.to_string();
-    let known: Vec<_> = nodes.keys().map(Address::to_string).collect();
+    let mut known: Vec<_> = nodes.keys().map(Address::to_string).collect();
+    known.sort();
     match did_you_mean(&needed, known.iter().map(String::as_str)) {
         Some(near) => found.hint(format!("did you mean `{near}`?")),
         None => found.hint("declare it, or remove the name here"),

@@ -10,6 +10,7 @@ mod function;
 pub mod graph;
 pub mod journal;
 pub mod kind;
+pub mod map;
 pub mod observed;
 pub mod path;
 pub mod plan;

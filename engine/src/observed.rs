@@ -1,6 +1,6 @@
 //! What the world looks like, as far as it was read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::address::Address;
 use crate::error::CallError;
@@ -32,7 +32,7 @@ pub enum Answer {
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
     /// Objects, by address.
-    pub objects: BTreeMap<Address, Observation>,
+    pub objects: HashMap<Address, Observation>,
     /// Connections, by address.
     pub connections: BTreeMap<Address, Answer>,
 }

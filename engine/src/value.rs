@@ -1,9 +1,10 @@
 //! Data that is fully known.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::map::Map;
 
 /// A known value: what JSON can say, plus a mark for what must never be shown.
 #[derive(Clone, PartialEq, Default)]
@@ -22,7 +23,7 @@ pub enum Value {
     /// An ordered list.
     List(Vec<Value>),
     /// Named values.
-    Map(BTreeMap<String, Value>),
+    Map(Map),
     /// A value that no terminal, log, diff or file may show in clear.
     Secret(Box<Value>),
 }
@@ -68,7 +69,7 @@ impl Value {
     }
 
     /// The entries, when this is a map.
-    pub fn as_map(&self) -> Option<&BTreeMap<String, Self>> {
+    pub fn as_map(&self) -> Option<&Map> {
         match self.reveal() {
             Self::Map(entries) => Some(entries),
             _ => None,
@@ -336,7 +337,7 @@ impl<'de> de::Visitor<'de> for ValueVisitor {
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut entries = BTreeMap::new();
+        let mut entries = Map::new();
         while let Some((key, value)) = map.next_entry::<String, Value>()? {
             if key == SECRET_KEY {
                 return Ok(value.secret());
@@ -357,7 +358,7 @@ mod tests {
 
     #[test]
     fn storage_form_round_trips_secrets_and_dollar_keys() {
-        let value = Value::Map(BTreeMap::from([
+        let value = Value::Map(Map::from([
             ("$secret".to_owned(), Value::Int(1)),
             ("pw".to_owned(), Value::string("x").secret()),
             ("list".to_owned(), Value::List(vec![Value::Null, Value::Float(1.5)])),

@@ -303,7 +303,7 @@ pub(crate) fn to_state(
 /// Outputs are stored as one [`Value::Map`], whose keys cannot pass for a secret.
 pub(crate) fn outputs_to_values(outputs: Value) -> BTreeMap<String, Value> {
     match outputs {
-        Value::Map(entries) => entries,
+        Value::Map(entries) => entries.into_iter().collect(),
         _ => BTreeMap::new(),
     }
 }

@@ -201,9 +201,9 @@ fn refuse_open_to_others(_path: &Path) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dollop_engine::map::Map;
     use dollop_engine::value::Value;
     use serde_json::json;
-    use std::collections::BTreeMap;
 
     fn check(value: &Value, ring: &Keyring) -> Json {
         let sealed = ring.seal(serde_json::to_value(value).unwrap());
@@ -217,7 +217,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let ring = Keyring::load_or_create(folder.path()).unwrap();
         for key in ["$secret", "$sealed", "$$secret", "$$sealed", "$"] {
-            let plain = Value::Map(BTreeMap::from([(key.to_owned(), Value::string("x"))]));
+            let plain = Value::Map(Map::from([(key.to_owned(), Value::string("x"))]));
             assert_eq!(check(&plain, &ring), json!({ format!("${key}"): "x" }));
             let sealed = check(&plain.secret(), &ring);
             assert!(sealed["$sealed"].is_string(), "{sealed}");

@@ -214,7 +214,7 @@ impl Writer {
         self.take_over()?;
         let mut writes = Writes::default();
         if let Some(outputs) = end.outputs {
-            let text = self.vault.encode(&Value::Map(outputs))?;
+            let text = self.vault.encode(&Value::Map(outputs.into()))?;
             self.table.put(&mut writes, Space::Meta, OUTPUTS, &text)?;
         }
         self.put_head(&mut writes)?;
@@ -322,7 +322,7 @@ pub(crate) fn build(
         table.put(&mut writes, Space::Records, name.as_bytes(), &vault.encode(record)?)?;
         table.apply_if_many(&mut writes)?;
     }
-    let outputs = vault.encode(&Value::Map(state.outputs.clone()))?;
+    let outputs = vault.encode(&Value::Map(state.outputs.clone().into()))?;
     table.put(&mut writes, Space::Meta, OUTPUTS, &outputs)?;
     let head = Head {
         serial: state.serial,

@@ -21,6 +21,10 @@ use dollop_engine::script::{Request, evaluate};
 use dollop_engine::store::{RunInfo, State, Store};
 use dollop_state::{Holder, SledStore};
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SIZES: [usize; 3] = [100, 1_000, 10_000];
 const STAGES: [&str; 6] = ["evaluate", "graph", "plan", "apply", "empty plan", "destroy"];
 

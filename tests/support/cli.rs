@@ -107,7 +107,7 @@ impl Project {
         self.run_with(binary(), arguments, &[])
     }
 
-    /// Runs the binary that aborts at a point of a step: `before_call@local::file.a`.
+    /// Runs the binary that is killed (SIGKILL) at a point of a step: `before_call@local::file.a`.
     pub fn run_until(&self, fault: &str, arguments: &[&str]) -> Run {
         self.run_with(faulty(), arguments, &[("DOLLOP_FAULT", fault)])
     }
@@ -227,7 +227,7 @@ pub fn binary() -> &'static Path {
     BUILT.get_or_init(|| build(&["--bin", "dollop"], "dollop"))
 }
 
-/// The binary that aborts where `DOLLOP_FAULT` says.
+/// The binary that is killed where `DOLLOP_FAULT` says.
 pub fn faulty() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dollop_engine::address::Address;
 use dollop_engine::diagnostic::{Diagnostic, Sources, Span};
 use dollop_engine::expr::{Expr, Function};
+use dollop_engine::map::Map;
 use dollop_engine::path::Path;
 use dollop_engine::plan::{
     Action, Change, ConnectionPlan, DeferredBy, Difference, FORMAT, OutputChange, Plan, Reason,
@@ -115,7 +116,7 @@ pub(crate) fn small() -> Plan {
     network.span = Some(at(3, 1));
     network.differences = vec![
         differs("driver", None, now("bridge")),
-        differs("labels", None, Some(Value::Map(BTreeMap::new()).into())),
+        differs("labels", None, Some(Value::Map(Map::new()).into())),
     ];
     let mut web = change("docker::container.web", Action::Update);
     web.connection = Some(address("docker::engine.default"));
@@ -315,7 +316,7 @@ fn postgres() -> Change {
             span: Some(at(16, 5)),
             ..differs(
                 "command",
-                Some(Value::Map(BTreeMap::from([("a".to_owned(), Value::Int(1))])).into()),
+                Some(Value::Map(Map::from([("a".to_owned(), Value::Int(1))])).into()),
                 Some(
                     Value::List(vec![
                         Value::string("postgres"),

@@ -303,6 +303,7 @@ pub fn masked_json(value: &Value) -> (serde_json::Value, bool) {
 mod tests {
     use dollop_engine::address::Address;
     use dollop_engine::expr::Function;
+    use dollop_engine::map::Map;
 
     use super::*;
 
@@ -338,7 +339,7 @@ mod tests {
         );
         check(
             json("\"pw\""),
-            Value::Map(BTreeMap::from([("k".to_owned(), json("\"pw\"").secret())])),
+            Value::Map(Map::from([("k".to_owned(), json("\"pw\"").secret())])),
             &["a: Sensitive Sensitive"],
         );
     }

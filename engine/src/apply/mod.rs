@@ -4,7 +4,7 @@ mod behind;
 mod perform;
 mod schedule;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -163,8 +163,8 @@ struct Run<'a> {
     store: &'a dyn Store,
     watcher: &'a dyn Watcher,
     settings: &'a Settings,
-    changes: BTreeMap<&'a Address, &'a Change>,
-    connections: BTreeMap<&'a Address, &'a ConnectionPlan>,
+    changes: HashMap<&'a Address, &'a Change>,
+    connections: HashMap<&'a Address, &'a ConnectionPlan>,
     learned: Mutex<Learned>,
     /// Knows what the plan and the state know; made when first needed.
     known_secrets: std::sync::OnceLock<Redactor>,
@@ -174,13 +174,13 @@ struct Run<'a> {
 #[derive(Default)]
 struct Learned {
     /// Specs and facts of what is as it shall be.
-    objects: BTreeMap<Address, (Value, Value)>,
+    objects: HashMap<Address, (Value, Value)>,
     /// Arguments of deferred connections.
-    connections: BTreeMap<Address, Value>,
+    connections: HashMap<Address, Value>,
     /// What was found behind deferred connections.
-    found: BTreeMap<Address, Observation>,
+    found: HashMap<Address, Observation>,
     /// Replacements that turned out to be needless.
-    needless: std::collections::BTreeSet<Address>,
+    needless: HashSet<Address>,
 }
 
 impl<'a> Run<'a> {

@@ -6,6 +6,7 @@ use crate::error::{CallError, Failure};
 use crate::expr::Expr;
 use crate::journal::{Effect, Event};
 use crate::kind::Kind;
+use crate::map::Map;
 use crate::observed::Observation;
 use crate::plan::{Action, Change, Operation, Reason, Step, conditional};
 use crate::pool::Line;
@@ -423,7 +424,7 @@ fn record(change: &Change, id: String, spec: Value, facts: Value) -> Record {
 
 /// The attributes in which two specs differ.
 fn differing(from: &Value, to: &Value) -> String {
-    let empty = std::collections::BTreeMap::new();
+    let empty = Map::new();
     let (from, to) = (from.as_map().unwrap_or(&empty), to.as_map().unwrap_or(&empty));
     let names = from.keys().chain(to.keys().filter(|name| !from.contains_key(*name)));
     let differ = names.filter(|name| match (from.get(*name), to.get(*name)) {

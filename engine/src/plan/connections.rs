@@ -7,6 +7,7 @@ use crate::diagnostic::Diagnostic;
 use crate::error::{CallError, Failure};
 use crate::expr::Expr;
 use crate::kind::ConnectionKind;
+use crate::map::Map;
 use crate::observed::Answer;
 use crate::path::Path;
 use crate::plan::change::Action;
@@ -75,7 +76,7 @@ impl Walk<'_> {
             declared: true,
         };
         self.push_connection(plan);
-        let facts = Facts::All(Value::Map(BTreeMap::new()));
+        let facts = Facts::All(Value::Map(Map::new()));
         self.resolved.insert(address.clone(), Resolved { spec, facts, settled });
     }
 
@@ -114,7 +115,7 @@ impl Walk<'_> {
             Some(record) => record,
             // The default one needs no record: it has no arguments.
             None if kind.implicit && address.name() == "default" => {
-                let spec = kind.dial.normalize(&Value::Map(BTreeMap::new()));
+                let spec = kind.dial.normalize(&Value::Map(Map::new()));
                 implied = Record {
                     address: address.clone(),
                     connection: None,

@@ -5,7 +5,7 @@
 //! reads that and walks again.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::address::Address;
 use crate::diagnostic::{Diagnostic, did_you_mean};
@@ -19,7 +19,7 @@ use crate::plan::{ConnectionPlan, Standing};
 use crate::program::Declaration;
 use crate::resource::{Name, Wanted};
 use crate::schema::Schema;
-use crate::store::State;
+use crate::store::{Record, State};
 use crate::value::Value;
 
 /// What the walk looks at.
@@ -54,10 +54,10 @@ pub(crate) struct Decisions {
     /// Declared resources in the order of the graph, then undeclared ones, dependents first.
     pub(crate) changes: Vec<Change>,
     /// Where each is.
-    pub(crate) index: BTreeMap<Address, usize>,
+    pub(crate) index: HashMap<Address, usize>,
     /// Connections in the order of the graph, then undeclared ones.
     pub(crate) connections: Vec<ConnectionPlan>,
-    pub(crate) connection_index: BTreeMap<Address, usize>,
+    pub(crate) connection_index: HashMap<Address, usize>,
     /// What to read before walking again; empty when everything is decided.
     pub(crate) reads: BTreeMap<Address, Reads>,
     /// Outputs with everything filled in that is known.
@@ -89,24 +89,27 @@ pub(crate) enum Facts {
 
 pub(crate) struct Walk<'a> {
     pub(crate) inputs: Inputs<'a>,
+    /// The records of the state, to be found quickly.
+    pub(crate) records: HashMap<&'a Address, &'a Record>,
     pub(crate) decisions: Decisions,
-    pub(crate) resolved: BTreeMap<Address, Resolved>,
+    pub(crate) resolved: HashMap<Address, Resolved>,
     /// Connections that are not open yet and may be once more is read.
     pub(crate) pending: BTreeSet<Address>,
     /// Where each object of a record without a declaration is recorded: connection, kind, id.
-    pub(crate) undeclared_ids: BTreeMap<(Address, String, String), Address>,
+    pub(crate) undeclared_ids: HashMap<(Address, String, String), Address>,
     /// Who declares which real object: connection, kind, and the names that identify it.
-    pub(crate) claims: BTreeMap<(Address, &'static str, Vec<String>), Address>,
+    pub(crate) claims: HashMap<(Address, &'static str, Vec<String>), Address>,
 }
 
 /// Walks once.
 pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
     let mut walk = Walk {
         inputs,
+        records: inputs.state.records.iter().collect(),
         decisions: Decisions::default(),
-        resolved: BTreeMap::new(),
+        resolved: HashMap::new(),
         pending: BTreeSet::new(),
-        claims: BTreeMap::new(),
+        claims: HashMap::new(),
         undeclared_ids: undeclared_ids(inputs),
     };
     for declaration in inputs.graph.in_order() {
@@ -121,9 +124,9 @@ pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
     walk.decisions
 }
 
-fn undeclared_ids(inputs: Inputs<'_>) -> BTreeMap<(Address, String, String), Address> {
+fn undeclared_ids(inputs: Inputs<'_>) -> HashMap<(Address, String, String), Address> {
     if inputs.destroy {
-        return BTreeMap::new();
+        return HashMap::new();
     }
     let gone =
         inputs.state.records.values().filter(|record| {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::expr::{Expr, Function};
 use crate::kind::SpecError;
+use crate::map::Map;
 use crate::schema::{Attribute, Schema, Type};
 use crate::value::Value;
 
@@ -36,7 +37,7 @@ pub(crate) fn desired(
         return Ok(Desired { spec: Expr::Value(known.clone()), probe: Some(known) });
     }
     let mut unknowns = Vec::new();
-    let mut stand_ins: BTreeMap<String, Value> = attributes
+    let mut stand_ins: Map = attributes
         .iter()
         .map(|(name, value)| (name.clone(), stand_in(value, &mut unknowns)))
         .collect();
@@ -106,7 +107,7 @@ fn dummy(ty: &Type) -> Value {
         Type::String | Type::Any => Value::string("unknown"),
         Type::Enum(words) => words.first().map_or(Value::Null, Value::string),
         Type::List(_) => Value::List(Vec::new()),
-        Type::Map(_) | Type::Object(_) => Value::Map(BTreeMap::new()),
+        Type::Map(_) | Type::Object(_) => Value::Map(Map::new()),
         Type::Either(forms) => forms.first().map_or(Value::Null, dummy),
     }
 }

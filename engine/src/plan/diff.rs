@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::Span;
 use crate::expr::Expr;
+use crate::map::Map;
 use crate::path::{Path, Segment};
 use crate::plan::change::Difference;
 use crate::schema::{Attribute, Type};
@@ -125,7 +126,7 @@ fn compare(
     // Below the top, an entry that is new or gone as a whole is shown entry by entry too.
     if desired_is_map && actual_is_map && !before_secret && !after_secret {
         let wanted = desired.map(entries).unwrap_or_default();
-        let empty = BTreeMap::new();
+        let empty = Map::new();
         let present = actual.and_then(Value::as_map).unwrap_or(&empty);
         let keys: BTreeSet<&String> = wanted.keys().chain(present.keys()).collect();
         if !keys.is_empty() {

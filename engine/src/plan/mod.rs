@@ -9,7 +9,7 @@ mod resources;
 mod steps;
 mod undeclared;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -225,14 +225,10 @@ pub fn plan(
     let outputs = outputs(inputs, &decisions);
     let kept = decisions.changes.iter().filter(|change| change.action == Action::Keep).count();
     // What stays is carried only where its record must be written anew.
-    let recorded: std::collections::BTreeSet<&Address> =
-        steps.iter().map(|step| &step.address).collect();
-    let changes = decisions
-        .changes
-        .iter()
-        .filter(|change| change.action != Action::Keep || recorded.contains(&change.address))
-        .cloned()
-        .collect();
+    let recorded: HashSet<&Address> = steps.iter().map(|step| &step.address).collect();
+    let mut changes = decisions.changes;
+    changes
+        .retain(|change| change.action != Action::Keep || recorded.contains(&change.address));
     let mut warnings = program.warnings.clone();
     warnings.extend(decisions.warnings);
     Ok(Plan {

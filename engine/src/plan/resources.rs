@@ -56,7 +56,7 @@ impl Walk<'_> {
             }
         }
         self.claim(declaration, kind, &normal);
-        let record = self.inputs.state.records.get(address);
+        let record = self.records.get(address).copied();
         let (now, settled) = self.now(declaration, record, &normal);
         let change = self.decide_change(declaration, kind, &normal, record, now);
         let change = self.guard(declaration, change);

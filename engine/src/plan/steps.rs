@@ -1,7 +1,7 @@
 //! Changes to ordered steps. A replacement is two: a delete and a create.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use crate::address::Address;
 use crate::expr::Expr;
@@ -21,7 +21,7 @@ pub(crate) fn steps(
     state: &State,
 ) -> Result<Vec<Step>, Vec<Address>> {
     let mut draft = Draft::default();
-    let used: BTreeSet<&Address> = changes
+    let used: HashSet<&Address> = changes
         .iter()
         .filter(|change| change.action.touches_world() && change.action != Action::Cascade)
         .filter_map(|change| change.connection.as_ref())
@@ -55,9 +55,9 @@ struct Draft {
     steps: Vec<(Address, Operation)>,
     needs: Vec<BTreeSet<usize>>,
     /// The step after which a resource is as it shall be.
-    forward: BTreeMap<Address, usize>,
+    forward: HashMap<Address, usize>,
     /// The step that takes a resource away.
-    backward: BTreeMap<Address, usize>,
+    backward: HashMap<Address, usize>,
     /// Wishes: a step, and one that had better be done before, unless that waits for it.
     wishes: Vec<(usize, usize)>,
 }
@@ -212,7 +212,7 @@ impl Draft {
     /// What goes, goes after everything that was recorded as needing it: after its delete,
     /// or after the step that makes it need something else.
     fn dependents_first(&mut self, changes: &[Change], state: &State) {
-        let elided: BTreeSet<&Address> = changes
+        let elided: HashSet<&Address> = changes
             .iter()
             .filter(|change| {
                 matches!(change.action, Action::Cascade | Action::Forget)
@@ -220,7 +220,7 @@ impl Draft {
             })
             .map(|change| &change.address)
             .collect();
-        let undeclared: BTreeSet<&Address> = changes
+        let undeclared: HashSet<&Address> = changes
             .iter()
             .filter(|change| {
                 matches!(change.action, Action::Delete | Action::Cascade | Action::Forget)

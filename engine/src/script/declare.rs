@@ -203,6 +203,10 @@ fn finish(mut draft: Draft, declared: Declared) -> Answer<Handle> {
 pub(super) fn default_connection(draft: &Draft, kind: &'static str) -> Address {
     let session = draft.session;
     let address = Address::new(Vec::new(), kind, vec!["default".to_owned()]);
+    // Everything behind it holds the same one, which is quick to compare.
+    let known =
+        session.positions.borrow().get_key_value(&address).map(|(known, _)| known.clone());
+    let address = known.unwrap_or(address);
     if !session.positions.borrow().contains_key(&address) {
         let mut declarations = session.declarations.borrow_mut();
         session.positions.borrow_mut().insert(address.clone(), declarations.len());

@@ -70,7 +70,7 @@ impl Type {
             Self::Int => Value::Int(0),
             Self::Bool => Value::Bool(false),
             Self::List => Value::List(Vec::new()),
-            Self::Map => Value::Map(std::collections::BTreeMap::new()),
+            Self::Map => Value::Map(crate::map::Map::new()),
         }
     }
 

@@ -1,13 +1,12 @@
 //! JSON, YAML, TOML, CSV, and text in other alphabets.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 
 use super::arguments::{string, text};
 use super::{Entry, Fault, Outcome, Run};
 use crate::expr::Function;
+use crate::map::Map;
 use crate::value::Value;
 
 /// Deeper nesting than anything useful.
@@ -152,7 +151,7 @@ fn plain(json: serde_json::Value, depth: usize) -> Outcome {
         Json::Object(entries) => {
             let entries =
                 entries.into_iter().map(|(key, entry)| Ok((key, plain(entry, depth + 1)?)));
-            Value::Map(entries.collect::<Result<BTreeMap<_, _>, Fault>>()?)
+            Value::Map(entries.collect::<Result<Map, Fault>>()?)
         }
         other => Value::from(other),
     })

@@ -345,7 +345,6 @@ fn nothing_a_function_gives_is_without_bound() {
         "let s = repeat(\"x\", 1000000); loop { sha256(s); }",
     ];
     for call in calls {
-        let begin = std::time::Instant::now();
         let text = match call.rsplit_once("; ") {
             Some((before, last)) if !last.ends_with('}') && !last.contains('%') => {
                 format!("{before}; output(\"v\", {last});")
@@ -354,10 +353,6 @@ fn nothing_a_function_gives_is_without_bound() {
             Some(_) => call.to_owned(),
         };
         let found = script(&text);
-        let took = begin.elapsed();
-        let words = found.as_ref().err().map(|found| found.diagnostics[0].message.clone());
-        println!("{took:?} {}: {words:?}", &call[..call.len().min(60)]);
-        assert!(took.as_secs() < 30, "{call}: {took:?}");
         assert!(found.is_err(), "{call}");
     }
 }
