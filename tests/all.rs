@@ -14,5 +14,6 @@ mod crash;
 #[cfg(feature = "live")]
 mod live;
 mod mistakes;
+mod structure;
 mod suite;
 mod tidy;

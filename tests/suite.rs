@@ -30,7 +30,7 @@ use dollop_engine::graph::{self, Graph};
 use dollop_engine::kind::Registry;
 use dollop_engine::plan::{Action, Operation, Options, Plan, Standing, Step, plan};
 use dollop_engine::pool::Pool;
-use dollop_engine::program::{Given, GivenValue, Program};
+use dollop_engine::program::{Given, GivenValue, Profiles, Program};
 use dollop_engine::refresh::refresh;
 use dollop_engine::resource::Scope;
 use dollop_engine::script::{Request, evaluate};
@@ -172,27 +172,43 @@ fn run(case: &Case) -> Case {
     let store = MemoryStore::default();
     let mut script = String::new();
     let mut parameters: BTreeMap<String, Given> = BTreeMap::new();
+    let mut profiles = Profiles::default();
     let mut actual = case.clone();
     for (section, body) in &mut actual.sections {
         let scope = Scope { stack: stack.clone(), folder: folder.path().to_owned() };
         let pool = Pool::new(registry.clone(), scope);
         let request = Request {
             stack: &stack,
+            environment: "default",
             entry: "main.rhai",
             files: &OneFile(&script),
             registry: &registry,
             parameters: &parameters,
+            profiles: &profiles,
         };
         match section.as_str() {
             "script" => script.clone_from(body),
+            // The ones that are on, one a line; `keep dormant` for what they leave.
+            "profiles" => {
+                profiles = Profiles::default();
+                for line in body.lines() {
+                    match line {
+                        "" => {}
+                        "*" => profiles.all = true,
+                        "keep dormant" => profiles.keep_dormant = true,
+                        name => {
+                            profiles.names.insert(name.to_owned());
+                        }
+                    }
+                }
+            }
             "params" => {
                 parameters = body
                     .lines()
                     .filter_map(|line| line.split_once('='))
                     .map(|(name, value)| {
                         let value = GivenValue::Text(value.to_owned());
-                        let source = "flag `--param`".to_owned();
-                        (name.to_owned(), Given { value, source })
+                        (name.to_owned(), Given::new(value, "flag `--param`"))
                     })
                     .collect();
             }
@@ -334,6 +350,9 @@ fn show_plan(plan: &Plan) -> String {
             text.push_str(if difference.replaces { " replaces" } else { "" });
             text.push('\n');
         }
+    }
+    for address in &plan.dormant {
+        writeln!(text, "dormant {address}").unwrap();
     }
     for output in plan.outputs.iter().filter(|output| output.differs()) {
         let after =

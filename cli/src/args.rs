@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dollop_engine::address::Address;
+use dollop_engine::program::Profiles;
 
-use crate::error::{DONE, FAILED, USAGE};
+use crate::error::{CommandError, DONE, FAILED, USAGE};
+use crate::project::{Environment, Project};
 
 /// Infrastructure as code in Rhai for Docker, PostgreSQL and RabbitMQ.
 ///
@@ -23,7 +25,8 @@ use crate::error::{DONE, FAILED, USAGE};
 Exit codes: 0 done, 1 failed, 2 changes (`plan --detailed-exitcode`), 64 wrong usage.
 
 Parameters, strongest first: `--param name=value`, `--params FILE` (a later file wins),
-the environment variable `DOLLOP_PARAM_name`, the default in the script."
+the environment variable `DOLLOP_PARAM_name`, `<environment>.params.toml` (or `.json`,
+`.env`) and `.env` in the project folder, the default in the script."
 )]
 pub struct Cli {
     /// Options of every command.
@@ -64,6 +67,13 @@ pub enum Command {
     ///
     /// Example: `dollop check shop`
     Check(StackArgs),
+    /// List the parameters of a stack, their values, and where each came from.
+    ///
+    /// Secrets are masked. Example: `dollop params shop --explain`
+    Params(ParamsArgs),
+    /// Look at the environments of a stack.
+    #[command(subcommand)]
+    Env(EnvCommand),
     /// Show what an apply would change, and why.
     ///
     /// Nothing is written anywhere. Example: `dollop plan shop --out shop.plan`
@@ -106,6 +116,7 @@ impl Command {
     pub fn answers_json(&self) -> bool {
         match self {
             Self::Plan(args) => args.format == Format::Json,
+            Self::Params(args) => args.format == ListFormat::Json,
             Self::Show(args) => args.format == Format::Json,
             Self::Output(args) => args.json,
             Self::State(StateCommand::Show(args)) => args.json,
@@ -127,9 +138,92 @@ pub struct StackArgs {
     pub param: Vec<(String, String)>,
     /// Read parameters from a `.toml`, `.json` or `.env` file; may be repeated, later wins.
     ///
-    /// In a `.env` file, text with a `$` stands in single quotes.
+    /// A `.env` file is read as Docker Compose reads it.
     #[arg(long, value_name = "FILE")]
     pub params: Vec<PathBuf>,
+    /// Turn a profile on; may be repeated, `*` is every one.
+    ///
+    /// What the other profiles made is removed, see `--dormant`.
+    #[arg(
+        long = "profile",
+        value_name = "NAME",
+        env = "DOLLOP_PROFILES",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub profiles: Vec<String>,
+    /// What becomes of resources whose profile is off.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "delete",
+        env = "DOLLOP_DORMANT",
+        hide_env_values = true
+    )]
+    pub dormant: DormantArg,
+    /// In which environment.
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
+}
+
+/// What becomes of resources whose profile is off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum DormantArg {
+    /// They are deleted; the plan says so.
+    #[default]
+    Delete,
+    /// They stay as they are, in the state.
+    Keep,
+}
+
+/// Which environment of a stack.
+#[derive(Clone, Debug, Default, Args)]
+pub struct EnvironmentArgs {
+    /// The environment: its own state, parameter file and names [default: default].
+    #[arg(long, value_name = "NAME", env = "DOLLOP_ENV", hide_env_values = true)]
+    pub env: Option<Environment>,
+}
+
+impl EnvironmentArgs {
+    /// The environment that is meant.
+    pub fn environment(&self) -> Environment {
+        self.env.clone().unwrap_or_default()
+    }
+}
+
+impl StackArgs {
+    /// The profiles that are meant.
+    pub fn profiles(&self) -> Profiles {
+        Profiles {
+            all: self.profiles.iter().any(|name| name == "*"),
+            names: self
+                .profiles
+                .iter()
+                .map(|name| name.trim().to_owned())
+                .filter(|name| !name.is_empty() && name != "*")
+                .collect(),
+            keep_dormant: self.dormant == DormantArg::Keep,
+        }
+    }
+
+    /// The stack that is meant.
+    pub fn project(&self) -> Result<Project, CommandError> {
+        Project::find(self.stack.as_deref(), self.environment.environment())
+    }
+}
+
+impl PlaceArgs {
+    /// The stack that is meant.
+    pub fn project(&self) -> Result<Project, CommandError> {
+        Project::find(self.stack.as_deref(), self.environment.environment())
+    }
+}
+
+impl ShowArgs {
+    /// The stack that is meant.
+    pub fn project(&self) -> Result<Project, CommandError> {
+        Project::find(self.stack.as_deref(), self.environment.environment())
+    }
 }
 
 /// Which stack, where nothing is evaluated.
@@ -138,6 +232,41 @@ pub struct PlaceArgs {
     /// A script, or a folder with `stack.rhai` [default: the current folder].
     #[arg(long, value_name = "STACK")]
     pub stack: Option<PathBuf>,
+    /// In which environment.
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
+}
+
+/// How a list is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// For a terminal.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// `dollop params`.
+#[derive(Debug, Args)]
+pub struct ParamsArgs {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// Tell what each is for, what it may be, and who else gave a value.
+    #[arg(long)]
+    pub explain: bool,
+    /// How to show them.
+    #[arg(long, default_value = "text")]
+    pub format: ListFormat,
+}
+
+/// `dollop env`.
+#[derive(Debug, Subcommand)]
+pub enum EnvCommand {
+    /// The environments there are: those with a state or a parameter file.
+    ///
+    /// Example: `dollop env list`
+    List(PlaceArgs),
 }
 
 /// How a plan is shown.
@@ -236,6 +365,9 @@ pub struct ShowArgs {
     /// A script, or a folder with `stack.rhai` [default: the current folder].
     #[arg(value_name = "STACK")]
     pub stack: Option<PathBuf>,
+    /// In which environment.
+    #[command(flatten)]
+    pub environment: EnvironmentArgs,
     /// Show a saved plan instead of the state.
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
@@ -412,7 +544,7 @@ mod tests {
     #[test]
     fn every_command_has_help_with_an_example() {
         for command in Cli::command().get_subcommands() {
-            if ["version", "state"].contains(&command.get_name()) {
+            if ["version", "state", "env"].contains(&command.get_name()) {
                 continue;
             }
             let long = command.get_long_about().map(ToString::to_string).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The `dollop` binary, as a library: arguments → command → text and an exit code.
 //!
 //! - [`args`]: what can be typed; its doc comments are the help.
-//! - [`project`] and [`parameters`]: which stack, with which values from outside.
+//! - [`project`], [`parameters`] and [`dotenv`]: which stack, with which values from outside.
 //! - [`commands`]: one command a file, each read from top to bottom.
 //! - [`render`]: all text a person sees, as functions from data to text.
 //! - [`session`], [`saved`] and [`watch`]: what a run of the hallway needs.
@@ -9,6 +9,7 @@
 
 pub mod args;
 pub mod commands;
+pub mod dotenv;
 pub mod error;
 pub mod parameters;
 pub mod project;

@@ -1,7 +1,14 @@
 //! Values from outside for the parameters of a stack.
 //!
-//! Strongest first: `--param`, `--params` files (a later one wins), the environment variable
-//! `DOLLOP_PARAM_name`. What none of them gives is left to the default in the script.
+//! Strongest first:
+//!
+//! 1. `--param name=value`
+//! 2. `--params FILE`, a later one before an earlier one
+//! 3. the environment variable `DOLLOP_PARAM_name`
+//! 4. `<environment>.params.toml`, `.json` or `.env` in the project folder
+//! 5. `.env` in the project folder
+//!
+//! What none of them gives is left to the default in the script.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,19 +17,40 @@ use std::path::{Path, PathBuf};
 use dollop_engine::program::{Given, GivenValue};
 use dollop_engine::value::Value;
 
+use crate::dotenv;
 use crate::error::CommandError;
 
 /// The start of environment variables that set a parameter.
 pub const PREFIX: &str = "DOLLOP_PARAM_";
 
+/// Where values may come from.
+pub struct Places<'a> {
+    /// The project folder.
+    pub folder: &'a Path,
+    /// The environment that is chosen.
+    pub environment: &'a str,
+    /// Files named on the command line, later wins.
+    pub files: &'a [PathBuf],
+    /// Pairs on the command line, later wins.
+    pub flags: &'a [(String, String)],
+    /// The environment of the process.
+    pub variables: BTreeMap<OsString, OsString>,
+}
+
 /// Everything given, by the name of the parameter.
-pub fn gather(
-    files: &[PathBuf],
-    flags: &[(String, String)],
-    environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<BTreeMap<String, Given>, CommandError> {
-    let mut found = BTreeMap::new();
-    for (variable, value) in environment {
+///
+/// # Errors
+/// A file or variable that cannot be read.
+pub fn gather(places: &Places<'_>) -> Result<BTreeMap<String, Given>, CommandError> {
+    let mut gathered = Gathered::default();
+    for (name, value) in places.flags.iter().rev() {
+        gathered.add(name, GivenValue::Text(value.clone()), "flag `--param`");
+    }
+    for file in places.files.iter().rev() {
+        let source = format!("file `{}`", file.display());
+        gathered.all(read(file, &places.variables)?, &source);
+    }
+    for (variable, value) in &places.variables {
         let Some(variable) = variable.to_str() else { continue };
         let Some(name) = variable.strip_prefix(PREFIX).filter(|name| !name.is_empty()) else {
             continue;
@@ -32,24 +60,78 @@ pub fn gather(
             return Err(CommandError::failed(message));
         };
         let source = format!("environment variable `{variable}`");
-        let value = GivenValue::Text(value.to_owned());
-        found.insert(name.to_owned(), Given { value, source });
+        gathered.add(name, GivenValue::Text(value.to_owned()), &source);
     }
-    for file in files {
-        let source = format!("file `{}`", file.display());
-        for (name, value) in read(file)? {
-            found.insert(name, Given { value, source: source.clone() });
-        }
+    if let Some(name) = of_environment(places.folder, places.environment)? {
+        let values = read(&places.folder.join(&name), &places.variables)?;
+        gathered.all(values, &format!("file `{name}`"));
     }
-    for (name, value) in flags {
-        let source = "flag `--param`".to_owned();
-        let value = GivenValue::Text(value.clone());
-        found.insert(name.clone(), Given { value, source });
+    let shared = places.folder.join(".env");
+    if shared.is_file() {
+        // Compose and others read it too, so it may say more than this script asks for.
+        gathered.incidental = true;
+        gathered.all(read(&shared, &places.variables)?, "file `.env`");
     }
-    Ok(found)
+    Ok(gathered.found)
 }
 
-fn read(file: &Path) -> Result<Vec<(String, GivenValue)>, CommandError> {
+/// The parameter file of an environment, by its name in the project folder.
+///
+/// # Errors
+/// There is more than one.
+pub fn of_environment(
+    folder: &Path,
+    environment: &str,
+) -> Result<Option<String>, CommandError> {
+    let names = ENDINGS.map(|ending| format!("{environment}.params.{ending}"));
+    let mut there = names.into_iter().filter(|name| folder.join(name).is_file());
+    let Some(first) = there.next() else { return Ok(None) };
+    match there.next() {
+        None => Ok(Some(first)),
+        Some(second) => Err(CommandError::failed(format!(
+            "environment `{environment}` has two parameter files: `{first}` and `{second}`"
+        ))
+        .hint("keep one of them")),
+    }
+}
+
+/// Endings of parameter files.
+pub const ENDINGS: [&str; 3] = ["toml", "json", "env"];
+
+/// Values by name; the first one counts.
+#[derive(Default)]
+struct Gathered {
+    found: BTreeMap<String, Given>,
+    /// Whether what comes now may be meant for others.
+    incidental: bool,
+}
+
+impl Gathered {
+    fn add(&mut self, name: &str, value: GivenValue, source: &str) {
+        if let Some(stronger) = self.found.get_mut(name) {
+            // Twice in one place is one source.
+            if stronger.source != source && stronger.outranked.iter().all(|s| s != source) {
+                stronger.outranked.push(source.to_owned());
+            }
+            return;
+        }
+        let incidental = self.incidental;
+        let given = Given { incidental, ..Given::new(value, source) };
+        self.found.insert(name.to_owned(), given);
+    }
+
+    fn all(&mut self, values: Vec<(String, GivenValue)>, source: &str) {
+        // In a file, too, what is written last counts.
+        for (name, value) in values.into_iter().rev() {
+            self.add(&name, value, source);
+        }
+    }
+}
+
+fn read(
+    file: &Path,
+    variables: &BTreeMap<OsString, OsString>,
+) -> Result<Vec<(String, GivenValue)>, CommandError> {
     let shown = file.display();
     let form = form(file).ok_or_else(|| {
         CommandError::failed(format!("the form of `{shown}` is not known"))
@@ -81,13 +163,16 @@ fn read(file: &Path) -> Result<Vec<(String, GivenValue)>, CommandError> {
                 .map(|(name, value)| (name, GivenValue::Typed(Value::from(value))))
                 .collect())
         }
-        Form::Env => from_env(&text).map_err(|error| match error {
-            EnvError::Dollar { line } => {
-                wrong(format!("line {line}: a `$` outside single quotes"))
-                    .hint("put the value in single quotes; variables are not filled in")
-            }
-            EnvError::Line(line) => wrong(format!("line {line} is not `NAME=value`")),
-        }),
+        Form::Env => {
+            let outside = |name: &str| {
+                variables.get(std::ffi::OsStr::new(name))?.to_str().map(str::to_owned)
+            };
+            let values = dotenv::parse(&text, &outside).map_err(|problem| {
+                let error = wrong(format!("line {}: {}", problem.line, problem.message));
+                if problem.hint.is_empty() { error } else { error.hint(problem.hint) }
+            })?;
+            Ok(values.into_iter().map(|(name, text)| (name, GivenValue::Text(text))).collect())
+        }
     }
 }
 
@@ -134,62 +219,6 @@ fn from_toml(value: toml::Value) -> Value {
     }
 }
 
-enum EnvError {
-    Dollar { line: usize },
-    Line(usize),
-}
-
-/// `NAME=value` lines. A `$` would be taken as a variable of this process and vanish from a
-/// password, so it is refused where it is not quoted.
-fn from_env(text: &str) -> Result<Vec<(String, GivenValue)>, EnvError> {
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim_start();
-        let Some((_, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) else {
-            continue;
-        };
-        if has_bare_dollar(value) {
-            return Err(EnvError::Dollar { line: index + 1 });
-        }
-    }
-    let mut found = Vec::new();
-    for entry in dotenvy::from_read_iter(text.as_bytes()) {
-        let (name, value) = entry.map_err(|error| {
-            let line = match error {
-                dotenvy::Error::LineParse(line, _) => {
-                    text.lines().position(|other| other.trim() == line.trim()).unwrap_or(0)
-                }
-                _ => 0,
-            };
-            EnvError::Line(line + 1)
-        })?;
-        found.push((name, GivenValue::Text(value)));
-    }
-    Ok(found)
-}
-
-/// Whether a `$` stands where it would start a variable.
-fn has_bare_dollar(value: &str) -> bool {
-    let (mut single, mut double) = (false, false);
-    let mut before = None;
-    let mut characters = value.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' if !single => {
-                characters.next();
-            }
-            '\'' if !double => single = !single,
-            '"' if !single => double = !double,
-            '#' if !single && !double && before.is_none_or(char::is_whitespace) => {
-                return false;
-            }
-            '$' if !single => return true,
-            _ => {}
-        }
-        before = Some(character);
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,7 +231,8 @@ mod tests {
                     GivenValue::Text(text) => format!("{text:?}"),
                     GivenValue::Typed(value) => value.to_string(),
                 };
-                format!("{name}={value} from {}", given.source)
+                let others = given.outranked.iter().map(|other| format!(", not {other}"));
+                format!("{name}={value} from {}{}", given.source, others.collect::<String>())
             })
             .collect()
     }
@@ -213,61 +243,82 @@ mod tests {
         path
     }
 
+    fn places<'a>(
+        folder: &'a tempfile::TempDir,
+        files: &'a [PathBuf],
+        flags: &'a [(String, String)],
+        variables: &[(&str, &str)],
+    ) -> Places<'a> {
+        let variables =
+            variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Places { folder: folder.path(), environment: "prod", files, flags, variables }
+    }
+
     #[test]
-    fn flags_beat_files_beat_environment() {
+    fn the_strongest_source_wins_and_the_others_are_remembered() {
         let folder = tempfile::tempdir().unwrap();
-        let first = write(&folder, "a.toml", "a = 1\nb = [true]\nc = 1\nd = 1979-05-27");
-        let second = write(&folder, "b.json", r#"{"b": {"x": 1.5}}"#);
-        let environment = ["a", "b", "e"]
-            .map(|name| (format!("{PREFIX}{name}").into(), OsString::from("environment")));
+        let files = [
+            write(&folder, "a.toml", "a = 1\nb = [true]\nc = 1\nd = 1979-05-27"),
+            write(&folder, "b.json", r#"{"b": {"x": 1.5}}"#),
+        ];
+        write(&folder, "prod.params.toml", "a = 2\nf = 'prod'\ng = 1.5");
+        write(&folder, "dev.params.toml", "a = 3\nh = 'dev'");
+        write(&folder, ".env", "f=shared\nOTHER=${e:-x}");
         let flags = [("c".to_owned(), "flag".to_owned())];
-        let given = gather(&[first, second], &flags, environment).unwrap();
-        let found: Vec<_> = show(&given)
+        let variables = ["a", "b", "e"].map(|name| format!("{PREFIX}{name}"));
+        let variables = variables.each_ref().map(|name| (name.as_str(), "variable"));
+        let given = gather(&places(&folder, &files, &flags, &variables)).unwrap();
+        let shown: Vec<_> = show(&given)
             .iter()
             .map(|line| line.replace(&format!("{}/", folder.path().display()), ""))
             .collect();
         assert_eq!(
-            found,
+            shown,
             [
-                "a=1 from file `a.toml`",
-                "b={\"x\": 1.5} from file `b.json`",
-                "c=\"flag\" from flag `--param`",
+                "OTHER=\"x\" from file `.env`",
+                "a=1 from file `a.toml`, not environment variable `DOLLOP_PARAM_a`, not file `prod.params.toml`",
+                "b={\"x\": 1.5} from file `b.json`, not file `a.toml`, not environment variable `DOLLOP_PARAM_b`",
+                "c=\"flag\" from flag `--param`, not file `a.toml`",
                 "d=\"1979-05-27\" from file `a.toml`",
-                "e=\"environment\" from environment variable `DOLLOP_PARAM_e`",
+                "e=\"variable\" from environment variable `DOLLOP_PARAM_e`",
+                "f=\"prod\" from file `prod.params.toml`, not file `.env`",
+                "g=1.5 from file `prod.params.toml`",
             ]
         );
+        assert!(given["OTHER"].incidental && !given["f"].incidental);
     }
 
     #[test]
-    fn env_files_hold_text() {
+    fn an_environment_has_one_parameter_file() {
         let folder = tempfile::tempdir().unwrap();
-        let text = "# a comment with $\nexport A=1\nB='p$w' # $\nC=\"x y\"\nD=a\\$b\n";
-        let file = write(&folder, ".env", text);
-        let given = gather(&[file], &[], []).unwrap();
-        let values: Vec<_> = show(&given)
-            .into_iter()
-            .map(|line| line.split(" from").next().unwrap().to_owned())
-            .collect();
-        assert_eq!(values, ["A=\"1\"", "B=\"p$w\"", "C=\"x y\"", "D=\"a$b\""]);
+        assert_eq!(of_environment(folder.path(), "prod").unwrap(), None);
+        write(&folder, "prod.params.json", "{}");
+        let found = of_environment(folder.path(), "prod").unwrap();
+        assert_eq!(found.as_deref(), Some("prod.params.json"));
+        write(&folder, "prod.params.env", "");
+        let error = of_environment(folder.path(), "prod").unwrap_err();
+        assert!(error.message.contains("two parameter files"), "{}", error.message);
     }
 
     #[test]
     fn broken_files_are_named_and_never_quoted() {
         let folder = tempfile::tempdir().unwrap();
         for (name, text, expected) in [
-            ("a.env", "OK=1\nPW=hunter2$x", "line 2: a `$` outside single quotes"),
-            ("b.env", "OK=1\nhunter2 hunter2", "line 2 is not `NAME=value`"),
+            ("a.env", "OK=1\nPW=hunter2$x", "line 2: variable `x` is not set"),
+            ("b.env", "OK=1\nhunter2 hunter2", "line 2: this is not `NAME=value`"),
             ("c.json", "[\"hunter2\"]", "it must hold an object"),
             ("d.json", "{\"a\": hunter2}", "line 1 column 7"),
             ("e.toml", "a = 1\npw = hunter2", "line 2: "),
             ("f.yaml", "a: hunter2", "the form of"),
         ] {
-            let error = gather(&[write(&folder, name, text)], &[], []).unwrap_err();
+            let files = [write(&folder, name, text)];
+            let error = gather(&places(&folder, &files, &[], &[])).unwrap_err();
             assert!(error.message.contains(expected), "{}", error.message);
             assert!(error.message.contains(name), "{}", error.message);
             assert!(!error.message.contains("hunter2"), "{}", error.message);
         }
-        let missing = gather(&[folder.path().join("no.toml")], &[], []).unwrap_err();
+        let missing = [folder.path().join("no.toml")];
+        let missing = gather(&places(&folder, &missing, &[], &[])).unwrap_err();
         assert!(missing.message.starts_with("cannot read"), "{}", missing.message);
     }
 }

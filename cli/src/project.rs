@@ -12,6 +12,53 @@ use crate::error::CommandError;
 /// The script of a folder.
 pub const SCRIPT: &str = "stack.rhai";
 
+/// Which of several copies of a stack is meant: each has a state, parameters and names of
+/// its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Environment(String);
+
+/// The name of the environment that is meant when none is chosen.
+const DEFAULT: &str = "default";
+
+impl Environment {
+    /// Whether it is the one without a name of its own.
+    pub fn is_default(&self) -> bool {
+        self.0 == DEFAULT
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self(DEFAULT.to_owned())
+    }
+}
+
+impl std::fmt::Display for Environment {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::str::FromStr for Environment {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase());
+        if starts_well && !text.ends_with('-') && text.len() <= 32 && text.chars().all(allowed)
+        {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("an environment is named with up to 32 lower-case letters, digits and `-`")
+        }
+    }
+}
+
 /// A stack on disk.
 #[derive(Debug)]
 pub struct Project {
@@ -19,7 +66,12 @@ pub struct Project {
     pub folder: PathBuf,
     /// The script, relative to the folder.
     pub entry: String,
-    /// The stack's name: letters, digits and `-`.
+    /// The script's name: letters, digits and `-`.
+    pub name: String,
+    /// The environment that is chosen.
+    pub environment: Environment,
+    /// The stack's name, by which it is told from every other: that of the script and that
+    /// of the environment.
     pub stack: String,
     /// The files of the folder.
     pub files: ProjectFiles,
@@ -28,7 +80,7 @@ pub struct Project {
 impl Project {
     /// The stack at a path: a script, or a folder with `stack.rhai`; the current folder when
     /// none is named.
-    pub fn find(stack: Option<&Path>) -> Result<Self, CommandError> {
+    pub fn find(stack: Option<&Path>, environment: Environment) -> Result<Self, CommandError> {
         let named = stack.unwrap_or_else(|| Path::new("."));
         let shown = named.display();
         let found = named.canonicalize().map_err(|error| match error.kind() {
@@ -55,9 +107,15 @@ impl Project {
         if !folder.join(&entry).is_file() {
             return Err(no_script(&folder, &shown.to_string()));
         }
-        let stack = name(&folder, &entry);
+        let name = name(&folder, &entry);
+        // No script has a name with `_`, so that no other stack can have this name.
+        let stack = if environment.is_default() {
+            name.clone()
+        } else {
+            format!("{name}_{environment}")
+        };
         let files = ProjectFiles::new(folder.clone());
-        Ok(Self { folder, entry, stack, files })
+        Ok(Self { folder, entry, name, environment, stack, files })
     }
 }
 
@@ -218,13 +276,29 @@ mod tests {
         folder
     }
 
+    fn find(stack: &Path) -> Result<Project, CommandError> {
+        Project::find(Some(stack), Environment::default())
+    }
+
+    #[test]
+    fn an_environment_sets_a_stack_apart() {
+        let place = folder(&[("shop.rhai", "")]);
+        let script = place.path().join("shop.rhai");
+        let prod = Project::find(Some(&script), "prod".parse().unwrap()).unwrap();
+        assert_eq!((prod.name.as_str(), prod.stack.as_str()), ("shop", "shop_prod"));
+        assert_eq!(find(&script).unwrap().stack, "shop");
+        for bad in ["", "Prod", "a_b", "-a", "a-", "1a", "../x", &"a".repeat(33)] {
+            assert!(bad.parse::<Environment>().is_err(), "{bad}");
+        }
+    }
+
     #[test]
     fn a_stack_is_a_folder_or_a_script() {
         let place = folder(&[("stack.rhai", ""), ("Other One.rhai", "")]);
-        let found = Project::find(Some(place.path())).unwrap();
+        let found = find(place.path()).unwrap();
         assert_eq!(found.entry, "stack.rhai");
         assert!(found.stack.starts_with("my-shop-"), "{}", found.stack);
-        let found = Project::find(Some(&place.path().join("Other One.rhai"))).unwrap();
+        let found = find(&place.path().join("Other One.rhai")).unwrap();
         assert_eq!(
             (found.entry.as_str(), found.stack.as_str()),
             ("Other One.rhai", "other-one")
@@ -234,10 +308,10 @@ mod tests {
     #[test]
     fn what_is_not_there_is_said_with_a_way_on() {
         let place = folder(&[("b.rhai", ""), ("a.rhai", "")]);
-        let error = Project::find(Some(place.path())).unwrap_err();
+        let error = find(place.path()).unwrap_err();
         assert!(error.message.starts_with("there is no `stack.rhai` in"), "{}", error.message);
         assert!(error.hints[0].ends_with("/a.rhai`"), "{:?}", error.hints);
-        let error = Project::find(Some(&place.path().join("no"))).unwrap_err();
+        let error = find(&place.path().join("no")).unwrap_err();
         assert!(error.message.starts_with("there is no file or folder"), "{}", error.message);
     }
 

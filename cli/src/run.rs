@@ -36,6 +36,8 @@ fn run(cli: &Cli) -> Result<u8, CommandError> {
     }
     match &cli.command {
         Command::Check(args) => commands::check::run(args),
+        Command::Params(args) => commands::params::run(args),
+        Command::Env(command) => commands::env::run(command),
         Command::Graph(args) => commands::graph::run(args),
         Command::Version => commands::version::run(),
         Command::Completions(args) => commands::completions::run(args),

@@ -13,21 +13,24 @@ use dollop_engine::program::Program;
 use dollop_engine::redact::{Redactor, Secrets};
 use dollop_engine::refresh::refresh;
 use dollop_engine::resource::Scope;
-use dollop_engine::script::{self, Request};
+use dollop_engine::script::{self, Inputs, Request};
 use dollop_engine::store::{RunInfo, State};
 use dollop_state::Holder;
 use sha2::{Digest as _, Sha256};
 
 use crate::args::StackArgs;
 use crate::error::CommandError;
-use crate::parameters;
-use crate::project::{Project, SCRIPT};
+use crate::parameters::{self, Places};
+use crate::project::{Environment, Project, SCRIPT};
 use crate::render::json;
 use crate::render::text::clean;
 use crate::terminal;
 
 /// The folder of a stack's state, beside its script.
 pub const STATE: &str = ".dollop";
+
+/// The folder of the environments in it.
+pub const ENVIRONMENTS: &str = "environments";
 
 /// A stack, what can be declared in it, and the connections opened for it.
 pub struct Session {
@@ -48,23 +51,48 @@ impl Session {
 
     /// Evaluates the script and orders what it declares.
     pub fn graph(&self, args: &StackArgs) -> Result<Graph, CommandError> {
-        let given = parameters::gather(&args.params, &args.param, std::env::vars_os())?;
-        let program = script::evaluate(&Request {
-            stack: &self.project.stack,
-            entry: &self.project.entry,
-            files: &self.project.files,
-            registry: &self.registry,
-            parameters: &given,
-        })?;
+        let program = self.with_request(args, script::evaluate)??;
         for line in &program.messages {
             terminal::say(&format!("{}\n", clean(line)));
         }
         Ok(graph::build(program)?)
     }
 
+    /// What the script wants from outside.
+    pub fn inputs(&self, args: &StackArgs) -> Result<Inputs, CommandError> {
+        Ok(self.with_request(args, script::inputs)??)
+    }
+
+    fn with_request<T>(
+        &self,
+        args: &StackArgs,
+        work: impl FnOnce(&Request<'_>) -> T,
+    ) -> Result<T, CommandError> {
+        let given = parameters::gather(&Places {
+            folder: &self.project.folder,
+            environment: self.project.environment.name(),
+            files: &args.params,
+            flags: &args.param,
+            variables: std::env::vars_os().collect(),
+        })?;
+        Ok(work(&Request {
+            stack: &self.project.stack,
+            environment: self.project.environment.name(),
+            entry: &self.project.entry,
+            files: &self.project.files,
+            registry: &self.registry,
+            parameters: &given,
+            profiles: &args.profiles(),
+        }))
+    }
+
     /// A graph that declares nothing, for a destroy.
     pub fn nothing(&self) -> Result<Graph, CommandError> {
-        let program = Program { stack: self.project.stack.clone(), ..Program::default() };
+        let program = Program {
+            stack: self.project.stack.clone(),
+            environment: self.project.environment.name().to_owned(),
+            ..Program::default()
+        };
         Ok(graph::build(program)?)
     }
 
@@ -128,10 +156,26 @@ pub fn digest(plan: &Plan) -> String {
     hex::encode(Sha256::digest(json::text(&json::plan(plan)).as_bytes()))
 }
 
-/// Where the state of a stack is kept; a script that is not `stack.rhai` has its own.
+/// Where the state of a stack is kept; a script that is not `stack.rhai` has its own, and so
+/// has every environment.
 pub fn state_folder(project: &Project) -> PathBuf {
+    state_folder_of(project, &project.environment)
+}
+
+/// Where the state of one of its environments is kept.
+pub fn state_folder_of(project: &Project, environment: &Environment) -> PathBuf {
+    let folder = state_folder_of_default(project);
+    if environment.is_default() {
+        folder
+    } else {
+        folder.join(ENVIRONMENTS).join(environment.name())
+    }
+}
+
+/// Where the state of a stack's environment without a name is kept.
+pub fn state_folder_of_default(project: &Project) -> PathBuf {
     let folder = project.folder.join(STATE);
-    if project.entry == SCRIPT { folder } else { folder.join("stacks").join(&project.stack) }
+    if project.entry == SCRIPT { folder } else { folder.join("stacks").join(&project.name) }
 }
 
 /// Knows every secret of a stack, declared or remembered.

@@ -46,6 +46,8 @@ pub struct Graph {
     edges: DiGraph<usize, Why>,
     nodes: HashMap<Address, NodeIndex>,
     order: Vec<NodeIndex>,
+    /// Where each dormant declaration stands among them.
+    dormant: BTreeMap<Address, usize>,
 }
 
 /// Finds the edges of a program and an order for it.
@@ -58,20 +60,52 @@ pub fn build(program: Program) -> Result<Graph, Findings> {
     for (index, declaration) in program.declarations.iter().enumerate() {
         nodes.insert(declaration.address.clone(), graph.add_node(index));
     }
+    let dormant: BTreeMap<Address, usize> = program
+        .dormant
+        .declarations
+        .iter()
+        .enumerate()
+        .map(|(index, declaration)| (declaration.address.clone(), index))
+        .collect();
+    let sleeping =
+        |address: &Address| Some(&program.dormant.declarations[*dormant.get(address)?]);
     let mut diagnostics = Vec::new();
     for (index, declaration) in program.declarations.iter().enumerate() {
         let from = NodeIndex::new(index);
         for (needed, why) in needs(declaration) {
             if let Some(to) = nodes.get(needed) {
                 graph.add_edge(from, *to, why);
+            } else if let Some(asleep) = sleeping(needed) {
+                let who = format!("`{}`", declaration.address);
+                diagnostics.push(is_off(&who, place(declaration, &why), asleep));
             } else {
                 diagnostics.push(undeclared(declaration, needed, &why, &nodes));
             }
         }
     }
+    for declaration in &program.dormant.declarations {
+        for (needed, why) in needs(declaration) {
+            let known = nodes.contains_key(needed) || dormant.contains_key(needed);
+            let implicit = why == Why::Connection && needed.name() == "default";
+            if !known && !implicit {
+                diagnostics.push(undeclared(declaration, needed, &why, &nodes));
+            }
+        }
+    }
+    for output in &program.outputs {
+        let mut seen = std::collections::BTreeSet::new();
+        output.value.each_reference(&mut |reference| {
+            if seen.insert(&reference.address)
+                && let Some(asleep) = sleeping(&reference.address)
+            {
+                let who = format!("output `{}`", output.name);
+                diagnostics.push(is_off(&who, &output.span, asleep));
+            }
+        });
+    }
     if diagnostics.is_empty() {
         match order(&graph) {
-            Some(order) => return Ok(Graph { program, edges: graph, nodes, order }),
+            Some(order) => return Ok(Graph { program, edges: graph, nodes, order, dormant }),
             None => diagnostics = cycles(&graph, &program),
         }
     }
@@ -101,20 +135,37 @@ fn needs(declaration: &Declaration) -> Vec<(&Address, Why)> {
     found
 }
 
+/// Where a declaration says what it needs.
+fn place<'a>(declaration: &'a Declaration, why: &Why) -> &'a crate::diagnostic::Span {
+    match why {
+        Why::Uses(path) => declaration.span_of(path),
+        Why::DependsOn => declaration.span_of(&Path::attribute("depends_on")),
+        Why::Triggers => declaration.span_of(&Path::attribute("replace_triggered_by")),
+        Why::Connection => &declaration.span,
+    }
+}
+
+/// Something that is planned needs what is not.
+fn is_off(who: &str, at: &crate::diagnostic::Span, asleep: &Declaration) -> Diagnostic {
+    let profile = asleep.off.as_deref().unwrap_or_default();
+    let message = format!("{who} needs `{}`, whose profile `{profile}` is off", asleep.address);
+    Diagnostic::error(message)
+        .at(at.clone())
+        .related(asleep.span.clone(), "declared here")
+        .hint(format!("turn it on with `--profile {profile}`"))
+        .hint(format!(
+            "or move what needs it into the profile, or ask `if profile(\"{profile}\")`"
+        ))
+}
+
 fn undeclared(
     declaration: &Declaration,
     needed: &Address,
     why: &Why,
     nodes: &HashMap<Address, NodeIndex>,
 ) -> Diagnostic {
-    let span = match why {
-        Why::Uses(path) => declaration.span_of(path),
-        Why::DependsOn => declaration.span_of(&Path::attribute("depends_on")),
-        Why::Triggers => declaration.span_of(&Path::attribute("replace_triggered_by")),
-        Why::Connection => &declaration.span,
-    };
     let found = Diagnostic::error(format!("`{needed}` is not declared"))
-        .at(span.clone())
+        .at(place(declaration, why).clone())
         .label(format!("needed by `{}`", declaration.address));
     let needed = needed.to_string();
     let mut known: Vec<_> = nodes.keys().map(Address::to_string).collect();
@@ -170,12 +221,7 @@ fn cycles(graph: &DiGraph<usize, Why>, program: &Program) -> Vec<Diagnostic> {
             let next = way.get(index + 1).copied().unwrap_or(start);
             let Some(edge) = graph.find_edge(*node, next) else { continue };
             let (from, to) = (declaration(*node), declaration(next));
-            let span = match &graph[edge] {
-                Why::Uses(path) => from.span_of(path),
-                Why::DependsOn => from.span_of(&Path::attribute("depends_on")),
-                Why::Triggers => from.span_of(&Path::attribute("replace_triggered_by")),
-                Why::Connection => &from.span,
-            };
+            let span = place(from, &graph[edge]);
             let words = format!("`{}` needs `{}`: {}", from.address, to.address, graph[edge]);
             diagnostic = diagnostic.related(span.clone(), words);
         }
@@ -233,6 +279,12 @@ impl Graph {
         Some(&self.program.declarations[self.edges[*node]])
     }
 
+    /// The declaration of an address in a profile that is off.
+    pub fn dormant(&self, address: &Address) -> Option<&Declaration> {
+        let index = self.dormant.get(address)?;
+        self.program.dormant.declarations.get(*index)
+    }
+
     /// What a declaration needs, with the reasons; each address may come more than once.
     pub fn needs<'a>(
         &'a self,
@@ -276,6 +328,8 @@ mod tests {
                 })
                 .collect(),
             lifecycle: crate::program::Lifecycle::default(),
+            implicit: false,
+            off: None,
             span: Span {
                 file: "main.rhai".into(),
                 line: u32::try_from(line).unwrap() + 1,

@@ -139,6 +139,7 @@ pub struct Registry {
     kinds: BTreeMap<&'static str, Kind>,
     connections: BTreeMap<&'static str, ConnectionKind>,
     docs: BTreeMap<&'static str, &'static str>,
+    modules: BTreeMap<&'static str, &'static str>,
 }
 
 impl Registry {
@@ -151,6 +152,17 @@ impl Registry {
     pub fn provider(mut self, name: &'static str, doc: &'static str) -> Self {
         self.docs.insert(name, doc);
         self
+    }
+
+    /// Adds a module written in the language itself, found by `import "std/name"`.
+    pub fn module(mut self, name: &'static str, text: &'static str) -> Self {
+        self.modules.insert(name, text);
+        self
+    }
+
+    /// The modules written in the language itself, with their text.
+    pub fn modules(&self) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
+        self.modules.iter().map(|(name, text)| (*name, *text))
     }
 
     /// Adds a kind of connection.

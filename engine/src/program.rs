@@ -14,8 +14,14 @@ use crate::value::Value;
 pub struct Program {
     /// The stack's name, part of default names and ownership marks.
     pub stack: String,
+    /// The environment it was evaluated for; `default` when none was chosen.
+    pub environment: String,
     /// Resources and connections, in the order they were declared.
     pub declarations: Vec<Declaration>,
+    /// What profiles that are off hold.
+    pub dormant: Dormant,
+    /// Every profile of the script, and whether it is on.
+    pub profiles: BTreeMap<String, bool>,
     /// Parameters the script asked for, in order.
     pub parameters: Vec<Parameter>,
     /// The values of secret parameters. What is declared may hold them only as parts of
@@ -33,6 +39,33 @@ pub struct Program {
     pub digests: BTreeMap<String, String>,
 }
 
+/// Resources and connections of profiles that are off: checked, but not planned.
+#[derive(Clone, Debug, Default)]
+pub struct Dormant {
+    /// In the order they were declared.
+    pub declarations: Vec<Declaration>,
+    /// Whether what exists of them stays; otherwise it is removed.
+    pub keep: bool,
+}
+
+/// Which profiles somebody asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Profiles {
+    /// Every one.
+    pub all: bool,
+    /// These.
+    pub names: BTreeSet<String>,
+    /// Whether what exists of the others stays.
+    pub keep_dormant: bool,
+}
+
+impl Profiles {
+    /// Whether a profile is on.
+    pub fn is_on(&self, name: &str) -> bool {
+        self.all || self.names.contains(name)
+    }
+}
+
 /// One declared resource or connection.
 #[derive(Clone, Debug)]
 pub struct Declaration {
@@ -44,6 +77,10 @@ pub struct Declaration {
     pub attributes: BTreeMap<String, Expr>,
     /// How it is treated.
     pub lifecycle: Lifecycle,
+    /// Whether it is a connection nobody wrote down, made for those who use it.
+    pub implicit: bool,
+    /// The outermost profile around it that is off.
+    pub off: Option<String>,
     /// The call that declared it.
     pub span: Span,
     /// Where each attribute, or part of one, was written; shared by all that one call made.
@@ -81,6 +118,9 @@ pub struct Lifecycle {
     pub replace_triggered_by: Vec<Reference>,
     /// When it would be deleted, it is let go of instead.
     pub retain_on_destroy: bool,
+    /// The profiles it belongs to, outermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<String>,
 }
 
 /// A parameter a script asked for.
@@ -90,14 +130,22 @@ pub struct Parameter {
     pub name: String,
     /// What it is for.
     pub doc: String,
-    /// `string`, `int`, `bool`, `list`, `map`.
+    /// `string`, `int`, `float`, `bool`, `list`, `map`.
     pub ty: String,
+    /// The values allowed; empty when any is.
+    pub choices: Vec<Value>,
     /// Whether it is never shown.
     pub secret: bool,
-    /// Whether it must be given.
-    pub required: bool,
-    /// Where its value came from: `default`, or what [`Given::source`] said.
+    /// The value when none is given; `None` when it must be given. Marked when secret.
+    pub default: Option<Value>,
+    /// What to use instead of it; `None` when it is current.
+    pub deprecated: Option<String>,
+    /// Its value, marked when secret; `None` when it is not set or does not fit.
+    pub value: Option<Value>,
+    /// Where its value came from: `default`, what [`Given::source`] said, or `not set`.
     pub source: String,
+    /// Who else gave a value and was outranked, strongest first.
+    pub outranked: Vec<String>,
     /// Where it is asked for.
     pub span: Span,
 }
@@ -109,6 +157,18 @@ pub struct Given {
     pub value: GivenValue,
     /// Where it came from, for messages: ``flag `--param` ``.
     pub source: String,
+    /// Who else gave a value and was outranked, strongest first.
+    pub outranked: Vec<String>,
+    /// Whether it comes from a place that others use too, such as a `.env` file: then it is
+    /// no mistake that nobody asks for it.
+    pub incidental: bool,
+}
+
+impl Given {
+    /// A value meant for this script, from one place only.
+    pub fn new(value: GivenValue, source: impl Into<String>) -> Self {
+        Self { value, source: source.into(), outranked: Vec::new(), incidental: false }
+    }
 }
 
 /// Text still to be parsed, or a value with a type already.

@@ -14,5 +14,13 @@ pub fn registry() -> Registry {
     let registry = local::register(registry);
     let registry = docker::register(registry);
     let registry = postgres::register(registry);
-    rabbitmq::register(registry)
+    modules(rabbitmq::register(registry))
+}
+
+/// Adds the modules written in the language itself: `import "std/postgres"`.
+fn modules(registry: Registry) -> Registry {
+    registry
+        .module("postgres", include_str!("../rhai/postgres.rhai"))
+        .module("rabbitmq", include_str!("../rhai/rabbitmq.rhai"))
+        .module("redis", include_str!("../rhai/redis.rhai"))
 }

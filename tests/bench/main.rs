@@ -123,10 +123,12 @@ fn measure(size: usize) {
         let program = timed(&mut took, || {
             let request = Request {
                 stack: "bench",
+                environment: "default",
                 entry: "stack.rhai",
                 files: &files,
                 registry: &registry,
                 parameters: &parameters,
+                profiles: &dollop_engine::program::Profiles::default(),
             };
             evaluate(&request).expect("the script is right")
         });
@@ -156,10 +158,12 @@ fn measure(size: usize) {
         let read = dollop_state::read_state(&folder.path().join(".dollop")).expect("a state");
         let request = Request {
             stack: "bench",
+            environment: "default",
             entry: "stack.rhai",
             files: &files,
             registry: &registry,
             parameters: &parameters,
+            profiles: &dollop_engine::program::Profiles::default(),
         };
         let again = graph::build(evaluate(&request).expect("right")).expect("no cycle");
         let empty = planned(&again, &read.state, &pool, false).await;

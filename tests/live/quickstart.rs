@@ -34,7 +34,7 @@ impl Stack {
         assert_eq!(run.code, Some(0), "the second plan is empty\n{}", run.text());
     }
 
-    fn output(&self, name: &str) -> String {
+    pub(crate) fn output(&self, name: &str) -> String {
         let run = self.project.run(&["output", name, "--raw"]).expect(0);
         run.stdout.trim_end().to_owned()
     }

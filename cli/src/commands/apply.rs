@@ -11,9 +11,8 @@ use dollop_state::{Keyring, SledStore};
 use crate::args::{ApplyArgs, Format};
 use crate::commands::show_plan;
 use crate::error::{CommandError, DONE};
-use crate::project::Project;
-use crate::render::output;
-use crate::render::text::count;
+use crate::render::text::{clean, count};
+use crate::render::{output, words};
 use crate::saved;
 use crate::session::{Session, block_on, digest};
 use crate::terminal;
@@ -24,7 +23,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Plans, shows, asks, applies.
 pub fn run(args: &ApplyArgs) -> Result<u8, CommandError> {
-    let session = Session::new(Project::find(args.stack.stack.as_deref())?);
+    let session = Session::new(args.stack.project()?);
     // Scripts first: a mistake in one needs no lock to be told.
     let graph = match &args.plan {
         Some(_) => session.nothing()?,
@@ -71,7 +70,7 @@ pub(super) async fn perform(
         return Ok(DONE);
     }
     if !go.approved && plan.has_changes() {
-        ask(go.command)?;
+        ask(go.command, plan)?;
     }
     let begun = Instant::now();
     let visible =
@@ -105,13 +104,17 @@ pub(super) async fn perform(
 }
 
 /// Goes on only after a whole `yes`.
-fn ask(command: &str) -> Result<(), CommandError> {
+fn ask(command: &str, plan: &Plan) -> Result<(), CommandError> {
     if !std::io::stdin().is_terminal() {
         return Err(CommandError::failed(format!("nobody is there to approve this {command}"))
             .note("stdin is not a terminal")
             .hint("review the plan, then run it again with `--auto-approve`"));
     }
-    terminal::say(&format!("\n{command} this plan? Only `yes` goes on: "));
+    let place = match words::environment(plan) {
+        Some(environment) => format!(" in environment `{}`", clean(environment)),
+        None => String::new(),
+    };
+    terminal::say(&format!("\n{command} this plan{place}? Only `yes` goes on: "));
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     read.map_err(|error| CommandError::failed(format!("cannot read the answer: {error}")))?;

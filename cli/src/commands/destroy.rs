@@ -8,12 +8,11 @@ use crate::args::{DestroyArgs, Format};
 use crate::commands::apply::{Go, perform};
 use crate::commands::show_plan;
 use crate::error::CommandError;
-use crate::project::Project;
 use crate::session::{Session, block_on};
 
 /// Plans to remove everything, shows it, asks, does it. Needs no script to be right.
 pub fn run(args: &DestroyArgs) -> Result<u8, CommandError> {
-    let session = Session::new(Project::find(args.stack.stack.as_deref())?);
+    let session = Session::new(args.stack.project()?);
     let graph = session.nothing()?;
     let store = SledStore::open(&session.state_folder(), &Session::holder("destroy"))?;
     let state = store.state()?;

@@ -4,8 +4,10 @@ pub mod apply;
 pub mod check;
 pub mod completions;
 pub mod destroy;
+pub mod env;
 pub mod graph;
 pub mod output;
+pub mod params;
 pub mod plan;
 pub mod show;
 pub mod state;
@@ -17,14 +19,13 @@ use dollop_engine::plan::Plan;
 
 use crate::args::{Format, StackArgs};
 use crate::error::CommandError;
-use crate::project::Project;
 use crate::render::{Screen, diagnostic, json, markdown};
 use crate::session::Session;
 use crate::terminal;
 
 /// The stack a command line names, evaluated and ordered.
 pub fn load(args: &StackArgs) -> Result<(Session, Graph), CommandError> {
-    let session = Session::new(Project::find(args.stack.as_deref())?);
+    let session = Session::new(args.project()?);
     let graph = session.graph(args)?;
     Ok((session, graph))
 }

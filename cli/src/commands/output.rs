@@ -5,14 +5,13 @@ use dollop_state::read_state;
 use crate::args::OutputArgs;
 use crate::commands::note;
 use crate::error::{CommandError, DONE};
-use crate::project::Project;
 use crate::render::output;
 use crate::session::state_folder;
 use crate::terminal;
 
 /// Shows one or all.
 pub fn run(args: &OutputArgs) -> Result<u8, CommandError> {
-    let folder = state_folder(&Project::find(args.place.stack.as_deref())?);
+    let folder = state_folder(&args.place.project()?);
     let snapshot = read_state(&folder)?;
     snapshot.notes.iter().for_each(|text| note(text));
     let outputs = &snapshot.state.outputs;

@@ -6,14 +6,13 @@ use dollop_state::{Keyring, read_state};
 use crate::args::PlanArgs;
 use crate::commands::{note, show_plan};
 use crate::error::{CHANGES, CommandError, DONE};
-use crate::project::Project;
 use crate::saved;
 use crate::session::{Session, block_on};
 use crate::terminal;
 
 /// Plans and shows it.
 pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
-    let session = Session::new(Project::find(args.stack.stack.as_deref())?);
+    let session = Session::new(args.stack.project()?);
     let graph = if args.destroy { session.nothing()? } else { session.graph(&args.stack)? };
     let snapshot = read_state(&session.state_folder())?;
     snapshot.notes.iter().for_each(|text| note(text));

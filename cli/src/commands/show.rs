@@ -5,7 +5,6 @@ use dollop_state::{Keyring, read_state};
 use crate::args::{Format, ShowArgs};
 use crate::commands::{note, show_plan};
 use crate::error::{CommandError, DONE};
-use crate::project::Project;
 use crate::render::{Screen, json, state};
 use crate::saved;
 use crate::session::state_folder;
@@ -13,7 +12,7 @@ use crate::terminal;
 
 /// Shows it.
 pub fn run(args: &ShowArgs) -> Result<u8, CommandError> {
-    let folder = state_folder(&Project::find(args.stack.as_deref())?);
+    let folder = state_folder(&args.project()?);
     if let Some(file) = &args.plan {
         let plan = saved::read(file, &Keyring::load(&folder)?)?;
         show_plan(&plan, args.format, args.verbose)?;

@@ -7,7 +7,6 @@ use dollop_state::{SledStore, Snapshot, read_state};
 use crate::args::{PlaceArgs, StateCommand, StateForgetArgs};
 use crate::commands::note;
 use crate::error::{CommandError, DONE};
-use crate::project::Project;
 use crate::render::{Screen, json, state};
 use crate::session::{Session, block_on, state_folder};
 use crate::terminal;
@@ -32,7 +31,7 @@ pub fn run(command: &StateCommand) -> Result<u8, CommandError> {
 
 /// Takes records out of the state, as a run of its own: journaled, with a revision.
 fn forget(args: &StateForgetArgs) -> Result<u8, CommandError> {
-    let session = Session::new(Project::find(args.place.stack.as_deref())?);
+    let session = Session::new(args.place.project()?);
     let store = SledStore::open(&session.state_folder(), &Session::holder("state forget"))?;
     let state = store.state()?;
     let mut gone = Vec::new();
@@ -66,7 +65,7 @@ fn forget(args: &StateForgetArgs) -> Result<u8, CommandError> {
 }
 
 fn snapshot(place: &PlaceArgs) -> Result<Snapshot, CommandError> {
-    let folder = state_folder(&Project::find(place.stack.as_deref())?);
+    let folder = state_folder(&place.project()?);
     let snapshot = read_state(&folder)?;
     snapshot.notes.iter().for_each(|text| note(text));
     Ok(snapshot)

@@ -42,6 +42,9 @@ pub(crate) fn empty() -> Plan {
     Plan {
         format: FORMAT,
         stack: "shop".to_owned(),
+        environment: "default".to_owned(),
+        profiles: BTreeMap::new(),
+        dormant: Vec::new(),
         serial: 7,
         destroy: false,
         unrefreshed: false,

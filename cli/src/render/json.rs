@@ -22,6 +22,9 @@ pub fn plan(plan: &Plan) -> Json {
     json!({
         "format_version": FORMAT_VERSION,
         "stack": plan.stack,
+        "environment": plan.environment,
+        "profiles": plan.profiles,
+        "dormant": plan.dormant.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "serial": plan.serial,
         "destroy": plan.destroy,
         "refreshed": !plan.unrefreshed,
@@ -354,6 +357,8 @@ mod tests {
           "connections": [],
           "destroy": false,
           "digests": {},
+          "dormant": [],
+          "environment": "default",
           "format_version": "1.0",
           "has_changes": true,
           "outputs": [
@@ -366,6 +371,7 @@ mod tests {
               "sensitive": false
             }
           ],
+          "profiles": {},
           "refreshed": true,
           "serial": 7,
           "stack": "shop",

@@ -42,8 +42,14 @@ pub fn plan(plan: &Plan) -> String {
     let mut out = Comment { text: String::new(), length: 0 };
     out.push(&marker(&plan.stack));
     let title = if plan.destroy { "Plan to destroy" } else { "Plan" };
-    out.push(&format!("\n### {title} for {}\n\n", code(&plan.stack)));
+    let environment = words::environment(plan);
+    let environment = environment.map(|name| format!(", environment {}", code(name)));
+    let environment = environment.unwrap_or_default();
+    out.push(&format!("\n### {title} for {}{environment}\n\n", code(&plan.stack)));
     out.push(&format!("**{}**\n\n", words::summary(plan)));
+    for sentence in words::profiles(plan) {
+        out.push(&format!("{}\n\n", html(&sentence)));
+    }
     if plan.unrefreshed {
         out.push("Nothing was read: compared with the last known state.\n\n");
     }

@@ -9,6 +9,7 @@ pub mod json;
 pub mod leaf;
 pub mod markdown;
 pub mod output;
+pub mod params;
 pub mod plan;
 pub mod progress;
 pub mod state;

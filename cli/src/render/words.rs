@@ -157,6 +157,34 @@ pub fn disturbance(disruption: Disruption) -> Option<&'static str> {
     }
 }
 
+/// The environment of a plan, when one was chosen.
+pub fn environment(plan: &Plan) -> Option<&str> {
+    Some(plan.environment.as_str()).filter(|name| !matches!(*name, "" | "default"))
+}
+
+/// Which profiles are on and off, and what stays of those that are off.
+pub fn profiles(plan: &Plan) -> Vec<Sentence> {
+    let mut sentences = Vec::new();
+    for (is_on, word) in [(true, "on"), (false, "off")] {
+        let names = plan.profiles.iter().filter(|(_, on)| **on == is_on).map(|(name, _)| name);
+        let mut sentence = say(&format!("profiles {word}: "));
+        let before = sentence.0.len();
+        for (index, name) in names.enumerate() {
+            sentence = sentence.words(if index == 0 { "" } else { ", " }).name(name);
+        }
+        if sentence.0.len() > before {
+            sentences.push(sentence);
+        }
+    }
+    if !plan.dormant.is_empty() {
+        let many = count(plan.dormant.len(), "object");
+        sentences.push(say(&format!(
+            "{many} of profiles that are off kept as they are (`--dormant keep`)"
+        )));
+    }
+    sentences
+}
+
 /// Why a change happens, one sentence a reason; what goes without saying is left out.
 pub fn reasons(plan: &Plan, change: &Change) -> Vec<Sentence> {
     change.reasons.iter().filter_map(|reason| self::reason(plan, reason)).collect()
@@ -201,6 +229,7 @@ fn reason_sentence(
         Reason::RenamedTo(to) => say("is ").name(to).words(" now"),
         Reason::Retained => say("stays as it is: `retain_on_destroy`"),
         Reason::Undeclared => say("not declared any more"),
+        Reason::ProfileOff(profile) => say("profile ").name(profile).words(" is off"),
         Reason::GoesWith(address) => say("goes along with ").name(address),
         Reason::Interrupted => say("its making was interrupted; what is there is finished"),
         Reason::Adopted => say("exists already and is taken over"),
@@ -223,6 +252,9 @@ fn chain(plan: &Plan, address: &Address, seen: &mut BTreeSet<Address>) -> Senten
         }
         Reason::Gone => Some(say(" because it was removed outside dollop")),
         Reason::Undeclared => Some(say(" because it is not declared any more")),
+        Reason::ProfileOff(profile) => {
+            Some(say(" because profile ").name(profile).words(" is off"))
+        }
         Reason::DataLost { .. } => {
             let sentence = reason_sentence(plan, reason, seen)?;
             Some(say(" because ").then(sentence))

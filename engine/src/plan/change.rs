@@ -66,6 +66,8 @@ pub enum Reason {
     },
     /// The script does not declare it any more.
     Undeclared,
+    /// The profile it belongs to is off.
+    ProfileOff(String),
     /// Everything is being destroyed.
     Destroy,
     /// What it lives in is removed, and it goes along.

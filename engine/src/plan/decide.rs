@@ -58,6 +58,8 @@ pub(crate) struct Decisions {
     /// Connections in the order of the graph, then undeclared ones.
     pub(crate) connections: Vec<ConnectionPlan>,
     pub(crate) connection_index: HashMap<Address, usize>,
+    /// What stays in the state although its profile is off.
+    pub(crate) kept_dormant: Vec<Address>,
     /// What to read before walking again; empty when everything is decided.
     pub(crate) reads: BTreeMap<Address, Reads>,
     /// Outputs with everything filled in that is known.

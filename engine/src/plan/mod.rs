@@ -37,6 +37,9 @@ pub struct Plan {
     pub format: u32,
     /// The stack's name.
     pub stack: String,
+    /// The environment it is for; `default` when none was chosen.
+    #[serde(default)]
+    pub environment: String,
     /// The serial of the state it was made from; apply refuses another.
     pub serial: u64,
     /// Whether it removes everything.
@@ -52,6 +55,12 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// How many resources stay as they are.
     pub kept: usize,
+    /// Every profile of the script, and whether it is on.
+    #[serde(default)]
+    pub profiles: BTreeMap<String, bool>,
+    /// What exists, belongs to a profile that is off, and stays.
+    #[serde(default)]
+    pub dormant: Vec<Address>,
     /// The secrets it was made with that what is declared holds only inside longer texts.
     #[serde(default)]
     pub secrets: Vec<Value>,
@@ -234,6 +243,7 @@ pub fn plan(
     Ok(Plan {
         format: FORMAT,
         stack: program.stack.clone(),
+        environment: program.environment.clone(),
         serial: inputs.state.serial,
         destroy: inputs.destroy,
         unrefreshed: !inputs.refresh,
@@ -241,6 +251,8 @@ pub fn plan(
         connections: decisions.connections,
         changes,
         kept,
+        profiles: program.profiles.clone(),
+        dormant: decisions.kept_dormant,
         secrets: program.secrets.clone(),
         outputs,
         steps,

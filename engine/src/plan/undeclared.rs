@@ -26,6 +26,10 @@ impl Walk<'_> {
         });
         let mut changes = Vec::new();
         for record in order {
+            if self.is_kept_dormant(&record.address) {
+                self.decisions.kept_dormant.push(record.address.clone());
+                continue;
+            }
             if record.connection.is_none() {
                 self.undeclared_connection(&record.address);
                 continue;
@@ -49,10 +53,16 @@ impl Walk<'_> {
         for change in changes.into_iter().rev() {
             self.push_change(change);
         }
+        self.guard_dormant();
     }
 
     fn undeclared_resource(&mut self, record: &Record, kind: &Kind) -> Change {
-        let why = if self.inputs.destroy { Reason::Destroy } else { Reason::Undeclared };
+        let off = self.inputs.graph.dormant(&record.address);
+        let why = match off.and_then(|declaration| declaration.off.clone()) {
+            _ if self.inputs.destroy => Reason::Destroy,
+            Some(profile) => Reason::ProfileOff(profile),
+            None => Reason::Undeclared,
+        };
         let mut change = Change {
             address: record.address.clone(),
             connection: record.connection.clone(),
@@ -145,6 +155,38 @@ impl Walk<'_> {
             change.differences = all_gone(change.before.as_ref());
         }
         change
+    }
+
+    /// Whether it belongs to a profile that is off and stays all the same. So does what it
+    /// is reached through.
+    fn is_kept_dormant(&self, address: &Address) -> bool {
+        let graph = self.inputs.graph;
+        graph.program().dormant.keep && !self.inputs.destroy && graph.dormant(address).is_some()
+    }
+
+    /// Refuses to remove what something dormant that stays still needs.
+    fn guard_dormant(&mut self) {
+        let mut found = Vec::new();
+        for kept in &self.decisions.kept_dormant {
+            let Some(record) = self.inputs.state.records.get(kept) else { continue };
+            for needed in &record.dependencies {
+                let goes = matches!(
+                    self.action(needed),
+                    Some(Action::Delete | Action::Cascade | Action::Forget)
+                );
+                if goes {
+                    let message =
+                        format!("`{needed}` would go, but `{kept}`, which stays, needs it");
+                    let profile = record.lifecycle.profiles.first().map_or("", String::as_str);
+                    found.push(
+                        Diagnostic::error(message)
+                            .note(format!("profile `{profile}` is off and kept"))
+                            .hint("let it go too: leave out `--dormant keep`"),
+                    );
+                }
+            }
+        }
+        self.decisions.diagnostics.extend(found);
     }
 
     /// The declared resource that has the object of this record.

@@ -10,6 +10,7 @@ use super::check::either;
 use super::convert::{Trouble, list_words, nameless};
 use super::draft::{Draft, First};
 use super::place::{self, Place};
+use super::profile;
 use super::session::Session;
 use super::symbol::{Answer, Declared, Handle};
 use crate::address::Address;
@@ -121,6 +122,7 @@ fn resource(
         set_name(&mut draft, kind, &first, &address);
     }
     if draft.findings.is_empty()
+        && !draft.session.guessing.get()
         && let Some(value) = draft.known()
     {
         examine(&mut draft, kind, &value);
@@ -149,7 +151,7 @@ fn set_name(draft: &mut Draft, kind: &Kind, first: &First, address: &Address) {
 }
 
 /// The provider's own rules, for a spec that is known as a whole.
-fn examine(draft: &mut Draft, kind: &Kind, value: &Value) {
+pub(super) fn examine(draft: &mut Draft, kind: &Kind, value: &Value) {
     match kind.calls.normalize(value) {
         Err(error) => misfit(draft, error),
         Ok(value) => {
@@ -165,7 +167,8 @@ fn examine(draft: &mut Draft, kind: &Kind, value: &Value) {
     }
 }
 
-fn misfit(draft: &mut Draft, error: SpecError) {
+/// What the kind says against a spec.
+pub(super) fn misfit(draft: &mut Draft, error: SpecError) {
     let message = format!("`{}` does not fit: {}", error.path, error.message);
     draft.trouble(Trouble::new(error.path, message));
 }
@@ -175,6 +178,7 @@ fn misfit(draft: &mut Draft, error: SpecError) {
 fn finish(mut draft: Draft, declared: Declared) -> Answer<Handle> {
     let session = draft.session;
     let address = declared.address.clone();
+    draft.lifecycle.profiles.clone_from(&session.inside.borrow());
     let index = session.declarations.borrow().len();
     let other = session.positions.borrow().get(&address).copied();
     if let Some(other) = other {
@@ -189,6 +193,8 @@ fn finish(mut draft: Draft, declared: Declared) -> Answer<Handle> {
             connection: declared.connection.clone(),
             attributes: draft.attributes,
             lifecycle: draft.lifecycle,
+            implicit: false,
+            off: profile::off(session),
             span: draft.call.span.clone(),
             spans: Arc::clone(&draft.call.spans),
         });
@@ -215,6 +221,8 @@ pub(super) fn default_connection(draft: &Draft, kind: &'static str) -> Address {
             connection: None,
             attributes: BTreeMap::<String, Expr>::new(),
             lifecycle: Lifecycle::default(),
+            implicit: true,
+            off: None,
             span: draft.call.span.clone(),
             spans: Arc::default(),
         });

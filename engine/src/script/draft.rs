@@ -166,7 +166,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn lifecycle(&mut self, key: &str, value: Dynamic, path: Path) {
+    /// Reads a key that says how a resource is treated.
+    pub(super) fn lifecycle(&mut self, key: &str, value: Dynamic, path: Path) {
         match key {
             "depends_on" => return self.depends_on(value, &path),
             "ignore_changes" => return self.ignore_changes(value, &path),

@@ -59,6 +59,19 @@ pub(super) fn explain(session: &Session, engine: &Engine, error: &EvalAltResult,
     session.record(finding);
 }
 
+/// What goes wrong inside a module that comes with dollop was caused by who called it: the
+/// finding moves there, and the place inside becomes part of the way.
+pub(super) fn leave_standard(finding: &mut Diagnostic) {
+    let is_inside = |span: &Span| span.file.starts_with(super::loader::STANDARD_FOLDER);
+    let Some(inner) = finding.span.clone().filter(is_inside) else { return };
+    let Some(outside) = finding.trace.iter().position(|(_, span)| !is_inside(span)) else {
+        return;
+    };
+    let (_, span) = finding.trace.remove(outside);
+    finding.related.insert(0, (inner, "found here".to_owned()));
+    finding.span = Some(span);
+}
+
 /// One error, without its place.
 fn word(session: &Session, engine: &Engine, error: &EvalAltResult, file: &str) -> Diagnostic {
     use EvalAltResult as E;

@@ -16,7 +16,9 @@ use super::loader::Loader;
 use super::rules::Taken;
 use super::session::Session;
 use super::symbol::{Answer, Handle};
-use super::{component, declare, functions, guards, operators, prelude, text};
+use super::{
+    component, declare, functions, guards, operators, overrides, prelude, profile, text,
+};
 use crate::diagnostic::Diagnostic;
 use crate::kind::{Registry, short_name};
 use crate::schema::Schema;
@@ -71,6 +73,8 @@ pub(super) fn engine(session: &Rc<Session>, entry: &str) -> Engine {
     text::register(&mut engine, session);
     prelude::register(&mut engine, session);
     component::register(&mut engine, session);
+    profile::register(&mut engine, session);
+    overrides::register(&mut engine, session);
     functions::register(&mut engine, session);
     register_modules(&mut engine, session);
     register_methods(&mut engine, session);

@@ -9,6 +9,7 @@ use rhai::{
     AST, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolver, Position, Scope,
 };
 
+use super::convert::list_words;
 use super::errors;
 use super::host::Names;
 use super::rules;
@@ -16,14 +17,17 @@ use super::session::Session;
 use super::sources::Source;
 use super::spans;
 use super::symbol::{Answer, Refusal};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::files::FileError;
 
 /// A module as Rhai shares it.
 type SharedModule = rhai::Shared<Module>;
 
-/// Modules of the engine itself will live under this prefix.
+/// Modules that come with dollop are imported under this prefix.
 const STANDARD: &str = "std/";
+
+/// The folder they seem to be in: no file of a project has such a path.
+pub(super) const STANDARD_FOLDER: &str = "<std>/";
 
 /// Finds what `import` names.
 pub(super) struct Loader {
@@ -59,13 +63,17 @@ impl Loader {
         if super::marks::is_marked(path) {
             return refuse(Diagnostic::error("the path of an import must be known text"));
         }
-        if path.starts_with(STANDARD) {
-            return refuse(
-                Diagnostic::error(format!("there is no module `{path}`"))
-                    .note("`std/` is kept for modules of dollop itself; there are none yet"),
-            );
+        let standard = path.strip_prefix(STANDARD).map(|name| name.trim_end_matches(".rhai"));
+        if let Some(name) = standard
+            && session.registry.modules().all(|(known, _)| known != name)
+        {
+            return refuse(no_module(session, name));
         }
-        let Some(mut file) = join(from, path) else { return refuse(outside(path)) };
+        let file = match standard {
+            Some(name) => Some(format!("{STANDARD_FOLDER}{name}")),
+            None => join(from, path),
+        };
+        let Some(mut file) = file else { return refuse(outside(path)) };
         let last = file.rsplit('/').next().unwrap_or_default();
         if !last.contains('.') {
             file.push_str(".rhai");
@@ -107,6 +115,30 @@ impl Loader {
             Err(error) => Err(EvalAltResult::ErrorInModule(file, error, position).into()),
         }
     }
+}
+
+/// The finding for a module that does not come with dollop.
+fn no_module(session: &Session, name: &str) -> Diagnostic {
+    let finding = Diagnostic::error(format!("there is no module `{STANDARD}{name}`"));
+    let names: Vec<_> = session.registry.modules().map(|(name, _)| name).collect();
+    if let Some(meant) = did_you_mean(name, names.iter().copied()) {
+        return finding.hint(format!("did you mean `{STANDARD}{meant}`?"));
+    }
+    let known: Vec<_> = names.iter().map(|name| format!("{STANDARD}{name}")).collect();
+    let finding = if known.is_empty() {
+        finding
+    } else {
+        finding.hint(format!("there are {}", list_words(&known)))
+    };
+    finding.hint(format!("for a folder of the project called `std`: `./{STANDARD}{name}`"))
+}
+
+/// The text of a script: of the project, or of those that come with dollop.
+fn text(session: &Session, file: &str) -> Result<Arc<str>, FileError> {
+    let Some(name) = file.strip_prefix(STANDARD_FOLDER) else { return session.read(file) };
+    let name = name.trim_end_matches(".rhai");
+    let found = session.registry.modules().find(|(known, _)| *known == name);
+    found.map(|(_, text)| text.into()).ok_or_else(|| FileError::Missing(file.to_owned()))
 }
 
 fn is_exit(error: &EvalAltResult) -> bool {
@@ -170,7 +202,7 @@ pub(super) fn compile(
     session: &Session,
     file: &str,
 ) -> Result<AST, NotCompiled> {
-    let text = session.read(file).map_err(NotCompiled::Unreadable)?;
+    let text = text(session, file).map_err(NotCompiled::Unreadable)?;
     let name: Arc<str> = file.into();
     let mut source = Source::new(Arc::clone(&name), Arc::clone(&text));
     let keep = |source: Source| {

@@ -23,9 +23,11 @@ mod host;
 mod loader;
 mod marks;
 mod operators;
+mod overrides;
 mod parameters;
 mod place;
 mod prelude;
+mod profile;
 mod rules;
 mod session;
 mod sources;
@@ -36,14 +38,14 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 
 use crate::diagnostic::{Diagnostic, Findings, Severity, Sources};
 use crate::files::Files;
 use crate::kind::Registry;
-use crate::program::{Given, Program};
+use crate::program::{Declaration, Dormant, Given, Parameter, Profiles, Program};
 pub use functions::reference as functions_reference;
 use loader::NotCompiled;
 use session::{Ask, Door, Session};
@@ -52,6 +54,8 @@ use session::{Ask, Door, Session};
 pub struct Request<'a> {
     /// The stack's name.
     pub stack: &'a str,
+    /// The environment that is chosen; `default` when none is.
+    pub environment: &'a str,
     /// The script, relative to the project folder.
     pub entry: &'a str,
     /// The project's files.
@@ -60,6 +64,17 @@ pub struct Request<'a> {
     pub registry: &'a Registry,
     /// Parameters from outside, by name; the caller has applied precedence.
     pub parameters: &'a BTreeMap<String, Given>,
+    /// The profiles somebody asks for.
+    pub profiles: &'a Profiles,
+}
+
+/// What a script wants from outside.
+pub struct Inputs {
+    /// Parameters it asked for, in order; one without a value is not set or does not fit.
+    pub parameters: Vec<Parameter>,
+    /// What is wrong beside parameters that are not set. After an error the list of
+    /// parameters may end early.
+    pub findings: Findings,
 }
 
 /// Room for the deepest script the limits allow, and for Rhai's own recursion over nested
@@ -76,21 +91,38 @@ const MOST_TRACED: usize = 4;
 /// # Errors
 /// Everything found wrong, not only the first.
 pub fn evaluate(request: &Request<'_>) -> Result<Program, Findings> {
+    on_a_thread(request, Job::run).unwrap_or_else(Err)
+}
+
+/// Runs a script to learn what it wants from outside; values may be missing.
+///
+/// # Errors
+/// The script host could not be started.
+pub fn inputs(request: &Request<'_>) -> Result<Inputs, Findings> {
+    on_a_thread(request, Job::inputs)
+}
+
+/// A thread of its own: Rhai's functions live longer than `request`, and the stack must hold
+/// the deepest recursion the limits allow, whatever thread the caller is on.
+fn on_a_thread<T: Send>(
+    request: &Request<'_>,
+    work: impl FnOnce(Job, Door) -> T + Send,
+) -> Result<T, Findings> {
     let (ask, asked) = mpsc::channel::<Ask>();
     let (answer, answers) = mpsc::channel();
     let job = Job {
         stack: request.stack.to_owned(),
+        environment: request.environment.to_owned(),
         entry: request.entry.to_owned(),
         registry: request.registry.clone(),
         parameters: request.parameters.clone(),
+        profiles: request.profiles.clone(),
     };
-    // A thread of its own: Rhai's functions live longer than `request`, and the stack must
-    // hold the deepest recursion the limits allow, whatever thread the caller is on.
     std::thread::scope(|scope| {
         let worker = std::thread::Builder::new()
             .name("script".to_owned())
             .stack_size(STACK)
-            .spawn_scoped(scope, move || job.run(Door { ask, answers }));
+            .spawn_scoped(scope, move || work(job, Door { ask, answers }));
         let worker = match worker {
             Ok(worker) => worker,
             Err(error) => return Err(alone(format!("cannot start a thread: {error}"))),
@@ -101,7 +133,7 @@ pub fn evaluate(request: &Request<'_>) -> Result<Program, Findings> {
                 break;
             }
         }
-        worker.join().unwrap_or_else(|_| Err(alone("BUG: the script host panicked".to_owned())))
+        worker.join().map_err(|_| alone("BUG: the script host panicked".to_owned()))
     })
 }
 
@@ -112,15 +144,22 @@ fn alone(message: String) -> Findings {
 /// A request that owns what it holds.
 struct Job {
     stack: String,
+    environment: String,
     entry: String,
     registry: Registry,
     parameters: BTreeMap<String, Given>,
+    profiles: Profiles,
 }
 
 impl Job {
     fn run(self, door: Door) -> Result<Program, Findings> {
         let door = Rc::new(door);
         let session = self.attempt(&door, None);
+        if !session.failed() {
+            for finding in profile::unknown(&session) {
+                session.record(finding);
+            }
+        }
         if !session.failed() {
             return Ok(self.program(&session));
         }
@@ -146,15 +185,33 @@ impl Job {
                 findings.diagnostics[place].trace.clone_from(&traced.trace);
             }
         }
+        findings.diagnostics.iter_mut().for_each(errors::leave_standard);
         Err(findings)
+    }
+
+    /// What the script wants from outside, as far as it runs.
+    fn inputs(self, door: Door) -> Inputs {
+        let session = self.attempt(&Rc::new(door), None);
+        let mut findings = findings(&session);
+        let ledger = session.ledger.borrow();
+        let not_set = session.not_set.borrow();
+        // What is missing shows in the list.
+        let missing: Vec<_> = not_set.iter().filter_map(|index| ledger.get(*index)).collect();
+        findings.diagnostics.retain(|found| !missing.contains(&found));
+        if session.sound.get().is_none() {
+            findings.diagnostics.extend(parameters::unused(&session));
+        }
+        Inputs { parameters: parameters::asked(&session), findings }
     }
 
     /// One run of the script.
     fn attempt(&self, door: &Rc<Door>, stop_at: Option<usize>) -> Rc<Session> {
         let session = Rc::new(Session::new(
             self.stack.clone(),
+            self.environment.clone(),
             self.registry.clone(),
             self.parameters.clone(),
+            self.profiles.clone(),
             Rc::clone(door),
             stop_at,
         ));
@@ -174,18 +231,17 @@ impl Job {
     }
 
     fn program(self, session: &Session) -> Program {
+        let (declarations, dormant) = sort_out(session.declarations.take());
         Program {
             stack: self.stack,
-            declarations: session.declarations.take(),
+            environment: self.environment,
+            declarations,
+            dormant: Dormant { declarations: dormant, keep: self.profiles.keep_dormant },
+            profiles: session.profiles.take(),
             secrets: parameters::secrets(session),
-            parameters: session
-                .parameters
-                .borrow()
-                .iter()
-                .map(|a| a.parameter.clone())
-                .collect(),
+            parameters: parameters::asked(session),
             outputs: session.outputs.take(),
-            warnings: parameters::unused(session),
+            warnings: warnings(session),
             messages: session.messages.take(),
             sources: sources(session),
             digests: session.digests.take(),
@@ -197,6 +253,26 @@ impl Job {
 fn is_inside(session: &Session, entry: &str) -> bool {
     let sources = session.sources.borrow();
     sources.len() > 1 || sources.get(entry).is_some_and(|source| source.has_functions)
+}
+
+/// What is planned, and what is dormant.
+fn sort_out(declarations: Vec<Declaration>) -> (Vec<Declaration>, Vec<Declaration>) {
+    let (dormant, mut active): (Vec<_>, Vec<_>) =
+        declarations.into_iter().partition(|declaration| declaration.off.is_some());
+    if !dormant.is_empty() {
+        // A connection nobody declared is there for those who use it.
+        let used: BTreeSet<_> = active.iter().filter_map(|d| d.connection.clone()).collect();
+        active
+            .retain(|declaration| !declaration.implicit || used.contains(&declaration.address));
+    }
+    (active, dormant)
+}
+
+/// What was found on the way to a program without errors.
+fn warnings(session: &Session) -> Vec<Diagnostic> {
+    let mut warnings = session.ledger.borrow().clone();
+    warnings.extend(parameters::unused(session));
+    warnings
 }
 
 fn sources(session: &Session) -> Sources {

@@ -19,16 +19,19 @@ use crate::path::Path;
 use crate::program::Output;
 
 /// Their names; scripts define no functions under these.
-pub(super) const NAMES: [&str; 11] = [
+pub(super) const NAMES: [&str; 14] = [
     "base64",
     "debug",
+    "env",
     "file",
     "join",
     "json",
     "known",
     "output",
+    "override",
     "param",
     "print",
+    "profile",
     "secret",
     "urlencode",
 ];
@@ -65,7 +68,7 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
         session,
         "param",
         ["name: string", "options: map", "value"],
-        "The value of a parameter; options are `type`, `default`, `secret`, `doc`, `choices`.",
+        "The value of a parameter; options are `type`, `default`, `choices`, `pattern`, `check`, `message`, `secret`, `doc`, `deprecated`.",
         |here, context, name, options| parameters::param(&here, &context, &name, options)
     );
     function!(
@@ -116,7 +119,22 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
         "The text of a file of the project, relative to this script.",
         |here, context, path| file(&here, &context, &path)
     );
+    register_places(engine, session);
     register_access(engine, session);
+}
+
+/// Which stack, and in which environment.
+fn register_places(engine: &mut Engine, session: &Rc<Session>) {
+    let here = Rc::clone(session);
+    FuncRegistration::new("env")
+        .with_params_info(["string"])
+        .with_comments(["/// The environment that is chosen; `default` when none is."])
+        .register_into_engine(engine, move || here.environment.clone());
+    let here = Rc::clone(session);
+    FuncRegistration::new("stack")
+        .with_params_info(["string"])
+        .with_comments(["/// The stack's name, that of the environment included."])
+        .register_into_engine(engine, move || here.stack.clone());
 }
 
 fn register_access(engine: &mut Engine, session: &Rc<Session>) {
@@ -268,8 +286,10 @@ fn output(
         finding.hints = trouble.hints;
         session.note(finding)?;
     }
-    let span = call.span.clone();
-    session.outputs.borrow_mut().push(Output { name, value, doc, span });
+    if super::profile::off(session).is_none() {
+        let span = call.span.clone();
+        session.outputs.borrow_mut().push(Output { name, value, doc, span });
+    }
     Ok(Dynamic::UNIT)
 }
 

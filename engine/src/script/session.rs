@@ -18,7 +18,7 @@ use crate::diagnostic::{Diagnostic, Severity, Span};
 use crate::expr::Expr;
 use crate::files::{FileError, Files};
 use crate::kind::Registry;
-use crate::program::{Declaration, Given, Output};
+use crate::program::{Declaration, Given, Output, Profiles};
 
 /// The way to the project's files: asks the thread that holds them.
 pub(super) struct Door {
@@ -69,6 +69,8 @@ impl Door {
 pub(super) struct Session {
     /// The stack's name.
     pub(super) stack: String,
+    /// The environment that is chosen.
+    pub(super) environment: String,
     /// What can be declared.
     pub(super) registry: Registry,
     /// Parameters from outside.
@@ -87,6 +89,8 @@ pub(super) struct Session {
     pub(super) sound: Cell<Option<usize>>,
     /// Findings that are about parameters.
     pub(super) about_parameters: RefCell<Vec<usize>>,
+    /// Those of them that only say that one is not set.
+    pub(super) not_set: RefCell<Vec<usize>>,
     /// A finding to stop at, to learn the calls that led to it.
     pub(super) stop_at: Option<usize>,
     /// Declarations in order, and where each address is among them.
@@ -95,6 +99,14 @@ pub(super) struct Session {
     pub(super) positions: RefCell<HashMap<Address, usize>>,
     /// The components the script is in, outermost first.
     pub(super) components: RefCell<Vec<String>>,
+    /// The profiles somebody asks for.
+    pub(super) chosen: Profiles,
+    /// The profiles the script is in, outermost first.
+    pub(super) inside: RefCell<Vec<String>>,
+    /// Every profile met, and whether it is on.
+    pub(super) profiles: RefCell<BTreeMap<String, bool>>,
+    /// Whether a profile that is off goes on with a placeholder for a parameter.
+    pub(super) guessing: Cell<bool>,
     /// Parameters asked for, in order.
     pub(super) parameters: RefCell<Vec<Asked>>,
     /// Outputs, in order.
@@ -117,13 +129,16 @@ impl Session {
     /// A run that has said nothing yet.
     pub(super) fn new(
         stack: String,
+        environment: String,
         registry: Registry,
         given: BTreeMap<String, Given>,
+        chosen: Profiles,
         files: Rc<Door>,
         stop_at: Option<usize>,
     ) -> Self {
         Self {
             stack,
+            environment,
             registry,
             given,
             files,
@@ -133,10 +148,15 @@ impl Session {
             ledger: RefCell::default(),
             sound: Cell::default(),
             about_parameters: RefCell::default(),
+            not_set: RefCell::default(),
             stop_at,
             declarations: RefCell::default(),
             positions: RefCell::default(),
             components: RefCell::default(),
+            chosen,
+            inside: RefCell::default(),
+            profiles: RefCell::default(),
+            guessing: Cell::default(),
             parameters: RefCell::default(),
             outputs: RefCell::default(),
             messages: RefCell::default(),
@@ -247,13 +267,17 @@ impl Session {
         Refusal(self.record(finding)).into_error()
     }
 
-    /// Records a finding that makes a parameter's value a placeholder.
-    pub(super) fn note_parameter(&self, finding: Diagnostic) -> Answer<()> {
+    /// Records a finding that makes a parameter's value a placeholder; `is_missing` when
+    /// there is nothing wrong but that it is not set.
+    pub(super) fn note_parameter(&self, finding: Diagnostic, is_missing: bool) -> Answer<()> {
         if self.sound.get().is_none() {
             self.sound.set(Some(self.ledger.borrow().len()));
         }
         let index = self.record(finding);
         self.about_parameters.borrow_mut().push(index);
+        if is_missing {
+            self.not_set.borrow_mut().push(index);
+        }
         if self.stop_at == Some(index) { Err(Refusal(index).into_error()) } else { Ok(()) }
     }
 

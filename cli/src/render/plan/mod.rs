@@ -92,7 +92,14 @@ fn together(out: &mut String, plan: &Plan, screen: &Screen) {
 
 fn header(out: &mut String, plan: &Plan, screen: &Screen) {
     let what = if plan.destroy { "Plan to destroy stack" } else { "Plan for stack" };
-    let _ = writeln!(out, "{}", paint(BOLD, format!("{what} `{}`", clean(&plan.stack))));
+    let mut title = format!("{what} `{}`", clean(&plan.stack));
+    if let Some(environment) = words::environment(plan) {
+        let _ = write!(title, ", environment `{}`", clean(environment));
+    }
+    let _ = writeln!(out, "{}", paint(BOLD, title));
+    for sentence in words::profiles(plan) {
+        let _ = writeln!(out, "  {}", wrap(&sentence.plain(), screen.width, 2, 4));
+    }
     if plan.unrefreshed {
         let words = "nothing was read: compared with the last known state (`--no-refresh`)";
         let _ = writeln!(out, "  {}", paint(CARE, words));

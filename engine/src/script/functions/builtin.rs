@@ -16,12 +16,32 @@ const fn entry(
 pub(super) const STACK: &[Entry] = &[
     entry(
         "param(name: string, options?: map) -> any",
-        "The value of a parameter from outside; options are `type`, `default`, `secret`, `doc`, `choices`.",
+        "The value of a parameter from outside; options are `type`, `default`, `choices`, `pattern`, `check`, `message`, `secret`, `doc`, `deprecated`.",
         &[(r#"param("size", #{ default: 3 })"#, "3")],
+    ),
+    entry(
+        "env() -> string",
+        "The environment that is chosen with `--env`; `default` when none is.",
+        &[("env()", r#""default""#)],
+    ),
+    entry(
+        "stack() -> string",
+        "The stack's name, that of the environment included, as it stands before the names of Docker's objects.",
+        &[("stack()", r#""shop""#)],
     ),
     entry(
         "output(name: string, value: any, options?: map) -> ()",
         "Hands out a value under a name; the option is `doc`. Works on values that are not known yet.",
+        &[],
+    ),
+    entry(
+        "profile(name: string, body?: fn) -> any",
+        "What the closure declares is there only while the profile is on (`--profile`); gives what the closure gives. Without a closure, whether the profile is on.",
+        &[(r#"profile("vault")"#, "false")],
+    ),
+    entry(
+        "override(on: any, changes: map, lists?: string) -> any",
+        "Sets attributes of what is declared already, given as a resource or its address. Maps are merged; `()` takes an attribute away; lists are replaced, or treated as by `deep_merge`: `append`, `unique`, `by KEY`. Works on values that are not known yet.",
         &[],
     ),
     entry(

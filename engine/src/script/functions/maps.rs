@@ -10,6 +10,7 @@ use super::super::symbol::Answer;
 use super::call::{as_list, as_map};
 use super::shapes;
 use super::{Entry, Fault, Hand, Run};
+use crate::diagnostic::did_you_mean;
 
 /// The functions.
 pub(super) const ENTRIES: &[Entry] = &[
@@ -25,7 +26,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         signature: "deep_merge(a: map, b: map, lists?: string) -> map",
-        doc: "The entries of both maps, maps inside merged likewise. Lists of the second replace those of the first; with `\"append\"` they follow them, with `\"unique\"` too, but without items that are there already. Hands on values that are not known yet.",
+        doc: "The entries of both maps, maps inside merged likewise. Lists of the second replace those of the first; with `\"append\"` they follow them, with `\"unique\"` too, but without items that are there already; with `\"by name\"` maps that have the same text under `name` are merged. Hands on values that are not known yet.",
         examples: &[
             (
                 "deep_merge(#{ a: #{ b: 1, c: 1 } }, #{ a: #{ b: 2 } })",
@@ -33,8 +34,21 @@ pub(super) const ENTRIES: &[Entry] = &[
             ),
             (r#"deep_merge(#{ l: [1, 2] }, #{ l: [2, 3] }, "append")"#, "#{ l: [1, 2, 2, 3] }"),
             (r#"deep_merge(#{ l: [1, 2] }, #{ l: [2, 3] }, "unique")"#, "#{ l: [1, 2, 3] }"),
+            (
+                r#"deep_merge(#{ l: [#{ name: "a", x: 1 }] }, #{ l: [#{ name: "a", y: 2 }] }, "by name")"#,
+                r#"#{ l: [#{ name: "a", x: 1, y: 2 }] }"#,
+            ),
         ],
         run: Run::Items(shapes::deep_merge),
+    },
+    Entry {
+        signature: "options(given: map, defaults: map) -> map",
+        doc: "The defaults with what is given over them, for functions that take a map of options; an entry without a default is refused. Hands on values that are not known yet.",
+        examples: &[(
+            r#"options(#{ size: 5 }, #{ size: 1, color: "red" })"#,
+            r#"#{ size: 5, color: "red" }"#,
+        )],
+        run: Run::Items(options),
     },
     Entry {
         signature: "zipmap(keys: list, values: list) -> map",
@@ -129,6 +143,23 @@ pub(super) fn maps<const N: usize>(arguments: Vec<Dynamic>) -> [Map; N] {
 /// The list at a place; its kind was checked.
 fn list(arguments: &[Dynamic], index: usize) -> Array {
     as_list(arguments.get(index).cloned().unwrap_or(Dynamic::UNIT))
+}
+
+fn options(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
+    let [given, mut defaults] = maps(arguments);
+    for (key, value) in given {
+        if !defaults.contains_key(&key) {
+            let known: Vec<&str> = defaults.keys().map(AsRef::as_ref).collect();
+            let fault = Fault::new(format!("there is no option `{key}`"));
+            let near = did_you_mean(&key, known.iter().copied());
+            return Err(hand.fault(match near {
+                Some(near) => fault.hint(format!("did you mean `{near}`?")),
+                None => fault.hint(format!("there are {}", list_words(&known))),
+            }));
+        }
+        defaults.insert(key, value);
+    }
+    Ok(defaults.into())
 }
 
 fn zipmap(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {

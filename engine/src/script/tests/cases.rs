@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{Project, run, show};
+use super::{Project, run, run_with, show};
+use crate::program::Profiles;
 
 /// Runs every case of a file.
 fn check(file: &str) {
@@ -21,6 +22,7 @@ fn check(file: &str) {
         parts.insert(0, '\n');
         let mut files = BTreeMap::new();
         let mut parameters = Vec::new();
+        let mut profiles = Profiles::default();
         for part in parts.split("\n--- ").skip(1) {
             let (head, body) = part.split_once('\n').unwrap_or((part, ""));
             match head.split_once(' ').unwrap() {
@@ -31,10 +33,13 @@ fn check(file: &str) {
                     let (name, value) = given.split_once('=').unwrap();
                     parameters.push((name.to_owned(), value.to_owned()));
                 }
+                ("profile", name) => {
+                    profiles.names.insert(name.to_owned());
+                }
                 other => panic!("{file}: {name}: {other:?}"),
             }
         }
-        let found = show(&run(&Project(files), &parameters));
+        let found = show(&run_with(&Project(files), &parameters, &profiles));
         if found.trim_end() != expected.trim_end() {
             wrong.push(format!("--- {name}\nexpected:\n{expected}\nfound:\n{found}"));
         }
@@ -88,6 +93,16 @@ fn refusals() {
 #[test]
 fn parameters() {
     check("parameters.test");
+}
+
+#[test]
+fn profiles() {
+    check("profiles.test");
+}
+
+#[test]
+fn overrides() {
+    check("overrides.test");
 }
 
 #[test]

@@ -273,6 +273,16 @@ pub(super) fn registry() -> Registry {
         .provider("docker", "Containers.")
         .provider("postgres", "PostgreSQL.")
         .provider("local", "This machine.")
+        .module(
+            "lab",
+            r#"
+fn net(name) { net(name, #{}) }
+fn net(name, given) {
+    let o = options(given, #{ driver: "bridge" });
+    docker::network(name, #{ driver: o.driver })
+}
+"#,
+        )
         .connection::<Engine>()
         .connection::<Server>()
         .connection::<Host>()

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::{Request, evaluate};
 use crate::diagnostic::{Diagnostic, Findings, Severity, Sources, Span};
 use crate::files::{FileError, Files};
-use crate::program::{Given, GivenValue, Program};
+use crate::program::{Declaration, Given, GivenValue, Profiles, Program};
 
 /// Files that exist in a test only.
 #[derive(Default)]
@@ -40,19 +40,30 @@ pub(super) fn run(
     project: &Project,
     parameters: &[(String, String)],
 ) -> Result<Program, Findings> {
+    run_with(project, parameters, &Profiles::default())
+}
+
+/// The same with some profiles on.
+pub(super) fn run_with(
+    project: &Project,
+    parameters: &[(String, String)],
+    profiles: &Profiles,
+) -> Result<Program, Findings> {
     let parameters = parameters
         .iter()
         .map(|(name, text)| {
             let value = GivenValue::Text(text.clone());
-            (name.clone(), Given { value, source: "flag `--param`".to_owned() })
+            (name.clone(), Given::new(value, "flag `--param`"))
         })
         .collect();
     evaluate(&Request {
         stack: "shop",
+        environment: "default",
         entry: "main.rhai",
         files: project,
         registry: &lab::registry(),
         parameters: &parameters,
+        profiles,
     })
 }
 
@@ -77,21 +88,19 @@ pub(super) fn show(result: &Result<Program, Findings>) -> String {
 
 fn show_program(out: &mut String, program: &Program) {
     for declaration in &program.declarations {
-        write!(out, "{}", declaration.address).unwrap();
-        if let Some(connection) = &declaration.connection {
-            write!(out, " on {connection}").unwrap();
-        }
-        out.push('\n');
-        for (name, value) in &declaration.attributes {
-            writeln!(out, "  {name}: {value}").unwrap();
-        }
-        if declaration.lifecycle != crate::program::Lifecycle::default() {
-            writeln!(out, "  {:?}", declaration.lifecycle).unwrap();
-        }
+        show_declaration(out, declaration);
+    }
+    for declaration in &program.dormant.declarations {
+        out.push_str("dormant ");
+        show_declaration(out, declaration);
+    }
+    for (name, on) in &program.profiles {
+        writeln!(out, "profile {name}: {}", if *on { "on" } else { "off" }).unwrap();
     }
     for parameter in &program.parameters {
         let (name, ty, source) = (&parameter.name, &parameter.ty, &parameter.source);
-        let marks = [(parameter.secret, " secret"), (parameter.required, " required")];
+        let required = parameter.default.is_none();
+        let marks = [(parameter.secret, " secret"), (required, " required")];
         let marks: String = marks.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect();
         writeln!(out, "param {name}: {ty}{marks} from {source}").unwrap();
     }
@@ -107,6 +116,20 @@ fn show_program(out: &mut String, program: &Program) {
     if program.digests.len() > 1 {
         let files: Vec<_> = program.digests.keys().map(String::as_str).collect();
         writeln!(out, "read {}", files.join(", ")).unwrap();
+    }
+}
+
+fn show_declaration(out: &mut String, declaration: &Declaration) {
+    write!(out, "{}", declaration.address).unwrap();
+    if let Some(connection) = &declaration.connection {
+        write!(out, " on {connection}").unwrap();
+    }
+    out.push('\n');
+    for (name, value) in &declaration.attributes {
+        writeln!(out, "  {name}: {value}").unwrap();
+    }
+    if declaration.lifecycle != crate::program::Lifecycle::default() {
+        writeln!(out, "  {:?}", declaration.lifecycle).unwrap();
     }
 }
 
@@ -148,6 +171,16 @@ pub(super) fn signatures() -> Vec<String> {
     let (ask, _) = std::sync::mpsc::channel();
     let (_, answers) = std::sync::mpsc::channel();
     let door = std::rc::Rc::new(Door { ask, answers });
-    let session = Session::new("shop".to_owned(), lab::registry(), BTreeMap::new(), door, None);
+    let (stack, environment) = ("shop".to_owned(), "default".to_owned());
+    let registry = lab::registry();
+    let session = Session::new(
+        stack,
+        environment,
+        registry,
+        BTreeMap::new(),
+        Profiles::default(),
+        door,
+        None,
+    );
     super::host::engine(&std::rc::Rc::new(session), "main.rhai").gen_fn_signatures(true)
 }
