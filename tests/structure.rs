@@ -1,6 +1,6 @@
 //! Parameters, environments and profiles, as a person at a terminal sees them.
 
-use dollop_tests::cli::Project;
+use dollop_tests::cli::{Project, root};
 use serde_json::Value as Json;
 
 const SCRIPT: &str = r#"// A stack in parts.
@@ -155,4 +155,26 @@ fn a_plan_points_at_the_layer_that_set_a_value() {
     };
     assert!(place("mode").contains("stack.rhai:9:"), "{}", place("mode"));
     assert!(place("content").contains("stack.rhai:5:"), "{}", place("content"));
+}
+
+#[test]
+fn the_tour_of_the_modules_is_right() {
+    let tour = std::fs::read_to_string(root().join("docs/language.md")).unwrap();
+    let blocks =
+        tour.split("```rhai\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let blocks: Vec<_> = blocks.filter(|block| block.contains("import \"std/")).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let checked = Project::new("tour", block).run(&["check"]).expect(0);
+        assert!(checked.stderr.contains("is fine"), "{}", checked.stderr);
+    }
+}
+
+#[test]
+fn a_mistake_in_a_module_is_shown_at_its_call() {
+    let script = "import \"std/postgres\" as pg;\npg::server(\"main\", #{ imagee: \"x\" });\n";
+    let said = Project::new("shop", script).run(&["check"]).expect(1).stderr;
+    for part in ["there is no option `imagee`", "--> stack.rhai:2:5", "did you mean `image`?"] {
+        assert!(said.contains(part), "{said}");
+    }
 }

@@ -4,6 +4,7 @@
 //! - [`project`], [`parameters`] and [`dotenv`]: which stack, with which values from outside.
 //! - [`commands`]: one command a file, each read from top to bottom.
 //! - [`render`]: all text a person sees, as functions from data to text.
+//! - [`secrets`]: what commands know that scripts must not.
 //! - [`session`], [`saved`] and [`watch`]: what a run of the hallway needs.
 //! - [`terminal`]: the only place that prints.
 
@@ -16,6 +17,7 @@ pub mod project;
 pub mod render;
 pub mod run;
 pub mod saved;
+pub mod secrets;
 pub mod session;
 pub mod terminal;
 pub mod watch;

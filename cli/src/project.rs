@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use dollop_engine::files::{FileError, Files};
+use dollop_engine::files::{FileError, Files, SecretSource};
 
 use crate::error::CommandError;
+use crate::secrets::Secrets;
 
 /// The script of a folder.
 pub const SCRIPT: &str = "stack.rhai";
@@ -163,12 +164,18 @@ fn sanitize(raw: &str) -> String {
 pub struct ProjectFiles {
     folder: PathBuf,
     read: RefCell<BTreeMap<String, Arc<str>>>,
+    secrets: Secrets,
 }
 
 impl ProjectFiles {
     /// The files of a folder, given without links.
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, read: RefCell::default() }
+        Self { folder, read: RefCell::default(), secrets: Secrets::default() }
+    }
+
+    /// Whether secrets are looked up from now on; otherwise nobody needs to know them.
+    pub fn look_up_secrets(&self, wanted: bool) {
+        self.secrets.wanted.set(wanted);
     }
 
     /// Where something is on disk, links followed, when that is in the folder.
@@ -246,6 +253,15 @@ impl Files for ProjectFiles {
         let text: Arc<str> = text.into();
         self.read.borrow_mut().insert(key, Arc::clone(&text));
         Ok(text)
+    }
+
+    fn secret(&self, source: &SecretSource) -> Result<Option<Arc<str>>, FileError> {
+        match source {
+            // That there is such a file is checked either way.
+            SecretSource::File(path) => self.read(path).map(Some),
+            SecretSource::Command(_) if !self.secrets.wanted.get() => Ok(None),
+            SecretSource::Command(words) => self.secrets.run(&self.folder, words).map(Some),
+        }
     }
 
     fn list(&self, folder: &str) -> Result<Vec<String>, FileError> {

@@ -24,11 +24,41 @@ pub enum FileError {
     },
 }
 
+/// Where a secret is kept that a script names and does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SecretSource {
+    /// A file of the project.
+    File(String),
+    /// What a command prints.
+    Command(Vec<String>),
+}
+
+impl std::fmt::Display for SecretSource {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(out, "file `{path}`"),
+            Self::Command(words) => {
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                write!(out, "command `{}`", shell_words::join(words))
+            }
+        }
+    }
+}
+
 /// Reads files of one project folder and nothing outside it.
 pub trait Files {
     /// The text of a file. `path` is relative to the project folder, with `/` between its
     /// parts; what leaves the folder is refused.
     fn read(&self, path: &str) -> Result<Arc<str>, FileError>;
+
+    /// A secret, as it is kept; `None` where nobody needs to know it. A script cannot look
+    /// into a secret, so that what it declares is the same either way.
+    ///
+    /// The default is for places without secrets.
+    fn secret(&self, source: &SecretSource) -> Result<Option<Arc<str>>, FileError> {
+        let cause = "secrets cannot be read here".to_owned();
+        Err(FileError::Unreadable { path: source.to_string(), cause })
+    }
 
     /// The files of a folder and of those within, as paths relative to it with `/` between
     /// their parts, in order. What begins with a dot is left out, and links are, so that

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Sources, Span};
 use crate::expr::{Expr, Reference};
+use crate::files::SecretSource;
 use crate::path::Path;
 use crate::value::Value;
 
@@ -147,6 +148,15 @@ pub struct Parameter {
     /// Who else gave a value and was outranked, strongest first.
     pub outranked: Vec<String>,
     /// Where it is asked for.
+    pub span: Span,
+}
+
+/// A secret kept elsewhere that a script asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretInput {
+    /// Where it is kept.
+    pub source: SecretSource,
+    /// Where it is asked for first.
     pub span: Span,
 }
 

@@ -24,6 +24,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// Plans, shows, asks, applies.
 pub fn run(args: &ApplyArgs) -> Result<u8, CommandError> {
     let session = Session::new(args.stack.project()?);
+    session.project.files.look_up_secrets(true);
     // Scripts first: a mistake in one needs no lock to be told.
     let graph = match &args.plan {
         Some(_) => session.nothing()?,

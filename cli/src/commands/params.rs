@@ -13,9 +13,9 @@ pub fn run(args: &ParamsArgs) -> Result<u8, CommandError> {
     let session = Session::new(args.stack.project()?);
     let inputs = session.inputs(&args.stack)?;
     terminal::print(&match args.format {
-        ListFormat::Text if args.explain => params::explained(&inputs.parameters),
-        ListFormat::Text => params::table(&inputs.parameters),
-        ListFormat::Json => json::text(&params::json(&inputs.parameters)),
+        ListFormat::Text if args.explain => params::explained(&inputs),
+        ListFormat::Text => params::table(&inputs),
+        ListFormat::Json => json::text(&params::json(&inputs)),
     })?;
     if inputs.findings.diagnostics.iter().any(|found| found.severity == Severity::Error) {
         return Err(inputs.findings.into());

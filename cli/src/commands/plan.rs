@@ -13,6 +13,7 @@ use crate::terminal;
 /// Plans and shows it.
 pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
     let session = Session::new(args.stack.project()?);
+    session.project.files.look_up_secrets(true);
     let graph = if args.destroy { session.nothing()? } else { session.graph(&args.stack)? };
     let snapshot = read_state(&session.state_folder())?;
     snapshot.notes.iter().for_each(|text| note(text));

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use dollop_engine::program::Parameter;
+use dollop_engine::script::Inputs;
 use dollop_engine::value::Value;
 use serde_json::{Value as Json, json};
 
@@ -10,8 +11,9 @@ use crate::render::style::{BOLD, CARE, DIM, paint};
 use crate::render::text::{clean, pad, width};
 
 /// One line each: name, type, value, where it came from.
-pub fn table(parameters: &[Parameter]) -> String {
-    if parameters.is_empty() {
+pub fn table(inputs: &Inputs) -> String {
+    let parameters = &inputs.parameters;
+    if parameters.is_empty() && inputs.secrets.is_empty() {
         return paint(DIM, "this stack asks for no parameters") + "\n";
     }
     let rows: Vec<[String; 4]> = parameters
@@ -40,13 +42,15 @@ pub fn table(parameters: &[Parameter]) -> String {
             paint(DIM, source),
         );
     }
+    secrets(&mut out, inputs);
     out
 }
 
 /// Everything about each.
-pub fn explained(parameters: &[Parameter]) -> String {
+pub fn explained(inputs: &Inputs) -> String {
+    let parameters = &inputs.parameters;
     if parameters.is_empty() {
-        return table(parameters);
+        return table(inputs);
     }
     let mut out = String::new();
     for parameter in parameters {
@@ -80,15 +84,16 @@ pub fn explained(parameters: &[Parameter]) -> String {
             line("not from", &plain(other));
         }
     }
+    secrets(&mut out, inputs);
     out
 }
 
 /// For programs; a secret has no value.
-pub fn json(parameters: &[Parameter]) -> Json {
+pub fn json(inputs: &Inputs) -> Json {
     let bare = |value: &Value| {
         if value.is_secret() { Json::Null } else { value.to_json() }
     };
-    let all = parameters.iter().map(|parameter| {
+    let all = inputs.parameters.iter().map(|parameter| {
         json!({
             "name": parameter.name,
             "type": parameter.ty,
@@ -105,7 +110,28 @@ pub fn json(parameters: &[Parameter]) -> Json {
             "at": parameter.span.to_string(),
         })
     });
-    json!({ "parameters": all.collect::<Vec<_>>() })
+    let secrets = inputs.secrets.iter().map(|secret| {
+        json!({ "source": plain(&secret.source.to_string()), "at": secret.span.to_string() })
+    });
+    json!({
+        "parameters": all.collect::<Vec<_>>(),
+        "secrets": secrets.collect::<Vec<_>>(),
+    })
+}
+
+/// Secrets kept elsewhere, with where each is asked for.
+fn secrets(out: &mut String, inputs: &Inputs) {
+    if inputs.secrets.is_empty() {
+        return;
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    let _ = writeln!(out, "{}", paint(BOLD, "Secrets kept elsewhere"));
+    for secret in &inputs.secrets {
+        let place = paint(DIM, secret.span.to_string());
+        let _ = writeln!(out, "  {}  {place}", plain(&secret.source.to_string()));
+    }
 }
 
 fn value(parameter: &Parameter) -> String {

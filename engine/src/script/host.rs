@@ -17,7 +17,8 @@ use super::rules::Taken;
 use super::session::Session;
 use super::symbol::{Answer, Handle};
 use super::{
-    component, declare, functions, guards, operators, overrides, prelude, profile, text,
+    component, declare, functions, guards, operators, overrides, prelude, profile, secrets,
+    text,
 };
 use crate::diagnostic::Diagnostic;
 use crate::kind::{Registry, short_name};
@@ -75,6 +76,7 @@ pub(super) fn engine(session: &Rc<Session>, entry: &str) -> Engine {
     component::register(&mut engine, session);
     profile::register(&mut engine, session);
     overrides::register(&mut engine, session);
+    secrets::register(&mut engine, session);
     functions::register(&mut engine, session);
     register_modules(&mut engine, session);
     register_methods(&mut engine, session);

@@ -29,6 +29,7 @@ mod place;
 mod prelude;
 mod profile;
 mod rules;
+mod secrets;
 mod session;
 mod sources;
 mod spans;
@@ -45,7 +46,8 @@ use std::sync::{Arc, mpsc};
 use crate::diagnostic::{Diagnostic, Findings, Severity, Sources};
 use crate::files::Files;
 use crate::kind::Registry;
-use crate::program::{Declaration, Dormant, Given, Parameter, Profiles, Program};
+use crate::program::{Declaration, Dormant, Given, Parameter, Profiles, Program, SecretInput};
+use crate::value::Value;
 pub use functions::reference as functions_reference;
 use loader::NotCompiled;
 use session::{Ask, Door, Session};
@@ -72,6 +74,8 @@ pub struct Request<'a> {
 pub struct Inputs {
     /// Parameters it asked for, in order; one without a value is not set or does not fit.
     pub parameters: Vec<Parameter>,
+    /// Secrets kept elsewhere that it asked for, in order.
+    pub secrets: Vec<SecretInput>,
     /// What is wrong beside parameters that are not set. After an error the list of
     /// parameters may end early.
     pub findings: Findings,
@@ -201,7 +205,9 @@ impl Job {
         if session.sound.get().is_none() {
             findings.diagnostics.extend(parameters::unused(&session));
         }
-        Inputs { parameters: parameters::asked(&session), findings }
+        let secrets = session.secrets.borrow();
+        let secrets = secrets.iter().map(|(input, _)| input.clone()).collect();
+        Inputs { parameters: parameters::asked(&session), secrets, findings }
     }
 
     /// One run of the script.
@@ -238,7 +244,7 @@ impl Job {
             declarations,
             dormant: Dormant { declarations: dormant, keep: self.profiles.keep_dormant },
             profiles: session.profiles.take(),
-            secrets: parameters::secrets(session),
+            secrets: known_secrets(session),
             parameters: parameters::asked(session),
             outputs: session.outputs.take(),
             warnings: warnings(session),
@@ -253,6 +259,13 @@ impl Job {
 fn is_inside(session: &Session, entry: &str) -> bool {
     let sources = session.sources.borrow();
     sources.len() > 1 || sources.get(entry).is_some_and(|source| source.has_functions)
+}
+
+/// The values of secrets that came from outside.
+fn known_secrets(session: &Session) -> Vec<Value> {
+    let mut values = parameters::secrets(session);
+    values.extend(session.secrets.borrow().iter().filter_map(|(_, value)| value.clone()));
+    values
 }
 
 /// What is planned, and what is dormant.

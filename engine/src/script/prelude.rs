@@ -19,7 +19,7 @@ use crate::path::Path;
 use crate::program::Output;
 
 /// Their names; scripts define no functions under these.
-pub(super) const NAMES: [&str; 14] = [
+pub(super) const NAMES: [&str; 16] = [
     "base64",
     "debug",
     "env",
@@ -33,6 +33,8 @@ pub(super) const NAMES: [&str; 14] = [
     "print",
     "profile",
     "secret",
+    "secret_command",
+    "secret_file",
     "urlencode",
 ];
 

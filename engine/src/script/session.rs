@@ -16,9 +16,10 @@ use super::symbol::{Answer, Refusal};
 use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Severity, Span};
 use crate::expr::Expr;
-use crate::files::{FileError, Files};
+use crate::files::{FileError, Files, SecretSource};
 use crate::kind::Registry;
-use crate::program::{Declaration, Given, Output, Profiles};
+use crate::program::{Declaration, Given, Output, Profiles, SecretInput};
+use crate::value::Value;
 
 /// The way to the project's files: asks the thread that holds them.
 pub(super) struct Door {
@@ -34,6 +35,8 @@ pub(super) enum Ask {
     Read(String),
     /// The files of a folder.
     List(String),
+    /// A secret kept elsewhere.
+    Secret(SecretSource),
 }
 
 /// The answer to one.
@@ -42,6 +45,8 @@ pub(super) enum Found {
     Text(Arc<str>),
     /// To [`Ask::List`].
     Paths(Vec<String>),
+    /// To [`Ask::Secret`].
+    Secret(Option<Arc<str>>),
 }
 
 impl Ask {
@@ -50,6 +55,7 @@ impl Ask {
         match self {
             Self::Read(path) => files.read(path).map(Found::Text),
             Self::List(folder) => files.list(folder).map(Found::Paths),
+            Self::Secret(source) => files.secret(source).map(Found::Secret),
         }
     }
 }
@@ -109,6 +115,8 @@ pub(super) struct Session {
     pub(super) guessing: Cell<bool>,
     /// Parameters asked for, in order.
     pub(super) parameters: RefCell<Vec<Asked>>,
+    /// Secrets kept elsewhere that were asked for, in order, each once, with its value.
+    pub(super) secrets: RefCell<Vec<(SecretInput, Option<Value>)>>,
     /// Outputs, in order.
     pub(super) outputs: RefCell<Vec<Output>>,
     /// What the script printed.
@@ -158,6 +166,7 @@ impl Session {
             profiles: RefCell::default(),
             guessing: Cell::default(),
             parameters: RefCell::default(),
+            secrets: RefCell::default(),
             outputs: RefCell::default(),
             messages: RefCell::default(),
             missing: RefCell::default(),
@@ -167,20 +176,27 @@ impl Session {
 
     /// Reads a project file and records its digest.
     pub(super) fn read(&self, path: &str) -> Result<Arc<str>, FileError> {
-        let text = match self.files.ask(path, Ask::Read(path.to_owned()))? {
-            Found::Text(text) => text,
-            Found::Paths(_) => return Err(FileError::NotText(path.to_owned())),
+        let Found::Text(text) = self.files.ask(path, Ask::Read(path.to_owned()))? else {
+            return Err(FileError::NotText(path.to_owned()));
         };
         let digest = hex::encode(Sha256::digest(text.as_bytes()));
         self.digests.borrow_mut().insert(path.to_owned(), digest);
         Ok(text)
     }
 
+    /// A secret kept elsewhere. Its digest is not recorded: it would help to guess it.
+    pub(super) fn secret(&self, source: &SecretSource) -> Result<Option<Arc<str>>, FileError> {
+        let path = source.to_string();
+        match self.files.ask(&path, Ask::Secret(source.clone()))? {
+            Found::Secret(found) => Ok(found),
+            _ => Err(FileError::Missing(path)),
+        }
+    }
+
     /// The files of a project folder; records the digest of their names.
     pub(super) fn list(&self, folder: &str) -> Result<Vec<String>, FileError> {
-        let paths = match self.files.ask(folder, Ask::List(folder.to_owned()))? {
-            Found::Paths(paths) => paths,
-            Found::Text(_) => return Err(FileError::Missing(folder.to_owned())),
+        let Found::Paths(paths) = self.files.ask(folder, Ask::List(folder.to_owned()))? else {
+            return Err(FileError::Missing(folder.to_owned()));
         };
         let digest = hex::encode(Sha256::digest(paths.join("\n").as_bytes()));
         self.digests.borrow_mut().insert(format!("{folder}/"), digest);

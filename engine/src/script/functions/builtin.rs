@@ -50,6 +50,16 @@ pub(super) const STACK: &[Entry] = &[
         &[(r#"json(secret("x"))"#, r#"secret("\"x\"")"#)],
     ),
     entry(
+        "secret_file(path: string) -> string",
+        "The text of a file of the project, relative to the script, as a secret; a line break at its end is left out.",
+        &[],
+    ),
+    entry(
+        "secret_command(words: list) -> string",
+        "What a command prints, as a secret; a line break at its end is left out. It runs in the project folder, once, when a plan is made, and never for `check`, `params` or `graph`.",
+        &[],
+    ),
+    entry(
         "known(value: any) -> any",
         "The same value, or an error when something in it is not known while the script runs.",
         &[("known([1, 2])", "[1, 2]")],

@@ -63,6 +63,10 @@ fn the_tour() {
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
     for block in tour.split("```rhai\n").skip(1) {
         let text = block.split("```").next().unwrap();
+        // Those with modules of dollop itself are checked by the real binary.
+        if text.contains("import \"std/") {
+            continue;
+        }
         let files = [("main.rhai", text), ("lib/database.rhai", "fn make(x) { x }")];
         let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
         let result = run(&Project(BTreeMap::from(files)), &parameters);
@@ -103,6 +107,11 @@ fn profiles() {
 #[test]
 fn overrides() {
     check("overrides.test");
+}
+
+#[test]
+fn secrets() {
+    check("secrets.test");
 }
 
 #[test]

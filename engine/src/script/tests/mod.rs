@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::{Request, evaluate};
 use crate::diagnostic::{Diagnostic, Findings, Severity, Sources, Span};
-use crate::files::{FileError, Files};
+use crate::files::{FileError, Files, SecretSource};
 use crate::program::{Declaration, Given, GivenValue, Profiles, Program};
 
 /// Files that exist in a test only.
@@ -24,6 +24,16 @@ impl Files for Project {
         match self.0.get(path) {
             Some(text) => Ok(text.as_str().into()),
             None => Err(FileError::Missing(path.to_owned())),
+        }
+    }
+
+    fn secret(&self, source: &SecretSource) -> Result<Option<Arc<str>>, FileError> {
+        match source {
+            SecretSource::File(path) => self.read(path).map(Some),
+            SecretSource::Command(words) if words[0] == "pass" => {
+                Ok(Some(format!("hunter-{}\n", words.len()).into()))
+            }
+            SecretSource::Command(_) => Ok(None),
         }
     }
 

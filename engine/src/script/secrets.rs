@@ -1,0 +1,140 @@
+//! Secrets that are kept elsewhere: the script names the place and never sees the value.
+
+use std::rc::Rc;
+
+use rhai::{Array, Dynamic, Engine, FuncRegistration, NativeCallContext};
+
+use super::parameters::{holds_noncharacter, known_text};
+use super::session::Session;
+use super::symbol::{Answer, Symbol};
+use super::{loader, profile};
+use crate::diagnostic::Diagnostic;
+use crate::expr::Expr;
+use crate::files::SecretSource;
+use crate::path::Path;
+use crate::program::SecretInput;
+use crate::value::Value;
+
+/// Registers `secret_file(path)` and `secret_command(words)`.
+pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
+    let here = Rc::clone(session);
+    FuncRegistration::new("secret_file")
+        .with_params_info(["path: string", "text"])
+        .with_comments([
+            "/// The text of a file of the project as a secret, without a line break at its end.",
+        ])
+        .register_into_engine(engine, move |context: NativeCallContext, path: Dynamic| {
+            let source = file(&here, &context, &path)?;
+            secret(&here, &context, source)
+        });
+    let here = Rc::clone(session);
+    FuncRegistration::new("secret_command")
+        .with_params_info(["words: list", "text"])
+        .with_comments([
+            "/// What a command prints as a secret, without a line break at its end; it runs \
+             when a plan is made.",
+        ])
+        .register_into_engine(engine, move |context: NativeCallContext, words: Dynamic| {
+            let source = command(&here, &context, words)?;
+            secret(&here, &context, source)
+        });
+}
+
+fn file(
+    session: &Session,
+    context: &NativeCallContext,
+    path: &Dynamic,
+) -> Answer<SecretSource> {
+    let at = session.call(context).at(&Path::attribute("name"));
+    let refuse = |finding: Diagnostic| Err(session.refuse(finding.at(at.clone())));
+    let Some(path) = known_text(path) else {
+        return refuse(Diagnostic::error("the path of a file must be known text"));
+    };
+    match loader::join(context.call_source().unwrap_or_default(), &path) {
+        Some(path) => Ok(SecretSource::File(path)),
+        None => refuse(loader::outside(&path)),
+    }
+}
+
+fn command(
+    session: &Session,
+    context: &NativeCallContext,
+    words: Dynamic,
+) -> Answer<SecretSource> {
+    let words = words.flatten().try_cast::<Array>().unwrap_or_default();
+    let known: Option<Vec<String>> = words.iter().map(known_text).collect();
+    match known {
+        Some(words) if words.first().is_some_and(|program| !program.is_empty()) => {
+            Ok(SecretSource::Command(words))
+        }
+        _ => {
+            let message = "a command is a list of known texts: the program, then its arguments";
+            let finding = Diagnostic::error(message).at(session.span(context));
+            let hint = "for what a shell would do: `[\"sh\", \"-c\", \"..\"]`";
+            Err(session.refuse(finding.hint(hint)))
+        }
+    }
+}
+
+fn secret(
+    session: &Session,
+    context: &NativeCallContext,
+    source: SecretSource,
+) -> Answer<Symbol> {
+    let known = session
+        .secrets
+        .borrow()
+        .iter()
+        .find(|(input, _)| input.source == source)
+        .map(|(_, value)| value.clone());
+    let value = match known {
+        Some(value) => value,
+        None => read(session, context, source)?,
+    };
+    // Nobody needs to know it: the same as an empty one, since nobody can look into it.
+    let value = value.unwrap_or_else(|| Value::string("").secret());
+    Ok(Symbol::new(Expr::Value(value)))
+}
+
+fn read(
+    session: &Session,
+    context: &NativeCallContext,
+    source: SecretSource,
+) -> Answer<Option<Value>> {
+    let call = session.call(context);
+    // What a profile that is off wants is not asked for.
+    let found = if profile::off(session).is_some() {
+        session.guessing.set(true);
+        return Ok(None);
+    } else {
+        session.secret(&source)
+    };
+    let value = match found {
+        Ok(None) => {
+            session.guessing.set(true);
+            None
+        }
+        Ok(Some(text)) => {
+            let text = text.strip_suffix('\n').unwrap_or(&text);
+            let text = text.strip_suffix('\r').unwrap_or(text);
+            let value = Value::string(text);
+            if holds_noncharacter(&value) {
+                let message = format!("{source} holds Unicode noncharacters U+FDD0 to U+FDEF");
+                return Err(session.refuse(Diagnostic::error(message).at(call.span.clone())));
+            }
+            if text.is_empty() {
+                let finding = Diagnostic::error(format!("the secret of {source} is empty"));
+                session.note(finding.at(call.at(&Path::attribute("name"))))?;
+            }
+            Some(value.secret())
+        }
+        Err(error) => {
+            let finding = Diagnostic::error(error.to_string());
+            session.note(finding.at(call.at(&Path::attribute("name"))))?;
+            None
+        }
+    };
+    let input = SecretInput { source, span: call.span.clone() };
+    session.secrets.borrow_mut().push((input, value.clone()));
+    Ok(value)
+}
