@@ -97,7 +97,9 @@ fn environments_stand_side_by_side() {
     * prod     1 resource, state 1  prod.params.toml
     ");
     // A plan of one environment is not for another.
-    drop(project.run(&["plan", "--env", "prod", "--destroy", "--out", "x.plan"]).expect(0));
+    let saved = project.run(&["plan", "--env", "prod", "--destroy", "--out", "x.plan"]);
+    let saved = saved.expect(0).stderr;
+    assert!(saved.contains("`dollop apply --env prod --plan x.plan`"), "{saved}");
     let refused = project.run(&["apply", "--plan", "x.plan", "--auto-approve"]);
     assert!(
         refused.expect(1).stderr.contains("altered after it was made, or belongs to another")
@@ -177,4 +179,73 @@ fn a_mistake_in_a_module_is_shown_at_its_call() {
     for part in ["there is no option `imagee`", "--> stack.rhai:2:5", "did you mean `image`?"] {
         assert!(said.contains(part), "{said}");
     }
+}
+
+#[test]
+fn commands_give_secrets_to_plans_only() {
+    let script = r#"// A secret somebody else keeps.
+let pw = secret_command(["sh", "-c", "echo ran >> ran.txt; echo s3cret-word"]);
+local::file("a", #{ path: "out/a.txt", content: `pw=${pw}` });
+local::file("b", #{ path: "out/b.txt", content: secret_file("keys/b") });
+output("pw", pw);
+"#;
+    let project = Project::new("shop", script);
+    project.write("keys/b", "an0ther-word\n");
+    let mut said = String::new();
+    for offline in [&["check"][..], &["graph"], &["params"], &["params", "--format", "json"]] {
+        said.push_str(&project.run(offline).expect(0).text());
+    }
+    assert!(!project.folder().join("ran.txt").exists(), "{said}");
+    assert!(said.contains("command sh -c 'echo ran >> ran.txt; echo s3cret-word'"), "{said}");
+    assert!(said.contains("file keys/b"), "{said}");
+    let planned = project.run(&["plan", "--out", "shop.plan"]).expect(0);
+    assert!(planned.stderr.contains("running command `sh -c"), "{}", planned.stderr);
+    let applied = project.run(&["apply", "--auto-approve", "--plan", "shop.plan"]).expect(0);
+    assert_eq!(project.read("ran.txt"), "ran\n", "once for the plan, never for a saved one");
+    assert_eq!(project.read("out/a.txt"), "pw=s3cret-word");
+    assert_eq!(project.read("out/b.txt"), "an0ther-word");
+    let shown = [planned.stdout, applied.text(), project.read("shop.plan")].concat();
+    assert!(!shown.contains("an0ther-word"), "{shown}");
+    // The command itself is the script's own text; what it printed is not shown.
+    assert!(!shown.contains("pw=s3cret"), "{shown}");
+}
+
+#[test]
+fn a_command_that_fails_is_named() {
+    let script = "let a = secret_command([\"sh\", \"-c\", \"echo hunter2; exit 3\"]);\n\
+                  let b = secret_command([\"no-such-program-here\"]);\n";
+    let said = Project::new("shop", script).run(&["plan"]).expect(1).stderr;
+    for part in
+        ["it ended with exit status: 3", "no-such-program-here", "stack.rhai:1:", "2 errors"]
+    {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn a_file_encrypted_with_age_is_opened_with_the_key() {
+    let key = age::x25519::Identity::generate();
+    let sealed = "[db]\npassword = \"s3aled-word\"\n";
+    let sealed = age::encrypt_and_armor(&key.to_public(), sealed.as_bytes()).unwrap();
+    let script = r#"// A secret in the repository.
+local::file("a", #{ path: "out/a.txt", content: secret_age("keys/db.toml.age", "db.password") });
+"#;
+    let project = Project::new("shop", script);
+    project.write("keys/db.toml.age", &sealed);
+    drop(project.run(&["check"]).expect(0));
+    let without = project.run(&["plan"]).expect(1).stderr;
+    assert!(without.contains("DOLLOP_AGE_IDENTITY"), "{without}");
+    let file = |key: &age::x25519::Identity| {
+        use age::secrecy::ExposeSecret as _;
+        format!("# a key\n{}\n", key.to_string().expose_secret())
+    };
+    project.write("other.key", &file(&age::x25519::Identity::generate()));
+    project.write("right.key", &file(&key));
+    let project = project.env("DOLLOP_AGE_IDENTITY", "other.key");
+    let wrong = project.run(&["plan"]).expect(1).stderr;
+    assert!(wrong.contains("no key in `other.key` opens it"), "{wrong}");
+    let project = project.env("DOLLOP_AGE_IDENTITY", "right.key");
+    let applied = project.run(&["apply", "--auto-approve"]).expect(0);
+    assert_eq!(project.read("out/a.txt"), "s3aled-word");
+    assert!(!applied.text().contains("s3aled"), "{}", applied.text());
 }

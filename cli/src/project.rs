@@ -178,6 +178,17 @@ impl ProjectFiles {
         self.secrets.wanted.set(wanted);
     }
 
+    /// The bytes of a file.
+    fn bytes(&self, path: &str) -> Result<Vec<u8>, FileError> {
+        let unreadable = |cause: String| FileError::Unreadable { path: path.to_owned(), cause };
+        let found = self.locate(path, &inside(path)?)?;
+        // Reading a pipe would wait forever.
+        if !found.is_file() {
+            return Err(unreadable("it is not a file".to_owned()));
+        }
+        std::fs::read(&found).map_err(|error| unreadable(error.to_string()))
+    }
+
     /// Where something is on disk, links followed, when that is in the folder.
     fn locate(&self, path: &str, key: &str) -> Result<PathBuf, FileError> {
         use std::io::ErrorKind;
@@ -242,13 +253,7 @@ impl Files for ProjectFiles {
         if let Some(text) = self.read.borrow().get(&key) {
             return Ok(Arc::clone(text));
         }
-        let unreadable = |cause: String| FileError::Unreadable { path: path.to_owned(), cause };
-        let found = self.locate(path, &key)?;
-        // Reading a pipe would wait forever.
-        if !found.is_file() {
-            return Err(unreadable("it is not a file".to_owned()));
-        }
-        let bytes = std::fs::read(&found).map_err(|error| unreadable(error.to_string()))?;
+        let bytes = self.bytes(&key)?;
         let text = String::from_utf8(bytes).map_err(|_| FileError::NotText(path.to_owned()))?;
         let text: Arc<str> = text.into();
         self.read.borrow_mut().insert(key, Arc::clone(&text));
@@ -261,6 +266,13 @@ impl Files for ProjectFiles {
             SecretSource::File(path) => self.read(path).map(Some),
             SecretSource::Command(_) if !self.secrets.wanted.get() => Ok(None),
             SecretSource::Command(words) => self.secrets.run(&self.folder, words).map(Some),
+            SecretSource::Age { path, entry } => {
+                let bytes = self.bytes(path)?;
+                if !self.secrets.wanted.get() {
+                    return Ok(None);
+                }
+                self.secrets.open(path, &bytes, entry.as_deref()).map(Some)
+            }
         }
     }
 

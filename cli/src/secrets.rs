@@ -1,15 +1,22 @@
-//! Secrets that commands print: `pass show db`.
+//! Secrets that commands print (`pass show db`) or that are encrypted with age.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use age::armor::ArmoredReader;
 use dollop_engine::files::{FileError, SecretSource};
+use serde_json::Value as Json;
 
+use crate::dotenv;
 use crate::render::text::clean;
 use crate::terminal;
+
+/// The environment variable that names the file with the age identity.
+pub const IDENTITY: &str = "DOLLOP_AGE_IDENTITY";
 
 /// The longest secret, in bytes.
 const LONGEST: usize = 1 << 20;
@@ -20,9 +27,37 @@ pub struct Secrets {
     /// Whether commands run at all.
     pub wanted: Cell<bool>,
     printed: RefCell<BTreeMap<Vec<String>, Arc<str>>>,
+    /// Files that were decrypted, by path.
+    opened: RefCell<BTreeMap<String, Arc<str>>>,
 }
 
 impl Secrets {
+    /// The text of a file encrypted with age, or one entry of it.
+    ///
+    /// # Errors
+    /// There is no key, or not the right one; there is no such entry.
+    pub fn open(
+        &self,
+        path: &str,
+        bytes: &[u8],
+        entry: Option<&str>,
+    ) -> Result<Arc<str>, FileError> {
+        let failed = |cause: String| FileError::Unreadable { path: path.to_owned(), cause };
+        let known = self.opened.borrow().get(path).cloned();
+        let text = match known {
+            Some(text) => text,
+            None => {
+                let text: Arc<str> = decrypt(bytes).map_err(failed)?.into();
+                self.opened.borrow_mut().insert(path.to_owned(), Arc::clone(&text));
+                text
+            }
+        };
+        match entry {
+            None => Ok(text),
+            Some(entry) => find(path, &text, entry).map(Into::into).map_err(failed),
+        }
+    }
+
     /// Runs a command in a folder, unless it ran before, and returns what it printed. It may
     /// ask the person at the terminal; what it says on stderr is theirs to read.
     ///
@@ -57,5 +92,86 @@ impl Secrets {
         let text: Arc<str> = text.into();
         self.printed.borrow_mut().insert(words.to_vec(), Arc::clone(&text));
         Ok(text)
+    }
+}
+
+/// The text of an age file, opened with the identities of the file that [`IDENTITY`] names.
+fn decrypt(bytes: &[u8]) -> Result<String, String> {
+    let Some(file) = std::env::var_os(IDENTITY) else {
+        return Err(format!("it is encrypted, and `{IDENTITY}` names no file with the key"));
+    };
+    let shown = Path::new(&file).display().to_string();
+    let identities = age::IdentityFile::from_file(shown.clone())
+        .map_err(|error| error.to_string())
+        .and_then(|file| file.into_identities().map_err(|error| error.to_string()))
+        .map_err(|error| format!("the identity file `{shown}`: {error}"))?;
+    let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(bytes));
+    let decryptor = decryptor.map_err(|error| error.to_string())?;
+    let identities = identities.iter().map(|identity| &**identity as &dyn age::Identity);
+    let reader = decryptor.decrypt(identities).map_err(|error| match error {
+        age::DecryptError::NoMatchingKeys => format!("no key in `{shown}` opens it"),
+        error => error.to_string(),
+    })?;
+    let mut text = String::new();
+    let limit = u64::try_from(LONGEST).unwrap_or(u64::MAX);
+    reader.take(limit).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    Ok(text)
+}
+
+/// One entry of a decrypted file; the name of the file says how it is written. Errors quote
+/// names, never values.
+fn find(path: &str, text: &str, entry: &str) -> Result<String, String> {
+    let name = path.strip_suffix(".age").unwrap_or(path);
+    let json = match name.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("json") => serde_json::from_str(text).map_err(|_| "it is no JSON".to_owned())?,
+        Some("toml") => {
+            let table: toml::Table =
+                text.parse().map_err(|_| "it is no TOML inside".to_owned())?;
+            serde_json::to_value(table).map_err(|error| error.to_string())?
+        }
+        Some("env") => {
+            let entries = dotenv::parse(text, &|_| None)
+                .map_err(|problem| format!("line {}: {}", problem.line, problem.message))?;
+            let entries = entries.into_iter().map(|(name, value)| (name, Json::String(value)));
+            Json::Object(entries.collect())
+        }
+        _ => {
+            let known = "`.toml.age`, `.json.age` or `.env.age`";
+            return Err(format!("entries are read from files that end in {known}"));
+        }
+    };
+    let mut found = &json;
+    for key in entry.split('.') {
+        found = found.get(key).ok_or_else(|| format!("it has no entry `{entry}`"))?;
+    }
+    match found {
+        Json::String(text) => Ok(text.clone()),
+        Json::Number(_) | Json::Bool(_) => Ok(found.to_string()),
+        _ => Err(format!("the entry `{entry}` is not a single value")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_found_and_values_never_quoted() {
+        let toml = "[db]\npassword = \"hunter2\"\nport = 5432\n";
+        assert_eq!(find("a.toml.age", toml, "db.password").unwrap(), "hunter2");
+        assert_eq!(find("a.toml.age", toml, "db.port").unwrap(), "5432");
+        assert_eq!(find("a.json.age", r#"{"a": {"b": true}}"#, "a.b").unwrap(), "true");
+        assert_eq!(find("a.env.age", "PW='hunter2'", "PW").unwrap(), "hunter2");
+        for (path, text, entry) in [
+            ("a.toml.age", toml, "db.no"),
+            ("a.toml.age", toml, "db"),
+            ("a.toml.age", "pw = hunter2", "pw"),
+            ("a.json.age", "hunter2", "pw"),
+            ("a.env.age", "hunter2 hunter2", "pw"),
+            ("a.age", toml, "db"),
+        ] {
+            let error = find(path, text, entry).unwrap_err();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
     }
 }

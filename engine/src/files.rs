@@ -31,6 +31,13 @@ pub enum SecretSource {
     File(String),
     /// What a command prints.
     Command(Vec<String>),
+    /// A file of the project encrypted with age: the whole text, or one entry of it.
+    Age {
+        /// The file.
+        path: String,
+        /// The keys that lead to the entry, with dots between them.
+        entry: Option<String>,
+    },
 }
 
 impl std::fmt::Display for SecretSource {
@@ -40,6 +47,10 @@ impl std::fmt::Display for SecretSource {
             Self::Command(words) => {
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
                 write!(out, "command `{}`", shell_words::join(words))
+            }
+            Self::Age { path, entry: None } => write!(out, "file `{path}`"),
+            Self::Age { path, entry: Some(entry) } => {
+                write!(out, "entry `{entry}` of file `{path}`")
             }
         }
     }

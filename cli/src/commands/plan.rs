@@ -26,7 +26,15 @@ pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
         let file = file.display();
         let stack = args.stack.stack.as_ref().map(|stack| format!("{} ", stack.display()));
         let stack = stack.unwrap_or_default();
-        terminal::say(&format!("saved; apply it with `dollop apply {stack}--plan {file}`\n"));
+        let environment = &session.project.environment;
+        let environment = if environment.is_default() {
+            String::new()
+        } else {
+            format!("--env {environment} ")
+        };
+        terminal::say(&format!(
+            "saved; apply it with `dollop apply {stack}{environment}--plan {file}`\n"
+        ));
     }
     Ok(if args.detailed_exitcode && plan.has_changes() { CHANGES } else { DONE })
 }

@@ -19,7 +19,7 @@ use crate::path::Path;
 use crate::program::Output;
 
 /// Their names; scripts define no functions under these.
-pub(super) const NAMES: [&str; 16] = [
+pub(super) const NAMES: [&str; 17] = [
     "base64",
     "debug",
     "env",
@@ -33,6 +33,7 @@ pub(super) const NAMES: [&str; 16] = [
     "print",
     "profile",
     "secret",
+    "secret_age",
     "secret_command",
     "secret_file",
     "urlencode",

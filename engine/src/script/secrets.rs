@@ -15,7 +15,7 @@ use crate::path::Path;
 use crate::program::SecretInput;
 use crate::value::Value;
 
-/// Registers `secret_file(path)` and `secret_command(words)`.
+/// Registers `secret_file(path)`, `secret_command(words)` and `secret_age(path, entry)`.
 pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
     let here = Rc::clone(session);
     FuncRegistration::new("secret_file")
@@ -24,7 +24,7 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
             "/// The text of a file of the project as a secret, without a line break at its end.",
         ])
         .register_into_engine(engine, move |context: NativeCallContext, path: Dynamic| {
-            let source = file(&here, &context, &path)?;
+            let source = SecretSource::File(file(&here, &context, &path)?);
             secret(&here, &context, source)
         });
     let here = Rc::clone(session);
@@ -38,21 +38,57 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
             let source = command(&here, &context, words)?;
             secret(&here, &context, source)
         });
+    let comment = "/// The text of a file of the project that is encrypted with age, or one entry \
+                   of it, as a secret.";
+    let here = Rc::clone(session);
+    FuncRegistration::new("secret_age")
+        .with_params_info(["path: string", "text"])
+        .with_comments([comment])
+        .register_into_engine(engine, move |context: NativeCallContext, path: Dynamic| {
+            let source = age(&here, &context, &path, None)?;
+            secret(&here, &context, source)
+        });
+    let here = Rc::clone(session);
+    FuncRegistration::new("secret_age")
+        .with_params_info(["path: string", "entry: string", "text"])
+        .with_comments([comment])
+        .register_into_engine(
+            engine,
+            move |context: NativeCallContext, path: Dynamic, entry: Dynamic| {
+                let source = age(&here, &context, &path, Some(&entry))?;
+                secret(&here, &context, source)
+            },
+        );
 }
 
-fn file(
-    session: &Session,
-    context: &NativeCallContext,
-    path: &Dynamic,
-) -> Answer<SecretSource> {
+/// The path of a file of the project.
+fn file(session: &Session, context: &NativeCallContext, path: &Dynamic) -> Answer<String> {
     let at = session.call(context).at(&Path::attribute("name"));
     let refuse = |finding: Diagnostic| Err(session.refuse(finding.at(at.clone())));
     let Some(path) = known_text(path) else {
         return refuse(Diagnostic::error("the path of a file must be known text"));
     };
     match loader::join(context.call_source().unwrap_or_default(), &path) {
-        Some(path) => Ok(SecretSource::File(path)),
+        Some(path) => Ok(path),
         None => refuse(loader::outside(&path)),
+    }
+}
+
+fn age(
+    session: &Session,
+    context: &NativeCallContext,
+    path: &Dynamic,
+    entry: Option<&Dynamic>,
+) -> Answer<SecretSource> {
+    let path = file(session, context, path)?;
+    let Some(entry) = entry else { return Ok(SecretSource::Age { path, entry: None }) };
+    match known_text(entry).filter(|entry| !entry.is_empty()) {
+        Some(entry) => Ok(SecretSource::Age { path, entry: Some(entry) }),
+        None => {
+            let message = "the entry of a file is known text, such as \"db.password\"";
+            let finding = Diagnostic::error(message).at(session.span(context));
+            Err(session.refuse(finding))
+        }
     }
 }
 

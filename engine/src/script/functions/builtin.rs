@@ -55,6 +55,11 @@ pub(super) const STACK: &[Entry] = &[
         &[],
     ),
     entry(
+        "secret_age(path: string, entry?: string) -> string",
+        "The text of a file of the project that is encrypted with age, as a secret; or one entry of a `.toml.age`, `.json.age` or `.env.age`, with dots between its keys. `DOLLOP_AGE_IDENTITY` names the file with the key; for `check`, `params` and `graph` none is needed.",
+        &[],
+    ),
+    entry(
         "secret_command(words: list) -> string",
         "What a command prints, as a secret; a line break at its end is left out. It runs in the project folder, once, when a plan is made, and never for `check`, `params` or `graph`.",
         &[],

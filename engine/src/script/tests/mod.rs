@@ -34,6 +34,7 @@ impl Files for Project {
                 Ok(Some(format!("hunter-{}\n", words.len()).into()))
             }
             SecretSource::Command(_) => Ok(None),
+            SecretSource::Age { path, .. } => self.read(path).map(|_| None),
         }
     }
 
