@@ -44,13 +44,12 @@ impl Secrets {
     ) -> Result<Arc<str>, FileError> {
         let failed = |cause: String| FileError::Unreadable { path: path.to_owned(), cause };
         let known = self.opened.borrow().get(path).cloned();
-        let text = match known {
-            Some(text) => text,
-            None => {
-                let text: Arc<str> = decrypt(bytes).map_err(failed)?.into();
-                self.opened.borrow_mut().insert(path.to_owned(), Arc::clone(&text));
-                text
-            }
+        let text = if let Some(text) = known {
+            text
+        } else {
+            let text: Arc<str> = decrypt(bytes).map_err(failed)?.into();
+            self.opened.borrow_mut().insert(path.to_owned(), Arc::clone(&text));
+            text
         };
         match entry {
             None => Ok(text),

@@ -43,12 +43,11 @@ pub enum SecretSource {
 impl std::fmt::Display for SecretSource {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::File(path) => write!(out, "file `{path}`"),
+            Self::File(path) | Self::Age { path, entry: None } => write!(out, "file `{path}`"),
             Self::Command(words) => {
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
                 write!(out, "command `{}`", shell_words::join(words))
             }
-            Self::Age { path, entry: None } => write!(out, "file `{path}`"),
             Self::Age { path, entry: Some(entry) } => {
                 write!(out, "entry `{entry}` of file `{path}`")
             }
