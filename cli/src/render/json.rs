@@ -56,7 +56,8 @@ pub fn diagnostics(found: &[Diagnostic]) -> Json {
 /// One diagnostic.
 pub fn diagnostic(found: &Diagnostic) -> Json {
     json!({
-        "severity": match found.severity {
+        "code": found.code,
+        "severity": match found.severity() {
             Severity::Error => "error",
             Severity::Warning => "warning",
         },
@@ -231,6 +232,8 @@ fn outputs(plan: &Plan) -> Json {
 
 #[cfg(test)]
 mod tests {
+    use dollop_engine::diagnostic::Code;
+
     use super::*;
     use crate::render::fixture;
 
@@ -395,12 +398,14 @@ mod tests {
     #[test]
     fn diagnostics_have_positions() {
         let span = Span { file: "main.rhai".into(), line: 2, column: 5, length: 9 };
-        let mut found = Diagnostic::error("no").at(span.clone()).hint("do").label("here");
+        let mut found =
+            Diagnostic::new(Code::Syntax, "no").at(span.clone()).hint("do").label("here");
         found.trace.push(("f".to_owned(), span));
         insta::assert_snapshot!(text(&diagnostics(&[found])), @r#"
         {
           "diagnostics": [
             {
+              "code": "E0101",
               "hints": [
                 "do"
               ],

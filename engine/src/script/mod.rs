@@ -40,7 +40,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 
-use crate::diagnostic::{Diagnostic, Findings, Severity, Sources};
+use crate::diagnostic::{Code, Diagnostic, Findings, Severity, Sources};
 use crate::files::Files;
 use crate::kind::Registry;
 use crate::program::{Given, Program};
@@ -106,7 +106,10 @@ pub fn evaluate(request: &Request<'_>) -> Result<Program, Findings> {
 }
 
 fn alone(message: String) -> Findings {
-    Findings { diagnostics: vec![Diagnostic::error(message)], sources: Sources::default() }
+    Findings {
+        diagnostics: vec![Diagnostic::new(Code::Internal, message)],
+        sources: Sources::default(),
+    }
 }
 
 /// A request that owns what it holds.
@@ -131,7 +134,7 @@ impl Job {
         let mut left = MOST_TRACED;
         for index in indices {
             let Some(noted) = session.ledger.borrow().get(index).cloned() else { break };
-            if left == 0 || !noted.trace.is_empty() || noted.severity != Severity::Error {
+            if left == 0 || !noted.trace.is_empty() || noted.severity() != Severity::Error {
                 continue;
             }
             let place = findings.diagnostics.iter().position(|finding| *finding == noted);
@@ -166,7 +169,7 @@ impl Job {
                 }
             }
             Err(NotCompiled::Unreadable(error)) => {
-                session.record(Diagnostic::error(error.to_string()));
+                session.record(Diagnostic::new(Code::FileUnreadable, error.to_string()));
             }
             Err(NotCompiled::Refused(_)) => {}
         }
