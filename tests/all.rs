@@ -11,8 +11,10 @@ macro_rules! shows {
 
 mod cli;
 mod crash;
+mod explain;
 #[cfg(feature = "live")]
 mod live;
 mod mistakes;
+mod relations;
 mod suite;
 mod tidy;

@@ -16,6 +16,9 @@ use crate::render::style::{BOLD, CARE, DANGER, DIM, paint};
 use crate::render::text::{clean, count};
 use crate::render::words;
 
+/// Attributes named before the rest is only counted.
+const MOST_NAMED: usize = 8;
+
 /// What happens to each address, when that is asked for.
 pub type Impacts<'a> = BTreeMap<&'a Address, Impact>;
 
@@ -33,8 +36,12 @@ fn node(branch: &Branch<'_>, impacts: Option<&Impacts<'_>>) -> Tree<String> {
     }
     let _ = write!(label, "  {}", paint(DIM, clean(&span.to_string())));
     if !branch.relations.is_empty() {
-        let why: Vec<_> = branch.relations.iter().map(|relation| because(relation)).collect();
+        let why: Vec<_> = branch.relations.iter().map(because).collect();
         let _ = write!(label, "  {}", why.join("; "));
+    }
+    if !branch.directly.is_empty() {
+        let why: Vec<_> = branch.directly.iter().map(because).collect();
+        let _ = write!(label, "; also needs the first: {}", why.join("; "));
     }
     let users =
         branch.users.iter().filter(|user| impacts.is_none_or(|all| disturbed(user, all)));
@@ -106,7 +113,9 @@ pub fn impact_summary(address: &Address, impacts: &Impacts<'_>) -> String {
     let disturbed = count(others.len() - spared, "other");
     let mut out = format!("{own}, which disturbs {disturbed}; the worst: {worst}.\n");
     if spared > 0 {
-        let _ = writeln!(out, "{} more depend on it and notice nothing.", spared);
+        let verb =
+            if spared == 1 { "depends on it and notices" } else { "depend on it and notice" };
+        let _ = writeln!(out, "{spared} more {verb} nothing.");
     }
     out
 }
@@ -140,12 +149,21 @@ fn cause_node<'a>(
             tree.push(Tree::new(clean(&sentence.plain()).into_owned()));
         }
     }
-    let differs: Vec<_> =
-        change.differences.iter().map(|d| format!("`{}`", d.path)).take(8).collect();
+    // Those that cannot be changed in place are among the reasons.
+    let differs: Vec<_> = change
+        .differences
+        .iter()
+        .filter(|d| !d.replaces)
+        .map(|d| format!("`{}`", d.path))
+        .collect();
     if matches!(change.action, Action::Update | Action::Replace) && !differs.is_empty() {
-        let more = change.differences.len().saturating_sub(differs.len());
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        tree.push(Tree::new(format!("{}{more} differ", clean(&differs.join(", ")))));
+        let shown = differs.len().min(MOST_NAMED);
+        let more = match differs.len() - shown {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let names = clean(&differs[..shown].join(", ")).into_owned();
+        tree.push(Tree::new(format!("what differs: {names}{more}")));
     }
     for address in causes(plan, change) {
         if let Some(cause) = plan.change(address) {
@@ -192,6 +210,7 @@ pub fn tree_json(branch: &Branch<'_>, impacts: Option<&Impacts<'_>>) -> Json {
             },
             "position": position(relation.span),
         })).collect::<Vec<_>>(),
+        "uses_root": !branch.directly.is_empty(),
         "users": branch.users.iter().map(|user| tree_json(user, impacts)).collect::<Vec<_>>(),
     });
     if let Some(impact) = impacts.and_then(|impacts| impacts.get(address)) {

@@ -1,6 +1,6 @@
 //! What a kind tells the analysis about one object: what it takes for itself, whom it needs.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use ipnet::IpNet;
 

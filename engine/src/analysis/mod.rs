@@ -12,8 +12,6 @@ mod ports;
 mod relations;
 mod secrets;
 mod stack;
-#[cfg(test)]
-mod tests;
 mod unused;
 
 use std::collections::BTreeSet;
@@ -84,8 +82,14 @@ impl<'a> Report<'a> {
             self.allowed.insert((&first.0.address, found.code));
             return;
         }
-        let span = first.0.span_of(first.1).clone();
-        self.add(second.0, second.1, found.related(span, words));
+        let span = first.0.span_of(first.1);
+        // One line that ran twice, in a loop or function, is shown once.
+        let found = if span == second.0.span_of(second.1) {
+            found.note("one line of the script declares both: it runs more than once")
+        } else {
+            found.related(span.clone(), words)
+        };
+        self.add(second.0, second.1, found);
     }
 
     fn unused_allows(&mut self, graph: &'a Graph) {

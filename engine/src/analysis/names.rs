@@ -7,6 +7,7 @@ use super::claim::{Claim, Named};
 use super::stack::{Object, Stack};
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::expr::Expr;
 use crate::path::Path;
 
 pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
@@ -65,35 +66,66 @@ fn unreachable<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
     }
     for object in &stack.objects {
         let Some(from) = places.get(object.address()) else { continue };
+        let mut told = BTreeMap::new();
         for (attribute, value) in &object.declaration.attributes {
-            let mut told = BTreeSet::new();
-            value.each_reference(&mut |reference| {
-                if reference.path.first() == Some("name") {
-                    told.insert(&reference.address);
-                }
-            });
-            for target in told {
-                let Some(to) = places.get(target).filter(|_| target != object.address()) else {
-                    continue;
-                };
-                if from.named.intersection(&to.named).next().is_some() {
-                    continue;
-                }
-                let names = |place: &Where<'_>| {
-                    let names: Vec<_> =
-                        place.all.iter().map(|network| format!("`{}`", network.name)).collect();
-                    names.join(", ")
-                };
-                let message = format!(
-                    "`{}` is told the name of `{target}` and cannot find it: they share no network",
-                    object.address(),
-                );
-                let found = Diagnostic::new(Code::NoSharedNetwork, message)
-                    .note(format!("`{}` is in {}", object.address(), names(from)))
-                    .note(format!("`{target}` is in {}", names(to)))
-                    .hint("put both into one network of the stack");
-                report.add(object.declaration, &Path::attribute(attribute), found);
+            names_in(value, &Path::attribute(attribute), &mut told);
+        }
+        for (target, at) in told {
+            let Some(to) = places.get(target).filter(|_| target != object.address()) else {
+                continue;
+            };
+            if from.named.intersection(&to.named).next().is_none() {
+                report.add(object.declaration, &at, not_found(object, from, target, to));
             }
         }
     }
+}
+
+/// Whose names an expression holds, and where first.
+fn names_in<'e>(expr: &'e Expr, at: &Path, told: &mut BTreeMap<&'e Address, Path>) {
+    match expr {
+        Expr::Map(entries) => {
+            for (key, entry) in entries {
+                names_in(entry, &at.key(key), told);
+            }
+        }
+        Expr::List(items) => {
+            for (index, item) in items.iter().enumerate() {
+                names_in(item, &at.index(index), told);
+            }
+        }
+        other => other.each_reference(&mut |reference| {
+            if reference.path.first() == Some("name") {
+                told.entry(&reference.address).or_insert_with(|| at.clone());
+            }
+        }),
+    }
+}
+
+fn not_found(
+    object: &Object<'_>,
+    from: &Where<'_>,
+    target: &Address,
+    to: &Where<'_>,
+) -> Diagnostic {
+    let message =
+        format!("`{}` is told the name of `{target}`, which it cannot find", object.address());
+    let found = Diagnostic::new(Code::NoSharedNetwork, message);
+    let shared = from.all.intersection(&to.all).next();
+    let found = match shared {
+        Some(network) => {
+            found.note(format!("both are in `{}`, where names are not found", network.name))
+        }
+        None => found.note(format!(
+            "they share no network: one is in {}, the other in {}",
+            listed(from),
+            listed(to)
+        )),
+    };
+    found.hint("put both into one network of the stack")
+}
+
+fn listed(place: &Where<'_>) -> String {
+    let names: Vec<_> = place.all.iter().map(|network| format!("`{}`", network.name)).collect();
+    names.join(", ")
 }

@@ -1,7 +1,7 @@
 //! One port of the host for two objects.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use super::Report;
 use super::claim::Claim;

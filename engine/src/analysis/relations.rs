@@ -26,6 +26,8 @@ pub struct Branch<'a> {
     pub declaration: &'a Declaration,
     /// Why it needs the one above; empty at the root.
     pub relations: Vec<Relation<'a>>,
+    /// Why it also needs the root itself, beside living in it.
+    pub directly: Vec<Relation<'a>>,
     /// What needs it, in the order of the script.
     pub users: Vec<Branch<'a>>,
 }
@@ -54,17 +56,28 @@ pub fn uses<'a>(graph: &'a Graph, address: &Address) -> Option<Branch<'a>> {
         let mut users = std::mem::take(&mut below[index]);
         users.sort_by(|a, b| a.declaration.span.cmp(&b.declaration.span));
         let Some(above) = *above else {
-            return Some(Branch { declaration, relations: Vec::new(), users });
+            let (relations, directly) = (Vec::new(), Vec::new());
+            return Some(Branch { declaration, relations, directly, users });
         };
         let over = &reached[above].0.address;
-        let needs =
-            graph.needs(&declaration.address).filter(|(needed, _)| needed.address == *over);
-        let mut relations: Vec<_> =
-            needs.map(|(_, why)| Relation { why, span: place(declaration, why) }).collect();
-        relations.sort_by(|a, b| a.span.cmp(b.span));
-        below[above].push(Branch { declaration, relations, users });
+        let relations = reasons(graph, declaration, over);
+        let mut directly = Vec::new();
+        if above > 0 {
+            directly = reasons(graph, declaration, &root.address);
+            directly.retain(|relation| *relation.why != Why::Connection);
+        }
+        below[above].push(Branch { declaration, relations, directly, users });
     }
     None
+}
+
+/// Why a declaration needs another, in the order of the script.
+fn reasons<'a>(graph: &'a Graph, from: &'a Declaration, needed: &Address) -> Vec<Relation<'a>> {
+    let needs = graph.needs(&from.address).filter(|(other, _)| other.address == *needed);
+    let mut found: Vec<_> =
+        needs.map(|(_, why)| Relation { why, span: place(from, why) }).collect();
+    found.sort_by(|a, b| a.span.cmp(b.span));
+    found
 }
 
 /// What making an object anew does to another one.

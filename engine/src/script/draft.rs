@@ -86,15 +86,17 @@ impl<'a> Draft<'a> {
     pub(super) fn first(&self, name: &Dynamic) -> Answer<First> {
         let kind = self.kind;
         let at = self.call.at(&Path::attribute("name"));
-        let refuse = |message: String, hint: &str| {
-            Err(self.session.refuse(
-                Diagnostic::new(Code::DeclarationForm, message).at(at.clone()).hint(hint),
-            ))
+        let refuse = |code: Code, message: String, hint: &str| {
+            Err(self.session.refuse(Diagnostic::new(code, message).at(at.clone()).hint(hint)))
         };
         if let Ok(text) = name.as_immutable_string_ref() {
             if marks::is_marked(&text) {
                 let message = format!("the name of a `{kind}` must be known text");
-                return refuse(message, "a name that is known only later goes into `name:`");
+                return refuse(
+                    Code::NameNotKnown,
+                    message,
+                    "a name that is known only later goes into `name:`",
+                );
             }
             return Ok(First { text: text.to_string(), handle: None });
         }
@@ -104,10 +106,18 @@ impl<'a> Draft<'a> {
         }
         if name.is::<Symbol>() {
             let message = format!("the name of a `{kind}` must be known text");
-            return refuse(message, "a name that is known only later goes into `name:`");
+            return refuse(
+                Code::NameNotKnown,
+                message,
+                "a name that is known only later goes into `name:`",
+            );
         }
         let message = format!("the first argument of `{kind}` is its name, a text");
-        refuse(message, "write the name first, then the attributes in `#{ .. }`")
+        refuse(
+            Code::DeclarationForm,
+            message,
+            "write the name first, then the attributes in `#{ .. }`",
+        )
     }
 
     /// Reads the attributes.
