@@ -9,12 +9,12 @@ macro_rules! shows {
     };
 }
 
+mod answers;
 mod cli;
 mod crash;
 mod explain;
 #[cfg(feature = "live")]
 mod live;
 mod mistakes;
-mod relations;
 mod suite;
 mod tidy;

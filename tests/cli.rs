@@ -605,16 +605,25 @@ fn check_says_what_is_declared() {
       who from flag `--param`
     ");
     let project = Project::new("warned", "let a = param(\"a\", #{ default: 1 });\n");
-    shows!(project.run(&["check", "--param", "b=2"]).text(), @r"
+    shows!(project.run(&["check", "--param", "b=2"]).text(), @r#"
     exit 0
     --- stderr
     warning[W0101]: unused parameter `b`
       given by flag `--param`, but the script does not ask for it
       hint: did you mean `a`?
 
-    `warned` has 1 warning: 0 resources, 0 connections, 0 outputs
+    warning[W0111]: nothing reads `a`
+     --> stack.rhai:1:5
+      |
+    1 | let a = param("a", #{ default: 1 });
+      |     ^
+      |
+      = note: so the parameter it holds changes nothing
+      = hint: remove it, or call it `_a` when that is meant
+
+    `warned` has 2 warnings: 0 resources, 0 connections, 0 outputs
       a from default
-    ");
+    "#);
 }
 
 #[test]

@@ -119,6 +119,7 @@ impl Command {
     pub fn answers_json(&self) -> bool {
         match self {
             Self::Plan(args) => args.format == Format::Json,
+            Self::Apply(args) => args.format == TreeFormat::Json,
             Self::Why(args) | Self::Impact(args) => args.format == TreeFormat::Json,
             Self::Show(args) => args.format == Format::Json,
             Self::Output(args) => args.json,
@@ -196,7 +197,7 @@ pub struct RelationArgs {
     pub no_refresh: bool,
 }
 
-/// How a tree is shown.
+/// How an answer is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TreeFormat {
     /// For a terminal.
@@ -278,6 +279,9 @@ pub struct ApplyArgs {
     /// Do not look at the world: compare with the last known state.
     #[arg(long)]
     pub no_refresh: bool,
+    /// How to show what came of it; as JSON the plan is not shown, and nobody is asked.
+    #[arg(long, default_value = "text", requires_if("json", "auto_approve"))]
+    pub format: TreeFormat,
     /// Show what is usually folded.
     #[arg(short, long)]
     pub verbose: bool,

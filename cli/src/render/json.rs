@@ -9,6 +9,7 @@ use dollop_engine::value::Value;
 use serde_json::{Value as Json, json};
 
 use crate::render::leaf::{Leaf, Side, leaves, masked_json, output_leaves};
+use crate::render::tally::Tally;
 use crate::render::words;
 
 /// The version of the form. The second number grows when something is added, the first when
@@ -50,6 +51,23 @@ pub fn diagnostics(found: &[Diagnostic]) -> Json {
     json!({
         "format_version": FORMAT_VERSION,
         "diagnostics": found.iter().map(diagnostic).collect::<Vec<_>>(),
+    })
+}
+
+/// What came of an apply: `apply --format json`.
+pub fn applied<'a>(
+    plan: &Plan,
+    tally: &Tally,
+    outputs: impl IntoIterator<Item = (&'a String, &'a Value)>,
+) -> Json {
+    json!({
+        "format_version": FORMAT_VERSION,
+        "stack": plan.stack,
+        "complete": tally.complete(),
+        "planned": summary(plan.summary()),
+        "warnings": plan.warnings.iter().map(diagnostic).collect::<Vec<_>>(),
+        "diagnostics": tally.errors().iter().map(diagnostic).collect::<Vec<_>>(),
+        "outputs": values(outputs),
     })
 }
 

@@ -153,11 +153,11 @@ fn reached(
 ) -> Impact {
     let anew = matches!(above, Impact::Replaced | Impact::Lost);
     match why {
-        Why::DependsOn => Impact::None,
         Why::Triggers if anew || matches!(above, Impact::Updated(_)) => {
             replaced(declaration, objects)
         }
-        Why::Triggers => Impact::None,
+        // Only an order, or a trigger that is not pulled.
+        Why::DependsOn | Why::Triggers => Impact::None,
         // What lives in a server goes with it, or is looked at once it is back.
         Why::Connection => match above {
             Impact::Lost => Impact::Lost,

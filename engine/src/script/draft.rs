@@ -312,7 +312,7 @@ impl<'a> Draft<'a> {
                     });
                 }
                 Err(error) => {
-                    self.trouble(Trouble::new(Code::Lifecycle, at, error.to_string()))
+                    self.trouble(Trouble::new(Code::Lifecycle, at, error.to_string()));
                 }
             }
         }

@@ -16,6 +16,7 @@ use super::session::Session;
 use super::sources::Source;
 use super::spans;
 use super::symbol::{Answer, Refusal};
+use super::unused;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::files::FileError;
 
@@ -195,6 +196,7 @@ pub(super) fn compile(
     source.calls = spans::calls(&syntax, &source);
     source.functions = spans::functions(&syntax);
     source.has_functions = syntax.has_functions();
+    source.unread = unused::parameters(&syntax, &source);
     let findings = rules::check(&syntax, &source, &Names { registry: &session.registry });
     keep(source);
     let mut first = None;

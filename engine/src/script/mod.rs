@@ -32,6 +32,7 @@ mod sources;
 mod spans;
 mod symbol;
 mod text;
+mod unused;
 
 #[cfg(test)]
 mod tests;
@@ -188,12 +189,18 @@ impl Job {
                 .map(|a| a.parameter.clone())
                 .collect(),
             outputs: session.outputs.take(),
-            warnings: parameters::unused(session),
+            warnings: warnings(session),
             messages: session.messages.take(),
             sources: sources(session),
             digests: session.digests.take(),
         }
     }
+}
+
+fn warnings(session: &Session) -> Vec<Diagnostic> {
+    let sources = session.sources.borrow();
+    let unread = sources.values().flat_map(|source| source.unread.iter().cloned());
+    parameters::unused(session).into_iter().chain(unread).collect()
 }
 
 /// Whether a script has functions or imports at all: without, no finding has calls above it.

@@ -1,4 +1,4 @@
-//! `why`, `impact`, `explain`, and what `check` writes for programs.
+//! `why`, `impact`, `explain`, and what `check` and `apply` write for programs.
 
 use dollop_tests::cli::Project;
 
@@ -268,4 +268,39 @@ fn codes_are_explained() {
     error: there is no code `E0177`
       hint: did you mean `E0107`?
     ");
+}
+
+#[test]
+fn an_apply_answers_programs_too() {
+    let script = r#"
+let pw = local::random("pw");
+local::file("a", #{ path: "a.txt", content: "1" });
+local::file("b", #{ path: "a.txt/b.txt", content: pw.result });
+output("pw", pw.result);
+"#;
+    let project = Project::new("answers", script);
+    let apply = ["apply", "--auto-approve", "--format", "json"];
+    let run = project.run(&apply).expect(1);
+    let answer: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(answer["complete"], false);
+    let code = answer["diagnostics"][0]["code"].as_str().unwrap();
+    assert!(code.starts_with("E07"), "{answer}");
+    project.write("stack.rhai", &script.replace("a.txt/b.txt", "b.txt"));
+    let run = project.run(&apply).expect(0);
+    let answer: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(answer["complete"], true);
+    assert_eq!(answer["diagnostics"], serde_json::json!([]));
+    assert_eq!(answer["outputs"]["pw"]["sensitive"], true);
+    assert!(!run.stdout.contains(&project.read("b.txt")), "{}", run.stdout);
+    // Nothing left to do is an answer as well.
+    let run = project.run(&apply).expect(0);
+    let answer: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(answer["complete"], true);
+    // Nobody could be asked.
+    let _ = project.run(&["apply", "--format", "json"]).expect(64);
+    // What is wrong before anything is done has the same form.
+    project.write("stack.rhai", "let x = ;");
+    let run = project.run(&apply).expect(1);
+    let answer: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(answer["diagnostics"][0]["code"], "E0101");
 }
