@@ -9,8 +9,10 @@ macro_rules! shows {
     };
 }
 
+mod answers;
 mod cli;
 mod crash;
+mod explain;
 #[cfg(feature = "live")]
 mod live;
 mod mistakes;

@@ -444,6 +444,7 @@ fn an_error_is_json_where_the_answer_would_have_been() {
     {
       "diagnostics": [
         {
+          "code": "E0302",
           "hints": [],
           "label": "",
           "message": "`path` must be a string, not an integer",
@@ -459,6 +460,7 @@ fn an_error_is_json_where_the_answer_would_have_been() {
           "trace": []
         },
         {
+          "code": "E0303",
           "hints": [
             "`content`: The whole text, as it is: nothing is added at the end."
           ],
@@ -485,6 +487,7 @@ fn an_error_is_json_where_the_answer_would_have_been() {
     {
       "diagnostics": [
         {
+          "code": "E0802",
           "hints": [
             "outputs appear after the first `dollop apply`"
           ],
@@ -602,15 +605,25 @@ fn check_says_what_is_declared() {
       who from flag `--param`
     ");
     let project = Project::new("warned", "let a = param(\"a\", #{ default: 1 });\n");
-    shows!(project.run(&["check", "--param", "b=2"]).text(), @"
+    shows!(project.run(&["check", "--param", "b=2"]).text(), @r#"
     exit 0
     --- stderr
-    warning: unused parameter `b`
+    warning[W0101]: unused parameter `b`
       given by flag `--param`, but the script does not ask for it
       hint: did you mean `a`?
-    `warned` is fine: 0 resources, 0 connections, 0 outputs
+
+    warning[W0111]: nothing reads `a`
+     --> stack.rhai:1:5
+      |
+    1 | let a = param("a", #{ default: 1 });
+      |     ^
+      |
+      = note: so the parameter it holds changes nothing
+      = hint: remove it, or call it `_a` when that is meant
+
+    `warned` has 2 warnings: 0 resources, 0 connections, 0 outputs
       a from default
-    ");
+    "#);
 }
 
 #[test]

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dollop_engine::address::Address;
+use dollop_engine::analysis::analyse;
 use dollop_engine::apply::{Settings, Watcher, apply};
 use dollop_engine::diagnostic::Findings;
 use dollop_engine::error::CallError;
@@ -215,6 +216,7 @@ fn run(case: &Case) -> Case {
                     Err(findings) => show_findings(&findings),
                 };
             }
+            "check" => *body = checked(&request),
             "apply" | "destroy" => {
                 let destroy = section == "destroy";
                 world(&stack).lock().unwrap().calls.clear();
@@ -233,6 +235,25 @@ fn run(case: &Case) -> Case {
         *body = format!("{}\n", body.trim_end());
     }
     actual
+}
+
+/// What `check` finds, warnings included.
+fn checked(request: &Request<'_>) -> String {
+    let graph = match evaluate(request).and_then(graph::build) {
+        Ok(graph) => graph,
+        Err(findings) => return show_findings(&findings),
+    };
+    let diagnostics = analyse(&graph, request.registry, request.files);
+    if diagnostics.is_empty() {
+        return "nothing\n".to_owned();
+    }
+    let mut text = String::new();
+    for found in diagnostics {
+        writeln!(text, "{}", found.code).unwrap();
+        let sources = graph.program().sources.clone();
+        text += &show_findings(&Findings { diagnostics: vec![found], sources });
+    }
+    text
 }
 
 async fn planned(

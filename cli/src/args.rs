@@ -62,8 +62,9 @@ pub enum Color {
 pub enum Command {
     /// Check a stack without looking at the world.
     ///
-    /// Example: `dollop check shop`
-    Check(StackArgs),
+    /// Finds mistakes in the scripts, resources that get in each other's way and what is most
+    /// likely not meant. Example: `dollop check shop --format sarif > shop.sarif`
+    Check(CheckArgs),
     /// Show what an apply would change, and why.
     ///
     /// Nothing is written anywhere. Example: `dollop plan shop --out shop.plan`
@@ -93,6 +94,18 @@ pub enum Command {
     ///
     /// Example: `dollop graph shop | dot -Tsvg > shop.svg`
     Graph(GraphArgs),
+    /// Show why a resource is there, and why the plan touches it.
+    ///
+    /// Example: `dollop why docker::volume.pgdata shop`
+    Why(RelationArgs),
+    /// Show what would be disturbed if a resource were made anew.
+    ///
+    /// An estimate from the script. Example: `dollop impact docker::network.backend shop`
+    Impact(RelationArgs),
+    /// Explain the code of an error or warning; without one, list them.
+    ///
+    /// Example: `dollop explain E0102`
+    Explain(ExplainArgs),
     /// Show the version and what it understands.
     Version,
     /// Print the completion script of a shell.
@@ -106,6 +119,8 @@ impl Command {
     pub fn answers_json(&self) -> bool {
         match self {
             Self::Plan(args) => args.format == Format::Json,
+            Self::Apply(args) => args.format == TreeFormat::Json,
+            Self::Why(args) | Self::Impact(args) => args.format == TreeFormat::Json,
             Self::Show(args) => args.format == Format::Json,
             Self::Output(args) => args.json,
             Self::State(StateCommand::Show(args)) => args.json,
@@ -138,6 +153,65 @@ pub struct PlaceArgs {
     /// A script, or a folder with `stack.rhai` [default: the current folder].
     #[arg(long, value_name = "STACK")]
     pub stack: Option<PathBuf>,
+}
+
+/// `dollop check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// How to show what was found.
+    #[arg(long, default_value = "text")]
+    pub format: CheckFormat,
+    /// Exit with 1 when there are warnings.
+    #[arg(long)]
+    pub deny_warnings: bool,
+}
+
+/// How findings are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For a terminal.
+    Text,
+    /// For programs.
+    Json,
+    /// SARIF 2.1.0, for annotations in code review.
+    Sarif,
+}
+
+/// `dollop why`, `dollop impact`.
+#[derive(Debug, Args)]
+pub struct RelationArgs {
+    /// The address.
+    #[arg(value_name = "ADDRESS")]
+    pub address: Address,
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// How to show it.
+    #[arg(long, default_value = "text")]
+    pub format: TreeFormat,
+    /// Do not look at the world: compare with the last known state.
+    #[arg(long)]
+    pub no_refresh: bool,
+}
+
+/// How an answer is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TreeFormat {
+    /// For a terminal.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// `dollop explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The code, as in `error[E0102]`.
+    #[arg(value_name = "CODE")]
+    pub code: Option<String>,
 }
 
 /// How a plan is shown.
@@ -205,6 +279,9 @@ pub struct ApplyArgs {
     /// Do not look at the world: compare with the last known state.
     #[arg(long)]
     pub no_refresh: bool,
+    /// How to show what came of it; as JSON the plan is not shown, and nobody is asked.
+    #[arg(long, default_value = "text", requires_if("json", "auto_approve"))]
+    pub format: TreeFormat,
     /// Show what is usually folded.
     #[arg(short, long)]
     pub verbose: bool,

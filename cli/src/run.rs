@@ -37,6 +37,9 @@ fn run(cli: &Cli) -> Result<u8, CommandError> {
     match &cli.command {
         Command::Check(args) => commands::check::run(args),
         Command::Graph(args) => commands::graph::run(args),
+        Command::Why(args) => commands::why::run(args),
+        Command::Impact(args) => commands::impact::run(args),
+        Command::Explain(args) => commands::explain::run(args),
         Command::Version => commands::version::run(),
         Command::Completions(args) => commands::completions::run(args),
         Command::Plan(args) => commands::plan::run(args),

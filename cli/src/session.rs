@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use dollop_engine::diagnostic::{Diagnostic, Findings};
+use dollop_engine::analysis::analyse;
+use dollop_engine::diagnostic::{Code, Diagnostic, Findings, Severity};
 use dollop_engine::graph::{self, Graph};
 use dollop_engine::kind::Registry;
 use dollop_engine::plan::{Options, Plan, plan};
@@ -59,13 +60,28 @@ impl Session {
         for line in &program.messages {
             terminal::say(&format!("{}\n", clean(line)));
         }
-        Ok(graph::build(program)?)
+        let mut graph = graph::build(program)?;
+        let found = analyse(&graph, &self.registry, &self.project.files);
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|found| found.severity() == Severity::Error);
+        if errors.is_empty() {
+            graph.warn(warnings);
+            return Ok(graph);
+        }
+        let sources = graph.program().sources.clone();
+        Err(Findings { diagnostics: errors.into_iter().chain(warnings).collect(), sources }
+            .into())
     }
 
     /// A graph that declares nothing, for a destroy.
     pub fn nothing(&self) -> Result<Graph, CommandError> {
         let program = Program { stack: self.project.stack.clone(), ..Program::default() };
         Ok(graph::build(program)?)
+    }
+
+    /// What can be declared.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// Where the state is kept.
@@ -90,7 +106,7 @@ impl Session {
         let mut made = made.map_err(|findings| without_secrets(findings, &redactor))?;
         if !state.stack.is_empty() && state.stack != self.project.stack {
             made.warnings.push(
-                Diagnostic::warning(format!(
+                Diagnostic::new(Code::StackRenamed, format!(
                     "the state was made by stack `{}`, which is called `{}` now",
                     state.stack, self.project.stack
                 ))

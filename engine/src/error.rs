@@ -1,5 +1,7 @@
 //! What a provider says when a call does not succeed.
 
+use crate::diagnostic::Code;
+
 /// What kind of failure a call met; decides whether waiting or adopting can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -11,6 +13,18 @@ pub enum Failure {
     Denied,
     /// Something of that name exists already.
     Exists,
+}
+
+impl Failure {
+    /// The code of an error of this kind.
+    pub fn code(self) -> Code {
+        match self {
+            Self::Refused => Code::CallRefused,
+            Self::Unreachable => Code::CallUnreachable,
+            Self::Denied => Code::CallDenied,
+            Self::Exists => Code::CallExists,
+        }
+    }
 }
 
 /// A failed call: what happened, in words for the person at the terminal.

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::address::Address;
+use crate::analysis::{Claimed, Lint};
 use crate::error::CallError;
 use crate::path::{Path, Segment};
 use crate::resource::{
@@ -53,6 +54,10 @@ pub trait Calls: Send + Sync {
     fn normalize(&self, spec: &Value) -> Result<Value, SpecError>;
     /// See [`Resource::check`].
     fn check(&self, spec: &Value) -> Vec<Problem>;
+    /// See [`Resource::claims`].
+    fn claims(&self, name: &Name, spec: &Value) -> Vec<Claimed>;
+    /// See [`Resource::lint`].
+    fn lint(&self, spec: &Value) -> Vec<Lint>;
     /// See [`Resource::keeps_data`].
     fn keeps_data(&self, spec: &Value, next: Option<&Value>) -> bool;
     /// See [`Resource::read`].
@@ -94,6 +99,8 @@ pub trait Dial: Send + Sync {
     fn normalize(&self, spec: &Value) -> Result<Value, SpecError>;
     /// See [`Connection::describe`].
     fn describe(&self, spec: &Value) -> String;
+    /// See [`Connection::is_local`].
+    fn is_local(&self, spec: &Value) -> bool;
     /// See [`Connection::open`].
     async fn open(&self, spec: &Value, scope: Scope) -> Result<OpenConnection, CallError>;
 }
@@ -359,6 +366,14 @@ impl<R: Resource> Calls for Adapter<R> {
         }
     }
 
+    fn claims(&self, name: &Name, spec: &Value) -> Vec<Claimed> {
+        typed(spec, Self::natural()).map_or_else(|_| Vec::new(), |spec| R::claims(name, &spec))
+    }
+
+    fn lint(&self, spec: &Value) -> Vec<Lint> {
+        typed(spec, Self::natural()).map_or_else(|_| Vec::new(), |spec| R::lint(&spec))
+    }
+
     fn keeps_data(&self, spec: &Value, next: Option<&Value>) -> bool {
         let next = next.and_then(|next| typed(next, Self::natural()).ok());
         typed(spec, Self::natural()).is_ok_and(|spec| R::keeps_data(&spec, next.as_ref()))
@@ -446,6 +461,10 @@ impl<C: Connection> Dial for Dialer<C> {
             Ok(spec) => C::describe(&spec),
             Err(_) => C::KIND.to_owned(),
         }
+    }
+
+    fn is_local(&self, spec: &Value) -> bool {
+        typed::<C::Spec>(spec, false).is_ok_and(|spec| C::is_local(&spec))
     }
 
     async fn open(&self, spec: &Value, scope: Scope) -> Result<OpenConnection, CallError> {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::address::Address;
+use crate::analysis::{Claimed, Lint};
 use crate::error::CallError;
 
 /// Where a stack runs; given to every connection that is opened.
@@ -112,11 +113,19 @@ pub struct Traits {
     pub identity: &'static [&'static str],
     /// Deleting or replacing it loses what people stored in it.
     pub holds_data: bool,
+    /// It does nothing unless something else uses it.
+    pub for_others: bool,
 }
 
 impl Default for Traits {
     fn default() -> Self {
-        Self { naming: Naming::Natural, within: &[], identity: &[], holds_data: false }
+        Self {
+            naming: Naming::Natural,
+            within: &[],
+            identity: &[],
+            holds_data: false,
+            for_others: false,
+        }
     }
 }
 
@@ -142,6 +151,11 @@ pub trait Connection: Sized + Send + Sync + 'static {
 
     /// The address in words, for messages: `127.0.0.1:5432 as postgres`. No secrets.
     fn describe(spec: &Self::Spec) -> String;
+
+    /// Whether what lives in it sees the files of this machine.
+    fn is_local(_spec: &Self::Spec) -> bool {
+        false
+    }
 }
 
 /// One kind of resource.
@@ -172,6 +186,18 @@ pub trait Resource: Send + Sync + 'static {
 
     /// Rules across attributes, checked without any service.
     fn check(_spec: &Self::Spec) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// What it takes for itself and whom it needs, for the comparison with others.
+    ///
+    /// Called with a spec in normal form; what is not known yet is text that no name is.
+    fn claims(_name: &Name, _spec: &Self::Spec) -> Vec<Claimed> {
+        Vec::new()
+    }
+
+    /// What works and most likely is not meant.
+    fn lint(_spec: &Self::Spec) -> Vec<Lint> {
         Vec::new()
     }
 

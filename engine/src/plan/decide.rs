@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::address::Address;
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::expr::{Expr, Reference};
 use crate::graph::Graph;
 use crate::kind::Registry;
@@ -296,7 +296,7 @@ impl Walk<'_> {
 /// A fact that will never be there.
 fn missing(reference: &Reference, among: Option<&Value>) -> Diagnostic {
     let message = format!("`{}` has no `{}`", reference.address, reference.path);
-    let found = Diagnostic::error(message);
+    let found = Diagnostic::new(Code::MissingFact, message);
     let Some(among) = among else { return found };
     let Some((last, parent)) = reference.path.0.split_last() else { return found };
     let parent = Path(parent.to_vec());

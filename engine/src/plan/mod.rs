@@ -3,7 +3,7 @@
 mod change;
 mod connections;
 mod decide;
-mod desired;
+pub(crate) mod desired;
 mod diff;
 mod resources;
 mod steps;
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::diagnostic::{Diagnostic, Findings, Sources};
+use crate::diagnostic::{Code, Diagnostic, Findings, Sources};
 use crate::expr::Expr;
 use crate::graph::Graph;
 use crate::journal::StepId;
@@ -251,7 +251,8 @@ pub fn plan(
 
 /// Should not happen; a message beats a panic.
 fn waiting_for_each_other(stuck: &[Address]) -> Diagnostic {
-    let mut found = Diagnostic::error("the steps of this plan wait for each other");
+    let mut found =
+        Diagnostic::new(Code::StepsWait, "the steps of this plan wait for each other");
     for address in stuck {
         found = found.note(format!("`{address}`"));
     }

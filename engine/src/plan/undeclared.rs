@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::Address;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::expr::Expr;
 use crate::kind::Kind;
 use crate::observed::Observation;
@@ -36,7 +36,7 @@ impl Walk<'_> {
                     record.address,
                     record.address.kind()
                 );
-                self.decisions.diagnostics.push(Diagnostic::error(message));
+                self.decisions.diagnostics.push(Diagnostic::new(Code::KindGone, message));
                 continue;
             };
             let change = self.undeclared_resource(record, kind);
@@ -77,7 +77,9 @@ impl Walk<'_> {
                 record.address
             );
             let hint = "declare it again with `prevent_destroy: false`, apply, then remove it";
-            self.decisions.diagnostics.push(Diagnostic::error(message).hint(hint));
+            self.decisions
+                .diagnostics
+                .push(Diagnostic::new(Code::PreventDestroy, message).hint(hint));
         }
         // Another address declares this very object now.
         if let Some(to) = self.renamed_to(record) {
@@ -134,7 +136,8 @@ impl Walk<'_> {
                 }
                 Some(Observation::Unreadable(error)) => {
                     let message = format!("cannot read `{}`", record.address);
-                    let mut found = Diagnostic::error(message).note(error.message.clone());
+                    let mut found =
+                        Diagnostic::new(Code::Unreadable, message).note(error.message.clone());
                     found.hints.extend(error.hints.iter().cloned());
                     self.decisions.diagnostics.push(found);
                 }

@@ -1,6 +1,6 @@
 //! Declaring a resource or a connection: what the generated functions do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::place::{self, Place};
 use super::session::Session;
 use super::symbol::{Answer, Declared, Handle};
 use crate::address::Address;
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::expr::Expr;
 use crate::kind::{ConnectionKind, Kind, SpecError};
 use crate::path::Path;
@@ -78,7 +78,8 @@ pub(super) fn by_method(
 /// The finding for a method a handle does not have.
 pub(super) fn no_method(session: &Session, on: &str, method: &str) -> Diagnostic {
     let registry = &session.registry;
-    let finding = Diagnostic::error(format!("a `{on}` has no function `{method}`"));
+    let finding =
+        Diagnostic::new(Code::NoSuchCall, format!("a `{on}` has no function `{method}`"));
     let methods = place::methods(registry, on);
     if let Some(meant) = did_you_mean(method, methods.iter().copied()) {
         return finding.hint(format!("did you mean `{meant}`?"));
@@ -140,8 +141,9 @@ fn set_name(draft: &mut Draft, kind: &Kind, first: &First, address: &Address) {
             Some(name) => name,
             None => {
                 let (message, hint) = nameless(draft.session, handle);
-                return draft
-                    .trouble(Trouble::new(Path::attribute("name"), message).hint(hint));
+                return draft.trouble(
+                    Trouble::new(Code::NoValue, Path::attribute("name"), message).hint(hint),
+                );
             }
         },
     };
@@ -155,7 +157,7 @@ fn examine(draft: &mut Draft, kind: &Kind, value: &Value) {
         Ok(value) => {
             for problem in kind.calls.check(&value) {
                 let path = Path::attribute(problem.attribute);
-                let trouble = Trouble::new(path, problem.message);
+                let trouble = Trouble::new(Code::Rule, path, problem.message);
                 draft.trouble(match problem.hint {
                     Some(hint) => trouble.hint(hint),
                     None => trouble,
@@ -167,7 +169,7 @@ fn examine(draft: &mut Draft, kind: &Kind, value: &Value) {
 
 fn misfit(draft: &mut Draft, error: SpecError) {
     let message = format!("`{}` does not fit: {}", error.path, error.message);
-    draft.trouble(Trouble::new(error.path, message));
+    draft.trouble(Trouble::new(Code::AttributeType, error.path, message));
 }
 
 /// Writes the declaration down. What is wrong with it is noted and the script goes on, so
@@ -189,6 +191,8 @@ fn finish(mut draft: Draft, declared: Declared) -> Answer<Handle> {
             connection: declared.connection.clone(),
             attributes: draft.attributes,
             lifecycle: draft.lifecycle,
+            allow: draft.allow,
+            clear: draft.clear,
             span: draft.call.span.clone(),
             spans: Arc::clone(&draft.call.spans),
         });
@@ -215,6 +219,8 @@ pub(super) fn default_connection(draft: &Draft, kind: &'static str) -> Address {
             connection: None,
             attributes: BTreeMap::<String, Expr>::new(),
             lifecycle: Lifecycle::default(),
+            allow: BTreeSet::new(),
+            clear: Vec::new(),
             span: draft.call.span.clone(),
             spans: Arc::default(),
         });

@@ -17,7 +17,7 @@ use super::rules::Taken;
 use super::session::Session;
 use super::symbol::{Answer, Handle};
 use super::{component, declare, functions, guards, operators, prelude, text};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::kind::{Registry, short_name};
 use crate::schema::Schema;
 
@@ -139,7 +139,9 @@ fn register_modules(engine: &mut Engine, session: &Rc<Session>) {
             .kind(name)
         {
             Some(kind) => declare::by_module(&here, &context, kind, &first, attributes),
-            None => Err(here.refuse(Diagnostic::error(format!("`{name}` is gone")))),
+            None => {
+                Err(here.refuse(Diagnostic::new(Code::Internal, format!("`{name}` is gone"))))
+            }
         });
     }
     for kind in registry.connections() {
@@ -150,7 +152,9 @@ fn register_modules(engine: &mut Engine, session: &Rc<Session>) {
             .connection_kind(name)
         {
             Some(kind) => declare::connection(&here, &context, kind, &first, attributes),
-            None => Err(here.refuse(Diagnostic::error(format!("`{name}` is gone")))),
+            None => {
+                Err(here.refuse(Diagnostic::new(Code::Internal, format!("`{name}` is gone"))))
+            }
         });
     }
     let docs: std::collections::BTreeMap<_, _> = registry.providers().collect();
@@ -260,13 +264,15 @@ impl Taken for Names<'_> {
         if prelude::NAMES.contains(&name) {
             let message =
                 format!("`{name}` is a function of dollop and cannot be defined anew");
-            return Some(Diagnostic::error(message).hint("give yours another name"));
+            return Some(
+                Diagnostic::new(Code::Reserved, message).hint("give yours another name"),
+            );
         }
         // `db.role("x")` would call it instead, with `this` bound to the handle.
         let kind = self.registry.kinds().find(|kind| short_name(kind.name) == name)?;
         (1..=2).contains(&parameters).then(|| {
             let message = format!("`{name}` is taken: it declares a `{}`", kind.name);
-            Diagnostic::error(message).hint("give your function another name")
+            Diagnostic::new(Code::Reserved, message).hint("give your function another name")
         })
     }
 }

@@ -16,7 +16,8 @@ use super::session::Session;
 use super::sources::Source;
 use super::spans;
 use super::symbol::{Answer, Refusal};
-use crate::diagnostic::Diagnostic;
+use super::unused;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::files::FileError;
 
 /// A module as Rhai shares it.
@@ -57,11 +58,14 @@ impl Loader {
         let at = session.span_at(from, position);
         let refuse = |finding: Diagnostic| Err(session.refuse(finding.at(at.clone())));
         if super::marks::is_marked(path) {
-            return refuse(Diagnostic::error("the path of an import must be known text"));
+            return refuse(Diagnostic::new(
+                Code::NameNotKnown,
+                "the path of an import must be known text",
+            ));
         }
         if path.starts_with(STANDARD) {
             return refuse(
-                Diagnostic::error(format!("there is no module `{path}`"))
+                Diagnostic::new(Code::UnknownModule, format!("there is no module `{path}`"))
                     .note("`std/` is kept for modules of dollop itself; there are none yet"),
             );
         }
@@ -75,7 +79,7 @@ impl Loader {
             cycle.push(file);
             let message = format!("scripts import each other: {}", cycle.join(" → "));
             let hint = "move what both need into a third script";
-            return refuse(Diagnostic::error(message).hint(hint));
+            return refuse(Diagnostic::new(Code::ImportCycle, message).hint(hint));
         }
         if let Some(module) = self.done.borrow().get(&file) {
             return Ok(Rc::clone(module));
@@ -192,6 +196,7 @@ pub(super) fn compile(
     source.calls = spans::calls(&syntax, &source);
     source.functions = spans::functions(&syntax);
     source.has_functions = syntax.has_functions();
+    source.unread = unused::parameters(&syntax, &source);
     let findings = rules::check(&syntax, &source, &Names { registry: &session.registry });
     keep(source);
     let mut first = None;
@@ -226,14 +231,14 @@ pub(super) fn join(from: &str, path: &str) -> Option<String> {
 
 /// The finding for a path that leaves the project.
 pub(super) fn outside(path: &str) -> Diagnostic {
-    Diagnostic::error(format!("`{path}` is outside the project folder")).hint(
+    Diagnostic::new(Code::OutsideProject, format!("`{path}` is outside the project folder")).hint(
         "scripts read files of their own project only, with `/` between the parts of a path",
     )
 }
 
 /// The finding for a file that cannot be read.
 pub(super) fn unreadable(error: &FileError, from: &str) -> Diagnostic {
-    let finding = Diagnostic::error(error.to_string());
+    let finding = Diagnostic::new(Code::FileUnreadable, error.to_string());
     match error {
         FileError::Missing(_) => {
             let folder = from.rsplit_once('/').map_or(".", |(folder, _)| folder);

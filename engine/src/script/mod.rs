@@ -32,6 +32,7 @@ mod sources;
 mod spans;
 mod symbol;
 mod text;
+mod unused;
 
 #[cfg(test)]
 mod tests;
@@ -40,7 +41,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 
-use crate::diagnostic::{Diagnostic, Findings, Severity, Sources};
+use crate::diagnostic::{Code, Diagnostic, Findings, Severity, Sources};
 use crate::files::Files;
 use crate::kind::Registry;
 use crate::program::{Given, Program};
@@ -106,7 +107,10 @@ pub fn evaluate(request: &Request<'_>) -> Result<Program, Findings> {
 }
 
 fn alone(message: String) -> Findings {
-    Findings { diagnostics: vec![Diagnostic::error(message)], sources: Sources::default() }
+    Findings {
+        diagnostics: vec![Diagnostic::new(Code::Internal, message)],
+        sources: Sources::default(),
+    }
 }
 
 /// A request that owns what it holds.
@@ -131,7 +135,7 @@ impl Job {
         let mut left = MOST_TRACED;
         for index in indices {
             let Some(noted) = session.ledger.borrow().get(index).cloned() else { break };
-            if left == 0 || !noted.trace.is_empty() || noted.severity != Severity::Error {
+            if left == 0 || !noted.trace.is_empty() || noted.severity() != Severity::Error {
                 continue;
             }
             let place = findings.diagnostics.iter().position(|finding| *finding == noted);
@@ -166,7 +170,7 @@ impl Job {
                 }
             }
             Err(NotCompiled::Unreadable(error)) => {
-                session.record(Diagnostic::error(error.to_string()));
+                session.record(Diagnostic::new(Code::FileUnreadable, error.to_string()));
             }
             Err(NotCompiled::Refused(_)) => {}
         }
@@ -185,12 +189,18 @@ impl Job {
                 .map(|a| a.parameter.clone())
                 .collect(),
             outputs: session.outputs.take(),
-            warnings: parameters::unused(session),
+            warnings: warnings(session),
             messages: session.messages.take(),
             sources: sources(session),
             digests: session.digests.take(),
         }
     }
+}
+
+fn warnings(session: &Session) -> Vec<Diagnostic> {
+    let sources = session.sources.borrow();
+    let unread = sources.values().flat_map(|source| source.unread.iter().cloned());
+    parameters::unused(session).into_iter().chain(unread).collect()
 }
 
 /// Whether a script has functions or imports at all: without, no finding has calls above it.

@@ -6,7 +6,7 @@ use super::convert::{Converter, list_words};
 use super::marks;
 use super::session::Session;
 use super::symbol::{Answer, Symbol, to_dynamic};
-use crate::diagnostic::{Diagnostic, Span, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
 use crate::expr::Expr;
 use crate::path::Path;
 use crate::program::{Given, GivenValue, Parameter};
@@ -102,16 +102,19 @@ pub(super) fn param(
     let call = session.call(context);
     let at = call.at(&Path::attribute("name"));
     let Some(name) = known_text(name) else {
-        let finding = Diagnostic::error("the name of a parameter must be known text").at(at);
+        let finding =
+            Diagnostic::new(Code::NameNotKnown, "the name of a parameter must be known text")
+                .at(at);
         return Err(session.refuse(finding));
     };
     let options = read_options(session, &call, &name, options)?;
     let known = session.parameters.borrow().iter().find(|a| a.parameter.name == name).cloned();
     if let Some(known) = known {
         if known.options != options {
-            let finding = Diagnostic::error(format!(
-                "parameter `{name}` is asked for with other options"
-            ))
+            let finding = Diagnostic::new(
+                Code::ParameterForm,
+                format!("parameter `{name}` is asked for with other options"),
+            )
             .at(call.span.clone())
             .related(known.parameter.span.clone(), "first asked for here")
             .hint("ask once and keep it: `let x = param(..)`");
@@ -177,7 +180,7 @@ fn settle(
     };
     let from = &given.source;
     let bad = |wanted: &str| {
-        Diagnostic::error(format!("parameter `{name}` must be {wanted}"))
+        Diagnostic::new(Code::ParameterValue, format!("parameter `{name}` must be {wanted}"))
             .note(format!("given by {from}"))
     };
     let value = match &given.value {
@@ -197,7 +200,9 @@ fn settle(
     if holds_noncharacter(&value) {
         let message =
             format!("parameter `{name}` holds Unicode noncharacters U+FDD0 to U+FDEF");
-        return Err(Box::new(Diagnostic::error(message).note(format!("given by {from}"))));
+        return Err(Box::new(
+            Diagnostic::new(Code::ParameterValue, message).note(format!("given by {from}")),
+        ));
     }
     if !options.choices.is_empty() && !options.choices.iter().any(|choice| choice.same(&value))
     {
@@ -220,7 +225,8 @@ fn plain(value: &Value) -> String {
 }
 
 fn not_set(session: &Session, name: &str, options: &Options) -> Diagnostic {
-    let mut finding = Diagnostic::error(format!("parameter `{name}` is not set"));
+    let mut finding =
+        Diagnostic::new(Code::ParameterNotSet, format!("parameter `{name}` is not set"));
     if !options.doc.is_empty() {
         finding = finding.note(format!("`{name}`: {}", options.doc));
     }
@@ -256,7 +262,7 @@ fn read_options(
 ) -> Answer<Options> {
     let refuse = |key: &str, message: String| -> Box<rhai::EvalAltResult> {
         let at: Span = call.at(&Path::attribute(key));
-        session.refuse(Diagnostic::error(message).at(at))
+        session.refuse(Diagnostic::new(Code::ParameterForm, message).at(at))
     };
     let mut read = Options {
         ty: Type::String,
@@ -313,8 +319,11 @@ fn read_options(
             },
             other => {
                 let known = ["choices", "default", "doc", "secret", "type"];
-                let finding = Diagnostic::error(format!("a parameter has no option `{other}`"))
-                    .at(call.at(&Path::attribute(other)));
+                let finding = Diagnostic::new(
+                    Code::ParameterForm,
+                    format!("a parameter has no option `{other}`"),
+                )
+                .at(call.at(&Path::attribute(other)));
                 return Err(session.refuse(match did_you_mean(other, known) {
                     Some(meant) => finding.hint(format!("did you mean `{meant}`?")),
                     None => finding.hint(format!("there are {}", list_words(&known))),
@@ -358,8 +367,12 @@ pub(super) fn unused(session: &Session) -> Vec<Diagnostic> {
     let unused = session.given.iter().filter(|(name, _)| names().all(|asked| asked != **name));
     unused
         .map(|(name, given)| {
-            let warning = Diagnostic::warning(format!("unused parameter `{name}`"))
-                .note(format!("given by {}, but the script does not ask for it", given.source));
+            let warning =
+                Diagnostic::new(Code::UnusedParameter, format!("unused parameter `{name}`"))
+                    .note(format!(
+                        "given by {}, but the script does not ask for it",
+                        given.source
+                    ));
             match did_you_mean(name, names()) {
                 Some(meant) => warning.hint(format!("did you mean `{meant}`?")),
                 None => warning,

@@ -13,7 +13,7 @@ use super::parameters::{self, known_text};
 use super::session::Session;
 use super::symbol::{Answer, Handle, Symbol, to_dynamic};
 use super::{access, marks};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::expr::{Expr, Function};
 use crate::path::Path;
 use crate::program::Output;
@@ -158,11 +158,7 @@ fn expr(session: &Session, context: &NativeCallContext, value: Dynamic) -> Answe
     let expr = converter.expr(value);
     match converter.troubles.pop() {
         None => Ok(expr),
-        Some(trouble) => {
-            let mut finding = Diagnostic::error(trouble.message).at(session.span(context));
-            finding.hints = trouble.hints;
-            Err(session.refuse(finding))
-        }
+        Some(trouble) => Err(session.refuse(trouble.finding().at(session.span(context)))),
     }
 }
 
@@ -175,9 +171,12 @@ fn join(
     if !list.is_array() && !list.is::<Symbol>()
         || !(between.is_string() || between.is::<Symbol>())
     {
-        let finding = Diagnostic::error("`join` takes a list and the text between its items")
-            .at(session.span(context))
-            .hint("write `join(list, \", \")`");
+        let finding = Diagnostic::new(
+            Code::WrongArguments,
+            "`join` takes a list and the text between its items",
+        )
+        .at(session.span(context))
+        .hint("write `join(list, \", \")`");
         return Err(session.refuse(finding));
     }
     let count = list.read_lock::<Array>().map_or(1, |list| list.len());
@@ -195,7 +194,7 @@ fn known(session: &Session, context: &NativeCallContext, value: Dynamic) -> Answ
         None => Ok(value),
         Some(part) => {
             let finding = if part.is_char() {
-                Diagnostic::error("a single character is no value")
+                Diagnostic::new(Code::NoValue, "a single character is no value")
                     .hint("use `sub_string(text, start, 1)`")
             } else {
                 unknown(session, &part, "`known`")
@@ -230,8 +229,9 @@ fn output(
 ) -> Answer<Dynamic> {
     let call = session.call(context);
     let Some(name) = known_text(name) else {
-        let finding = Diagnostic::error("the name of an output must be known text")
-            .at(call.at(&Path::attribute("name")));
+        let finding =
+            Diagnostic::new(Code::NameNotKnown, "the name of an output must be known text")
+                .at(call.at(&Path::attribute("name")));
         return Err(session.refuse(finding));
     };
     let mut doc = String::new();
@@ -239,8 +239,11 @@ fn output(
         match known_text(&value) {
             Some(text) if key == "doc" => doc = text,
             _ => {
-                let finding = Diagnostic::error("the option of an output is `doc`, a text")
-                    .at(call.at(&Path::attribute(key.as_str())));
+                let finding = Diagnostic::new(
+                    Code::OutputForm,
+                    "the option of an output is `doc`, a text",
+                )
+                .at(call.at(&Path::attribute(key.as_str())));
                 session.note(finding)?;
             }
         }
@@ -248,9 +251,10 @@ fn output(
     let other =
         session.outputs.borrow().iter().find(|o| o.name == name).map(|o| o.span.clone());
     if let Some(other) = other {
-        let finding = Diagnostic::error(format!("output `{name}` is declared twice"))
-            .at(call.span.clone())
-            .related(other, "first declared here");
+        let finding =
+            Diagnostic::new(Code::OutputForm, format!("output `{name}` is declared twice"))
+                .at(call.span.clone())
+                .related(other, "first declared here");
         session.note(finding)?;
         return Ok(Dynamic::UNIT);
     }
@@ -262,9 +266,11 @@ fn output(
         } else {
             format!(" (at `{}`)", trouble.path)
         };
-        let mut finding =
-            Diagnostic::error(format!("output `{name}`: {}{place}", trouble.message))
-                .at(call.span.clone());
+        let mut finding = Diagnostic::new(
+            trouble.code,
+            format!("output `{name}`: {}{place}", trouble.message),
+        )
+        .at(call.span.clone());
         finding.hints = trouble.hints;
         session.note(finding)?;
     }
@@ -277,7 +283,10 @@ fn file(session: &Session, context: &NativeCallContext, path: &Dynamic) -> Answe
     let at = session.call(context).at(&Path::attribute("name"));
     let refuse = |finding: Diagnostic| Err(session.refuse(finding.at(at.clone())));
     let Some(path) = known_text(path) else {
-        return refuse(Diagnostic::error("the path of a file must be known text"));
+        return refuse(Diagnostic::new(
+            Code::NameNotKnown,
+            "the path of a file must be known text",
+        ));
     };
     let from = context.call_source().unwrap_or_default();
     let Some(path) = loader::join(from, &path) else {
@@ -286,7 +295,7 @@ fn file(session: &Session, context: &NativeCallContext, path: &Dynamic) -> Answe
     match session.read(&path) {
         Ok(text) if marks::is_marked(&text) => {
             let message = format!("`{path}` holds Unicode noncharacters U+FDD0 to U+FDEF");
-            refuse(Diagnostic::error(message))
+            refuse(Diagnostic::new(Code::FileUnreadable, message))
         }
         Ok(text) => Ok(Dynamic::from(rhai::ImmutableString::from(&*text))),
         Err(error) => refuse(loader::unreadable(&error, from)),

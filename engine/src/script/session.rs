@@ -280,7 +280,7 @@ impl Session {
 
     /// Whether anything found stops the program.
     pub(super) fn failed(&self) -> bool {
-        self.ledger.borrow().iter().any(|finding| finding.severity == Severity::Error)
+        self.ledger.borrow().iter().any(|finding| finding.severity() == Severity::Error)
     }
 
     /// Keeps a printed line.

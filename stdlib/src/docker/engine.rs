@@ -94,6 +94,10 @@ impl Connection for Engine {
     fn describe(spec: &EngineSpec) -> String {
         words(&host(spec))
     }
+
+    fn is_local(spec: &EngineSpec) -> bool {
+        host(spec).starts_with("unix://")
+    }
 }
 
 impl Engine {

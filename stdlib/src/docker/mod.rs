@@ -14,6 +14,7 @@ mod container;
 mod engine;
 mod image;
 mod labels;
+mod lint;
 mod network;
 mod pull;
 mod reference;

@@ -136,7 +136,7 @@ impl Resource for Grant {
             naming: Naming::Label,
             within: &["database"],
             identity: &["role", "on", "schema", "objects"],
-            holds_data: false,
+            ..Traits::default()
         }
     }
 

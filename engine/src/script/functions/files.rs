@@ -8,7 +8,7 @@ use super::super::marks;
 use super::super::symbol::Answer;
 use super::arguments::{string, text, texts};
 use super::{Entry, Fault, Hand, Run};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::files::FileError;
 
 /// The functions.
@@ -117,7 +117,7 @@ fn read_at(hand: &Hand<'_>, path: &str) -> Answer<String> {
     hand.spend(text.len())?;
     if marks::is_marked(&text) {
         let message = format!("`{path}` holds Unicode noncharacters U+FDD0 to U+FDEF");
-        return Err(hand.refuse(Diagnostic::error(message)));
+        return Err(hand.refuse(Diagnostic::new(Code::FileUnreadable, message)));
     }
     Ok(text.to_string())
 }

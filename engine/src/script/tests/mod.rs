@@ -111,7 +111,7 @@ fn show_program(out: &mut String, program: &Program) {
 }
 
 fn show_diagnostic(out: &mut String, finding: &Diagnostic, sources: &Sources) {
-    let severity = match finding.severity {
+    let severity = match finding.severity() {
         Severity::Error => "error",
         Severity::Warning => "warning",
     };

@@ -4,6 +4,7 @@
 //! [`create`], [`change`] and [`remove`] make it so. The other files are one form of value each.
 
 mod change;
+mod claims;
 mod create;
 mod health;
 mod hosts;
@@ -20,6 +21,7 @@ mod wait;
 mod words;
 
 use dollop_engine::address::Address;
+use dollop_engine::analysis::{Claimed, Lint};
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Created, Name, Problem, ReadResult, Resource, Wanted};
 
@@ -46,6 +48,14 @@ impl Resource for Container {
 
     fn check(spec: &ContainerSpec) -> Vec<Problem> {
         spec.check()
+    }
+
+    fn claims(name: &Name, spec: &ContainerSpec) -> Vec<Claimed> {
+        claims::claims(name, spec)
+    }
+
+    fn lint(spec: &ContainerSpec) -> Vec<Lint> {
+        claims::lints(spec)
     }
 
     fn keeps_data(spec: &ContainerSpec, next: Option<&ContainerSpec>) -> bool {
