@@ -16,3 +16,4 @@ mod live;
 mod mistakes;
 mod suite;
 mod tidy;
+mod tools;

@@ -4,6 +4,7 @@
 //! do not belong.
 
 pub mod diagnostic;
+pub mod doc;
 pub mod graph;
 pub mod json;
 pub mod leaf;
@@ -11,6 +12,8 @@ pub mod markdown;
 pub mod output;
 pub mod plan;
 pub mod progress;
+pub mod reference;
+pub mod schema;
 pub mod state;
 pub mod style;
 pub mod tally;
