@@ -59,8 +59,6 @@ fn methods(registry: &Registry) -> String {
 
 /// Without blanks at the ends of lines.
 fn clean(text: &str) -> String {
-    let mut out: String = text.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-    out.truncate(out.trim_end().len());
-    out.push('\n');
-    out
+    let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+    format!("{}\n", lines.join("\n").trim_end())
 }
