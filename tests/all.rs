@@ -18,3 +18,4 @@ mod live;
 mod mistakes;
 mod suite;
 mod tidy;
+mod tools;

@@ -666,24 +666,6 @@ fn graphs_are_drawn() {
 }
 
 #[test]
-fn shells_get_completions() {
-    let project = hello();
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let run = project.run(&["completions", shell]).expect(0);
-        for word in ["detailed", "destroy", "completions"] {
-            assert!(run.stdout.contains(word), "{shell}: no `{word}`");
-        }
-    }
-    let script = project.run(&["completions", "bash"]).expect(0).stdout;
-    project.write("complete.bash", &script);
-    let ask = "source complete.bash; COMP_WORDS=(dollop pl); COMP_CWORD=1; \
-               _dollop dollop pl dollop; echo ${COMPREPLY[@]}";
-    let output = Command::new("bash").args(["-c", ask]).current_dir(project.folder()).output();
-    let output = output.expect("bash runs");
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "plan");
-}
-
-#[test]
 fn wrong_usage_exits_with_64() {
     let project = hello();
     for arguments in [

@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dollop_engine::address::Address;
 
+use crate::complete;
 use crate::error::{DONE, FAILED, USAGE};
 
 /// Infrastructure as code in Rhai for Docker, PostgreSQL and RabbitMQ.
@@ -106,11 +107,25 @@ pub enum Command {
     ///
     /// Example: `dollop explain E0102`
     Explain(ExplainArgs),
+    /// Start a stack from a template.
+    ///
+    /// Writes `stack.rhai`, a README and a `.gitignore`; never over a file that is there.
+    /// Example: `dollop init --template web-postgres shop`
+    Init(InitArgs),
+    /// Look up kinds, attributes and functions, offline.
+    ///
+    /// Example: `dollop doc docker.container.healthcheck`
+    Doc(DocArgs),
+    /// Print what can be declared, for programs; or write definition files, for editors.
+    ///
+    /// Example: `dollop schema docker.container --json`
+    Schema(SchemaArgs),
     /// Show the version and what it understands.
     Version,
-    /// Print the completion script of a shell.
+    /// Print the script that makes a shell complete commands, addresses and parameters.
     ///
-    /// Example: `dollop completions bash > ~/.local/share/bash-completion/completions/dollop`
+    /// Example, for `~/.bashrc`: `source <(dollop completions bash)`.
+    /// Example: `dollop completions fish | source`
     Completions(CompletionsArgs),
 }
 
@@ -124,6 +139,7 @@ impl Command {
             Self::Show(args) => args.format == Format::Json,
             Self::Output(args) => args.json,
             Self::State(StateCommand::Show(args)) => args.json,
+            Self::Schema(args) => args.json,
             _ => false,
         }
     }
@@ -133,12 +149,12 @@ impl Command {
 #[derive(Clone, Debug, Default, Args)]
 pub struct StackArgs {
     /// A script, or a folder with `stack.rhai` [default: the current folder].
-    #[arg(value_name = "STACK")]
+    #[arg(value_name = "STACK", add = complete::stacks())]
     pub stack: Option<PathBuf>,
     /// Set a parameter; may be repeated.
     ///
     /// Example: `--param replicas=3`
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param, add = complete::parameters())]
     pub param: Vec<(String, String)>,
     /// Read parameters from a `.toml`, `.json` or `.env` file; may be repeated, later wins.
     ///
@@ -151,7 +167,7 @@ pub struct StackArgs {
 #[derive(Clone, Debug, Default, Args)]
 pub struct PlaceArgs {
     /// A script, or a folder with `stack.rhai` [default: the current folder].
-    #[arg(long, value_name = "STACK")]
+    #[arg(long, value_name = "STACK", add = complete::stacks())]
     pub stack: Option<PathBuf>,
 }
 
@@ -311,7 +327,7 @@ pub struct DestroyArgs {
 #[derive(Debug, Args)]
 pub struct ShowArgs {
     /// A script, or a folder with `stack.rhai` [default: the current folder].
-    #[arg(value_name = "STACK")]
+    #[arg(value_name = "STACK", add = complete::stacks())]
     pub stack: Option<PathBuf>,
     /// Show a saved plan instead of the state.
     #[arg(long, value_name = "FILE")]
@@ -328,7 +344,7 @@ pub struct ShowArgs {
 #[derive(Debug, Args)]
 pub struct OutputArgs {
     /// One output; all when left out.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = complete::outputs())]
     pub name: Option<String>,
     /// Whose outputs.
     #[command(flatten)]
@@ -362,7 +378,7 @@ pub enum StateCommand {
 #[derive(Debug, Args)]
 pub struct StateShowArgs {
     /// The address.
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", add = complete::addresses())]
     pub address: Address,
     /// Whose state.
     #[command(flatten)]
@@ -376,7 +392,7 @@ pub struct StateShowArgs {
 #[derive(Debug, Args)]
 pub struct StateForgetArgs {
     /// The addresses.
-    #[arg(value_name = "ADDRESS", required = true)]
+    #[arg(value_name = "ADDRESS", required = true, add = complete::addresses())]
     pub addresses: Vec<Address>,
     /// Whose state.
     #[command(flatten)]
@@ -392,6 +408,52 @@ pub struct GraphArgs {
     /// How to show it.
     #[arg(long, default_value = "dot")]
     pub format: GraphFormat,
+}
+
+/// `dollop init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Where; made when it is not there [default: the current folder].
+    #[arg(value_name = "FOLDER", value_hint = clap::ValueHint::DirPath)]
+    pub folder: Option<PathBuf>,
+    /// What to start from.
+    #[arg(long, value_name = "NAME", default_value = "empty")]
+    pub template: Template,
+}
+
+/// What a stack can start from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Template {
+    /// A script with nothing in it but a hint.
+    Empty,
+    /// PostgreSQL and RabbitMQ in containers, with much of what can live inside them.
+    Quickstart,
+    /// A web server and the PostgreSQL behind it.
+    WebPostgres,
+    /// A RabbitMQ with a work queue, and workers that read it.
+    RabbitmqWorker,
+}
+
+/// `dollop doc`.
+#[derive(Debug, Args)]
+pub struct DocArgs {
+    /// `docker.container`, `docker.container.healthcheck`, `cidr_host`; all when left out.
+    #[arg(value_name = "NAME", add = complete::topics())]
+    pub name: Option<String>,
+}
+
+/// `dollop schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// A kind or a provider; everything when left out.
+    #[arg(value_name = "KIND", add = complete::kinds(), conflicts_with = "definitions")]
+    pub kind: Option<String>,
+    /// As JSON, in a versioned form.
+    #[arg(long, required_unless_present = "definitions")]
+    pub json: bool,
+    /// Write a `.d.rhai` file for each provider, for editors that know Rhai.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "json", value_hint = clap::ValueHint::DirPath)]
+    pub definitions: Option<PathBuf>,
 }
 
 /// `dollop completions`.

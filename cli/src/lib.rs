@@ -5,11 +5,14 @@
 //! - [`commands`]: one command a file, each read from top to bottom.
 //! - [`render`]: all text a person sees, as functions from data to text.
 //! - [`session`], [`saved`] and [`watch`]: what a run of the hallway needs.
+//! - [`manual`]: what can be looked up offline; [`complete`]: what a shell offers.
 //! - [`terminal`]: the only place that prints.
 
 pub mod args;
 pub mod commands;
+pub mod complete;
 pub mod error;
+pub mod manual;
 pub mod parameters;
 pub mod project;
 pub mod render;

@@ -285,8 +285,24 @@ fn typed<T: DeserializeOwned>(value: &Value, natural: bool) -> Result<T, SpecErr
             serde_path_to_error::Segment::Map { key } => Some(Segment::Key(key.clone())),
             _ => None,
         });
-        SpecError { path: Path(path.collect()), message: error.inner().to_string() }
+        SpecError { path: Path(path.collect()), message: plain(&error.inner().to_string()) }
     })
+}
+
+/// serde's words with ranges for the names of Rust's integers.
+fn plain(message: &str) -> String {
+    let Some((before, expected)) = message.rsplit_once("expected ") else {
+        return message.to_owned();
+    };
+    let range = match expected {
+        "u8" => "0 to 255",
+        "u16" => "0 to 65535",
+        "u32" => "0 to 4294967295",
+        "u64" | "usize" => "0 upwards",
+        "i32" => "-2147483648 to 2147483647",
+        _ => return message.to_owned(),
+    };
+    format!("{before}expected a whole number from {range}")
 }
 
 /// A provider's struct as a value, `name` put back.

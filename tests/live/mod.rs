@@ -8,3 +8,4 @@ mod proxy;
 mod quickstart;
 mod rabbitmq;
 mod secrets;
+mod templates;

@@ -4,6 +4,7 @@
 //! do not belong.
 
 pub mod diagnostic;
+pub mod doc;
 pub mod explain;
 pub mod graph;
 pub mod json;
@@ -12,8 +13,10 @@ pub mod markdown;
 pub mod output;
 pub mod plan;
 pub mod progress;
+pub mod reference;
 pub mod relations;
 pub mod sarif;
+pub mod schema;
 pub mod state;
 pub mod style;
 pub mod tally;

@@ -16,7 +16,7 @@ use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean};
 use crate::expr::{Expr, Reference};
 use crate::path::Path;
 use crate::program::Lifecycle;
-use crate::schema::Schema;
+use crate::schema::{Schema, summary};
 use crate::value::Value;
 
 /// Keys every attributes map takes; they say how a resource is treated, not what it is.
@@ -347,7 +347,7 @@ impl<'a> Draft<'a> {
             if attribute.required && !is_there {
                 let message = format!("`{}` needs `{name}`", self.kind);
                 let trouble = Trouble::new(Code::MissingAttribute, Path::default(), message);
-                let words = first_line(&attribute.doc);
+                let words = summary(&attribute.doc);
                 self.trouble(if words.is_empty() {
                     trouble
                 } else {
@@ -381,9 +381,4 @@ impl<'a> Draft<'a> {
             .hint("give one of them another name");
         self.findings.push(finding);
     }
-}
-
-/// The first sentence or line of a doc comment.
-pub(super) fn first_line(doc: &str) -> &str {
-    doc.lines().next().unwrap_or_default().trim()
 }

@@ -292,7 +292,7 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
     finding
 }
 
-const UNKNOWN: &str = "a value that is not known yet";
+const UNKNOWN: &str = "a value that is not known yet, or secret";
 const FILLED_IN: &str =
     "attributes of resources are filled in by the plan, after the script has ended";
 
@@ -423,7 +423,7 @@ fn mismatch(wanted: &str, found: &str) -> Diagnostic {
         Code::WrongType,
         match found.as_str() {
             UNKNOWN if wanted == "a bool" => {
-                "a value that is not known yet cannot decide".to_owned()
+                "a value that is not known yet, or secret, cannot decide".to_owned()
             }
             _ => format!("this must be {wanted}, not {found}"),
         },

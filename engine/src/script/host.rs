@@ -11,7 +11,6 @@ use rhai::{
     Dynamic, Engine, FuncRegistration, Module, NativeCallContext, OptimizationLevel, Token,
 };
 
-use super::draft::first_line;
 use super::loader::Loader;
 use super::rules::Taken;
 use super::session::Session;
@@ -19,7 +18,7 @@ use super::symbol::{Answer, Handle};
 use super::{component, declare, functions, guards, operators, prelude, text};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::kind::{Registry, short_name};
-use crate::schema::Schema;
+use crate::schema::{Schema, summary};
 
 /// Steps a script may take; a stack of 10,000 resources takes well below a million.
 pub(super) const MOST_OPERATIONS: u64 = 50_000_000;
@@ -205,7 +204,7 @@ fn comments(schema: &Schema) -> Vec<String> {
     }
     for (name, attribute) in &schema.spec {
         let needed = if attribute.required { ", required" } else { "" };
-        let words = first_line(&attribute.doc);
+        let words = summary(&attribute.doc);
         lines.push(format!("/// - `{name}` ({}{needed}): {words}", attribute.ty));
     }
     vec![lines.join("\n")]
