@@ -19,6 +19,11 @@ pub const KEYS: &[Key] = &[
         doc: "Take over an object of that name which exists already, instead of refusing.",
     },
     Key {
+        name: "allow",
+        takes: "code or list of codes",
+        doc: "Do not show these warnings here: `\"W0105\"`.",
+    },
+    Key {
         name: "depends_on",
         takes: "resource, address or list of them",
         doc: "Wait for others without using a value of theirs. An address as text names what \
