@@ -304,3 +304,24 @@ output("pw", pw.result);
     let answer: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(answer["diagnostics"][0]["code"], "E0101");
 }
+
+#[test]
+fn a_secret_in_the_script_is_not_shown_by_its_warning() {
+    let script =
+        r#"docker::container("a", #{ image: "nginx:1", env: #{ DB_PASSWORD: "hunter2" } });"#;
+    let project = Project::new("clear", script);
+    let run = project.run(&["check"]).expect(0);
+    shows!(run.text(), @r#"
+    exit 0
+    --- stderr
+    warning[W0103]: `env.DB_PASSWORD` holds a secret in clear text
+    --> stack.rhai:1:53
+     = hint: ask for it: `param("name", #{ secret: true })`, or have it made: `local::random("name").result`
+
+    `clear` has 1 warning: 1 resource, 1 connection, 0 outputs
+    "#);
+    for format in ["json", "sarif"] {
+        let run = project.run(&["check", "--format", format]).expect(0);
+        assert!(!run.stdout.contains("hunter2"), "{}", run.stdout);
+    }
+}
