@@ -156,6 +156,20 @@ fn impact_shows_what_is_disturbed() {
 }
 
 #[test]
+fn what_is_in_the_way_is_still_shown() {
+    let script = r#"for name in ["a", "b"] {
+    docker::container(name, #{ image: "nginx:1", ports: ["8080:80"] });
+}"#;
+    let project = Project::new("clash", script);
+    for command in ["check", "plan"] {
+        let run = project.run(&[command]).expect(1);
+        assert!(run.stderr.starts_with("error[E0601]"), "{}", run.stderr);
+    }
+    let _ = project.run(&["graph"]).expect(0);
+    let _ = project.run(&["impact", "docker::container.a"]).expect(0);
+}
+
+#[test]
 fn the_order_of_loss_in_the_quickstart() {
     let project = Project::copy_of("quickstart", "lossy");
     let run = project.run(&["impact", "docker::volume.pgdata"]).expect(0);
