@@ -156,6 +156,20 @@ fn impact_shows_what_is_disturbed() {
 }
 
 #[test]
+fn what_is_in_the_way_is_still_shown() {
+    let script = r#"for name in ["a", "b"] {
+    docker::container(name, #{ image: "nginx:1", ports: ["8080:80"] });
+}"#;
+    let project = Project::new("clash", script);
+    for command in ["check", "plan"] {
+        let run = project.run(&[command]).expect(1);
+        assert!(run.stderr.starts_with("error[E0601]"), "{}", run.stderr);
+    }
+    let _ = project.run(&["graph"]).expect(0);
+    let _ = project.run(&["impact", "docker::container.a"]).expect(0);
+}
+
+#[test]
 fn the_order_of_loss_in_the_quickstart() {
     let project = Project::copy_of("quickstart", "lossy");
     let run = project.run(&["impact", "docker::volume.pgdata"]).expect(0);
@@ -303,4 +317,25 @@ output("pw", pw.result);
     let run = project.run(&apply).expect(1);
     let answer: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(answer["diagnostics"][0]["code"], "E0101");
+}
+
+#[test]
+fn a_secret_in_the_script_is_not_shown_by_its_warning() {
+    let script =
+        r#"docker::container("a", #{ image: "nginx:1", env: #{ DB_PASSWORD: "hunter2" } });"#;
+    let project = Project::new("clear", script);
+    let run = project.run(&["check"]).expect(0);
+    shows!(run.text(), @r#"
+    exit 0
+    --- stderr
+    warning[W0103]: `env.DB_PASSWORD` holds a secret in clear text
+    --> stack.rhai:1:53
+     = hint: ask for it: `param("name", #{ secret: true })`, or have it made: `local::random("name").result`
+
+    `clear` has 1 warning: 1 resource, 1 connection, 0 outputs
+    "#);
+    for format in ["json", "sarif"] {
+        let run = project.run(&["check", "--format", format]).expect(0);
+        assert!(!run.stdout.contains("hunter2"), "{}", run.stdout);
+    }
 }

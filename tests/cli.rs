@@ -369,10 +369,10 @@ fn a_saved_plan_with_one_byte_altered_is_refused() {
 #[test]
 fn a_saved_plan_of_another_version_key_or_nature_is_refused() {
     let (project, state, plan) = with_plan();
-    project.write("the.plan", &plan.replacen("\"dollop_plan\":1", "\"dollop_plan\":99", 1));
+    project.write("the.plan", &plan.replacen("\"dollop_plan\":2", "\"dollop_plan\":99", 1));
     shows!(refused(&project, &state), @"
     error: `the.plan` was made by another version of dollop
-      its format is 99, this dollop knows 1
+      its format is 99, this dollop knows 2
       hint: make the plan again
     ");
     project.write("the.plan", "hello");

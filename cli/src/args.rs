@@ -23,6 +23,8 @@ use crate::error::{DONE, FAILED, USAGE};
     after_long_help = "\
 Exit codes: 0 done, 1 failed, 2 changes (`plan --detailed-exitcode`), 64 wrong usage.
 
+A code such as the one in `error[E0102]` is explained by `dollop explain E0102`.
+
 Parameters, strongest first: `--param name=value`, `--params FILE` (a later file wins),
 the environment variable `DOLLOP_PARAM_name`, the default in the script."
 )]

@@ -47,8 +47,8 @@ impl Session {
         Self { project, pool: Pool::new(registry.clone(), scope), registry }
     }
 
-    /// Evaluates the script and orders what it declares.
-    pub fn graph(&self, args: &StackArgs) -> Result<Graph, CommandError> {
+    /// Evaluates the script and orders what it declares; resources may be in each other's way.
+    pub fn declared(&self, args: &StackArgs) -> Result<Graph, CommandError> {
         let given = parameters::gather(&args.params, &args.param, std::env::vars_os())?;
         let program = script::evaluate(&Request {
             stack: &self.project.stack,
@@ -60,17 +60,22 @@ impl Session {
         for line in &program.messages {
             terminal::say(&format!("{}\n", clean(line)));
         }
-        let mut graph = graph::build(program)?;
+        Ok(graph::build(program)?)
+    }
+
+    /// The same, with the analysis: what would surely fail is an error.
+    pub fn graph(&self, args: &StackArgs) -> Result<Graph, CommandError> {
+        let mut graph = self.declared(args)?;
         let found = analyse(&graph, &self.registry, &self.project.files);
         let (errors, warnings): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|found| found.severity() == Severity::Error);
+        graph.warn(warnings);
         if errors.is_empty() {
-            graph.warn(warnings);
             return Ok(graph);
         }
-        let sources = graph.program().sources.clone();
-        Err(Findings { diagnostics: errors.into_iter().chain(warnings).collect(), sources }
-            .into())
+        let program = graph.program();
+        let diagnostics = errors.into_iter().chain(program.warnings.iter().cloned()).collect();
+        Err(Findings { diagnostics, sources: program.sources.clone() }.into())
     }
 
     /// A graph that declares nothing, for a destroy.

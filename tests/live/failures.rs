@@ -275,8 +275,8 @@ local::data("after", #{{ input: c.id }});
       the last health check ended with code 3:
       checking the tables
       the end of its log:
-      no such table: users
       starting
+      no such table: users
       hint: the container is still there to look at: `docker logs dt-fail-health-c`
 
     Failed after [time]: 0 done, 1 failed, 1 not started because of it

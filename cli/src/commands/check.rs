@@ -3,8 +3,8 @@
 use dollop_engine::graph::Graph;
 
 use crate::args::{CheckArgs, CheckFormat};
-use crate::commands::load;
 use crate::error::{CommandError, DONE, FAILED, Kind};
+use crate::project::Project;
 use crate::render::style::{DIM, paint};
 use crate::render::text::count;
 use crate::render::{diagnostic, json, sarif};
@@ -13,14 +13,15 @@ use crate::terminal;
 
 /// Says what is wrong, or how much is declared.
 pub fn run(args: &CheckArgs) -> Result<u8, CommandError> {
-    let loaded = load(&args.stack);
+    let session = Session::new(Project::find(args.stack.stack.as_deref())?);
+    let loaded = session.graph(&args.stack);
     if args.format == CheckFormat::Text {
-        let (session, graph) = loaded?;
+        let graph = loaded?;
         report(&session, &graph);
         return Ok(code(args, &graph));
     }
     let (found, code) = match loaded {
-        Ok((_, graph)) => (graph.program().warnings.clone(), code(args, &graph)),
+        Ok(graph) => (graph.program().warnings.clone(), code(args, &graph)),
         Err(error) => match error.kind {
             Kind::Findings(findings) => (findings.diagnostics, FAILED),
             // Nothing about the scripts: no document about them.

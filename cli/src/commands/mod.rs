@@ -29,10 +29,11 @@ use crate::render::{Screen, diagnostic, json, markdown};
 use crate::session::Session;
 use crate::terminal;
 
-/// The stack a command line names, evaluated and ordered.
+/// The stack a command line names, evaluated and ordered, for commands that only show what
+/// is declared.
 pub fn load(args: &StackArgs) -> Result<(Session, Graph), CommandError> {
     let session = Session::new(Project::find(args.stack.as_deref())?);
-    let graph = session.graph(args)?;
+    let graph = session.declared(args)?;
     Ok((session, graph))
 }
 

@@ -125,7 +125,8 @@ fn places<'a>(
     let mut elements: Vec<Element<'a>> = Vec::new();
     for file in files {
         let marks = marks.remove(file).unwrap_or_default();
-        let Some(source) = sources.0.get(file) else {
+        let source = sources.0.get(file).filter(|_| !shows_secret(found.code));
+        let Some(source) = source else {
             elements.extend(marks.iter().map(|(_, span, _)| origin(span)));
             continue;
         };
@@ -140,7 +141,12 @@ fn places<'a>(
     elements
 }
 
-/// A place whose text is not at hand.
+/// Whether the line that is meant holds a secret as such.
+fn shows_secret(code: Code) -> bool {
+    matches!(code, Code::ClearSecret | Code::DefaultCredential)
+}
+
+/// A place whose text is not at hand, or not to be shown.
 fn origin(span: &Span) -> Element<'_> {
     Origin::path(clean(&span.file))
         .line(span.line as usize)

@@ -64,10 +64,14 @@ fn missing<'a>(stack: &Stack<'a>, files: &dyn Files, report: &mut Report<'a>) {
             continue;
         }
         let message = format!("`{path}` does not exist on this machine");
-        let mut found = Diagnostic::new(Code::MissingSource, message);
-        if !path.starts_with('/') {
-            found = found.note("relative paths begin at the project folder");
-        }
+        // What is not in the project is nowhere. Another path may be there for a service
+        // that sees other files than this process: dollop itself may run in a container.
+        let found = if path.starts_with('/') {
+            Diagnostic::new(Code::MaybeMissingSource, message)
+        } else {
+            Diagnostic::new(Code::MissingSource, message)
+                .note("relative paths begin at the project folder")
+        };
         let hint = "create it, correct the path, or declare it with `local::file`";
         report.add(object.declaration, &claimed.at, found.hint(hint));
     }

@@ -120,6 +120,7 @@ codes! {
     AliasTwice "W0109" "one name twice in a network"
     UnusedAllow "W0110" "an `allow` that silences nothing"
     ParameterUnread "W0111" "a parameter nobody reads"
+    MaybeMissingSource "W0112" "a bind mount whose source may not exist"
     // W02: about the plan and the state.
     AnotherServer "W0201" "a connection that leads elsewhere now"
     StackRenamed "W0202" "a stack that is called otherwise now"

@@ -28,7 +28,7 @@ pub(crate) use decide::{Decisions, Inputs, Reads, decide};
 pub(crate) use steps::conditional;
 
 /// The version of the plan's form. A plan of another version is refused.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Everything an apply will do: complete, serialisable, the same bytes for the same inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
