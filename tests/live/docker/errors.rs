@@ -102,18 +102,20 @@ async fn a_container_that_stays_unhealthy_shows_why_and_keeps_secrets() {
             "retries": 2,
         },
         "wait": "healthy",
+        "wait_timeout": "3s",
     });
     let object = lab.object("docker::container", &name, spec);
     let error = object.refused().await;
     assert_eq!(
         shown_as(&error),
         format!(
-            "container `{name}` did not get healthy: its health check fails\n\
+            "container `{name}` did not get healthy: its health check still fails after 3s\n\
              note: the last health check ended with code 7:\n\
              no answer for ${{PASSWORD}}\n\
              note: the end of its log:\n\
              starting with ${{PASSWORD}}\n\
-             hint: the container is still there to look at: `docker logs {name}`"
+             hint: the container is still there to look at: `docker logs {name}`\n\
+             hint: give it longer with `wait_timeout`, if it only is slow"
         )
     );
     assert!(!format!("{error:?}").contains(secret));
