@@ -125,7 +125,7 @@ impl Connection for Engine {
             ("tcp" | "https", Some(tls)) => {
                 let [key, cert, ca] = [&tls.key, &tls.cert, &tls.ca].map(|path| file(path));
                 readable([&key, &cert, &ca])?;
-                let paths = [&key, &cert, &ca].map(|path| std::path::Path::new(path));
+                let paths = [&key, &cert, &ca].map(std::path::Path::new);
                 Docker::connect_with_ssl(&host, paths[0], paths[1], paths[2], timeout, version)
             }
             ("tcp" | "http", _) => Docker::connect_with_http(&host, timeout, version),

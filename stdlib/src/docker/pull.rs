@@ -31,15 +31,12 @@ pub(crate) async fn local_or_pulled(
 ) -> Result<ImageInspect, CallError> {
     let fits =
         |found: &ImageInspect| platform.is_none_or(|platform| Platform::of(found).is(platform));
-    match local(engine, image).await?.filter(fits) {
-        Some(found) => Ok(found),
-        None => {
-            let for_platform = platform.map(|platform| format!(" for {platform}"));
-            let for_platform = for_platform.unwrap_or_default();
-            let trouble = format!("is not there{for_platform} and cannot be pulled");
-            fetch(engine, image, platform, &trouble).await
-        }
+    if let Some(found) = local(engine, image).await?.filter(fits) {
+        return Ok(found);
     }
+    let for_platform = platform.map(|platform| format!(" for {platform}")).unwrap_or_default();
+    let trouble = format!("is not there{for_platform} and cannot be pulled");
+    fetch(engine, image, platform, &trouble).await
 }
 
 /// Pulls the image, also when one of that name is there.

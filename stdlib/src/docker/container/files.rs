@@ -36,11 +36,11 @@ const AT_ONCE: usize = 4;
 /// Files by their path in the container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Files(pub BTreeMap<String, Content>);
+pub struct Files(pub BTreeMap<String, Entry>);
 
 /// One file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Content {
+pub struct Entry {
     /// The text.
     pub content: Option<String>,
     /// What is no text, in base64.
@@ -120,7 +120,7 @@ impl fmt::Display for OnChange {
 
 written_as_text!(OnChange, "string");
 
-impl<'de> Deserialize<'de> for Content {
+impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TextOrMap;
         impl<'de> serde::de::Visitor<'de> for TextOrMap {
@@ -151,13 +151,13 @@ impl<'de> Deserialize<'de> for Content {
     }
 }
 
-impl JsonSchema for Content {
+impl JsonSchema for Entry {
     fn inline_schema() -> bool {
         true
     }
 
     fn schema_name() -> Cow<'static, str> {
-        "Content".into()
+        "Entry".into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
@@ -168,12 +168,12 @@ impl JsonSchema for Content {
 
 impl<'de> Deserialize<'de> for Files {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let files = BTreeMap::<String, Content>::deserialize(deserializer)?;
+        let files = BTreeMap::<String, Entry>::deserialize(deserializer)?;
         Ok(Self(files.into_iter().map(|(path, file)| (tidy_path(&path), file)).collect()))
     }
 }
 
-impl Content {
+impl Entry {
     fn bytes(&self) -> Vec<u8> {
         match (&self.content, &self.content_base64) {
             (Some(text), _) => text.clone().into_bytes(),
@@ -297,7 +297,7 @@ impl Files {
     /// The strongest of what the changed files ask for.
     pub(super) fn on_change(&self, from: &Self) -> OnChange {
         let changed = self.0.iter().filter(|(path, file)| {
-            let content = |file: &Content| (file.bytes(), file.mode, file.uid, file.gid);
+            let content = |file: &Entry| (file.bytes(), file.mode, file.uid, file.gid);
             from.0.get(*path).map(content) != Some(content(file))
         });
         let changed = changed.map(|(_, file)| file.on_change.clone());
@@ -320,7 +320,7 @@ pub(super) async fn signalled(
     sent.map_err(|error| engine.failed(&doing, &error))
 }
 
-fn archive(files: &[(&String, &Content)]) -> std::io::Result<Vec<u8>> {
+fn archive(files: &[(&String, &Entry)]) -> std::io::Result<Vec<u8>> {
     let mut archive = Builder::new(Vec::new());
     for (path, file) in files {
         let bytes = file.bytes();
@@ -338,8 +338,8 @@ async fn look(
     engine: &Engine,
     id: &str,
     path: &str,
-    asked: &Content,
-) -> Result<Option<Content>, CallError> {
+    asked: &Entry,
+) -> Result<Option<Entry>, CallError> {
     let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
     let parts: Result<Vec<_>, Error> =
         engine.docker.download_from_container(id, Some(options)).try_collect().await;
@@ -354,7 +354,7 @@ async fn look(
 }
 
 /// The first file of an archive; nothing when something else is in its place.
-fn read(archive: &[u8], asked: &Content) -> std::io::Result<Option<Content>> {
+fn read(archive: &[u8], asked: &Entry) -> std::io::Result<Option<Entry>> {
     let mut archive = Archive::new(archive);
     let Some(entry) = archive.entries()?.next() else { return Ok(None) };
     let mut entry = entry?;
@@ -367,7 +367,7 @@ fn read(archive: &[u8], asked: &Content) -> std::io::Result<Option<Content>> {
     let mut bytes = Vec::new();
     entry.read_to_end(&mut bytes)?;
     let as_text = asked.content.is_some();
-    Ok(Some(Content {
+    Ok(Some(Entry {
         content: as_text.then(|| String::from_utf8_lossy(&bytes).into_owned()),
         content_base64: (!as_text).then(|| {
             // Equal bytes can be written in several ways.

@@ -52,7 +52,9 @@ impl<'de> de::Visitor<'de> for MapOrList {
     fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<Pairs, A::Error> {
         let entries = Vec::<String>::deserialize(SeqAccessDeserializer::new(seq))?;
         let mut pairs = BTreeMap::new();
-        for entry in entries {
+        // As in a file of variables: `env: lines(file("app.env"))`.
+        let says = |entry: &String| !entry.trim().is_empty() && !entry.starts_with('#');
+        for entry in entries.into_iter().filter(says) {
             // Compose takes such a value from the environment, which a script does not see.
             // The whole entry is not shown: there may be a secret in a badly written one.
             let Some((key, value)) = entry.split_once('=') else {
@@ -100,6 +102,8 @@ mod tests {
         let list: Pairs = from_value(json!(["A=1", "B=x=y", "C="])).unwrap();
         let map: Pairs = from_value(json!({ "A": 1, "B": "x=y", "C": "" })).unwrap();
         assert_eq!(list, map);
+        let file: Pairs = from_value(json!(["# a comment", "", "A=1"])).unwrap();
+        assert_eq!(file, from_value(json!({ "A": 1 })).unwrap());
         let error = from_value::<Pairs>(json!(["A"])).unwrap_err().to_string();
         assert!(error.contains("`A=value`"), "{error}");
         assert!(from_value::<Pairs>(json!(["A=1", "A=2"])).is_err());

@@ -68,8 +68,8 @@ pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Co
         let Some(id) = id else { continue };
         let own = names.into_iter().flatten();
         // A name with a second slash is a link to another container.
-        let own = own.filter_map(|name| name.strip_prefix('/').map(str::to_owned));
-        let name = own.filter(|name| !name.contains('/')).next().unwrap_or_default();
+        let mut own = own.filter_map(|name| name.strip_prefix('/').map(str::to_owned));
+        let name = own.find(|name| !name.contains('/')).unwrap_or_default();
         by_name.insert(name.clone(), id.clone());
         by_id.insert(id, name);
     }
@@ -345,7 +345,7 @@ fn spec(
         pid: mode(world, host.pid_mode.as_deref()),
         uts: own_namespace(host.uts_mode.as_deref()),
         userns_mode: own_namespace(host.userns_mode.as_deref()),
-        cgroup: asked.cgroup.and_then(|_| match host.cgroupns_mode {
+        cgroup: asked.cgroup.and(match host.cgroupns_mode {
             Some(HostConfigCgroupnsModeEnum::HOST) => Some(CgroupMode::Host),
             Some(HostConfigCgroupnsModeEnum::PRIVATE) => Some(CgroupMode::Private),
             _ => None,

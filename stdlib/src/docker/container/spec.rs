@@ -24,10 +24,11 @@ use crate::text::Text;
 
 /// A container: a program from an image, with what it needs to run.
 ///
-/// Limits, restart policy, networks and whether it runs change in place; anything else
-/// makes a new container.
+/// Name, limits, restart policy, networks, files and whether it runs change in place;
+/// anything else makes a new container.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "the engine's own switches, independent")]
 pub struct ContainerSpec {
     /// What it is made from: a `docker::image`, or a reference like `postgres:15`, pulled
     /// when the engine does not have it.

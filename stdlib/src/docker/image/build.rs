@@ -267,7 +267,9 @@ impl Log {
 
     fn push(&mut self, line: String) {
         let line = line.trim_end();
-        if line.is_empty() {
+        // The engine's own book-keeping says nothing.
+        let noise = ["--->", "Removing intermediate container"];
+        if line.is_empty() || noise.iter().any(|words| line.trim_start().starts_with(words)) {
             return;
         }
         if self.lines.len() == LOG_LINES {
