@@ -160,7 +160,7 @@ impl Connection for Engine {
     }
 
     fn is_local(spec: &EngineSpec) -> bool {
-        host(spec).starts_with("unix://")
+        endpoint::of(spec).is_ok_and(|endpoint| endpoint.host.starts_with("unix://"))
     }
 }
 
