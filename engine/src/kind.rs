@@ -196,7 +196,7 @@ impl Registry {
             attribute.replace = true;
         }
         if traits.naming == crate::resource::Naming::Natural {
-            let taken = schema.spec.insert("name".to_owned(), name_attribute());
+            let taken = schema.spec.insert("name".to_owned(), name_attribute(traits.renames));
             assert!(taken.is_none(), "BUG: `{}` declares `name` itself", R::KIND);
         }
         let kind = Kind {
@@ -251,13 +251,13 @@ fn schema_or_bug(kind: &str, schema: Result<Schema, SchemaError>) -> Schema {
 }
 
 /// The attribute every naturally named kind has.
-fn name_attribute() -> Attribute {
+fn name_attribute(renames: bool) -> Attribute {
     Attribute {
         doc: "The real name; the first argument when left out.".to_owned(),
         ty: crate::schema::Type::String,
         required: false,
         default: None,
-        replace: true,
+        replace: !renames,
         secret: false,
         stable: true,
         disruption: crate::schema::Disruption::None,

@@ -115,6 +115,9 @@ pub struct Traits {
     pub holds_data: bool,
     /// It does nothing unless something else uses it.
     pub for_others: bool,
+    /// [`Resource::update`] gives it another natural name; without this, another name means
+    /// another object.
+    pub renames: bool,
 }
 
 impl Default for Traits {
@@ -125,6 +128,7 @@ impl Default for Traits {
             identity: &[],
             holds_data: false,
             for_others: false,
+            renames: false,
         }
     }
 }

@@ -78,6 +78,7 @@ macro_rules! resource {
                     within: $within,
                     identity: &[],
                     holds_data: false,
+                    renames: false,
                     for_others: false,
                 }
             }

@@ -6,10 +6,11 @@ use dollop_engine::path::Path;
 use dollop_engine::resource::{Name, Resource as _};
 
 use super::super::{lint, network::Network, volume::Volume};
+use super::modes::NetworkMode;
 use super::mounts::MountKind;
 use super::networks::{BRIDGE, is_predefined};
 use super::ports::HostPort;
-use super::spec::{ContainerSpec, NetworkMode};
+use super::spec::ContainerSpec;
 
 /// Ports, places in networks, mounts.
 pub(super) fn claims(name: &Name, spec: &ContainerSpec) -> Vec<Claimed> {
@@ -51,7 +52,7 @@ fn networks(name: &Name, spec: &ContainerSpec, claims: &mut Vec<Claimed>) {
             names.sort();
             names.dedup();
         }
-        let address = endpoint.ipv4_address.as_ref().and_then(|address| address.parse().ok());
+        let address = endpoint.ipv4_address.map(|address| address.0);
         let claim = member(network(joined), address, names);
         claims.push(Claimed::new(at.key(joined), claim));
     }
@@ -60,6 +61,8 @@ fn networks(name: &Name, spec: &ContainerSpec, claims: &mut Vec<Claimed>) {
             None => BRIDGE,
             Some(NetworkMode::Host) => "host",
             Some(NetworkMode::None) => "none",
+            // It is where the other container is, which says so itself.
+            Some(NetworkMode::Container(_)) => return,
         };
         let claim = member(network(joined), None, Vec::new());
         claims.push(Claimed::new(at, claim));
@@ -71,7 +74,10 @@ fn mounts(spec: &ContainerSpec, claims: &mut Vec<Claimed>) {
     for mount in &spec.volumes.0 {
         let Some(source) = &mount.source else { continue };
         let claim = match mount.kind {
-            MountKind::Tmpfs => continue,
+            MountKind::Tmpfs | MountKind::Image => continue,
+            MountKind::Bind if mount.bind.as_ref().is_some_and(|b| b.create_host_path) => {
+                continue;
+            }
             MountKind::Bind => Claim::NeedsPath(source.clone()),
             MountKind::Volume => Claim::Mount {
                 volume: Named { kind: Volume::KIND, name: source.clone() },
