@@ -102,10 +102,10 @@ fn no_script_panics_wavers_or_tells_a_secret() {
             assert!(!first.0.contains(SECRET), "a secret is shown\n{}", first.0);
             first.1
         }));
-        match outcome {
-            Ok(is_plan) => planned += usize::from(is_plan),
-            Err(_) => panic!("DOLLOP_FUZZ_SEED={seed}, script {count}:\n{script}"),
-        }
+        let Ok(is_plan) = outcome else {
+            panic!("DOLLOP_FUZZ_SEED={seed}, script {count}:\n{script}");
+        };
+        planned += usize::from(is_plan);
         count += 1;
     }
     println!("{count} scripts, {planned} of them with a plan");
