@@ -13,6 +13,8 @@ mod answers;
 mod cli;
 mod crash;
 mod explain;
+mod fuzz;
+mod hostile;
 #[cfg(feature = "live")]
 mod live;
 mod mistakes;

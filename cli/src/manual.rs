@@ -156,9 +156,8 @@ pub fn words(ty: &Type) -> String {
             let number = has(&Type::Number);
             let text = has(&Type::String) && has(&Type::Int) && has(&Type::Bool);
             let folded = |ty: &Type| match ty {
-                Type::String | Type::Bool => text,
+                Type::String | Type::Bool | Type::Number => text,
                 Type::Int => text || number,
-                Type::Number => text,
                 _ => false,
             };
             let mut words: Vec<String> =

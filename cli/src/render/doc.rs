@@ -158,8 +158,9 @@ fn attributes(out: &mut String, plain: &str, found: &Attributes, marks: Marks, c
 
 /// The type of an attribute, and what there is to know about it.
 fn head(attribute: &Attribute, marks: Marks) -> String {
-    let marks: String = marks(attribute).iter().map(|mark| format!(", {mark}")).collect();
-    format!("{}{marks}", manual::words(&attribute.ty))
+    let mut words = vec![manual::words(&attribute.ty)];
+    words.extend(marks(attribute));
+    words.join(", ")
 }
 
 fn attribute_page(

@@ -10,7 +10,7 @@ use super::check::either;
 use super::convert::{Trouble, list_words, nameless};
 use super::draft::{Draft, First};
 use super::place::{self, Place};
-use super::session::Session;
+use super::session::{MOST_DECLARED, Session};
 use super::symbol::{Answer, Declared, Handle};
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
@@ -185,6 +185,7 @@ fn finish(mut draft: Draft, declared: Declared) -> Answer<Handle> {
             draft.twice(&address, span);
         }
     } else {
+        session.limit(index, MOST_DECLARED, "resources", &draft.call.span)?;
         session.positions.borrow_mut().insert(address.clone(), index);
         session.declarations.borrow_mut().push(Declaration {
             address,

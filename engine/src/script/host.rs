@@ -15,7 +15,7 @@ use super::loader::Loader;
 use super::rules::Taken;
 use super::session::Session;
 use super::symbol::{Answer, Handle};
-use super::{component, declare, functions, guards, operators, prelude, text};
+use super::{budget, component, declare, functions, guards, operators, prelude, text};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::kind::{Registry, short_name};
 use crate::schema::{Schema, summary};
@@ -74,6 +74,7 @@ pub(super) fn engine(session: &Rc<Session>, entry: &str) -> Engine {
     register_modules(&mut engine, session);
     register_methods(&mut engine, session);
     remember_missing(&mut engine, session);
+    budget::register(&mut engine, session);
 
     let here = Rc::clone(session);
     engine.on_print(move |text| here.print(text));

@@ -11,6 +11,7 @@
 #![allow(clippy::single_match_else)]
 
 mod access;
+mod budget;
 mod check;
 mod component;
 mod convert;

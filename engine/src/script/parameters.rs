@@ -4,7 +4,7 @@ use rhai::{Dynamic, Map, NativeCallContext};
 
 use super::convert::{Converter, list_words};
 use super::marks;
-use super::session::Session;
+use super::session::{MOST_PARAMETERS, Session};
 use super::symbol::{Answer, Symbol, to_dynamic};
 use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
 use crate::expr::Expr;
@@ -122,6 +122,8 @@ pub(super) fn param(
         }
         return Ok(dynamic(known.value, known.options.secret));
     }
+    let count = session.parameters.borrow().len();
+    session.limit(count, MOST_PARAMETERS, "parameters", &call.span)?;
     let given = session.given.get(&name);
     let value = match settle(session, &name, given, &options) {
         Ok(value) => value,

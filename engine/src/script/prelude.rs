@@ -10,7 +10,7 @@ use super::host::LONGEST_TEXT;
 use super::loader;
 use super::operators::unknown;
 use super::parameters::{self, known_text};
-use super::session::Session;
+use super::session::{MOST_OUTPUTS, Session};
 use super::symbol::{Answer, Handle, Symbol, to_dynamic};
 use super::{access, marks};
 use crate::diagnostic::{Code, Diagnostic};
@@ -248,9 +248,10 @@ fn output(
             }
         }
     }
-    let other =
-        session.outputs.borrow().iter().find(|o| o.name == name).map(|o| o.span.clone());
+    let index = session.outputs.borrow().len();
+    let other = session.output_places.borrow().get(&name).copied();
     if let Some(other) = other {
+        let other = session.outputs.borrow()[other].span.clone();
         let finding =
             Diagnostic::new(Code::OutputForm, format!("output `{name}` is declared twice"))
                 .at(call.span.clone())
@@ -275,6 +276,8 @@ fn output(
         session.note(finding)?;
     }
     let span = call.span.clone();
+    session.limit(index, MOST_OUTPUTS, "outputs", &span)?;
+    session.output_places.borrow_mut().insert(name.clone(), index);
     session.outputs.borrow_mut().push(Output { name, value, doc, span });
     Ok(Dynamic::UNIT)
 }
