@@ -131,7 +131,7 @@ fn a_wrong_type() {
     2 | docker::container("c", #{ image: "x", env: #{ A: [1] }, ports: "80" });
       |                                               ^
 
-    error[E0302]: `ports` must be a list of string or integer, not a string
+    error[E0302]: `ports` must be a list of string or integer or map, not a string
      --> stack.rhai:2:57
       |
     2 | docker::container("c", #{ image: "x", env: #{ A: [1] }, ports: "80" });
