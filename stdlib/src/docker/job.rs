@@ -42,7 +42,7 @@ pub struct JobSpec {
     pub image: Option<String>,
     /// The running container it runs in instead.
     #[serde(default)]
-    #[schemars(extend("x-handle" = "docker::container"))]
+    #[schemars(extend("x-replace" = true, "x-handle" = "docker::container"))]
     pub container: Option<String>,
     /// A command that tells, with code 0, that there is nothing left to do; then `command`
     /// is not run.

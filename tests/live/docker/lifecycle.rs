@@ -189,7 +189,7 @@ async fn an_image_is_built_again_when_its_files_change() {
 
     std::fs::remove_file(folder.path().join("Dockerfile")).expect("it goes");
     let error = object.repair(&made.id).await.expect_err("it fails");
-    assert!(error.message.contains("no such file or directory"), "{}", error.message);
+    assert!(error.message.contains("No such file or directory"), "{}", error.message);
 
     // One that a container uses stays.
     let name = unique("user");
