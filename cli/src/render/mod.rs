@@ -14,6 +14,7 @@ pub mod plan;
 pub mod progress;
 pub mod relations;
 pub mod sarif;
+pub mod sql;
 pub mod state;
 pub mod style;
 pub mod tally;

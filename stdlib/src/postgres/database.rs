@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Name, Owner, Problem, ReadResult, Resource, Traits, Wanted,
+    Created, Found, Name, Owner, Problem, ReadResult, Resource, Script, Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -185,6 +185,24 @@ impl Resource for Database {
         problems
     }
 
+    fn script(name: &Name, from: Option<&Spec>, to: Option<&Spec>) -> Option<Script> {
+        let database = sql::name(&name.natural);
+        let statements = match (from, to) {
+            (None, Some(to)) => {
+                let mut statements = vec![create_statement(&name.natural, to)];
+                statements.extend(around(&database, &BTreeMap::new(), None, to));
+                statements
+            }
+            (Some(from), Some(to)) => {
+                change_statements(&name.natural, from, from.owner.as_deref(), to)
+            }
+            (from, None) => {
+                vec![drop_statement(&name.natural, from.is_some_and(|from| from.force_drop))]
+            }
+        };
+        Some(Script { place: sql::place(None), statements })
+    }
+
     fn keeps_data(_: &Spec, _: Option<&Spec>) -> bool {
         false
     }
@@ -211,18 +229,7 @@ impl Resource for Database {
         let natural = &name.natural;
         sql::check_name(natural)?;
         let database = sql::name(natural);
-        let options = [
-            ("TEMPLATE", Some(sql::name(&spec.template))),
-            ("ENCODING", Some(sql::text(&spec.encoding))),
-            ("OWNER", spec.owner.as_deref().map(sql::name)),
-            ("LC_COLLATE", spec.lc_collate.as_deref().map(sql::text)),
-            ("LC_CTYPE", spec.lc_ctype.as_deref().map(sql::text)),
-            ("CONNECTION LIMIT", limit(-1, spec.connection_limit)),
-            ("ALLOW_CONNECTIONS", allow(true, spec.allow_connections)),
-        ];
-        let options = options.iter().filter_map(|(word, value)| Some((word, value.as_ref()?)));
-        let options: Vec<_> = options.map(|(word, value)| format!("{word} {value}")).collect();
-        let create = format!("CREATE DATABASE {database} {}", options.join(" "));
+        let create = create_statement(natural, &spec);
         let task = task("create", natural).hint(
             SqlState::OBJECT_IN_USE,
             format!("a database can be copied while nobody uses `{}`", spec.template),
@@ -255,23 +262,8 @@ impl Resource for Database {
     ) -> Result<Facts, CallError> {
         let mut rows = rows(server, vec![id.to_owned()]).await?;
         let Some(row) = rows.remove(id) else { return Err(gone(server, id)) };
-        let database = sql::name(id);
         let current = found(&row, &to).spec;
-        // The owner last: after that the right to do the rest may be gone.
-        let comment = current.comment.as_deref();
-        let mut statements = around(&database, &current.settings, comment, &to);
-        let on = format!("ALTER DATABASE {database}");
-        if let Some(limit) = limit(current.connection_limit, to.connection_limit) {
-            statements.push(format!("{on} CONNECTION LIMIT {limit}"));
-        }
-        if let Some(allow) = allow(current.allow_connections, to.allow_connections) {
-            statements.push(format!("{on} ALLOW_CONNECTIONS {allow}"));
-        }
-        if let Some(owner) = &to.owner
-            && *owner != row.owner
-        {
-            statements.push(format!("{on} OWNER TO {}", sql::name(owner)));
-        }
+        let statements = change_statements(id, &current, Some(&row.owner), &to);
         server.write(server.database(), Lane::Short, &statements, &task("change", id)).await?;
         let facts = facts_of(&row);
         Ok(Facts { owned_by: to.owner.unwrap_or(row.owner), ..facts })
@@ -280,6 +272,44 @@ impl Resource for Database {
     async fn delete(server: &Server, _: &Name, id: &str, spec: Spec) -> Result<(), CallError> {
         drop_database(server, id, spec.force_drop).await
     }
+}
+
+fn create_statement(name: &str, spec: &Spec) -> String {
+    let options = [
+        ("TEMPLATE", Some(sql::name(&spec.template))),
+        ("ENCODING", Some(sql::text(&spec.encoding))),
+        ("OWNER", spec.owner.as_deref().map(sql::name)),
+        ("LC_COLLATE", spec.lc_collate.as_deref().map(sql::text)),
+        ("LC_CTYPE", spec.lc_ctype.as_deref().map(sql::text)),
+        ("CONNECTION LIMIT", limit(-1, spec.connection_limit)),
+        ("ALLOW_CONNECTIONS", allow(true, spec.allow_connections)),
+    ];
+    let options = options.iter().filter_map(|(word, value)| Some((word, value.as_ref()?)));
+    let options: Vec<_> = options.map(|(word, value)| format!("{word} {value}")).collect();
+    format!("CREATE DATABASE {} {}", sql::name(name), options.join(" "))
+}
+
+/// From what it is, and the owner it has.
+fn change_statements(name: &str, from: &Spec, owner: Option<&str>, to: &Spec) -> Vec<String> {
+    let database = sql::name(name);
+    let mut statements = around(&database, &from.settings, from.comment.as_deref(), to);
+    let on = format!("ALTER DATABASE {database}");
+    if let Some(limit) = limit(from.connection_limit, to.connection_limit) {
+        statements.push(format!("{on} CONNECTION LIMIT {limit}"));
+    }
+    if let Some(allow) = allow(from.allow_connections, to.allow_connections) {
+        statements.push(format!("{on} ALLOW_CONNECTIONS {allow}"));
+    }
+    // The owner last: after that the right to do the rest may be gone.
+    if let Some(new) = to.owner.as_deref().filter(|new| Some(*new) != owner) {
+        statements.push(format!("{on} OWNER TO {}", sql::name(new)));
+    }
+    statements
+}
+
+fn drop_statement(name: &str, force: bool) -> String {
+    let force = if force { " WITH (FORCE)" } else { "" };
+    format!("DROP DATABASE IF EXISTS {}{force}", sql::name(name))
 }
 
 fn task(verb: &str, name: &str) -> Task {
@@ -297,8 +327,7 @@ async fn drop_database(server: &Server, name: &str, force: bool) -> Result<(), C
         SqlState::OBJECT_IN_USE,
         "stop what is connected to it, or set `force_drop: true` and apply that first",
     );
-    let force = if force { " WITH (FORCE)" } else { "" };
-    let statement = format!("DROP DATABASE IF EXISTS {}{force}", sql::name(name));
+    let statement = drop_statement(name, force);
     let _alone = server.databases.lock().await;
     server.close(name);
     server.write(server.database(), Lane::Long, &[statement], &task).await

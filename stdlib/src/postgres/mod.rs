@@ -1,13 +1,18 @@
 //! The `postgres` provider: what lives inside a PostgreSQL server.
 //!
 //! - [`server`]: the connection, its clients and how statements run;
-//! - one file per kind, each with the introspection query it reads with;
+//! - one file per kind, each with the introspection query it reads with; `object`: what most
+//!   of them share;
 //! - `sql`: quoting, settings, ids; `scram`: passwords; `error`: what went wrong, in words.
 
 pub mod database;
+pub mod default_privileges;
 mod error;
 pub mod extension;
 pub mod grant;
+pub mod membership;
+pub mod migrations;
+pub mod object;
 pub mod role;
 pub mod schema;
 mod scram;
@@ -26,4 +31,7 @@ pub fn register(registry: Registry) -> Registry {
         .resource::<schema::Schema>()
         .resource::<extension::Extension>()
         .resource::<grant::Grant>()
+        .resource::<object::Of<default_privileges::DefaultPrivileges>>()
+        .resource::<object::Of<membership::Membership>>()
+        .resource::<migrations::Migrations>()
 }

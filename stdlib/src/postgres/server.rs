@@ -82,6 +82,8 @@ pub(super) enum Lane {
     Short,
     /// Making and dropping databases, which can take long.
     Long,
+    /// What users wrote, which can do anything to its session.
+    Scripts,
 }
 
 /// Clients are shared: PostgreSQL answers the statements of one in order, and every write is
@@ -102,12 +104,15 @@ pub struct Server {
     pub(super) databases: tokio::sync::Mutex<()>,
     /// Whether the stored passwords (`pg_authid`) are readable.
     pub(super) sees_passwords: bool,
+    /// Its version as `server_version_num`: 150004 is 15.4.
+    pub(super) version: u32,
     statements: AtomicU64,
 }
 
 #[derive(Deserialize)]
 struct Rights {
     sees_passwords: bool,
+    version: u32,
 }
 
 impl Connection for Server {
@@ -121,14 +126,19 @@ impl Connection for Server {
             slots: std::sync::Mutex::default(),
             databases: tokio::sync::Mutex::default(),
             sees_passwords: false,
+            version: 0,
             statements: AtomicU64::new(0),
         };
         let task = Task::new("look at the server");
-        let sql = "select has_table_privilege('pg_catalog.pg_authid', 'select') sees_passwords";
+        let sql = "select has_table_privilege('pg_catalog.pg_authid', 'select') sees_passwords,
+            current_setting('server_version_num')::int4 \"version\"";
         let rights: Result<Vec<Rights>, Fault> =
             server.select(&server.spec.database, sql, &[]).await;
         let rights = rights.map_err(|fault| server.explain(fault, &task))?;
-        server.sees_passwords = rights.iter().any(|rights| rights.sees_passwords);
+        for rights in rights {
+            server.sees_passwords = rights.sees_passwords;
+            server.version = rights.version;
+        }
         Ok(server)
     }
 
@@ -228,6 +238,12 @@ impl Server {
     pub(super) fn close(&self, database: &str) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.retain(|(name, _), _| name != database);
+    }
+
+    /// Lets go of one client of a database.
+    pub(super) fn hang_up(&self, database: &str, lane: Lane) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.remove(&(database.to_owned(), lane));
     }
 
     /// The database does not exist. Not when it is the one connected to first: what is asked

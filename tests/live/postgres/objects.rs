@@ -91,8 +91,10 @@ async fn extensions_update_and_say_what_is_missing() {
         let spec = json!({ "database": "ext_db" });
         let missing = world.declare("postgres::extension", name, spec);
         let error = world.try_create(&missing).await.unwrap_err();
-        assert_eq!(error.failure, Failure::Refused);
+        assert_eq!(error.failure, Failure::Impossible);
         assert!(error.message.ends_with(&format!("has no extension `{name}`")), "{error}");
+        let seen = world.try_read(&missing).await.unwrap_err();
+        assert_eq!(seen.message, error.message, "seen while planning");
         assert_eq!(error.hints, [hint]);
     }
     let spec = json!({ "database": "ext_db" });
