@@ -120,7 +120,10 @@ impl Resource for Migrations {
     }
 
     fn normalize(spec: &mut Spec) {
-        spec.files.retain(|name, _| name.ends_with(".sql") && !name.ends_with(".down.sql"));
+        spec.files.retain(|name, _| {
+            let name = name.to_lowercase();
+            name.strip_suffix(".sql").is_some_and(|stem| !stem.ends_with(".down"))
+        });
         for text in spec.files.values_mut() {
             // The same file, however it was checked out.
             *text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");

@@ -164,9 +164,8 @@ impl Statement {
     /// Whether the server refuses it inside a transaction.
     pub(super) fn stands_alone(&self) -> bool {
         let concurrently = self.says("CONCURRENTLY");
-        (concurrently && self.says("INDEX"))
-            || (concurrently && self.starts(&["REINDEX"]))
-            || (concurrently && self.says("DETACH"))
+        let index = self.says("INDEX") || self.starts(&["REINDEX"]) || self.says("DETACH");
+        (concurrently && index)
             || self.starts(&["VACUUM"])
             || self.starts(&["CREATE", "DATABASE"])
             || self.starts(&["DROP", "DATABASE"])
