@@ -100,6 +100,8 @@ impl Fault {
         *state == SqlState::T_R_SERIALIZATION_FAILURE
             || *state == SqlState::T_R_DEADLOCK_DETECTED
             || *state == SqlState::CANNOT_CONNECT_NOW
+            // Before anything was sent: a pooler without a server, a fail-over.
+            || (matches!(self, Self::Connect(..)) && state.code().starts_with("08"))
             || (*state == SqlState::INTERNAL_ERROR && message.contains("concurrently"))
             || (*state == SqlState::OBJECT_IN_USE && message.starts_with("source database"))
     }
@@ -131,8 +133,10 @@ impl Fault {
 }
 
 fn failure(state: &SqlState) -> Failure {
-    const EXISTS: [SqlState; 4] = [
+    const EXISTS: [SqlState; 6] = [
         SqlState::DUPLICATE_OBJECT,
+        SqlState::DUPLICATE_TABLE,
+        SqlState::DUPLICATE_FUNCTION,
         SqlState::DUPLICATE_DATABASE,
         SqlState::DUPLICATE_SCHEMA,
         // Two sessions made it at the same time.

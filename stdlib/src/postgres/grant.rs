@@ -72,6 +72,7 @@ pub struct Grant;
 
 impl Resource for Grant {
     const KIND: &'static str = "postgres::grant";
+    const TERRITORIAL: bool = true;
     type Connection = Server;
     type Spec = Spec;
     type Facts = Facts;

@@ -53,6 +53,7 @@ pub struct Membership;
 
 impl Object for Membership {
     const KIND: &'static str = "postgres::membership";
+    const TERRITORIAL: bool = true;
     const NEEDS: &'static str = "the ADMIN OPTION of the group, or a superuser";
     type Spec = Spec;
     type Facts = Facts;

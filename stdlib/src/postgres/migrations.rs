@@ -122,7 +122,8 @@ impl Resource for Migrations {
     fn normalize(spec: &mut Spec) {
         spec.files.retain(|name, _| {
             let name = name.to_lowercase();
-            name.strip_suffix(".sql").is_some_and(|stem| !stem.ends_with(".down"))
+            let stem = name.strip_suffix(".sql");
+            stem.is_some_and(|stem| stem.strip_suffix(".down").is_none())
         });
         for text in spec.files.values_mut() {
             // The same file, however it was checked out.

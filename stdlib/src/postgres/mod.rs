@@ -9,6 +9,7 @@ pub mod database;
 pub mod default_privileges;
 mod error;
 pub mod extension;
+pub mod function;
 pub mod grant;
 pub mod membership;
 pub mod migrations;
@@ -18,13 +19,18 @@ pub mod schema;
 mod scram;
 pub mod server;
 mod sql;
+pub mod statement;
+pub mod view;
 
 use dollop_engine::kind::Registry;
 
 /// Adds the provider to a registry.
 pub fn register(registry: Registry) -> Registry {
     registry
-        .provider("postgres", "Databases, roles, schemas, extensions and grants in PostgreSQL.")
+        .provider(
+            "postgres",
+            "Databases, roles, privileges, migrations and what else is in PostgreSQL.",
+        )
         .connection::<server::Server>()
         .resource::<role::Role>()
         .resource::<database::Database>()
@@ -34,4 +40,7 @@ pub fn register(registry: Registry) -> Registry {
         .resource::<object::Of<default_privileges::DefaultPrivileges>>()
         .resource::<object::Of<membership::Membership>>()
         .resource::<migrations::Migrations>()
+        .resource::<object::Of<view::View>>()
+        .resource::<object::Of<function::Function>>()
+        .resource::<statement::Statement>()
 }

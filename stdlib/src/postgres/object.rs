@@ -44,6 +44,8 @@ pub trait Object: Send + Sync + 'static {
     fn check_update(_from: &Self::Spec, _to: &Self::Spec) -> Vec<Problem> {
         Vec::new()
     }
+    /// See [`Resource::TERRITORIAL`].
+    const TERRITORIAL: bool = false;
     /// See [`Resource::territory`].
     fn territory(_natural: &str, _spec: &Self::Spec) -> Vec<Territory> {
         Vec::new()
@@ -83,6 +85,13 @@ pub trait Object: Send + Sync + 'static {
         from: Option<&Self::Spec>,
         to: Option<&Self::Spec>,
     ) -> Vec<String>;
+}
+
+/// Whether a fact is as it was when the object was last written: then what was written is what
+/// it means, whatever words the server has for it.
+pub(super) fn as_recorded<S>(wanted: &Wanted<S>, fact: &str, now: &str) -> bool {
+    let recorded = wanted.facts.as_ref().and_then(|facts| facts.get(fact));
+    recorded.and_then(serde_json::Value::as_str) == Some(now)
 }
 
 /// The resource of a kind of object.
@@ -189,6 +198,7 @@ impl<O: Object> Of<O> {
 
 impl<O: Object> Resource for Of<O> {
     const KIND: &'static str = O::KIND;
+    const TERRITORIAL: bool = O::TERRITORIAL;
     type Connection = Server;
     type Spec = O::Spec;
     type Facts = O::Facts;

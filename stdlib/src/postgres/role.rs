@@ -112,6 +112,7 @@ pub struct Role;
 
 impl Resource for Role {
     const KIND: &'static str = "postgres::role";
+    const TERRITORIAL: bool = true;
     type Connection = Server;
     type Spec = Spec;
     type Facts = Facts;

@@ -51,6 +51,9 @@ async fn role() {
 async fn database() {
     let world = World::open().await;
     world.psql("postgres", "create role conform_db_owner");
+    // In one message it would be a transaction, where tablespaces cannot be made.
+    world.psql("postgres", "alter role postgres set allow_in_place_tablespaces = on");
+    world.psql("postgres", "create tablespace \"Conform Space\" location ''");
     let like_base = "template template0 lc_collate 'C' lc_ctype 'C'";
     let template = "\"conform \"\"Template\"\"\"";
     world.psql("postgres", &format!("create database {template} {like_base}"));
@@ -67,6 +70,9 @@ async fn database() {
             ("template", json!("conform \"Template\"")),
             ("connection_limit", json!(9)),
             ("allow_connections", json!(false)),
+            ("icu_locale", json!("de-DE")),
+            ("is_template", json!(true)),
+            ("tablespace", json!("Conform Space")),
             ("settings", json!({ "search_path": "a, B", "work_mem": "8MB" })),
             ("comment", json!("catalogue")),
             ("force_drop", json!(true)),
@@ -76,6 +82,8 @@ async fn database() {
     conform(&world.registry, &world.connection, &sample).await;
     world.psql("postgres", &format!("drop database {template}"));
     world.psql("postgres", "drop role conform_db_owner");
+    world.psql("postgres", "drop tablespace \"Conform Space\"");
+    world.psql("postgres", "alter role postgres reset allow_in_place_tablespaces");
 }
 
 #[tokio::test]
@@ -316,4 +324,110 @@ async fn membership() {
     for role in ["\"Conform Team\"", "conform_team2", "\"Conform Mate ü\"", "conform_mate2"] {
         world.psql("postgres", &format!("drop role {role}"));
     }
+}
+
+#[tokio::test]
+async fn view() {
+    let world = World::open().await;
+    let database = "conform_view";
+    world.psql("postgres", "create role conform_view_owner");
+    world.psql("postgres", &format!("create database {database}"));
+    world.psql(database, "create schema \"S 1\"; create table t (a int, b text)");
+    world.psql(database, "grant create on schema public, \"S 1\" to conform_view_owner");
+    for materialized in [false, true] {
+        let sample = Sample {
+            kind: "postgres::view",
+            name: "Conform \"View\" ü".to_owned(),
+            base: json!({
+                "database": database, "query": "  select a from t where b in ('x','y');\n",
+                "materialized": materialized,
+            }),
+            changes: vec![
+                ("schema", json!("S 1")),
+                ("query", json!("select a from t where b in ('x','z')")),
+                ("materialized", json!(!materialized)),
+                ("owner", json!("conform_view_owner")),
+                ("comment", json!("what it's for")),
+            ],
+            fixed: &["database"],
+        };
+        conform(&world.registry, &world.connection, &sample).await;
+    }
+    world.psql("postgres", &format!("drop database {database} with (force)"));
+    world.psql("postgres", "drop role conform_view_owner");
+}
+
+#[tokio::test]
+async fn function() {
+    let world = World::open().await;
+    let database = "conform_function";
+    world.psql("postgres", "create role conform_function_owner");
+    world.psql("postgres", &format!("create database {database}"));
+    world.psql(database, "create schema \"S 1\"");
+    world.psql(database, "grant create on schema public to conform_function_owner");
+    let mut sample = Sample {
+        kind: "postgres::function",
+        name: "Conform \"Function\" ü".to_owned(),
+        base: json!({
+            "database": database, "arguments": "a int, b text default 'it''s \\'",
+            "returns": "int", "body": "begin\r\n  return a; -- 'ü' \\ $$\nend",
+        }),
+        changes: vec![
+            ("schema", json!("S 1")),
+            ("arguments", json!("a int")),
+            ("returns", json!("bigint")),
+            ("body", json!("begin return a + 1; end")),
+            ("volatility", json!("immutable")),
+            ("volatility", json!("stable")),
+            ("strict", json!(true)),
+            ("security_definer", json!(true)),
+            ("settings", json!({ "search_path": "App, public", "work_mem": "8MB" })),
+            ("owner", json!("conform_function_owner")),
+            ("comment", json!("what it's for")),
+        ],
+        // A body is of one language; see below.
+        fixed: &["database", "language"],
+    };
+    conform(&world.registry, &world.connection, &sample).await;
+    sample.name = "procedure".to_owned();
+    sample.base = json!({ "database": database, "language": "sql", "body": "select 1" });
+    sample.changes = vec![("arguments", json!("inout a int")), ("body", json!("select 2"))];
+    sample.fixed = &[
+        "database",
+        "schema",
+        "returns",
+        "language",
+        "volatility",
+        "strict",
+        "security_definer",
+        "settings",
+        "owner",
+        "comment",
+    ];
+    conform(&world.registry, &world.connection, &sample).await;
+    world.psql("postgres", &format!("drop database {database} with (force)"));
+    world.psql("postgres", "drop role conform_function_owner");
+}
+
+#[tokio::test]
+async fn sql() {
+    let world = World::open().await;
+    let database = "conform_sql";
+    world.psql("postgres", &format!("create database {database}"));
+    let there = "select exists (select from pg_class where relname = 'made \"it\"')";
+    let made = "create table \"made \"\"it\"\"\" (id int); select 1;";
+    let gone = "drop table \"made \"\"it\"\"\"";
+    let sample = Sample {
+        kind: "postgres::sql",
+        name: "label ü".to_owned(),
+        base: json!({ "database": database, "unless": there, "run": made, "undo": gone }),
+        changes: vec![
+            ("unless", json!(format!("{there} -- again"))),
+            ("run", json!(format!("{made} select 2"))),
+            ("undo", json!(format!("{gone} cascade"))),
+        ],
+        fixed: &["database"],
+    };
+    conform(&world.registry, &world.connection, &sample).await;
+    world.psql("postgres", &format!("drop database {database} with (force)"));
 }

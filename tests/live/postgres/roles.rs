@@ -173,3 +173,44 @@ async fn options_of_newer_servers_are_refused() {
     assert_eq!(created.message, error.message);
     world.psql("postgres", "drop role newer_team, newer_mate");
 }
+
+/// What a plan without changes costs: 11 schemas, 20 roles, 50 grants and 3 extensions.
+#[tokio::test]
+async fn reading_84_objects_takes_one_query_for_each_kind() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "plan_84", json!({})).await;
+    let (mut roles, mut schemas, mut grants, mut extensions) = (vec![], vec![], vec![], vec![]);
+    for index in 0..20 {
+        let name = format!("plan_84_role_{index}");
+        roles.push(world.make("postgres::role", &name, json!({ "password": "x" })).await);
+    }
+    for index in 0..11 {
+        let spec = json!({ "database": "plan_84" });
+        schemas.push(world.make("postgres::schema", &format!("s{index}"), spec).await);
+    }
+    for index in 0..50 {
+        let spec = json!({
+            "database": "plan_84", "role": format!("plan_84_role_{}", index % 20),
+            "on": "schema", "schema": format!("s{}", index / 20), "privileges": ["USAGE"],
+        });
+        grants.push(world.make("postgres::grant", &format!("g{index}"), spec).await);
+    }
+    for name in ["pg_trgm", "uuid-ossp", "hstore"] {
+        let spec = json!({ "database": "plan_84" });
+        extensions.push(world.make("postgres::extension", name, spec).await);
+    }
+    let before = world.server().statements();
+    let begun = std::time::Instant::now();
+    for all in [&roles, &schemas, &grants, &extensions] {
+        for found in world.read_all(all).await {
+            assert!(matches!(found, Ok(Some(_))), "{found:?}");
+        }
+    }
+    let queries = world.server().statements() - before;
+    println!("84 objects: {queries} queries, {:?}", begun.elapsed());
+    assert_eq!(queries, 4);
+    world.delete(&database).await;
+    for role in &roles {
+        world.delete(role).await;
+    }
+}
