@@ -1,7 +1,6 @@
 //! A plan as a script for whoever reviews or runs it by hand: what every step would send, in
 //! order, secrets masked.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use dollop_engine::expr::Expr;
@@ -86,7 +85,7 @@ fn by_name(expr: &Expr) -> Value {
         Expr::List(items) => Value::List(items.iter().map(by_name).collect()),
         Expr::Map(entries) => {
             let entries = entries.iter().map(|(key, entry)| (key.clone(), by_name(entry)));
-            Value::Map(entries.collect::<BTreeMap<_, _>>())
+            Value::Map(entries.collect())
         }
         unknown if unknown.is_secret() => Value::string("(secret)").secret(),
         unknown => {
