@@ -7,7 +7,7 @@ use dollop_tests::cli::{Project, root};
 
 /// Codes no script alone leads to: services, other versions, commands, mistakes in dollop.
 /// Their pages show what it looks like instead.
-const WITHOUT_SCRIPT: [Code; 15] = [
+const WITHOUT_SCRIPT: [Code; 16] = [
     Code::Unreadable,
     Code::MissingFact,
     Code::KindGone,
@@ -23,6 +23,7 @@ const WITHOUT_SCRIPT: [Code; 15] = [
     Code::AnotherServer,
     Code::StackRenamed,
     Code::StateNote,
+    Code::Hazard,
 ];
 
 #[test]

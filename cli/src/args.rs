@@ -268,6 +268,9 @@ pub struct PlanArgs {
     /// How to show it.
     #[arg(long, default_value = "text")]
     pub format: Format,
+    /// Show the SQL that would be sent instead, as a script to review or to run by hand.
+    #[arg(long, conflicts_with = "format")]
+    pub sql: bool,
     /// Do not look at the world: compare with the last known state.
     #[arg(long)]
     pub no_refresh: bool,

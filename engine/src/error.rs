@@ -13,6 +13,9 @@ pub enum Failure {
     Denied,
     /// Something of that name exists already.
     Exists,
+    /// Looking shows that what is declared cannot be made there: an extension the server
+    /// does not have, an option of a newer version.
+    Impossible,
 }
 
 impl Failure {
@@ -22,6 +25,7 @@ impl Failure {
             Self::Refused => Code::CallRefused,
             Self::Unreachable => Code::CallUnreachable,
             Self::Denied => Code::CallDenied,
+            Self::Impossible => Code::CallRefused,
             Self::Exists => Code::CallExists,
         }
     }
@@ -55,6 +59,11 @@ impl CallError {
     /// Nothing answered, or not yet.
     pub fn unreachable(message: impl Into<String>) -> Self {
         Self::new(Failure::Unreachable, message)
+    }
+
+    /// What is declared cannot be made there.
+    pub fn impossible(message: impl Into<String>) -> Self {
+        Self::new(Failure::Impossible, message)
     }
 
     /// Adds context.

@@ -15,7 +15,8 @@ use crate::analysis::{Claimed, Lint};
 use crate::error::CallError;
 use crate::path::{Path, Segment};
 use crate::resource::{
-    Connection, Created, Found, Name, Owner, Problem, Resource, Scope, Traits, Wanted,
+    Connection, Created, Found, Name, Owner, Problem, Resource, Scope, Script, Territory,
+    Traits, Wanted,
 };
 use crate::schema::{Attribute, Schema, SchemaError};
 use crate::value::Value;
@@ -58,6 +59,14 @@ pub trait Calls: Send + Sync {
     fn claims(&self, name: &Name, spec: &Value) -> Vec<Claimed>;
     /// See [`Resource::lint`].
     fn lint(&self, spec: &Value) -> Vec<Lint>;
+    /// See [`Resource::territory`].
+    fn territory(&self, spec: &Value) -> Vec<Territory>;
+    /// See [`Resource::check_update`].
+    fn check_update(&self, from: &Value, to: &Value) -> Vec<Problem>;
+    /// See [`Resource::cautions`].
+    fn cautions(&self, from: Option<&Value>, to: &Value) -> Vec<Problem>;
+    /// See [`Resource::script`]. Nothing when a spec does not fit.
+    fn script(&self, name: &Name, from: Option<&Value>, to: Option<&Value>) -> Option<Script>;
     /// See [`Resource::keeps_data`].
     fn keeps_data(&self, spec: &Value, next: Option<&Value>) -> bool;
     /// See [`Resource::read`].
@@ -388,6 +397,39 @@ impl<R: Resource> Calls for Adapter<R> {
 
     fn lint(&self, spec: &Value) -> Vec<Lint> {
         typed(spec, Self::natural()).map_or_else(|_| Vec::new(), |spec| R::lint(&spec))
+    }
+
+    fn territory(&self, spec: &Value) -> Vec<Territory> {
+        if !R::TERRITORIAL {
+            return Vec::new();
+        }
+        let natural = spec.get("name").and_then(Value::as_str).unwrap_or_default();
+        let territory = |spec| R::territory(natural, &spec);
+        typed(spec, Self::natural()).map_or_else(|_| Vec::new(), territory)
+    }
+
+    fn check_update(&self, from: &Value, to: &Value) -> Vec<Problem> {
+        match (typed(from, Self::natural()), typed(to, Self::natural())) {
+            (Ok(from), Ok(to)) => R::check_update(&from, &to),
+            _ => Vec::new(),
+        }
+    }
+
+    fn cautions(&self, from: Option<&Value>, to: &Value) -> Vec<Problem> {
+        let from = from.and_then(|from| typed(from, Self::natural()).ok());
+        typed(to, Self::natural())
+            .map_or_else(|_| Vec::new(), |to| R::cautions(from.as_ref(), &to))
+    }
+
+    fn script(&self, name: &Name, from: Option<&Value>, to: Option<&Value>) -> Option<Script> {
+        let mut same = Vec::new();
+        if let Some(known) = to.or(from) {
+            known.each_secret(&mut |text| same.push(text));
+        }
+        let read = |value: &Value| typed::<R::Spec>(&value.masked(&same), Self::natural());
+        let from = from.map(read).transpose().ok()?;
+        let to = to.map(read).transpose().ok()?;
+        R::script(name, from.as_ref(), to.as_ref())
     }
 
     fn keeps_data(&self, spec: &Value, next: Option<&Value>) -> bool {

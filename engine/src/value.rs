@@ -197,6 +197,24 @@ impl Value {
         }
     }
 
+    /// The value with a word in place of every secret: `(secret)`, or `(other secret)` for
+    /// texts that are not among `same`.
+    pub fn masked(&self, same: &[&str]) -> Self {
+        match self {
+            Self::Secret(inner) => match inner.as_str() {
+                Some(text) if !same.contains(&text) => Self::string("(other secret)"),
+                _ => Self::string("(secret)"),
+            },
+            Self::List(items) => {
+                Self::List(items.iter().map(|item| item.masked(same)).collect())
+            }
+            Self::Map(entries) => Self::Map(
+                entries.iter().map(|(key, item)| (key.clone(), item.masked(same))).collect(),
+            ),
+            other => other.clone(),
+        }
+    }
+
     /// What kind of value this is, for messages.
     pub fn type_name(&self) -> &'static str {
         match self {

@@ -17,6 +17,7 @@ pub mod reference;
 pub mod relations;
 pub mod sarif;
 pub mod schema;
+pub mod sql;
 pub mod state;
 pub mod style;
 pub mod tally;

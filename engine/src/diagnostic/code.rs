@@ -125,6 +125,7 @@ codes! {
     AnotherServer "W0201" "a connection that leads elsewhere now"
     StackRenamed "W0202" "a stack that is called otherwise now"
     StateNote "W0203" "something to know about the state"
+    Hazard "W0204" "a change that is worth a thought"
 }
 
 impl Code {

@@ -15,6 +15,7 @@ use crate::kind::Registry;
 use crate::observed::Observed;
 use crate::path::{Path, Segment};
 use crate::plan::change::{Action, Change, Reason};
+use crate::plan::conflicts::Territories;
 use crate::plan::{ConnectionPlan, Standing};
 use crate::program::Declaration;
 use crate::resource::{Name, Wanted};
@@ -99,6 +100,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) undeclared_ids: HashMap<(Address, String, String), Address>,
     /// Who declares which real object: connection, kind, and the names that identify it.
     pub(crate) claims: HashMap<(Address, &'static str, Vec<String>), Address>,
+    /// Who decides about what beside that.
+    pub(crate) territories: Territories,
 }
 
 /// Walks once.
@@ -110,6 +113,7 @@ pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
         resolved: HashMap::new(),
         pending: BTreeSet::new(),
         claims: HashMap::new(),
+        territories: Territories::default(),
         undeclared_ids: undeclared_ids(inputs),
     };
     for declaration in inputs.graph.in_order() {

@@ -1,6 +1,7 @@
 //! `plan`: compare what is declared with what is there, and decide.
 
 mod change;
+mod conflicts;
 mod connections;
 mod decide;
 pub(crate) mod desired;

@@ -2,6 +2,7 @@
 
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::error::Failure;
 use crate::expr::Expr;
 use crate::kind::{FoundObject, Kind};
 use crate::observed::Observation;
@@ -59,10 +60,20 @@ impl Walk<'_> {
             }
         }
         self.claim(declaration, kind, &normal);
+        if let Some(known) = normal.spec.known() {
+            self.settle(declaration, kind, known);
+        }
         let record = self.records.get(address).copied();
         let (now, settled) = self.now(declaration, record, &normal);
         let change = self.decide_change(declaration, kind, &normal, record, now);
         let change = self.guard(declaration, change);
+        if change.action == Action::Update
+            && let (Some(before), Some(after)) =
+                (&change.before, change.after.as_ref().and_then(Expr::known))
+        {
+            self.refuse_update(declaration, kind, before, after);
+        }
+        self.caution(declaration, kind, &change);
         let facts = usable_facts(&change);
         let resolved = Resolved { spec: normal.spec, facts, settled };
         self.resolved.insert(address.clone(), resolved);
@@ -149,10 +160,18 @@ impl Walk<'_> {
                 Some(Observation::Found(found)) => (Now::There(found.clone()), true),
                 Some(Observation::Gone | Observation::Unchecked) => (Now::Absent, true),
                 Some(Observation::Unreadable(error)) => {
-                    let mut found =
-                        Diagnostic::new(Code::Unreadable, format!("cannot read `{address}`"))
-                            .at(declaration.span.clone())
-                            .note(error.message.clone());
+                    let found = match error.failure {
+                        Failure::Impossible => Diagnostic::new(
+                            Code::Unreadable,
+                            format!("`{address}`: {}", error.message),
+                        ),
+                        _ => Diagnostic::new(
+                            Code::Unreadable,
+                            format!("cannot read `{address}`"),
+                        )
+                        .note(error.message.clone()),
+                    };
+                    let mut found = found.at(declaration.span.clone());
                     found.notes.extend(error.notes.iter().cloned());
                     found.hints.extend(error.hints.iter().cloned());
                     self.decisions.diagnostics.push(found);

@@ -48,6 +48,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         }),
     },
     Entry {
+        signature: "folder(path: string) -> map",
+        doc: "The texts of all files in a folder of the project and in the folders within, by their paths relative to it, as `files` finds them. The digest of each is kept in the plan.",
+        examples: &[(r#"folder("conf").keys()"#, r#"["app.toml", "db/pg.conf"]"#)],
+        run: Run::Items(folder),
+    },
+    Entry {
         signature: "dir_hash(folder: string) -> string",
         doc: "A digest of the names and texts of all files in a folder, as `files` finds them: it changes when one of them does.",
         examples: &[(r#"dir_hash("conf") == dir_hash("./conf")"#, "true")],
@@ -140,6 +146,17 @@ fn listed(hand: &Hand<'_>, folder: &str) -> Answer<Vec<String>> {
     hand.room(found.len())?;
     hand.spend(found.iter().map(String::len).sum())?;
     Ok(found)
+}
+
+fn folder(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
+    let folder = path(hand, &arguments)?;
+    let mut found = rhai::Map::new();
+    for name in listed(hand, &folder)? {
+        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+        let text = read_at(hand, &path)?;
+        found.insert(name.into(), text.into());
+    }
+    Ok(Dynamic::from_map(found))
 }
 
 fn dir_hash(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
