@@ -1,13 +1,13 @@
 # Two commands do everything on a fresh machine with a Rust toolchain:
 #   make quickstart   build, start the lab if needed, apply scripts/quickstart, plan again
-#   make test         format, lints, unit, suite, CLI, live and crash tests
+#   make test         format, lints, unit, suite, CLI, live and crash tests, 20 s of fuzzing
 
 DOLLOP := target/debug/dollop
 LAB := tests/lab/lab
 # One set of features for lints and tests, so that nothing is compiled twice.
 EVERYTHING := --workspace --all-targets --features dollop-tests/live
 
-.PHONY: quickstart clean-quickstart hello test lint quick-test lab build bench
+.PHONY: quickstart clean-quickstart hello test lint quick-test lab build fuzz bench
 
 build:
 	cargo build -p dollop
@@ -39,6 +39,10 @@ quick-test:
 # With the feature `live` a missing service is a failure, never a skip.
 test: lint lab
 	eval "$$($(LAB) env)"; cargo test $(EVERYTHING) --no-fail-fast
+
+# Ten minutes of scripts nobody would write; DOLLOP_FUZZ_SEED repeats a run.
+fuzz:
+	DOLLOP_FUZZ_SECONDS=$${DOLLOP_FUZZ_SECONDS:-600} cargo test -p dollop-tests fuzz:: -- --nocapture
 
 bench:
 	cargo build --release -p dollop

@@ -9,11 +9,16 @@ macro_rules! shows {
     };
 }
 
+mod answers;
 mod cli;
 mod crash;
+mod explain;
+mod fuzz;
+mod hostile;
 #[cfg(feature = "live")]
 mod live;
 mod mistakes;
 mod structure;
 mod suite;
 mod tidy;
+mod tools;

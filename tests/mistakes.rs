@@ -34,33 +34,33 @@ local::data("fine", #{ input: 1 });
 "#,
     );
     shows!(said, @r#"
-    error: a cycle: local::data.a → local::data.c → local::data.b → local::data.a
-     --> stack.rhai:2:16
+    error[E0502]: a cycle: local::data.a → local::data.c → local::data.b → local::data.a
+     --> stack.rhai:2:39
       |
     2 | let a = local::data("a", #{ input: 1, depends_on: ["local::data.c"] });
-      |                ^^^^                   ---------- `local::data.a` needs `local::data.c`: `depends_on` names it
+      |                                       ^^^^^^^^^^ `local::data.a` needs `local::data.c`: `depends_on` names it
     3 | let b = local::data("b", #{ input: a.output });
       |                             ----- `local::data.b` needs `local::data.a`: `input` uses it
     4 | local::data("c", #{ input: `${b.output}!` });
       |                     ----- `local::data.c` needs `local::data.b`: `input` uses it
       |
-      = hint: break it where the need is weakest: one of these must go
+      = hint: that is only an order: take `local::data.c` out of the `depends_on` of `local::data.a`
     "#);
 }
 
 #[test]
 fn a_resource_that_waits_for_itself_or_for_nothing() {
     shows!(broken("local::data(\"a\", #{ input: 1, depends_on: [\"local::data.a\"] });\n"), @r#"
-    error: a cycle: local::data.a → local::data.a
-     --> stack.rhai:1:8
+    error[E0502]: a cycle: local::data.a → local::data.a
+     --> stack.rhai:1:31
       |
     1 | local::data("a", #{ input: 1, depends_on: ["local::data.a"] });
-      |        ^^^^                   ---------- `local::data.a` needs `local::data.a`: `depends_on` names it
+      |                               ^^^^^^^^^^ `local::data.a` needs `local::data.a`: `depends_on` names it
       |
-      = hint: break it where the need is weakest: one of these must go
+      = hint: that is only an order: take `local::data.a` out of the `depends_on` of `local::data.a`
     "#);
     shows!(broken("local::data(\"a\", #{ input: 1, depends_on: [\"local::data.b\"] });\n"), @r#"
-    error: `local::data.b` is not declared
+    error[E0501]: `local::data.b` is not declared
      --> stack.rhai:1:31
       |
     1 | local::data("a", #{ input: 1, depends_on: ["local::data.b"] });
@@ -69,13 +69,13 @@ fn a_resource_that_waits_for_itself_or_for_nothing() {
       = hint: did you mean `local::data.a`?
     "#);
     shows!(broken("local::data(\"a\", #{ input: 1, depends_on: [\"b\", 5] });\n"), @r#"
-    error: `b` is not an address; one looks like `docker::container.web`
+    error[E0310]: `b` is not an address; one looks like `docker::container.web`
      --> stack.rhai:1:44
       |
     1 | local::data("a", #{ input: 1, depends_on: ["b", 5] });
       |                                            ^^^
 
-    error: `depends_on` takes a resource, an address or a list of them
+    error[E0310]: `depends_on` takes a resource, an address or a list of them
      --> stack.rhai:1:49
       |
     1 | local::data("a", #{ input: 1, depends_on: ["b", 5] });
@@ -88,7 +88,7 @@ fn a_resource_that_waits_for_itself_or_for_nothing() {
 #[test]
 fn an_unknown_attribute() {
     shows!(broken("local::file(\"a\", #{ path: \"a\", contnet: \"x\" });\n"), @r#"
-    error: `local::file` has no attribute `contnet`
+    error[E0301]: `local::file` has no attribute `contnet`
      --> stack.rhai:1:32
       |
     1 | local::file("a", #{ path: "a", contnet: "x" });
@@ -96,7 +96,7 @@ fn an_unknown_attribute() {
       |
       = hint: did you mean `content`?
 
-    error: `local::file` needs `content`
+    error[E0303]: `local::file` needs `content`
      --> stack.rhai:1:8
       |
     1 | local::file("a", #{ path: "a", contnet: "x" });
@@ -113,25 +113,25 @@ fn a_wrong_type() {
     let script = "local::file(\"a\", #{ path: 5, content: [\"x\"] });\n\
                   docker::container(\"c\", #{ image: \"x\", env: #{ A: [1] }, ports: \"80\" });\n";
     shows!(broken(script), @r#"
-    error: `content` must be a string, not a list
+    error[E0302]: `content` must be a string, not a list
      --> stack.rhai:1:30
       |
     1 | local::file("a", #{ path: 5, content: ["x"] });
       |                              ^^^^^^^
 
-    error: `path` must be a string, not an integer
+    error[E0302]: `path` must be a string, not an integer
      --> stack.rhai:1:21
       |
     1 | local::file("a", #{ path: 5, content: ["x"] });
       |                     ^^^^
 
-    error: `env.A` must be a string or an integer or a number or a bool, not a list
+    error[E0302]: `env.A` must be a string or an integer or a number or a bool, not a list
      --> stack.rhai:2:47
       |
     2 | docker::container("c", #{ image: "x", env: #{ A: [1] }, ports: "80" });
       |                                               ^
 
-    error: `ports` must be a list of string or integer, not a string
+    error[E0302]: `ports` must be a list of string or integer or map, not a string
      --> stack.rhai:2:57
       |
     2 | docker::container("c", #{ image: "x", env: #{ A: [1] }, ports: "80" });
@@ -147,7 +147,7 @@ fn parameters_that_are_not_set() {
                   let b = param(\"beta\", #{ type: \"int\", doc: \"how many\" });\n\
                   let c = param(\"gamma\", #{ secret: true });\n";
     shows!(broken(script), @r#"
-    error: parameter `alpha` is not set
+    error[E0401]: parameter `alpha` is not set
      --> stack.rhai:1:15
       |
     1 | let a = param("alpha");
@@ -156,7 +156,7 @@ fn parameters_that_are_not_set() {
       = hint: set it with `--param alpha=..`
       = hint: or in the environment: `DOLLOP_PARAM_alpha=..`
 
-    error: parameter `beta` is not set
+    error[E0401]: parameter `beta` is not set
      --> stack.rhai:2:15
       |
     2 | let b = param("beta", #{ type: "int", doc: "how many" });
@@ -166,7 +166,7 @@ fn parameters_that_are_not_set() {
       = hint: set it with `--param beta=..`
       = hint: or in the environment: `DOLLOP_PARAM_beta=..`
 
-    error: parameter `gamma` is not set
+    error[E0401]: parameter `gamma` is not set
      --> stack.rhai:3:15
       |
     3 | let c = param("gamma", #{ secret: true });
@@ -200,7 +200,7 @@ fn parameters_of_a_wrong_type() {
     shows!(run.text(), @r#"
     exit 1
     --- stderr
-    error: parameter `n` must be an integer
+    error[E0402]: parameter `n` must be an integer
      --> stack.rhai:1:15
       |
     1 | let n = param("n", #{ type: "int" });
@@ -209,7 +209,7 @@ fn parameters_of_a_wrong_type() {
       = note: given by flag `--param`
       = note: it is `three`
 
-    error: parameter `e` must be one of `dev`, `prod`
+    error[E0402]: parameter `e` must be one of `dev`, `prod`
      --> stack.rhai:2:15
       |
     2 | let e = param("e", #{ choices: ["dev", "prod"] });
@@ -217,7 +217,7 @@ fn parameters_of_a_wrong_type() {
       |
       = note: given by flag `--param`
 
-    error: parameter `s` must be an integer
+    error[E0402]: parameter `s` must be an integer
      --> stack.rhai:3:15
       |
     3 | let s = param("s", #{ type: "int", secret: true });
@@ -234,7 +234,7 @@ fn two_resources_of_one_name() {
     let script = "local::data(\"a\", #{ input: 1 });\nfor n in [\"b\", \"a\"] {\n    \
                   local::data(n, #{ input: 2 });\n}\n";
     shows!(broken(script), @r#"
-    error: `local::data.a` is declared twice
+    error[E0306]: `local::data.a` is declared twice
      --> stack.rhai:3:12
       |
     1 | local::data("a", #{ input: 1 });
@@ -249,8 +249,8 @@ fn two_resources_of_one_name() {
 
 #[test]
 fn a_script_that_loops_forever() {
-    shows!(broken("let n = 0;\nloop { n += 1; }\n"), @"
-    error: the script takes more than 50000000 steps
+    shows!(broken("let n = 0;\nloop { n += 1; }\n"), @r"
+    error[E0113]: the script takes more than 50000000 steps
      --> stack.rhai:2:13
       |
     2 | loop { n += 1; }
@@ -262,8 +262,8 @@ fn a_script_that_loops_forever() {
 
 #[test]
 fn a_script_that_calls_itself_forever() {
-    shows!(broken("fn down(n) { up(n + 1) }\nfn up(n) { down(n) }\ndown(0);\n"), @"
-    error: functions call each other more than 64 deep
+    shows!(broken("fn down(n) { up(n + 1) }\nfn up(n) { down(n) }\ndown(0);\n"), @r"
+    error[E0113]: functions call each other more than 64 deep
      --> stack.rhai:3:1
       |
     3 | down(0);
@@ -275,8 +275,8 @@ fn a_script_that_calls_itself_forever() {
 
 #[test]
 fn a_script_that_fills_the_memory() {
-    shows!(broken("let a = [1];\nloop { a += a; }\n"), @"
-    error: a list holds more than 100000 items
+    shows!(broken("let a = [1];\nloop { a += a; }\n"), @r"
+    error[E0113]: a list holds more than 100000 items
      --> stack.rhai:2:10
       |
     2 | loop { a += a; }
@@ -284,8 +284,8 @@ fn a_script_that_fills_the_memory() {
       |
       = hint: a loop may never end: check its condition
     ");
-    shows!(broken("let a = \"x\";\nloop { a += a; }\n"), @"
-    error: a text is longer than 16 MiB
+    shows!(broken("let a = \"x\";\nloop { a += a; }\n"), @r"
+    error[E0113]: a text is longer than 16 MiB
      --> stack.rhai:2:10
       |
     2 | loop { a += a; }
@@ -298,7 +298,7 @@ fn a_script_that_fills_the_memory() {
 #[test]
 fn an_import_from_outside_the_folder() {
     shows!(broken("import \"../other/lib\" as lib;\n"), @r#"
-    error: `../other/lib` is outside the project folder
+    error[E0406]: `../other/lib` is outside the project folder
      --> stack.rhai:1:8
       |
     1 | import "../other/lib" as lib;
@@ -307,7 +307,7 @@ fn an_import_from_outside_the_folder() {
       = hint: scripts read files of their own project only, with `/` between the parts of a path
     "#);
     shows!(broken("import \"/etc/passwd\" as lib;\n"), @r#"
-    error: `/etc/passwd` is outside the project folder
+    error[E0406]: `/etc/passwd` is outside the project folder
      --> stack.rhai:1:8
       |
     1 | import "/etc/passwd" as lib;
@@ -316,7 +316,7 @@ fn an_import_from_outside_the_folder() {
       = hint: scripts read files of their own project only, with `/` between the parts of a path
     "#);
     shows!(broken("output(\"x\", file(\"lib/../../other/lib.rhai\"));\n"), @r#"
-    error: `lib/../../other/lib.rhai` is outside the project folder
+    error[E0406]: `lib/../../other/lib.rhai` is outside the project folder
      --> stack.rhai:1:18
       |
     1 | output("x", file("lib/../../other/lib.rhai"));
@@ -329,7 +329,7 @@ fn an_import_from_outside_the_folder() {
     let link = project.folder().join("lib.rhai");
     std::os::unix::fs::symlink("../other/lib.rhai", link).expect("a link");
     shows!(project.run(&["plan"]).expect(1).stderr, @r#"
-    error: `lib.rhai` is outside the project folder
+    error[E0405]: `lib.rhai` is outside the project folder
      --> stack.rhai:1:8
       |
     1 | import "lib" as lib;

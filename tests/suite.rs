@@ -4,7 +4,11 @@
 //! ```text
 //! === a case
 //! --- script            what follows is the script from here on
+//! --- file PATH         a file of the project
 //! --- plan              changes, reasons, differences and steps of a plan
+//! --- offline           the same without looking at the world
+//! --- made              the state is as if the script had been applied; lines
+//!                       `ADDRESS FACT JSON` say what services report
 //! --- error             the findings of evaluating, or of planning
 //! --- apply             plans, applies; the calls the world saw, and the report
 //! --- destroy           the same for a destroy
@@ -15,6 +19,8 @@
 //! --- state             the addresses in the state
 //! ```
 
+mod made;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -22,12 +28,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dollop_engine::address::Address;
+use dollop_engine::analysis::analyse;
 use dollop_engine::apply::{Settings, Watcher, apply};
 use dollop_engine::diagnostic::Findings;
 use dollop_engine::error::CallError;
 use dollop_engine::files::{FileError, Files};
 use dollop_engine::graph::{self, Graph};
 use dollop_engine::kind::Registry;
+use dollop_engine::observed::Observed;
 use dollop_engine::plan::{Action, Operation, Options, Plan, Standing, Step, plan};
 use dollop_engine::pool::Pool;
 use dollop_engine::program::{Given, GivenValue, Profiles, Program};
@@ -37,6 +45,9 @@ use dollop_engine::script::{Request, evaluate};
 use dollop_engine::store::{MemoryStore, RunInfo, Store};
 use dollop_tests::cli::root;
 use dollop_tests::fake::{self, Object, world};
+
+/// How many cases there are at least.
+const CASES: usize = 150;
 
 #[test]
 fn every_case_says_what_it_should() {
@@ -65,8 +76,17 @@ fn every_case_says_what_it_should() {
             std::fs::write(&file, blessed).unwrap();
         }
     }
-    println!("{cases} cases");
-    assert!(cases > 0, "no cases found");
+    let scripts = root().join("engine/src/script/tests");
+    let mut others = Vec::new();
+    find(&scripts, &mut others);
+    let more: usize = others
+        .iter()
+        .map(|file| std::fs::read_to_string(file).unwrap())
+        .map(|text| text.lines().filter(|line| line.starts_with("=== ")).count())
+        .sum();
+    println!("{cases} cases here, {more} in engine/src/script/tests, {} in all", cases + more);
+    // A floor, so that a file that is no longer found does not go unnoticed.
+    assert!(cases >= CASES, "{cases} cases, {CASES} are known");
     assert!(bless || wrong.is_empty(), "{} wrong\n\n{}", wrong.len(), wrong.join("\n"));
 }
 
@@ -138,14 +158,23 @@ fn diff(expected: &Case, actual: &Case) -> String {
     text
 }
 
-struct OneFile<'a>(&'a str);
+/// The files of a case, by path.
+struct CaseFiles<'a>(&'a BTreeMap<String, String>);
 
-impl Files for OneFile<'_> {
+impl Files for CaseFiles<'_> {
     fn read(&self, path: &str) -> Result<Arc<str>, FileError> {
-        if path == "main.rhai" {
-            return Ok(self.0.into());
-        }
-        Err(FileError::Missing(path.to_owned()))
+        let found = self.0.get(path).map(|text| text.as_str().into());
+        found.ok_or_else(|| FileError::Missing(path.to_owned()))
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<String>, FileError> {
+        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        Ok(self
+            .0
+            .keys()
+            .filter_map(|path| path.strip_prefix(&prefix))
+            .map(str::to_owned)
+            .collect())
     }
 }
 
@@ -170,7 +199,7 @@ fn run(case: &Case) -> Case {
     let folder = tempfile::tempdir().unwrap();
     let registry = registry();
     let store = MemoryStore::default();
-    let mut script = String::new();
+    let mut files = BTreeMap::new();
     let mut parameters: BTreeMap<String, Given> = BTreeMap::new();
     let mut profiles = Profiles::default();
     let mut actual = case.clone();
@@ -181,13 +210,12 @@ fn run(case: &Case) -> Case {
             stack: &stack,
             environment: "default",
             entry: "main.rhai",
-            files: &OneFile(&script),
+            files: &CaseFiles(&files),
             registry: &registry,
             parameters: &parameters,
             profiles: &profiles,
         };
         match section.as_str() {
-            "script" => script.clone_from(body),
             // The ones that are on, one a line; `keep dormant` for what they leave.
             "profiles" => {
                 profiles = Profiles::default();
@@ -201,6 +229,9 @@ fn run(case: &Case) -> Case {
                         }
                     }
                 }
+            }
+            "script" => {
+                files.insert("main.rhai".to_owned(), body.clone());
             }
             "params" => {
                 parameters = body
@@ -224,13 +255,27 @@ fn run(case: &Case) -> Case {
                     text
                 });
             }
-            "error" | "plan" => {
-                let planned = runtime.block_on(planned(&request, &store, &pool, false));
+            "made" => {
+                let graph = evaluate(&request).and_then(graph::build);
+                let graph = graph
+                    .unwrap_or_else(|found| panic!("{}: {}", case.name, show_findings(&found)));
+                runtime.block_on(made::made(&graph, &store, &registry, body));
+            }
+            "error" | "plan" | "offline" => {
+                let planned = if section == "offline" {
+                    evaluate(&request).and_then(graph::build).and_then(|graph| {
+                        let state = store.state().unwrap();
+                        plan(&graph, &state, &Observed::default(), &registry, made::OFFLINE)
+                    })
+                } else {
+                    runtime.block_on(planned(&request, &store, &pool, false))
+                };
                 *body = match planned {
                     Ok(plan) => show_plan(&plan),
                     Err(findings) => show_findings(&findings),
                 };
             }
+            "check" => *body = checked(&request),
             "apply" | "destroy" => {
                 let destroy = section == "destroy";
                 world(&stack).lock().unwrap().calls.clear();
@@ -244,11 +289,35 @@ fn run(case: &Case) -> Case {
                     }
                 };
             }
-            other => panic!("{}: unknown section `{other}`", case.name),
+            other => match other.strip_prefix("file ") {
+                Some(path) => {
+                    files.insert(path.to_owned(), body.clone());
+                }
+                None => panic!("{}: unknown section `{other}`", case.name),
+            },
         }
         *body = format!("{}\n", body.trim_end());
     }
     actual
+}
+
+/// What `check` finds, warnings included.
+fn checked(request: &Request<'_>) -> String {
+    let graph = match evaluate(request).and_then(graph::build) {
+        Ok(graph) => graph,
+        Err(findings) => return show_findings(&findings),
+    };
+    let diagnostics = analyse(&graph, request.registry, request.files);
+    if diagnostics.is_empty() {
+        return "nothing\n".to_owned();
+    }
+    let mut text = String::new();
+    for found in diagnostics {
+        writeln!(text, "{}", found.code).unwrap();
+        let sources = graph.program().sources.clone();
+        text += &show_findings(&Findings { diagnostics: vec![found], sources });
+    }
+    text
 }
 
 async fn planned(
@@ -403,6 +472,9 @@ fn show_findings(findings: &Findings) -> String {
         }
         for (span, words) in &found.related {
             writeln!(text, "  {span}: {words}").unwrap();
+        }
+        for (name, span) in &found.trace {
+            writeln!(text, "  in {name}: {span}").unwrap();
         }
         for note in &found.notes {
             writeln!(text, "  note: {note}").unwrap();

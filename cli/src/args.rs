@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dollop_engine::address::Address;
 use dollop_engine::program::Profiles;
 
+use crate::complete;
 use crate::error::{CommandError, DONE, FAILED, USAGE};
 use crate::project::{Environment, Project};
 
@@ -23,6 +24,8 @@ use crate::project::{Environment, Project};
     disable_help_subcommand = true,
     after_long_help = "\
 Exit codes: 0 done, 1 failed, 2 changes (`plan --detailed-exitcode`), 64 wrong usage.
+
+A code such as the one in `error[E0102]` is explained by `dollop explain E0102`.
 
 Parameters, strongest first: `--param name=value`, `--params FILE` (a later file wins),
 the environment variable `DOLLOP_PARAM_name`, `<environment>.params.toml` (or `.json`,
@@ -65,8 +68,9 @@ pub enum Color {
 pub enum Command {
     /// Check a stack without looking at the world.
     ///
-    /// Example: `dollop check shop`
-    Check(StackArgs),
+    /// Finds mistakes in the scripts, resources that get in each other's way and what is most
+    /// likely not meant. Example: `dollop check shop --format sarif > shop.sarif`
+    Check(CheckArgs),
     /// List the parameters of a stack, their values, and where each came from.
     ///
     /// Secrets are masked. Example: `dollop params shop --explain`
@@ -103,11 +107,37 @@ pub enum Command {
     ///
     /// Example: `dollop graph shop | dot -Tsvg > shop.svg`
     Graph(GraphArgs),
+    /// Show why a resource is there, and why the plan touches it.
+    ///
+    /// Example: `dollop why docker::volume.pgdata shop`
+    Why(RelationArgs),
+    /// Show what would be disturbed if a resource were made anew.
+    ///
+    /// An estimate from the script. Example: `dollop impact docker::network.backend shop`
+    Impact(RelationArgs),
+    /// Explain the code of an error or warning; without one, list them.
+    ///
+    /// Example: `dollop explain E0102`
+    Explain(ExplainArgs),
+    /// Start a stack from a template.
+    ///
+    /// Writes `stack.rhai`, a README and a `.gitignore`; never over a file that is there.
+    /// Example: `dollop init --template web-postgres shop`
+    Init(InitArgs),
+    /// Look up kinds, attributes and functions, offline.
+    ///
+    /// Example: `dollop doc docker.container.healthcheck`
+    Doc(DocArgs),
+    /// Print what can be declared, for programs; or write definition files, for editors.
+    ///
+    /// Example: `dollop schema docker.container --json`
+    Schema(SchemaArgs),
     /// Show the version and what it understands.
     Version,
-    /// Print the completion script of a shell.
+    /// Print the script that makes a shell complete commands, addresses and parameters.
     ///
-    /// Example: `dollop completions bash > ~/.local/share/bash-completion/completions/dollop`
+    /// Example, for `~/.bashrc`: `source <(dollop completions bash)`.
+    /// Example: `dollop completions fish | source`
     Completions(CompletionsArgs),
 }
 
@@ -117,9 +147,12 @@ impl Command {
         match self {
             Self::Plan(args) => args.format == Format::Json,
             Self::Params(args) => args.format == ListFormat::Json,
+            Self::Apply(args) => args.format == TreeFormat::Json,
+            Self::Why(args) | Self::Impact(args) => args.format == TreeFormat::Json,
             Self::Show(args) => args.format == Format::Json,
             Self::Output(args) => args.json,
             Self::State(StateCommand::Show(args)) => args.json,
+            Self::Schema(args) => args.json,
             _ => false,
         }
     }
@@ -129,12 +162,12 @@ impl Command {
 #[derive(Clone, Debug, Default, Args)]
 pub struct StackArgs {
     /// A script, or a folder with `stack.rhai` [default: the current folder].
-    #[arg(value_name = "STACK")]
+    #[arg(value_name = "STACK", add = complete::stacks())]
     pub stack: Option<PathBuf>,
     /// Set a parameter; may be repeated.
     ///
     /// Example: `--param replicas=3`
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param, add = complete::parameters())]
     pub param: Vec<(String, String)>,
     /// Read parameters from a `.toml`, `.json` or `.env` file; may be repeated, later wins.
     ///
@@ -230,7 +263,7 @@ impl ShowArgs {
 #[derive(Clone, Debug, Default, Args)]
 pub struct PlaceArgs {
     /// A script, or a folder with `stack.rhai` [default: the current folder].
-    #[arg(long, value_name = "STACK")]
+    #[arg(long, value_name = "STACK", add = complete::stacks())]
     pub stack: Option<PathBuf>,
     /// In which environment.
     #[command(flatten)]
@@ -269,6 +302,65 @@ pub enum EnvCommand {
     List(PlaceArgs),
 }
 
+/// `dollop check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// How to show what was found.
+    #[arg(long, default_value = "text")]
+    pub format: CheckFormat,
+    /// Exit with 1 when there are warnings.
+    #[arg(long)]
+    pub deny_warnings: bool,
+}
+
+/// How findings are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For a terminal.
+    Text,
+    /// For programs.
+    Json,
+    /// SARIF 2.1.0, for annotations in code review.
+    Sarif,
+}
+
+/// `dollop why`, `dollop impact`.
+#[derive(Debug, Args)]
+pub struct RelationArgs {
+    /// The address.
+    #[arg(value_name = "ADDRESS")]
+    pub address: Address,
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+    /// How to show it.
+    #[arg(long, default_value = "text")]
+    pub format: TreeFormat,
+    /// Do not look at the world: compare with the last known state.
+    #[arg(long)]
+    pub no_refresh: bool,
+}
+
+/// How an answer is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TreeFormat {
+    /// For a terminal.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// `dollop explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The code, as in `error[E0102]`.
+    #[arg(value_name = "CODE")]
+    pub code: Option<String>,
+}
+
 /// How a plan is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -305,6 +397,9 @@ pub struct PlanArgs {
     /// How to show it.
     #[arg(long, default_value = "text")]
     pub format: Format,
+    /// Show the SQL that would be sent instead, as a script to review or to run by hand.
+    #[arg(long, conflicts_with = "format")]
+    pub sql: bool,
     /// Do not look at the world: compare with the last known state.
     #[arg(long)]
     pub no_refresh: bool,
@@ -334,6 +429,9 @@ pub struct ApplyArgs {
     /// Do not look at the world: compare with the last known state.
     #[arg(long)]
     pub no_refresh: bool,
+    /// How to show what came of it; as JSON the plan is not shown, and nobody is asked.
+    #[arg(long, default_value = "text", requires_if("json", "auto_approve"))]
+    pub format: TreeFormat,
     /// Show what is usually folded.
     #[arg(short, long)]
     pub verbose: bool,
@@ -363,7 +461,7 @@ pub struct DestroyArgs {
 #[derive(Debug, Args)]
 pub struct ShowArgs {
     /// A script, or a folder with `stack.rhai` [default: the current folder].
-    #[arg(value_name = "STACK")]
+    #[arg(value_name = "STACK", add = complete::stacks())]
     pub stack: Option<PathBuf>,
     /// In which environment.
     #[command(flatten)]
@@ -383,7 +481,7 @@ pub struct ShowArgs {
 #[derive(Debug, Args)]
 pub struct OutputArgs {
     /// One output; all when left out.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = complete::outputs())]
     pub name: Option<String>,
     /// Whose outputs.
     #[command(flatten)]
@@ -417,7 +515,7 @@ pub enum StateCommand {
 #[derive(Debug, Args)]
 pub struct StateShowArgs {
     /// The address.
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", add = complete::addresses())]
     pub address: Address,
     /// Whose state.
     #[command(flatten)]
@@ -431,7 +529,7 @@ pub struct StateShowArgs {
 #[derive(Debug, Args)]
 pub struct StateForgetArgs {
     /// The addresses.
-    #[arg(value_name = "ADDRESS", required = true)]
+    #[arg(value_name = "ADDRESS", required = true, add = complete::addresses())]
     pub addresses: Vec<Address>,
     /// Whose state.
     #[command(flatten)]
@@ -447,6 +545,52 @@ pub struct GraphArgs {
     /// How to show it.
     #[arg(long, default_value = "dot")]
     pub format: GraphFormat,
+}
+
+/// `dollop init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Where; made when it is not there [default: the current folder].
+    #[arg(value_name = "FOLDER", value_hint = clap::ValueHint::DirPath)]
+    pub folder: Option<PathBuf>,
+    /// What to start from.
+    #[arg(long, value_name = "NAME", default_value = "empty")]
+    pub template: Template,
+}
+
+/// What a stack can start from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Template {
+    /// A script with nothing in it but a hint.
+    Empty,
+    /// PostgreSQL and RabbitMQ in containers, with much of what can live inside them.
+    Quickstart,
+    /// A web server and the PostgreSQL behind it.
+    WebPostgres,
+    /// A RabbitMQ with a work queue, and workers that read it.
+    RabbitmqWorker,
+}
+
+/// `dollop doc`.
+#[derive(Debug, Args)]
+pub struct DocArgs {
+    /// `docker.container`, `docker.container.healthcheck`, `cidr_host`; all when left out.
+    #[arg(value_name = "NAME", add = complete::topics())]
+    pub name: Option<String>,
+}
+
+/// `dollop schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// A kind or a provider; everything when left out.
+    #[arg(value_name = "KIND", add = complete::kinds(), conflicts_with = "definitions")]
+    pub kind: Option<String>,
+    /// As JSON, in a versioned form.
+    #[arg(long, required_unless_present = "definitions")]
+    pub json: bool,
+    /// Write a `.d.rhai` file for each provider, for editors that know Rhai.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "json", value_hint = clap::ValueHint::DirPath)]
+    pub definitions: Option<PathBuf>,
 }
 
 /// `dollop completions`.

@@ -1,6 +1,6 @@
 //! Why a command did not succeed: what to say and which code to exit with.
 
-use dollop_engine::diagnostic::{Diagnostic, Findings, Sources};
+use dollop_engine::diagnostic::{Code, Diagnostic, Findings, Sources};
 use dollop_engine::error::CallError;
 use dollop_engine::store::StoreError;
 
@@ -34,6 +34,8 @@ pub enum Kind {
 pub struct CommandError {
     /// What kind.
     pub kind: Kind,
+    /// Which error, for programs.
+    pub code: Code,
     /// What happened: lower case, no full stop, user text in backticks.
     pub message: String,
     /// More context, a paragraph each.
@@ -47,6 +49,7 @@ impl CommandError {
     pub fn failed(message: impl Into<String>) -> Self {
         Self {
             kind: Kind::Failed,
+            code: Code::Command,
             message: message.into(),
             notes: Vec::new(),
             hints: Vec::new(),
@@ -55,7 +58,7 @@ impl CommandError {
 
     /// The command line makes no sense.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { kind: Kind::Usage, ..Self::failed(message) }
+        Self { kind: Kind::Usage, code: Code::Usage, ..Self::failed(message) }
     }
 
     /// All was said already; only the exit code is left.
@@ -106,7 +109,7 @@ impl CommandError {
         Diagnostic {
             notes: self.notes.clone(),
             hints: self.hints.clone(),
-            ..Diagnostic::error(&self.message)
+            ..Diagnostic::new(self.code, &self.message)
         }
     }
 }
@@ -121,13 +124,14 @@ impl From<Findings> for CommandError {
 
 impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
-        Self { hints: error.hints, ..Self::failed(error.message) }
+        Self { code: Code::StateStore, hints: error.hints, ..Self::failed(error.message) }
     }
 }
 
 impl From<CallError> for CommandError {
     fn from(error: CallError) -> Self {
-        Self { notes: error.notes, hints: error.hints, ..Self::failed(error.message) }
+        let code = error.failure.code();
+        Self { code, notes: error.notes, hints: error.hints, ..Self::failed(error.message) }
     }
 }
 

@@ -6,12 +6,15 @@
 //! - [`render`]: all text a person sees, as functions from data to text.
 //! - [`secrets`]: what commands know that scripts must not.
 //! - [`session`], [`saved`] and [`watch`]: what a run of the hallway needs.
+//! - [`manual`]: what can be looked up offline; [`complete`]: what a shell offers.
 //! - [`terminal`]: the only place that prints.
 
 pub mod args;
 pub mod commands;
+pub mod complete;
 pub mod dotenv;
 pub mod error;
+pub mod manual;
 pub mod parameters;
 pub mod project;
 pub mod render;

@@ -276,6 +276,15 @@ impl Files for ProjectFiles {
         }
     }
 
+    fn exists(&self, path: &str) -> Option<bool> {
+        match std::fs::symlink_metadata(self.folder.join(path)) {
+            Ok(_) => Some(true),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(false),
+            // In a folder this user may not look into, for example.
+            Err(_) => None,
+        }
+    }
+
     fn list(&self, folder: &str) -> Result<Vec<String>, FileError> {
         let unreadable =
             |cause: String| FileError::Unreadable { path: folder.to_owned(), cause };

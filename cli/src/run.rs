@@ -3,12 +3,20 @@
 use std::process::ExitCode;
 
 use crate::args::{Cli, Command};
-use crate::error::{CommandError, Kind};
+use crate::error::{CommandError, DONE, FAILED, Kind};
 use crate::render::json;
-use crate::{args, commands, terminal};
+use crate::{args, commands, complete, terminal};
 
 /// The whole program: reads the command line, does what it says, returns the exit code.
 pub fn main() -> ExitCode {
+    match complete::answer() {
+        Ok(true) => return ExitCode::from(DONE),
+        Ok(false) => {}
+        Err(error) => {
+            terminal::say(&format!("{error}\n"));
+            return ExitCode::from(FAILED);
+        }
+    }
     let cli = match args::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(code) => return ExitCode::from(code),
@@ -39,6 +47,12 @@ fn run(cli: &Cli) -> Result<u8, CommandError> {
         Command::Params(args) => commands::params::run(args),
         Command::Env(command) => commands::env::run(command),
         Command::Graph(args) => commands::graph::run(args),
+        Command::Why(args) => commands::why::run(args),
+        Command::Impact(args) => commands::impact::run(args),
+        Command::Explain(args) => commands::explain::run(args),
+        Command::Init(args) => commands::init::run(args),
+        Command::Doc(args) => commands::doc::run(args),
+        Command::Schema(args) => commands::schema::run(args),
         Command::Version => commands::version::run(),
         Command::Completions(args) => commands::completions::run(args),
         Command::Plan(args) => commands::plan::run(args),

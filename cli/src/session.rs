@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use dollop_engine::diagnostic::{Diagnostic, Findings};
+use dollop_engine::analysis::analyse;
+use dollop_engine::diagnostic::{Code, Diagnostic, Findings, Severity};
 use dollop_engine::graph::{self, Graph};
 use dollop_engine::kind::Registry;
 use dollop_engine::plan::{Options, Plan, plan};
@@ -49,8 +50,8 @@ impl Session {
         Self { project, pool: Pool::new(registry.clone(), scope), registry }
     }
 
-    /// Evaluates the script and orders what it declares.
-    pub fn graph(&self, args: &StackArgs) -> Result<Graph, CommandError> {
+    /// Evaluates the script and orders what it declares; resources may be in each other's way.
+    pub fn declared(&self, args: &StackArgs) -> Result<Graph, CommandError> {
         let program = self.with_request(args, script::evaluate)??;
         for line in &program.messages {
             terminal::say(&format!("{}\n", clean(line)));
@@ -86,6 +87,21 @@ impl Session {
         }))
     }
 
+    /// The same, with the analysis: what would surely fail is an error.
+    pub fn graph(&self, args: &StackArgs) -> Result<Graph, CommandError> {
+        let mut graph = self.declared(args)?;
+        let found = analyse(&graph, &self.registry, &self.project.files);
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|found| found.severity() == Severity::Error);
+        graph.warn(warnings);
+        if errors.is_empty() {
+            return Ok(graph);
+        }
+        let program = graph.program();
+        let diagnostics = errors.into_iter().chain(program.warnings.iter().cloned()).collect();
+        Err(Findings { diagnostics, sources: program.sources.clone() }.into())
+    }
+
     /// A graph that declares nothing, for a destroy.
     pub fn nothing(&self) -> Result<Graph, CommandError> {
         let program = Program {
@@ -94,6 +110,11 @@ impl Session {
             ..Program::default()
         };
         Ok(graph::build(program)?)
+    }
+
+    /// What can be declared.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// Where the state is kept.
@@ -118,7 +139,7 @@ impl Session {
         let mut made = made.map_err(|findings| without_secrets(findings, &redactor))?;
         if !state.stack.is_empty() && state.stack != self.project.stack {
             made.warnings.push(
-                Diagnostic::warning(format!(
+                Diagnostic::new(Code::StackRenamed, format!(
                     "the state was made by stack `{}`, which is called `{}` now",
                     state.stack, self.project.stack
                 ))

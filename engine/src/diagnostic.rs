@@ -1,8 +1,11 @@
 //! Errors and warnings as data: what happened, where, why, what to do.
 
+mod code;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use code::{Code, UnknownCode};
 use serde::{Deserialize, Serialize};
 
 /// A place in a script.
@@ -37,8 +40,8 @@ pub enum Severity {
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
-    /// How bad it is.
-    pub severity: Severity,
+    /// Which one it is; tells how bad it is as well.
+    pub code: Code,
     /// What happened: lower case, no full stop, user text in backticks.
     pub message: String,
     /// Where.
@@ -56,10 +59,10 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// An error without a place.
-    pub fn error(message: impl Into<String>) -> Self {
+    /// A finding without a place.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
-            severity: Severity::Error,
+            code,
             message: message.into(),
             span: None,
             label: String::new(),
@@ -70,9 +73,9 @@ impl Diagnostic {
         }
     }
 
-    /// A warning without a place.
-    pub fn warning(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(message) }
+    /// How bad it is.
+    pub fn severity(&self) -> Severity {
+        self.code.severity()
     }
 
     /// Says where.

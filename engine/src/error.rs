@@ -1,5 +1,7 @@
 //! What a provider says when a call does not succeed.
 
+use crate::diagnostic::Code;
+
 /// What kind of failure a call met; decides whether waiting or adopting can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -11,6 +13,22 @@ pub enum Failure {
     Denied,
     /// Something of that name exists already.
     Exists,
+    /// Looking shows that what is declared cannot be made there: an extension the server
+    /// does not have, an option of a newer version.
+    Impossible,
+}
+
+impl Failure {
+    /// The code of an error of this kind.
+    pub fn code(self) -> Code {
+        match self {
+            Self::Refused => Code::CallRefused,
+            Self::Unreachable => Code::CallUnreachable,
+            Self::Denied => Code::CallDenied,
+            Self::Impossible => Code::CallRefused,
+            Self::Exists => Code::CallExists,
+        }
+    }
 }
 
 /// A failed call: what happened, in words for the person at the terminal.
@@ -41,6 +59,11 @@ impl CallError {
     /// Nothing answered, or not yet.
     pub fn unreachable(message: impl Into<String>) -> Self {
         Self::new(Failure::Unreachable, message)
+    }
+
+    /// What is declared cannot be made there.
+    pub fn impossible(message: impl Into<String>) -> Self {
+        Self::new(Failure::Impossible, message)
     }
 
     /// Adds context.

@@ -79,4 +79,11 @@ pub trait Files {
         let cause = "its files cannot be listed here".to_owned();
         Err(FileError::Unreadable { path: folder.to_owned(), cause })
     }
+
+    /// Whether something is at a path of this machine, absolute or relative to the project
+    /// folder; for warnings, no part of what a script sees. `None` when nobody can tell,
+    /// which is the default.
+    fn exists(&self, _path: &str) -> Option<bool> {
+        None
+    }
 }

@@ -10,7 +10,7 @@ use petgraph::visit::EdgeRef;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::diagnostic::{Diagnostic, Findings, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic, Findings, Span, did_you_mean};
 use crate::path::Path;
 use crate::program::{Declaration, Program};
 
@@ -135,21 +135,11 @@ fn needs(declaration: &Declaration) -> Vec<(&Address, Why)> {
     found
 }
 
-/// Where a declaration says what it needs.
-fn place<'a>(declaration: &'a Declaration, why: &Why) -> &'a crate::diagnostic::Span {
-    match why {
-        Why::Uses(path) => declaration.span_of(path),
-        Why::DependsOn => declaration.span_of(&Path::attribute("depends_on")),
-        Why::Triggers => declaration.span_of(&Path::attribute("replace_triggered_by")),
-        Why::Connection => &declaration.span,
-    }
-}
-
 /// Something that is planned needs what is not.
-fn is_off(who: &str, at: &crate::diagnostic::Span, asleep: &Declaration) -> Diagnostic {
+fn is_off(who: &str, at: &Span, asleep: &Declaration) -> Diagnostic {
     let profile = asleep.off.as_deref().unwrap_or_default();
     let message = format!("{who} needs `{}`, whose profile `{profile}` is off", asleep.address);
-    Diagnostic::error(message)
+    Diagnostic::new(Code::ProfileOff, message)
         .at(at.clone())
         .related(asleep.span.clone(), "declared here")
         .hint(format!("turn it on with `--profile {profile}`"))
@@ -164,8 +154,9 @@ fn undeclared(
     why: &Why,
     nodes: &HashMap<Address, NodeIndex>,
 ) -> Diagnostic {
-    let found = Diagnostic::error(format!("`{needed}` is not declared"))
-        .at(place(declaration, why).clone())
+    let span = place(declaration, why);
+    let found = Diagnostic::new(Code::Undeclared, format!("`{needed}` is not declared"))
+        .at(span.clone())
         .label(format!("needed by `{}`", declaration.address));
     let needed = needed.to_string();
     let mut known: Vec<_> = nodes.keys().map(Address::to_string).collect();
@@ -215,19 +206,74 @@ fn cycles(graph: &DiGraph<usize, Why>, program: &Program) -> Vec<Diagnostic> {
             .chain([&start])
             .map(|node| declaration(*node).address.to_string())
             .collect();
-        let mut diagnostic = Diagnostic::error(format!("a cycle: {}", names.join(" → ")))
-            .at(declaration(start).span.clone());
-        for (index, node) in way.iter().enumerate() {
-            let next = way.get(index + 1).copied().unwrap_or(start);
-            let Some(edge) = graph.find_edge(*node, next) else { continue };
-            let (from, to) = (declaration(*node), declaration(next));
-            let span = place(from, &graph[edge]);
-            let words = format!("`{}` needs `{}`: {}", from.address, to.address, graph[edge]);
-            diagnostic = diagnostic.related(span.clone(), words);
-        }
-        found.push(diagnostic.hint("break it where the need is weakest: one of these must go"));
+        let needs: Vec<_> = way
+            .iter()
+            .enumerate()
+            .filter_map(|(index, node)| {
+                let next = way.get(index + 1).copied().unwrap_or(start);
+                let why = firmest(graph, *node, next)?;
+                Some((declaration(*node), declaration(next), why))
+            })
+            .collect();
+        found.push(cycle(&names.join(" → "), &needs));
     }
     found
+}
+
+/// Of several needs between two nodes, the one that is hardest to give up: the others would
+/// leave it standing.
+fn firmest(graph: &DiGraph<usize, Why>, from: NodeIndex, to: NodeIndex) -> Option<&Why> {
+    graph.edges_connecting(from, to).map(|edge| edge.weight()).min_by_key(|why| strength(why))
+}
+
+/// The finding for one way round.
+fn cycle(names: &str, needs: &[(&Declaration, &Declaration, &Why)]) -> Diagnostic {
+    let mut found = Diagnostic::new(Code::Cycle, format!("a cycle: {names}"));
+    let cut = needs.iter().enumerate().max_by_key(|(_, (_, _, why))| strength(why));
+    let Some((cut, (from, to, why))) = cut else { return found };
+    for (index, (from, to, why)) in needs.iter().enumerate() {
+        let words = format!("`{}` needs `{}`: {why}", from.address, to.address);
+        let span = place(from, why).clone();
+        found =
+            if index == cut { found.at(span).label(words) } else { found.related(span, words) };
+    }
+    found.hint(match why {
+        Why::DependsOn => format!(
+            "that is only an order: take `{}` out of the `depends_on` of `{}`",
+            to.address, from.address
+        ),
+        Why::Triggers => {
+            format!(
+                "take `{}` out of the `replace_triggered_by` of `{}`",
+                to.address, from.address
+            )
+        }
+        Why::Uses(path) => format!(
+            "give `{path}` of `{}` a value that does not come from `{}`",
+            from.address, to.address
+        ),
+        Why::Connection => format!("declare `{}` on another connection", from.address),
+    })
+}
+
+/// How easily a need is given up: the higher, the easier.
+fn strength(why: &Why) -> u8 {
+    match why {
+        Why::Connection => 0,
+        Why::Uses(_) => 1,
+        Why::Triggers => 2,
+        Why::DependsOn => 3,
+    }
+}
+
+/// Where a declaration says that it needs another.
+pub fn place<'a>(from: &'a Declaration, why: &Why) -> &'a Span {
+    match why {
+        Why::Uses(path) => from.span_of(path),
+        Why::DependsOn => from.span_of(&Path::attribute("depends_on")),
+        Why::Triggers => from.span_of(&Path::attribute("replace_triggered_by")),
+        Why::Connection => &from.span,
+    }
 }
 
 /// The shortest way from a node back to itself within its knot.
@@ -268,6 +314,11 @@ impl Graph {
         &self.program
     }
 
+    /// Adds warnings to those of the program.
+    pub fn warn(&mut self, warnings: impl IntoIterator<Item = Diagnostic>) {
+        self.program.warnings.extend(warnings);
+    }
+
     /// The declarations, each after everything it needs, otherwise as in the script.
     pub fn in_order(&self) -> impl Iterator<Item = &Declaration> {
         self.order.iter().map(|node| &self.program.declarations[self.edges[*node]])
@@ -298,6 +349,19 @@ impl Graph {
         edges.into_iter().flatten()
     }
 
+    /// What needs a declaration, with the reasons; each address may come more than once.
+    pub fn needed_by<'a>(
+        &'a self,
+        address: &Address,
+    ) -> impl Iterator<Item = (&'a Declaration, &'a Why)> + use<'a> {
+        let edges = self.nodes.get(address).map(|node| {
+            self.edges.edges_directed(*node, Direction::Incoming).map(|edge| {
+                (&self.program.declarations[self.edges[edge.source()]], edge.weight())
+            })
+        });
+        edges.into_iter().flatten()
+    }
+
     /// The addresses a declaration needs, each once, in a stable order.
     pub fn dependencies(&self, address: &Address) -> Vec<Address> {
         let mut found: Vec<_> =
@@ -311,7 +375,6 @@ impl Graph {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::Span;
     use crate::expr::Expr;
 
     /// A program from `name: needs needs` lines.
@@ -328,6 +391,8 @@ mod tests {
                 })
                 .collect(),
             lifecycle: crate::program::Lifecycle::default(),
+            allow: std::collections::BTreeSet::new(),
+            clear: Vec::new(),
             implicit: false,
             off: None,
             span: Span {

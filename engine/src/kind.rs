@@ -11,10 +11,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::address::Address;
+use crate::analysis::{Claimed, Lint};
 use crate::error::CallError;
 use crate::path::{Path, Segment};
 use crate::resource::{
-    Connection, Created, Found, Name, Owner, Problem, Resource, Scope, Traits, Wanted,
+    Connection, Created, Found, Name, Owner, Problem, Resource, Scope, Script, Territory,
+    Traits, Wanted,
 };
 use crate::schema::{Attribute, Schema, SchemaError};
 use crate::value::Value;
@@ -53,6 +55,18 @@ pub trait Calls: Send + Sync {
     fn normalize(&self, spec: &Value) -> Result<Value, SpecError>;
     /// See [`Resource::check`].
     fn check(&self, spec: &Value) -> Vec<Problem>;
+    /// See [`Resource::claims`].
+    fn claims(&self, name: &Name, spec: &Value) -> Vec<Claimed>;
+    /// See [`Resource::lint`].
+    fn lint(&self, spec: &Value) -> Vec<Lint>;
+    /// See [`Resource::territory`].
+    fn territory(&self, spec: &Value) -> Vec<Territory>;
+    /// See [`Resource::check_update`].
+    fn check_update(&self, from: &Value, to: &Value) -> Vec<Problem>;
+    /// See [`Resource::cautions`].
+    fn cautions(&self, from: Option<&Value>, to: &Value) -> Vec<Problem>;
+    /// See [`Resource::script`]. Nothing when a spec does not fit.
+    fn script(&self, name: &Name, from: Option<&Value>, to: Option<&Value>) -> Option<Script>;
     /// See [`Resource::keeps_data`].
     fn keeps_data(&self, spec: &Value, next: Option<&Value>) -> bool;
     /// See [`Resource::read`].
@@ -94,6 +108,8 @@ pub trait Dial: Send + Sync {
     fn normalize(&self, spec: &Value) -> Result<Value, SpecError>;
     /// See [`Connection::describe`].
     fn describe(&self, spec: &Value) -> String;
+    /// See [`Connection::is_local`].
+    fn is_local(&self, spec: &Value) -> bool;
     /// See [`Connection::open`].
     async fn open(&self, spec: &Value, scope: Scope) -> Result<OpenConnection, CallError>;
 }
@@ -201,7 +217,7 @@ impl Registry {
             attribute.replace = true;
         }
         if traits.naming == crate::resource::Naming::Natural {
-            let taken = schema.spec.insert("name".to_owned(), name_attribute());
+            let taken = schema.spec.insert("name".to_owned(), name_attribute(traits.renames));
             assert!(taken.is_none(), "BUG: `{}` declares `name` itself", R::KIND);
         }
         let kind = Kind {
@@ -256,13 +272,13 @@ fn schema_or_bug(kind: &str, schema: Result<Schema, SchemaError>) -> Schema {
 }
 
 /// The attribute every naturally named kind has.
-fn name_attribute() -> Attribute {
+fn name_attribute(renames: bool) -> Attribute {
     Attribute {
         doc: "The real name; the first argument when left out.".to_owned(),
         ty: crate::schema::Type::String,
         required: false,
         default: None,
-        replace: true,
+        replace: !renames,
         secret: false,
         stable: true,
         disruption: crate::schema::Disruption::None,
@@ -290,8 +306,24 @@ fn typed<T: DeserializeOwned>(value: &Value, natural: bool) -> Result<T, SpecErr
             serde_path_to_error::Segment::Map { key } => Some(Segment::Key(key.clone())),
             _ => None,
         });
-        SpecError { path: Path(path.collect()), message: error.inner().to_string() }
+        SpecError { path: Path(path.collect()), message: plain(&error.inner().to_string()) }
     })
+}
+
+/// serde's words with ranges for the names of Rust's integers.
+fn plain(message: &str) -> String {
+    let Some((before, expected)) = message.rsplit_once("expected ") else {
+        return message.to_owned();
+    };
+    let range = match expected {
+        "u8" => "0 to 255",
+        "u16" => "0 to 65535",
+        "u32" => "0 to 4294967295",
+        "u64" | "usize" => "0 upwards",
+        "i32" => "-2147483648 to 2147483647",
+        _ => return message.to_owned(),
+    };
+    format!("{before}expected a whole number from {range}")
 }
 
 /// A provider's struct as a value, `name` put back.
@@ -369,6 +401,47 @@ impl<R: Resource> Calls for Adapter<R> {
             Ok(spec) => R::check(&spec),
             Err(_) => Vec::new(),
         }
+    }
+
+    fn claims(&self, name: &Name, spec: &Value) -> Vec<Claimed> {
+        typed(spec, Self::natural()).map_or_else(|_| Vec::new(), |spec| R::claims(name, &spec))
+    }
+
+    fn lint(&self, spec: &Value) -> Vec<Lint> {
+        typed(spec, Self::natural()).map_or_else(|_| Vec::new(), |spec| R::lint(&spec))
+    }
+
+    fn territory(&self, spec: &Value) -> Vec<Territory> {
+        if !R::TERRITORIAL {
+            return Vec::new();
+        }
+        let natural = spec.get("name").and_then(Value::as_str).unwrap_or_default();
+        let territory = |spec| R::territory(natural, &spec);
+        typed(spec, Self::natural()).map_or_else(|_| Vec::new(), territory)
+    }
+
+    fn check_update(&self, from: &Value, to: &Value) -> Vec<Problem> {
+        match (typed(from, Self::natural()), typed(to, Self::natural())) {
+            (Ok(from), Ok(to)) => R::check_update(&from, &to),
+            _ => Vec::new(),
+        }
+    }
+
+    fn cautions(&self, from: Option<&Value>, to: &Value) -> Vec<Problem> {
+        let from = from.and_then(|from| typed(from, Self::natural()).ok());
+        typed(to, Self::natural())
+            .map_or_else(|_| Vec::new(), |to| R::cautions(from.as_ref(), &to))
+    }
+
+    fn script(&self, name: &Name, from: Option<&Value>, to: Option<&Value>) -> Option<Script> {
+        let mut same = Vec::new();
+        if let Some(known) = to.or(from) {
+            known.each_secret(&mut |text| same.push(text));
+        }
+        let read = |value: &Value| typed::<R::Spec>(&value.masked(&same), Self::natural());
+        let from = from.map(read).transpose().ok()?;
+        let to = to.map(read).transpose().ok()?;
+        R::script(name, from.as_ref(), to.as_ref())
     }
 
     fn keeps_data(&self, spec: &Value, next: Option<&Value>) -> bool {
@@ -458,6 +531,10 @@ impl<C: Connection> Dial for Dialer<C> {
             Ok(spec) => C::describe(&spec),
             Err(_) => C::KIND.to_owned(),
         }
+    }
+
+    fn is_local(&self, spec: &Value) -> bool {
+        typed::<C::Spec>(spec, false).is_ok_and(|spec| C::is_local(&spec))
     }
 
     async fn open(&self, spec: &Value, scope: Scope) -> Result<OpenConnection, CallError> {

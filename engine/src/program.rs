@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::address::Address;
-use crate::diagnostic::{Diagnostic, Sources, Span};
+use crate::diagnostic::{Code, Diagnostic, Sources, Span};
 use crate::expr::{Expr, Reference};
 use crate::files::SecretSource;
 use crate::path::Path;
@@ -78,6 +78,10 @@ pub struct Declaration {
     pub attributes: BTreeMap<String, Expr>,
     /// How it is treated.
     pub lifecycle: Lifecycle,
+    /// Warnings that are meant here and not shown.
+    pub allow: BTreeSet<Code>,
+    /// Secret attributes, or parts of them, that the script holds in clear, with their text.
+    pub clear: Vec<(Path, String)>,
     /// Whether it is a connection nobody wrote down, made for those who use it.
     pub implicit: bool,
     /// The outermost profile around it that is off.

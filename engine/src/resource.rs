@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::address::Address;
+use crate::analysis::{Claimed, Lint};
 use crate::error::CallError;
 
 /// Where a stack runs; given to every connection that is opened.
@@ -91,6 +92,25 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+/// Something a resource alone decides about, beside its own object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Territory {
+    /// Where it is, from the wide to the narrow. It holds everything whose path begins so.
+    pub path: Vec<String>,
+    /// What it is, in words: "the privileges of `app` on table `t`".
+    pub what: String,
+}
+
+/// Statements of a service's own language, for somebody who reads them before they run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// The line that leads to where they run (`\connect "shop"`); empty when it does not
+    /// matter.
+    pub place: String,
+    /// The statements in order, without the `;` at the end.
+    pub statements: Vec<String>,
+}
+
 /// Whether the world's name for an object is an attribute of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
@@ -112,11 +132,23 @@ pub struct Traits {
     pub identity: &'static [&'static str],
     /// Deleting or replacing it loses what people stored in it.
     pub holds_data: bool,
+    /// It does nothing unless something else uses it.
+    pub for_others: bool,
+    /// [`Resource::update`] gives it another natural name; without this, another name means
+    /// another object.
+    pub renames: bool,
 }
 
 impl Default for Traits {
     fn default() -> Self {
-        Self { naming: Naming::Natural, within: &[], identity: &[], holds_data: false }
+        Self {
+            naming: Naming::Natural,
+            within: &[],
+            identity: &[],
+            holds_data: false,
+            for_others: false,
+            renames: false,
+        }
     }
 }
 
@@ -142,6 +174,11 @@ pub trait Connection: Sized + Send + Sync + 'static {
 
     /// The address in words, for messages: `127.0.0.1:5432 as postgres`. No secrets.
     fn describe(spec: &Self::Spec) -> String;
+
+    /// Whether what lives in it sees the files of this machine.
+    fn is_local(_spec: &Self::Spec) -> bool {
+        false
+    }
 }
 
 /// One kind of resource.
@@ -173,6 +210,51 @@ pub trait Resource: Send + Sync + 'static {
     /// Rules across attributes, checked without any service.
     fn check(_spec: &Self::Spec) -> Vec<Problem> {
         Vec::new()
+    }
+
+    /// What it takes for itself and whom it needs, for the comparison with others.
+    ///
+    /// Called with a spec in normal form; what is not known yet is text that no name is.
+    fn claims(_name: &Name, _spec: &Self::Spec) -> Vec<Claimed> {
+        Vec::new()
+    }
+
+    /// What works and most likely is not meant.
+    fn lint(_spec: &Self::Spec) -> Vec<Lint> {
+        Vec::new()
+    }
+
+    /// Whether [`territory`](Self::territory) says anything.
+    const TERRITORIAL: bool = false;
+
+    /// What it alone decides about. Two resources behind one connection whose territories
+    /// overlap are refused while planning: each would undo the other. `natural` is empty for
+    /// kinds that are named by a label.
+    fn territory(_natural: &str, _spec: &Self::Spec) -> Vec<Territory> {
+        Vec::new()
+    }
+
+    /// Why an object that is like `from` cannot be made like `to` in place, where that can
+    /// be told without the service. Refused while planning.
+    fn check_update(_from: &Self::Spec, _to: &Self::Spec) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// What a reader of the plan should know before it is made (`from` is `None`) or changed,
+    /// where that can be told without the service.
+    fn cautions(_from: Option<&Self::Spec>, _to: &Self::Spec) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// What is sent to the service to get from one spec to another, as far as it can be told
+    /// without the service: for review, never to be run by dollop. Secrets in the specs are
+    /// masked. `from` is `None` for a create, `to` for a delete.
+    fn script(
+        _name: &Name,
+        _from: Option<&Self::Spec>,
+        _to: Option<&Self::Spec>,
+    ) -> Option<Script> {
+        None
     }
 
     /// Whether what lives inside survives when this object is replaced by one like `next`,

@@ -118,6 +118,16 @@ impl Schema {
     }
 }
 
+/// The first sentence of a doc comment, on one line, its full stop included.
+pub fn summary(doc: &str) -> String {
+    let paragraph = doc.split("\n\n").next().unwrap_or_default();
+    let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.find(". ") {
+        Some(end) => line[..=end].to_owned(),
+        None => line,
+    }
+}
+
 fn json_schema<T: schemars::JsonSchema>() -> Json {
     let settings = schemars::generate::SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;

@@ -121,32 +121,43 @@ impl Value {
     /// Carries the secret marks of `marks` over to this value, path by path.
     ///
     /// What a provider reads back is plain; the declaration knows which part was secret.
+    ///
+    /// Where a provider brought a value to another form (a list to a map, a key to its normal
+    /// one), nobody knows which part is the secret, so all that may be is marked.
     pub fn marked_like(self, marks: &Self) -> Self {
         match (self, marks) {
             (value, Self::Secret(_)) => value.secret(),
-            (Self::List(items), Self::List(like)) => Self::List(
+            (Self::List(items), Self::List(like)) if items.len() == like.len() => Self::List(
                 items
                     .into_iter()
-                    .enumerate()
-                    .map(|(index, item)| match like.get(index) {
-                        Some(mark) => item.marked_like(mark),
-                        None => item,
-                    })
+                    .zip(like)
+                    .map(|(item, mark)| item.marked_like(mark))
                     .collect(),
             ),
-            (Self::Map(entries), Self::Map(like)) => Self::Map(
-                entries
-                    .into_iter()
-                    .map(|(key, value)| {
-                        let value = match like.get(&key) {
-                            Some(mark) => value.marked_like(mark),
-                            None => value,
-                        };
-                        (key, value)
-                    })
-                    .collect(),
-            ),
+            (Self::Map(entries), Self::Map(like)) => {
+                let mut gone = like.iter().filter(|(key, _)| !entries.contains_key(*key));
+                let moved = gone.any(|(_, mark)| mark.holds_secret());
+                let marked = entries.into_iter().map(|(key, value)| {
+                    let value = match like.get(&key) {
+                        Some(mark) => value.marked_like(mark),
+                        None if moved => value.secret(),
+                        None => value,
+                    };
+                    (key, value)
+                });
+                Self::Map(marked.collect())
+            }
+            (value, marks) if marks.holds_secret() => value.secret(),
             (value, _) => value,
+        }
+    }
+
+    fn holds_secret(&self) -> bool {
+        match self {
+            Self::Secret(_) => true,
+            Self::List(items) => items.iter().any(Self::holds_secret),
+            Self::Map(entries) => entries.values().any(Self::holds_secret),
+            _ => false,
         }
     }
 
@@ -183,6 +194,24 @@ impl Value {
                 entries.into_iter().map(|(key, item)| (key, item.hiding(secrets))).collect(),
             ),
             other => other,
+        }
+    }
+
+    /// The value with a word in place of every secret: `(secret)`, or `(other secret)` for
+    /// texts that are not among `same`.
+    pub fn masked(&self, same: &[&str]) -> Self {
+        match self {
+            Self::Secret(inner) => match inner.as_str() {
+                Some(text) if !same.contains(&text) => Self::string("(other secret)"),
+                _ => Self::string("(secret)"),
+            },
+            Self::List(items) => {
+                Self::List(items.iter().map(|item| item.masked(same)).collect())
+            }
+            Self::Map(entries) => Self::Map(
+                entries.iter().map(|(key, item)| (key.clone(), item.masked(same))).collect(),
+            ),
+            other => other.clone(),
         }
     }
 
@@ -366,6 +395,22 @@ mod tests {
         let text = serde_json::to_string(&value).unwrap();
         let back: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(back, value);
+    }
+
+    #[test]
+    fn a_mark_survives_another_form() {
+        let value =
+            |text: &str| Value::from(serde_json::from_str::<serde_json::Value>(text).unwrap());
+        let list = Value::List(vec![Value::string("A=1"), Value::string("B=pw").secret()]);
+        assert!(value(r#"{"A":"1","B":"pw"}"#).marked_like(&list).is_secret());
+        assert!(value(r#"["A=1","B=pw","C"]"#).marked_like(&list).is_secret());
+        let map = Value::Map(Map::from([
+            ("/a//b".to_owned(), Value::string("pw").secret()),
+            ("/c".to_owned(), Value::string("1")),
+        ]));
+        let marked = value(r#"{"/a/b":"pw","/c":"1"}"#).marked_like(&map);
+        assert!(marked.get("/a/b").is_some_and(Value::is_secret));
+        assert!(!marked.get("/c").is_some_and(Value::is_secret));
     }
 
     #[test]

@@ -130,7 +130,7 @@ fn nothing_acknowledged_is_lost_by_kills_at_random_moments() {
         child.wait().unwrap();
         acknowledged += check_nothing_lost(folder.path(), first.into_iter().chain(lines));
     }
-    assert!(acknowledged > 500, "{acknowledged}");
+    assert!(acknowledged >= 25, "{acknowledged}");
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn a_wrong_password_for_postgresql() {
     );
     let said = refused(&stack("dt-fail-pg"), &script);
     shows!(with_port(&said, server.port), @r#"
-    error: `postgres::server.main` refuses the login
+    error[E0506]: `postgres::server.main` refuses the login
      --> stack.rhai:2:20
       |
     2 | let db = postgres::server("main", #{ host: "127.0.0.1", port: [port], password: "hunter2" });
@@ -86,7 +86,7 @@ fn a_wrong_password_for_rabbitmq() {
     );
     let said = refused(&stack("dt-fail-mq"), &script);
     shows!(with_port(&said, port), @r#"
-    error: `rabbitmq::server.broker` refuses the login
+    error[E0506]: `rabbitmq::server.broker` refuses the login
      --> stack.rhai:2:20
       |
     2 | let mq = rabbitmq::server("broker", #{ host: "127.0.0.1", port: [port], user: "guest", passwor...
@@ -113,7 +113,7 @@ fn a_server_that_is_not_there() {
     );
     let said = refused(&stack("dt-fail-none"), &script);
     shows!(with_port(&said, port), @r#"
-    error: `postgres::server.main` does not answer
+    error[E0506]: `postgres::server.main` does not answer
      --> stack.rhai:2:20
       |
     2 | let db = postgres::server("main", #{ host: "127.0.0.1", port: [port], password: "p" });
@@ -124,7 +124,7 @@ fn a_server_that_is_not_there() {
       = hint: check that the server runs and that host and port are right
       = hint: to plan from what dollop remembers, add `--no-refresh`
 
-    error: `rabbitmq::server.broker` does not answer
+    error[E0506]: `rabbitmq::server.broker` does not answer
      --> stack.rhai:4:20
       |
     4 | let mq = rabbitmq::server("broker", #{ host: "127.0.0.1", port: [port], password: "p" });
@@ -146,7 +146,7 @@ fn an_engine_that_is_not_there() {
     let stack = Stack::of(project, "dt-fail-engine");
     drop(stack.project.run(&["apply", "--auto-approve"]).expect(0));
     shows!(refused(&stack, "docker::network(\"n\");\ndocker::volume(\"v\");\n"), @r#"
-    error: `docker::engine.default` does not answer
+    error[E0506]: `docker::engine.default` does not answer
      --> stack.rhai:2:9
       |
     2 | docker::network("n");
@@ -175,11 +175,11 @@ fn a_wrong_extension() {
     };
     let stack = stack("dt-fail-extension");
     let said = failed(&stack, &script("uuid_ossp"));
-    shows!(with_port(&said, server.port), @"
+    shows!(with_port(&said, server.port), @r"
     created postgres::database.main/dt_extension ([time])
     failed postgres::extension.main/dt_extension/uuid_ossp ([time]): the server at 127.0.0.1:[port] has no extension `uuid_ossp`
 
-    error: `postgres::extension.main/dt_extension/uuid_ossp` could not be created: the server at 127.0.0.1:[port] has no extension `uuid_ossp`
+    error[E0701]: `postgres::extension.main/dt_extension/uuid_ossp` could not be created: the server at 127.0.0.1:[port] has no extension `uuid_ossp`
       hint: did you mean `uuid-ossp`?
 
     Failed after [time]: 1 done, 1 failed
@@ -198,10 +198,10 @@ fn a_missing_image() {
     };
     let registry = std::env::var("DOLLOP_LAB_REGISTRY").unwrap_or("127.0.0.1:5000".to_owned());
     let said = failed(&stack, &container(&format!("{registry}/dt-nothing:1")));
-    shows!(said.replace(&registry, "[registry]"), @"
+    shows!(said.replace(&registry, "[registry]"), @r"
     failed docker::container.c ([time]): image `[registry]/dt-nothing:1` is not there and cannot be pulled: registry `[registry]` has no `[registry]/dt-nothing` in version `1`
 
-    error: `docker::container.c` could not be created: image `[registry]/dt-nothing:1` is not there and cannot be pulled: registry `[registry]` has no `[registry]/dt-nothing` in version `1`
+    error[E0701]: `docker::container.c` could not be created: image `[registry]/dt-nothing:1` is not there and cannot be pulled: registry `[registry]` has no `[registry]/dt-nothing` in version `1`
       the engine says: manifest for [registry]/dt-nothing:1 not found: manifest unknown: manifest unknown
       hint: check name and tag
 
@@ -221,10 +221,10 @@ fn a_port_that_is_taken() {
          stop_signal: \"SIGKILL\", ports: [\"127.0.0.1:{port}:80\"] }});\n"
     );
     let said = failed(&stack, &script);
-    shows!(with_port(&said, port), @"
+    shows!(with_port(&said, port), @r"
     failed docker::container.c ([time]): starting container `dt-fail-port-c` failed: host port [port] is taken by a program outside Docker
 
-    error: `docker::container.c` could not be created: starting container `dt-fail-port-c` failed: host port [port] is taken by a program outside Docker
+    error[E0701]: `docker::container.c` could not be created: starting container `dt-fail-port-c` failed: host port [port] is taken by a program outside Docker
       hint: stop what listens there, or publish another port instead of `127.0.0.1:[port]:80`
 
     Failed after [time]: 0 done, 1 failed
@@ -237,10 +237,10 @@ fn a_port_that_is_taken() {
     let _other = Stack::of(Project::new("dt-fail-port-other", ""), "dt-fail-port-other");
     drop(docker(&[&other[..], &["busybox:1.35", "sleep", "600"]].concat()));
     let said = failed(&stack, &script);
-    shows!(with_port(&said, port), @"
+    shows!(with_port(&said, port), @r"
     failed docker::container.c ([time]): starting container `dt-fail-port-c` failed: host port [port] is taken by container `dt-fail-port-other-c` (stack `dt-fail-port-other`)
 
-    error: `docker::container.c` could not be created: starting container `dt-fail-port-c` failed: host port [port] is taken by container `dt-fail-port-other-c` (stack `dt-fail-port-other`)
+    error[E0701]: `docker::container.c` could not be created: starting container `dt-fail-port-c` failed: host port [port] is taken by container `dt-fail-port-other-c` (stack `dt-fail-port-other`)
       hint: stop `dt-fail-port-other-c`, or publish another port instead of `127.0.0.1:[port]:80`
 
     Failed after [time]: 0 done, 1 failed
@@ -267,11 +267,11 @@ local::data("after", #{{ input: c.id }});
 "#
         )
     };
-    shows!(failed(&stack, &script("echo checking the tables; exit 3")), @"
+    shows!(failed(&stack, &script("echo checking the tables; exit 3")), @r"
     failed docker::container.c ([time]): container `dt-fail-health-c` did not get healthy: its health check fails
     skipped local::data.after (needs docker::container.c)
 
-    error: `docker::container.c` could not be created: container `dt-fail-health-c` did not get healthy: its health check fails
+    error[E0701]: `docker::container.c` could not be created: container `dt-fail-health-c` did not get healthy: its health check fails
       the last health check ended with code 3:
       checking the tables
       the end of its log:
@@ -291,10 +291,10 @@ fn a_container_that_ends_at_once() {
     let script = "docker::container(\"c\", #{ image: \"busybox:1.35\", \
                   command: [\"sh\", \"-c\", \"echo no configuration >&2; exit 7\"], \
                   healthcheck: #{ test: \"true\", interval: \"1s\" }, wait: \"healthy\" });\n";
-    shows!(failed(&stack, script), @"
+    shows!(failed(&stack, script), @r"
     failed docker::container.c ([time]): container `dt-fail-ends-c` did not get healthy: it ended with code 7
 
-    error: `docker::container.c` could not be created: container `dt-fail-ends-c` did not get healthy: it ended with code 7
+    error[E0701]: `docker::container.c` could not be created: container `dt-fail-ends-c` did not get healthy: it ended with code 7
       the end of its log:
       no configuration
       hint: the container is still there to look at: `docker logs dt-fail-ends-c`

@@ -9,3 +9,4 @@ mod proxy;
 mod quickstart;
 mod rabbitmq;
 mod secrets;
+mod templates;

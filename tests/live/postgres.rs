@@ -4,6 +4,8 @@ mod conformance;
 pub(crate) mod container;
 mod faults;
 mod grants;
+mod migrations;
 mod objects;
+mod plans;
 mod roles;
 mod world;

@@ -3,10 +3,13 @@
 //! ```text
 //! read → nothing; create; read == spec (by id and by name); change each attribute →
 //! update or replace as the schema says; read == spec; change back (default restored);
+//! change behind dollop's back → read shows it; repair; read == spec;
 //! delete; read → nothing; delete again → fine
 //! ```
 //!
 //! A kind adds only sample values. An attribute of the schema without a sample fails.
+
+use std::collections::BTreeSet;
 
 use dollop_engine::address::Address;
 use dollop_engine::kind::{FoundObject, Kind, OpenConnection, Registry};
@@ -43,6 +46,27 @@ pub async fn open(registry: &Registry, kind: &str, spec: Json) -> OpenConnection
 
 /// Runs the whole conformance of a kind and prints the number of attributes covered.
 pub async fn conform(registry: &Registry, connection: &OpenConnection, sample: &Sample) {
+    run(registry, connection, sample, None).await;
+}
+
+/// The same, and every attribute that changes in place is changed behind dollop's back too:
+/// reading must show that one and no other, and an update from there must repair it.
+/// `unseen` are attributes that the service does not keep.
+pub async fn conform_with_drift(
+    registry: &Registry,
+    connection: &OpenConnection,
+    sample: &Sample,
+    unseen: &[&str],
+) {
+    run(registry, connection, sample, Some(unseen)).await;
+}
+
+async fn run(
+    registry: &Registry,
+    connection: &OpenConnection,
+    sample: &Sample,
+    unseen: Option<&[&str]>,
+) {
     let kind = registry.kind(sample.kind).expect("a registered kind");
     let name = name_of(kind, &sample.name);
     let mut run = Run { kind, connection, name, facts: None };
@@ -67,6 +91,7 @@ pub async fn conform(registry: &Registry, connection: &OpenConnection, sample: &
         run.update(&id, &base, &base, "nothing").await;
     }
 
+    let mut drifted = BTreeSet::new();
     for (attribute, value) in &sample.changes {
         let mut changed = sample.base.clone();
         changed[*attribute] = value.clone();
@@ -84,13 +109,25 @@ pub async fn conform(registry: &Registry, connection: &OpenConnection, sample: &
         } else {
             run.update(&id, &base, &changed, attribute).await;
             run.update(&id, &changed, &base, attribute).await;
+            if unseen.is_some_and(|unseen| !unseen.contains(attribute)) {
+                run.drift(&id, &base, &changed, attribute).await;
+                drifted.insert(*attribute);
+            }
         }
     }
 
     run.delete(&id, &base).await;
     let again = kind.calls.delete(connection, &run.name, &id, &base).await;
     again.unwrap_or_else(|error| panic!("{}: deleting what is gone: {error}", run.at()));
-    println!("conformance {}: {} attributes covered", sample.kind, sample.changes.len());
+    let covered: BTreeSet<_> = sample.changes.iter().map(|(attribute, _)| *attribute).collect();
+    println!(
+        "conformance {}: {} of {} attributes covered by {} values, drift of {} repaired",
+        sample.kind,
+        covered.len(),
+        kind.schema.spec.keys().filter(|attribute| *attribute != "name").count(),
+        sample.changes.len(),
+        drifted.len(),
+    );
 }
 
 /// The name a sample's object gets.
@@ -182,6 +219,31 @@ impl Run<'_> {
             .unwrap_or_else(|error| panic!("{}: updating `{attribute}`: {error:?}", self.at()));
         self.facts = Some(facts.to_json());
         self.expect(id, to, &format!("after updating `{attribute}`")).await;
+    }
+
+    /// Changes it as somebody else would, looks at it with what was last written in mind,
+    /// and brings it back.
+    async fn drift(&mut self, id: &str, base: &Value, changed: &Value, attribute: &str) {
+        let changing = self.kind.calls.update(self.connection, &self.name, id, base, changed);
+        changing
+            .await
+            .unwrap_or_else(|error| panic!("{}: `{attribute}`: {error:?}", self.at()));
+        let found = self.read(Some(id), base).await.expect("it is there").spec;
+        let (Some(was), Some(is)) = (base.as_map(), found.as_map()) else {
+            panic!("{}: a spec is a map", self.at())
+        };
+        let differing: Vec<_> = was
+            .iter()
+            .filter(|(key, value)| !is[*key].same(value))
+            .map(|(key, _)| key)
+            .collect();
+        assert_eq!(
+            differing,
+            [attribute],
+            "{}: what a change behind its back shows",
+            self.at()
+        );
+        self.update(id, &found, base, attribute).await;
     }
 
     async fn delete(&mut self, id: &str, spec: &Value) {

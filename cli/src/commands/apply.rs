@@ -8,11 +8,12 @@ use dollop_engine::plan::{Options, Plan};
 use dollop_engine::store::{State, Store as _};
 use dollop_state::{Keyring, SledStore};
 
-use crate::args::{ApplyArgs, Format};
+use crate::args::{ApplyArgs, Format, TreeFormat};
 use crate::commands::show_plan;
 use crate::error::{CommandError, DONE};
+use crate::render::tally::Tally;
 use crate::render::text::{clean, count};
-use crate::render::{output, words};
+use crate::render::{json, output, words};
 use crate::saved;
 use crate::session::{Session, block_on, digest};
 use crate::terminal;
@@ -42,9 +43,13 @@ pub fn run(args: &ApplyArgs) -> Result<u8, CommandError> {
             let options = Options { unrefreshed: args.no_refresh, destroy: false };
             session.plan(&graph, &state, options).await?
         };
-        show_plan(&plan, Format::Text, args.verbose)?;
+        let json = args.format == TreeFormat::Json;
+        if !json {
+            show_plan(&plan, Format::Text, args.verbose)?;
+        }
         let command = if plan.destroy { "destroy" } else { "apply" };
-        let go = Go { command, approved: args.auto_approve, parallelism: args.parallelism };
+        let approved = args.auto_approve;
+        let go = Go { command, approved, parallelism: args.parallelism, json };
         perform(&session, &plan, &state, &store, go).await
     })
 }
@@ -57,6 +62,8 @@ pub(super) struct Go {
     pub(super) approved: bool,
     /// The most steps under way at once.
     pub(super) parallelism: usize,
+    /// Whether a program reads what came of it.
+    pub(super) json: bool,
 }
 
 /// Asks if need be, applies, and says what came of it.
@@ -68,6 +75,10 @@ pub(super) async fn perform(
     go: Go,
 ) -> Result<u8, CommandError> {
     if plan.steps.is_empty() && !plan.has_changes() {
+        if go.json {
+            let nothing = Tally::new(0);
+            terminal::print(&json::text(&json::applied(plan, &nothing, &state.outputs)))?;
+        }
         return Ok(DONE);
     }
     if !go.approved && plan.has_changes() {
@@ -85,6 +96,9 @@ pub(super) async fn perform(
     let report = apply(plan, state, &session.pool, store, &watch, settings).await;
     let tally = watch.finish();
     let report = report?;
+    if go.json {
+        terminal::print(&json::text(&json::applied(plan, &tally, &report.outputs)))?;
+    }
     let width = terminal::stderr_width();
     if plan.has_changes() || !report.complete() {
         terminal::say(&tally.summary(go.command == "destroy", begun.elapsed(), width));
@@ -98,7 +112,7 @@ pub(super) async fn perform(
         }
         return Err(CommandError::reported());
     }
-    if !report.outputs.is_empty() && plan.has_changes() {
+    if !report.outputs.is_empty() && plan.has_changes() && !go.json {
         terminal::print(&output::table(&report.outputs))?;
     }
     Ok(DONE)

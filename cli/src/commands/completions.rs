@@ -1,15 +1,14 @@
 //! `dollop completions`: what a shell needs to complete commands.
 
-use clap::CommandFactory as _;
-
-use crate::args::{Cli, CompletionsArgs};
+use crate::args::CompletionsArgs;
+use crate::complete;
 use crate::error::{CommandError, DONE};
 use crate::terminal;
 
-/// Prints the completion script of a shell.
+/// Prints the script that makes a shell ask dollop for completions.
 pub fn run(args: &CompletionsArgs) -> Result<u8, CommandError> {
-    let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "dollop", &mut text);
-    terminal::print(&String::from_utf8_lossy(&text))?;
+    let script = complete::registration(&args.shell.to_string())
+        .map_err(|error| CommandError::usage(error.to_string()))?;
+    terminal::print(&script)?;
     Ok(DONE)
 }

@@ -24,6 +24,7 @@ pub fn run(args: &DestroyArgs) -> Result<u8, CommandError> {
             command: "destroy",
             approved: args.auto_approve,
             parallelism: args.parallelism,
+            json: false,
         };
         perform(&session, &plan, &state, &store, go).await
     })

@@ -4,16 +4,23 @@ pub mod apply;
 pub mod check;
 pub mod completions;
 pub mod destroy;
+pub mod doc;
 pub mod env;
+pub mod explain;
 pub mod graph;
+pub mod impact;
+pub mod init;
 pub mod output;
 pub mod params;
 pub mod plan;
+pub mod schema;
 pub mod show;
 pub mod state;
 pub mod version;
+pub mod why;
 
-use dollop_engine::diagnostic::{Diagnostic, Sources};
+use dollop_engine::address::Address;
+use dollop_engine::diagnostic::{Code, Diagnostic, Sources, did_you_mean};
 use dollop_engine::graph::Graph;
 use dollop_engine::plan::Plan;
 
@@ -23,10 +30,11 @@ use crate::render::{Screen, diagnostic, json, markdown};
 use crate::session::Session;
 use crate::terminal;
 
-/// The stack a command line names, evaluated and ordered.
+/// The stack a command line names, evaluated and ordered, for commands that only show what
+/// is declared.
 pub fn load(args: &StackArgs) -> Result<(Session, Graph), CommandError> {
     let session = Session::new(args.project()?);
-    let graph = session.graph(args)?;
+    let graph = session.declared(args)?;
     Ok((session, graph))
 }
 
@@ -40,9 +48,19 @@ fn show_plan(plan: &Plan, format: Format, verbose: bool) -> Result<(), CommandEr
     })
 }
 
+/// The error for an address the stack does not declare.
+fn undeclared(graph: &Graph, address: &Address) -> CommandError {
+    let error = CommandError::failed(format!("the stack declares no `{address}`"));
+    let known: Vec<_> = graph.in_order().map(|known| known.address.to_string()).collect();
+    match did_you_mean(&address.to_string(), known.iter().map(String::as_str)) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint("`dollop graph` shows what it declares"),
+    }
+}
+
 /// Says something a reader should know beside the data.
 fn note(text: &str) {
-    let found = Diagnostic::warning(text);
+    let found = Diagnostic::new(Code::StateNote, text);
     let width = terminal::stderr_width();
     terminal::say(&diagnostic::diagnostic(&found, &Sources::default(), width));
 }

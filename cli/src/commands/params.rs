@@ -17,7 +17,7 @@ pub fn run(args: &ParamsArgs) -> Result<u8, CommandError> {
         ListFormat::Text => params::table(&inputs),
         ListFormat::Json => json::text(&params::json(&inputs)),
     })?;
-    if inputs.findings.diagnostics.iter().any(|found| found.severity == Severity::Error) {
+    if inputs.findings.diagnostics.iter().any(|found| found.severity() == Severity::Error) {
         return Err(inputs.findings.into());
     }
     let findings = &inputs.findings;

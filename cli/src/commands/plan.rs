@@ -6,6 +6,7 @@ use dollop_state::{Keyring, read_state};
 use crate::args::PlanArgs;
 use crate::commands::{note, show_plan};
 use crate::error::{CHANGES, CommandError, DONE};
+use crate::render::sql;
 use crate::saved;
 use crate::session::{Session, block_on};
 use crate::terminal;
@@ -19,7 +20,11 @@ pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
     snapshot.notes.iter().for_each(|text| note(text));
     let options = Options { unrefreshed: args.no_refresh, destroy: args.destroy };
     let plan = block_on(session.plan(&graph, &snapshot.state, options))?;
-    show_plan(&plan, args.format, args.verbose)?;
+    if args.sql {
+        terminal::print(&sql::script(&plan, session.pool.registry()))?;
+    } else {
+        show_plan(&plan, args.format, args.verbose)?;
+    }
     if let Some(file) = &args.out {
         let keyring = Keyring::load_or_create(&session.state_folder())?;
         saved::save(&plan, file, &keyring)?;

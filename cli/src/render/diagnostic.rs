@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use annotate_snippets::{
     AnnotationKind, Element, Level, Origin, Renderer, Snippet, normalize_untrusted_str,
 };
-use dollop_engine::diagnostic::{Diagnostic, Findings, Severity, Sources, Span};
+use dollop_engine::diagnostic::{Code, Diagnostic, Findings, Severity, Sources, Span};
 
 use crate::render::style::{BOLD, CARE, DANGER, LOOKED, paint};
 use crate::render::text::{clean, count};
@@ -15,7 +15,7 @@ use crate::render::text::{clean, count};
 pub fn findings(findings: &Findings, width: usize) -> String {
     let mut out = diagnostics(&findings.diagnostics, &findings.sources, width);
     let number = |severity| {
-        findings.diagnostics.iter().filter(|found| found.severity == severity).count()
+        findings.diagnostics.iter().filter(|found| found.severity() == severity).count()
     };
     let (errors, warnings) = (number(Severity::Error), number(Severity::Warning));
     if findings.diagnostics.len() > 1 {
@@ -44,14 +44,16 @@ pub fn diagnostic(found: &Diagnostic, sources: &Sources, width: usize) -> String
     if found.span.is_none() && found.related.is_empty() && found.trace.is_empty() {
         return without_place(found);
     }
-    let level = match found.severity {
+    let level = match found.severity() {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group = level.primary_title(clean(&found.message)).elements(places(found, sources));
-    for (function, span) in &found.trace {
-        let words = format!("called as `{function}` at {span}");
-        group = group.element(Level::NOTE.message(normalize_untrusted_str(&words)));
+    let way = way(found);
+    let title = level.primary_title(clean(&found.message)).id(found.code.id());
+    let mut group = title.elements(places(found, &way, sources));
+    if found.trace.len() > MOST_CALLS {
+        let words = format!("{} more around it", count(found.trace.len() - MOST_CALLS, "call"));
+        group = group.element(Level::NOTE.message(words));
     }
     for note in &found.notes {
         group = group.element(Level::NOTE.message(normalize_untrusted_str(note)));
@@ -65,14 +67,34 @@ pub fn diagnostic(found: &Diagnostic, sources: &Sources, width: usize) -> String
     text
 }
 
+/// Calls shown with their lines; the innermost ones tell most.
+const MOST_CALLS: usize = 5;
+
+/// The calls that led there, in words.
+fn way(found: &Diagnostic) -> Vec<(&Span, String)> {
+    let words = |name: &str| match name.split_once(' ') {
+        Some(("component", name)) => format!("in component `{name}`, made here"),
+        Some(("import", script)) => format!("in {script}, imported here"),
+        _ if name == "closure" => "in a closure, called here".to_owned(),
+        _ => format!("in `{name}`, called here"),
+    };
+    found.trace.iter().take(MOST_CALLS).map(|(name, span)| (span, words(name))).collect()
+}
+
 /// A diagnostic about no place in a script: notes and hints indented below it.
 fn without_place(found: &Diagnostic) -> String {
-    let heading = match found.severity {
+    let heading = match found.severity() {
         Severity::Error => paint(DANGER, "error"),
         Severity::Warning => paint(CARE, "warning"),
     };
     let message = paint(BOLD, format!(": {}", normalize_untrusted_str(&found.message)));
-    let mut out = format!("{heading}{message}\n");
+    // What a command says of itself needs no page to look up.
+    let code = match found.code {
+        Code::Usage | Code::Command | Code::StateStore | Code::StateNote => String::new(),
+        code if found.severity() == Severity::Error => paint(DANGER, format!("[{code}]")),
+        code => paint(CARE, format!("[{code}]")),
+    };
+    let mut out = format!("{heading}{code}{message}\n");
     for line in found.notes.iter().flat_map(|note| note.lines()) {
         let _ = writeln!(out, "{}", format!("  {}", clean(line)).trim_end());
     }
@@ -84,12 +106,17 @@ fn without_place(found: &Diagnostic) -> String {
 }
 
 /// The snippets: the diagnostic's own place first, then other files.
-fn places<'a>(found: &'a Diagnostic, sources: &'a Sources) -> Vec<Element<'a>> {
+fn places<'a>(
+    found: &'a Diagnostic,
+    way: &'a [(&'a Span, String)],
+    sources: &'a Sources,
+) -> Vec<Element<'a>> {
     let mut files: Vec<&str> = Vec::new();
     let mut marks: BTreeMap<&str, Vec<(bool, &Span, &str)>> = BTreeMap::new();
     let own = found.span.iter().map(|span| (true, span, found.label.as_str()));
     let others = found.related.iter().map(|(span, words)| (false, span, words.as_str()));
-    for (primary, span, words) in own.chain(others) {
+    let calls = way.iter().map(|(span, words)| (false, *span, words.as_str()));
+    for (primary, span, words) in own.chain(others).chain(calls) {
         if !files.contains(&&*span.file) {
             files.push(&span.file);
         }
@@ -98,7 +125,8 @@ fn places<'a>(found: &'a Diagnostic, sources: &'a Sources) -> Vec<Element<'a>> {
     let mut elements: Vec<Element<'a>> = Vec::new();
     for file in files {
         let marks = marks.remove(file).unwrap_or_default();
-        let Some(source) = sources.0.get(file) else {
+        let source = sources.0.get(file).filter(|_| !shows_secret(found.code));
+        let Some(source) = source else {
             elements.extend(marks.iter().map(|(_, span, _)| origin(span)));
             continue;
         };
@@ -113,7 +141,12 @@ fn places<'a>(found: &'a Diagnostic, sources: &'a Sources) -> Vec<Element<'a>> {
     elements
 }
 
-/// A place whose text is not at hand.
+/// Whether the line that is meant holds a secret as such.
+fn shows_secret(code: Code) -> bool {
+    matches!(code, Code::ClearSecret | Code::DefaultCredential)
+}
+
+/// A place whose text is not at hand, or not to be shown.
 fn origin(span: &Span) -> Element<'_> {
     Origin::path(clean(&span.file))
         .line(span.line as usize)
@@ -160,11 +193,14 @@ mod tests {
 
     #[test]
     fn an_error_shows_its_line_and_hint() {
-        let found = Diagnostic::error("`docker::network` has no attribute `atachable`")
-            .at(span("main.rhai", 2, 5, 9))
-            .hint("did you mean `attachable`?");
+        let found = Diagnostic::new(
+            Code::UnknownAttribute,
+            "`docker::network` has no attribute `atachable`",
+        )
+        .at(span("main.rhai", 2, 5, 9))
+        .hint("did you mean `attachable`?");
         insta::assert_snapshot!(show(vec![found], &[("main.rhai", NETWORK)]), @r"
-        error: `docker::network` has no attribute `atachable`
+        error[E0301]: `docker::network` has no attribute `atachable`
          --> main.rhai:2:5
           |
         2 |     atachable: true,
@@ -176,18 +212,19 @@ mod tests {
 
     #[test]
     fn related_places_notes_and_the_way_there_are_shown() {
-        let mut found = Diagnostic::error("`docker::network.app` is declared twice")
-            .at(span("lib/net.rhai", 1, 4, 7))
-            .label("again here")
-            .related(span("lib/net.rhai", 3, 1, 3), "in this function")
-            .related(span("main.rhai", 1, 1, 15), "first here")
-            .related(span("gone.rhai", 7, 2, 1), "no text at hand")
-            .note("names are unique in a stack\nwhatever file they stand in")
-            .hint("rename one");
+        let mut found =
+            Diagnostic::new(Code::DeclaredTwice, "`docker::network.app` is declared twice")
+                .at(span("lib/net.rhai", 1, 4, 7))
+                .label("again here")
+                .related(span("lib/net.rhai", 3, 1, 3), "in this function")
+                .related(span("main.rhai", 1, 1, 15), "first here")
+                .related(span("gone.rhai", 7, 2, 1), "no text at hand")
+                .note("names are unique in a stack\nwhatever file they stand in")
+                .hint("rename one");
         found.trace = vec![("network".to_owned(), span("main.rhai", 9, 3, 1))];
         let files = [("main.rhai", NETWORK), ("lib/net.rhai", "fn network() {\n  1\n}\n")];
         insta::assert_snapshot!(show(vec![found], &files), @r#"
-        error: `docker::network.app` is declared twice
+        error[E0306]: `docker::network.app` is declared twice
          --> lib/net.rhai:1:4
           |
         1 | fn network() {
@@ -200,8 +237,10 @@ mod tests {
           |
         1 | docker::network("app", #{
           | --------------- first here
+        2 |     atachable: true,
+        3 | });
+          |    - in `network`, called here
          ::: gone.rhai:7:2
-          = note: called as `network` at main.rhai:9:3
           = note: names are unique in a stack
                   whatever file they stand in
           = hint: rename one
@@ -211,20 +250,20 @@ mod tests {
     #[test]
     fn several_are_counted() {
         let found = vec![
-            Diagnostic::error("one"),
-            Diagnostic::error("two").at(span("main.rhai", 99, 1, 1)),
-            Diagnostic::warning("three").at(span("main.rhai", 1, 400, 3)),
+            Diagnostic::new(Code::Command, "one"),
+            Diagnostic::new(Code::UnknownVariable, "two").at(span("main.rhai", 99, 1, 1)),
+            Diagnostic::new(Code::StateNote, "three").at(span("main.rhai", 1, 400, 3)),
         ];
         insta::assert_snapshot!(show(found, &[("main.rhai", NETWORK)]), @r#"
         error: one
 
-        error: two
+        error[E0102]: two
          --> main.rhai:3:5
           |
         3 | });
           |    ^
 
-        warning: three
+        warning[W0203]: three
          --> main.rhai:1:26
           |
         1 | docker::network("app", #{
@@ -236,9 +275,14 @@ mod tests {
 
     #[test]
     fn carets_stand_under_wide_characters_and_tabs() {
-        let found = Diagnostic::error("`ü` is no name").at(span("main.rhai", 1, 10, 1));
+        let found = Diagnostic::new(Code::UnknownVariable, "`ü` is no name").at(span(
+            "main.rhai",
+            1,
+            10,
+            1,
+        ));
         insta::assert_snapshot!(show(vec![found], &[("main.rhai", "\tlet 日本 = ü;")]), @r"
-        error: `ü` is no name
+        error[E0102]: `ü` is no name
          --> main.rhai:1:10
           |
         1 |     let 日本 = ü;
@@ -249,7 +293,7 @@ mod tests {
     #[test]
     fn nothing_in_a_message_acts_on_the_terminal() {
         let evil = "\u{1b}]0;title\u{7}";
-        let found = Diagnostic::error(evil)
+        let found = Diagnostic::new(Code::Syntax, evil)
             .at(span("main.rhai", 1, 1, 1))
             .label(evil)
             .note(evil)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dollop_engine::address::Address;
-use dollop_engine::diagnostic::{Diagnostic, Sources, Span};
+use dollop_engine::diagnostic::{Code, Diagnostic, Sources, Span};
 use dollop_engine::expr::{Expr, Function};
 use dollop_engine::map::Map;
 use dollop_engine::path::Path;
@@ -229,8 +229,10 @@ pub(crate) fn everything() -> Plan {
             after: Some(Value::Int(1).into()),
         },
     ];
-    plan.warnings =
-        vec![Diagnostic::warning("`docker::image.tools` has no digest").hint("pin it")];
+    plan.warnings = vec![
+        Diagnostic::new(Code::FloatingImage, "`docker::image.tools` has no digest")
+            .hint("pin it"),
+    ];
     plan
 }
 

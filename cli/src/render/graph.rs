@@ -104,6 +104,8 @@ mod tests {
                     .map(|(attribute, of)| ((*attribute).to_owned(), reference(of, "id")))
                     .collect(),
                 lifecycle: dollop_engine::program::Lifecycle::default(),
+                allow: std::collections::BTreeSet::new(),
+                clear: Vec::new(),
                 implicit: false,
                 off: None,
                 span: at(1, 1),

@@ -9,6 +9,7 @@ use dollop_engine::value::Value;
 use serde_json::{Value as Json, json};
 
 use crate::render::leaf::{Leaf, Side, leaves, masked_json, output_leaves};
+use crate::render::tally::Tally;
 use crate::render::words;
 
 /// The version of the form. The second number grows when something is added, the first when
@@ -56,10 +57,28 @@ pub fn diagnostics(found: &[Diagnostic]) -> Json {
     })
 }
 
+/// What came of an apply: `apply --format json`.
+pub fn applied<'a>(
+    plan: &Plan,
+    tally: &Tally,
+    outputs: impl IntoIterator<Item = (&'a String, &'a Value)>,
+) -> Json {
+    json!({
+        "format_version": FORMAT_VERSION,
+        "stack": plan.stack,
+        "complete": tally.complete(),
+        "planned": summary(plan.summary()),
+        "warnings": plan.warnings.iter().map(diagnostic).collect::<Vec<_>>(),
+        "diagnostics": tally.errors().iter().map(diagnostic).collect::<Vec<_>>(),
+        "outputs": values(outputs),
+    })
+}
+
 /// One diagnostic.
 pub fn diagnostic(found: &Diagnostic) -> Json {
     json!({
-        "severity": match found.severity {
+        "code": found.code,
+        "severity": match found.severity() {
             Severity::Error => "error",
             Severity::Warning => "warning",
         },
@@ -234,6 +253,8 @@ fn outputs(plan: &Plan) -> Json {
 
 #[cfg(test)]
 mod tests {
+    use dollop_engine::diagnostic::Code;
+
     use super::*;
     use crate::render::fixture;
 
@@ -401,12 +422,14 @@ mod tests {
     #[test]
     fn diagnostics_have_positions() {
         let span = Span { file: "main.rhai".into(), line: 2, column: 5, length: 9 };
-        let mut found = Diagnostic::error("no").at(span.clone()).hint("do").label("here");
+        let mut found =
+            Diagnostic::new(Code::Syntax, "no").at(span.clone()).hint("do").label("here");
         found.trace.push(("f".to_owned(), span));
         insta::assert_snapshot!(text(&diagnostics(&[found])), @r#"
         {
           "diagnostics": [
             {
+              "code": "E0101",
               "hints": [
                 "do"
               ],

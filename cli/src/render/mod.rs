@@ -4,6 +4,8 @@
 //! do not belong.
 
 pub mod diagnostic;
+pub mod doc;
+pub mod explain;
 pub mod graph;
 pub mod json;
 pub mod leaf;
@@ -12,6 +14,11 @@ pub mod output;
 pub mod params;
 pub mod plan;
 pub mod progress;
+pub mod reference;
+pub mod relations;
+pub mod sarif;
+pub mod schema;
+pub mod sql;
 pub mod state;
 pub mod style;
 pub mod tally;

@@ -72,7 +72,7 @@ impl Tally {
                 Diagnostic {
                     notes: error.notes.clone(),
                     hints: error.hints.clone(),
-                    ..Diagnostic::error(message)
+                    ..Diagnostic::new(error.failure.code(), message)
                 }
             })
             .collect()
@@ -174,7 +174,7 @@ mod tests {
         }
         insta::assert_snapshot!(show(&tally, false), @r"
 
-        error: `docker::container.pg` could not be created: it stopped with exit code 1
+        error[E0702]: `docker::container.pg` could not be created: it stopped with exit code 1
           last lines of its log:
             FATAL: no password
             exiting

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::address::Address;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::error::{CallError, Failure};
 use crate::expr::Expr;
 use crate::kind::ConnectionKind;
@@ -27,7 +27,7 @@ impl Walk<'_> {
         let attributes = self.resolve(declaration);
         let Some(kind) = self.inputs.registry.connection_kind(address.kind()) else {
             let message = format!("`{}` is not a kind of connection", address.kind());
-            self.decisions.diagnostics.push(Diagnostic::error(message));
+            self.decisions.diagnostics.push(Diagnostic::new(Code::KindGone, message));
             return;
         };
         let dependencies = self.inputs.graph.dependencies(address);
@@ -37,7 +37,9 @@ impl Walk<'_> {
             Err(error) => {
                 let message = format!("`{address}`: `{}` {}", error.path, error.message);
                 let span = declaration.span_of(&error.path).clone();
-                self.decisions.diagnostics.push(Diagnostic::error(message).at(span));
+                self.decisions
+                    .diagnostics
+                    .push(Diagnostic::new(Code::AttributeType, message).at(span));
                 Expr::map(attributes)
             }
         };
@@ -93,7 +95,7 @@ impl Walk<'_> {
         let was = kind.dial.describe(&record.spec);
         let span = declaration.span_of(&Path::attribute(name)).clone();
         let message = format!("`{address}` leads to another server now");
-        let found = Diagnostic::warning(message)
+        let found = Diagnostic::new(Code::AnotherServer, message)
             .at(span)
             .note(format!(
                 "it was {was}, it is {target}; what was made there stays there, unmanaged"
@@ -275,7 +277,7 @@ fn unusable(address: &Address, target: &str, error: &CallError, recorded: bool) 
         Failure::Denied => format!("`{address}` refuses the login"),
         _ => format!("`{address}` does not answer"),
     };
-    let mut found = Diagnostic::error(what);
+    let mut found = Diagnostic::new(Code::ConnectionUnusable, what);
     if !target.is_empty() {
         found = found.note(format!("tried {target}"));
     }

@@ -8,13 +8,14 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::address::Address;
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::expr::{Expr, Reference};
 use crate::graph::Graph;
 use crate::kind::Registry;
 use crate::observed::Observed;
 use crate::path::{Path, Segment};
 use crate::plan::change::{Action, Change, Reason};
+use crate::plan::conflicts::Territories;
 use crate::plan::{ConnectionPlan, Standing};
 use crate::program::Declaration;
 use crate::resource::{Name, Wanted};
@@ -101,6 +102,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) undeclared_ids: HashMap<(Address, String, String), Address>,
     /// Who declares which real object: connection, kind, and the names that identify it.
     pub(crate) claims: HashMap<(Address, &'static str, Vec<String>), Address>,
+    /// Who decides about what beside that.
+    pub(crate) territories: Territories,
 }
 
 /// Walks once.
@@ -112,6 +115,7 @@ pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
         resolved: HashMap::new(),
         pending: BTreeSet::new(),
         claims: HashMap::new(),
+        territories: Territories::default(),
         undeclared_ids: undeclared_ids(inputs),
     };
     for declaration in inputs.graph.in_order() {
@@ -298,7 +302,7 @@ impl Walk<'_> {
 /// A fact that will never be there.
 fn missing(reference: &Reference, among: Option<&Value>) -> Diagnostic {
     let message = format!("`{}` has no `{}`", reference.address, reference.path);
-    let found = Diagnostic::error(message);
+    let found = Diagnostic::new(Code::MissingFact, message);
     let Some(among) = among else { return found };
     let Some((last, parent)) = reference.path.0.split_last() else { return found };
     let parent = Path(parent.to_vec());

@@ -1,9 +1,10 @@
 //! `plan`: compare what is declared with what is there, and decide.
 
 mod change;
+mod conflicts;
 mod connections;
 mod decide;
-mod desired;
+pub(crate) mod desired;
 mod diff;
 mod resources;
 mod steps;
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::diagnostic::{Diagnostic, Findings, Sources};
+use crate::diagnostic::{Code, Diagnostic, Findings, Sources};
 use crate::expr::Expr;
 use crate::graph::Graph;
 use crate::journal::StepId;
@@ -28,7 +29,7 @@ pub(crate) use decide::{Decisions, Inputs, Reads, decide};
 pub(crate) use steps::conditional;
 
 /// The version of the plan's form. A plan of another version is refused.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Everything an apply will do: complete, serialisable, the same bytes for the same inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -263,7 +264,8 @@ pub fn plan(
 
 /// Should not happen; a message beats a panic.
 fn waiting_for_each_other(stuck: &[Address]) -> Diagnostic {
-    let mut found = Diagnostic::error("the steps of this plan wait for each other");
+    let mut found =
+        Diagnostic::new(Code::StepsWait, "the steps of this plan wait for each other");
     for address in stuck {
         found = found.note(format!("`{address}`"));
     }

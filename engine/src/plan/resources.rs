@@ -1,7 +1,8 @@
 //! What is to happen to one declared resource.
 
 use crate::address::Address;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::error::Failure;
 use crate::expr::Expr;
 use crate::kind::{FoundObject, Kind};
 use crate::observed::Observation;
@@ -36,30 +37,43 @@ impl Walk<'_> {
         let attributes = self.resolve(declaration);
         let Some(kind) = self.inputs.registry.kind(address.kind()) else {
             let message = format!("`{}` is not a kind of resource", address.kind());
-            self.decisions.diagnostics.push(Diagnostic::error(message));
+            self.decisions.diagnostics.push(Diagnostic::new(Code::KindGone, message));
             return;
         };
         let normal = desired(&kind.schema, &attributes, &|spec| kind.calls.normalize(spec));
         let normal = normal.unwrap_or_else(|error| {
             let message = format!("`{address}`: `{}`: {}", error.path, error.message);
             let span = declaration.span_of(&error.path).clone();
-            self.decisions.diagnostics.push(Diagnostic::error(message).at(span));
+            self.decisions
+                .diagnostics
+                .push(Diagnostic::new(Code::AttributeType, message).at(span));
             Desired { spec: Expr::map(attributes), probe: None }
         });
         if let Some(known) = normal.spec.known() {
             for problem in kind.calls.check(known) {
                 let span = declaration.span_of(&Path::attribute(&problem.attribute)).clone();
                 let mut found =
-                    Diagnostic::error(format!("`{address}`: {}", problem.message)).at(span);
+                    Diagnostic::new(Code::Rule, format!("`{address}`: {}", problem.message))
+                        .at(span);
                 found.hints.extend(problem.hint);
                 self.decisions.diagnostics.push(found);
             }
         }
         self.claim(declaration, kind, &normal);
+        if let Some(known) = normal.spec.known() {
+            self.settle(declaration, kind, known);
+        }
         let record = self.records.get(address).copied();
         let (now, settled) = self.now(declaration, record, &normal);
         let change = self.decide_change(declaration, kind, &normal, record, now);
         let change = self.guard(declaration, change);
+        if change.action == Action::Update
+            && let (Some(before), Some(after)) =
+                (&change.before, change.after.as_ref().and_then(Expr::known))
+        {
+            self.refuse_update(declaration, kind, before, after);
+        }
+        self.caution(declaration, kind, &change);
         let facts = usable_facts(&change);
         let resolved = Resolved { spec: normal.spec, facts, settled };
         self.resolved.insert(address.clone(), resolved);
@@ -89,7 +103,7 @@ impl Walk<'_> {
         let message =
             format!("`{}` and `{first}` are both the {what} `{name}`", declaration.address);
         let span = declaration.span_of(&Path::attribute("name")).clone();
-        let mut found = Diagnostic::error(message).at(span);
+        let mut found = Diagnostic::new(Code::SameObject, message).at(span);
         if let Some(first) = self.inputs.graph.get(&first) {
             found = found.related(first.span.clone(), "declared here first");
         }
@@ -146,9 +160,18 @@ impl Walk<'_> {
                 Some(Observation::Found(found)) => (Now::There(found.clone()), true),
                 Some(Observation::Gone | Observation::Unchecked) => (Now::Absent, true),
                 Some(Observation::Unreadable(error)) => {
-                    let mut found = Diagnostic::error(format!("cannot read `{address}`"))
-                        .at(declaration.span.clone())
-                        .note(error.message.clone());
+                    let found = match error.failure {
+                        Failure::Impossible => Diagnostic::new(
+                            Code::Unreadable,
+                            format!("`{address}`: {}", error.message),
+                        ),
+                        _ => Diagnostic::new(
+                            Code::Unreadable,
+                            format!("cannot read `{address}`"),
+                        )
+                        .note(error.message.clone()),
+                    };
+                    let mut found = found.at(declaration.span.clone());
                     found.notes.extend(error.notes.iter().cloned());
                     found.hints.extend(error.hints.iter().cloned());
                     self.decisions.diagnostics.push(found);
@@ -450,7 +473,8 @@ impl Walk<'_> {
                 format!("`{address}`: a {what} with {} exists already", names.join(", "))
             }
         };
-        let mut found = Diagnostic::error(message).at(declaration.span.clone());
+        let mut found =
+            Diagnostic::new(Code::ExistsAlready, message).at(declaration.span.clone());
         if let Some(whose) = whose {
             found = found.note(format!("it belongs to {whose}"));
         }
@@ -474,14 +498,19 @@ impl Walk<'_> {
                 change.address
             );
             let hint = "undo the change, or remove `prevent_destroy` if the loss is meant";
-            self.decisions.diagnostics.push(Diagnostic::error(message).at(span).hint(hint));
+            self.decisions
+                .diagnostics
+                .push(Diagnostic::new(Code::PreventDestroy, message).at(span).hint(hint));
         }
         if declaration.lifecycle.prevent_destroy && change.action == Action::Replace {
             let span = declaration.span_of(&Path::attribute("prevent_destroy")).clone();
-            let mut found = Diagnostic::error(format!(
-                "`{}` would be replaced, which its `prevent_destroy` forbids",
-                change.address
-            ))
+            let mut found = Diagnostic::new(
+                Code::PreventDestroy,
+                format!(
+                    "`{}` would be replaced, which its `prevent_destroy` forbids",
+                    change.address
+                ),
+            )
             .at(span);
             for difference in change.differences.iter().filter(|d| d.replaces) {
                 found = found.note(format!("`{}` cannot be changed in place", difference.path));

@@ -220,6 +220,11 @@ impl Draft {
             })
             .map(|change| &change.address)
             .collect();
+        let cascading: HashSet<&Address> = changes
+            .iter()
+            .filter(|change| change.action == Action::Cascade)
+            .map(|change| &change.address)
+            .collect();
         let undeclared: HashSet<&Address> = changes
             .iter()
             .filter(|change| {
@@ -238,7 +243,16 @@ impl Draft {
             let mut queue: Vec<&Record> = dependents.clone();
             let mut seen = BTreeSet::new();
             while let Some(record) = queue.pop() {
-                if !seen.insert(&record.address) || elided.contains(&record.address) {
+                if !seen.insert(&record.address) {
+                    continue;
+                }
+                if elided.contains(&record.address) {
+                    // It is gone when what it goes with is: a role is dropped after the
+                    // database in which it was granted something.
+                    let gone = cascading.contains(&record.address)
+                        && record.dependencies.contains(needed);
+                    let gone = gone.then(|| self.backward.get(&record.address)).flatten();
+                    self.wishes.extend(gone.map(|gone| (delete, *gone)));
                     continue;
                 }
                 // A connection is no object; what lives behind it needs what is under it.

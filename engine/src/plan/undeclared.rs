@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::Address;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::expr::Expr;
 use crate::kind::Kind;
 use crate::observed::Observation;
@@ -40,7 +40,7 @@ impl Walk<'_> {
                     record.address,
                     record.address.kind()
                 );
-                self.decisions.diagnostics.push(Diagnostic::error(message));
+                self.decisions.diagnostics.push(Diagnostic::new(Code::KindGone, message));
                 continue;
             };
             let change = self.undeclared_resource(record, kind);
@@ -87,7 +87,9 @@ impl Walk<'_> {
                 record.address
             );
             let hint = "declare it again with `prevent_destroy: false`, apply, then remove it";
-            self.decisions.diagnostics.push(Diagnostic::error(message).hint(hint));
+            self.decisions
+                .diagnostics
+                .push(Diagnostic::new(Code::PreventDestroy, message).hint(hint));
         }
         // Another address declares this very object now.
         if let Some(to) = self.renamed_to(record) {
@@ -144,7 +146,8 @@ impl Walk<'_> {
                 }
                 Some(Observation::Unreadable(error)) => {
                     let message = format!("cannot read `{}`", record.address);
-                    let mut found = Diagnostic::error(message).note(error.message.clone());
+                    let mut found =
+                        Diagnostic::new(Code::Unreadable, message).note(error.message.clone());
                     found.hints.extend(error.hints.iter().cloned());
                     self.decisions.diagnostics.push(found);
                 }
@@ -179,7 +182,7 @@ impl Walk<'_> {
                         format!("`{needed}` would go, but `{kept}`, which stays, needs it");
                     let profile = record.lifecycle.profiles.first().map_or("", String::as_str);
                     found.push(
-                        Diagnostic::error(message)
+                        Diagnostic::new(Code::DormantNeeds, message)
                             .note(format!("profile `{profile}` is off and kept"))
                             .hint("let it go too: leave out `--dormant keep`"),
                     );

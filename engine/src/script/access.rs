@@ -7,7 +7,7 @@ use super::marks;
 use super::place;
 use super::session::Session;
 use super::symbol::{Answer, Handle, Symbol, attribute_type, step, type_of};
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::expr::{Expr, Reference};
 use crate::path::{Path, Segment};
 use crate::schema::Type;
@@ -22,14 +22,16 @@ pub(super) fn attribute(
     let kind = handle.0.kind;
     let refuse = |finding: Diagnostic| Err(session.refuse(finding.at(session.span(context))));
     let Some(schema) = session.registry.schema(kind) else {
-        return refuse(Diagnostic::error(format!("`{kind}` is no kind")));
+        return refuse(Diagnostic::new(Code::UnknownKind, format!("`{kind}` is no kind")));
     };
     if let Some((_, secret)) = attribute_type(schema, name) {
         let expr = Expr::reference(handle.0.address.clone(), Path::attribute(name));
         return Ok(Symbol::new(if secret { expr.secret() } else { expr }));
     }
-    let finding =
-        Diagnostic::error(format!("`{kind}` has no attribute `{}`", session.show(name)));
+    let finding = Diagnostic::new(
+        Code::NoSuchValue,
+        format!("`{kind}` has no attribute `{}`", session.show(name)),
+    );
     let names = || schema.facts.keys().chain(schema.spec.keys()).map(String::as_str);
     if let Some(meant) = did_you_mean(name, names()) {
         return refuse(finding.hint(format!("did you mean `{meant}`?")));
@@ -53,7 +55,8 @@ pub(super) fn key(
     key: &ImmutableString,
 ) -> Answer<Symbol> {
     if marks::is_marked(key) {
-        let finding = Diagnostic::error("a key must be known text").at(session.span(context));
+        let finding = Diagnostic::new(Code::NotKnown, "a key must be known text")
+            .at(session.span(context));
         return Err(session.refuse(finding));
     }
     inside(session, context, symbol, Segment::Key(key.to_string()))
@@ -69,8 +72,11 @@ pub(super) fn index(
     match usize::try_from(index) {
         Ok(index) => inside(session, context, symbol, Segment::Index(index)),
         Err(_) => {
-            let finding = Diagnostic::error("a list that is not known yet has no known end")
-                .hint("count from the beginning: 0, 1, ..");
+            let finding = Diagnostic::new(
+                Code::NotKnown,
+                "a list that is not known yet has no known end",
+            )
+            .hint("count from the beginning: 0, 1, ..");
             Err(session.refuse(finding.at(session.span(context))))
         }
     }
@@ -108,14 +114,15 @@ fn no_parts(
     context: &NativeCallContext,
     what: &str,
 ) -> Box<rhai::EvalAltResult> {
-    let finding = Diagnostic::error(format!("{what} has no parts to pick from"));
+    let finding = Diagnostic::new(Code::NotKnown, format!("{what} has no parts to pick from"));
     session.refuse(finding.at(session.span(context)))
 }
 
 fn missing_step(reference: &Reference, ty: &Type, segment: &Segment) -> Diagnostic {
     match (ty, segment) {
         (Type::Object(attributes), Segment::Key(key)) => {
-            let finding = Diagnostic::error(format!("`{reference}` has no `{key}`"));
+            let finding =
+                Diagnostic::new(Code::NoSuchValue, format!("`{reference}` has no `{key}`"));
             match did_you_mean(key, attributes.keys().map(String::as_str)) {
                 Some(meant) => finding.hint(format!("did you mean `{meant}`?")),
                 None => {
@@ -124,12 +131,17 @@ fn missing_step(reference: &Reference, ty: &Type, segment: &Segment) -> Diagnost
                 }
             }
         }
-        (Type::List(_), _) => Diagnostic::error(format!("`{reference}` is a list"))
-            .hint("pick an item by number: `[0]`"),
+        (Type::List(_), _) => {
+            Diagnostic::new(Code::NoSuchValue, format!("`{reference}` is a list"))
+                .hint("pick an item by number: `[0]`")
+        }
         (Type::Map(_) | Type::Object(_), _) => {
-            Diagnostic::error(format!("`{reference}` is a map"))
+            Diagnostic::new(Code::NoSuchValue, format!("`{reference}` is a map"))
                 .hint("pick an entry by key: `[\"..\"]`")
         }
-        (ty, _) => Diagnostic::error(format!("`{reference}` is a {ty}: it has no parts")),
+        (ty, _) => Diagnostic::new(
+            Code::NoSuchValue,
+            format!("`{reference}` is a {ty}: it has no parts"),
+        ),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::convert::{Trouble, list_words};
 use super::symbol::type_of;
-use crate::diagnostic::did_you_mean;
+use crate::diagnostic::{Code, did_you_mean};
 use crate::expr::Expr;
 use crate::kind::Registry;
 use crate::path::Path;
@@ -33,7 +33,7 @@ impl Checker<'_> {
         for (at, kind) in self.handles {
             if at.0.starts_with(&path.0) && !wanted.iter().any(|name| name == kind) {
                 let message = format!("`{at}` takes {}, not `{kind}`", either(wanted));
-                self.troubles.push(Trouble::new(at.clone(), message));
+                self.troubles.push(Trouble::new(Code::WrongResource, at.clone(), message));
             }
         }
     }
@@ -50,7 +50,7 @@ impl Checker<'_> {
                         a(ty),
                         a(found)
                     );
-                    let trouble = Trouble::new(path.clone(), message);
+                    let trouble = Trouble::new(Code::AttributeType, path.clone(), message);
                     self.troubles.push(if accepts(ty, &Type::String) {
                         trouble.hint("put it into text: `${..}` between backticks")
                     } else {
@@ -183,7 +183,7 @@ impl Checker<'_> {
 
     fn word(&mut self, words: &[String], text: &str, path: &Path) {
         let message = format!("`{path}` cannot be \"{text}\"");
-        let trouble = Trouble::new(path.clone(), message);
+        let trouble = Trouble::new(Code::NotAChoice, path.clone(), message);
         let candidates = words.iter().map(String::as_str);
         self.troubles.push(match did_you_mean(text, candidates) {
             Some(word) => trouble.hint(format!("did you mean \"{word}\"?")),
@@ -194,7 +194,7 @@ impl Checker<'_> {
     fn wrong(&mut self, ty: &Type, found: &str, path: &Path) {
         let found = if found == "nothing" { "nothing, `()`" } else { found };
         let message = format!("`{path}` must be {}, not {found}", a(ty));
-        self.troubles.push(Trouble::new(path.clone(), message));
+        self.troubles.push(Trouble::new(Code::AttributeType, path.clone(), message));
     }
 
     fn known<'t>(
@@ -206,7 +206,7 @@ impl Checker<'_> {
         let attribute = attributes.get(key);
         if attribute.is_none() {
             let message = format!("`{path}` has no attribute `{key}`");
-            let trouble = Trouble::new(path.key(key), message);
+            let trouble = Trouble::new(Code::UnknownAttribute, path.key(key), message);
             self.troubles.push(unknown_hint(trouble, key, attributes.keys()));
         }
         attribute
@@ -221,7 +221,7 @@ impl Checker<'_> {
         for (name, attribute) in attributes {
             if attribute.required && !is_given(name) {
                 let message = format!("`{path}` needs `{name}`");
-                self.troubles.push(Trouble::new(path.clone(), message));
+                self.troubles.push(Trouble::new(Code::MissingAttribute, path.clone(), message));
             }
         }
     }

@@ -5,6 +5,7 @@ use rhai::{Array, Dynamic, ImmutableString, Map};
 use super::marks::{self, Broken, Piece};
 use super::session::Session;
 use super::symbol::{Handle, Symbol, type_of};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::expr::{Expr, Function};
 use crate::path::{Path, Segment};
 use crate::schema::Type;
@@ -22,6 +23,8 @@ const NODE: usize = 64;
 /// Something that cannot be a value, and where.
 #[derive(Debug)]
 pub(super) struct Trouble {
+    /// Which finding it becomes.
+    pub(super) code: Code,
     /// Where inside the value.
     pub(super) path: Path,
     /// What is wrong.
@@ -32,8 +35,15 @@ pub(super) struct Trouble {
 
 impl Trouble {
     /// Trouble without advice.
-    pub(super) fn new(path: Path, message: impl Into<String>) -> Self {
-        Self { path, message: message.into(), hints: Vec::new() }
+    pub(super) fn new(code: Code, path: Path, message: impl Into<String>) -> Self {
+        Self { code, path, message: message.into(), hints: Vec::new() }
+    }
+
+    /// The finding, still without a place.
+    pub(super) fn finding(self) -> Diagnostic {
+        let mut finding = Diagnostic::new(self.code, self.message);
+        finding.hints = self.hints;
+        finding
     }
 
     /// Adds advice.
@@ -66,7 +76,7 @@ impl<'a> Converter<'a> {
     }
 
     fn trouble(&mut self, message: impl Into<String>, hint: &str) -> Expr {
-        let trouble = Trouble::new(self.here(), message);
+        let trouble = Trouble::new(Code::NoValue, self.here(), message);
         self.troubles.push(if hint.is_empty() { trouble } else { trouble.hint(hint) });
         Expr::NULL
     }
@@ -96,8 +106,11 @@ impl<'a> Converter<'a> {
             return Expr::NULL;
         }
         if self.path.len() > DEEPEST {
-            self.troubles
-                .push(Trouble::new(Path(self.path[..1].to_vec()), "this is nested too deeply"));
+            self.troubles.push(Trouble::new(
+                Code::Limit,
+                Path(self.path[..1].to_vec()),
+                "this is nested too deeply",
+            ));
             return Expr::NULL;
         }
         if value.is_map() {

@@ -1,6 +1,6 @@
 //! Declaring a resource or a connection: what the generated functions do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use super::convert::{Trouble, list_words, nameless};
 use super::draft::{Draft, First};
 use super::place::{self, Place};
 use super::profile;
-use super::session::Session;
+use super::session::{MOST_DECLARED, Session};
 use super::symbol::{Answer, Declared, Handle};
 use crate::address::Address;
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::expr::Expr;
 use crate::kind::{ConnectionKind, Kind, SpecError};
 use crate::path::Path;
@@ -79,7 +79,8 @@ pub(super) fn by_method(
 /// The finding for a method a handle does not have.
 pub(super) fn no_method(session: &Session, on: &str, method: &str) -> Diagnostic {
     let registry = &session.registry;
-    let finding = Diagnostic::error(format!("a `{on}` has no function `{method}`"));
+    let finding =
+        Diagnostic::new(Code::NoSuchCall, format!("a `{on}` has no function `{method}`"));
     let methods = place::methods(registry, on);
     if let Some(meant) = did_you_mean(method, methods.iter().copied()) {
         return finding.hint(format!("did you mean `{meant}`?"));
@@ -142,8 +143,9 @@ fn set_name(draft: &mut Draft, kind: &Kind, first: &First, address: &Address) {
             Some(name) => name,
             None => {
                 let (message, hint) = nameless(draft.session, handle);
-                return draft
-                    .trouble(Trouble::new(Path::attribute("name"), message).hint(hint));
+                return draft.trouble(
+                    Trouble::new(Code::NoValue, Path::attribute("name"), message).hint(hint),
+                );
             }
         },
     };
@@ -157,7 +159,7 @@ pub(super) fn examine(draft: &mut Draft, kind: &Kind, value: &Value) {
         Ok(value) => {
             for problem in kind.calls.check(&value) {
                 let path = Path::attribute(problem.attribute);
-                let trouble = Trouble::new(path, problem.message);
+                let trouble = Trouble::new(Code::Rule, path, problem.message);
                 draft.trouble(match problem.hint {
                     Some(hint) => trouble.hint(hint),
                     None => trouble,
@@ -170,7 +172,7 @@ pub(super) fn examine(draft: &mut Draft, kind: &Kind, value: &Value) {
 /// What the kind says against a spec.
 pub(super) fn misfit(draft: &mut Draft, error: SpecError) {
     let message = format!("`{}` does not fit: {}", error.path, error.message);
-    draft.trouble(Trouble::new(error.path, message));
+    draft.trouble(Trouble::new(Code::AttributeType, error.path, message));
 }
 
 /// Writes the declaration down. What is wrong with it is noted and the script goes on, so
@@ -187,12 +189,15 @@ fn finish(mut draft: Draft, declared: Declared) -> Answer<Handle> {
             draft.twice(&address, span);
         }
     } else {
+        session.limit(index, MOST_DECLARED, "resources", &draft.call.span)?;
         session.positions.borrow_mut().insert(address.clone(), index);
         session.declarations.borrow_mut().push(Declaration {
             address,
             connection: declared.connection.clone(),
             attributes: draft.attributes,
             lifecycle: draft.lifecycle,
+            allow: draft.allow,
+            clear: draft.clear,
             implicit: false,
             off: profile::off(session),
             span: draft.call.span.clone(),
@@ -221,6 +226,8 @@ pub(super) fn default_connection(draft: &Draft, kind: &'static str) -> Address {
             connection: None,
             attributes: BTreeMap::<String, Expr>::new(),
             lifecycle: Lifecycle::default(),
+            allow: BTreeSet::new(),
+            clear: Vec::new(),
             implicit: true,
             off: None,
             span: draft.call.span.clone(),

@@ -12,15 +12,17 @@ use super::session::Session;
 use super::sources::Call;
 use super::symbol::{Answer, Handle, Symbol};
 use crate::address::{Address, ParseAddressError};
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean};
 use crate::expr::{Expr, Reference};
 use crate::path::Path;
 use crate::program::Lifecycle;
-use crate::schema::Schema;
+use crate::schema::{Schema, summary};
+use crate::value::Value;
 
 /// Keys every attributes map takes; they say how a resource is treated, not what it is.
-pub(super) const LIFECYCLE: [&str; 6] = [
+pub(super) const LIFECYCLE: [&str; 7] = [
     "adopt",
+    "allow",
     "depends_on",
     "ignore_changes",
     "prevent_destroy",
@@ -44,6 +46,8 @@ pub(super) struct Draft<'a> {
     pub(super) schema: &'a Schema,
     pub(super) attributes: BTreeMap<String, Expr>,
     pub(super) lifecycle: Lifecycle,
+    pub(super) allow: BTreeSet<Code>,
+    pub(super) clear: Vec<(Path, String)>,
     /// Attributes the script set, fitting or not.
     given: BTreeSet<String>,
     /// What is wrong so far.
@@ -65,6 +69,8 @@ impl<'a> Draft<'a> {
             schema,
             attributes: BTreeMap::new(),
             lifecycle: Lifecycle::default(),
+            allow: BTreeSet::new(),
+            clear: Vec::new(),
             given: BTreeSet::new(),
             findings: Vec::new(),
         }
@@ -72,22 +78,25 @@ impl<'a> Draft<'a> {
 
     /// Records something wrong at a part of the call.
     pub(super) fn trouble(&mut self, trouble: Trouble) {
-        let mut finding = Diagnostic::error(trouble.message).at(self.call.at(&trouble.path));
-        finding.hints = trouble.hints;
-        self.findings.push(finding);
+        let at = self.call.at(&trouble.path);
+        self.findings.push(trouble.finding().at(at));
     }
 
     /// Reads the first argument.
     pub(super) fn first(&self, name: &Dynamic) -> Answer<First> {
         let kind = self.kind;
         let at = self.call.at(&Path::attribute("name"));
-        let refuse = |message: String, hint: &str| {
-            Err(self.session.refuse(Diagnostic::error(message).at(at.clone()).hint(hint)))
+        let refuse = |code: Code, message: String, hint: &str| {
+            Err(self.session.refuse(Diagnostic::new(code, message).at(at.clone()).hint(hint)))
         };
         if let Ok(text) = name.as_immutable_string_ref() {
             if marks::is_marked(&text) {
                 let message = format!("the name of a `{kind}` must be known text");
-                return refuse(message, "a name that is known only later goes into `name:`");
+                return refuse(
+                    Code::NameNotKnown,
+                    message,
+                    "a name that is known only later goes into `name:`",
+                );
             }
             return Ok(First { text: text.to_string(), handle: None });
         }
@@ -97,10 +106,18 @@ impl<'a> Draft<'a> {
         }
         if name.is::<Symbol>() {
             let message = format!("the name of a `{kind}` must be known text");
-            return refuse(message, "a name that is known only later goes into `name:`");
+            return refuse(
+                Code::NameNotKnown,
+                message,
+                "a name that is known only later goes into `name:`",
+            );
         }
         let message = format!("the first argument of `{kind}` is its name, a text");
-        refuse(message, "write the name first, then the attributes in `#{ .. }`")
+        refuse(
+            Code::DeclarationForm,
+            message,
+            "write the name first, then the attributes in `#{ .. }`",
+        )
     }
 
     /// Reads the attributes.
@@ -112,7 +129,7 @@ impl<'a> Draft<'a> {
         if !attributes.is_map() {
             let message =
                 format!("the second argument of `{}` is a map of attributes", self.kind);
-            let finding = Diagnostic::error(message)
+            let finding = Diagnostic::new(Code::DeclarationForm, message)
                 .at(self.call.span.clone())
                 .hint("write `#{ attribute: value }`");
             return Err(self.session.refuse(finding));
@@ -132,11 +149,23 @@ impl<'a> Draft<'a> {
         let kind = self.kind;
         let Some(attribute) = self.schema.spec.get(key) else {
             let trouble = if marks::is_marked(key) {
-                Trouble::new(Path::default(), "the name of an attribute must be known text")
+                Trouble::new(
+                    Code::NameNotKnown,
+                    Path::default(),
+                    "the name of an attribute must be known text",
+                )
             } else if self.schema.facts.contains_key(key) {
-                Trouble::new(path, format!("`{key}` of a `{kind}` is reported, not set"))
+                Trouble::new(
+                    Code::Reported,
+                    path,
+                    format!("`{key}` of a `{kind}` is reported, not set"),
+                )
             } else {
-                let trouble = Trouble::new(path, format!("`{kind}` has no attribute `{key}`"));
+                let trouble = Trouble::new(
+                    Code::UnknownAttribute,
+                    path,
+                    format!("`{kind}` has no attribute `{key}`"),
+                );
                 let names: Vec<String> =
                     LIFECYCLE.iter().map(|name| (*name).to_owned()).collect();
                 unknown_hint(trouble, key, self.schema.spec.keys().chain(&names))
@@ -158,6 +187,12 @@ impl<'a> Draft<'a> {
             troubles = checker.troubles;
         }
         if troubles.is_empty() {
+            if attribute.secret
+                && let Expr::Value(Value::String(text)) = &expr
+                && !text.is_empty()
+            {
+                self.clear.push((path, text.clone()));
+            }
             let expr = if attribute.secret { expr.secret() } else { expr };
             self.attributes.insert(key.to_owned(), expr);
         }
@@ -169,6 +204,7 @@ impl<'a> Draft<'a> {
     /// Reads a key that says how a resource is treated.
     pub(super) fn lifecycle(&mut self, key: &str, value: Dynamic, path: Path) {
         match key {
+            "allow" => return self.allow(value, &path),
             "depends_on" => return self.depends_on(value, &path),
             "ignore_changes" => return self.ignore_changes(value, &path),
             "replace_triggered_by" => return self.replace_triggered_by(value, &path),
@@ -178,7 +214,11 @@ impl<'a> Draft<'a> {
             Ok(value) if key == "adopt" => self.lifecycle.adopt = value,
             Ok(value) if key == "retain_on_destroy" => self.lifecycle.retain_on_destroy = value,
             Ok(value) => self.lifecycle.prevent_destroy = value,
-            Err(_) => self.trouble(Trouble::new(path, format!("`{key}` must be a bool"))),
+            Err(_) => self.trouble(Trouble::new(
+                Code::Lifecycle,
+                path,
+                format!("`{key}` must be a bool"),
+            )),
         }
     }
 
@@ -197,12 +237,16 @@ impl<'a> Draft<'a> {
                     }
                     Some(Err(error)) => {
                         let error: ParseAddressError = error;
-                        self.trouble(Trouble::new(path.index(index), error.to_string()));
+                        self.trouble(Trouble::new(
+                            Code::Lifecycle,
+                            path.index(index),
+                            error.to_string(),
+                        ));
                     }
                     None => {
                         let message =
                             "`depends_on` takes a resource, an address or a list of them";
-                        let trouble = Trouble::new(path.index(index), message);
+                        let trouble = Trouble::new(Code::Lifecycle, path.index(index), message);
                         self.trouble(if other.is::<Symbol>() {
                             trouble.hint("write the resource itself, without an attribute")
                         } else {
@@ -222,12 +266,35 @@ impl<'a> Draft<'a> {
         items.map(|(index, item)| (item.flatten(), path.index(index))).collect()
     }
 
+    fn allow(&mut self, value: Dynamic, path: &Path) {
+        for (item, at) in Self::several(value, path) {
+            let text = item.into_string().unwrap_or_default();
+            match text.parse::<Code>() {
+                Ok(code) if code.severity() == Severity::Warning => {
+                    self.allow.insert(code);
+                }
+                Ok(code) => {
+                    let message = format!("{code} is an error and cannot be allowed");
+                    self.trouble(Trouble::new(Code::Lifecycle, at, message));
+                }
+                Err(_) => {
+                    let message = "`allow` takes codes of warnings, such as \"W0105\"";
+                    let trouble = Trouble::new(Code::Lifecycle, at, message);
+                    self.trouble(match Code::like(&text) {
+                        Some(near) => trouble.hint(format!("did you mean \"{near}\"?")),
+                        None => trouble.hint("`dollop explain` lists them"),
+                    });
+                }
+            }
+        }
+    }
+
     fn ignore_changes(&mut self, value: Dynamic, path: &Path) {
         for (item, at) in Self::several(value, path) {
             let text = item.into_string().ok().filter(|text| !marks::is_marked(text));
             let Some(text) = text else {
                 let message = "`ignore_changes` takes paths as text, such as \"labels.team\"";
-                self.trouble(Trouble::new(at, message));
+                self.trouble(Trouble::new(Code::Lifecycle, at, message));
                 continue;
             };
             match text.parse::<Path>() {
@@ -239,13 +306,15 @@ impl<'a> Draft<'a> {
                     let known = self.schema.spec.keys().map(String::as_str);
                     let near = did_you_mean(&name, known).map(str::to_owned);
                     let message = format!("`{}` has no attribute `{name}`", self.kind);
-                    let trouble = Trouble::new(at, message);
+                    let trouble = Trouble::new(Code::Lifecycle, at, message);
                     self.trouble(match near {
                         Some(near) => trouble.hint(format!("did you mean `{near}`?")),
                         None => trouble,
                     });
                 }
-                Err(error) => self.trouble(Trouble::new(at, error.to_string())),
+                Err(error) => {
+                    self.trouble(Trouble::new(Code::Lifecycle, at, error.to_string()));
+                }
             }
         }
     }
@@ -265,7 +334,7 @@ impl<'a> Draft<'a> {
                 Some(reference) => self.lifecycle.replace_triggered_by.push(reference),
                 None => {
                     let message = "`replace_triggered_by` takes resources or their attributes";
-                    self.trouble(Trouble::new(at, message));
+                    self.trouble(Trouble::new(Code::Lifecycle, at, message));
                 }
             }
         }
@@ -278,8 +347,8 @@ impl<'a> Draft<'a> {
             let is_there = self.attributes.contains_key(name) || self.given.contains(name);
             if attribute.required && !is_there {
                 let message = format!("`{}` needs `{name}`", self.kind);
-                let trouble = Trouble::new(Path::default(), message);
-                let words = first_line(&attribute.doc);
+                let trouble = Trouble::new(Code::MissingAttribute, Path::default(), message);
+                let words = summary(&attribute.doc);
                 self.trouble(if words.is_empty() {
                     trouble
                 } else {
@@ -307,15 +376,10 @@ impl<'a> Draft<'a> {
     /// Points at two declarations of one address.
     pub(super) fn twice(&mut self, address: &Address, other: crate::diagnostic::Span) {
         let message = format!("`{address}` is declared twice");
-        let finding = Diagnostic::error(message)
+        let finding = Diagnostic::new(Code::DeclaredTwice, message)
             .at(self.call.span.clone())
             .related(other, "first declared here")
             .hint("give one of them another name");
         self.findings.push(finding);
     }
-}
-
-/// The first sentence or line of a doc comment.
-pub(super) fn first_line(doc: &str) -> &str {
-    doc.lines().next().unwrap_or_default().trim()
 }

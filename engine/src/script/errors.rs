@@ -10,7 +10,7 @@ use super::host;
 use super::session::Session;
 use super::sources::Source;
 use super::symbol::{Refusal, Symbol};
-use crate::diagnostic::{Diagnostic, Span, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
 use crate::kind::short_name;
 
 /// Writes an error that ended a run into the ledger.
@@ -21,7 +21,16 @@ pub(super) fn explain(session: &Session, engine: &Engine, error: &EvalAltResult,
     loop {
         let (name, inner_file, inner, position) = match error {
             EvalAltResult::ErrorInFunctionCall(name, source, inner, position) => {
-                let name = if super::spans::is_closure(name) { "closure" } else { name };
+                let is_closure = super::spans::is_closure(name);
+                let in_component = trace
+                    .last()
+                    .is_some_and(|(name, _)| name.starts_with(super::component::MARK));
+                if is_closure && in_component {
+                    // The body of the component that was just named.
+                    error = inner;
+                    continue;
+                }
+                let name = if is_closure { "closure" } else { name };
                 (name.to_owned(), source.as_str(), inner, *position)
             }
             EvalAltResult::ErrorInModule(module, inner, position) => {
@@ -75,11 +84,12 @@ pub(super) fn leave_standard(finding: &mut Diagnostic) {
 /// One error, without its place.
 fn word(session: &Session, engine: &Engine, error: &EvalAltResult, file: &str) -> Diagnostic {
     use EvalAltResult as E;
-    let limit = |what: &str, hint: &str| Diagnostic::error(what.to_owned()).hint(hint);
+    let limit =
+        |what: &str, hint: &str| Diagnostic::new(Code::Limit, what.to_owned()).hint(hint);
     match error {
         E::ErrorParsing(kind, position) => match session.source(file) {
             Some(source) => parse_kind(session, &source, kind, *position),
-            None => Diagnostic::error(lower(&kind.to_string())),
+            None => Diagnostic::new(Code::Syntax, lower(&kind.to_string())),
         },
         E::ErrorTooManyOperations(_) => limit(
             &format!("the script takes more than {} steps", host::MOST_OPERATIONS),
@@ -98,9 +108,10 @@ fn word(session: &Session, engine: &Engine, error: &EvalAltResult, file: &str) -
         E::ErrorVariableNotFound(name, _) => no_variable(session, file, name),
         E::ErrorModuleNotFound(name, _) => no_module(session, file, name),
         E::ErrorFunctionNotFound(signature, _) => no_function(session, engine, signature, file),
-        E::ErrorPropertyNotFound(name, _) => Diagnostic::error(format!(
-            "this map has no entry `{name}`"
-        ))
+        E::ErrorPropertyNotFound(name, _) => Diagnostic::new(
+            Code::NoEntry,
+            format!("this map has no entry `{name}`"),
+        )
         .hint(format!(
             "ask first: `if \"{name}\" in map {{ .. }}`, or use `map.get(\"{name}\") ?? other`"
         )),
@@ -108,22 +119,26 @@ fn word(session: &Session, engine: &Engine, error: &EvalAltResult, file: &str) -
         E::ErrorIndexingType(text, _) => indexing(text),
         E::ErrorMismatchDataType(wanted, found, _)
         | E::ErrorMismatchOutputType(wanted, found, _) => mismatch(wanted, found),
-        E::ErrorFor(_) => Diagnostic::error("this cannot be looped over")
+        E::ErrorFor(_) => Diagnostic::new(Code::NotKnown, "this cannot be looped over")
             .note("how many items a value has is not known when it is filled in later")
             .hint("loop over a list, a map or a range: `for i in 0..3`"),
-        E::ErrorArrayBounds(length, index, _) => {
-            Diagnostic::error(format!("there is no item {index} in a list of {length}"))
-                .hint("items are numbered from 0")
+        E::ErrorArrayBounds(length, index, _) => Diagnostic::new(
+            Code::NoEntry,
+            format!("there is no item {index} in a list of {length}"),
+        )
+        .hint("items are numbered from 0"),
+        E::ErrorStringBounds(..) => {
+            Diagnostic::new(Code::NoEntry, "this text is shorter than that")
         }
-        E::ErrorStringBounds(..) => Diagnostic::error("this text is shorter than that"),
-        E::ErrorAssignmentToConstant(name, _) => {
-            Diagnostic::error(format!("`{name}` is a constant and keeps its value"))
-        }
-        E::ErrorArithmetic(text, _) => Diagnostic::error(lower(text)),
-        E::ErrorUnboundThis(_) => Diagnostic::error("`this` is nothing here")
+        E::ErrorAssignmentToConstant(name, _) => Diagnostic::new(
+            Code::Constant,
+            format!("`{name}` is a constant and keeps its value"),
+        ),
+        E::ErrorArithmetic(text, _) => Diagnostic::new(Code::Runtime, lower(text)),
+        E::ErrorUnboundThis(_) => Diagnostic::new(Code::Runtime, "`this` is nothing here")
             .hint("call the function on a value: `value.function()`"),
         E::ErrorRuntime(value, _) => thrown(session, value),
-        other => Diagnostic::error(lower(first_line(&strip_place(other)))),
+        other => Diagnostic::new(Code::Runtime, lower(first_line(&strip_place(other)))),
     }
 }
 
@@ -142,28 +157,35 @@ fn strip_place(error: &EvalAltResult) -> String {
 
 fn thrown(session: &Session, value: &rhai::Dynamic) -> Diagnostic {
     if let Some(symbol) = value.read_lock::<Symbol>() {
-        return Diagnostic::error(format!("the script gave up: {}", symbol.0));
+        return Diagnostic::new(Code::Thrown, format!("the script gave up: {}", symbol.0));
     }
     let text = session.show(&value.to_string());
-    Diagnostic::error(if text.is_empty() { "the script gave up".to_owned() } else { text })
+    Diagnostic::new(
+        Code::Thrown,
+        if text.is_empty() { "the script gave up".to_owned() } else { text },
+    )
 }
 
 fn too_large(what: &str) -> Diagnostic {
     let lower = what.to_lowercase();
     if lower.contains("string") {
-        return Diagnostic::error(format!(
-            "a text is longer than {} MiB",
-            host::LONGEST_TEXT >> 20
-        ))
+        return Diagnostic::new(
+            Code::Limit,
+            format!("a text is longer than {} MiB", host::LONGEST_TEXT >> 20),
+        )
         .hint("keep large data in files that resources read themselves");
     }
     let thing = if lower.contains("map") { "map" } else { "list" };
-    Diagnostic::error(format!("a {thing} holds more than {} items", host::MOST_ITEMS))
-        .hint("a loop may never end: check its condition")
+    Diagnostic::new(
+        Code::Limit,
+        format!("a {thing} holds more than {} items", host::MOST_ITEMS),
+    )
+    .hint("a loop may never end: check its condition")
 }
 
 fn no_variable(session: &Session, file: &str, name: &str) -> Diagnostic {
-    let finding = Diagnostic::error(format!("there is no variable `{name}`"));
+    let finding =
+        Diagnostic::new(Code::UnknownVariable, format!("there is no variable `{name}`"));
     let Some(source) = session.source(file) else { return finding };
     variable_hint(session, &source, finding, name)
 }
@@ -198,7 +220,10 @@ fn providers(session: &Session) -> BTreeSet<&str> {
 }
 
 fn no_module(session: &Session, file: &str, name: &str) -> Diagnostic {
-    let finding = Diagnostic::error(format!("there is no module or provider `{name}`"));
+    let finding = Diagnostic::new(
+        Code::UnknownModule,
+        format!("there is no module or provider `{name}`"),
+    );
     let source = session.source(file);
     let names = source.iter().flat_map(|source| source.names()).filter(|other| *other != name);
     let mut words: BTreeSet<&str> = providers(session);
@@ -216,8 +241,15 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
     let (name, arguments) = match signature.split_once(" (") {
         Some((name, rest)) => (name, rest.trim_end_matches(')')),
         // Rhai uses this error for other things as well.
-        None if signature.contains(' ') => return Diagnostic::error(signature.to_owned()),
-        None => return Diagnostic::error(format!("there is no function `{signature}`")),
+        None if signature.contains(' ') => {
+            return Diagnostic::new(Code::UnknownFunction, signature.to_owned());
+        }
+        None => {
+            return Diagnostic::new(
+                Code::UnknownFunction,
+                format!("there is no function `{signature}`"),
+            );
+        }
     };
     let arguments: Vec<String> =
         arguments.split(", ").filter(|a| !a.is_empty()).map(type_words).collect();
@@ -227,7 +259,7 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
     }
     if !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
         let message = format!("`{name}` does not work on {}", arguments.join(" and "));
-        let finding = Diagnostic::error(message);
+        let finding = Diagnostic::new(Code::WrongType, message);
         return if unknown { finding.note(FILLED_IN) } else { finding };
     }
     if let Some((missing, kind)) = session.missing.borrow().as_ref()
@@ -236,21 +268,27 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
     {
         let takes = super::place::methods(&session.registry, kind).contains(&name);
         if takes {
-            return Diagnostic::error(format!("`{name}` takes a name and a map of attributes"))
-                .hint(format!("write `.{name}(\"name\", #{{ .. }})`"));
+            return Diagnostic::new(
+                Code::DeclarationForm,
+                format!("`{name}` takes a name and a map of attributes"),
+            )
+            .hint(format!("write `.{name}(\"name\", #{{ .. }})`"));
         }
         return no_method(session, kind, name);
     }
     let registry = &session.registry;
     if let Some(kind) = registry.kinds().find(|kind| short_name(kind.name) == name) {
-        return Diagnostic::error(format!("there is no function `{name}`"))
+        return Diagnostic::new(Code::UnknownKind, format!("there is no function `{name}`"))
             .hint(format!("did you mean `{}`?", kind.name));
     }
     let known = functions(session, engine, file);
     if known.contains(name) {
         let with =
             if arguments.is_empty() { "nothing".to_owned() } else { arguments.join(", ") };
-        let finding = Diagnostic::error(format!("`{name}` cannot be called with {with}"));
+        let finding = Diagnostic::new(
+            Code::WrongArguments,
+            format!("`{name}` cannot be called with {with}"),
+        );
         if unknown {
             return finding.note(FILLED_IN);
         }
@@ -259,14 +297,15 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
             forms => finding.hint(format!("it is called as {}", list_words(forms))),
         };
     }
-    let finding = Diagnostic::error(format!("there is no function `{name}`"));
+    let finding =
+        Diagnostic::new(Code::UnknownFunction, format!("there is no function `{name}`"));
     if let Some(meant) = did_you_mean(name, known.iter().map(String::as_str)) {
         return finding.hint(format!("did you mean `{meant}`?"));
     }
     finding
 }
 
-const UNKNOWN: &str = "a value that is not known yet";
+const UNKNOWN: &str = "a value that is not known yet, or secret";
 const FILLED_IN: &str =
     "attributes of resources are filled in by the plan, after the script has ended";
 
@@ -281,8 +320,11 @@ fn no_qualified(
     if registry.schema(name).is_some() {
         let with =
             if arguments.is_empty() { "nothing".to_owned() } else { arguments.join(", ") };
-        return Diagnostic::error(format!("`{name}` cannot be called with {with}"))
-            .hint(format!("write `{name}(\"name\", #{{ .. }})`"));
+        return Diagnostic::new(
+            Code::DeclarationForm,
+            format!("`{name}` cannot be called with {with}"),
+        )
+        .hint(format!("write `{name}(\"name\", #{{ .. }})`"));
     }
     let shorts = || {
         let kinds = registry.kinds().map(|kind| kind.name);
@@ -290,11 +332,16 @@ fn no_qualified(
         names.filter(|kind| kind.split("::").next() == Some(provider)).map(short_name)
     };
     if shorts().next().is_none() {
-        return Diagnostic::error(format!("there is no function `{name}`")).hint(format!(
+        return Diagnostic::new(
+            Code::UnknownFunction,
+            format!("there is no function `{name}`"),
+        )
+        .hint(format!(
             "`{provider}` is an imported script: it has no such function of that many arguments"
         ));
     }
-    let finding = Diagnostic::error(format!("`{provider}` has no kind `{short}`"));
+    let finding =
+        Diagnostic::new(Code::UnknownKind, format!("`{provider}` has no kind `{short}`"));
     match did_you_mean(short, shorts()) {
         Some(meant) => finding.hint(format!("did you mean `{provider}::{meant}`?")),
         None => {
@@ -385,12 +432,15 @@ pub(super) fn type_words(name: &str) -> String {
 
 fn mismatch(wanted: &str, found: &str) -> Diagnostic {
     let (wanted, found) = (type_words(wanted), type_words(found));
-    let finding = Diagnostic::error(match found.as_str() {
-        UNKNOWN if wanted == "a bool" => {
-            "a value that is not known yet cannot decide".to_owned()
-        }
-        _ => format!("this must be {wanted}, not {found}"),
-    });
+    let finding = Diagnostic::new(
+        Code::WrongType,
+        match found.as_str() {
+            UNKNOWN if wanted == "a bool" => {
+                "a value that is not known yet, or secret, cannot decide".to_owned()
+            }
+            _ => format!("this must be {wanted}, not {found}"),
+        },
+    );
     if found == UNKNOWN {
         return finding.note(FILLED_IN).hint("decide by a parameter: `param(..)`");
     }
@@ -401,31 +451,31 @@ fn mismatch(wanted: &str, found: &str) -> Diagnostic {
 fn dot(text: &str) -> Diagnostic {
     let quoted: Vec<&str> = text.split('\'').collect();
     let (Some(property), Some(on)) = (quoted.get(1), quoted.get(3)) else {
-        return Diagnostic::error(lower(text));
+        return Diagnostic::new(Code::NoEntry, lower(text));
     };
     let on = type_words(on);
     if text.contains("setter") && (on == "a resource" || on == UNKNOWN) {
         return no_setting(property);
     }
-    Diagnostic::error(format!("{on} has no property `{property}`"))
+    Diagnostic::new(Code::NoEntry, format!("{on} has no property `{property}`"))
         .hint(format!("for a function, write `.{property}(..)`"))
 }
 
 fn no_setting(name: &str) -> Diagnostic {
-    Diagnostic::error(format!("`{name}` cannot be set here"))
+    Diagnostic::new(Code::Unsettable, format!("`{name}` cannot be set here"))
         .hint("attributes are set where the resource is declared, in `#{ .. }`")
 }
 
 fn indexing(text: &str) -> Diagnostic {
     let Some((on, rest)) = text.split_once(" [") else {
-        return Diagnostic::error(lower(text));
+        return Diagnostic::new(Code::NoEntry, lower(text));
     };
     let on = type_words(on);
     if rest.contains('=') && (on == "a resource" || on == UNKNOWN) {
         return no_setting("an attribute");
     }
     let key = type_words(rest.split(']').next().unwrap_or_default());
-    Diagnostic::error(format!("{on} has no entries to pick with {key}"))
+    Diagnostic::new(Code::NoEntry, format!("{on} has no entries to pick with {key}"))
 }
 
 /// The finding for a script that does not parse.
@@ -439,57 +489,70 @@ pub(super) fn parse(session: &Session, source: &Source, error: &ParseError) -> D
 
 fn parse_kind(session: &Session, source: &Source, kind: &Parse, at: Position) -> Diagnostic {
     match kind {
-        Parse::UnexpectedEOF => Diagnostic::error("the script ends too early")
+        Parse::UnexpectedEOF => Diagnostic::new(Code::Syntax, "the script ends too early")
             .hint("a bracket, brace or quote may not be closed"),
         Parse::BadInput(LexError::UnterminatedString) => {
-            Diagnostic::error("this text is not closed").hint("add the closing quote")
+            Diagnostic::new(Code::Syntax, "this text is not closed")
+                .hint("add the closing quote")
         }
         Parse::BadInput(LexError::ImproperSymbol(symbol, _)) if symbol == "eval" => {
-            Diagnostic::error("`eval` does not exist here")
+            Diagnostic::new(Code::LeftOut, "`eval` does not exist here")
                 .note("a script is what its text says; it cannot make more of itself")
         }
         Parse::BadInput(LexError::ImproperSymbol(symbol, advice)) => {
-            let finding = Diagnostic::error(format!("`{symbol}` has no meaning here"));
+            let finding =
+                Diagnostic::new(Code::Syntax, format!("`{symbol}` has no meaning here"));
             if advice.is_empty() { finding } else { finding.hint(lower(advice)) }
         }
         Parse::BadInput(LexError::UnexpectedInput(text)) => {
-            Diagnostic::error(format!("`{text}` has no meaning here"))
+            Diagnostic::new(Code::Syntax, format!("`{text}` has no meaning here"))
         }
         Parse::MissingToken(token, purpose) => {
-            Diagnostic::error(format!("`{token}` is missing {purpose}"))
+            Diagnostic::new(Code::Syntax, format!("`{token}` is missing {purpose}"))
         }
         Parse::VariableUndefined(name) => {
-            let finding = Diagnostic::error(format!("there is no variable `{name}`"));
+            let finding = Diagnostic::new(
+                Code::UnknownVariable,
+                format!("there is no variable `{name}`"),
+            );
             variable_hint(session, source, finding, name)
         }
         Parse::ModuleUndefined(name) => no_module(session, &source.file, name),
         Parse::Reserved(word) => reserved(word),
-        Parse::DuplicatedProperty(name) => Diagnostic::error(format!("`{name}` is set twice")),
-        Parse::FnDuplicatedDefinition(name, count) => Diagnostic::error(format!(
-            "function `{name}` with {count} parameters is defined twice"
-        )),
-        Parse::PropertyExpected => Diagnostic::error("a name is expected here").hint(format!(
-            "a word Rhai keeps for itself is quoted: `\"{}\": ..`",
-            word_at(source, at)
-        )),
-        Parse::ExprTooDeep => Diagnostic::error(format!(
-            "expressions stand inside each other more than {} deep",
-            host::DEEPEST_EXPRESSIONS
-        ))
+        Parse::DuplicatedProperty(name) => {
+            Diagnostic::new(Code::DefinedTwice, format!("`{name}` is set twice"))
+        }
+        Parse::FnDuplicatedDefinition(name, count) => Diagnostic::new(
+            Code::DefinedTwice,
+            format!("function `{name}` with {count} parameters is defined twice"),
+        ),
+        Parse::PropertyExpected => Diagnostic::new(Code::Syntax, "a name is expected here")
+            .hint(format!(
+                "a word Rhai keeps for itself is quoted: `\"{}\": ..`",
+                word_at(source, at)
+            )),
+        Parse::ExprTooDeep => Diagnostic::new(
+            Code::Limit,
+            format!(
+                "expressions stand inside each other more than {} deep",
+                host::DEEPEST_EXPRESSIONS
+            ),
+        )
         .hint("give the inner parts names with `let`"),
         Parse::LiteralTooLarge(what, _) => too_large(what),
-        Parse::TooManyFunctions => Diagnostic::error("too many functions"),
-        Parse::AssignmentToConstant(name) => {
-            Diagnostic::error(format!("`{name}` is a constant and keeps its value"))
-        }
+        Parse::TooManyFunctions => Diagnostic::new(Code::Limit, "too many functions"),
+        Parse::AssignmentToConstant(name) => Diagnostic::new(
+            Code::Constant,
+            format!("`{name}` is a constant and keeps its value"),
+        ),
         Parse::WrongFnDefinition => {
-            Diagnostic::error("a function is defined at the top of a script only")
+            Diagnostic::new(Code::Syntax, "a function is defined at the top of a script only")
                 .hint("inside another one, use a closure: `let f = |x| ..`")
         }
         Parse::LoopBreak => {
-            Diagnostic::error("`break` and `continue` stand inside a loop only")
+            Diagnostic::new(Code::Syntax, "`break` and `continue` stand inside a loop only")
         }
-        other => Diagnostic::error(lower(&other.to_string())),
+        other => Diagnostic::new(Code::Syntax, lower(&other.to_string())),
     }
 }
 
@@ -502,7 +565,8 @@ fn word_at(source: &Source, at: Position) -> String {
 }
 
 fn reserved(word: &str) -> Diagnostic {
-    let finding = Diagnostic::error(format!("`{word}` is a word Rhai keeps for itself"));
+    let finding =
+        Diagnostic::new(Code::Reserved, format!("`{word}` is a word Rhai keeps for itself"));
     match word {
         "null" | "nil" | "none" | "undefined" => finding.hint("nothing is written `()`"),
         _ => finding

@@ -11,7 +11,7 @@ use super::operators::{known_text, unknown};
 use super::parameters::holds_noncharacter;
 use super::session::Session;
 use super::symbol::{Answer, Handle, Symbol, to_dynamic};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::expr::Expr;
 use crate::function::holds_secret;
 use crate::path::Path;
@@ -44,7 +44,8 @@ fn to_text(engine: &mut Engine, session: &Rc<Session>) {
                 }
                 // Rhai swallows an error here, so it is written down at once.
                 let (message, hint) = super::convert::nameless(&here, handle);
-                let finding = Diagnostic::error(message).at(here.span(&context)).hint(hint);
+                let finding =
+                    Diagnostic::new(Code::NoValue, message).at(here.span(&context)).hint(hint);
                 here.record(finding);
                 marks::LOST.to_string()
             },
@@ -80,7 +81,8 @@ fn json(engine: &mut Engine, session: &Rc<Session>) {
                 }
                 _ => {
                     let message = "`to_json` needs a map that is known now";
-                    let finding = Diagnostic::error(message).at(here.span(&context));
+                    let finding =
+                        Diagnostic::new(Code::NotKnown, message).at(here.span(&context));
                     Err(here.refuse(finding.hint("use `json(value)`: it waits for the values")))
                 }
             }
@@ -92,7 +94,8 @@ fn json(engine: &mut Engine, session: &Rc<Session>) {
         move |context: NativeCallContext, text: ImmutableString| -> Answer<Dynamic> {
             known_text(&here, &context, &[&text])?;
             let refuse = |message: String| {
-                Err(here.refuse(Diagnostic::error(message).at(here.span(&context))))
+                Err(here
+                    .refuse(Diagnostic::new(Code::WrongType, message).at(here.span(&context))))
             };
             match serde_json::from_str::<serde_json::Value>(&text).map(Value::from) {
                 Ok(value) if holds_noncharacter(&value) => {
@@ -160,7 +163,7 @@ pub(super) fn sort(
         list.sort_by_key(|item| item.as_bool().unwrap_or_default());
     } else {
         let message = "a list is sorted when its items are all texts, all numbers or all bools";
-        let finding = Diagnostic::error(message).at(session.span(context));
+        let finding = Diagnostic::new(Code::WrongType, message).at(session.span(context));
         return Err(session.refuse(finding.hint("use `list.sort(|a, b| ..)`")));
     }
     Ok(())
@@ -246,9 +249,10 @@ fn keys(engine: &mut Engine, session: &Rc<Session>) {
 /// Single characters cannot tell whether the text they came from was known.
 fn characters(engine: &mut Engine, session: &Rc<Session>) {
     fn refuse(session: &Session, context: &NativeCallContext) -> Box<rhai::EvalAltResult> {
-        let finding = Diagnostic::error("text cannot be taken apart into characters")
-            .at(session.span(context))
-            .hint("use `split(text, \",\")` or `sub_string(text, start, length)`");
+        let finding =
+            Diagnostic::new(Code::LeftOut, "text cannot be taken apart into characters")
+                .at(session.span(context))
+                .hint("use `split(text, \",\")` or `sub_string(text, start, length)`");
         session.refuse(finding)
     }
     /// Registers refusals for the given argument types.
@@ -291,7 +295,7 @@ fn characters(engine: &mut Engine, session: &Rc<Session>) {
     let mut module = Module::new();
     let here = Rc::clone(session);
     module.set_iter_result(TypeId::of::<ImmutableString>(), move |_| {
-        let finding = Diagnostic::error("a text cannot be looped over")
+        let finding = Diagnostic::new(Code::LeftOut, "a text cannot be looped over")
             .hint("split it first: `for part in text.split(\",\")`");
         // The loop's position is filled in by whoever explains the error.
         Box::new(std::iter::once(Err(here.refuse(finding))))
@@ -302,7 +306,7 @@ fn characters(engine: &mut Engine, session: &Rc<Session>) {
 /// Evaluation has no clock.
 fn sleeping(engine: &mut Engine, session: &Rc<Session>) {
     fn refuse(session: &Session, context: &NativeCallContext) -> Answer<()> {
-        let finding = Diagnostic::error("a script cannot sleep")
+        let finding = Diagnostic::new(Code::LeftOut, "a script cannot sleep")
             .at(session.span(context))
             .note("it only declares; waiting belongs to resources, as `wait: \"healthy\"`");
         Err(session.refuse(finding))

@@ -11,18 +11,17 @@ use rhai::{
     Dynamic, Engine, FuncRegistration, Module, NativeCallContext, OptimizationLevel, Token,
 };
 
-use super::draft::first_line;
 use super::loader::Loader;
 use super::rules::Taken;
 use super::session::Session;
 use super::symbol::{Answer, Handle};
 use super::{
-    component, declare, functions, guards, operators, overrides, prelude, profile, secrets,
-    text,
+    budget, component, declare, functions, guards, operators, overrides, prelude, profile,
+    secrets, text,
 };
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::kind::{Registry, short_name};
-use crate::schema::Schema;
+use crate::schema::{Schema, summary};
 
 /// Steps a script may take; a stack of 10,000 resources takes well below a million.
 pub(super) const MOST_OPERATIONS: u64 = 50_000_000;
@@ -81,6 +80,7 @@ pub(super) fn engine(session: &Rc<Session>, entry: &str) -> Engine {
     register_modules(&mut engine, session);
     register_methods(&mut engine, session);
     remember_missing(&mut engine, session);
+    budget::register(&mut engine, session);
 
     let here = Rc::clone(session);
     engine.on_print(move |text| here.print(text));
@@ -145,7 +145,9 @@ fn register_modules(engine: &mut Engine, session: &Rc<Session>) {
             .kind(name)
         {
             Some(kind) => declare::by_module(&here, &context, kind, &first, attributes),
-            None => Err(here.refuse(Diagnostic::error(format!("`{name}` is gone")))),
+            None => {
+                Err(here.refuse(Diagnostic::new(Code::Internal, format!("`{name}` is gone"))))
+            }
         });
     }
     for kind in registry.connections() {
@@ -156,7 +158,9 @@ fn register_modules(engine: &mut Engine, session: &Rc<Session>) {
             .connection_kind(name)
         {
             Some(kind) => declare::connection(&here, &context, kind, &first, attributes),
-            None => Err(here.refuse(Diagnostic::error(format!("`{name}` is gone")))),
+            None => {
+                Err(here.refuse(Diagnostic::new(Code::Internal, format!("`{name}` is gone"))))
+            }
         });
     }
     let docs: std::collections::BTreeMap<_, _> = registry.providers().collect();
@@ -207,7 +211,7 @@ fn comments(schema: &Schema) -> Vec<String> {
     }
     for (name, attribute) in &schema.spec {
         let needed = if attribute.required { ", required" } else { "" };
-        let words = first_line(&attribute.doc);
+        let words = summary(&attribute.doc);
         lines.push(format!("/// - `{name}` ({}{needed}): {words}", attribute.ty));
     }
     vec![lines.join("\n")]
@@ -266,13 +270,15 @@ impl Taken for Names<'_> {
         if prelude::NAMES.contains(&name) {
             let message =
                 format!("`{name}` is a function of dollop and cannot be defined anew");
-            return Some(Diagnostic::error(message).hint("give yours another name"));
+            return Some(
+                Diagnostic::new(Code::Reserved, message).hint("give yours another name"),
+            );
         }
         // `db.role("x")` would call it instead, with `this` bound to the handle.
         let kind = self.registry.kinds().find(|kind| short_name(kind.name) == name)?;
         (1..=2).contains(&parameters).then(|| {
             let message = format!("`{name}` is taken: it declares a `{}`", kind.name);
-            Diagnostic::error(message).hint("give your function another name")
+            Diagnostic::new(Code::Reserved, message).hint("give your function another name")
         })
     }
 }

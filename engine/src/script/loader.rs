@@ -17,7 +17,8 @@ use super::session::Session;
 use super::sources::Source;
 use super::spans;
 use super::symbol::{Answer, Refusal};
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use super::unused;
+use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::files::FileError;
 
 /// A module as Rhai shares it.
@@ -61,7 +62,10 @@ impl Loader {
         let at = session.span_at(from, position);
         let refuse = |finding: Diagnostic| Err(session.refuse(finding.at(at.clone())));
         if super::marks::is_marked(path) {
-            return refuse(Diagnostic::error("the path of an import must be known text"));
+            return refuse(Diagnostic::new(
+                Code::NameNotKnown,
+                "the path of an import must be known text",
+            ));
         }
         let standard = path.strip_prefix(STANDARD).map(|name| name.trim_end_matches(".rhai"));
         if let Some(name) = standard
@@ -83,7 +87,7 @@ impl Loader {
             cycle.push(file);
             let message = format!("scripts import each other: {}", cycle.join(" → "));
             let hint = "move what both need into a third script";
-            return refuse(Diagnostic::error(message).hint(hint));
+            return refuse(Diagnostic::new(Code::ImportCycle, message).hint(hint));
         }
         if let Some(module) = self.done.borrow().get(&file) {
             return Ok(Rc::clone(module));
@@ -119,7 +123,8 @@ impl Loader {
 
 /// The finding for a module that does not come with dollop.
 fn no_module(session: &Session, name: &str) -> Diagnostic {
-    let finding = Diagnostic::error(format!("there is no module `{STANDARD}{name}`"));
+    let finding =
+        Diagnostic::new(Code::UnknownModule, format!("there is no module `{STANDARD}{name}`"));
     let names: Vec<_> = session.registry.modules().map(|(name, _)| name).collect();
     if let Some(meant) = did_you_mean(name, names.iter().copied()) {
         return finding.hint(format!("did you mean `{STANDARD}{meant}`?"));
@@ -224,6 +229,7 @@ pub(super) fn compile(
     source.calls = spans::calls(&syntax, &source);
     source.functions = spans::functions(&syntax);
     source.has_functions = syntax.has_functions();
+    source.unread = unused::parameters(&syntax, &source);
     let findings = rules::check(&syntax, &source, &Names { registry: &session.registry });
     keep(source);
     let mut first = None;
@@ -258,14 +264,14 @@ pub(super) fn join(from: &str, path: &str) -> Option<String> {
 
 /// The finding for a path that leaves the project.
 pub(super) fn outside(path: &str) -> Diagnostic {
-    Diagnostic::error(format!("`{path}` is outside the project folder")).hint(
+    Diagnostic::new(Code::OutsideProject, format!("`{path}` is outside the project folder")).hint(
         "scripts read files of their own project only, with `/` between the parts of a path",
     )
 }
 
 /// The finding for a file that cannot be read.
 pub(super) fn unreadable(error: &FileError, from: &str) -> Diagnostic {
-    let finding = Diagnostic::error(error.to_string());
+    let finding = Diagnostic::new(Code::FileUnreadable, error.to_string());
     match error {
         FileError::Missing(_) => {
             let folder = from.rsplit_once('/').map_or(".", |(folder, _)| folder);

@@ -11,15 +11,18 @@
 #![allow(clippy::single_match_else)]
 
 mod access;
+mod budget;
 mod check;
 mod component;
 mod convert;
 mod declare;
+mod definitions;
 mod draft;
 mod errors;
 mod functions;
 mod guards;
 mod host;
+mod keys;
 mod loader;
 mod marks;
 mod operators;
@@ -35,6 +38,7 @@ mod sources;
 mod spans;
 mod symbol;
 mod text;
+mod unused;
 
 #[cfg(test)]
 mod tests;
@@ -43,12 +47,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 
-use crate::diagnostic::{Diagnostic, Findings, Severity, Sources};
+use crate::diagnostic::{Code, Diagnostic, Findings, Severity, Sources};
 use crate::files::Files;
 use crate::kind::Registry;
 use crate::program::{Declaration, Dormant, Given, Parameter, Profiles, Program, SecretInput};
 use crate::value::Value;
-pub use functions::reference as functions_reference;
+pub use definitions::definitions;
+pub use functions::{Documented, library, reference as functions_reference};
+pub use keys::{KEYS, Key};
 use loader::NotCompiled;
 use session::{Ask, Door, Session};
 
@@ -142,7 +148,10 @@ fn on_a_thread<T: Send>(
 }
 
 fn alone(message: String) -> Findings {
-    Findings { diagnostics: vec![Diagnostic::error(message)], sources: Sources::default() }
+    Findings {
+        diagnostics: vec![Diagnostic::new(Code::Internal, message)],
+        sources: Sources::default(),
+    }
 }
 
 /// A request that owns what it holds.
@@ -174,7 +183,7 @@ impl Job {
         let mut left = MOST_TRACED;
         for index in indices {
             let Some(noted) = session.ledger.borrow().get(index).cloned() else { break };
-            if left == 0 || !noted.trace.is_empty() || noted.severity != Severity::Error {
+            if left == 0 || !noted.trace.is_empty() || noted.severity() != Severity::Error {
                 continue;
             }
             let place = findings.diagnostics.iter().position(|finding| *finding == noted);
@@ -229,7 +238,7 @@ impl Job {
                 }
             }
             Err(NotCompiled::Unreadable(error)) => {
-                session.record(Diagnostic::error(error.to_string()));
+                session.record(Diagnostic::new(Code::FileUnreadable, error.to_string()));
             }
             Err(NotCompiled::Refused(_)) => {}
         }
@@ -285,6 +294,8 @@ fn sort_out(declarations: Vec<Declaration>) -> (Vec<Declaration>, Vec<Declaratio
 fn warnings(session: &Session) -> Vec<Diagnostic> {
     let mut warnings = session.ledger.borrow().clone();
     warnings.extend(parameters::unused(session));
+    let sources = session.sources.borrow();
+    warnings.extend(sources.values().flat_map(|source| source.unread.iter().cloned()));
     warnings
 }
 

@@ -8,7 +8,7 @@ use super::convert::{Converter, concat};
 use super::marks;
 use super::session::Session;
 use super::symbol::{Answer, Handle, Symbol, to_dynamic, type_of};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::expr::Expr;
 use crate::path::Path;
 use crate::schema::Type;
@@ -104,8 +104,11 @@ fn incomparable(
     side: &Dynamic,
 ) -> Box<rhai::EvalAltResult> {
     let finding = if side.is_char() {
-        Diagnostic::error(format!("`{operator}` does not compare single characters"))
-            .hint("compare texts: `sub_string(text, 0, 1) == \"a\"`")
+        Diagnostic::new(
+            Code::LeftOut,
+            format!("`{operator}` does not compare single characters"),
+        )
+        .hint("compare texts: `sub_string(text, 0, 1) == \"a\"`")
     } else {
         unknown(session, side, &format!("`{operator}`"))
     };
@@ -116,15 +119,18 @@ fn incomparable(
 pub(super) fn unknown(session: &Session, value: &Dynamic, who: &str) -> Diagnostic {
     if let Some(handle) = value.read_lock::<Handle>() {
         let words = format!("{who} cannot look into `{}`", handle.0.address);
-        return Diagnostic::error(words)
+        return Diagnostic::new(Code::NotKnown, words)
             .note("a resource stands for its name, which the plan fills in")
             .hint("decide by a parameter: `param(..)`");
     }
     let is_secret =
         value.read_lock::<Symbol>().is_some_and(|symbol| symbol.0.known().is_some());
     if is_secret {
-        return Diagnostic::error(format!("{who} cannot look into a secret"))
-            .note("what a script decides by a secret would give the secret away");
+        return Diagnostic::new(
+            Code::LooksIntoSecret,
+            format!("{who} cannot look into a secret"),
+        )
+        .note("what a script decides by a secret would give the secret away");
     }
     let shown = match value.read_lock::<Symbol>() {
         Some(symbol) => symbol.0.to_string(),
@@ -132,9 +138,12 @@ pub(super) fn unknown(session: &Session, value: &Dynamic, who: &str) -> Diagnost
             value.as_immutable_string_ref().map_or_else(|_| String::new(), |t| session.show(&t))
         }
     };
-    Diagnostic::error(format!("{who} needs a value that is known now, not `{shown}`"))
-        .note("attributes of resources are filled in by the plan, after the script has ended")
-        .hint("decide by a parameter: `param(..)`")
+    Diagnostic::new(
+        Code::NotKnown,
+        format!("{who} needs a value that is known now, not `{shown}`"),
+    )
+    .note("attributes of resources are filled in by the plan, after the script has ended")
+    .hint("decide by a parameter: `param(..)`")
 }
 
 /// Refuses texts that hold markers.
@@ -213,7 +222,7 @@ fn plus(
         if !fits {
             let what = words_for(context, &side);
             let message = format!("`+` joins text here, and {what} is no text");
-            let finding = Diagnostic::error(message).at(session.span(context));
+            let finding = Diagnostic::new(Code::WrongType, message).at(session.span(context));
             return Err(session.refuse(if side.is_array() || side.is_map() {
                 finding.hint("use `join(list, \", \")` or `json(value)`")
             } else {
@@ -223,9 +232,7 @@ fn plus(
         let mut converter = Converter::new(session, Path::default());
         parts.push(converter.expr(side));
         if let Some(trouble) = converter.troubles.pop() {
-            let mut finding = Diagnostic::error(trouble.message).at(session.span(context));
-            finding.hints = trouble.hints;
-            return Err(session.refuse(finding));
+            return Err(session.refuse(trouble.finding().at(session.span(context))));
         }
     }
     Ok(to_dynamic(concat(session, parts)))

@@ -18,7 +18,7 @@ use super::profile;
 use super::session::Session;
 use super::symbol::{Answer, Handle};
 use crate::address::Address;
-use crate::diagnostic::{Diagnostic, Span, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
 use crate::expr::Expr;
 use crate::path::{Path, Segment};
 use crate::value::Value;
@@ -77,7 +77,8 @@ fn change(
         kind.map(|kind| kind.name).or(connection.map(|kind| kind.name)),
         registry.schema(address.kind()),
     ) else {
-        let finding = Diagnostic::error(format!("`{}` is no kind", address.kind()));
+        let finding =
+            Diagnostic::new(Code::UnknownKind, format!("`{}` is no kind", address.kind()));
         return Err(session.refuse(finding.at(call.span.clone())));
     };
     let index = session.positions.borrow().get(&address).copied().unwrap_or_default();
@@ -88,6 +89,8 @@ fn change(
         let Some(declaration) = declarations.get(index) else { return Ok(on.clone()) };
         draft.attributes.clone_from(&declaration.attributes);
         draft.lifecycle.clone_from(&declaration.lifecycle);
+        draft.allow.clone_from(&declaration.allow);
+        draft.clear.clone_from(&declaration.clear);
         spans = (*declaration.spans).clone();
     }
     let within = kind.map_or(&[][..], |kind| kind.traits.within);
@@ -101,7 +104,7 @@ fn change(
         if within.contains(&key.as_str()) {
             let message = format!("`{key}` is part of the address `{address}`");
             let hint = "declare it elsewhere instead of overriding where it lives";
-            draft.trouble(Trouble::new(path, message).hint(hint));
+            draft.trouble(Trouble::new(Code::DeclarationForm, path, message).hint(hint));
             continue;
         }
         let Some(merged) = set(&mut draft, &key, value, &path, &lists) else { continue };
@@ -126,6 +129,8 @@ fn change(
     {
         declaration.attributes = draft.attributes;
         declaration.lifecycle = draft.lifecycle;
+        declaration.allow = draft.allow;
+        declaration.clear = draft.clear;
         declaration.spans = Arc::new(spans);
     }
     for finding in draft.findings {
@@ -148,7 +153,7 @@ fn strategy(session: &Session, context: &NativeCallContext, lists: &Dynamic) -> 
             None => {
                 let message = format!("`{other}` does not say what becomes of lists");
                 let hint = "write `\"replace\"`, `\"append\"`, `\"unique\"` or `\"by KEY\"`";
-                let finding = Diagnostic::error(message).hint(hint);
+                let finding = Diagnostic::new(Code::DeclarationForm, message).hint(hint);
                 return Err(session.refuse(finding.at(session.span(context))));
             }
         },
@@ -163,18 +168,23 @@ fn target(session: &Session, at: &Span, on: &Dynamic) -> Answer<Address> {
     } else {
         let Some(text) = known_text(on) else {
             let message = "what is overridden is a resource, or its address as text";
-            return refuse(Diagnostic::error(message));
+            return refuse(Diagnostic::new(Code::DeclarationForm, message));
         };
         match text.parse::<Address>() {
             Ok(address) => address,
-            Err(error) => return refuse(Diagnostic::error(error.to_string())),
+            Err(error) => {
+                return refuse(Diagnostic::new(Code::DeclarationForm, error.to_string()));
+            }
         }
     };
     let positions = session.positions.borrow();
     if positions.contains_key(&address) {
         return Ok(address);
     }
-    let finding = Diagnostic::error(format!("`{address}` is not declared before this"));
+    let finding = Diagnostic::new(
+        Code::NotDeclaredYet,
+        format!("`{address}` is not declared before this"),
+    );
     let known: Vec<String> = positions.keys().map(ToString::to_string).collect();
     refuse(match did_you_mean(&address.to_string(), known.iter().map(String::as_str)) {
         Some(meant) => finding.hint(format!("did you mean `{meant}`?")),
@@ -200,7 +210,11 @@ fn set(
         let message = format!("`{}` has no attribute `{key}`", draft.kind);
         let names: Vec<String> = LIFECYCLE.iter().map(|name| (*name).to_owned()).collect();
         let names = draft.schema.spec.keys().chain(&names);
-        draft.trouble(unknown_hint(Trouble::new(path.clone(), message), key, names));
+        draft.trouble(unknown_hint(
+            Trouble::new(Code::UnknownAttribute, path.clone(), message),
+            key,
+            names,
+        ));
         return None;
     };
     let mut converter = Converter::new(draft.session, path.clone());
@@ -209,11 +223,18 @@ fn set(
     if troubles.is_empty() && new == Expr::NULL {
         if attribute.required || key == "name" {
             let message = format!("`{}` needs `{key}`: it cannot be taken away", draft.kind);
-            draft.trouble(Trouble::new(path.clone(), message));
+            draft.trouble(Trouble::new(Code::MissingAttribute, path.clone(), message));
             return None;
         }
         draft.attributes.remove(key);
         return Some(Shape::Other);
+    }
+    draft.clear.retain(|(place, _)| !place.is_within(path));
+    if attribute.secret
+        && let Expr::Value(Value::String(text)) = &new
+        && !text.is_empty()
+    {
+        draft.clear.push((path.clone(), text.clone()));
     }
     let merged = merge(draft.attributes.get(key).cloned(), new, lists);
     if troubles.is_empty() {

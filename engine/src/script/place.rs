@@ -6,6 +6,7 @@ use super::declare::default_connection;
 use super::draft::Draft;
 use super::symbol::Handle;
 use crate::address::Address;
+use crate::diagnostic::Code;
 use crate::expr::{Expr, Reference};
 use crate::kind::{Kind, Registry, short_name};
 use crate::path::Path;
@@ -75,7 +76,7 @@ fn connection(draft: &mut Draft, kind: &Kind, on: Option<&Handle>) -> Address {
     let message = format!("a `{}` is declared on {}", kind.name, either(&parents));
     let server = kind.connection;
     let hint = format!("call it on one: `let s = {server}(..); s.{short}(..)`");
-    draft.trouble(Trouble::new(Path::default(), message).hint(hint));
+    draft.trouble(Trouble::new(Code::WrongPlace, Path::default(), message).hint(hint));
     // A stand-in, so that the rest of the script is still read.
     Address::new(Vec::new(), kind.connection, vec!["?".to_owned()])
 }
@@ -91,7 +92,9 @@ fn fill(draft: &mut Draft, kind: &Kind, parent: &Handle) {
     if draft.is_given(name) {
         let message = format!("`{name}` is set twice");
         let hint = format!("calling it on `{}` sets it already", parent.0.address);
-        draft.trouble(Trouble::new(Path::attribute(*name), message).hint(hint));
+        draft.trouble(
+            Trouble::new(Code::WrongPlace, Path::attribute(*name), message).hint(hint),
+        );
         return;
     }
     if let Some(reference) = parent.name() {
@@ -120,13 +123,13 @@ fn around(draft: &mut Draft, name: &str, connection: &Address) -> Option<String>
             let elsewhere = connection_of(draft, &address).filter(|other| other != connection);
             if let Some(other) = elsewhere {
                 let message = format!("`{address}` lives in `{other}`, not in `{connection}`");
-                draft.trouble(Trouble::new(Path::attribute(name), message));
+                draft.trouble(Trouble::new(Code::WrongPlace, Path::attribute(name), message));
             }
             Some(address.name().to_owned())
         }
         _ => {
             let message = format!("`{name}` must be known text or a resource");
-            let trouble = Trouble::new(Path::attribute(name), message)
+            let trouble = Trouble::new(Code::WrongPlace, Path::attribute(name), message)
                 .hint("it is part of the address, which must be known before anything is made");
             draft.trouble(trouble);
             None

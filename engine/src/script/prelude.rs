@@ -10,10 +10,10 @@ use super::host::LONGEST_TEXT;
 use super::loader;
 use super::operators::unknown;
 use super::parameters::{self, known_text};
-use super::session::Session;
+use super::session::{MOST_OUTPUTS, Session};
 use super::symbol::{Answer, Handle, Symbol, to_dynamic};
 use super::{access, marks};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::expr::{Expr, Function};
 use crate::path::Path;
 use crate::program::Output;
@@ -179,11 +179,7 @@ fn expr(session: &Session, context: &NativeCallContext, value: Dynamic) -> Answe
     let expr = converter.expr(value);
     match converter.troubles.pop() {
         None => Ok(expr),
-        Some(trouble) => {
-            let mut finding = Diagnostic::error(trouble.message).at(session.span(context));
-            finding.hints = trouble.hints;
-            Err(session.refuse(finding))
-        }
+        Some(trouble) => Err(session.refuse(trouble.finding().at(session.span(context)))),
     }
 }
 
@@ -196,9 +192,12 @@ fn join(
     if !list.is_array() && !list.is::<Symbol>()
         || !(between.is_string() || between.is::<Symbol>())
     {
-        let finding = Diagnostic::error("`join` takes a list and the text between its items")
-            .at(session.span(context))
-            .hint("write `join(list, \", \")`");
+        let finding = Diagnostic::new(
+            Code::WrongArguments,
+            "`join` takes a list and the text between its items",
+        )
+        .at(session.span(context))
+        .hint("write `join(list, \", \")`");
         return Err(session.refuse(finding));
     }
     let count = list.read_lock::<Array>().map_or(1, |list| list.len());
@@ -216,7 +215,7 @@ fn known(session: &Session, context: &NativeCallContext, value: Dynamic) -> Answ
         None => Ok(value),
         Some(part) => {
             let finding = if part.is_char() {
-                Diagnostic::error("a single character is no value")
+                Diagnostic::new(Code::NoValue, "a single character is no value")
                     .hint("use `sub_string(text, start, 1)`")
             } else {
                 unknown(session, &part, "`known`")
@@ -251,8 +250,9 @@ fn output(
 ) -> Answer<Dynamic> {
     let call = session.call(context);
     let Some(name) = known_text(name) else {
-        let finding = Diagnostic::error("the name of an output must be known text")
-            .at(call.at(&Path::attribute("name")));
+        let finding =
+            Diagnostic::new(Code::NameNotKnown, "the name of an output must be known text")
+                .at(call.at(&Path::attribute("name")));
         return Err(session.refuse(finding));
     };
     let mut doc = String::new();
@@ -260,18 +260,23 @@ fn output(
         match known_text(&value) {
             Some(text) if key == "doc" => doc = text,
             _ => {
-                let finding = Diagnostic::error("the option of an output is `doc`, a text")
-                    .at(call.at(&Path::attribute(key.as_str())));
+                let finding = Diagnostic::new(
+                    Code::OutputForm,
+                    "the option of an output is `doc`, a text",
+                )
+                .at(call.at(&Path::attribute(key.as_str())));
                 session.note(finding)?;
             }
         }
     }
-    let other =
-        session.outputs.borrow().iter().find(|o| o.name == name).map(|o| o.span.clone());
+    let index = session.outputs.borrow().len();
+    let other = session.output_places.borrow().get(&name).copied();
     if let Some(other) = other {
-        let finding = Diagnostic::error(format!("output `{name}` is declared twice"))
-            .at(call.span.clone())
-            .related(other, "first declared here");
+        let other = session.outputs.borrow()[other].span.clone();
+        let finding =
+            Diagnostic::new(Code::OutputForm, format!("output `{name}` is declared twice"))
+                .at(call.span.clone())
+                .related(other, "first declared here");
         session.note(finding)?;
         return Ok(Dynamic::UNIT);
     }
@@ -283,14 +288,18 @@ fn output(
         } else {
             format!(" (at `{}`)", trouble.path)
         };
-        let mut finding =
-            Diagnostic::error(format!("output `{name}`: {}{place}", trouble.message))
-                .at(call.span.clone());
+        let mut finding = Diagnostic::new(
+            trouble.code,
+            format!("output `{name}`: {}{place}", trouble.message),
+        )
+        .at(call.span.clone());
         finding.hints = trouble.hints;
         session.note(finding)?;
     }
+    let span = call.span.clone();
+    session.limit(index, MOST_OUTPUTS, "outputs", &span)?;
     if super::profile::off(session).is_none() {
-        let span = call.span.clone();
+        session.output_places.borrow_mut().insert(name.clone(), index);
         session.outputs.borrow_mut().push(Output { name, value, doc, span });
     }
     Ok(Dynamic::UNIT)
@@ -300,7 +309,10 @@ fn file(session: &Session, context: &NativeCallContext, path: &Dynamic) -> Answe
     let at = session.call(context).at(&Path::attribute("name"));
     let refuse = |finding: Diagnostic| Err(session.refuse(finding.at(at.clone())));
     let Some(path) = known_text(path) else {
-        return refuse(Diagnostic::error("the path of a file must be known text"));
+        return refuse(Diagnostic::new(
+            Code::NameNotKnown,
+            "the path of a file must be known text",
+        ));
     };
     let from = context.call_source().unwrap_or_default();
     let Some(path) = loader::join(from, &path) else {
@@ -309,7 +321,7 @@ fn file(session: &Session, context: &NativeCallContext, path: &Dynamic) -> Answe
     match session.read(&path) {
         Ok(text) if marks::is_marked(&text) => {
             let message = format!("`{path}` holds Unicode noncharacters U+FDD0 to U+FDEF");
-            refuse(Diagnostic::error(message))
+            refuse(Diagnostic::new(Code::FileUnreadable, message))
         }
         Ok(text) => Ok(Dynamic::from(rhai::ImmutableString::from(&*text))),
         Err(error) => refuse(loader::unreadable(&error, from)),

@@ -12,7 +12,7 @@ use super::convert::list_words;
 use super::marks;
 use super::session::Session;
 use super::symbol::Answer;
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 
 /// Registers `profile(name, body)` and `profile(name)`.
 pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
@@ -51,7 +51,8 @@ fn is_on(session: &Session, context: &NativeCallContext, name: &str) -> Answer<b
     if name.is_empty() || marks::is_marked(name) || !name.chars().all(allowed) {
         let message =
             "the name of a profile must be known text of letters, digits, `-`, `_`, `.`";
-        return Err(session.refuse(Diagnostic::error(message).at(session.span(context))));
+        return Err(session
+            .refuse(Diagnostic::new(Code::NameNotKnown, message).at(session.span(context))));
     }
     let on = session.chosen.is_on(name);
     session.profiles.borrow_mut().insert(name.to_owned(), on);
@@ -69,7 +70,10 @@ pub(super) fn unknown(session: &Session) -> Vec<Diagnostic> {
     let unknown = session.chosen.names.iter().filter(|name| !known.contains_key(*name));
     unknown
         .map(|name| {
-            let finding = Diagnostic::error(format!("the script has no profile `{name}`"));
+            let finding = Diagnostic::new(
+                Code::UnknownProfile,
+                format!("the script has no profile `{name}`"),
+            );
             let names: Vec<_> = known.keys().map(String::as_str).collect();
             match did_you_mean(name, names.iter().copied()) {
                 Some(meant) => finding.hint(format!("did you mean `{meant}`?")),

@@ -5,7 +5,7 @@ use rhai::{AST, ASTNode, Expr as Syntax, FnCallExpr, Position, Stmt};
 
 use super::marks;
 use super::sources::Source;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 
 /// Names of functions that take ranges; elsewhere a range could cut text.
 const TAKE_RANGES: [&str; 10] = [
@@ -59,12 +59,15 @@ pub(super) fn noncharacters(source: &Source) -> Option<Diagnostic> {
 }
 
 fn a_noncharacter() -> Diagnostic {
-    Diagnostic::error("Unicode noncharacters U+FDD0 to U+FDEF cannot be used in a script")
-        .note("dollop marks values that are not known yet with them")
+    Diagnostic::new(
+        Code::LeftOut,
+        "Unicode noncharacters U+FDD0 to U+FDEF cannot be used in a script",
+    )
+    .note("dollop marks values that are not known yet with them")
 }
 
 fn a_character(character: char) -> Diagnostic {
-    Diagnostic::error("text is written in double quotes")
+    Diagnostic::new(Code::LeftOut, "text is written in double quotes")
         .hint(format!("write `\"{character}\"`"))
 }
 
@@ -73,7 +76,7 @@ fn switch(subject: &Syntax, position: Position) -> Option<(Diagnostic, Position)
     if is_plain(subject) {
         return None;
     }
-    let finding = Diagnostic::error("`switch` takes a value that is surely known")
+    let finding = Diagnostic::new(Code::LeftOut, "`switch` takes a value that is surely known")
         .label("may hold a value that is filled in later")
         .hint("write `switch known(..)`: it refuses values that are not known yet");
     let at = subject.start_position();
@@ -114,12 +117,15 @@ fn range(parent: Option<&ASTNode>, node: ASTNode) -> Option<Diagnostic> {
             None
         }
         Some(ASTNode::Expr(Syntax::Index(..))) => Some(
-            Diagnostic::error("text cannot be cut with a range")
+            Diagnostic::new(Code::LeftOut, "text cannot be cut with a range")
                 .hint("use `sub_string(text, start, length)`; for lists, `list.extract(a..b)`"),
         ),
         _ => Some(
-            Diagnostic::error("a range stands in a `for` loop or a list function only")
-                .hint("write `for i in 0..3 { .. }` or `list.extract(0..3)`"),
+            Diagnostic::new(
+                Code::LeftOut,
+                "a range stands in a `for` loop or a list function only",
+            )
+            .hint("write `for i in 0..3 { .. }` or `list.extract(0..3)`"),
         ),
     }
 }

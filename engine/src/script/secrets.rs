@@ -8,7 +8,7 @@ use super::parameters::{holds_noncharacter, known_text};
 use super::session::Session;
 use super::symbol::{Answer, Symbol};
 use super::{loader, profile};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::expr::Expr;
 use crate::files::SecretSource;
 use crate::path::Path;
@@ -66,7 +66,10 @@ fn file(session: &Session, context: &NativeCallContext, path: &Dynamic) -> Answe
     let at = session.call(context).at(&Path::attribute("name"));
     let refuse = |finding: Diagnostic| Err(session.refuse(finding.at(at.clone())));
     let Some(path) = known_text(path) else {
-        return refuse(Diagnostic::error("the path of a file must be known text"));
+        return refuse(Diagnostic::new(
+            Code::NameNotKnown,
+            "the path of a file must be known text",
+        ));
     };
     match loader::join(context.call_source().unwrap_or_default(), &path) {
         Some(path) => Ok(path),
@@ -86,7 +89,8 @@ fn age(
         Some(entry) => Ok(SecretSource::Age { path, entry: Some(entry) }),
         None => {
             let message = "the entry of a file is known text, such as \"db.password\"";
-            let finding = Diagnostic::error(message).at(session.span(context));
+            let finding =
+                Diagnostic::new(Code::NameNotKnown, message).at(session.span(context));
             Err(session.refuse(finding))
         }
     }
@@ -105,7 +109,8 @@ fn command(
         }
         _ => {
             let message = "a command is a list of known texts: the program, then its arguments";
-            let finding = Diagnostic::error(message).at(session.span(context));
+            let finding =
+                Diagnostic::new(Code::WrongArguments, message).at(session.span(context));
             let hint = "for what a shell would do: `[\"sh\", \"-c\", \"..\"]`";
             Err(session.refuse(finding.hint(hint)))
         }
@@ -156,16 +161,21 @@ fn read(
             let value = Value::string(text);
             if holds_noncharacter(&value) {
                 let message = format!("{source} holds Unicode noncharacters U+FDD0 to U+FDEF");
-                return Err(session.refuse(Diagnostic::error(message).at(call.span.clone())));
+                return Err(session.refuse(
+                    Diagnostic::new(Code::SecretUnusable, message).at(call.span.clone()),
+                ));
             }
             if text.is_empty() {
-                let finding = Diagnostic::error(format!("the secret of {source} is empty"));
+                let finding = Diagnostic::new(
+                    Code::SecretUnusable,
+                    format!("the secret of {source} is empty"),
+                );
                 session.note(finding.at(call.at(&Path::attribute("name"))))?;
             }
             Some(value.secret())
         }
         Err(error) => {
-            let finding = Diagnostic::error(error.to_string());
+            let finding = Diagnostic::new(Code::SecretUnusable, error.to_string());
             session.note(finding.at(call.at(&Path::attribute("name"))))?;
             None
         }

@@ -14,7 +14,7 @@ use super::parameters::Asked;
 use super::sources::{Call, Source};
 use super::symbol::{Answer, Refusal};
 use crate::address::Address;
-use crate::diagnostic::{Diagnostic, Severity, Span};
+use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 use crate::expr::Expr;
 use crate::files::{FileError, Files, SecretSource};
 use crate::kind::Registry;
@@ -119,10 +119,16 @@ pub(super) struct Session {
     pub(super) secrets: RefCell<Vec<(SecretInput, Option<Value>)>>,
     /// Outputs, in order.
     pub(super) outputs: RefCell<Vec<Output>>,
+    /// Where each output is among them.
+    pub(super) output_places: RefCell<HashMap<String, usize>>,
     /// What the script printed.
     pub(super) messages: RefCell<Vec<String>>,
     /// The last function that was not found, with the kind it was called on.
     pub(super) missing: RefCell<Option<(String, &'static str)>>,
+    /// The last finding of a run that has found enough.
+    pub(super) enough: Cell<Option<usize>>,
+    /// Bytes of what the script printed.
+    printed: Cell<usize>,
     /// Bytes the function library read and wrote.
     pub(super) work: Cell<u64>,
 }
@@ -130,7 +136,15 @@ pub(super) struct Session {
 /// Printed lines beyond these are dropped: nobody reads them, and a loop must not fill
 /// memory with them.
 const MOST_MESSAGES: usize = 10_000;
-/// Findings beyond these are dropped.
+/// Bytes of all printed lines; what goes beyond is dropped as well.
+const MOST_PRINTED: usize = 1 << 20;
+/// Resources and connections of a run: state and plans are made for a tenth of that.
+pub(super) const MOST_DECLARED: usize = 100_000;
+/// Outputs of a run.
+pub(super) const MOST_OUTPUTS: usize = 10_000;
+/// Parameters of a run.
+pub(super) const MOST_PARAMETERS: usize = 1_000;
+/// After so many findings the run ends.
 const MOST_FINDINGS: usize = 1_000;
 
 impl Session {
@@ -168,8 +182,11 @@ impl Session {
             parameters: RefCell::default(),
             secrets: RefCell::default(),
             outputs: RefCell::default(),
+            output_places: RefCell::default(),
             messages: RefCell::default(),
             missing: RefCell::default(),
+            enough: Cell::default(),
+            printed: Cell::default(),
             work: Cell::default(),
         }
     }
@@ -278,6 +295,17 @@ impl Session {
         if self.stop_at == Some(index) { Err(Refusal(index).into_error()) } else { Ok(()) }
     }
 
+    /// Refuses one more of something there is a limit for.
+    pub(super) fn limit(&self, count: usize, most: usize, what: &str, at: &Span) -> Answer<()> {
+        if count < most {
+            return Ok(());
+        }
+        let finding = Diagnostic::new(Code::Limit, format!("more than {most} {what}"))
+            .at(at.clone())
+            .hint("a loop may never end: check its condition");
+        Err(self.refuse(finding))
+    }
+
     /// Records a finding after which the script cannot go on.
     pub(super) fn refuse(&self, finding: Diagnostic) -> Box<EvalAltResult> {
         Refusal(self.record(finding)).into_error()
@@ -314,25 +342,27 @@ impl Session {
         }
         if ledger.len() < MOST_FINDINGS {
             ledger.push(finding);
+        } else {
+            self.enough.set(Some(ledger.len() - 1));
         }
         ledger.len() - 1
     }
 
     /// Whether anything found stops the program.
     pub(super) fn failed(&self) -> bool {
-        self.ledger.borrow().iter().any(|finding| finding.severity == Severity::Error)
+        self.ledger.borrow().iter().any(|finding| finding.severity() == Severity::Error)
     }
 
     /// Keeps a printed line.
     pub(super) fn print(&self, text: &str) {
         let mut messages = self.messages.borrow_mut();
-        match messages.len() {
-            count if count < MOST_MESSAGES => {
-                let shown = self.show(text);
-                messages.push(shown);
-            }
-            MOST_MESSAGES => messages.push("(more was printed)".to_owned()),
-            _ => {}
+        let printed = self.printed.get();
+        if printed > MOST_PRINTED || messages.len() > MOST_MESSAGES {
+            return;
         }
+        let shown = self.show(text);
+        self.printed.set(printed.saturating_add(shown.len()));
+        let fits = self.printed.get() <= MOST_PRINTED && messages.len() < MOST_MESSAGES;
+        messages.push(if fits { shown } else { "(more was printed)".to_owned() });
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rhai::Position;
 
-use crate::diagnostic::Span;
+use crate::diagnostic::{Diagnostic, Span};
 use crate::path::Path;
 
 /// One script, with what is looked up by position.
@@ -24,6 +24,8 @@ pub(super) struct Source {
     pub(super) functions: Vec<(String, usize)>,
     /// Whether it has functions or closures.
     pub(super) has_functions: bool,
+    /// Warnings about parameters nobody reads.
+    pub(super) unread: Vec<Diagnostic>,
 }
 
 /// One call in the text of a script; every run of it shares this.
@@ -61,6 +63,7 @@ impl Source {
             calls: HashMap::new(),
             functions: Vec::new(),
             has_functions: false,
+            unread: Vec::new(),
         }
     }
 

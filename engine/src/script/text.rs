@@ -8,7 +8,7 @@ use super::host::{LONGEST_TEXT, MOST_ITEMS};
 use super::operators::known_text;
 use super::session::Session;
 use super::symbol::Answer;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 
 /// The longest text `pad_left` and `pad_right` make.
 const WIDEST: usize = 1 << 20;
@@ -88,7 +88,7 @@ pub(super) fn too_long(
     context: &NativeCallContext,
 ) -> Box<rhai::EvalAltResult> {
     let message = format!("a text is longer than {} MiB", LONGEST_TEXT >> 20);
-    session.refuse(Diagnostic::error(message).at(session.span(context)))
+    session.refuse(Diagnostic::new(Code::Limit, message).at(session.span(context)))
 }
 
 fn numbers(engine: &mut Engine, session: &Rc<Session>) {
@@ -127,7 +127,7 @@ fn no_number(
     text: &str,
     wanted: &str,
 ) -> Box<rhai::EvalAltResult> {
-    let finding = Diagnostic::error(format!("`{text}` is not {wanted}"));
+    let finding = Diagnostic::new(Code::WrongType, format!("`{text}` is not {wanted}"));
     session.refuse(finding.at(session.span(context)))
 }
 
@@ -168,7 +168,7 @@ fn cuts(engine: &mut Engine, session: &Rc<Session>) {
                 let length = usize::try_from(length).unwrap_or(0);
                 if length > WIDEST {
                     let message = format!("`{name}` makes texts of up to {WIDEST} characters");
-                    let finding = Diagnostic::error(message).at(here.span(&context));
+                    let finding = Diagnostic::new(Code::Limit, message).at(here.span(&context));
                     return Err(here.refuse(finding));
                 }
                 let missing = length.saturating_sub(text.chars().count());

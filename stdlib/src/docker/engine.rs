@@ -12,23 +12,52 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
-const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+use super::endpoint::{self, Endpoint};
+use super::registry::Logins;
 
-/// A Docker engine: the local one, another socket, or one reached over TCP.
+/// A Docker engine: the local one, another socket, or one reached over TCP or SSH.
 ///
-/// Without a declaration, resources go to the engine `DOCKER_HOST` names, or else to the
-/// local one.
+/// Without a declaration, resources go to the engine `DOCKER_HOST` names, or else to that of
+/// the current `docker context`, or else to the local one.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EngineSpec {
-    /// Where it listens: a socket path, `unix:///run/docker.sock` or `tcp://10.0.0.5:2375`.
-    /// Left out: what `DOCKER_HOST` says, or else `/var/run/docker.sock`.
+    /// Where it listens: a socket path, `unix:///run/docker.sock`, `tcp://10.0.0.5:2376` or
+    /// `ssh://me@10.0.0.5`.
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
     pub host: Option<String>,
+    /// A `docker context` that says where it listens, instead of `host`.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub context: Option<String>,
+    /// Files for TLS over `tcp://`: `#{ ca: "ca.pem", cert: "cert.pem", key: "key.pem" }`.
+    #[serde(default)]
+    pub tls: Option<Tls>,
+    /// The file with the key for `ssh://`; what `ssh` itself is configured to use when left
+    /// out.
+    #[serde(default)]
+    pub ssh_key: Option<String>,
+    /// Logins for registries of images, `#{ "ghcr.io": #{ username: "me", password: token } }`;
+    /// for others, what `docker login` left is used.
+    #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
+    pub registries: Logins,
     /// The most seconds one request may take before it counts as unanswered.
     #[serde(default = "default_timeout")]
     pub timeout: u32,
+}
+
+/// Files in PEM format; relative paths start in the project folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// Who vouches for the engine.
+    pub ca: String,
+    /// The certificate to show.
+    pub cert: String,
+    /// The key of that certificate.
+    pub key: String,
 }
 
 fn default_timeout() -> u32 {
@@ -46,16 +75,35 @@ pub struct Engine {
     /// The host that published ports are reached at: the loopback address of this machine,
     /// or the machine of a remote engine.
     pub(crate) reached_at: String,
+    /// Logins for registries of images.
+    pub(crate) logins: Logins,
     machine: OnceCell<Machine>,
 }
 
-/// All there is on the engine's machine: limits of this size limit nothing.
-#[derive(Clone, Copy)]
+/// The engine's machine and what the engine does when nothing is said.
 pub(crate) struct Machine {
-    /// Processors, in billionths.
-    pub(crate) nano_cpus: i64,
+    /// Processors.
+    pub(crate) cpus: i64,
     /// Bytes.
     pub(crate) memory: i64,
+    /// Whether swap can be limited; where not, the engine leaves such limits out.
+    pub(crate) swap_limit: bool,
+    /// Where output goes.
+    pub(crate) logging_driver: String,
+    /// What runs containers.
+    pub(crate) runtime: String,
+}
+
+impl Machine {
+    /// All of its processors, in billionths: limits of this size limit nothing.
+    pub(crate) fn nano_cpus(&self) -> i64 {
+        self.cpus * 1_000_000_000
+    }
+
+    /// All of its processors, as a set.
+    pub(crate) fn cpuset(&self) -> String {
+        if self.cpus > 1 { format!("0-{}", self.cpus - 1) } else { "0".to_owned() }
+    }
 }
 
 impl Connection for Engine {
@@ -64,35 +112,55 @@ impl Connection for Engine {
     type Spec = EngineSpec;
 
     async fn open(spec: EngineSpec, scope: Scope) -> Result<Self, CallError> {
-        let host = host(&spec);
+        let Endpoint { host, tls } = endpoint::of(&spec)?;
         let at = words(&host);
         let timeout = u64::from(spec.timeout.max(1));
-        let client = if host.starts_with("unix://") {
-            Docker::connect_with_unix(&host, timeout, API_DEFAULT_VERSION)
-        } else if host.starts_with("tcp://") || host.starts_with("http://") {
-            Docker::connect_with_http(&host, timeout, API_DEFAULT_VERSION)
-        } else {
-            let message =
-                format!("`{host}` is no address of a Docker engine dollop can speak to");
-            return Err(CallError::refused(message)
-                .hint("use a socket path, `unix:///path` or `tcp://host:port`"));
+        let version = API_DEFAULT_VERSION;
+        let file = |path: &str| {
+            let path = scope.folder.join(path);
+            path.to_string_lossy().into_owned()
+        };
+        let client = match (host.split_once("://").map_or("", |(scheme, _)| scheme), &tls) {
+            ("unix", _) => Docker::connect_with_unix(&host, timeout, version),
+            ("tcp" | "https", Some(tls)) => {
+                let [key, cert, ca] = [&tls.key, &tls.cert, &tls.ca].map(|path| file(path));
+                readable([&key, &cert, &ca])?;
+                let paths = [&key, &cert, &ca].map(std::path::Path::new);
+                Docker::connect_with_ssl(&host, paths[0], paths[1], paths[2], timeout, version)
+            }
+            ("tcp" | "http", _) => Docker::connect_with_http(&host, timeout, version),
+            ("ssh", _) => {
+                let key = spec.ssh_key.as_deref().map(file);
+                readable(key.as_ref())?;
+                Docker::connect_with_ssh(&host, timeout, version, key)
+            }
+            _ => {
+                let message =
+                    format!("`{host}` is no address of a Docker engine dollop can speak to");
+                return Err(CallError::refused(message).hint(
+                    "use a socket path, `unix:///path`, `tcp://host:port` or `ssh://user@host`",
+                ));
+            }
         };
         let client = match client {
             Ok(client) => client.negotiate_version().await,
             Err(error) => Err(error),
         };
         let docker = client.map_err(|error| no_answer(&at, &host, &error))?;
-        let reached_at = host
-            .strip_prefix("tcp://")
-            .or_else(|| host.strip_prefix("http://"))
-            .and_then(|rest| rest.rsplit_once(':').map(|(name, _)| name.to_owned()))
-            .filter(|name| name != "localhost")
-            .unwrap_or_else(|| "127.0.0.1".to_owned());
-        Ok(Self { docker, scope, at, reached_at, machine: OnceCell::new() })
+        let reached_at = reached_at(&host);
+        let logins = spec.registries;
+        Ok(Self { docker, scope, at, reached_at, logins, machine: OnceCell::new() })
     }
 
     fn describe(spec: &EngineSpec) -> String {
-        words(&host(spec))
+        match endpoint::of(spec) {
+            Ok(endpoint) => words(&endpoint.host),
+            Err(_) => spec.context.clone().unwrap_or_default(),
+        }
+    }
+
+    fn is_local(spec: &EngineSpec) -> bool {
+        endpoint::of(spec).is_ok_and(|endpoint| endpoint.host.starts_with("unix://"))
     }
 }
 
@@ -104,14 +172,32 @@ impl Engine {
     }
 
     /// What the engine's machine has; asked once.
-    pub(crate) async fn machine(&self) -> Result<Machine, CallError> {
+    pub(crate) async fn machine(&self) -> Result<&Machine, CallError> {
         let asked = self.machine.get_or_try_init(|| async {
             let info = self.docker.info().await;
             let info = info.map_err(|error| self.failed("asking about the engine", &error))?;
-            let nano_cpus = info.ncpu.unwrap_or(0) * 1_000_000_000;
-            Ok(Machine { nano_cpus, memory: info.mem_total.unwrap_or(0) })
+            Ok(Machine {
+                cpus: info.ncpu.unwrap_or(0),
+                memory: info.mem_total.unwrap_or(0),
+                swap_limit: info.swap_limit.unwrap_or(true),
+                logging_driver: info.logging_driver.unwrap_or_default(),
+                runtime: info.default_runtime.unwrap_or_default(),
+            })
         });
-        asked.await.copied()
+        asked.await
+    }
+
+    /// Refuses what the engine would leave out without a word because it is too old.
+    pub(crate) fn needs(&self, minor: usize, what: &str) -> Result<(), CallError> {
+        let has = self.docker.client_version();
+        if has.major_version > 1 || has.minor_version >= minor {
+            return Ok(());
+        }
+        let message = format!(
+            "{what} needs an engine with API version 1.{minor}; the one at `{}` has {}.{}",
+            self.at, has.major_version, has.minor_version
+        );
+        Err(CallError::refused(message).hint("leave it out, or upgrade the engine"))
     }
 
     /// A relative path of a script as the engine must be told it.
@@ -213,13 +299,34 @@ fn cause(error: &Error) -> String {
     plain(text.split(" (os error").next().unwrap_or(&text))
 }
 
-fn host(spec: &EngineSpec) -> String {
-    let host = spec
-        .host
-        .clone()
-        .or_else(|| std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()))
-        .unwrap_or_else(|| DEFAULT_HOST.to_owned());
-    if host.starts_with('/') { format!("unix://{host}") } else { host }
+/// The client would only say that there is no such certificate.
+fn readable<'a>(paths: impl IntoIterator<Item = &'a String>) -> Result<(), CallError> {
+    for path in paths {
+        if let Err(error) = std::fs::File::open(path) {
+            let why = error.to_string();
+            let why = plain(why.split(" (os error").next().unwrap_or(&why));
+            let message = format!("`{path}` cannot be read: {why}");
+            return Err(CallError::refused(message)
+                .hint("check `tls` and `ssh_key` of `docker::engine`, or DOCKER_CERT_PATH"));
+        }
+    }
+    Ok(())
+}
+
+/// The machine whose ports are published, as seen from here.
+fn reached_at(host: &str) -> String {
+    const HERE: &str = "127.0.0.1";
+    let Some((scheme, rest)) = host.split_once("://") else { return HERE.to_owned() };
+    if scheme == "unix" {
+        return HERE.to_owned();
+    }
+    let rest = rest.split('/').next().unwrap_or_default();
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    let name = match rest.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => rest.split(':').next().unwrap_or_default(),
+    };
+    if matches!(name, "" | "localhost") { HERE.to_owned() } else { name.to_owned() }
 }
 
 fn words(host: &str) -> String {
@@ -262,8 +369,22 @@ mod tests {
 
     #[test]
     fn a_bare_path_is_a_socket() {
-        let spec = EngineSpec { host: Some("/run/x.sock".into()), timeout: 1 };
-        assert_eq!(host(&spec), "unix:///run/x.sock");
+        let spec: EngineSpec =
+            serde_json::from_value(serde_json::json!({ "host": "/run/x.sock" })).unwrap();
+        assert_eq!(endpoint::of(&spec).unwrap().host, "unix:///run/x.sock");
         assert_eq!(Engine::describe(&spec), "/run/x.sock");
+    }
+
+    #[test]
+    fn published_ports_are_reached_where_the_engine_is() {
+        for (host, at) in [
+            ("unix:///run/x.sock", "127.0.0.1"),
+            ("tcp://localhost:2375", "127.0.0.1"),
+            ("tcp://10.0.0.5:2375", "10.0.0.5"),
+            ("tcp://[fd00::5]:2375", "fd00::5"),
+            ("ssh://me@build.example:22/run/x.sock", "build.example"),
+        ] {
+            assert_eq!(reached_at(host), at, "{host}");
+        }
     }
 }

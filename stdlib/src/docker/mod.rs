@@ -4,19 +4,24 @@
 //! |---|---|
 //! | `docker::network` | made and removed; the engine cannot change one |
 //! | `docker::volume` | made and removed; holds data |
-//! | `docker::image` | pulled; kept on removal unless told otherwise |
-//! | `docker::container` | limits, restart policy, networks and running change in place |
+//! | `docker::image` | pulled or built; kept on removal unless told otherwise |
+//! | `docker::job` | a command that runs once; lives in the state |
+//! | `docker::container` | name, limits, restart policy, networks and running change in place |
 //!
 //! Spoken to through the Engine API by bollard, at the version both sides know.
 //! Everything made carries the labels of [`labels`], which never show in `labels`.
 
 mod container;
+mod endpoint;
 mod engine;
 mod image;
+mod job;
 mod labels;
+mod lint;
 mod network;
 mod pull;
 mod reference;
+mod registry;
 mod volume;
 
 use dollop_engine::kind::Registry;
@@ -24,6 +29,7 @@ use dollop_engine::kind::Registry;
 pub use container::Container;
 pub use engine::Engine;
 pub use image::Image;
+pub use job::Job;
 pub use network::Network;
 pub use volume::Volume;
 
@@ -33,11 +39,12 @@ pub fn register(registry: Registry) -> Registry {
         .provider(
             "docker",
             "Containers, networks, volumes and images of a Docker engine. The engine is the \
-             one `DOCKER_HOST` names, or the local one, unless a `docker::engine` is declared.",
+             one `DOCKER_HOST` or the current docker context names, or the local one, unless a `docker::engine` is declared.",
         )
         .connection::<Engine>()
         .resource::<Network>()
         .resource::<Volume>()
         .resource::<Image>()
         .resource::<Container>()
+        .resource::<Job>()
 }

@@ -7,8 +7,12 @@ use bollard::models::{
 };
 use bollard::query_parameters::ListContainersOptions;
 use dollop_engine::address::Address;
+use dollop_engine::analysis::{Claim, Claimed};
 use dollop_engine::error::{CallError, Failure};
-use dollop_engine::resource::{Created, Found, Name, Problem, ReadResult, Resource, Wanted};
+use dollop_engine::path::Path;
+use dollop_engine::resource::{
+    Created, Found, Name, Problem, ReadResult, Resource, Traits, Wanted,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +119,19 @@ impl Resource for Network {
             }
         }
         problems
+    }
+
+    fn traits() -> Traits {
+        Traits { for_others: true, ..Traits::default() }
+    }
+
+    fn claims(_: &Name, spec: &NetworkSpec) -> Vec<Claimed> {
+        let ranges = [("subnet", &spec.subnet), ("ipv6_subnet", &spec.ipv6_subnet)];
+        let ranges = ranges.into_iter().filter_map(|(attribute, range)| {
+            let range = range.as_ref()?.parse().ok()?;
+            Some(Claimed::new(Path::attribute(attribute), Claim::Subnet(range)))
+        });
+        ranges.collect()
     }
 
     async fn read(engine: &Engine, wanted: &[Wanted<NetworkSpec>]) -> Vec<ReadResult<Self>> {

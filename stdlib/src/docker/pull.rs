@@ -2,12 +2,13 @@
 
 use bollard::errors::Error;
 use bollard::models::ImageInspect;
-use bollard::query_parameters::CreateImageOptionsBuilder;
+use bollard::query_parameters::{CreateImageOptionsBuilder, PushImageOptionsBuilder};
 use dollop_engine::error::{CallError, Failure};
 use futures::StreamExt as _;
 
 use super::engine::{Engine, said, status};
-use super::reference;
+use super::image::Platform;
+use super::{reference, registry};
 
 /// The image as the engine has it; `None` when it has none of that name.
 pub(crate) async fn local(
@@ -21,24 +22,39 @@ pub(crate) async fn local(
     }
 }
 
-/// The image as the engine has it, pulled first when it is not there.
+/// The image as the engine has it, pulled first when it is not there, or not for that
+/// platform.
 pub(crate) async fn local_or_pulled(
     engine: &Engine,
     image: &str,
+    platform: Option<&str>,
 ) -> Result<ImageInspect, CallError> {
-    match local(engine, image).await? {
-        Some(found) => Ok(found),
-        None => fetch(engine, image, "is not there and cannot be pulled").await,
+    let fits =
+        |found: &ImageInspect| platform.is_none_or(|platform| Platform::of(found).is(platform));
+    if let Some(found) = local(engine, image).await?.filter(fits) {
+        return Ok(found);
     }
+    let for_platform = platform.map(|platform| format!(" for {platform}")).unwrap_or_default();
+    let trouble = format!("is not there{for_platform} and cannot be pulled");
+    fetch(engine, image, platform, &trouble).await
 }
 
 /// Pulls the image, also when one of that name is there.
-pub(crate) async fn pulled(engine: &Engine, image: &str) -> Result<ImageInspect, CallError> {
-    fetch(engine, image, "cannot be pulled").await
+pub(crate) async fn pulled(
+    engine: &Engine,
+    image: &str,
+    platform: Option<&str>,
+) -> Result<ImageInspect, CallError> {
+    fetch(engine, image, platform, "cannot be pulled").await
 }
 
 /// `trouble` is what to say when it fails.
-async fn fetch(engine: &Engine, image: &str, trouble: &str) -> Result<ImageInspect, CallError> {
+async fn fetch(
+    engine: &Engine,
+    image: &str,
+    platform: Option<&str>,
+    trouble: &str,
+) -> Result<ImageInspect, CallError> {
     if reference::is_id(image) {
         let message = format!("image `{image}` is not there, and no registry knows an id");
         return Err(CallError::refused(message).hint("name a repository and a tag instead"));
@@ -46,8 +62,10 @@ async fn fetch(engine: &Engine, image: &str, trouble: &str) -> Result<ImageInspe
     let (repository, tag, digest) = reference::split(image);
     let options = CreateImageOptionsBuilder::new().from_image(repository);
     // Without a tag the engine would pull every one there is.
-    let options = options.tag(digest.or(tag).unwrap_or("latest")).build();
-    let mut progress = engine.docker.create_image(Some(options), None, None);
+    let options = options.tag(digest.or(tag).unwrap_or("latest"));
+    let options = options.platform(platform.unwrap_or_default()).build();
+    let login = registry::credentials(&engine.logins, image).await?;
+    let mut progress = engine.docker.create_image(Some(options), None, login);
     while let Some(step) = progress.next().await {
         step.map_err(|error| explain(engine, image, trouble, &error))?;
     }
@@ -55,6 +73,32 @@ async fn fetch(engine: &Engine, image: &str, trouble: &str) -> Result<ImageInspe
     found.ok_or_else(|| {
         CallError::refused(format!("image `{image}` is gone right after its pull"))
     })
+}
+
+/// The digest the image has in its registry now; nothing where the engine cannot tell.
+pub(crate) async fn digest(engine: &Engine, image: &str) -> Result<Option<String>, CallError> {
+    let image = &reference::familiar(image);
+    if reference::is_id(image) || reference::split(image).2.is_some() {
+        return Ok(None);
+    }
+    let login = registry::credentials(&engine.logins, image).await?;
+    let found = engine.docker.inspect_registry_image(image, login).await;
+    match found {
+        Ok(found) => Ok(found.descriptor.digest),
+        Err(error) => Err(explain(engine, image, "cannot be looked up", &error)),
+    }
+}
+
+/// Sends the image to its registry.
+pub(crate) async fn pushed(engine: &Engine, image: &str) -> Result<(), CallError> {
+    let login = registry::credentials(&engine.logins, image).await?;
+    let (repository, tag, _) = reference::split(image);
+    let options = PushImageOptionsBuilder::new().tag(tag.unwrap_or("latest")).build();
+    let mut progress = engine.docker.push_image(repository, Some(options), login);
+    while let Some(step) = progress.next().await {
+        step.map_err(|error| explain(engine, image, "cannot be pushed", &error))?;
+    }
+    Ok(())
 }
 
 fn explain(engine: &Engine, image: &str, trouble: &str, error: &Error) -> CallError {
@@ -78,7 +122,7 @@ fn explain(engine: &Engine, image: &str, trouble: &str, error: &Error) -> CallEr
         ));
         return CallError::new(Failure::Denied, message)
             .note(format!("the engine says: {said}"))
-            .hint(format!("check the name; if it is private, pull it once: `docker login {registry} && docker pull {image}`"));
+            .hint(format!("check the name; if it is private, log in, `docker login {registry}`, or declare it: `registries` of `docker::engine`"));
     }
     if has(&["not found", "manifest unknown", "name unknown", "does not exist"]) {
         let (repository, tag, digest) = reference::split(image);

@@ -5,7 +5,8 @@
 /// The form the engine lists tags in (`distribution/reference`, "familiar" names).
 pub(crate) fn familiar(reference: &str) -> String {
     let reference = reference.trim();
-    if is_id(reference) {
+    // What is not all known yet may turn out to be an id, or have a tag.
+    if is_id(reference) || !reference.is_ascii() {
         return reference.to_owned();
     }
     let bare = ["docker.io/", "index.docker.io/"]
@@ -69,6 +70,7 @@ mod tests {
             ("localhost:5000/app:1", "localhost:5000/app:1"),
             ("redis@sha256:ab", "redis@sha256:ab"),
             ("sha256:ab", "sha256:ab"),
+            ("\u{FDD0}0\u{FDD1}", "\u{FDD0}0\u{FDD1}"),
         ];
         for (written, expected) in cases {
             assert_eq!(familiar(written), expected, "{written}");

@@ -60,7 +60,7 @@ impl Resource for Volume {
     type Facts = VolumeFacts;
 
     fn traits() -> Traits {
-        Traits { holds_data: true, ..Traits::default() }
+        Traits { holds_data: true, for_others: true, ..Traits::default() }
     }
 
     fn default_name(stack: &str, address: &Address) -> String {

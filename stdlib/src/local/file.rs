@@ -4,6 +4,7 @@ use std::io::{Error, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
+use dollop_engine::analysis::{Claim, Claimed};
 use dollop_engine::error::{CallError, Failure};
 use dollop_engine::resource::{
     Created, Found, Name, Naming, Owner, Problem, ReadResult, Resource, Traits, Wanted,
@@ -89,6 +90,11 @@ impl Resource for File {
             problem("mode", message, "write three or four octal digits, such as `\"0644\"`");
         }
         problems
+    }
+
+    fn claims(_: &Name, spec: &Spec) -> Vec<Claimed> {
+        let claim = Claim::MakesPath(spec.path.clone());
+        vec![Claimed::new(dollop_engine::path::Path::attribute("path"), claim)]
     }
 
     async fn read(host: &Host, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Name, Owner, Problem, ReadResult, Resource, Traits, Wanted,
+    Created, Found, Name, Owner, Problem, ReadResult, Resource, Script, Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -77,6 +77,10 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
     pub lc_ctype: Option<String>,
+    /// The ICU locale that sorts text in place of `lc_collate`: `de-DE`; needs PostgreSQL 15.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub icu_locale: Option<String>,
     /// The database it starts as a copy of; the server does not remember it.
     #[serde(default = "template0")]
     #[schemars(extend("x-replace" = true))]
@@ -87,6 +91,14 @@ pub struct Spec {
     /// Whether anybody can connect to it.
     #[serde(default = "yes")]
     pub allow_connections: bool,
+    /// Whether everybody who may create databases may copy it.
+    #[serde(default)]
+    pub is_template: bool,
+    /// Where its files are; when left out, the server chooses and it is not looked at. Moving
+    /// it needs that nobody uses it, and takes as long as copying its files.
+    #[serde(default)]
+    #[schemars(extend("x-disruption" = "reconnect"))]
+    pub tablespace: Option<String>,
     /// Settings of the sessions in it: `#{timezone: "UTC"}`.
     #[serde(default)]
     pub settings: BTreeMap<String, Text>,
@@ -139,8 +151,11 @@ struct Row {
     encoding: String,
     collate: String,
     ctype: String,
+    icu_locale: Option<String>,
     connection_limit: i32,
     allow_connections: bool,
+    is_template: bool,
+    tablespace: String,
     settings: Vec<String>,
     comment: Option<String>,
 }
@@ -185,6 +200,29 @@ impl Resource for Database {
         problems
     }
 
+    fn script(name: &Name, from: Option<&Spec>, to: Option<&Spec>) -> Option<Script> {
+        let database = sql::name(&name.natural);
+        let statements = match (from, to) {
+            (None, Some(to)) => {
+                let mut statements = vec![create_statement(&name.natural, to)];
+                statements.extend(around(&database, &BTreeMap::new(), None, to));
+                statements
+            }
+            (Some(from), Some(to)) => {
+                let now = from.tablespace.as_deref().unwrap_or_default();
+                let mut statements: Vec<_> =
+                    move_statement(&name.natural, now, to).into_iter().collect();
+                let owner = from.owner.as_deref();
+                statements.extend(change_statements(&name.natural, from, owner, to));
+                statements
+            }
+            (from, None) => {
+                vec![drop_statement(&name.natural, from.is_some_and(|from| from.force_drop))]
+            }
+        };
+        Some(Script { place: sql::place(None), statements })
+    }
+
     fn keeps_data(_: &Spec, _: Option<&Spec>) -> bool {
         false
     }
@@ -210,19 +248,15 @@ impl Resource for Database {
     ) -> Result<Created<Facts>, CallError> {
         let natural = &name.natural;
         sql::check_name(natural)?;
+        if spec.icu_locale.is_some() && server.version < 150_000 {
+            return Err(CallError::impossible(format!(
+                "`icu_locale` needs PostgreSQL 15; the server at {} is version {}",
+                server.address(),
+                server.version / 10_000
+            )));
+        }
         let database = sql::name(natural);
-        let options = [
-            ("TEMPLATE", Some(sql::name(&spec.template))),
-            ("ENCODING", Some(sql::text(&spec.encoding))),
-            ("OWNER", spec.owner.as_deref().map(sql::name)),
-            ("LC_COLLATE", spec.lc_collate.as_deref().map(sql::text)),
-            ("LC_CTYPE", spec.lc_ctype.as_deref().map(sql::text)),
-            ("CONNECTION LIMIT", limit(-1, spec.connection_limit)),
-            ("ALLOW_CONNECTIONS", allow(true, spec.allow_connections)),
-        ];
-        let options = options.iter().filter_map(|(word, value)| Some((word, value.as_ref()?)));
-        let options: Vec<_> = options.map(|(word, value)| format!("{word} {value}")).collect();
-        let create = format!("CREATE DATABASE {database} {}", options.join(" "));
+        let create = create_statement(natural, &spec);
         let task = task("create", natural).hint(
             SqlState::OBJECT_IN_USE,
             format!("a database can be copied while nobody uses `{}`", spec.template),
@@ -236,7 +270,7 @@ impl Resource for Database {
         // CREATE DATABASE stands in no transaction: what fails after it must undo it.
         let rest = server.write(server.database(), Lane::Short, &around, &task).await;
         if let Err(error) = rest {
-            let undone = drop_database(server, natural, false).await;
+            let undone = drop_database(server, natural, false, spec.is_template).await;
             return Err(match undone {
                 Ok(()) => error,
                 Err(_) => error.note(format!("the empty database `{natural}` was left behind")),
@@ -255,31 +289,76 @@ impl Resource for Database {
     ) -> Result<Facts, CallError> {
         let mut rows = rows(server, vec![id.to_owned()]).await?;
         let Some(row) = rows.remove(id) else { return Err(gone(server, id)) };
-        let database = sql::name(id);
         let current = found(&row, &to).spec;
-        // The owner last: after that the right to do the rest may be gone.
-        let comment = current.comment.as_deref();
-        let mut statements = around(&database, &current.settings, comment, &to);
-        let on = format!("ALTER DATABASE {database}");
-        if let Some(limit) = limit(current.connection_limit, to.connection_limit) {
-            statements.push(format!("{on} CONNECTION LIMIT {limit}"));
+        if let Some(statement) = move_statement(id, &row.tablespace, &to) {
+            let task = task("move", id).hint(
+                SqlState::OBJECT_IN_USE,
+                "a database is moved while nobody is connected to it",
+            );
+            let _alone = server.databases.lock().await;
+            server.close(id);
+            server.write(server.database(), Lane::Long, &[statement], &task).await?;
         }
-        if let Some(allow) = allow(current.allow_connections, to.allow_connections) {
-            statements.push(format!("{on} ALLOW_CONNECTIONS {allow}"));
-        }
-        if let Some(owner) = &to.owner
-            && *owner != row.owner
-        {
-            statements.push(format!("{on} OWNER TO {}", sql::name(owner)));
-        }
+        let statements = change_statements(id, &current, Some(&row.owner), &to);
         server.write(server.database(), Lane::Short, &statements, &task("change", id)).await?;
         let facts = facts_of(&row);
         Ok(Facts { owned_by: to.owner.unwrap_or(row.owner), ..facts })
     }
 
     async fn delete(server: &Server, _: &Name, id: &str, spec: Spec) -> Result<(), CallError> {
-        drop_database(server, id, spec.force_drop).await
+        drop_database(server, id, spec.force_drop, spec.is_template).await
     }
+}
+
+fn create_statement(name: &str, spec: &Spec) -> String {
+    let options = [
+        ("TEMPLATE", Some(sql::name(&spec.template))),
+        ("ENCODING", Some(sql::text(&spec.encoding))),
+        ("OWNER", spec.owner.as_deref().map(sql::name)),
+        ("LC_COLLATE", spec.lc_collate.as_deref().map(sql::text)),
+        ("LC_CTYPE", spec.lc_ctype.as_deref().map(sql::text)),
+        ("LOCALE_PROVIDER", spec.icu_locale.as_ref().map(|_| "icu".to_owned())),
+        ("ICU_LOCALE", spec.icu_locale.as_deref().map(sql::text)),
+        ("TABLESPACE", spec.tablespace.as_deref().map(sql::name)),
+        ("IS_TEMPLATE", allow(false, spec.is_template)),
+        ("CONNECTION LIMIT", limit(-1, spec.connection_limit)),
+        ("ALLOW_CONNECTIONS", allow(true, spec.allow_connections)),
+    ];
+    let options = options.iter().filter_map(|(word, value)| Some((word, value.as_ref()?)));
+    let options: Vec<_> = options.map(|(word, value)| format!("{word} {value}")).collect();
+    format!("CREATE DATABASE {} {}", sql::name(name), options.join(" "))
+}
+
+/// From what it is, and the owner it has.
+fn change_statements(name: &str, from: &Spec, owner: Option<&str>, to: &Spec) -> Vec<String> {
+    let database = sql::name(name);
+    let mut statements = around(&database, &from.settings, from.comment.as_deref(), to);
+    let on = format!("ALTER DATABASE {database}");
+    if let Some(limit) = limit(from.connection_limit, to.connection_limit) {
+        statements.push(format!("{on} CONNECTION LIMIT {limit}"));
+    }
+    if let Some(allow) = allow(from.allow_connections, to.allow_connections) {
+        statements.push(format!("{on} ALLOW_CONNECTIONS {allow}"));
+    }
+    if let Some(allow) = allow(from.is_template, to.is_template) {
+        statements.push(format!("{on} IS_TEMPLATE {allow}"));
+    }
+    // The owner last: after that the right to do the rest may be gone.
+    if let Some(new) = to.owner.as_deref().filter(|new| Some(*new) != owner) {
+        statements.push(format!("{on} OWNER TO {}", sql::name(new)));
+    }
+    statements
+}
+
+/// Moves its files, when they are elsewhere; stands in no transaction.
+fn move_statement(name: &str, now: &str, to: &Spec) -> Option<String> {
+    let new = to.tablespace.as_deref().filter(|new| *new != now)?;
+    Some(format!("ALTER DATABASE {} SET TABLESPACE {}", sql::name(name), sql::name(new)))
+}
+
+fn drop_statement(name: &str, force: bool) -> String {
+    let force = if force { " WITH (FORCE)" } else { "" };
+    format!("DROP DATABASE IF EXISTS {}{force}", sql::name(name))
 }
 
 fn task(verb: &str, name: &str) -> Task {
@@ -292,15 +371,23 @@ fn gone(server: &Server, name: &str) -> CallError {
         .hint("plan again")
 }
 
-async fn drop_database(server: &Server, name: &str, force: bool) -> Result<(), CallError> {
+async fn drop_database(
+    server: &Server,
+    name: &str,
+    force: bool,
+    template: bool,
+) -> Result<(), CallError> {
     let task = task("drop", name).hint(
         SqlState::OBJECT_IN_USE,
         "stop what is connected to it, or set `force_drop: true` and apply that first",
     );
-    let force = if force { " WITH (FORCE)" } else { "" };
-    let statement = format!("DROP DATABASE IF EXISTS {}{force}", sql::name(name));
+    let statement = drop_statement(name, force);
     let _alone = server.databases.lock().await;
     server.close(name);
+    if template && !rows(server, vec![name.to_owned()]).await?.is_empty() {
+        let open = format!("ALTER DATABASE {} IS_TEMPLATE false", sql::name(name));
+        server.write(server.database(), Lane::Short, &[open], &task).await?;
+    }
     server.write(server.database(), Lane::Long, &[statement], &task).await
 }
 
@@ -336,18 +423,27 @@ async fn facts(server: &Server, name: &str) -> Result<Facts, CallError> {
 }
 
 async fn rows(server: &Server, names: Vec<String>) -> Result<HashMap<String, Row>, CallError> {
-    let sql = r#"select d.datname name, d.oid::int8 oid, pg_get_userbyid(d.datdba) "owner",
+    let icu = match server.version {
+        170_000.. => "d.datlocale",
+        150_000.. => "d.daticulocale",
+        _ => "null::text",
+    };
+    let sql = format!(
+        r#"select d.datname name, d.oid::int8 oid, pg_get_userbyid(d.datdba) "owner",
             pg_encoding_to_char(d.encoding) "encoding", d.datcollate "collate",
-            d.datctype ctype, d.datconnlimit connection_limit,
-            d.datallowconn allow_connections,
+            d.datctype ctype, {icu} icu_locale, d.datconnlimit connection_limit,
+            d.datallowconn allow_connections, d.datistemplate is_template,
+            t.spcname tablespace,
             array(
                 select unnest(s.setconfig) from pg_db_role_setting s
                 where s.setdatabase = d.oid and s.setrole = 0
             ) settings,
             shobj_description(d.oid, 'pg_database') "comment"
-        from pg_database d where d.datname = any($1)"#;
+        from pg_database d join pg_tablespace t on t.oid = d.dattablespace
+        where d.datname = any($1)"#
+    );
     let task = Task::new("read databases");
-    let rows: Vec<Row> = server.rows(server.database(), sql, &[names], &task).await?;
+    let rows: Vec<Row> = server.rows(server.database(), &sql, &[names], &task).await?;
     Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
 }
 
@@ -357,9 +453,12 @@ fn found(row: &Row, asked: &Spec) -> Found<Spec, Facts> {
         encoding: row.encoding.clone(),
         lc_collate: asked.lc_collate.as_ref().map(|_| row.collate.clone()),
         lc_ctype: asked.lc_ctype.as_ref().map(|_| row.ctype.clone()),
+        icu_locale: asked.icu_locale.as_ref().and(row.icu_locale.clone()),
         template: asked.template.clone(),
         connection_limit: row.connection_limit,
         allow_connections: row.allow_connections,
+        is_template: row.is_template,
+        tablespace: asked.tablespace.as_ref().map(|_| row.tablespace.clone()),
         settings: sql::read_settings(&row.settings),
         comment: row.comment.clone(),
         force_drop: asked.force_drop,

@@ -6,24 +6,54 @@ use std::error::Error as _;
 use std::io;
 
 use dollop_engine::error::{CallError, Failure};
-use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
 
 /// What is being tried, and what to say when it fails.
 pub(super) struct Task {
     /// "create role `app`".
     what: String,
     hints: Vec<(SqlState, String)>,
+    excerpt: Option<Excerpt>,
+}
+
+/// Where in a file of the project the SQL of a message stands.
+pub(super) struct Excerpt {
+    /// The file.
+    pub(super) file: String,
+    /// Its text.
+    pub(super) text: String,
+    /// Where the part that is sent begins, in characters.
+    pub(super) from: usize,
+    /// How many characters of the message come before it.
+    pub(super) before: usize,
+}
+
+impl Excerpt {
+    /// The line at a place in the message, counted in characters from 1.
+    fn line(&self, position: u32) -> Option<String> {
+        let at = usize::try_from(position).ok()?.checked_sub(1 + self.before)? + self.from;
+        let before: String = self.text.chars().take(at).collect();
+        let number = before.matches('\n').count();
+        let line = self.text.lines().nth(number)?;
+        Some(format!("`{}`, line {}: {}", self.file, number + 1, line.trim()))
+    }
 }
 
 impl Task {
     /// `what` completes "cannot ...".
     pub(super) fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), hints: Vec::new() }
+        Self { what: what.into(), hints: Vec::new(), excerpt: None }
     }
 
     /// What the connected user needs.
     pub(super) fn needs(self, right: impl Into<String>) -> Self {
         self.hint(SqlState::INSUFFICIENT_PRIVILEGE, format!("this needs {}", right.into()))
+    }
+
+    /// Where the SQL was written.
+    pub(super) fn reading(mut self, excerpt: Excerpt) -> Self {
+        self.excerpt = Some(excerpt);
+        self
     }
 
     /// Advice for one SQLSTATE.
@@ -70,6 +100,8 @@ impl Fault {
         *state == SqlState::T_R_SERIALIZATION_FAILURE
             || *state == SqlState::T_R_DEADLOCK_DETECTED
             || *state == SqlState::CANNOT_CONNECT_NOW
+            // Before anything was sent: a pooler without a server, a fail-over.
+            || (matches!(self, Self::Connect(..)) && state.code().starts_with("08"))
             || (*state == SqlState::INTERNAL_ERROR && message.contains("concurrently"))
             || (*state == SqlState::OBJECT_IN_USE && message.starts_with("source database"))
     }
@@ -101,8 +133,10 @@ impl Fault {
 }
 
 fn failure(state: &SqlState) -> Failure {
-    const EXISTS: [SqlState; 4] = [
+    const EXISTS: [SqlState; 6] = [
         SqlState::DUPLICATE_OBJECT,
+        SqlState::DUPLICATE_TABLE,
+        SqlState::DUPLICATE_FUNCTION,
         SqlState::DUPLICATE_DATABASE,
         SqlState::DUPLICATE_SCHEMA,
         // Two sessions made it at the same time.
@@ -238,6 +272,12 @@ fn running(error: &tokio_postgres::Error, task: &Task, address: &str, user: &str
     };
     let message = format!("cannot {} at {address} as `{user}`: {}", task.what, words(db));
     let mut said = with_detail(CallError::new(failure(db.code()), message), db);
+    if let (Some(excerpt), Some(ErrorPosition::Original(position))) =
+        (&task.excerpt, db.position())
+        && let Some(line) = excerpt.line(*position)
+    {
+        said = said.note(line);
+    }
     let ours = task.hints.iter().filter(|(state, _)| state == db.code());
     said.hints.extend(ours.map(|(_, hint)| hint.clone()));
     if *db.code() == SqlState::LOCK_NOT_AVAILABLE {

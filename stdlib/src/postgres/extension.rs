@@ -2,9 +2,11 @@
 //!
 //! Catalogs: `pg_extension`, `pg_available_extensions`.
 
+use std::collections::HashMap;
+
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Name, Owner, ReadResult, Resource, Traits, Wanted,
+    Created, Found, Name, Owner, ReadResult, Resource, Script, Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -73,6 +75,19 @@ impl Resource for Extension {
         Traits { within: &["database"], ..Traits::default() }
     }
 
+    fn script(name: &Name, from: Option<&Spec>, to: Option<&Spec>) -> Option<Script> {
+        let spec = to.or(from)?;
+        let statements = match (from, to) {
+            (None, Some(to)) => vec![create_statement(&name.natural, to)],
+            (Some(from), Some(to)) => {
+                let (version, schema) = (from.version.as_deref(), from.schema.as_deref());
+                change_statements(&name.natural, version, schema, to)
+            }
+            (_, None) => vec![drop_statement(&name.natural)],
+        };
+        Some(Script { place: sql::place(Some(&spec.database)), statements })
+    }
+
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
         let place = |wanted: &Wanted<Spec>| {
             Place::of(wanted.id.as_deref(), &wanted.spec.database, &wanted.name.natural)
@@ -82,10 +97,27 @@ impl Resource for Extension {
             Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
         })
         .await;
-        let found = |(answer, wanted): (Result<Option<Row>, CallError>, &Wanted<Spec>)| {
-            Ok(answer?.map(|row| found(&row, place(wanted), &wanted.spec)))
-        };
-        answers.into_iter().zip(wanted).map(found).collect()
+        let mut results = Vec::with_capacity(wanted.len());
+        // What the server offers, asked once for each database that misses one.
+        let mut offers: HashMap<String, Vec<Available>> = HashMap::new();
+        for (answer, wanted) in answers.into_iter().zip(wanted) {
+            let place = place(wanted);
+            results.push(match answer {
+                Err(error) => Err(error),
+                Ok(Some(row)) => Ok(Some(found(&row, place, &wanted.spec))),
+                Ok(None) if wanted.id.is_some() => Ok(None),
+                Ok(None) => {
+                    if !offers.contains_key(&place.database) {
+                        let offer = offer(server, &place.database).await;
+                        // Where it cannot be read, creating will tell.
+                        offers.insert(place.database.clone(), offer.unwrap_or_default());
+                    }
+                    available(server, &place, &wanted.spec, &offers[&place.database])
+                        .map(|()| None)
+                }
+            });
+        }
+        results
     }
 
     async fn create(
@@ -95,12 +127,8 @@ impl Resource for Extension {
     ) -> Result<Created<Facts>, CallError> {
         sql::check_name(&name.natural)?;
         let place = Place::of(None, &spec.database, &name.natural);
-        available(server, &place).await?;
-        let mut create = vec![format!("CREATE EXTENSION {}", sql::name(&name.natural))];
-        create.extend(spec.schema.map(|schema| format!("SCHEMA {}", sql::name(&schema))));
-        create.extend(spec.version.map(|version| format!("VERSION {}", sql::name(&version))));
-        create.extend(spec.cascade.then(|| "CASCADE".to_owned()));
-        let create = create.join(" ");
+        available(server, &place, &spec, &offer(server, &place.database).await?)?;
+        let create = create_statement(&name.natural, &spec);
         let task = task("create", &place).hint(
             SqlState::UNDEFINED_OBJECT,
             "set `cascade: true` to install the extensions it needs, too",
@@ -119,14 +147,8 @@ impl Resource for Extension {
     ) -> Result<Facts, CallError> {
         let place = Place::of(Some(id), &to.database, &name.natural);
         let current = row(server, &place).await?;
-        let on = format!("ALTER EXTENSION {}", sql::name(&place.name));
-        let mut statements = Vec::new();
-        if let Some(version) = to.version.filter(|version| *version != current.version) {
-            statements.push(format!("{on} UPDATE TO {}", sql::name(&version)));
-        }
-        if let Some(schema) = to.schema.filter(|schema| *schema != current.schema) {
-            statements.push(format!("{on} SET SCHEMA {}", sql::name(&schema)));
-        }
+        let (version, schema) = (Some(&*current.version), Some(&*current.schema));
+        let statements = change_statements(&place.name, version, schema, &to);
         let task = task("change", &place)
             .hint(
                 SqlState::FEATURE_NOT_SUPPORTED,
@@ -151,9 +173,38 @@ impl Resource for Extension {
             SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
             "remove what uses it first; dollop never drops columns with an extension",
         );
-        let statement = format!("DROP EXTENSION IF EXISTS {}", sql::name(&place.name));
-        server.remove(&place.database, &[statement], &task).await
+        server.remove(&place.database, &[drop_statement(&place.name)], &task).await
     }
+}
+
+fn create_statement(name: &str, spec: &Spec) -> String {
+    let mut create = vec![format!("CREATE EXTENSION {}", sql::name(name))];
+    create.extend(spec.schema.iter().map(|schema| format!("SCHEMA {}", sql::name(schema))));
+    create.extend(spec.version.iter().map(|text| format!("VERSION {}", sql::name(text))));
+    create.extend(spec.cascade.then(|| "CASCADE".to_owned()));
+    create.join(" ")
+}
+
+/// From the version and schema it has.
+fn change_statements(
+    name: &str,
+    version: Option<&str>,
+    schema: Option<&str>,
+    to: &Spec,
+) -> Vec<String> {
+    let on = format!("ALTER EXTENSION {}", sql::name(name));
+    let mut statements = Vec::new();
+    if let Some(new) = to.version.as_deref().filter(|new| Some(*new) != version) {
+        statements.push(format!("{on} UPDATE TO {}", sql::name(new)));
+    }
+    if let Some(new) = to.schema.as_deref().filter(|new| Some(*new) != schema) {
+        statements.push(format!("{on} SET SCHEMA {}", sql::name(new)));
+    }
+    statements
+}
+
+fn drop_statement(name: &str) -> String {
+    format!("DROP EXTENSION IF EXISTS {}", sql::name(name))
 }
 
 fn task(verb: &str, place: &Place) -> Task {
@@ -163,21 +214,46 @@ fn task(verb: &str, place: &Place) -> Task {
     ))
 }
 
-/// Makes sure the server has the extension's files.
-async fn available(server: &Server, place: &Place) -> Result<(), CallError> {
-    #[derive(Deserialize)]
-    struct Available {
-        name: String,
-    }
-    let Place { database, name } = place;
+/// An extension whose files the server has.
+#[derive(Deserialize)]
+struct Available {
+    name: String,
+    versions: Vec<String>,
+}
+
+/// What the server has the files of.
+async fn offer(server: &Server, database: &str) -> Result<Vec<Available>, CallError> {
     let task = Task::new("read the available extensions");
-    let sql = "select name from pg_available_extensions order by name";
-    let rows: Vec<Available> = server.rows(database, sql, &[], &task).await?;
-    if rows.is_empty() || rows.iter().any(|row| row.name == *name) {
+    let sql = "select name, array_agg(\"version\" order by \"version\") versions
+        from pg_available_extension_versions group by name order by name";
+    server.rows(database, sql, &[], &task).await
+}
+
+/// Makes sure the server has the extension's files.
+fn available(
+    server: &Server,
+    place: &Place,
+    spec: &Spec,
+    rows: &[Available],
+) -> Result<(), CallError> {
+    let name = &place.name;
+    let server = server.address();
+    if let Some(row) = rows.iter().find(|row| row.name == *name) {
+        return match &spec.version {
+            Some(version) if !row.versions.contains(version) => {
+                Err(CallError::impossible(format!(
+                    "the server at {server} has no version `{version}` of extension `{name}`"
+                ))
+                .hint(format!("it has {}", row.versions.join(", "))))
+            }
+            _ => Ok(()),
+        };
+    }
+    if rows.is_empty() {
         return Ok(());
     }
-    let server = server.address();
-    let said = CallError::refused(format!("the server at {server} has no extension `{name}`"));
+    let said =
+        CallError::impossible(format!("the server at {server} has no extension `{name}`"));
     let known = KNOWN.iter().find(|(word, ..)| word.eq_ignore_ascii_case(name));
     if let Some((_, real, image)) = known {
         let there = rows.iter().any(|row| row.name == *real);

@@ -4,12 +4,14 @@
 //! "5.7. Privileges" in the PostgreSQL manual.
 
 mod acl;
+mod on;
 
 use std::collections::BTreeMap;
 
 use dollop_engine::error::{CallError, Failure};
 use dollop_engine::resource::{
-    Created, Found, Name, Naming, Owner, Problem, ReadResult, Resource, Traits, Wanted,
+    Created, Found, Name, Naming, Owner, Problem, ReadResult, Resource, Script, Territory,
+    Traits, Wanted,
 };
 use futures::StreamExt;
 use schemars::JsonSchema;
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
 use self::acl::Snapshot;
+pub use self::on::On;
 use super::error::Task;
 use super::server::{Lane, Server};
 use super::sql;
@@ -24,8 +27,8 @@ use super::sql;
 /// Everybody.
 pub(super) const PUBLIC: &str = "PUBLIC";
 
-/// All privileges that a role has on something: those listed, and no others. Write one grant
-/// for a role and a target; two of them would take each other's privileges away.
+/// All privileges that a role has on something: those listed, and no others. Two grants that
+/// speak of one role and one object are refused: each would undo the other.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
@@ -38,84 +41,26 @@ pub struct Spec {
     /// What kind of thing it is about.
     #[schemars(extend("x-replace" = true))]
     pub on: On,
-    /// The schema: the target itself, or the one the tables, sequences or functions are in.
+    /// The schema: the target itself, or the one the tables, sequences, functions, procedures
+    /// or types are in.
     #[serde(default)]
     #[schemars(extend("x-handle" = "postgres::schema", "x-replace" = true))]
     pub schema: Option<String>,
-    /// Names of tables (views count as tables), sequences or functions (all that share the
-    /// name); all that exist in the schema when empty. What is made later is not covered
-    /// until the next apply.
+    /// Names of tables (views count as tables), sequences, functions (all that share the
+    /// name) and so on; all that exist in the schema when empty. What is made later is not
+    /// covered until the next apply; `postgres::default_privileges` covers it at once.
     #[serde(default)]
     pub objects: Vec<String>,
+    /// Columns of the tables in `objects`: then the privileges are those on these columns,
+    /// beside what the role may do with the whole table.
+    #[serde(default)]
+    pub columns: Vec<String>,
     /// The privileges: `["SELECT", "INSERT"]`, or `["ALL"]`; empty for none at all, which
     /// takes away what `PUBLIC` has by default. `ALL` leaves out MAINTAIN (PostgreSQL 17).
     pub privileges: Vec<String>,
     /// Whether the role may pass the privileges on.
     #[serde(default)]
     pub with_grant_option: bool,
-}
-
-/// What a grant is about.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum On {
-    /// The database itself.
-    Database,
-    /// The schema itself.
-    Schema,
-    /// Tables and views in the schema.
-    Tables,
-    /// Sequences in the schema.
-    Sequences,
-    /// Functions in the schema.
-    Functions,
-}
-
-impl On {
-    /// As in scripts.
-    fn word(self) -> &'static str {
-        match self {
-            Self::Database => "database",
-            Self::Schema => "schema",
-            Self::Tables => "tables",
-            Self::Sequences => "sequences",
-            Self::Functions => "functions",
-        }
-    }
-
-    /// As in GRANT.
-    fn keyword(self) -> &'static str {
-        match self {
-            Self::Database => "DATABASE",
-            Self::Schema => "SCHEMA",
-            Self::Tables => "TABLE",
-            Self::Sequences => "SEQUENCE",
-            Self::Functions => "FUNCTION",
-        }
-    }
-
-    /// What ALL means, sorted ("Table 5.2. Summary of Access Privileges").
-    fn all(self) -> &'static [&'static str] {
-        match self {
-            Self::Database => &["CONNECT", "CREATE", "TEMPORARY"],
-            Self::Schema => &["CREATE", "USAGE"],
-            Self::Tables => {
-                &["DELETE", "INSERT", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE"]
-            }
-            Self::Sequences => &["SELECT", "UPDATE", "USAGE"],
-            Self::Functions => &["EXECUTE"],
-        }
-    }
-
-    fn knows(self, privilege: &str) -> bool {
-        self.all().contains(&privilege) || (self == Self::Tables && privilege == "MAINTAIN")
-    }
-
-    fn is_in_schema(self) -> bool {
-        matches!(self, Self::Tables | Self::Sequences | Self::Functions)
-    }
 }
 
 /// What the server reports: nothing that is not asked for.
@@ -127,6 +72,7 @@ pub struct Grant;
 
 impl Resource for Grant {
     const KIND: &'static str = "postgres::grant";
+    const TERRITORIAL: bool = true;
     type Connection = Server;
     type Spec = Spec;
     type Facts = Facts;
@@ -135,29 +81,56 @@ impl Resource for Grant {
         Traits {
             naming: Naming::Label,
             within: &["database"],
-            identity: &["role", "on", "schema", "objects"],
-            holds_data: false,
+            identity: &["role", "on", "schema", "objects", "columns"],
+            ..Traits::default()
         }
     }
 
-    fn normalize(spec: &mut Spec) {
-        // No role can be called `public`.
-        if spec.role.eq_ignore_ascii_case(PUBLIC) {
-            PUBLIC.clone_into(&mut spec.role);
+    fn territory(_: &str, spec: &Spec) -> Vec<Territory> {
+        let on = spec.on.word();
+        let what = if spec.columns.is_empty() { on } else { "columns" };
+        let schema = spec.schema.clone().unwrap_or_default();
+        let path = ["privileges", &spec.database, &spec.role, what, &schema];
+        let path = path.map(str::to_owned).to_vec();
+        let place = match &spec.schema {
+            Some(schema) if spec.on.is_in_schema() => format!(" in schema `{schema}`"),
+            Some(schema) => format!(" `{schema}`"),
+            None => String::new(),
+        };
+        let role = &spec.role;
+        if spec.objects.is_empty() {
+            let what = format!("the privileges of `{role}` on {on}{place}");
+            return vec![Territory { path, what }];
         }
-        spec.objects.sort();
-        spec.objects.dedup();
-        let all = spec.on.all();
-        spec.privileges = std::mem::take(&mut spec.privileges)
-            .into_iter()
-            .flat_map(|privilege| match privilege.trim().to_uppercase().as_str() {
-                "ALL" | "ALL PRIVILEGES" => all.iter().map(|&word| word.to_owned()).collect(),
-                "TEMP" => vec!["TEMPORARY".to_owned()],
-                other => vec![other.to_owned()],
-            })
-            .collect();
-        spec.privileges.sort();
-        spec.privileges.dedup();
+        let of = |object: &String, column: Option<&String>| {
+            let more = std::iter::once(object).chain(column).cloned();
+            let column =
+                column.map_or_else(String::new, |column| format!("column `{column}` of "));
+            Territory {
+                path: path.iter().cloned().chain(more).collect(),
+                what: format!(
+                    "the privileges of `{role}` on {column}{} `{object}`{place}",
+                    spec.on.one()
+                ),
+            }
+        };
+        let each = |object| -> Vec<Territory> {
+            if spec.columns.is_empty() {
+                return vec![of(object, None)];
+            }
+            spec.columns.iter().map(|column| of(object, Some(column))).collect()
+        };
+        spec.objects.iter().flat_map(each).collect()
+    }
+
+    fn normalize(spec: &mut Spec) {
+        normalize_grantee(&mut spec.role);
+        for names in [&mut spec.objects, &mut spec.columns] {
+            names.sort();
+            names.dedup();
+        }
+        let all = if spec.columns.is_empty() { spec.on.all() } else { &on::ON_COLUMNS };
+        expand(all, &mut spec.privileges);
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {
@@ -176,26 +149,52 @@ impl Resource for Grant {
                 "a grant on the database has no schema".to_owned(),
                 "leave `schema` out, or set `on: \"schema\"`".to_owned(),
             ),
-            None if spec.on != On::Database => problem(
+            Some(_) if spec.on.is_named() => problem(
+                "schema",
+                format!("{on} are in no schema"),
+                "leave `schema` out".to_owned(),
+            ),
+            None if spec.on == On::Schema || spec.on.is_in_schema() => problem(
                 "schema",
                 format!("a grant on {on} needs to know the schema"),
                 "set `schema`".to_owned(),
             ),
             _ => {}
         }
-        if !spec.objects.is_empty() && !spec.on.is_in_schema() {
+        if !spec.objects.is_empty() && matches!(spec.on, On::Database | On::Schema) {
             problem(
                 "objects",
                 format!("a grant on the {on} has no objects"),
                 "leave `objects` out, or set `on: \"tables\"`".to_owned(),
             );
         }
+        if spec.objects.is_empty() && spec.on.is_named() {
+            problem(
+                "objects",
+                format!("a grant on {on} names them"),
+                "set `objects`".to_owned(),
+            );
+        }
+        if !spec.columns.is_empty() && (spec.on != On::Tables || spec.objects.is_empty()) {
+            problem(
+                "columns",
+                "columns are those of the tables in `objects`".to_owned(),
+                "set `on: \"tables\"` and name the tables".to_owned(),
+            );
+        }
+        let (all, on) = if spec.columns.is_empty() {
+            (spec.on.all(), on)
+        } else {
+            (&on::ON_COLUMNS[..], "columns")
+        };
         for privilege in &spec.privileges {
-            if !spec.on.knows(privilege) {
+            let known = all.contains(&privilege.as_str())
+                || (spec.columns.is_empty() && spec.on.knows(privilege));
+            if !known {
                 problem(
                     "privileges",
                     format!("`{privilege}` is no privilege on {on}"),
-                    format!("one of {}, or ALL", spec.on.all().join(", ")),
+                    format!("one of {}, or ALL", all.join(", ")),
                 );
             }
         }
@@ -207,6 +206,12 @@ impl Resource for Grant {
             );
         }
         problems
+    }
+
+    fn script(_: &Name, from: Option<&Spec>, to: Option<&Spec>) -> Option<Script> {
+        let spec = to.or(from)?;
+        let statements = acl::outline(from, to);
+        Some(Script { place: sql::place(Some(&spec.database)), statements })
     }
 
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
@@ -248,18 +253,10 @@ impl Resource for Grant {
         to: Spec,
     ) -> Result<Facts, CallError> {
         // What it no longer speaks of must not keep what it was given.
-        let left: Vec<_> = match (from.objects.is_empty(), to.objects.is_empty()) {
-            (_, true) => Vec::new(),
-            (true, false) => vec![Spec { privileges: Vec::new(), ..from }],
-            (false, false) => {
-                let gone = from.objects.iter().filter(|name| !to.objects.contains(name));
-                let objects: Vec<_> = gone.cloned().collect();
-                if objects.is_empty() {
-                    Vec::new()
-                } else {
-                    vec![Spec { privileges: Vec::new(), objects, ..from }]
-                }
-            }
+        let left = if from.objects == to.objects && from.columns == to.columns {
+            Vec::new()
+        } else {
+            vec![Spec { privileges: Vec::new(), ..from }]
         };
         bring_to(server, &to, &left).await?;
         Ok(Facts {})
@@ -294,7 +291,7 @@ async fn bring_to(server: &Server, spec: &Spec, left: &[Spec]) -> Result<(), Cal
     }
     let Spec { role, database, .. } = spec;
     let on = spec.on.word();
-    Err(CallError::new(
+    let said = CallError::new(
         Failure::Denied,
         format!(
             "`{}` could not set all privileges of `{role}` on {on} in database `{database}` \
@@ -302,8 +299,39 @@ async fn bring_to(server: &Server, spec: &Spec, left: &[Spec]) -> Result<(), Cal
             server.user(),
             server.address()
         ),
-    )
-    .hint("work as the owner of the objects, or as a superuser"))
+    );
+    let foreign = after.granted_by_others(spec, left);
+    if foreign.is_empty() {
+        return Err(said.hint("work as the owner of the objects, or as a superuser"));
+    }
+    let hint = "who granted a privilege takes it back; or take the grant option away from them, \
+                with `CASCADE`";
+    Err(foreign.into_iter().fold(said, CallError::note).hint(hint))
+}
+
+/// Everybody under one name: no role can be called `public`.
+pub(super) fn normalize_grantee(role: &mut String) {
+    if role.eq_ignore_ascii_case(PUBLIC) {
+        PUBLIC.clone_into(role);
+    }
+}
+
+/// Privileges by their full names, sorted, `ALL` spelled out.
+pub(super) fn normalize_privileges(on: On, privileges: &mut Vec<String>) {
+    expand(on.all(), privileges);
+}
+
+fn expand(all: &[&str], privileges: &mut Vec<String>) {
+    *privileges = std::mem::take(privileges)
+        .into_iter()
+        .flat_map(|privilege| match privilege.trim().to_uppercase().as_str() {
+            "ALL" | "ALL PRIVILEGES" => all.iter().map(|&word| word.to_owned()).collect(),
+            "TEMP" => vec!["TEMPORARY".to_owned()],
+            other => vec![other.to_owned()],
+        })
+        .collect();
+    privileges.sort();
+    privileges.dedup();
 }
 
 fn task(verb: &str, spec: &Spec) -> Task {
@@ -331,6 +359,7 @@ fn found(snapshot: &Snapshot, wanted: &Wanted<Spec>) -> Option<Found<Spec, Facts
         natural: wanted.name.natural.clone(),
         spec,
         facts: Facts {},
-        owner: Owner::Unmarked,
+        // Everybody may do some things before anybody grants them.
+        owner: if wanted.spec.role == PUBLIC { Owner::Ours } else { Owner::Unmarked },
     })
 }

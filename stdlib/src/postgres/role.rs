@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, FixedOffset, NaiveDate, SecondsFormat, Utc};
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Name, Owner, Problem, ReadResult, Resource, Wanted,
+    Created, Found, Name, Owner, Problem, ReadResult, Resource, Script, Territory, Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -57,10 +57,11 @@ pub struct Spec {
     /// when left out.
     #[serde(default)]
     pub valid_until: Option<String>,
-    /// The roles it is a member of, all of them.
+    /// The roles it is a member of, all of them; when left out, they are the business of
+    /// `postgres::membership` and not looked at.
     #[serde(default)]
     #[schemars(extend("x-handle" = "postgres::role"))]
-    pub member_of: Vec<String>,
+    pub member_of: Option<Vec<String>>,
     /// Settings of its sessions, in every database: `#{search_path: "app, public"}`.
     #[serde(default)]
     pub settings: BTreeMap<String, Text>,
@@ -111,13 +112,16 @@ pub struct Role;
 
 impl Resource for Role {
     const KIND: &'static str = "postgres::role";
+    const TERRITORIAL: bool = true;
     type Connection = Server;
     type Spec = Spec;
     type Facts = Facts;
 
     fn normalize(spec: &mut Spec) {
-        spec.member_of.sort();
-        spec.member_of.dedup();
+        if let Some(groups) = &mut spec.member_of {
+            groups.sort();
+            groups.dedup();
+        }
         spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
         sql::normalize_settings(&mut spec.settings);
         spec.valid_until = spec.valid_until.take().and_then(|text| match text.trim() {
@@ -126,6 +130,27 @@ impl Resource for Role {
                 moment.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true)
             })),
         });
+    }
+
+    fn territory(natural: &str, spec: &Spec) -> Vec<Territory> {
+        let all = |_| Territory {
+            path: vec!["membership".to_owned(), natural.to_owned()],
+            what: format!("the roles that `{natural}` is a member of"),
+        };
+        spec.member_of.iter().map(all).collect()
+    }
+
+    fn script(name: &Name, from: Option<&Spec>, to: Option<&Spec>) -> Option<Script> {
+        let role = sql::name(&name.natural);
+        let statements = match (from, to) {
+            (None, Some(to)) => create_statements(&role, to),
+            (Some(from), Some(to)) => {
+                let secret = to.password.as_deref().filter(|_| to.password != from.password);
+                change_statements(&role, from, from, to, secret.map(password_is))
+            }
+            (_, None) => vec![drop_statement(&name.natural)],
+        };
+        Some(Script { place: sql::place(None), statements })
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {
@@ -175,15 +200,9 @@ impl Resource for Role {
         spec: Spec,
     ) -> Result<Created<Facts>, CallError> {
         sql::check_name(&name.natural)?;
-        let role = sql::name(&name.natural);
-        let mut options = flags(&SERVER_DEFAULTS, &spec);
-        options.extend(spec.password.as_deref().map(password));
-        if let Some(until) = &spec.valid_until {
-            options.push(format!("VALID UNTIL {}", sql::text(until)));
-        }
-        let mut statements = vec![format!("CREATE ROLE {role} {}", options.join(" "))];
-        let nothing = Around::default();
-        statements.extend(nothing.change(&role, &Around::of(&spec)));
+        let mut hashed = spec.clone();
+        hashed.password = spec.password.as_deref().map(scram::verifier);
+        let statements = create_statements(&sql::name(&name.natural), &hashed);
         let task = task("create", &name.natural);
         server.write(server.database(), Lane::Short, &statements, &task).await?;
         let facts = facts(server, &name.natural).await?;
@@ -199,28 +218,16 @@ impl Resource for Role {
     ) -> Result<Facts, CallError> {
         let mut rows = rows(server, vec![id.to_owned()]).await?;
         let Some(row) = rows.remove(id) else { return Err(gone(server, id)) };
-        let role = sql::name(id);
         // What it is now counts, not what it was when the plan was made.
         let current = spec_of(&row);
-        let mut options = flags(&Flags::of(&current), &to);
-        options.extend(match (&to.password, &row.verifier) {
+        let password = match (&to.password, &row.verifier) {
             (Some(new), Some(stored)) if scram::verifies(stored, new) => None,
             (Some(new), _) if server.sees_passwords || to.password != from.password => {
-                Some(password(new))
+                Some(password_is(&scram::verifier(new)))
             }
-            (None, _) if from.password.is_some() => Some("PASSWORD NULL".to_owned()),
             _ => None,
-        });
-        if current.valid_until != to.valid_until {
-            // There is no way back to none; for ever is the same.
-            let until = to.valid_until.as_deref().unwrap_or("infinity");
-            options.push(format!("VALID UNTIL {}", sql::text(until)));
-        }
-        let mut statements = Vec::new();
-        if !options.is_empty() {
-            statements.push(format!("ALTER ROLE {role} {}", options.join(" ")));
-        }
-        statements.extend(Around::of(&current).change(&role, &Around::of(&to)));
+        };
+        let statements = change_statements(&sql::name(id), &from, &current, &to, password);
         server.write(server.database(), Lane::Short, &statements, &task("change", id)).await?;
         Ok(Facts { oid: row.oid })
     }
@@ -231,9 +238,61 @@ impl Resource for Role {
             "give what it owns to another role (`REASSIGN OWNED`) and revoke what it was \
              granted (`DROP OWNED`) in each database named, or declare both in the stack",
         );
-        let statement = format!("DROP ROLE IF EXISTS {}", sql::name(id));
-        server.remove(server.database(), &[statement], &task).await
+        server.remove(server.database(), &[drop_statement(id)], &task).await
     }
+}
+
+/// The statements that make a role; its password is taken as it is.
+fn create_statements(role: &str, spec: &Spec) -> Vec<String> {
+    let mut options = flags(&SERVER_DEFAULTS, spec);
+    options.extend(spec.password.as_deref().map(password_is));
+    if let Some(until) = &spec.valid_until {
+        options.push(format!("VALID UNTIL {}", sql::text(until)));
+    }
+    let mut statements = vec![format!("CREATE ROLE {role} {}", options.join(" "))];
+    let nothing = Around::default();
+    statements.extend(nothing.change(role, &Around::of(spec)));
+    statements
+}
+
+/// The statements from what a role is to what it shall be; `from` is what it was declared as,
+/// `password` the option that sets a new one.
+fn change_statements(
+    role: &str,
+    from: &Spec,
+    current: &Spec,
+    to: &Spec,
+    password: Option<String>,
+) -> Vec<String> {
+    let mut options = flags(&Flags::of(current), to);
+    options.extend(password);
+    if to.password.is_none() && from.password.is_some() {
+        options.push("PASSWORD NULL".to_owned());
+    }
+    if current.valid_until != to.valid_until {
+        // There is no way back to none; for ever is the same.
+        let until = to.valid_until.as_deref().unwrap_or("infinity");
+        options.push(format!("VALID UNTIL {}", sql::text(until)));
+    }
+    let mut statements = Vec::new();
+    if !options.is_empty() {
+        statements.push(format!("ALTER ROLE {role} {}", options.join(" ")));
+    }
+    let mut wanted = Around::of(to);
+    let before = current.member_of.as_deref().unwrap_or_default();
+    let kept: Vec<String>;
+    if to.member_of.is_none() {
+        // Only what it was declared with is taken back.
+        let given = from.member_of.as_deref().unwrap_or_default();
+        kept = before.iter().filter(|group| !given.contains(group)).cloned().collect();
+        wanted.member_of = &kept;
+    }
+    statements.extend(Around::of(current).change(role, &wanted));
+    statements
+}
+
+fn drop_statement(name: &str) -> String {
+    format!("DROP ROLE IF EXISTS {}", sql::name(name))
 }
 
 fn task(verb: &str, name: &str) -> Task {
@@ -294,6 +353,7 @@ async fn rows(server: &Server, names: Vec<String>) -> Result<HashMap<String, Row
 
 fn found(server: &Server, row: &Row, wanted: &Wanted<Spec>) -> Found<Spec, Facts> {
     let mut spec = spec_of(row);
+    spec.member_of = spec.member_of.filter(|_| wanted.spec.member_of.is_some());
     spec.password = wanted.spec.password.clone().filter(|password| {
         // Without the right to look, the last known password is the best knowledge.
         !server.sees_passwords
@@ -321,7 +381,7 @@ fn spec_of(row: &Row) -> Spec {
         connection_limit: row.connection_limit,
         password: None,
         valid_until: row.valid_until.clone(),
-        member_of: row.member_of.clone(),
+        member_of: Some(row.member_of.clone()),
         settings: sql::read_settings(&row.settings),
         comment: row.comment.clone(),
     };
@@ -329,8 +389,9 @@ fn spec_of(row: &Row) -> Spec {
     spec
 }
 
-fn password(password: &str) -> String {
-    format!("PASSWORD {}", sql::text(&scram::verifier(password)))
+/// The option that sets a password, which is taken as it is.
+fn password_is(stored: &str) -> String {
+    format!("PASSWORD {}", sql::text(stored))
 }
 
 /// A moment; a date alone is its first instant in UTC.
@@ -405,7 +466,7 @@ struct Around<'a> {
 impl<'a> Around<'a> {
     fn of(spec: &'a Spec) -> Self {
         Self {
-            member_of: &spec.member_of,
+            member_of: spec.member_of.as_deref().unwrap_or_default(),
             settings: spec.settings.clone(),
             comment: spec.comment.as_deref(),
         }

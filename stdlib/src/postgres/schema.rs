@@ -4,7 +4,7 @@
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Name, Owner, ReadResult, Resource, Traits, Wanted,
+    Created, Found, Name, Owner, ReadResult, Resource, Script, Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,6 +74,19 @@ impl Resource for Schema {
         false
     }
 
+    fn script(name: &Name, from: Option<&Spec>, to: Option<&Spec>) -> Option<Script> {
+        let spec = to.or(from)?;
+        let statements = match (from, to) {
+            (None, Some(to)) => create_statements(&name.natural, to),
+            (Some(from), Some(to)) => {
+                let owner = from.owner.as_deref().unwrap_or_default();
+                change(&sql::name(&name.natural), owner, from.comment.as_deref(), to)
+            }
+            (_, None) => vec![drop_statement(&name.natural, spec)],
+        };
+        Some(Script { place: sql::place(Some(&spec.database)), statements })
+    }
+
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
         let place = |wanted: &Wanted<Spec>| {
             Place::of(wanted.id.as_deref(), &wanted.spec.database, &wanted.name.natural)
@@ -96,9 +109,7 @@ impl Resource for Schema {
     ) -> Result<Created<Facts>, CallError> {
         sql::check_name(&name.natural)?;
         let place = Place::of(None, &spec.database, &name.natural);
-        let schema = sql::name(&name.natural);
-        let mut statements = vec![format!("CREATE SCHEMA {schema}")];
-        statements.extend(change(&schema, "", None, &spec));
+        let statements = create_statements(&name.natural, &spec);
         let task = task("create", &place);
         server.write(&place.database, Lane::Short, &statements, &task).await?;
         let row = row(server, &place).await?;
@@ -132,10 +143,21 @@ impl Resource for Schema {
             SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
             "remove what is in it, or set `cascade: true` and apply that first",
         );
-        let cascade = if spec.cascade { " CASCADE" } else { "" };
-        let statement = format!("DROP SCHEMA IF EXISTS {}{cascade}", sql::name(&place.name));
+        let statement = drop_statement(&place.name, &spec);
         server.remove(&place.database, &[statement], &task).await
     }
+}
+
+fn create_statements(name: &str, spec: &Spec) -> Vec<String> {
+    let schema = sql::name(name);
+    let mut statements = vec![format!("CREATE SCHEMA {schema}")];
+    statements.extend(change(&schema, "", None, spec));
+    statements
+}
+
+fn drop_statement(name: &str, spec: &Spec) -> String {
+    let cascade = if spec.cascade { " CASCADE" } else { "" };
+    format!("DROP SCHEMA IF EXISTS {}{cascade}", sql::name(name))
 }
 
 fn task(verb: &str, place: &Place) -> Task {

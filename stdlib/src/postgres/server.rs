@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use super::error::{Fault, Task};
 
@@ -82,6 +82,10 @@ pub(super) enum Lane {
     Short,
     /// Making and dropping databases, which can take long.
     Long,
+    /// What users wrote, which can do anything to its session.
+    Scripts,
+    /// What users ask.
+    Questions,
 }
 
 /// Clients are shared: PostgreSQL answers the statements of one in order, and every write is
@@ -100,14 +104,19 @@ pub struct Server {
     slots: std::sync::Mutex<HashMap<(String, Lane), Arc<Slot>>>,
     /// Two sessions that copy one template or drop databases get in each other's way.
     pub(super) databases: tokio::sync::Mutex<()>,
+    /// What users ask is asked one after the other.
+    questions: tokio::sync::Mutex<()>,
     /// Whether the stored passwords (`pg_authid`) are readable.
     pub(super) sees_passwords: bool,
+    /// Its version as `server_version_num`: 150004 is 15.4.
+    pub(super) version: u32,
     statements: AtomicU64,
 }
 
 #[derive(Deserialize)]
 struct Rights {
     sees_passwords: bool,
+    version: u32,
 }
 
 impl Connection for Server {
@@ -120,15 +129,21 @@ impl Connection for Server {
             spec,
             slots: std::sync::Mutex::default(),
             databases: tokio::sync::Mutex::default(),
+            questions: tokio::sync::Mutex::default(),
             sees_passwords: false,
+            version: 0,
             statements: AtomicU64::new(0),
         };
         let task = Task::new("look at the server");
-        let sql = "select has_table_privilege('pg_catalog.pg_authid', 'select') sees_passwords";
+        let sql = "select has_table_privilege('pg_catalog.pg_authid', 'select') sees_passwords,
+            current_setting('server_version_num')::int4 \"version\"";
         let rights: Result<Vec<Rights>, Fault> =
             server.select(&server.spec.database, sql, &[]).await;
         let rights = rights.map_err(|fault| server.explain(fault, &task))?;
-        server.sees_passwords = rights.iter().any(|rights| rights.sees_passwords);
+        for rights in rights {
+            server.sees_passwords = rights.sees_passwords;
+            server.version = rights.version;
+        }
         Ok(server)
     }
 
@@ -196,6 +211,42 @@ impl Server {
         }
     }
 
+    /// Whether the first value of a query is true, asked in a transaction that cannot write.
+    /// Nothing holds in a database that does not exist.
+    pub(super) async fn holds(
+        &self,
+        database: &str,
+        query: &str,
+        task: &Task,
+    ) -> Result<bool, CallError> {
+        // A query that fails leaves its transaction open: one at a time, and a new client
+        // after that.
+        let _alone = self.questions.lock().await;
+        let attempt = || async {
+            let client = self.lively(database, Lane::Questions).await?;
+            self.statements.fetch_add(1, Ordering::Relaxed);
+            let sql = format!("begin read only;\n{query}\n;rollback");
+            client.simple_query(&sql).await.map_err(Fault::Run)
+        };
+        match attempt.retry(briefly()).when(Fault::is_passing).await {
+            Err(fault) => {
+                self.hang_up(database, Lane::Questions);
+                if self.is_gone(database, &fault) {
+                    return Ok(false);
+                }
+                Err(self.explain(fault, task))
+            }
+            Ok(messages) => {
+                let first = messages.iter().find_map(|message| match message {
+                    SimpleQueryMessage::Row(row) => Some(row),
+                    _ => None,
+                });
+                let value = first.filter(|row| !row.is_empty()).map(|row| row.try_get(0));
+                Ok(matches!(value, Some(Ok(Some("t" | "true")))))
+            }
+        }
+    }
+
     /// Runs statements, all or none of them. Fails when the database does not exist.
     pub(super) async fn write(
         &self,
@@ -228,6 +279,12 @@ impl Server {
     pub(super) fn close(&self, database: &str) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.retain(|(name, _), _| name != database);
+    }
+
+    /// Lets go of one client of a database.
+    pub(super) fn hang_up(&self, database: &str, lane: Lane) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.remove(&(database.to_owned(), lane));
     }
 
     /// The database does not exist. Not when it is the one connected to first: what is asked

@@ -30,6 +30,11 @@ pub(super) fn text_or_null(value: Option<&str>) -> String {
     value.map_or_else(|| "NULL".to_owned(), text)
 }
 
+/// The line that leads `psql` to a database.
+pub(super) fn place(database: Option<&str>) -> String {
+    database.map_or_else(String::new, |database| format!("\\connect {}", name(database)))
+}
+
 /// Refuses names that PostgreSQL would silently change.
 pub(super) fn check_name(name: &str) -> Result<(), CallError> {
     if name.is_empty() {

@@ -102,18 +102,20 @@ async fn a_container_that_stays_unhealthy_shows_why_and_keeps_secrets() {
             "retries": 2,
         },
         "wait": "healthy",
+        "wait_timeout": "3s",
     });
     let object = lab.object("docker::container", &name, spec);
     let error = object.refused().await;
     assert_eq!(
         shown_as(&error),
         format!(
-            "container `{name}` did not get healthy: its health check fails\n\
+            "container `{name}` did not get healthy: its health check still fails after 3s\n\
              note: the last health check ended with code 7:\n\
              no answer for ${{PASSWORD}}\n\
              note: the end of its log:\n\
              starting with ${{PASSWORD}}\n\
-             hint: the container is still there to look at: `docker logs {name}`"
+             hint: the container is still there to look at: `docker logs {name}`\n\
+             hint: give it longer with `wait_timeout`, if it only is slow"
         )
     );
     assert!(!format!("{error:?}").contains(secret));
@@ -310,7 +312,7 @@ async fn an_engine_that_is_not_there_says_where_it_was_looked_for() {
         error.message,
         "no Docker engine answers at `tcp://127.0.0.1:9`: connection refused"
     );
-    let error = no_engine(json!({ "host": "ssh://somewhere" })).await;
+    let error = no_engine(json!({ "host": "ftp://somewhere" })).await;
     assert_eq!(error.failure, Failure::Refused);
 }
 

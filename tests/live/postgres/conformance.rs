@@ -51,6 +51,9 @@ async fn role() {
 async fn database() {
     let world = World::open().await;
     world.psql("postgres", "create role conform_db_owner");
+    // In one message it would be a transaction, where tablespaces cannot be made.
+    world.psql("postgres", "alter role postgres set allow_in_place_tablespaces = on");
+    world.psql("postgres", "create tablespace \"Conform Space\" location ''");
     let like_base = "template template0 lc_collate 'C' lc_ctype 'C'";
     let template = "\"conform \"\"Template\"\"\"";
     world.psql("postgres", &format!("create database {template} {like_base}"));
@@ -67,6 +70,9 @@ async fn database() {
             ("template", json!("conform \"Template\"")),
             ("connection_limit", json!(9)),
             ("allow_connections", json!(false)),
+            ("icu_locale", json!("de-DE")),
+            ("is_template", json!(true)),
+            ("tablespace", json!("Conform Space")),
             ("settings", json!({ "search_path": "a, B", "work_mem": "8MB" })),
             ("comment", json!("catalogue")),
             ("force_drop", json!(true)),
@@ -76,6 +82,8 @@ async fn database() {
     conform(&world.registry, &world.connection, &sample).await;
     world.psql("postgres", &format!("drop database {template}"));
     world.psql("postgres", "drop role conform_db_owner");
+    world.psql("postgres", "drop tablespace \"Conform Space\"");
+    world.psql("postgres", "alter role postgres reset allow_in_place_tablespaces");
 }
 
 #[tokio::test]
@@ -157,7 +165,7 @@ async fn grant() {
             ("privileges", json!(["insert", "UPDATE"])),
             ("with_grant_option", json!(true)),
         ],
-        fixed: &["database"],
+        fixed: &["database", "columns"],
     };
     conform(&world.registry, &world.connection, &sample).await;
 
@@ -169,7 +177,7 @@ async fn grant() {
         sample.base["privileges"] = json!([privilege]);
         sample.changes =
             vec![("privileges", json!([more])), ("with_grant_option", json!(true))];
-        sample.fixed = &["database", "role", "on", "schema", "objects"];
+        sample.fixed = &["database", "role", "on", "schema", "objects", "columns"];
         conform(&world.registry, &world.connection, &sample).await;
     }
     // What everybody may do already would look like a grant.
@@ -182,10 +190,244 @@ async fn grant() {
         ("objects", json!(["f"])),
         ("with_grant_option", json!(true)),
     ];
-    sample.fixed = &["database", "on", "schema", "privileges"];
+    sample.fixed = &["database", "on", "schema", "privileges", "columns"];
     conform(&world.registry, &world.connection, &sample).await;
 
     world.psql("postgres", "drop database conform_grant with (force)");
     world.psql("postgres", "drop role \"Conform Grant\"");
     world.psql("postgres", "drop role conform_grant_other");
+}
+
+#[tokio::test]
+async fn grant_on_parts_and_rarer_things() {
+    let world = World::open().await;
+    let database = "conform_grant_rare";
+    world.psql("postgres", "create role \"Conform Rare\"");
+    world.psql("postgres", &format!("create database {database}"));
+    for made in [
+        "create table \"T 1\" (\"a b\" int, c int, d int)",
+        "create view v as select c, d, 1 \"a b\" from \"T 1\"",
+        "create procedure p(inout x int) language sql as 'select 1'",
+        "create type colour as enum ('red')",
+        "create domain small as int check (value < 10)",
+        "revoke all on procedure p from public",
+        "revoke all on type colour, small from public",
+        "create foreign data wrapper \"W 1\"",
+        "create server \"S 1\" foreign data wrapper \"W 1\"",
+    ] {
+        world.psql(database, made);
+    }
+    let mut sample = Sample {
+        kind: "postgres::grant",
+        name: "columns".to_owned(),
+        base: json!({
+            "database": database, "role": "Conform Rare", "on": "tables", "schema": "public",
+            "objects": ["T 1"], "columns": ["a b"], "privileges": ["select"],
+        }),
+        changes: vec![
+            ("objects", json!(["T 1", "v"])),
+            ("columns", json!(["c", "a b", "d"])),
+            ("columns", json!(["d"])),
+            ("privileges", json!(["ALL"])),
+            ("with_grant_option", json!(true)),
+        ],
+        fixed: &["database", "role", "on", "schema"],
+    };
+    conform(&world.registry, &world.connection, &sample).await;
+
+    for (on, schema, objects, privilege) in [
+        ("procedures", Some("public"), json!([]), "EXECUTE"),
+        ("types", Some("public"), json!(["small", "colour"]), "USAGE"),
+        ("languages", None, json!(["sql"]), "USAGE"),
+        ("foreign_data_wrappers", None, json!(["W 1"]), "USAGE"),
+        ("foreign_servers", None, json!(["S 1"]), "USAGE"),
+    ] {
+        sample.name = format!("on {on}");
+        sample.base = json!({
+            "database": database, "role": "Conform Rare", "on": on, "schema": schema,
+            "objects": objects, "privileges": [privilege],
+        });
+        sample.changes = vec![("with_grant_option", json!(true))];
+        sample.fixed =
+            &["database", "role", "on", "schema", "objects", "columns", "privileges"];
+        conform(&world.registry, &world.connection, &sample).await;
+    }
+    world.psql("postgres", &format!("drop database {database} with (force)"));
+    world.psql("postgres", "drop role \"Conform Rare\"");
+}
+
+#[tokio::test]
+async fn default_privileges() {
+    let world = World::open().await;
+    let database = "conform_defaults";
+    for role in ["\"Conform Maker\"", "conform_user", "conform_maker2"] {
+        world.psql("postgres", &format!("create role {role}"));
+    }
+    world.psql("postgres", &format!("create database {database}"));
+    world.psql(database, "create schema \"S 1\"");
+    let mut sample = Sample {
+        kind: "postgres::default_privileges",
+        name: "label".to_owned(),
+        base: json!({
+            "database": database, "owner": "Conform Maker", "role": "conform_user",
+            "on": "tables", "privileges": ["select"],
+        }),
+        changes: vec![
+            ("owner", json!("conform_maker2")),
+            ("role", json!("public")),
+            ("schema", json!("S 1")),
+            ("privileges", json!(["insert", "UPDATE"])),
+            ("privileges", json!(["all"])),
+            ("with_grant_option", json!(true)),
+        ],
+        fixed: &["database", "on"],
+    };
+    conform(&world.registry, &world.connection, &sample).await;
+    for (on, privilege) in [
+        ("sequences", "usage"),
+        ("functions", "execute"),
+        ("types", "usage"),
+        ("schemas", "usage"),
+    ] {
+        sample.name = format!("on {on}");
+        sample.base["on"] = json!(on);
+        sample.base["privileges"] = json!([privilege]);
+        sample.changes = vec![("with_grant_option", json!(true))];
+        sample.fixed = &["database", "on", "owner", "role", "schema", "privileges"];
+        conform(&world.registry, &world.connection, &sample).await;
+    }
+    world.psql("postgres", &format!("drop database {database} with (force)"));
+    for role in ["\"Conform Maker\"", "conform_user", "conform_maker2"] {
+        world.psql("postgres", &format!("drop role {role}"));
+    }
+}
+
+#[tokio::test]
+async fn membership() {
+    let world = World::open().await;
+    for role in ["\"Conform Team\"", "conform_team2", "\"Conform Mate ü\"", "conform_mate2"] {
+        world.psql("postgres", &format!("create role {role}"));
+    }
+    let sample = Sample {
+        kind: "postgres::membership",
+        name: "label".to_owned(),
+        base: json!({ "role": "Conform Team", "member": "Conform Mate ü" }),
+        changes: vec![
+            ("role", json!("conform_team2")),
+            ("member", json!("conform_mate2")),
+            ("admin", json!(true)),
+        ],
+        // PostgreSQL 16; see `options_of_newer_servers_are_refused`.
+        fixed: &["inherit", "set"],
+    };
+    conform(&world.registry, &world.connection, &sample).await;
+    for role in ["\"Conform Team\"", "conform_team2", "\"Conform Mate ü\"", "conform_mate2"] {
+        world.psql("postgres", &format!("drop role {role}"));
+    }
+}
+
+#[tokio::test]
+async fn view() {
+    let world = World::open().await;
+    let database = "conform_view";
+    world.psql("postgres", "create role conform_view_owner");
+    world.psql("postgres", &format!("create database {database}"));
+    world.psql(database, "create schema \"S 1\"; create table t (a int, b text)");
+    world.psql(database, "grant create on schema public, \"S 1\" to conform_view_owner");
+    for materialized in [false, true] {
+        let sample = Sample {
+            kind: "postgres::view",
+            name: "Conform \"View\" ü".to_owned(),
+            base: json!({
+                "database": database, "query": "  select a from t where b in ('x','y');\n",
+                "materialized": materialized,
+            }),
+            changes: vec![
+                ("schema", json!("S 1")),
+                ("query", json!("select a from t where b in ('x','z')")),
+                ("materialized", json!(!materialized)),
+                ("owner", json!("conform_view_owner")),
+                ("comment", json!("what it's for")),
+            ],
+            fixed: &["database"],
+        };
+        conform(&world.registry, &world.connection, &sample).await;
+    }
+    world.psql("postgres", &format!("drop database {database} with (force)"));
+    world.psql("postgres", "drop role conform_view_owner");
+}
+
+#[tokio::test]
+async fn function() {
+    let world = World::open().await;
+    let database = "conform_function";
+    world.psql("postgres", "create role conform_function_owner");
+    world.psql("postgres", &format!("create database {database}"));
+    world.psql(database, "create schema \"S 1\"");
+    world.psql(database, "grant create on schema public to conform_function_owner");
+    let mut sample = Sample {
+        kind: "postgres::function",
+        name: "Conform \"Function\" ü".to_owned(),
+        base: json!({
+            "database": database, "arguments": "a int, b text default 'it''s \\'",
+            "returns": "int", "body": "begin\r\n  return a; -- 'ü' \\ $$\nend",
+        }),
+        changes: vec![
+            ("schema", json!("S 1")),
+            ("arguments", json!("a int")),
+            ("returns", json!("bigint")),
+            ("body", json!("begin return a + 1; end")),
+            ("volatility", json!("immutable")),
+            ("volatility", json!("stable")),
+            ("strict", json!(true)),
+            ("security_definer", json!(true)),
+            ("settings", json!({ "search_path": "App, public", "work_mem": "8MB" })),
+            ("owner", json!("conform_function_owner")),
+            ("comment", json!("what it's for")),
+        ],
+        // A body is of one language; see below.
+        fixed: &["database", "language"],
+    };
+    conform(&world.registry, &world.connection, &sample).await;
+    sample.name = "procedure".to_owned();
+    sample.base = json!({ "database": database, "language": "sql", "body": "select 1" });
+    sample.changes = vec![("arguments", json!("inout a int")), ("body", json!("select 2"))];
+    sample.fixed = &[
+        "database",
+        "schema",
+        "returns",
+        "language",
+        "volatility",
+        "strict",
+        "security_definer",
+        "settings",
+        "owner",
+        "comment",
+    ];
+    conform(&world.registry, &world.connection, &sample).await;
+    world.psql("postgres", &format!("drop database {database} with (force)"));
+    world.psql("postgres", "drop role conform_function_owner");
+}
+
+#[tokio::test]
+async fn sql() {
+    let world = World::open().await;
+    let database = "conform_sql";
+    world.psql("postgres", &format!("create database {database}"));
+    let there = "select exists (select from pg_class where relname = 'made \"it\"')";
+    let made = "create table \"made \"\"it\"\"\" (id int); select 1;";
+    let gone = "drop table \"made \"\"it\"\"\"";
+    let sample = Sample {
+        kind: "postgres::sql",
+        name: "label ü".to_owned(),
+        base: json!({ "database": database, "unless": there, "run": made, "undo": gone }),
+        changes: vec![
+            ("unless", json!(format!("{there} -- again"))),
+            ("run", json!(format!("{made} select 2"))),
+            ("undo", json!(format!("{gone} cascade"))),
+        ],
+        fixed: &["database"],
+    };
+    conform(&world.registry, &world.connection, &sample).await;
+    world.psql("postgres", &format!("drop database {database} with (force)"));
 }

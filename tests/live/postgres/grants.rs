@@ -118,3 +118,98 @@ async fn sanity_is_checked_without_a_server() {
         ]
     );
 }
+
+#[tokio::test]
+async fn what_others_granted_is_named_when_it_stays() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "chain_db", json!({})).await;
+    for made in [
+        "create role chain_boss login",
+        "create role chain_user",
+        "create table t (id int)",
+        "grant select on t to chain_boss with grant option",
+        "set role chain_boss; grant select on t to chain_user",
+    ] {
+        world.psql("chain_db", made);
+    }
+    let spec = json!({
+        "database": "chain_db", "role": "chain_user", "on": "tables", "schema": "public",
+        "privileges": [],
+    });
+    let grant = world.declare("postgres::grant", "chain", spec);
+    let error = world.try_create(&grant).await.unwrap_err();
+    assert_eq!(error.notes, ["`chain_boss` granted SELECT on table `t`"]);
+    assert!(error.hints[0].starts_with("who granted a privilege takes it back"), "{error:?}");
+    world.delete(&database).await;
+    world.psql("postgres", "drop role chain_boss, chain_user");
+}
+
+#[tokio::test]
+async fn owners_and_defaults_are_exact_too() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "owner_db", json!({})).await;
+    world.psql("postgres", "create role owner_of_t");
+    world.psql("owner_db", "create table t (id int); alter table t owner to owner_of_t");
+    let spec = |privileges: serde_json::Value, option: bool| {
+        json!({
+            "database": "owner_db", "role": "owner_of_t", "on": "tables", "schema": "public",
+            "privileges": privileges, "with_grant_option": option,
+        })
+    };
+    for (privileges, option, acl) in [
+        (json!(["SELECT"]), false, "{owner_of_t=r/owner_of_t}"),
+        (json!(["SELECT"]), true, "{owner_of_t=r*/owner_of_t}"),
+        (json!(["ALL"]), false, "{owner_of_t=arwdDxt/owner_of_t}"),
+        (json!([]), false, "{}"),
+    ] {
+        let grant = world.make("postgres::grant", "owner", spec(privileges, option)).await;
+        let there = "select relacl::text from pg_class where relname = 't'";
+        assert_eq!(world.psql("owner_db", there), acl);
+        drop(grant);
+    }
+    world.delete(&database).await;
+    world.psql("postgres", "drop role owner_of_t");
+}
+
+#[tokio::test]
+async fn tables_made_later_have_the_default_privileges() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "later_db", json!({})).await;
+    world.psql("postgres", "create role later_owner login");
+    world.psql("postgres", "create role later_user");
+    world.psql("later_db", "create schema s authorization later_owner");
+    let spec = json!({
+        "database": "later_db", "owner": "later_owner", "role": "later_user", "schema": "s",
+        "on": "tables", "privileges": ["SELECT"],
+    });
+    let defaults = world.make("postgres::default_privileges", "later", spec).await;
+    let spec = json!({
+        "database": "later_db", "owner": "later_owner", "role": "PUBLIC", "on": "functions",
+        "privileges": [],
+    });
+    let nobody = world.declare("postgres::default_privileges", "nobody", spec);
+    assert_eq!(world.attribute(&nobody, "privileges").await, json!(["EXECUTE"]));
+    world.repair_from_nothing(&nobody).await;
+    world.psql(
+        "later_db",
+        "set role later_owner; create table s.t (id int);
+            create function s.f() returns int language sql as 'select 1'",
+    );
+    let said = "select has_table_privilege('later_user', 's.t', 'select'),
+        has_table_privilege('later_user', 's.t', 'insert'),
+        has_function_privilege('later_user', 's.f()', 'execute')";
+    assert_eq!(world.psql("later_db", said), "t|f|f");
+    world.psql(
+        "later_db",
+        "alter default privileges for role later_owner in schema s
+        grant insert on tables to later_user",
+    );
+    assert_eq!(
+        world.attribute(&defaults, "privileges").await,
+        json!(["INSERT", "SELECT"]),
+        "drift is seen"
+    );
+    world.repair(&defaults).await;
+    world.delete(&database).await;
+    world.psql("postgres", "drop role later_owner, later_user");
+}

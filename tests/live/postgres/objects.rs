@@ -91,8 +91,10 @@ async fn extensions_update_and_say_what_is_missing() {
         let spec = json!({ "database": "ext_db" });
         let missing = world.declare("postgres::extension", name, spec);
         let error = world.try_create(&missing).await.unwrap_err();
-        assert_eq!(error.failure, Failure::Refused);
+        assert_eq!(error.failure, Failure::Impossible);
         assert!(error.message.ends_with(&format!("has no extension `{name}`")), "{error}");
+        let seen = world.try_read(&missing).await.unwrap_err();
+        assert_eq!(seen.message, error.message, "seen while planning");
         assert_eq!(error.hints, [hint]);
     }
     let spec = json!({ "database": "ext_db" });
@@ -104,5 +106,53 @@ async fn extensions_update_and_say_what_is_missing() {
     let cube = world.declare("postgres::extension", "cube", json!({ "database": "ext_db" }));
     let error = world.try_delete(&cube).await.unwrap_err();
     assert_eq!(error.notes, ["extension earthdistance depends on extension cube"]);
+    world.delete(&database).await;
+}
+
+#[tokio::test]
+async fn a_definition_changed_by_hand_is_seen() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "by_hand_db", json!({})).await;
+    let spec = json!({
+        "database": "by_hand_db", "returns": "int", "language": "sql", "body": "select 1",
+    });
+    let function = world.make("postgres::function", "f", spec).await;
+    let view = json!({ "database": "by_hand_db", "query": "select 1 as a" });
+    let view = world.make("postgres::view", "v", view).await;
+    world.psql(
+        "by_hand_db",
+        "create or replace function f() returns int language sql as 'select 2'",
+    );
+    world.psql("by_hand_db", "create or replace view v as select 2 as a");
+    assert_eq!(world.attribute(&function, "body").await, json!("select 2"));
+    assert_eq!(world.attribute(&view, "query").await, json!("SELECT 2 AS a"));
+    // Somebody else's of that name is not overwritten.
+    let error = world.try_create(&function).await.unwrap_err();
+    assert!(error.message.contains("already exists with same argument types"), "{error}");
+    let error = world.try_create(&view).await.unwrap_err();
+    assert_eq!(error.failure, Failure::Exists, "{error:?}");
+    world.delete(&database).await;
+}
+
+#[tokio::test]
+async fn a_question_writes_nothing_and_a_statement_must_help() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "question_db", json!({})).await;
+    world.psql("question_db", "create table t (id int)");
+    let declare = |unless: &str, run: &str| {
+        let spec = json!({ "database": "question_db", "unless": unless, "run": run });
+        world.declare("postgres::sql", "s", spec)
+    };
+    let writes = declare("insert into t values (1) returning true", "select 1");
+    let error = world.try_read(&writes).await.unwrap_err();
+    assert!(error.message.contains("in a read-only transaction"), "{error}");
+    // The next question is not hurt by the one before.
+    assert!(world.read(&declare("select true", "select 1")).await.is_some());
+    let error = world.try_create(&declare("select false", "select 1")).await.unwrap_err();
+    assert!(error.message.ends_with("its `unless` does not hold still"), "{error}");
+    let fails = declare("select false", "insert into t values (1); select 1/0");
+    let error = world.try_create(&fails).await.unwrap_err();
+    assert!(error.message.contains("division by zero"), "{error}");
+    assert_eq!(world.psql("question_db", "select count(*) from t"), "0", "all or nothing");
     world.delete(&database).await;
 }

@@ -131,6 +131,20 @@ impl World {
         self.expect_same(what).await;
     }
 
+    /// Makes something that leaves nothing to be found: only its id tells.
+    pub(crate) async fn repair_from_nothing(&self, what: &Declared) {
+        let id = self.try_create(what).await.unwrap_or_else(|error| panic!("{error:?}"));
+        let wanted = Wanted {
+            id: Some(id),
+            name: what.name.clone(),
+            facts: None,
+            spec: what.spec.clone(),
+        };
+        let mut found = self.kind(what.kind).calls.read(&self.connection, vec![wanted]).await;
+        let found = found.remove(0).unwrap().expect("it exists");
+        assert!(found.spec.same(&what.spec), "found {}", found.spec.to_json());
+    }
+
     pub(crate) async fn try_delete(&self, what: &Declared) -> Result<(), CallError> {
         // Natural ids are natural names or made of them, the rest is found.
         let Some(found) = self.try_read(what).await? else { return Ok(()) };

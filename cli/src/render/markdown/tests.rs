@@ -1,4 +1,4 @@
-use dollop_engine::diagnostic::Diagnostic;
+use dollop_engine::diagnostic::{Code, Diagnostic};
 use dollop_engine::value::Value;
 
 use super::*;
@@ -102,7 +102,7 @@ fn nothing_breaks_out_of_its_place() {
     first.disruption = dollop_engine::schema::Disruption::DataLoss;
     first.span = Some(fixture::at(1, 2));
     plan.changes = vec![first];
-    plan.warnings = vec![Diagnostic::warning(EVIL).hint(EVIL)];
+    plan.warnings = vec![Diagnostic::new(Code::StateNote, EVIL).hint(EVIL)];
     let text = super::plan(&plan);
     let outside = outside(&text);
     for bad in ["@", "<script", "](", "```", "~~~", "#1"] {
@@ -156,7 +156,7 @@ fn one_huge_change_does_not_push_out_the_others() {
         before: None,
         after: Some(Value::string("x").into()),
     }];
-    plan.warnings = vec![Diagnostic::warning("w".repeat(100_000))];
+    plan.warnings = vec![Diagnostic::new(Code::StateNote, "w".repeat(100_000))];
     let text = super::plan(&plan);
     assert!(text.chars().count() < LIMIT, "{}", text.chars().count());
     assert!(text.contains("docker::container.c0"));

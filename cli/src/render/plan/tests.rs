@@ -125,7 +125,7 @@ fn everything_reads_well_at_120_columns() {
         ~ port  5432 → (known after apply)
         - gone  1
 
-    warning: `docker::image.tools` has no digest
+    warning[W0105]: `docker::image.tools` has no digest
       hint: pin it
 
     Risks
@@ -236,7 +236,7 @@ fn everything_reads_well_at_80_columns() {
         ~ port  5432 → (known after apply)
         - gone  1
 
-    warning: `docker::image.tools` has no digest
+    warning[W0105]: `docker::image.tools` has no digest
       hint: pin it
 
     Risks

@@ -13,7 +13,7 @@ use super::super::session::Session;
 use super::super::symbol::{Answer, Handle, Refusal, Symbol, to_dynamic};
 use super::signature::{Kind, Signature};
 use super::{Entry, Fault, Run};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::expr::Expr;
 use crate::function::holds_secret;
 use crate::path::Path;
@@ -129,7 +129,10 @@ fn apply(
         }
         Err(_) if secret => {
             let message = format!("`{}` does not work on this secret", hand.name());
-            Err(hand.refuse(Diagnostic::error(message).note("why would tell about the secret")))
+            Err(hand.refuse(
+                Diagnostic::new(Code::LooksIntoSecret, message)
+                    .note("why would tell about the secret"),
+            ))
         }
         Err(fault) => Err(hand.fault(fault)),
     }
@@ -200,7 +203,7 @@ impl Hand<'_> {
 
     /// A fault at the call.
     pub(super) fn fault(&self, fault: Fault) -> Box<EvalAltResult> {
-        let finding = Diagnostic::error(fault.message);
+        let finding = Diagnostic::new(Code::FunctionFailed, fault.message);
         self.refuse(match fault.hint {
             Some(hint) => finding.hint(hint),
             None => finding,
@@ -220,11 +223,7 @@ impl Hand<'_> {
         let expr = converter.expr(value);
         match converter.troubles.pop() {
             None => Ok(expr),
-            Some(trouble) => {
-                let mut finding = Diagnostic::error(trouble.message);
-                finding.hints = trouble.hints;
-                Err(self.refuse(finding))
-            }
+            Some(trouble) => Err(self.refuse(trouble.finding())),
         }
     }
 
@@ -270,10 +269,12 @@ impl Hand<'_> {
         spent.set(spent.get().saturating_add(64 + bytes as u64));
         if spent.get() > MOST_WORK {
             let words = "functions read and wrote more than";
-            let finding =
-                Diagnostic::error(format!("{words} {} GiB in this run", MOST_WORK >> 30))
-                    .hint("a loop may call this one too often: keep its result in a variable")
-                    .at(self.session.span(self.context));
+            let finding = Diagnostic::new(
+                Code::Limit,
+                format!("{words} {} GiB in this run", MOST_WORK >> 30),
+            )
+            .hint("a loop may call this one too often: keep its result in a variable")
+            .at(self.session.span(self.context));
             // Not to be caught: the loop would go on.
             let refusal = Dynamic::from(Refusal(self.session.record(finding)));
             return Err(EvalAltResult::ErrorTerminated(refusal, Position::NONE).into());

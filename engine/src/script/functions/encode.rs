@@ -164,7 +164,8 @@ fn json_decode(arguments: &[Value]) -> Outcome {
 }
 
 fn yaml_decode(arguments: &[Value]) -> Outcome {
-    let options = serde_saphyr::options! { with_snippet: false };
+    // `no`, `on` and `y` are text, as YAML 1.2 has it.
+    let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
     let json =
         serde_saphyr::from_str_with_options(text(arguments, 0), options).map_err(|error| {
             Fault::new(format!("this is not YAML: {}", first_line(&error.to_string())))

@@ -8,7 +8,7 @@ use super::super::marks;
 use super::super::symbol::Answer;
 use super::arguments::{string, text, texts};
 use super::{Entry, Fault, Hand, Run};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::files::FileError;
 
 /// The functions.
@@ -46,6 +46,12 @@ pub(super) const ENTRIES: &[Entry] = &[
             let found = listed(hand, &folder)?;
             Ok(Dynamic::from_array(found.into_iter().map(Into::into).collect()))
         }),
+    },
+    Entry {
+        signature: "folder(path: string) -> map",
+        doc: "The texts of all files in a folder of the project and in the folders within, by their paths relative to it, as `files` finds them. The digest of each is kept in the plan.",
+        examples: &[(r#"folder("conf").keys()"#, r#"["app.toml", "db/pg.conf"]"#)],
+        run: Run::Items(folder),
     },
     Entry {
         signature: "dir_hash(folder: string) -> string",
@@ -117,7 +123,7 @@ fn read_at(hand: &Hand<'_>, path: &str) -> Answer<String> {
     hand.spend(text.len())?;
     if marks::is_marked(&text) {
         let message = format!("`{path}` holds Unicode noncharacters U+FDD0 to U+FDEF");
-        return Err(hand.refuse(Diagnostic::error(message)));
+        return Err(hand.refuse(Diagnostic::new(Code::FileUnreadable, message)));
     }
     Ok(text.to_string())
 }
@@ -140,6 +146,17 @@ fn listed(hand: &Hand<'_>, folder: &str) -> Answer<Vec<String>> {
     hand.room(found.len())?;
     hand.spend(found.iter().map(String::len).sum())?;
     Ok(found)
+}
+
+fn folder(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
+    let folder = path(hand, &arguments)?;
+    let mut found = rhai::Map::new();
+    for name in listed(hand, &folder)? {
+        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+        let text = read_at(hand, &path)?;
+        found.insert(name.into(), text.into());
+    }
+    Ok(Dynamic::from_map(found))
 }
 
 fn dir_hash(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {

@@ -34,7 +34,8 @@ use super::symbol::Answer;
 use crate::expr::Function;
 use crate::value::Value;
 pub(super) use call::Hand;
-pub use reference::reference;
+pub(super) use reference::definitions;
+pub use reference::{Documented, library, reference};
 use signature::Signature;
 
 /// What went wrong in a function, in words for the script's author.

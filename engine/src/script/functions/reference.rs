@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::GROUPS;
+use super::signature::Signature;
+use super::{GROUPS, comment};
 
 /// `docs/reference/functions.md`: every function with its signature and examples.
 pub fn reference() -> String {
@@ -39,4 +40,65 @@ pub fn reference() -> String {
         }
     }
     out
+}
+
+/// One function of the library, as a reference shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Documented {
+    /// Its subject: `Lists`.
+    pub group: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// How it is called: `join(list: list, between: text) -> string`.
+    pub signature: &'static str,
+    /// What it does, in one sentence or two of Markdown.
+    pub doc: &'static str,
+    /// Scripts, and what each is equal to.
+    pub examples: &'static [(&'static str, &'static str)],
+}
+
+/// Every function of the library, subject by subject.
+pub fn library() -> impl Iterator<Item = Documented> {
+    GROUPS.iter().flat_map(|group| {
+        group.entries.iter().map(|entry| Documented {
+            group: group.title,
+            name: entry.name(),
+            signature: entry.signature,
+            doc: entry.doc,
+            examples: entry.examples,
+        })
+    })
+}
+
+/// The library in the notation of definition files, one entry for each number of arguments.
+pub(in crate::script) fn definitions() -> String {
+    let mut out = String::new();
+    for entry in GROUPS.iter().flat_map(|group| group.entries) {
+        let signature = Signature::of(entry);
+        for count in signature.required()..=signature.parameters.len() {
+            let mut types = signature.metadata(count);
+            let result = types.pop().unwrap_or_default();
+            let parameters: Vec<_> = types
+                .iter()
+                .map(|parameter| match parameter.split_once(": ") {
+                    Some((name, ty)) => format!("{name}: {}", rhai_type(ty)),
+                    None => parameter.clone(),
+                })
+                .collect();
+            let (name, parameters) = (entry.name(), parameters.join(", "));
+            let result = rhai_type(&result);
+            let _ = write!(out, "\n{}\nfn {name}({parameters}) -> {result};\n", comment(entry));
+        }
+    }
+    out
+}
+
+/// What Rhai calls a type; `?` where several fit.
+fn rhai_type(name: &str) -> &str {
+    match name {
+        "list" => "array",
+        "fn" => "Fn",
+        "text" | "number" | "any" => "?",
+        other => other,
+    }
 }

@@ -9,7 +9,7 @@ use rhai::Dynamic;
 use super::super::convert::Converter;
 use super::super::symbol::{Answer, to_dynamic};
 use super::{Entry, Fault, Hand, Run, files, jinja, taint};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::expr::Expr;
 use crate::function::holds_secret;
 use crate::path::Path;
@@ -86,9 +86,10 @@ fn fill(hand: &Hand<'_>, text: &str, arguments: &[Dynamic]) -> Result<Dynamic, P
     let known = values.values().all(|value| value.known().is_some());
     let secret = values.values().any(|value| value.known().is_some_and(holds_secret));
     if !known && let Err(name) = taint::check(text, &values).map_err(Problem::Fault)? {
-        let finding = Diagnostic::error(format!(
-            "the template looks into `{name}`, which is not known yet"
-        ))
+        let finding = Diagnostic::new(
+            Code::NotKnown,
+            format!("the template looks into `{name}`, which is not known yet"),
+        )
         .note("attributes of resources are filled in by the plan, after the script has ended")
         .hint("only print it, as `{{ name }}`; decide by another value, such as a parameter");
         return Err(hand.refuse(finding).into());
@@ -102,8 +103,11 @@ fn fill(hand: &Hand<'_>, text: &str, arguments: &[Dynamic]) -> Result<Dynamic, P
     let rendered = match rendered {
         Ok(rendered) => rendered,
         Err(_) if secret => {
-            let finding = Diagnostic::error("the template does not work on these values")
-                .note("one of them is secret; why would tell about it");
+            let finding = Diagnostic::new(
+                Code::LooksIntoSecret,
+                "the template does not work on these values",
+            )
+            .note("one of them is secret; why would tell about it");
             return Err(hand.refuse(finding).into());
         }
         Err(fault) => return Err(Problem::Fault(fault)),

@@ -8,9 +8,9 @@ use rhai::{Dynamic, NativeCallContext};
 use super::convert::list_words;
 use super::marks;
 use super::profile;
-use super::session::Session;
+use super::session::{MOST_PARAMETERS, Session};
 use super::symbol::{Answer, Symbol, to_dynamic};
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::expr::Expr;
 use crate::path::Path;
 use crate::program::{Given, GivenValue, Parameter};
@@ -37,16 +37,19 @@ pub(super) fn param(
     let call = session.call(context);
     let at = call.at(&Path::attribute("name"));
     let Some(name) = known_text(name) else {
-        let finding = Diagnostic::error("the name of a parameter must be known text").at(at);
+        let finding =
+            Diagnostic::new(Code::NameNotKnown, "the name of a parameter must be known text")
+                .at(at);
         return Err(session.refuse(finding));
     };
     let options = options::read(session, &call, &name, options)?;
     let known = session.parameters.borrow().iter().find(|a| a.parameter.name == name).cloned();
     if let Some(known) = known {
         if !known.options.same(&options) {
-            let finding = Diagnostic::error(format!(
-                "parameter `{name}` is asked for with other options"
-            ))
+            let finding = Diagnostic::new(
+                Code::ParameterForm,
+                format!("parameter `{name}` is asked for with other options"),
+            )
             .at(call.span.clone())
             .related(known.parameter.span.clone(), "first asked for here")
             .hint("ask once and keep it: `let x = param(..)`");
@@ -54,6 +57,8 @@ pub(super) fn param(
         }
         return Ok(dynamic(known.value, known.options.secret));
     }
+    let count = session.parameters.borrow().len();
+    session.limit(count, MOST_PARAMETERS, "parameters", &call.span)?;
     let given = session.given.get(&name);
     let from = given.map_or("default", |given| given.source.as_str());
     let settled = match settle(session, &name, given, &options) {
@@ -61,7 +66,12 @@ pub(super) fn param(
             None => Ok(value),
             Some(words) => {
                 let message = format!("parameter `{name}`: {words}");
-                Err(Box::new(with_value(Diagnostic::error(message), from, &value, &options)))
+                Err(Box::new(with_value(
+                    Diagnostic::new(Code::ParameterValue, message),
+                    from,
+                    &value,
+                    &options,
+                )))
             }
         },
         Err(finding) => Err(finding),
@@ -102,8 +112,11 @@ pub(super) fn param(
         }
     };
     if let (Some(instead), Some(given)) = (&options.deprecated, given) {
-        let mut warning =
-            Diagnostic::warning(format!("parameter `{name}` is deprecated")).at(at);
+        let mut warning = Diagnostic::new(
+            Code::DeprecatedParameter,
+            format!("parameter `{name}` is deprecated"),
+        )
+        .at(at);
         if !instead.is_empty() {
             warning = warning.note(instead.clone());
         }
@@ -197,7 +210,7 @@ fn settle(
     };
     let from = &given.source;
     let bad = |wanted: &str| {
-        Diagnostic::error(format!("parameter `{name}` must be {wanted}"))
+        Diagnostic::new(Code::ParameterValue, format!("parameter `{name}` must be {wanted}"))
             .note(format!("given by {from}"))
     };
     let value = match &given.value {
@@ -216,7 +229,9 @@ fn settle(
     if holds_noncharacter(&value) {
         let message =
             format!("parameter `{name}` holds Unicode noncharacters U+FDD0 to U+FDEF");
-        return Err(Box::new(Diagnostic::error(message).note(format!("given by {from}"))));
+        return Err(Box::new(
+            Diagnostic::new(Code::ParameterValue, message).note(format!("given by {from}")),
+        ));
     }
     if !options.choices.is_empty() && !options.choices.iter().any(|choice| choice.same(&value))
     {
@@ -239,7 +254,8 @@ fn plain(value: &Value) -> String {
 }
 
 fn not_set(session: &Session, name: &str, options: &Options) -> Diagnostic {
-    let mut finding = Diagnostic::error(format!("parameter `{name}` is not set"));
+    let mut finding =
+        Diagnostic::new(Code::ParameterNotSet, format!("parameter `{name}` is not set"));
     if !options.doc.is_empty() {
         finding = finding.note(format!("`{name}`: {}", options.doc));
     }
@@ -277,8 +293,12 @@ pub(super) fn unused(session: &Session) -> Vec<Diagnostic> {
         .filter(|(name, given)| !given.incidental && names().all(|asked| asked != **name));
     unused
         .map(|(name, given)| {
-            let warning = Diagnostic::warning(format!("unused parameter `{name}`"))
-                .note(format!("given by {}, but the script does not ask for it", given.source));
+            let warning =
+                Diagnostic::new(Code::UnusedParameter, format!("unused parameter `{name}`"))
+                    .note(format!(
+                        "given by {}, but the script does not ask for it",
+                        given.source
+                    ));
             match did_you_mean(name, names()) {
                 Some(meant) => warning.hint(format!("did you mean `{meant}`?")),
                 None => warning,

@@ -9,7 +9,7 @@ use super::super::sources::Call;
 use super::super::symbol::Answer;
 use super::known_text;
 use super::types::{TYPES, Type};
-use crate::diagnostic::{Diagnostic, Span, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
 use crate::expr::Expr;
 use crate::path::Path;
 use crate::value::Value;
@@ -142,8 +142,11 @@ pub(super) fn read(
                 }
             },
             other => {
-                let finding = Diagnostic::error(format!("a parameter has no option `{other}`"))
-                    .at(call.at(&Path::attribute(other)));
+                let finding = Diagnostic::new(
+                    Code::ParameterForm,
+                    format!("a parameter has no option `{other}`"),
+                )
+                .at(call.at(&Path::attribute(other)));
                 return Err(session.refuse(match did_you_mean(other, NAMES) {
                     Some(meant) => finding.hint(format!("did you mean `{meant}`?")),
                     None => finding.hint(format!("there are {}", list_words(&NAMES))),
@@ -165,7 +168,9 @@ impl Reader<'_> {
     /// `{}` in the message stands for the parameter's name.
     fn refuse(&self, key: &str, message: &str) -> Box<rhai::EvalAltResult> {
         let at: Span = self.call.at(&Path::attribute(key));
-        self.session.refuse(Diagnostic::error(message.replace("{}", self.name)).at(at))
+        self.session.refuse(
+            Diagnostic::new(Code::ParameterForm, message.replace("{}", self.name)).at(at),
+        )
     }
 
     fn text(&self, key: &str, value: &Dynamic) -> Answer<String> {
@@ -224,10 +229,11 @@ impl Reader<'_> {
             return Err(self.refuse("pattern", "`pattern` is for text"));
         }
         if read.secret && read.check.is_some() {
-            let finding = Diagnostic::error("a secret cannot be checked by a closure")
-                .at(self.call.at(&Path::attribute("check")))
-                .note("the closure could give it away")
-                .hint("use `pattern`, such as `pattern: \".{12,}\"` for twelve characters");
+            let finding =
+                Diagnostic::new(Code::ParameterForm, "a secret cannot be checked by a closure")
+                    .at(self.call.at(&Path::attribute("check")))
+                    .note("the closure could give it away")
+                    .hint("use `pattern`, such as `pattern: \".{12,}\"` for twelve characters");
             return Err(self.session.refuse(finding));
         }
         if !read.message.is_empty() && read.check.is_none() && read.pattern.is_none() {

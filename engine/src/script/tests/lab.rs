@@ -78,6 +78,8 @@ macro_rules! resource {
                     within: $within,
                     identity: &[],
                     holds_data: false,
+                    renames: false,
+                    for_others: false,
                 }
             }
             $($check)?

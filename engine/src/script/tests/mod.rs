@@ -145,7 +145,7 @@ fn show_declaration(out: &mut String, declaration: &Declaration) {
 }
 
 fn show_diagnostic(out: &mut String, finding: &Diagnostic, sources: &Sources) {
-    let severity = match finding.severity {
+    let severity = match finding.severity() {
         Severity::Error => "error",
         Severity::Warning => "warning",
     };

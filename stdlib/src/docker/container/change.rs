@@ -1,19 +1,20 @@
-//! What changes in place: limits, restart policy, networks, and whether it runs.
+//! What changes in place: name, limits, restart policy, networks, files, and whether it runs.
 
 use std::collections::BTreeMap;
 
-use bollard::models::{
-    ContainerInspectResponse, ContainerUpdateBody, NetworkDisconnectRequest,
-};
+use bollard::models::{ContainerInspectResponse, NetworkDisconnectRequest};
+use bollard::query_parameters::RenameContainerOptionsBuilder;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::Name;
 
 use super::super::engine::{Engine, status};
-use super::create::{join, restart_policy};
+use super::super::{labels, pull};
+use super::create::{endpoints_supported, exists, join};
+use super::files::OnChange;
 use super::networks::{BRIDGE, Endpoint, NONE};
 use super::read::{ended_well, facts, inspect, runs};
 use super::spec::{ContainerFacts, ContainerSpec, Wait};
-use super::{start, wait};
+use super::{files, limits, start, wait};
 
 /// Changes the container from what it is to what it should be.
 pub(super) async fn update(
@@ -24,7 +25,9 @@ pub(super) async fn update(
     to: &ContainerSpec,
 ) -> Result<ContainerFacts, CallError> {
     let container = there(engine, name, id).await?;
-    if let Some(limits) = limits(engine, from, to).await? {
+    endpoints_supported(engine, to)?;
+    rename(engine, name, id, &container).await?;
+    if let Some(limits) = limits::update(from, to, engine.machine().await?) {
         let updated = engine.docker.update_container(id, limits).await;
         let doing = format!("changing the limits of container `{}`", name.natural);
         updated.map_err(|error| engine.failed(&doing, &error))?;
@@ -32,22 +35,43 @@ pub(super) async fn update(
     if from.networks != to.networks {
         networks(engine, name, id, &container, from, to).await?;
     }
+    to.files.take_out(engine, name, id, &from.files).await?;
+    to.files.put(engine, name, id, &from.files).await?;
     let state = container.state.clone().unwrap_or_default();
     let done = to.wait == Wait::Exited && ended_well(&state) && from.running == to.running;
     if to.running && !done {
         let stopped = !runs(&state);
+        let told = match to.files.on_change(&from.files) {
+            OnChange::None => false,
+            // It starts with the new ones anyway.
+            _ if stopped => false,
+            OnChange::Signal(signal) => {
+                files::signalled(engine, name, id, &signal).await?;
+                true
+            }
+            OnChange::Restart => {
+                stop(engine, name, id, to).await?;
+                start::start(engine, name, id, to).await?;
+                true
+            }
+        };
         if stopped {
             rejoin_lost(engine, name, id, &container, to).await?;
             go_on(engine, name, id, to, state.paused.unwrap_or(false)).await?;
         }
         // With nothing to change, its making was cut short, perhaps while it started.
-        if stopped || from == to {
+        if stopped || told || from == to {
             wait::until(engine, name, id, to).await?;
         }
     } else if !to.running && state.running.unwrap_or(false) {
         stop(engine, name, id, to).await?;
     }
-    Ok(facts(engine, &there(engine, name, id).await?))
+    let container = there(engine, name, id).await?;
+    let image = match &container.image {
+        Some(image) => pull::local(engine, image).await?,
+        None => None,
+    };
+    Ok(facts(engine, &container, image.as_ref()))
 }
 
 /// Stops it, giving it the time it was promised; fine when it is stopped or gone.
@@ -96,40 +120,27 @@ async fn go_on(
     })
 }
 
-/// The update request; nothing when no limit differs.
-///
-/// The engine reads 0 as "leave it" and refuses less, so a limit on memory or processors is
-/// taken away by setting all there is.
-async fn limits(
+/// Gives it the name it should have.
+async fn rename(
     engine: &Engine,
-    from: &ContainerSpec,
-    to: &ContainerSpec,
-) -> Result<Option<ContainerUpdateBody>, CallError> {
-    let mut body = ContainerUpdateBody::default();
-    if from.mem_limit != to.mem_limit {
-        let memory = match to.mem_limit {
-            Some(limit) => limit.0,
-            None => engine.machine().await?.memory,
-        };
-        body.memory = Some(memory);
-        // Memory and swap together: twice the memory is the engine's default, which it
-        // works out only when a container is made. "No limit", -1, does not reach the
-        // kernel with an update.
-        body.memory_swap = Some(memory.saturating_mul(2));
+    name: &Name,
+    id: &str,
+    container: &ContainerInspectResponse,
+) -> Result<(), CallError> {
+    let has = container.name.as_deref().unwrap_or_default().trim_start_matches('/');
+    if has == name.natural {
+        return Ok(());
     }
-    if from.cpus != to.cpus {
-        body.nano_cpus = Some(match to.cpus {
-            Some(cpus) => cpus.0,
-            None => engine.machine().await?.nano_cpus,
-        });
+    labels::check_name("container", &name.natural)?;
+    let options = RenameContainerOptionsBuilder::new().name(&name.natural).build();
+    match engine.docker.rename_container(id, options).await {
+        Ok(()) => Ok(()),
+        Err(error) if status(&error) == Some(409) => Err(exists(engine, name).await),
+        Err(error) => {
+            let doing = format!("renaming container `{has}` to `{}`", name.natural);
+            Err(engine.failed(&doing, &error))
+        }
     }
-    if from.pids_limit != to.pids_limit {
-        body.pids_limit = Some(to.pids_limit.unwrap_or(-1));
-    }
-    if from.restart != to.restart {
-        body.restart_policy = Some(restart_policy(to.restart));
-    }
-    Ok((body != ContainerUpdateBody::default()).then_some(body))
 }
 
 /// Leaves and joins networks, going by what the container is really in.

@@ -1,8 +1,8 @@
 //! Making a container: image, container, networks, start, wait.
 
 use bollard::models::{
-    ContainerCreateBody, HostConfig, NetworkConnectRequest, NetworkingConfig, RestartPolicy,
-    RestartPolicyNameEnum,
+    ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig,
+    NetworkConnectRequest, NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder};
 use dollop_engine::error::{CallError, Failure};
@@ -10,37 +10,46 @@ use dollop_engine::resource::{Created, Name};
 
 use super::super::engine::{Engine, said, status};
 use super::super::{labels, pull};
+use super::files::Files;
+use super::modes::CgroupMode;
 use super::networks::{BRIDGE, Endpoint};
 use super::read::{facts, inspect};
-use super::spec::{ContainerFacts, ContainerSpec, NetworkMode};
+use super::spec::{ContainerFacts, ContainerSpec};
 use super::units::Restart;
-use super::{start, wait};
+use super::{limits, start, wait};
 
 /// Makes the container, starts it and waits for it as asked.
 ///
 /// One that never started is removed again; one that started and then failed stays, so that
 /// its owner can look.
-pub(super) async fn create(
+pub(crate) async fn create(
     engine: &Engine,
     name: &Name,
     spec: &ContainerSpec,
 ) -> Result<Created<ContainerFacts>, CallError> {
     let doing = format!("creating container `{}`", name.natural);
     labels::check_name("container", &name.natural)?;
-    let image = pull::local_or_pulled(engine, &spec.image).await?;
-    let has_check = image.config.and_then(|config| config.healthcheck).is_some();
+    supported(engine, spec)?;
+    let platform = spec.platform.as_deref();
+    let image = pull::local_or_pulled(engine, &spec.image, platform).await?;
+    let has_check = image.config.as_ref().is_some_and(|config| config.healthcheck.is_some());
     wait::check_possible(name, spec, has_check)?;
     networks_exist(engine, &doing, spec).await?;
     volumes_exist(engine, &doing, spec).await?;
 
-    let options = CreateContainerOptionsBuilder::new().name(&name.natural).build();
+    let options = CreateContainerOptionsBuilder::new().name(&name.natural);
+    let options = options.platform(platform.unwrap_or_default()).build();
     let created = engine.docker.create_container(Some(options), body(engine, name, spec)).await;
-    let id = match created {
-        Ok(created) => created.id,
+    let (id, warnings) = match created {
+        Ok(created) => (created.id, created.warnings),
         Err(error) if status(&error) == Some(409) => return Err(exists(engine, name).await),
         Err(error) => return Err(refused(engine, &doing, &said(&error), &error)),
     };
-    if let Err(error) = join_and_start(engine, name, &id, spec).await {
+    let started = match left_out(&doing, &warnings) {
+        None => join_and_start(engine, name, &id, spec).await,
+        Some(error) => Err(error),
+    };
+    if let Err(error) = started {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         return Err(match engine.docker.remove_container(&id, Some(options)).await {
             Ok(()) => error,
@@ -57,7 +66,46 @@ pub(super) async fn create(
         let message = format!("container `{}` is gone right after it was made", name.natural);
         return Err(CallError::refused(message));
     };
-    Ok(Created { facts: facts(engine, &container), id })
+    Ok(Created { facts: facts(engine, &container, Some(&image)), id })
+}
+
+/// Refuses what this engine is too old for: it would leave it out without a word.
+fn supported(engine: &Engine, spec: &ContainerSpec) -> Result<(), CallError> {
+    if !spec.annotations.0.is_empty() {
+        engine.needs(43, "`annotations`")?;
+    }
+    if spec.healthcheck.as_ref().is_some_and(|health| health.start_interval.is_some()) {
+        engine.needs(44, "`start_interval` of a health check")?;
+    }
+    if let Some((what, minor)) = spec.volumes.needs() {
+        engine.needs(minor, what)?;
+    }
+    endpoints_supported(engine, spec)
+}
+
+/// The same for how it is in its networks.
+pub(super) fn endpoints_supported(
+    engine: &Engine,
+    spec: &ContainerSpec,
+) -> Result<(), CallError> {
+    for endpoint in spec.networks.0.values() {
+        if endpoint.mac_address.is_some() {
+            engine.needs(44, "`mac_address` in a network")?;
+        }
+        if endpoint.gw_priority != 0 {
+            engine.needs(48, "`gw_priority` of a network")?;
+        }
+    }
+    Ok(())
+}
+
+/// A limit the machine cannot enforce is discarded with a warning: who asked for it must
+/// know.
+fn left_out(doing: &str, warnings: &[String]) -> Option<CallError> {
+    let discarded = warnings.iter().find(|warning| warning.contains("discarded"))?;
+    let message = format!("{doing} failed: the engine would leave out what it cannot do");
+    let error = CallError::refused(message).note(format!("the engine says: {discarded}"));
+    Some(error.hint("take that attribute out, or use a machine whose kernel can do it"))
 }
 
 /// Joins a network as asked, under the container's short name too.
@@ -101,30 +149,30 @@ async fn join_and_start(
     for (network, endpoint) in spec.networks.0.iter().skip(1) {
         join(engine, name, id, network, endpoint).await?;
     }
+    spec.files.put(engine, name, id, &Files::default()).await?;
     if spec.running { start::start(engine, name, id, spec).await } else { Ok(()) }
 }
 
 fn body(engine: &Engine, name: &Name, spec: &ContainerSpec) -> ContainerCreateBody {
-    let (exposed, bindings) = spec.ports.bindings();
+    let (mut exposed, bindings) = spec.ports.bindings();
+    exposed.extend(spec.expose.keys());
     let first = spec.networks.0.iter().next();
-    let network_mode = match (spec.network_mode, first) {
-        (Some(NetworkMode::Host), _) => "host",
-        (Some(NetworkMode::None), _) => "none",
-        (None, Some((network, _))) => network,
-        (None, None) => BRIDGE,
+    let network_mode = match (&spec.network_mode, first) {
+        (Some(mode), _) => mode.to_string(),
+        (None, Some((network, _))) => network.clone(),
+        (None, None) => BRIDGE.to_owned(),
     };
     let endpoints = first.map(|(network, endpoint)| {
         (network.clone(), endpoint.settings(network, name.address.name()))
     });
-    let tmpfs = spec.tmpfs.iter().map(|entry| match entry.split_once(':') {
-        Some((path, options)) => (path.to_owned(), options.to_owned()),
-        None => (entry.clone(), String::new()),
-    });
-    let env = spec.env.iter().map(|(key, value)| format!("{key}={value}"));
+    let env = spec.env.0.iter().map(|(key, value)| format!("{key}={value}"));
     let seconds = spec.stop_grace_period.and_then(|span| i64::try_from(span.seconds()).ok());
     ContainerCreateBody {
         hostname: spec.hostname.clone(),
+        domainname: spec.domainname.clone(),
         user: spec.user.as_ref().map(|user| user.0.clone()),
+        tty: Some(spec.tty),
+        open_stdin: Some(spec.stdin_open),
         exposed_ports: Some(exposed),
         env: Some(env.collect()),
         cmd: spec.command.as_ref().map(|words| words.0.clone()),
@@ -132,31 +180,81 @@ fn body(engine: &Engine, name: &Name, spec: &ContainerSpec) -> ContainerCreateBo
         healthcheck: spec.healthcheck.as_ref().map(super::health::Healthcheck::requested),
         image: Some(spec.image.clone()),
         working_dir: spec.working_dir.clone(),
-        labels: Some(labels::marked(name, &spec.labels)),
+        labels: Some(labels::marked(name, &spec.labels.0)),
         stop_signal: spec.stop_signal.clone(),
         stop_timeout: seconds,
         host_config: Some(HostConfig {
-            network_mode: Some(network_mode.to_owned()),
+            network_mode: Some(network_mode),
             port_bindings: Some(bindings),
-            restart_policy: Some(restart_policy(spec.restart)),
-            mounts: Some(spec.volumes.requested(engine)),
-            tmpfs: Some(tmpfs.collect()),
-            extra_hosts: Some(spec.extra_hosts.0.clone()),
-            cap_add: Some(spec.cap_add.clone()),
-            cap_drop: Some(spec.cap_drop.clone()),
-            privileged: Some(spec.privileged),
-            readonly_rootfs: Some(spec.read_only),
-            init: spec.init,
-            shm_size: spec.shm_size.map(|size| size.0),
-            memory: spec.mem_limit.map(|limit| limit.0),
-            nano_cpus: spec.cpus.map(|cpus| cpus.0),
-            pids_limit: spec.pids_limit,
-            ..HostConfig::default()
+            ..host_config(engine, spec)
         }),
         networking_config: endpoints
             .map(|endpoint| NetworkingConfig { endpoints_config: Some([endpoint].into()) }),
         ..ContainerCreateBody::default()
     }
+}
+
+/// What the engine calls the host's side of it, without networks and ports.
+fn host_config(engine: &Engine, spec: &ContainerSpec) -> HostConfig {
+    let (mounts, binds) = spec.volumes.requested(engine);
+    let tmpfs = spec.tmpfs.0.iter().map(|entry| match entry.split_once(':') {
+        Some((path, options)) => (path.to_owned(), options.to_owned()),
+        None => (entry.clone(), String::new()),
+    });
+    let list = |items: &[String]| (!items.is_empty()).then(|| items.to_vec());
+    let logging = spec.logging.as_ref().map(|logging| HostConfigLogConfig {
+        typ: logging.driver.clone(),
+        config: logging.options.requested(),
+    });
+    let mut host = HostConfig {
+        mounts: Some(mounts),
+        binds: Some(binds),
+        volumes_from: list(&spec.volumes_from),
+        tmpfs: Some(tmpfs.collect()),
+        extra_hosts: Some(spec.extra_hosts.0.clone()),
+        dns: list(&spec.dns.0),
+        dns_options: list(&spec.dns_opt.0),
+        dns_search: list(&spec.dns_search.0),
+        cap_add: Some(spec.cap_add.clone()),
+        cap_drop: Some(spec.cap_drop.clone()),
+        privileged: Some(spec.privileged),
+        security_opt: list(&spec.security_opt),
+        devices: Some(spec.devices.requested()),
+        device_cgroup_rules: list(&spec.device_cgroup_rules),
+        device_requests: spec.gpus.requested(),
+        ipc_mode: spec.ipc.as_ref().map(|mode| mode.0.clone()),
+        pid_mode: spec.pid.as_ref().map(|mode| mode.0.clone()),
+        uts_mode: spec.uts.map(|_| "host".to_owned()),
+        userns_mode: spec.userns_mode.map(|_| "host".to_owned()),
+        cgroupns_mode: spec.cgroup.map(|mode| match mode {
+            CgroupMode::Host => HostConfigCgroupnsModeEnum::HOST,
+            CgroupMode::Private => HostConfigCgroupnsModeEnum::PRIVATE,
+        }),
+        cgroup_parent: spec.cgroup_parent.clone(),
+        group_add: Some(spec.group_add.iter().map(|group| group.0.clone()).collect()),
+        readonly_rootfs: Some(spec.read_only),
+        init: spec.init,
+        runtime: spec.runtime.clone(),
+        annotations: spec.annotations.requested(),
+        storage_opt: spec.storage_opt.requested(),
+        log_config: logging,
+        shm_size: spec.shm_size.map(|size| size.0),
+        memory_swappiness: spec.mem_swappiness.map(i64::from),
+        oom_kill_disable: spec.oom_kill_disable.then_some(true),
+        oom_score_adj: Some(spec.oom_score_adj.into()),
+        cpu_period: spec.cpu_period.map(|period| period.0),
+        cpu_quota: spec.cpu_quota.map(|quota| quota.0),
+        cpu_realtime_period: spec.cpu_rt_period.map(|period| period.0),
+        cpu_realtime_runtime: spec.cpu_rt_runtime.map(|runtime| runtime.0),
+        ulimits: Some(spec.ulimits.requested()),
+        sysctls: spec.sysctls.requested(),
+        ..HostConfig::default()
+    };
+    limits::request(spec, &mut host);
+    if let Some(blkio) = &spec.blkio_config {
+        blkio.request(&mut host);
+    }
+    host
 }
 
 /// The engine would find out only when the container starts.
@@ -202,7 +300,8 @@ async fn volumes_exist(
     Ok(())
 }
 
-async fn exists(engine: &Engine, name: &Name) -> CallError {
+/// Why a name cannot be had.
+pub(super) async fn exists(engine: &Engine, name: &Name) -> CallError {
     let taken = inspect(engine, &name.natural).await.ok().flatten();
     let labels = taken.and_then(|taken| taken.config?.labels).unwrap_or_default();
     let whose = labels::whose(&labels);

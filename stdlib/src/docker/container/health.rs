@@ -24,6 +24,8 @@ pub struct Healthcheck {
     pub retries: Option<i64>,
     /// How long after the start failures do not count, `30s`.
     pub start_period: Option<Span>,
+    /// How long from one check to the next during that time, `2s`. Engines since 25.0.
+    pub start_interval: Option<Span>,
     /// No health check, although the image has one.
     pub disable: bool,
 }
@@ -39,7 +41,12 @@ impl Healthcheck {
             return Some(Self { disable: true, ..Self::default() });
         }
         let nothing = |span: &Option<Span>| span.is_some_and(|span| span.0.is_zero());
-        for span in [&mut self.interval, &mut self.timeout, &mut self.start_period] {
+        for span in [
+            &mut self.interval,
+            &mut self.timeout,
+            &mut self.start_period,
+            &mut self.start_interval,
+        ] {
             if nothing(span) {
                 *span = None;
             }
@@ -77,6 +84,8 @@ impl Healthcheck {
                 .beyond(actual.retries.filter(|n| *n != 0), wanted.retries.as_ref()),
             start_period: from_image(|health| health.start_period)
                 .beyond(span(actual.start_period), wanted.start_period.as_ref()),
+            start_interval: from_image(|health| health.start_interval)
+                .beyond(span(actual.start_interval), wanted.start_interval.as_ref()),
             disable: false,
         };
         found.normal()
@@ -94,7 +103,7 @@ impl Healthcheck {
             timeout: self.timeout.map(Span::nanoseconds),
             retries: self.retries,
             start_period: self.start_period.map(Span::nanoseconds),
-            start_interval: None,
+            start_interval: self.start_interval.map(Span::nanoseconds),
         }
     }
 }

@@ -3,29 +3,50 @@
 //! [`spec`] is what can be said, [`read`] turns what the engine reports into the same form,
 //! [`create`], [`change`] and [`remove`] make it so. The other files are one form of value each.
 
+mod blkio;
 mod change;
+mod claims;
 mod create;
+mod devices;
+mod files;
 mod health;
 mod hosts;
 mod inherit;
+mod limits;
+mod modes;
 mod mounts;
 mod networks;
+mod options;
+mod pairs;
 mod ports;
 mod read;
 mod remove;
 mod spec;
 mod start;
+mod ulimits;
 mod units;
 mod wait;
 mod words;
 
 use dollop_engine::address::Address;
+use dollop_engine::analysis::{Claimed, Lint};
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Created, Name, Problem, ReadResult, Resource, Wanted};
+use dollop_engine::resource::{Created, Name, Problem, ReadResult, Resource, Traits, Wanted};
+
+pub(crate) use create::create;
+pub(crate) use hosts::Hosts;
+pub(crate) use mounts::Mounts;
+pub(crate) use networks::Networks;
+pub(crate) use pairs::Pairs;
+pub(crate) use read::inspect;
+pub(crate) use spec::ContainerSpec;
+pub(crate) use units::{Bytes, Span};
+pub(crate) use wait::{last_lines, without_env};
+pub(crate) use words::Words;
 
 use super::engine::Engine;
 use super::labels;
-use spec::{ContainerFacts, ContainerSpec};
+use spec::ContainerFacts;
 
 /// `docker::container`; the API's `/containers`. Its id is the engine's.
 pub struct Container;
@@ -35,6 +56,10 @@ impl Resource for Container {
     type Connection = Engine;
     type Spec = ContainerSpec;
     type Facts = ContainerFacts;
+
+    fn traits() -> Traits {
+        Traits { renames: true, ..Traits::default() }
+    }
 
     fn default_name(stack: &str, address: &Address) -> String {
         labels::default_name(stack, address)
@@ -46,6 +71,14 @@ impl Resource for Container {
 
     fn check(spec: &ContainerSpec) -> Vec<Problem> {
         spec.check()
+    }
+
+    fn claims(name: &Name, spec: &ContainerSpec) -> Vec<Claimed> {
+        claims::claims(name, spec)
+    }
+
+    fn lint(spec: &ContainerSpec) -> Vec<Lint> {
+        claims::lints(spec)
     }
 
     fn keeps_data(spec: &ContainerSpec, next: Option<&ContainerSpec>) -> bool {
@@ -61,7 +94,7 @@ impl Resource for Container {
         name: &Name,
         spec: ContainerSpec,
     ) -> Result<Created<ContainerFacts>, CallError> {
-        create::create(engine, name, &spec).await
+        create(engine, name, &spec).await
     }
 
     async fn update(

@@ -3,13 +3,18 @@
 use std::borrow::Cow;
 use std::path::{Component, Path};
 
-use bollard::models::{Mount as ApiMount, MountType};
+use bollard::models::{
+    Mount as ApiMount, MountBindOptions, MountImageOptions, MountTmpfsOptions, MountType,
+    MountVolumeOptions,
+};
 use dollop_engine::resource::Problem;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::super::engine::Engine;
+use super::options::{BindOptions, ImageOptions, Selinux, TmpfsOptions, VolumeOptions};
+use super::units::Bytes;
 
 /// All mounts, in the order of their targets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -28,6 +33,18 @@ pub struct Mount {
     pub target: String,
     /// Whether the container may only read it.
     pub read_only: bool,
+    /// What only a bind can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bind: Option<BindOptions>,
+    /// What only a volume can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<VolumeOptions>,
+    /// What only a tmpfs can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tmpfs: Option<TmpfsOptions>,
+    /// What only an image can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageOptions>,
 }
 
 /// What is mounted.
@@ -40,25 +57,39 @@ pub enum MountKind {
     Volume,
     /// Memory.
     Tmpfs,
+    /// The files of an image. Engines since 28.0.
+    Image,
 }
 
 /// The long form.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Long {
-    /// `bind` (a path of the host), `volume` or `tmpfs`.
+    /// `bind` (a path of the host), `volume`, `tmpfs` or `image`.
     #[serde(rename = "type")]
     kind: MountKind,
     /// A `docker::volume` or its name, or a path of the host (`./conf` starts in the
-    /// project folder).
+    /// project folder), or an image.
     #[serde(default)]
-    #[schemars(extend("x-handle" = "docker::volume"))]
+    #[schemars(extend("x-handle" = ["docker::volume", "docker::image"]))]
     source: Option<String>,
     /// The path in the container.
     target: String,
     /// Whether the container may only read it.
     #[serde(default)]
     read_only: bool,
+    /// For a bind.
+    #[serde(default)]
+    bind: Option<BindOptions>,
+    /// For a volume.
+    #[serde(default)]
+    volume: Option<VolumeOptions>,
+    /// For a tmpfs.
+    #[serde(default)]
+    tmpfs: Option<TmpfsOptions>,
+    /// For an image.
+    #[serde(default)]
+    image: Option<ImageOptions>,
 }
 
 impl Mounts {
@@ -74,20 +105,8 @@ impl Mounts {
         binds: &[String],
         wanted: &Self,
     ) -> Self {
-        let long = mounts.iter().filter_map(|mount| {
-            let kind = match mount.typ? {
-                MountType::BIND => MountKind::Bind,
-                MountType::TMPFS => MountKind::Tmpfs,
-                _ => MountKind::Volume,
-            };
-            Some(Mount {
-                kind,
-                source: mount.source.clone().filter(|source| !source.is_empty()),
-                target: mount.target.clone().unwrap_or_default(),
-                read_only: mount.read_only.unwrap_or(false),
-            })
-        });
-        // A container dollop did not make may have its mounts in the old form.
+        let long = mounts.iter().filter_map(mount);
+        // The old form: dollop's own for what the other cannot say, and that of others.
         let short = binds.iter().filter_map(|bind| short(bind).ok());
         let as_written = |mut mount: Mount| {
             let written = wanted.0.iter().find(|other| {
@@ -95,34 +114,59 @@ impl Mounts {
                     && mount.kind == MountKind::Bind
                     && other.target == mount.target
             });
-            if let Some(path) = written.and_then(|written| written.source.as_ref())
-                && mount.source.as_ref() == Some(&engine.absolute(path))
-            {
-                mount.source = Some(path.clone());
+            if let Some(written) = written {
+                if let Some(path) = written.source.as_ref()
+                    && mount.source.as_ref() == Some(&engine.absolute(path))
+                {
+                    mount.source = Some(path.clone());
+                }
+                // That mattered when it was made, and the engine does not keep it.
+                let makes = written.bind.as_ref().is_some_and(|bind| bind.create_host_path);
+                let mut bind = mount.bind.take().unwrap_or_default();
+                bind.create_host_path = makes;
+                mount.bind = bind.normal();
             }
             mount
         };
         Self::from_mounts(long.chain(short).map(as_written).collect())
     }
 
-    /// What the engine is told. The form that refuses a missing path of the host instead of
-    /// making an empty folder there.
-    pub(super) fn requested(&self, engine: &Engine) -> Vec<ApiMount> {
-        let requested = |mount: &Mount| ApiMount {
-            typ: Some(match mount.kind {
-                MountKind::Bind => MountType::BIND,
-                MountKind::Volume => MountType::VOLUME,
-                MountKind::Tmpfs => MountType::TMPFS,
-            }),
-            source: mount.source.as_ref().map(|source| match mount.kind {
+    /// What the engine is told: mounts, and binds in the old form.
+    ///
+    /// A mount is refused where the path of the host is missing, a bind makes an empty
+    /// folder there; and only a bind can be labelled for SELinux.
+    pub(super) fn requested(&self, engine: &Engine) -> (Vec<ApiMount>, Vec<String>) {
+        let (mut mounts, mut binds) = (Vec::new(), Vec::new());
+        for mount in &self.0 {
+            let source = mount.source.as_ref().map(|source| match mount.kind {
                 MountKind::Bind => engine.absolute(source),
                 _ => source.clone(),
-            }),
-            target: Some(mount.target.clone()),
-            read_only: Some(mount.read_only),
-            ..ApiMount::default()
+            });
+            match mount.bind.as_ref().filter(|bind| bind.needs_old_form()) {
+                Some(bind) => {
+                    let mode = bind.old_form(mount.read_only);
+                    let source = source.unwrap_or_default();
+                    binds.push(format!("{source}:{}:{mode}", mount.target));
+                }
+                None => mounts.push(mount.requested(source)),
+            }
+        }
+        (mounts, binds)
+    }
+
+    /// Whether something in it needs a newer engine: what, and the version of its API.
+    pub(super) fn needs(&self) -> Option<(&'static str, usize)> {
+        let needs = |mount: &Mount| {
+            let subpath = |volume: &VolumeOptions| volume.subpath.is_some();
+            match mount.kind {
+                MountKind::Image => Some(("a mount of type `image`", 48)),
+                _ if mount.volume.as_ref().is_some_and(subpath) => {
+                    Some(("`subpath` of a volume", 45))
+                }
+                _ => None,
+            }
         };
-        self.0.iter().map(requested).collect()
+        self.0.iter().filter_map(needs).max_by_key(|(_, version)| *version)
     }
 
     /// The volumes that must exist.
@@ -139,14 +183,15 @@ impl Mounts {
     /// Which mount holds the data is not known, so every writable one must come along.
     pub(super) fn keep_data(&self, next: Option<&Self>) -> bool {
         let mut keeping = self.0.iter().filter(|mount| {
-            !mount.read_only && mount.source.is_some() && mount.kind != MountKind::Tmpfs
+            let lasts = matches!(mount.kind, MountKind::Bind | MountKind::Volume);
+            !mount.read_only && mount.source.is_some() && lasts
         });
         let any = keeping.clone().next().is_some();
         any && next.is_none_or(|next| {
             keeping.all(|mount| {
                 next.0.iter().any(|other| {
-                    (other.kind, &other.source, &other.target)
-                        == (mount.kind, &mount.source, &mount.target)
+                    (other.kind, &other.source, &other.target, &other.volume)
+                        == (mount.kind, &mount.source, &mount.target, &mount.volume)
                 })
             })
         })
@@ -178,15 +223,103 @@ impl Mounts {
                     let message = format!("the tmpfs at `{}` has a source", mount.target);
                     problem(message, Some("a tmpfs is memory: leave `source` out"));
                 }
+                (MountKind::Image, None) => {
+                    let message = format!("the image at `{}` has no source", mount.target);
+                    problem(message, Some("say which image: `source: img`"));
+                }
                 (MountKind::Volume, Some(source)) if source.contains('/') => {
                     let message = format!("`{source}` is no name of a volume");
                     problem(message, Some("a path of the host is `type: \"bind\"`"));
                 }
                 _ => {}
             }
+            let others = [
+                ("bind", mount.bind.is_some(), MountKind::Bind),
+                ("volume", mount.volume.is_some(), MountKind::Volume),
+                ("tmpfs", mount.tmpfs.is_some(), MountKind::Tmpfs),
+                ("image", mount.image.is_some(), MountKind::Image),
+            ];
+            for (options, given, kind) in others {
+                if given && kind != mount.kind {
+                    let message =
+                        format!("the mount at `{}` is none of type `{options}`", mount.target);
+                    problem(message, Some("options stand under the name of the type"));
+                }
+            }
         }
         problems
     }
+}
+
+impl Mount {
+    fn requested(&self, source: Option<String>) -> ApiMount {
+        let bind = self.bind.as_ref().and_then(|bind| bind.propagation);
+        let volume = self.volume.as_ref().map(|volume| MountVolumeOptions {
+            no_copy: Some(volume.nocopy),
+            subpath: volume.subpath.clone(),
+            ..MountVolumeOptions::default()
+        });
+        let tmpfs = self.tmpfs.as_ref().map(|tmpfs| MountTmpfsOptions {
+            size_bytes: tmpfs.size.map(|size| size.0),
+            mode: tmpfs.mode.map(|mode| i64::from(mode.0)),
+            ..MountTmpfsOptions::default()
+        });
+        let image = self.image.as_ref().map(|image| image.subpath.clone());
+        ApiMount {
+            typ: Some(match self.kind {
+                MountKind::Bind => MountType::BIND,
+                MountKind::Volume => MountType::VOLUME,
+                MountKind::Tmpfs => MountType::TMPFS,
+                MountKind::Image => MountType::IMAGE,
+            }),
+            source,
+            target: Some(self.target.clone()),
+            read_only: Some(self.read_only),
+            bind_options: bind.map(|propagation| MountBindOptions {
+                propagation: Some(propagation.requested()),
+                ..MountBindOptions::default()
+            }),
+            volume_options: volume,
+            tmpfs_options: tmpfs,
+            image_options: image.map(|subpath| MountImageOptions { subpath }),
+            ..ApiMount::default()
+        }
+    }
+}
+
+/// One mount, read back.
+fn mount(api: &ApiMount) -> Option<Mount> {
+    let kind = match api.typ? {
+        MountType::BIND => MountKind::Bind,
+        MountType::TMPFS => MountKind::Tmpfs,
+        MountType::IMAGE => MountKind::Image,
+        _ => MountKind::Volume,
+    };
+    let bind = api.bind_options.as_ref().map(|bind| BindOptions {
+        propagation: bind.propagation.and_then(super::options::Propagation::observed),
+        ..BindOptions::default()
+    });
+    let volume = api.volume_options.as_ref().map(|volume| VolumeOptions {
+        nocopy: volume.no_copy.unwrap_or(false),
+        subpath: volume.subpath.clone().filter(|path| !path.is_empty()),
+    });
+    let tmpfs = api.tmpfs_options.as_ref().map(|tmpfs| TmpfsOptions {
+        size: tmpfs.size_bytes.filter(|size| *size > 0).map(Bytes),
+        mode: tmpfs.mode.and_then(|mode| u32::try_from(mode).ok()).map(super::options::Octal),
+    });
+    let image = api.image_options.as_ref().map(|image| ImageOptions {
+        subpath: image.subpath.clone().filter(|path| !path.is_empty()),
+    });
+    Some(Mount {
+        kind,
+        source: api.source.clone().filter(|source| !source.is_empty()),
+        target: api.target.clone().unwrap_or_default(),
+        read_only: api.read_only.unwrap_or(false),
+        bind: bind.and_then(BindOptions::normal),
+        volume: volume.and_then(VolumeOptions::normal),
+        tmpfs: tmpfs.and_then(TmpfsOptions::normal),
+        image: image.and_then(ImageOptions::normal),
+    })
 }
 
 /// `name:/path[:ro]`, `/host:/path[:ro]`, `./rel:/path`, `/path`.
@@ -203,16 +336,24 @@ fn short(text: &str) -> Result<Mount, String> {
         return Err(format!("`{text}` is no mount: {forms}"));
     }
     let mut read_only = false;
+    let (mut bind, mut volume) = (BindOptions::default(), VolumeOptions::default());
     for option in mode.split(',') {
         match option {
             // The last three only tell Docker Desktop how lazily to synchronise.
             "" | "rw" | "cached" | "delegated" | "consistent" => {}
             "ro" => read_only = true,
-            other => {
-                return Err(format!(
-                    "`{text}`: unknown option `{other}`; `ro` and `rw` are known"
-                ));
-            }
+            "z" => bind.selinux = Some(Selinux::Shared),
+            "Z" => bind.selinux = Some(Selinux::Private),
+            "nocopy" => volume.nocopy = true,
+            other => match other.parse() {
+                Ok(propagation) => bind.propagation = Some(propagation),
+                Err(()) => {
+                    return Err(format!(
+                        "`{text}`: unknown option `{other}`; `ro`, `rw`, `z`, `Z`, `nocopy` \
+                         and the likes of `rslave` are known"
+                    ));
+                }
+            },
         }
     }
     if source.is_some_and(|source| source.starts_with('~')) {
@@ -225,6 +366,11 @@ fn short(text: &str) -> Result<Mount, String> {
         source: source.map(str::to_owned),
         target: target.to_owned(),
         read_only,
+        // On a named volume, a label for SELinux says nothing: the engine labels its own.
+        bind: bind.normal().filter(|_| is_path),
+        volume: volume.normal(),
+        tmpfs: None,
+        image: None,
     }))
 }
 
@@ -245,7 +391,8 @@ fn tidy(mut mount: Mount) -> Mount {
     mount
 }
 
-fn tidy_path(path: &str) -> String {
+/// A path without what does not count.
+pub(super) fn tidy_path(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     for part in Path::new(path).components() {
         match part {
@@ -292,8 +439,17 @@ impl<'de> de::Visitor<'de> for ShortOrLong {
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Mount, A::Error> {
         let long = Long::deserialize(MapAccessDeserializer::new(map))?;
-        let Long { kind, source, target, read_only } = long;
-        Ok(tidy(Mount { kind, source, target, read_only }))
+        let Long { kind, source, target, read_only, bind, volume, tmpfs, image } = long;
+        Ok(tidy(Mount {
+            kind,
+            source,
+            target,
+            read_only,
+            bind: bind.and_then(BindOptions::normal),
+            volume: volume.and_then(VolumeOptions::normal),
+            tmpfs: tmpfs.and_then(TmpfsOptions::normal),
+            image: image.and_then(ImageOptions::normal),
+        }))
     }
 }
 
@@ -335,6 +491,11 @@ mod tests {
             assert_eq!(found[0]["source"], "./conf", "{path}");
             assert_eq!(found[0]["type"], "bind");
         }
+        let short = normal(json!(["/a:/b:ro,Z,rslave"]));
+        let options = json!({ "selinux": "Z", "propagation": "rslave" });
+        let long = json!([{ "type": "bind", "source": "/a", "target": "/b", "read_only": true,
+            "bind": options }]);
+        assert_eq!(short, normal(long));
         assert_eq!(normal(json!(["/anonymous"]))[0]["source"], Value::Null);
         assert_eq!(normal(json!(["../up:/c"]))[0]["source"], "../up");
         assert_eq!(normal(json!([".:/c"]))[0]["source"], ".");
@@ -344,6 +505,7 @@ mod tests {
     fn mistakes_are_named() {
         for (text, part) in [
             ("a:/b:rx", "unknown option `rx`"),
+            ("~/x:/b", "whole path"),
             ("~/a:/b", "whole path"),
             (":/b", "no mount"),
             ("a:b:c:d", "no mount"),

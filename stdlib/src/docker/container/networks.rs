@@ -2,12 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
 
 use bollard::models::{EndpointIpamConfig, EndpointSettings};
 use dollop_engine::resource::Problem;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, de};
+
+use super::pairs::Pairs;
+use super::units::written_as_text;
 
 /// Networks by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -21,8 +27,39 @@ pub struct Endpoint {
     /// Names it is found by, beside its own short name.
     pub aliases: Vec<String>,
     /// A fixed address, for networks with a `subnet`.
-    pub ipv4_address: Option<String>,
+    pub ipv4_address: Option<Address>,
+    /// A fixed IPv6 address, for networks with an `ipv6_subnet`.
+    pub ipv6_address: Option<Address>,
+    /// More addresses of its own, seen only on the same link.
+    pub link_local_ips: Vec<Address>,
+    /// A fixed hardware address. Engines since 25.0.
+    pub mac_address: Option<String>,
+    /// Options of the network's driver for this container.
+    pub driver_opts: Pairs,
+    /// Of several networks, the one with the highest is the way out. Engines since 28.0.
+    pub gw_priority: i64,
 }
+
+/// An IP address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Address(pub IpAddr);
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let address = text.parse().map(Self);
+        address.map_err(|_| format!("`{text}` is no address; one looks like `10.20.0.5`"))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+written_as_text!(Address, "string");
 
 /// Who a container is, for telling what it gets in a network by itself.
 pub(super) struct Identity<'a> {
@@ -46,10 +83,14 @@ pub(super) fn is_predefined(network: &str) -> bool {
 
 impl Networks {
     /// One order and no duplicates.
-    pub(super) fn normalize(&mut self) {
+    pub(crate) fn normalize(&mut self) {
         for endpoint in self.0.values_mut() {
             endpoint.aliases.sort();
             endpoint.aliases.dedup();
+            endpoint.link_local_ips.sort();
+            endpoint.link_local_ips.dedup();
+            let mac = endpoint.mac_address.take().filter(|mac| !mac.is_empty());
+            endpoint.mac_address = mac.map(|mac| mac.to_ascii_lowercase().replace('-', ":"));
         }
     }
 
@@ -82,10 +123,24 @@ impl Networks {
                 .into_iter()
                 .filter(|alias| !by_itself(alias) || written(alias))
                 .collect();
-            let address =
-                settings.ipam_config.as_ref().and_then(|ipam| ipam.ipv4_address.clone());
-            let ipv4_address = address.filter(|address| !address.is_empty());
-            found.insert(network.clone(), Endpoint { aliases, ipv4_address });
+            let fixed = settings.ipam_config.clone().unwrap_or_default();
+            let address = |text: Option<String>| text.and_then(|text| text.parse().ok());
+            let link_local = fixed.link_local_ips.into_iter().flatten();
+            // Every container has a hardware address; whether it was asked for, the engine
+            // does not tell.
+            let mac_address = asked
+                .and_then(|asked| asked.mac_address.as_ref())
+                .and(settings.mac_address.clone());
+            let endpoint = Endpoint {
+                aliases,
+                ipv4_address: address(fixed.ipv4_address),
+                ipv6_address: address(fixed.ipv6_address),
+                link_local_ips: link_local.filter_map(|ip| ip.parse().ok()).collect(),
+                mac_address,
+                driver_opts: Pairs::observed(settings.driver_opts.iter().flatten()),
+                gw_priority: settings.gw_priority.unwrap_or(0),
+            };
+            found.insert(network.clone(), endpoint);
         }
         let mut found = Self(found);
         // Without networks it is in the default one, unless it was taken out by hand.
@@ -125,12 +180,19 @@ impl Endpoint {
         if !aliases.iter().any(|alias| alias == short) {
             aliases.push(short.to_owned());
         }
+        let text = |address: Option<Address>| address.map(|address| address.to_string());
+        let fixed = EndpointIpamConfig {
+            ipv4_address: text(self.ipv4_address),
+            ipv6_address: text(self.ipv6_address),
+            link_local_ips: (!self.link_local_ips.is_empty())
+                .then(|| self.link_local_ips.iter().map(Address::to_string).collect()),
+        };
         EndpointSettings {
             aliases: Some(aliases),
-            ipam_config: self.ipv4_address.clone().map(|address| EndpointIpamConfig {
-                ipv4_address: Some(address),
-                ..EndpointIpamConfig::default()
-            }),
+            ipam_config: (fixed != EndpointIpamConfig::default()).then_some(fixed),
+            mac_address: self.mac_address.clone(),
+            driver_opts: self.driver_opts.requested(),
+            gw_priority: Some(self.gw_priority).filter(|priority| *priority != 0),
             ..EndpointSettings::default()
         }
     }
@@ -197,7 +259,7 @@ mod tests {
         let list: Networks = from_value(json!(["b", "a", "a"])).unwrap();
         let map: Networks = from_value(json!({ "a": null, "b": {} })).unwrap();
         assert_eq!(list, map);
-        let plain = json!({ "aliases": [], "ipv4_address": null });
+        let plain = to_value(Endpoint::default()).unwrap();
         assert_eq!(to_value(&list).unwrap(), json!({ "a": plain, "b": plain }));
     }
 

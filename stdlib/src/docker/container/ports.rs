@@ -221,13 +221,20 @@ impl fmt::Display for HostPort {
     }
 }
 
-impl fmt::Display for Protocol {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
+impl Protocol {
+    /// As written.
+    pub(super) fn word(self) -> &'static str {
+        match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
             Self::Sctp => "sctp",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.word())
     }
 }
 
@@ -266,10 +273,132 @@ impl<'de> Deserialize<'de> for Ports {
 
 struct Entry(Vec<Port>);
 
+/// The long form of an entry.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Long {
+    /// The port inside the container.
+    target: Text,
+    /// The port on the host, or a range the engine picks a free one from.
+    #[serde(default)]
+    published: Option<Text>,
+    /// The address on the host; all of them when left out.
+    #[serde(default)]
+    host_ip: Option<String>,
+    /// `tcp`, `udp` or `sctp`.
+    #[serde(default)]
+    protocol: Option<String>,
+}
+
+impl Long {
+    /// The short form that says the same.
+    fn short(self) -> String {
+        let host = match (self.host_ip, self.published) {
+            (None, None) => String::new(),
+            (None, Some(port)) => format!("{port}:"),
+            (Some(ip), port) if ip.contains(':') => {
+                format!("[{ip}]:{}:", port.unwrap_or_default())
+            }
+            (Some(ip), port) => format!("{ip}:{}:", port.unwrap_or_default()),
+        };
+        format!("{host}{}/{}", self.target, self.protocol.as_deref().unwrap_or("tcp"))
+    }
+}
+
 impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Text::deserialize(deserializer)?;
-        entry(&text.0).map(Self).map_err(de::Error::custom)
+        struct ShortOrLong;
+        impl<'de> de::Visitor<'de> for ShortOrLong {
+            type Value = String;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("text like `8080:80`, a number or a map")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<String, E> {
+                Ok(text.to_owned())
+            }
+
+            fn visit_i64<E>(self, port: i64) -> Result<String, E> {
+                Ok(port.to_string())
+            }
+
+            fn visit_u64<E>(self, port: u64) -> Result<String, E> {
+                Ok(port.to_string())
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<String, A::Error> {
+                Long::deserialize(de::value::MapAccessDeserializer::new(map)).map(Long::short)
+            }
+        }
+        let text = deserializer.deserialize_any(ShortOrLong)?;
+        entry(&text).map(Self).map_err(de::Error::custom)
+    }
+}
+
+/// Ports a program listens on, as `80` or `53/udp`, ranges taken apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Exposed(pub Vec<Port>);
+
+impl Exposed {
+    /// What is exposed beyond what is published and what the image exposes; what was asked
+    /// for counts all the same.
+    pub(super) fn observed(
+        ports: &[String],
+        image: &[String],
+        published: &Ports,
+        asked: &Self,
+    ) -> Self {
+        let plain = |key: &String| {
+            let (container, protocol) = container_port(key)?;
+            Some(Port { container, protocol, ip: None, host: None })
+        };
+        let image: Vec<Port> = image.iter().filter_map(plain).collect();
+        let given = |port: &Port| {
+            let same = |other: &Port| {
+                (other.container, other.protocol) == (port.container, port.protocol)
+            };
+            image.iter().any(same) || published.0.iter().any(same)
+        };
+        let mut found: Vec<Port> = ports.iter().filter_map(plain).collect();
+        found.retain(|port| asked.0.contains(port) || !given(port));
+        found.sort();
+        Self(found)
+    }
+
+    /// As the engine names them.
+    pub(super) fn keys(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|port| format!("{}/{}", port.container, port.protocol))
+    }
+}
+
+impl<'de> Deserialize<'de> for Exposed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let ports = Ports::deserialize(deserializer)?;
+        match ports.0.iter().find(|port| port.host.is_some() || port.ip.is_some()) {
+            None => Ok(Self(ports.0)),
+            Some(port) => Err(de::Error::custom(format!(
+                "`{port}` publishes a port: that is for `ports`; here stand only ports of the container"
+            ))),
+        }
+    }
+}
+
+impl JsonSchema for Exposed {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Exposed".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "array",
+            "items": { "anyOf": [{ "type": "string" }, { "type": "integer" }] }
+        })
     }
 }
 
@@ -282,10 +411,11 @@ impl JsonSchema for Ports {
         "Ports".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let long = generator.subschema_for::<Long>();
         json_schema!({
             "type": "array",
-            "items": { "anyOf": [{ "type": "string" }, { "type": "integer" }] }
+            "items": { "anyOf": [{ "type": "string" }, { "type": "integer" }, long] }
         })
     }
 }
@@ -306,6 +436,16 @@ mod tests {
         assert_eq!(normal(json!([80])), ["80"]);
         assert_eq!(normal(json!(["127.0.0.1:0:5432"])), ["127.0.0.1::5432"]);
         assert_eq!(normal(json!(["[::1]:8080:80"])), ["[::1]:8080:80"]);
+        assert_eq!(
+            normal(json!([
+                { "target": 80, "published": 8080, "host_ip": "127.0.0.1", "protocol": "udp" },
+                { "target": 81, "published": "8000-8010" },
+                { "target": 82 },
+                { "target": 83, "host_ip": "::1" },
+            ])),
+            ["127.0.0.1:8080:80/udp", "8000-8010:81", "82", "[::1]::83"]
+        );
+        assert!(from_value::<Exposed>(json!(["80:80"])).is_err());
         assert_eq!(
             normal(json!(["53:53/UDP", "8080:80", "53:53"])),
             ["53:53", "53:53/udp", "8080:80"]

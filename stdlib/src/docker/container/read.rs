@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::models::{
     ContainerConfig, ContainerInspectResponse, ContainerState, ContainerStateStatusEnum,
-    ContainerSummary, HealthStatusEnum, HostConfig, ImageConfig, RestartPolicyNameEnum,
+    ContainerSummary, HealthStatusEnum, HostConfig, HostConfigCgroupnsModeEnum, ImageConfig,
+    ImageInspect, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use dollop_engine::error::CallError;
@@ -12,17 +13,25 @@ use dollop_engine::resource::{Found, ReadResult, Wanted};
 use futures::{StreamExt as _, stream};
 
 use super::super::engine::{Engine, Machine, status};
+use super::super::image::{self, Platform};
 use super::super::{labels, pull, reference};
 use super::Container;
+use super::blkio::BlockIo;
+use super::devices::{Devices, Gpus};
+use super::files::Files;
 use super::health::Healthcheck;
 use super::hosts::Hosts;
 use super::inherit::Inherited;
+use super::limits::Limits;
+use super::modes::{CgroupMode, Mode, NetworkMode, UserNamespace, of_container};
 use super::mounts::Mounts;
 use super::networks::{Identity, Networks};
-use super::ports::Ports;
-use super::spec::{ContainerFacts, ContainerSpec, NetworkMode, Wait};
-use super::units::{Bytes, Cpus, Restart, Span, capability, signal};
-use super::words::Words;
+use super::pairs::Pairs;
+use super::ports::{Exposed, Ports};
+use super::spec::{ContainerFacts, ContainerSpec, Logging, Wait};
+use super::ulimits::Ulimits;
+use super::units::{Bytes, Micros, Restart, Span, capability, signal};
+use super::words::{Several, Words};
 use crate::text::Text;
 
 /// How many inspections are under way at once.
@@ -32,8 +41,18 @@ const DEFAULT_SHM: i64 = 64 << 20;
 
 type Wants = Wanted<ContainerSpec>;
 
-/// One list of all containers, then an inspection of each wanted one and of each image
-/// they were made from.
+/// What was asked for all containers together.
+struct World<'a> {
+    engine: &'a Engine,
+    machine: &'a Machine,
+    /// The name of each container by its id.
+    names: HashMap<String, String>,
+    /// The id of each image by its name.
+    images: HashMap<String, String>,
+}
+
+/// One list of all containers and one of all images, then an inspection of each wanted
+/// container, of each image they were made from and of each file put into them.
 pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Container>> {
     let options = ListContainersOptionsBuilder::new().all(true).build();
     let listed = match engine.docker.list_containers(Some(options)).await {
@@ -43,22 +62,21 @@ pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Co
             return wanted.iter().map(|_| Err(error.clone())).collect();
         }
     };
-    let mut by_id = BTreeSet::new();
+    let mut by_id = HashMap::new();
     let mut by_name = BTreeMap::new();
     for ContainerSummary { id, names, .. } in listed {
         let Some(id) = id else { continue };
         let own = names.into_iter().flatten();
         // A name with a second slash is a link to another container.
-        let own = own.filter_map(|name| name.strip_prefix('/').map(str::to_owned));
-        for name in own.filter(|name| !name.contains('/')) {
-            by_name.insert(name, id.clone());
-        }
-        by_id.insert(id);
+        let mut own = own.filter_map(|name| name.strip_prefix('/').map(str::to_owned));
+        let name = own.find(|name| !name.contains('/')).unwrap_or_default();
+        by_name.insert(name.clone(), id.clone());
+        by_id.insert(id, name);
     }
     let mut ids = Vec::with_capacity(wanted.len());
     for wanted in wanted {
         ids.push(match &wanted.id {
-            Some(id) => by_id.get(id).cloned(),
+            Some(id) => by_id.contains_key(id).then(|| id.clone()),
             None => by_name.get(&wanted.name.natural).cloned(),
         });
     }
@@ -70,27 +88,46 @@ pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Co
     });
     let inspected: Vec<_> = stream::iter(inspections).buffered(AT_ONCE).collect().await;
     let images = images(engine, inspected.iter().flatten().flatten()).await;
-    let machine = match engine.machine().await {
-        Ok(machine) => machine,
+    let asked = futures::try_join!(engine.machine(), image::ids(engine));
+    let (machine, ids) = match asked {
+        Ok(asked) => asked,
         Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
     };
+    // What is in files the engine tells for each of them alone.
+    let mut looks = Vec::new();
+    for (wanted, inspected) in wanted.iter().zip(&inspected) {
+        let id = match inspected {
+            Ok(Some(found)) if !wanted.spec.files.0.is_empty() => found.id.as_deref(),
+            _ => None,
+        };
+        looks.push(async move {
+            match id {
+                Some(id) => Files::observed(engine, id, &wanted.spec.files).await,
+                None => Ok(Files::default()),
+            }
+        });
+    }
+    let files: Vec<_> = stream::iter(looks).buffered(AT_ONCE).collect().await;
+    let world = World { engine, machine, names: by_id, images: ids };
     wanted
         .iter()
-        .zip(inspected)
-        .map(|(wanted, inspected)| {
+        .zip(inspected.into_iter().zip(files))
+        .map(|(wanted, (inspected, files))| {
             let Some(container) = inspected? else { return Ok(None) };
             let image = match images.get(container.image.as_deref().unwrap_or_default()) {
                 Some(Ok(image)) => image.as_ref(),
                 Some(Err(error)) => return Err(error.clone()),
                 None => None,
             };
-            Ok(Some(found(engine, &container, image, wanted, machine)))
+            let mut found = found(&world, &container, image, wanted);
+            found.spec.files = files?;
+            Ok(Some(found))
         })
         .collect()
 }
 
 /// The container of that id or name; `None` when there is none.
-pub(super) async fn inspect(
+pub(crate) async fn inspect(
     engine: &Engine,
     id: &str,
 ) -> Result<Option<ContainerInspectResponse>, CallError> {
@@ -111,7 +148,11 @@ pub(super) fn ended_well(state: &ContainerState) -> bool {
     state.status == Some(ContainerStateStatusEnum::EXITED) && state.exit_code == Some(0)
 }
 
-pub(super) fn facts(engine: &Engine, container: &ContainerInspectResponse) -> ContainerFacts {
+pub(super) fn facts(
+    engine: &Engine,
+    container: &ContainerInspectResponse,
+    image: Option<&ImageInspect>,
+) -> ContainerFacts {
     let networks = container.network_settings.clone().unwrap_or_default();
     let state = container.state.clone().unwrap_or_default();
     let addresses =
@@ -141,6 +182,11 @@ pub(super) fn facts(engine: &Engine, container: &ContainerInspectResponse) -> Co
     ContainerFacts {
         id: container.id.clone().unwrap_or_default(),
         image_id: container.image.clone().unwrap_or_default(),
+        image_digest: image.and_then(|inspected| {
+            let config = container.config.as_ref();
+            let written = config.and_then(|config| config.image.as_deref()).unwrap_or_default();
+            image::digest(written, inspected.repo_digests.as_deref().unwrap_or(&[]))
+        }),
         host_ip,
         host_ports: host_ports.collect(),
         addresses: addresses.collect(),
@@ -154,22 +200,20 @@ pub(super) fn facts(engine: &Engine, container: &ContainerInspectResponse) -> Co
 async fn images(
     engine: &Engine,
     containers: impl Iterator<Item = &ContainerInspectResponse>,
-) -> HashMap<String, Result<Option<ImageConfig>, CallError>> {
+) -> HashMap<String, Result<Option<ImageInspect>, CallError>> {
     let ids: BTreeSet<String> = containers.filter_map(|one| one.image.clone()).collect();
     let asked = ids.into_iter().map(|id| async move {
         let image = pull::local(engine, &id).await;
-        let config = image.map(|image| image.map(|image| image.config.unwrap_or_default()));
-        (id, config)
+        (id, image)
     });
     stream::iter(asked).buffer_unordered(AT_ONCE).collect().await
 }
 
 fn found(
-    engine: &Engine,
+    world: &World<'_>,
     container: &ContainerInspectResponse,
-    image: Option<&ImageConfig>,
+    image: Option<&ImageInspect>,
     wanted: &Wants,
-    machine: Machine,
 ) -> Found<ContainerSpec, ContainerFacts> {
     let none = HashMap::new();
     let labels = container.config.as_ref().and_then(|config| config.labels.as_ref());
@@ -177,57 +221,63 @@ fn found(
     Found {
         id: container.id.clone().unwrap_or_default(),
         natural: natural.to_owned(),
-        spec: spec(engine, container, image, wanted, machine),
-        facts: facts(engine, container),
+        spec: spec(world, container, image, wanted),
+        facts: facts(world.engine, container, image),
         owner: labels::owner(labels.unwrap_or(&none), &wanted.name, wanted.id.is_some()),
     }
 }
 
 /// What was set on the container, without what its image and the engine add.
 fn spec(
-    engine: &Engine,
+    world: &World<'_>,
     container: &ContainerInspectResponse,
-    image: Option<&ImageConfig>,
+    image: Option<&ImageInspect>,
     wanted: &Wants,
-    machine: Machine,
 ) -> ContainerSpec {
     let asked = &wanted.spec;
     let config = container.config.clone().unwrap_or_default();
     let host = container.host_config.clone().unwrap_or_default();
     let state = container.state.clone().unwrap_or_default();
-    let network_mode = match host.network_mode.as_deref() {
-        Some("host") => Some(NetworkMode::Host),
-        Some("none") => Some(NetworkMode::None),
-        _ => None,
-    };
+    let limits = Limits { host: &host, asked, machine: world.machine };
+    let network_mode = network_mode(world, &host);
     let runs = match asked.wait {
         Wait::Exited if ended_well(&state) => asked.running,
         _ => runs(&state),
     };
-    let inherited = match image {
-        Some(image) => Inherited::Says(image),
-        None => Inherited::Gone,
-    };
+    let none = ImageConfig::default();
+    let settings = image.map(|image| image.config.as_ref().unwrap_or(&none));
+    let inherited = settings.map_or(Inherited::Gone, Inherited::Says);
     let text = |value: Option<&String>| value.filter(|text| !text.is_empty()).cloned();
+    let list = |value: &Option<Vec<String>>| Several(value.clone().unwrap_or_default());
+    let ports = host.port_bindings.as_ref().map(Ports::observed).unwrap_or_default();
+    let exposed = settings.and_then(|settings| settings.exposed_ports.as_deref());
     ContainerSpec {
-        // The text it was made from; an id when it was made from that.
-        image: reference::familiar(config.image.as_deref().unwrap_or_default()),
+        image: image_name(world, container, &config),
         command: command(&config, inherited, asked),
         entrypoint: entrypoint(&config, inherited, asked),
-        env: env(&config, image, asked),
-        ports: host.port_bindings.as_ref().map(Ports::observed).unwrap_or_default(),
+        env: env(&config, settings, asked),
+        expose: Exposed::observed(
+            config.exposed_ports.as_deref().unwrap_or(&[]),
+            exposed.unwrap_or(&[]),
+            &ports,
+            &asked.expose,
+        ),
+        ports,
         volumes: Mounts::observed(
-            engine,
+            world.engine,
             host.mounts.as_deref().unwrap_or(&[]),
             host.binds.as_deref().unwrap_or(&[]),
             &asked.volumes,
         ),
+        // Looked at apart.
+        files: Files::default(),
+        volumes_from: host.volumes_from.clone().unwrap_or_default(),
         networks: match network_mode {
             Some(_) => Networks::default(),
             None => networks(container, wanted),
         },
-        network_mode,
-        labels: own_labels(&config, image, asked),
+        labels: own_labels(&config, settings, asked),
+        annotations: Pairs::observed(host.annotations.iter().flatten()),
         healthcheck: Healthcheck::observed(
             config.healthcheck.as_ref(),
             inherited.map(|image| image.healthcheck.as_ref()),
@@ -240,7 +290,18 @@ fn spec(
         working_dir: inherited
             .map(|image| text(image.working_dir.as_ref()))
             .beyond(text(config.working_dir.as_ref()), asked.working_dir.as_ref()),
-        hostname: hostname(container, &config, network_mode, asked),
+        hostname: hostname(container, &config, &host, asked),
+        domainname: text(config.domainname.as_ref())
+            .filter(|_| asked.domainname.is_some() || !shares_name(&host)),
+        group_add: host.group_add.iter().flatten().cloned().map(Text).collect(),
+        tty: config.tty.unwrap_or(false),
+        stdin_open: config.open_stdin.unwrap_or(false),
+        platform: asked.platform.as_deref().map(|asked| {
+            let real = image.map(Platform::of).filter(|real| !real.is(asked));
+            real.map_or(asked.to_owned(), |real| real.to_string())
+        }),
+        runtime: text(host.runtime.as_ref())
+            .filter(|name| asked.runtime.is_some() || *name != world.machine.runtime),
         init: host.init,
         read_only: host.readonly_rootfs.unwrap_or(false),
         stop_signal: stop_signal(&config, inherited, asked),
@@ -253,28 +314,119 @@ fn spec(
             .filter(|size| *size > 0)
             .filter(|size| *size != DEFAULT_SHM || asked.shm_size.is_some())
             .map(Bytes),
-        // All there is: that is how a limit is taken away in place, see `change::limits`.
-        mem_limit: host
-            .memory
-            .filter(|limit| *limit > 0)
-            .filter(|limit| asked.mem_limit.is_some() || *limit < machine.memory)
-            .map(Bytes),
-        cpus: host
-            .nano_cpus
-            .filter(|limit| *limit > 0)
-            .filter(|limit| asked.cpus.is_some() || *limit < machine.nano_cpus)
-            .map(Cpus),
-        pids_limit: host.pids_limit.filter(|limit| *limit > 0),
+        mem_limit: limits.mem_limit(),
+        mem_reservation: limits.mem_reservation(),
+        memswap_limit: limits.memswap_limit(),
+        mem_swappiness: host.memory_swappiness.and_then(|percent| u8::try_from(percent).ok()),
+        oom_kill_disable: host.oom_kill_disable.unwrap_or(false),
+        oom_score_adj: host.oom_score_adj.and_then(|n| i16::try_from(n).ok()).unwrap_or(0),
+        cpus: limits.cpus(),
+        cpuset: limits.cpuset(),
+        cpu_shares: limits.cpu_shares(),
+        cpu_period: host.cpu_period.filter(|n| *n > 0).map(Micros),
+        cpu_quota: host.cpu_quota.filter(|n| *n > 0).map(Micros),
+        cpu_rt_period: host.cpu_realtime_period.filter(|n| *n > 0).map(Micros),
+        cpu_rt_runtime: host.cpu_realtime_runtime.filter(|n| *n > 0).map(Micros),
+        pids_limit: limits.pids_limit(),
+        blkio_config: BlockIo::observed(&host),
+        ulimits: Ulimits::observed(host.ulimits.as_deref().unwrap_or(&[])),
+        sysctls: Pairs::observed(host.sysctls.iter().flatten()),
         cap_add: host.cap_add.iter().flatten().map(|cap| capability(cap)).collect(),
         cap_drop: host.cap_drop.iter().flatten().map(|cap| capability(cap)).collect(),
         privileged: host.privileged.unwrap_or(false),
-        tmpfs: tmpfs(&host),
+        security_opt: security_opt(&host, asked),
+        devices: Devices::observed(host.devices.as_deref().unwrap_or(&[])),
+        device_cgroup_rules: host.device_cgroup_rules.clone().unwrap_or_default(),
+        gpus: Gpus::observed(host.device_requests.as_deref().unwrap_or(&[])),
+        // The engine's default is one of the two private ones, as it was started.
+        ipc: mode(world, host.ipc_mode.as_deref()).filter(|mode| {
+            asked.ipc.is_some() || !matches!(mode.0.as_str(), "private" | "shareable")
+        }),
+        pid: mode(world, host.pid_mode.as_deref()),
+        uts: own_namespace(host.uts_mode.as_deref()),
+        userns_mode: own_namespace(host.userns_mode.as_deref()),
+        cgroup: asked.cgroup.and(match host.cgroupns_mode {
+            Some(HostConfigCgroupnsModeEnum::HOST) => Some(CgroupMode::Host),
+            Some(HostConfigCgroupnsModeEnum::PRIVATE) => Some(CgroupMode::Private),
+            _ => None,
+        }),
+        cgroup_parent: text(host.cgroup_parent.as_ref()),
+        tmpfs: Several(tmpfs(&host)),
+        storage_opt: Pairs::observed(host.storage_opt.iter().flatten()),
+        dns: list(&host.dns),
+        dns_opt: list(&host.dns_options),
+        dns_search: list(&host.dns_search),
         extra_hosts: Hosts::observed(host.extra_hosts.as_deref().unwrap_or(&[])),
+        logging: logging(&host, asked, world.machine),
+        network_mode,
         running: runs,
         // How long dollop waits is nothing the engine knows.
         wait: asked.wait,
         wait_timeout: asked.wait_timeout,
     }
+}
+
+/// The text it was made from. When that names another image by now, the id of the one it
+/// was made from: then the plan makes it anew.
+fn image_name(
+    world: &World<'_>,
+    container: &ContainerInspectResponse,
+    config: &ContainerConfig,
+) -> String {
+    let written = reference::familiar(config.image.as_deref().unwrap_or_default());
+    let now = world.images.get(&image::listed_as(&written));
+    match (&container.image, now) {
+        (Some(id), Some(now)) if id != now => id.clone(),
+        _ => written,
+    }
+}
+
+fn network_mode(world: &World<'_>, host: &HostConfig) -> Option<NetworkMode> {
+    match host.network_mode.as_deref()? {
+        "host" => Some(NetworkMode::Host),
+        "none" => Some(NetworkMode::None),
+        mode => Some(NetworkMode::Container(container_name(world, of_container(mode)?))),
+    }
+}
+
+/// The name of a container the engine names by its id.
+fn container_name(world: &World<'_>, name: &str) -> String {
+    world.names.get(name).cloned().unwrap_or_else(|| name.to_owned())
+}
+
+fn mode(world: &World<'_>, mode: Option<&str>) -> Option<Mode> {
+    let mode = mode.filter(|mode| !mode.is_empty())?;
+    Some(Mode(match of_container(mode) {
+        Some(name) => format!("container:{}", container_name(world, name)),
+        None => mode.to_owned(),
+    }))
+}
+
+fn own_namespace(mode: Option<&str>) -> Option<UserNamespace> {
+    (mode == Some("host")).then_some(UserNamespace::Host)
+}
+
+/// The engine writes down what follows from other settings.
+fn security_opt(host: &HostConfig, asked: &ContainerSpec) -> Vec<String> {
+    let options = host.security_opt.iter().flatten();
+    let asked = |option: &String| asked.security_opt.contains(option);
+    options.filter(|option| *option != "label=disable" || asked(option)).cloned().collect()
+}
+
+/// The engine adds options of its own to those of a container, and gives one without any
+/// its default driver.
+fn logging(host: &HostConfig, asked: &ContainerSpec, machine: &Machine) -> Option<Logging> {
+    let log = host.log_config.clone().unwrap_or_default();
+    let driver = log.typ.unwrap_or_default();
+    let Some(asked) = &asked.logging else {
+        let default = driver.is_empty() || driver == machine.logging_driver;
+        return (!default).then(|| Logging { driver: Some(driver), options: Pairs::default() });
+    };
+    let options = log.config.unwrap_or_default();
+    let options = options.iter().filter(|(key, _)| asked.options.0.contains_key(*key));
+    let driver =
+        Some(driver).filter(|name| asked.driver.is_some() || *name != machine.logging_driver);
+    Some(Logging { driver, options: Pairs::observed(options) })
 }
 
 fn command(
@@ -306,31 +458,27 @@ fn entrypoint(
     image.beyond(Some(actual), asked.entrypoint.as_ref())
 }
 
-fn env(
-    config: &ContainerConfig,
-    image: Option<&ImageConfig>,
-    asked: &ContainerSpec,
-) -> BTreeMap<String, Text> {
+fn env(config: &ContainerConfig, image: Option<&ImageConfig>, asked: &ContainerSpec) -> Pairs {
     let entries = config.env.iter().flatten();
-    entries
+    let own = entries
         .filter(|entry| {
             let name = entry.split_once('=').map_or(entry.as_str(), |(name, _)| name);
             let from_image = match image {
                 Some(image) => image.env.iter().flatten().any(|other| other == *entry),
                 None => true,
             };
-            asked.env.contains_key(name) || !from_image
+            asked.env.0.contains_key(name) || !from_image
         })
         .filter_map(|entry| entry.split_once('='))
-        .map(|(name, value)| (name.to_owned(), Text(value.to_owned())))
-        .collect()
+        .map(|(name, value)| (name.to_owned(), Text(value.to_owned())));
+    Pairs(own.collect())
 }
 
 fn own_labels(
     config: &ContainerConfig,
     image: Option<&ImageConfig>,
     asked: &ContainerSpec,
-) -> BTreeMap<String, Text> {
+) -> Pairs {
     let none = HashMap::new();
     let mut found = labels::unmarked(config.labels.as_ref().unwrap_or(&none));
     found.retain(|key, value| {
@@ -340,9 +488,9 @@ fn own_labels(
             }
             None => true,
         };
-        asked.labels.contains_key(key) || !from_image
+        asked.labels.0.contains_key(key) || !from_image
     });
-    found
+    Pairs(found)
 }
 
 fn networks(container: &ContainerInspectResponse, wanted: &Wants) -> Networks {
@@ -368,18 +516,25 @@ fn restart(host: &HostConfig) -> Restart {
     }
 }
 
+/// Whether it goes by the name of the machine or of another container.
+fn shares_name(host: &HostConfig) -> bool {
+    let network = host.network_mode.as_deref().unwrap_or_default();
+    network == "host"
+        || of_container(network).is_some()
+        || host.uts_mode.as_deref() == Some("host")
+}
+
 fn hostname(
     container: &ContainerInspectResponse,
     config: &ContainerConfig,
-    mode: Option<NetworkMode>,
+    host: &HostConfig,
     asked: &ContainerSpec,
 ) -> Option<String> {
-    // The engine fills in the start of the id, or the machine's name in its network.
-    let given = mode == Some(NetworkMode::Host);
+    // The engine fills in the start of the id, or the name it shares.
     let own = config.hostname.clone().filter(|name| !name.is_empty());
     own.filter(|name| {
         let short_id = container.id.as_deref().and_then(|id| id.get(..12));
-        asked.hostname.is_some() || (!given && short_id != Some(name.as_str()))
+        asked.hostname.is_some() || (!shares_name(host) && short_id != Some(name.as_str()))
     })
 }
 

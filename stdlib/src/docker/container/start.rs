@@ -44,6 +44,12 @@ async fn explain(
         return CallError::refused(message).hint("check `command` and `entrypoint`");
     }
     let failed = CallError::refused(format!("{doing} failed: {cause}"));
+    if cause.contains("could not select device driver") {
+        return failed.hint(
+            "the engine has no driver for `gpus`: install one (the NVIDIA container toolkit, \
+             say) and restart the engine, or leave `gpus` out",
+        );
+    }
     if cause.contains("ddress already in use") {
         return failed
             .hint("another container has this `ipv4_address`: `docker network inspect`");

@@ -1,43 +1,37 @@
 //! Values people write as text: durations, sizes, processors, restart policies, signals.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-use crate::text::Text;
 
 /// A type read with `FromStr` from text (a number counts as its text) and written with
 /// `Display`, so that equal values have one form.
 macro_rules! written_as_text {
     ($name:ident, $($ty:literal),+) => {
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
             }
         }
 
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = Text::deserialize(deserializer)?;
-                text.0.trim().parse().map_err(de::Error::custom)
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text: $crate::text::Text = serde::Deserialize::deserialize(deserializer)?;
+                text.0.trim().parse().map_err(serde::de::Error::custom)
             }
         }
 
-        impl JsonSchema for $name {
+        impl schemars::JsonSchema for $name {
             fn inline_schema() -> bool {
                 true
             }
 
-            fn schema_name() -> Cow<'static, str> {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($name).into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "anyOf": [$({ "type": $ty }),+] })
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "anyOf": [$({ "type": $ty }),+] })
             }
         }
     };
@@ -83,6 +77,34 @@ impl fmt::Display for Span {
 }
 
 written_as_text!(Span, "string");
+pub(super) use written_as_text;
+
+/// A time in microseconds, `50ms`; a number counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Micros(pub i64);
+
+impl FromStr for Micros {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let micros = match text.parse::<i64>() {
+            Ok(micros) => Some(micros),
+            Err(_) => i64::try_from(text.parse::<Span>()?.0.as_micros()).ok(),
+        };
+        micros
+            .filter(|micros| *micros > 0)
+            .map(Self)
+            .ok_or_else(|| format!("`{text}` is no time: one looks like `50ms` or `50000`"))
+    }
+}
+
+impl fmt::Display for Micros {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Span(Duration::from_micros(u64::try_from(self.0).unwrap_or(0))).fmt(out)
+    }
+}
+
+written_as_text!(Micros, "string", "integer");
 
 /// A number of bytes: `512m`, `1.5g`, `65536`; k, m and g are powers of 1024 as in Docker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
@@ -131,6 +153,26 @@ impl fmt::Display for Bytes {
 }
 
 written_as_text!(Bytes, "string", "integer");
+
+/// A limit on memory and swap together: bytes, or -1 for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemorySwap(pub i64);
+
+impl FromStr for MemorySwap {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "-1" { Ok(Self(-1)) } else { text.parse().map(|Bytes(bytes)| Self(bytes)) }
+    }
+}
+
+impl fmt::Display for MemorySwap {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == -1 { out.write_str("-1") } else { Bytes(self.0).fmt(out) }
+    }
+}
+
+written_as_text!(MemorySwap, "string", "integer");
 
 /// A share of processors: `0.5`, `2`; kept in billionths, as the engine counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use futures::StreamExt as _;
 use tokio::time::Instant;
 
 use super::super::engine::Engine;
+use super::pairs::Pairs;
 use super::read::inspect;
 use super::spec::{ContainerSpec, Wait};
 use super::units::Restart;
@@ -106,8 +107,9 @@ fn verdict(spec: &ContainerSpec, state: &ContainerState) -> Verdict {
         Wait::Exited => Verdict::NotYet("it has not ended"),
         Wait::Healthy => match state.health.as_ref().and_then(|health| health.status) {
             Some(HealthStatusEnum::HEALTHY) => Verdict::Reached,
+            // The engine goes on checking, so it may still get healthy.
             Some(HealthStatusEnum::UNHEALTHY) => {
-                Verdict::Failed("its health check fails".to_owned())
+                Verdict::NotYet("its health check still fails")
             }
             _ => Verdict::NotYet("it is not healthy"),
         },
@@ -135,23 +137,24 @@ async fn report(
         let code = check.exit_code.unwrap_or(0);
         let output = if output.is_empty() { "(no output)" } else { output };
         let note = format!("the last health check ended with code {code}:\n{output}");
-        error = error.note(without_env(&note, spec));
+        error = error.note(without_env(&note, &spec.env));
     }
-    let lines = last_lines(engine, id).await;
+    let lines = last_lines(engine, id, LOG_LINES).await;
     let note = if lines.is_empty() {
         "it logged nothing".to_owned()
     } else {
         format!("the end of its log:\n{}", lines.join("\n"))
     };
-    error.note(without_env(&note, spec)).hint(format!(
+    error.note(without_env(&note, &spec.env)).hint(format!(
         "the container is still there to look at: `docker logs {}`",
         name.natural
     ))
 }
 
-async fn last_lines(engine: &Engine, id: &str) -> Vec<String> {
+/// The end of what a container logged.
+pub(crate) async fn last_lines(engine: &Engine, id: &str, count: usize) -> Vec<String> {
     let options = LogsOptionsBuilder::new().stdout(true).stderr(true);
-    let options = options.tail(&LOG_LINES.to_string()).build();
+    let options = options.tail(&count.to_string()).build();
     let mut log = engine.docker.logs(id, Some(options));
     let mut text = String::new();
     while let Some(Ok(output)) = log.next().await {
@@ -162,13 +165,13 @@ async fn last_lines(engine: &Engine, id: &str) -> Vec<String> {
         text.push_str(&String::from_utf8_lossy(&message));
     }
     let lines: Vec<_> = text.lines().map(|line| line.trim_end().to_owned()).collect();
-    lines[lines.len().saturating_sub(LOG_LINES)..].to_vec()
+    lines[lines.len().saturating_sub(count)..].to_vec()
 }
 
 /// Values of environment variables, secrets among them, replaced by their names.
-fn without_env(text: &str, spec: &ContainerSpec) -> String {
-    let mut values: Vec<(&str, &str)> = spec
-        .env
+pub(crate) fn without_env(text: &str, env: &Pairs) -> String {
+    let mut values: Vec<(&str, &str)> = env
+        .0
         .iter()
         .map(|(key, value)| (key.as_str(), value.0.trim()))
         // Short ones, numbers and bools are in every log and keep nothing secret.
@@ -197,7 +200,7 @@ mod tests {
         let spec =
             spec(json!({ "env": { "PASSWORD": "hunter2", "ROLE": "app_owner", "N": 5432 } }));
         assert_eq!(
-            without_env("role \"app_owner\" with hunter2 on 5432", &spec),
+            without_env("role \"app_owner\" with hunter2 on 5432", &spec.env),
             "role \"${ROLE}\" with ${PASSWORD} on 5432"
         );
     }

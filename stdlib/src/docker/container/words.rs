@@ -18,6 +18,20 @@ pub struct Words(pub Vec<String>);
 #[serde(transparent)]
 pub struct Test(pub Vec<String>);
 
+/// One text, or a list of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Several(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Several {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match deserializer.deserialize_any(StringOrList)? {
+            Written::List(items) => Self(items),
+            Written::String(text) => Self(vec![text]),
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for Words {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match deserializer.deserialize_any(StringOrList)? {
@@ -66,6 +80,7 @@ macro_rules! string_or_list {
 }
 string_or_list!(Words);
 string_or_list!(Test);
+string_or_list!(Several);
 
 enum Written {
     String(String),

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::super::error::Task;
 use super::super::server::Server;
 use super::super::sql;
-use super::{Grant, On, PUBLIC, Spec};
+use super::on::On;
+use super::{Grant, PUBLIC, Spec};
 use dollop_engine::resource::Resource;
 
 /// What certain roles may do with certain things of a database.
@@ -24,6 +25,8 @@ struct Object {
     /// The schema it is in, or is.
     schema: Option<String>,
     name: String,
+    /// One column of it.
+    column: Option<String>,
     /// How GRANT calls it.
     target: String,
     acl: Vec<Entry>,
@@ -33,6 +36,8 @@ struct Object {
 #[derive(Clone, Deserialize)]
 struct Entry {
     grantee: String,
+    /// Who granted it, when that is not the owner.
+    grantor: Option<String>,
     privilege: String,
     grantable: bool,
 }
@@ -42,6 +47,7 @@ struct Row {
     kind: String,
     place: Option<String>,
     object: String,
+    column: Option<String>,
     target: String,
     acl: Vec<Entry>,
 }
@@ -52,6 +58,7 @@ fn entries(acl: &str, kind: char, owner: &str) -> String {
     format!(
         "(select coalesce(json_agg(json_build_object(
             'grantee', coalesce(g.rolname, '{PUBLIC}'),
+            'grantor', case when e.grantor <> {owner} then pg_get_userbyid(e.grantor) end,
             'privilege', e.privilege_type,
             'grantable', e.is_grantable
         )), '[]')
@@ -64,7 +71,7 @@ fn entries(acl: &str, kind: char, owner: &str) -> String {
 fn query() -> String {
     let relations = |kind: On, letter: char, relkinds: &str| {
         format!(
-            "select '{}', n.nspname::text, c.relname::text,
+            "select '{}', n.nspname::text, c.relname::text, null,
                 format('%I.%I', n.nspname, c.relname), {}
             from pg_class c join pg_namespace n on n.oid = c.relnamespace
             where '{}' = any($3) and n.nspname = any($2) and c.relkind = any('{relkinds}')",
@@ -73,17 +80,37 @@ fn query() -> String {
             kind.word()
         )
     };
+    let routines = |kind: On, which: &str| {
+        format!(
+            "select '{0}', n.nspname::text, p.proname::text, null,
+                format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)), {1}
+            from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+            where '{0}' = any($3) and n.nspname = any($2) and {which}",
+            kind.word(),
+            entries("p.proacl", 'f', "p.proowner")
+        )
+    };
+    let named = |kind: On, catalog: &str, prefix: &str, letter: char| {
+        let (acl, owner) = (format!("{prefix}acl"), format!("{prefix}owner"));
+        format!(
+            "select '{0}', null, {prefix}name::text, null, format('%I', {prefix}name), {1}
+            from {catalog} where '{0}' = any($3)",
+            kind.word(),
+            entries(&acl, letter, &owner)
+        )
+    };
     let parts = [
-        "select 'role' kind, null::text place, rolname::text object, '' target, '[]'::json acl
+        "select 'role' kind, null::text place, rolname::text object, null::text \"column\",
+                '' target, '[]'::json acl
             from pg_roles where rolname = any($1)"
             .to_owned(),
         format!(
-            "select 'database', null, datname::text, format('%I', datname), {}
+            "select 'database', null, datname::text, null, format('%I', datname), {}
             from pg_database where datname = current_database()",
             entries("datacl", 'd', "datdba")
         ),
         format!(
-            "select 'schema', nspname::text, nspname::text, format('%I', nspname), {}
+            "select 'schema', nspname::text, nspname::text, null, format('%I', nspname), {}
             from pg_namespace where nspname = any($2)",
             entries("nspacl", 'n', "nspowner")
         ),
@@ -92,12 +119,28 @@ fn query() -> String {
         relations(On::Tables, 'r', "{r,p,v,m,f}"),
         relations(On::Sequences, 's', "{S}"),
         format!(
-            "select 'functions', n.nspname::text, p.proname::text,
-                format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)), {}
-            from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-            where 'functions' = any($3) and n.nspname = any($2) and p.prokind <> 'p'",
-            entries("p.proacl", 'f', "p.proowner")
+            "select 'columns', n.nspname::text, c.relname::text, a.attname::text,
+                format('%I.%I', n.nspname, c.relname), {}
+            from pg_attribute a join pg_class c on c.oid = a.attrelid
+                join pg_namespace n on n.oid = c.relnamespace
+            where 'columns' = any($3) and n.nspname = any($2) and a.attname = any($4)
+                and a.attnum > 0 and not a.attisdropped and c.relkind = any('{{r,p,v,m,f}}')",
+            entries("a.attacl", 'c', "c.relowner")
         ),
+        routines(On::Functions, "p.prokind <> 'p'"),
+        routines(On::Procedures, "p.prokind = 'p'"),
+        format!(
+            "select 'types', n.nspname::text, t.typname::text, null,
+                format('%I.%I', n.nspname, t.typname), {}
+            from pg_type t join pg_namespace n on n.oid = t.typnamespace
+                left join pg_class c on c.oid = t.typrelid
+            where 'types' = any($3) and n.nspname = any($2) and t.typelem = 0
+                and (t.typrelid = 0 or c.relkind = 'c')",
+            entries("t.typacl", 'T', "t.typowner")
+        ),
+        named(On::Languages, "pg_language", "lan", 'l'),
+        named(On::ForeignDataWrappers, "pg_foreign_data_wrapper", "fdw", 'F'),
+        named(On::ForeignServers, "pg_foreign_server", "srv", 'S'),
     ];
     parts.join(" union all ")
 }
@@ -112,26 +155,28 @@ impl Snapshot {
         let distinct = |texts: BTreeSet<String>| texts.into_iter().collect::<Vec<_>>();
         let roles = distinct(specs.iter().map(|spec| spec.role.clone()).collect());
         let schemas = distinct(specs.iter().filter_map(|spec| spec.schema.clone()).collect());
-        let kinds = distinct(specs.iter().map(|spec| spec.on.word().to_owned()).collect());
+        let mut kinds: BTreeSet<_> =
+            specs.iter().map(|spec| spec.on.word().to_owned()).collect();
+        let columns: BTreeSet<_> =
+            specs.iter().flat_map(|spec| spec.columns.iter().cloned()).collect();
+        if !columns.is_empty() {
+            kinds.insert("columns".to_owned());
+        }
+        let parameters = [roles, schemas, distinct(kinds), distinct(columns)];
         let task = Task::new(format!("read privileges in database `{database}`"));
-        let rows: Vec<Row> =
-            server.rows(database, &query(), &[roles, schemas, kinds], &task).await?;
+        let rows: Vec<Row> = server.rows(database, &query(), &parameters, &task).await?;
 
         let mut snapshot = Self { roles: BTreeSet::new(), objects: Vec::new() };
         for row in rows {
-            let on = match row.kind.as_str() {
-                "database" => On::Database,
-                "schema" => On::Schema,
-                "tables" => On::Tables,
-                "sequences" => On::Sequences,
-                "functions" => On::Functions,
-                _ => {
-                    snapshot.roles.insert(row.object);
-                    continue;
-                }
-            };
-            let Row { place: schema, object: name, target, acl, .. } = row;
-            snapshot.objects.push(Object { on, schema, name, target, acl });
+            if row.kind == "role" {
+                snapshot.roles.insert(row.object);
+                continue;
+            }
+            // Columns are parts of tables.
+            let on = On::ALL.into_iter().find(|on| on.word() == row.kind);
+            let on = on.unwrap_or(On::Tables);
+            let Row { place: schema, object: name, column, target, acl, .. } = row;
+            snapshot.objects.push(Object { on, schema, name, column, target, acl });
         }
         Ok(snapshot)
     }
@@ -154,6 +199,10 @@ impl Snapshot {
             object.on == spec.on
                 && object.schema == spec.schema
                 && (spec.objects.is_empty() || spec.objects.contains(&object.name))
+                && match &object.column {
+                    Some(column) => spec.columns.contains(column),
+                    None => spec.columns.is_empty(),
+                }
         })
     }
 
@@ -187,10 +236,13 @@ impl Snapshot {
             .any(|grantable| *grantable != spec.with_grant_option);
         let names: BTreeSet<&str> = objects.iter().map(|object| object.name.as_str()).collect();
         let there = spec.objects.iter().filter(|name| names.contains(name.as_str()));
+        let columns: BTreeSet<&String> =
+            objects.iter().filter_map(|object| object.column.as_ref()).collect();
         let mut found = Spec {
             privileges: privileges.into_iter().map(str::to_owned).collect(),
             with_grant_option: spec.with_grant_option != option_differs,
             objects: there.cloned().collect(),
+            columns: columns.into_iter().cloned().collect(),
             ..spec.clone()
         };
         Grant::normalize(&mut found);
@@ -222,14 +274,46 @@ impl Snapshot {
         }
         let names: BTreeSet<&str> =
             self.targets(spec).map(|object| object.name.as_str()).collect();
-        match spec.objects.iter().find(|name| !names.contains(name.as_str())) {
-            Some(name) => {
-                let schema = spec.schema.as_deref().unwrap_or_default();
-                let word = spec.on.word().trim_end_matches('s');
-                missing(format!("{word} `{name}` in schema `{schema}`"))
-            }
-            None => Ok(()),
+        let place = match &spec.schema {
+            Some(schema) => format!(" in schema `{schema}`"),
+            None => String::new(),
+        };
+        let absent = spec.objects.iter().find(|name| !names.contains(name.as_str()));
+        if let Some(name) = absent {
+            let columns = if spec.columns.is_empty() { "" } else { " with these columns" };
+            return missing(format!("{} `{name}`{columns}{place}", spec.on.one()));
         }
+        for (name, column) in
+            names.iter().flat_map(|name| spec.columns.iter().map(move |column| (name, column)))
+        {
+            let there = self
+                .targets(spec)
+                .any(|object| object.name == **name && object.column.as_ref() == Some(column));
+            if !there {
+                return missing(format!("column `{column}` of table `{name}`{place}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What stays because somebody else than the owner granted it, in words.
+    pub(super) fn granted_by_others(&self, spec: &Spec, left: &[Spec]) -> Vec<String> {
+        let mut found = BTreeSet::new();
+        for spec in std::iter::once(spec).chain(left) {
+            for object in self.targets(spec) {
+                let of_role = object.acl.iter().filter(|entry| entry.grantee == spec.role);
+                for entry in of_role {
+                    let Some(grantor) = &entry.grantor else { continue };
+                    found.insert(format!(
+                        "`{grantor}` granted {} on {} `{}`",
+                        entry.privilege,
+                        object.on.one(),
+                        object.name
+                    ));
+                }
+            }
+        }
+        found.into_iter().collect()
     }
 
     /// The statements after which a role has exactly the privileges of `spec`, and none on
@@ -247,15 +331,91 @@ impl Snapshot {
             }
         }
         work.iter()
-            .map(|((verb, privileges), targets)| {
-                verb.statement(privileges, spec.on, &targets.join(", "), &spec.role)
+            .map(|((verb, privileges, column), targets)| {
+                let privileges = of_columns(privileges, *column);
+                verb.statement(&privileges, spec.on.keyword(), &targets.join(", "), &spec.role)
             })
             .collect()
     }
 }
 
-/// Objects to which the same is done: what, which privileges, and their names.
-type Work<'a> = BTreeMap<(Verb, Vec<&'a str>), Vec<&'a str>>;
+/// Privileges, on a column where there is one: `SELECT ("id")`.
+fn of_columns(privileges: &[&str], columns: Option<&str>) -> String {
+    let each = |privilege: &&str| match columns {
+        Some(column) => format!("{privilege} ({})", sql::name(column)),
+        None => (*privilege).to_owned(),
+    };
+    privileges.iter().map(each).collect::<Vec<_>>().join(", ")
+}
+
+/// What a change of a grant comes to, told from the specs alone: for review. What runs is
+/// computed from the server's own lists.
+pub(super) fn outline(from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
+    let mut statements = Vec::new();
+    let mut say = |verb: Verb, privileges: &[&str], spec: &Spec| {
+        if privileges.is_empty() {
+            return;
+        }
+        let schema = spec.schema.as_deref().unwrap_or_default();
+        let (keyword, targets) = match spec.on {
+            On::Database => (spec.on.keyword().to_owned(), sql::name(&spec.database)),
+            On::Schema => (spec.on.keyword().to_owned(), sql::name(schema)),
+            on if spec.objects.is_empty() => {
+                (format!("ALL {}S IN SCHEMA", on.keyword()), sql::name(schema))
+            }
+            on => {
+                let place = if on.is_in_schema() {
+                    format!("{}.", sql::name(schema))
+                } else {
+                    String::new()
+                };
+                let names: Vec<_> = spec
+                    .objects
+                    .iter()
+                    .map(|object| format!("{place}{}", sql::name(object)))
+                    .collect();
+                (on.keyword().to_owned(), names.join(", "))
+            }
+        };
+        let columns: Vec<_> = spec.columns.iter().map(|column| sql::name(column)).collect();
+        let listed: Vec<_> = privileges
+            .iter()
+            .map(|word| match columns.as_slice() {
+                [] => (*word).to_owned(),
+                columns => format!("{word} ({})", columns.join(", ")),
+            })
+            .collect();
+        statements.push(verb.statement(&listed.join(", "), &keyword, &targets, &spec.role));
+    };
+    let words = |spec: Option<&Spec>, other: Option<&Spec>| -> Vec<String> {
+        let known = |word: &&String| {
+            other.is_some_and(|other| {
+                other.privileges.contains(word)
+                    && spec.is_some_and(|spec| {
+                        spec.with_grant_option == other.with_grant_option
+                            && spec.objects == other.objects
+                            && spec.columns == other.columns
+                    })
+            })
+        };
+        let words = spec.map_or(&[][..], |spec| &spec.privileges);
+        words.iter().filter(|word| !known(word)).cloned().collect()
+    };
+    if let Some(from) = from {
+        let gone = words(Some(from), to);
+        say(Verb::Revoke, &gone.iter().map(String::as_str).collect::<Vec<_>>(), from);
+    }
+    if let Some(to) = to {
+        let new = words(Some(to), from);
+        let verb = if to.with_grant_option { Verb::GrantWithOption } else { Verb::Grant };
+        say(verb, &new.iter().map(String::as_str).collect::<Vec<_>>(), to);
+    }
+    statements
+}
+
+/// Objects to which the same is done: what, which privileges, on which column, and their
+/// names.
+type Work<'a> = BTreeMap<(Verb, Vec<&'a str>, Option<&'a str>), Vec<&'a str>>;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verb {
@@ -266,9 +426,9 @@ enum Verb {
 }
 
 impl Verb {
-    fn statement(self, privileges: &[&str], on: On, targets: &str, role: &str) -> String {
+    fn statement(self, privileges: &str, on: &str, targets: &str, role: &str) -> String {
         let role = if role == PUBLIC { PUBLIC.to_owned() } else { sql::name(role) };
-        let what = format!("{} ON {} {targets}", privileges.join(", "), on.keyword());
+        let what = format!("{privileges} ON {on} {targets}");
         match self {
             Self::Revoke => format!("REVOKE {what} FROM {role}"),
             Self::RevokeOption => format!("REVOKE GRANT OPTION FOR {what} FROM {role}"),
@@ -309,7 +469,8 @@ impl Object {
         let steps = [(Verb::Revoke, extra), (Verb::RevokeOption, option), (grant, missing)];
         for (verb, privileges) in steps {
             if !privileges.is_empty() {
-                work.entry((verb, privileges)).or_default().push(&self.target);
+                let key = (verb, privileges, self.column.as_deref());
+                work.entry(key).or_default().push(&self.target);
             }
         }
     }

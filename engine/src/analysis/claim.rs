@@ -1,0 +1,87 @@
+//! What a kind tells the analysis about one object: what it takes for itself, whom it needs.
+
+use core::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::diagnostic::Code;
+use crate::path::Path;
+
+/// Something an object takes, offers or needs beside its attributes as such.
+///
+/// All of it is relative to the connection the object is reached through: two engines each
+/// have a port 80.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// A port of the host.
+    HostPort {
+        /// The address of the host; `None` for all of them.
+        ip: Option<IpAddr>,
+        /// The port.
+        port: u16,
+        /// `tcp`, `udp`, `sctp`.
+        protocol: &'static str,
+    },
+    /// A range of addresses that is its own.
+    Subnet(IpNet),
+    /// A place in a network.
+    Member {
+        /// The network.
+        network: Named,
+        /// The address it asks for.
+        address: Option<IpAddr>,
+        /// What others in the network find it by; empty where names are not found.
+        names: Vec<String>,
+    },
+    /// A use of stored data.
+    Mount {
+        /// Where it is stored.
+        volume: Named,
+        /// Whether it may be changed.
+        writable: bool,
+        /// The software that must be alone with it, `PostgreSQL`.
+        exclusive: Option<&'static str>,
+    },
+    /// A path of this machine that must exist before; relative to the project folder.
+    NeedsPath(String),
+    /// A path of this machine it makes; relative to the project folder.
+    MakesPath(String),
+}
+
+/// An object by its real name, declared in this stack or not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Named {
+    /// Its kind: `docker::network`.
+    pub kind: &'static str,
+    /// The world's name for it.
+    pub name: String,
+}
+
+/// A claim and the attribute that makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// Where in the spec.
+    pub at: Path,
+    /// What.
+    pub claim: Claim,
+}
+
+impl Claimed {
+    /// A claim made by a part of the spec.
+    pub fn new(at: Path, claim: Claim) -> Self {
+        Self { at, claim }
+    }
+}
+
+/// Something about one object that works and most likely is not meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lint {
+    /// Which warning.
+    pub code: Code,
+    /// Where in the spec.
+    pub at: Path,
+    /// What: lower case, no full stop.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}

@@ -1,0 +1,112 @@
+//! What can be said about a stack from its declarations alone: resources that get in each
+//! other's way, and what works and most likely is not meant.
+//!
+//! Nothing here knows a provider. A kind says what its objects take and need ([`Claim`])
+//! and what is odd about one of them ([`Lint`]); the rules compare.
+
+mod claim;
+mod mounts;
+mod names;
+mod networks;
+mod ports;
+mod relations;
+mod secrets;
+mod stack;
+mod unused;
+
+use std::collections::BTreeSet;
+
+pub use claim::{Claim, Claimed, Lint, Named};
+pub use relations::{Branch, Impact, Relation, impact, uses};
+use stack::Stack;
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::files::Files;
+use crate::graph::Graph;
+use crate::kind::Registry;
+use crate::path::Path;
+use crate::program::Declaration;
+
+/// Everything found, in the order of the script; what a resource allows is left out.
+///
+/// Errors are what a service would surely refuse. `files` tells whether what a stack binds
+/// is there.
+pub fn analyse(graph: &Graph, registry: &Registry, files: &dyn Files) -> Vec<Diagnostic> {
+    let stack = Stack::read(graph, registry);
+    let mut report = Report::default();
+    ports::check(&stack, &mut report);
+    networks::check(&stack, &mut report);
+    names::check(&stack, &mut report);
+    mounts::check(&stack, files, &mut report);
+    secrets::check(&stack, &mut report);
+    unused::check(&stack, &mut report);
+    for object in &stack.objects {
+        for lint in &object.lints {
+            let found = Diagnostic::new(lint.code, lint.message.clone());
+            report.add(object.declaration, &lint.at, found.hint(lint.hint.clone()));
+        }
+    }
+    report.unused_allows(graph);
+    let mut found = report.found;
+    found.sort_by(|a, b| (&a.span, a.code).cmp(&(&b.span, b.code)));
+    found
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Report<'a> {
+    found: Vec<Diagnostic>,
+    /// Which `allow` was needed: by the address's place in the program, and code.
+    allowed: BTreeSet<(&'a crate::address::Address, Code)>,
+}
+
+impl<'a> Report<'a> {
+    /// Adds a finding about a part of a declaration, unless the declaration allows it.
+    fn add(&mut self, declaration: &'a Declaration, at: &Path, found: Diagnostic) {
+        if declaration.allow.contains(&found.code) {
+            self.allowed.insert((&declaration.address, found.code));
+            return;
+        }
+        self.found.push(found.at(declaration.span_of(at).clone()));
+    }
+
+    /// Adds a finding about two declarations, unless one of them allows it.
+    fn add_pair(
+        &mut self,
+        first: (&'a Declaration, &Path),
+        second: (&'a Declaration, &Path),
+        words: &str,
+        found: Diagnostic,
+    ) {
+        if first.0.allow.contains(&found.code) {
+            self.allowed.insert((&first.0.address, found.code));
+            return;
+        }
+        let span = first.0.span_of(first.1);
+        // One line that ran twice, in a loop or function, is shown once.
+        let found = if span == second.0.span_of(second.1) {
+            found.note("one line of the script declares both: it runs more than once")
+        } else {
+            found.related(span.clone(), words)
+        };
+        self.add(second.0, second.1, found);
+    }
+
+    fn unused_allows(&mut self, graph: &'a Graph) {
+        for declaration in graph.in_order() {
+            for code in &declaration.allow {
+                if *code == Code::UnusedAllow
+                    || self.allowed.contains(&(&declaration.address, *code))
+                {
+                    continue;
+                }
+                let message =
+                    format!("`{}` allows {code}, which does not occur", declaration.address);
+                let found = Diagnostic::new(Code::UnusedAllow, message)
+                    .note(format!("{code} is {}", code.title()))
+                    .hint("remove it, so that a new one is seen");
+                self.add(declaration, &Path::attribute("allow"), found);
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Secrets in clear text, and those everybody knows.
+
+use std::collections::BTreeSet;
+
+use super::Report;
+use super::stack::Stack;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::expr::Expr;
+use crate::path::{Path, Segment};
+use crate::value::Value;
+
+/// Ends of names under which secrets are kept.
+const SECRET_WORDS: [&str; 12] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "api_key",
+    "apikey",
+    "secret_key",
+    "private_key",
+    "access_key",
+];
+/// What such a name may hold that is no secret: switches.
+const SWITCHES: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "0", "1"];
+/// Defaults of services, and the words every list of passwords begins with.
+const KNOWN_WORDS: [&str; 22] = [
+    "admin",
+    "changeme",
+    "change_me",
+    "changeit",
+    "default",
+    "example",
+    "guest",
+    "letmein",
+    "minioadmin",
+    "mongo",
+    "mysql",
+    "pass",
+    "passwd",
+    "password",
+    "postgres",
+    "rabbitmq",
+    "redis",
+    "root",
+    "secret",
+    "test",
+    "123456",
+    "12345",
+];
+
+pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
+    for declaration in stack.graph.in_order() {
+        let mut clear: BTreeSet<(Path, String)> = BTreeSet::new();
+        for (path, text) in &declaration.clear {
+            clear.insert((path.clone(), text.clone()));
+        }
+        for (name, expr) in &declaration.attributes {
+            walk_expr(expr, &Path::attribute(name), &mut clear);
+        }
+        for (path, text) in clear {
+            let is_known = KNOWN_WORDS.contains(&text.to_lowercase().as_str());
+            let found = if is_known {
+                Diagnostic::new(
+                    Code::DefaultCredential,
+                    format!("`{path}` is a password everybody knows"),
+                )
+            } else {
+                let message = format!("`{path}` holds a secret in clear text");
+                Diagnostic::new(Code::ClearSecret, message)
+            };
+            let found = found.hint(
+                "ask for it: `param(\"name\", #{ secret: true })`, or have it made: \
+                 `local::random(\"name\").result`",
+            );
+            report.add(declaration, &path, found);
+        }
+    }
+}
+
+fn walk_expr(expr: &Expr, at: &Path, found: &mut BTreeSet<(Path, String)>) {
+    match expr {
+        Expr::Value(value) => walk(value, at, found),
+        Expr::Map(entries) => {
+            for (key, entry) in entries {
+                walk_expr(entry, &at.key(key), found);
+            }
+        }
+        Expr::List(items) => {
+            for (index, item) in items.iter().enumerate() {
+                walk_expr(item, &at.index(index), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn walk(value: &Value, at: &Path, found: &mut BTreeSet<(Path, String)>) {
+    match value {
+        Value::String(text) => {
+            // Attributes of the kind itself are marked by it.
+            let inside = at.0.len() > 1;
+            if inside && names_secret(at) && !text.is_empty() && !is_switch(text) {
+                found.insert((at.clone(), text.clone()));
+            }
+        }
+        Value::List(items) => {
+            for (index, item) in items.iter().enumerate() {
+                walk(item, &at.index(index), found);
+            }
+        }
+        Value::Map(entries) => {
+            for (key, entry) in entries {
+                walk(entry, &at.key(key), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_switch(text: &str) -> bool {
+    SWITCHES.contains(&text.to_lowercase().as_str())
+}
+
+/// Whether the last key of a path ends in a word for secrets: `POSTGRES_PASSWORD`, not
+/// `PASSWORD_FILE` or `compass`.
+fn names_secret(at: &Path) -> bool {
+    let Some(Segment::Key(key)) = at.0.last() else { return false };
+    let key = key.to_lowercase().replace(['-', '.'], "_");
+    SECRET_WORDS.iter().any(|word| {
+        key.strip_suffix(word).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'))
+    })
+}

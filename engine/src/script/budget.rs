@@ -1,0 +1,51 @@
+//! How long a run may take. The limits of Rhai count steps and items, but one step may copy a
+//! long list, so a short script could still run for days.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use rhai::{Dynamic, Engine};
+
+use super::session::Session;
+use super::symbol::Refusal;
+use crate::diagnostic::{Code, Diagnostic};
+
+/// Processor time a script may take; a stack of 10,000 resources takes a tenth of a second.
+/// Not time on the wall: a busy machine must not make a script fail.
+pub(super) const MOST_TIME: Duration = Duration::from_secs(30);
+
+/// The time is looked at once in so many steps.
+const STEPS: u64 = 256;
+
+/// Ends runs that take too long or have found enough. No script can read this clock.
+pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
+    let here = Rc::clone(session);
+    let begin = used();
+    engine.on_progress(move |steps| {
+        if let Some(last) = here.enough.get() {
+            return Some(Dynamic::from(Refusal(last)));
+        }
+        if steps % STEPS != 0 || used().saturating_sub(begin) < MOST_TIME {
+            return None;
+        }
+        let message = format!("the script takes more than {} s", MOST_TIME.as_secs());
+        let finding = Diagnostic::new(Code::Limit, message)
+            .hint("a loop may never end: check its condition");
+        Some(Dynamic::from(Refusal(here.record(finding))))
+    });
+}
+
+/// Processor time of this thread.
+#[cfg(unix)]
+fn used() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// Time since the first call: the nearest there is.
+#[cfg(not(unix))]
+fn used() -> Duration {
+    static BEGIN: std::sync::LazyLock<std::time::Instant> =
+        std::sync::LazyLock::new(std::time::Instant::now);
+    BEGIN.elapsed()
+}

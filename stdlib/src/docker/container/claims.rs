@@ -1,0 +1,106 @@
+//! What a container takes and needs, and what is odd about one, for the analysis.
+
+use dollop_engine::analysis::{Claim, Claimed, Lint, Named};
+use dollop_engine::diagnostic::Code;
+use dollop_engine::path::Path;
+use dollop_engine::resource::{Name, Resource as _};
+
+use super::super::{lint, network::Network, volume::Volume};
+use super::modes::NetworkMode;
+use super::mounts::MountKind;
+use super::networks::{BRIDGE, is_predefined};
+use super::ports::HostPort;
+use super::spec::ContainerSpec;
+
+/// Ports, places in networks, mounts.
+pub(super) fn claims(name: &Name, spec: &ContainerSpec) -> Vec<Claimed> {
+    let mut claims = Vec::new();
+    if spec.running {
+        ports(spec, &mut claims);
+    }
+    networks(name, spec, &mut claims);
+    mounts(spec, &mut claims);
+    claims
+}
+
+fn ports(spec: &ContainerSpec, claims: &mut Vec<Claimed>) {
+    // In the network of the machine nothing is published.
+    if spec.network_mode.is_some() {
+        return;
+    }
+    for port in &spec.ports.0 {
+        if let Some(host) = port.host.filter(|host| HostPort::is_one(*host)) {
+            let protocol = port.protocol.word();
+            let claim = Claim::HostPort { ip: port.ip, port: host.first, protocol };
+            claims.push(Claimed::new(Path::attribute("ports"), claim));
+        }
+    }
+}
+
+fn networks(name: &Name, spec: &ContainerSpec, claims: &mut Vec<Claimed>) {
+    let network = |name: &str| Named { kind: Network::KIND, name: name.to_owned() };
+    let member = |network, address, names| Claim::Member { network, address, names };
+    let at = Path::attribute("networks");
+    for (joined, endpoint) in &spec.networks.0 {
+        let mut names = Vec::new();
+        if !is_predefined(joined) {
+            names.clone_from(&endpoint.aliases);
+            names.push(name.address.name().to_owned());
+            if !names.contains(&name.natural) {
+                names.push(name.natural.clone());
+            }
+            names.sort();
+            names.dedup();
+        }
+        let address = endpoint.ipv4_address.map(|address| address.0);
+        let claim = member(network(joined), address, names);
+        claims.push(Claimed::new(at.key(joined), claim));
+    }
+    if spec.networks.0.is_empty() {
+        let joined = match spec.network_mode {
+            None => BRIDGE,
+            Some(NetworkMode::Host) => "host",
+            Some(NetworkMode::None) => "none",
+            // It is where the other container is, which says so itself.
+            Some(NetworkMode::Container(_)) => return,
+        };
+        let claim = member(network(joined), None, Vec::new());
+        claims.push(Claimed::new(at, claim));
+    }
+}
+
+fn mounts(spec: &ContainerSpec, claims: &mut Vec<Claimed>) {
+    let exclusive = lint::database(&spec.image);
+    for mount in &spec.volumes.0 {
+        let Some(source) = &mount.source else { continue };
+        let claim = match mount.kind {
+            MountKind::Tmpfs | MountKind::Image => continue,
+            MountKind::Bind if mount.bind.as_ref().is_some_and(|b| b.create_host_path) => {
+                continue;
+            }
+            MountKind::Bind => Claim::NeedsPath(source.clone()),
+            MountKind::Volume => Claim::Mount {
+                volume: Named { kind: Volume::KIND, name: source.clone() },
+                writable: !mount.read_only,
+                exclusive,
+            },
+        };
+        claims.push(Claimed::new(Path::attribute("volumes"), claim));
+    }
+}
+
+/// A version that floats, a health check that says yes to everything.
+pub(super) fn lints(spec: &ContainerSpec) -> Vec<Lint> {
+    let mut found: Vec<_> = lint::floating("image", &spec.image).into_iter().collect();
+    let test = spec.healthcheck.as_ref().and_then(|health| health.test.as_ref());
+    if let Some(test) = test.filter(|test| lint::cannot_fail(&test.0)) {
+        found.push(Lint {
+            code: Code::HealthAlwaysPasses,
+            at: Path::attribute("healthcheck").key("test"),
+            message: format!("the health check `{}` cannot fail", test.0[1..].join(" ")),
+            hint: "let it end with another code than 0 when the service does not work"
+                .to_owned(),
+        });
+    }
+    found
+}

@@ -1,0 +1,437 @@
+//! Files put into a container: configuration, certificates, secrets.
+//!
+//! They are copied in before it starts, and compared with what is really there whenever the
+//! container is read.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read as _;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bollard::errors::Error;
+use bollard::exec::{CreateExecOptions, StartExecResults};
+use bollard::query_parameters::{
+    DownloadFromContainerOptionsBuilder, KillContainerOptionsBuilder,
+    UploadToContainerOptionsBuilder,
+};
+use dollop_engine::error::CallError;
+use dollop_engine::resource::{Name, Problem};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize};
+use tar::{Archive, Builder, Header};
+
+use super::super::engine::{Engine, status};
+use super::mounts::{MountKind, tidy_path};
+use super::options::Octal;
+use super::spec::ContainerSpec;
+use super::units::{signal, written_as_text};
+
+/// How many files are looked at at once in one container.
+const AT_ONCE: usize = 4;
+
+/// Files by their path in the container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Files(pub BTreeMap<String, Entry>);
+
+/// One file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// The text.
+    pub content: Option<String>,
+    /// What is no text, in base64.
+    pub content_base64: Option<String>,
+    /// Its permissions.
+    pub mode: Octal,
+    /// The number of its owner.
+    pub uid: u32,
+    /// The number of its group.
+    pub gid: u32,
+    /// What happens to a running container when the file changes.
+    pub on_change: OnChange,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Long {
+    /// The text, `file("app.conf")` or `template("app.conf.j2", #{ .. })`.
+    #[serde(default)]
+    content: Option<String>,
+    /// What is no text, in base64.
+    #[serde(default)]
+    content_base64: Option<String>,
+    /// Its permissions as octal text; `"0644"` when left out.
+    #[serde(default = "readable")]
+    mode: Octal,
+    /// The number of its owner; 0 when left out.
+    #[serde(default)]
+    uid: u32,
+    /// The number of its group; 0 when left out.
+    #[serde(default)]
+    gid: u32,
+    /// What happens to a running container when it changes: `restart`, `signal:HUP` or
+    /// `none`.
+    #[serde(default)]
+    on_change: OnChange,
+}
+
+fn readable() -> Octal {
+    Octal(0o644)
+}
+
+/// What happens to a running container when a file in it changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OnChange {
+    /// Nothing: the program looks itself, or not at all.
+    None,
+    /// Its program gets a signal.
+    Signal(String),
+    /// It is stopped and started.
+    #[default]
+    Restart,
+}
+
+impl FromStr for OnChange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.strip_prefix("signal:")) {
+            ("none", _) => Ok(Self::None),
+            ("restart", _) => Ok(Self::Restart),
+            (_, Some(name)) if !name.is_empty() => Ok(Self::Signal(signal(name))),
+            _ => Err(format!("`{text}` is none of `restart`, `signal:HUP` and `none`")),
+        }
+    }
+}
+
+impl fmt::Display for OnChange {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => out.write_str("none"),
+            Self::Restart => out.write_str("restart"),
+            Self::Signal(name) => write!(out, "signal:{name}"),
+        }
+    }
+}
+
+written_as_text!(OnChange, "string");
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrMap;
+        impl<'de> serde::de::Visitor<'de> for TextOrMap {
+            type Value = Long;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("the text of the file, or a map with `content`")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Long, E> {
+                Ok(Long {
+                    content: Some(text.to_owned()),
+                    content_base64: None,
+                    mode: readable(),
+                    uid: 0,
+                    gid: 0,
+                    on_change: OnChange::default(),
+                })
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Long, A::Error> {
+                Long::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+            }
+        }
+        let Long { content, content_base64, mode, uid, gid, on_change } =
+            deserializer.deserialize_any(TextOrMap)?;
+        Ok(Self { content, content_base64, mode, uid, gid, on_change })
+    }
+}
+
+impl JsonSchema for Entry {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Entry".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let long = generator.subschema_for::<Long>();
+        json_schema!({ "anyOf": [{ "type": "string" }, long] })
+    }
+}
+
+impl<'de> Deserialize<'de> for Files {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let files = BTreeMap::<String, Entry>::deserialize(deserializer)?;
+        Ok(Self(files.into_iter().map(|(path, file)| (tidy_path(&path), file)).collect()))
+    }
+}
+
+impl Entry {
+    fn bytes(&self) -> Vec<u8> {
+        match (&self.content, &self.content_base64) {
+            (Some(text), _) => text.clone().into_bytes(),
+            (None, Some(encoded)) => BASE64.decode(encoded.trim()).unwrap_or_default(),
+            (None, None) => Vec::new(),
+        }
+    }
+}
+
+impl Files {
+    pub(super) fn check(&self, spec: &ContainerSpec) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut problem = |message: String, hint: &str| {
+            let (attribute, hint) = ("files".to_owned(), Some(hint.to_owned()));
+            problems.push(Problem { attribute, message, hint });
+        };
+        for (path, file) in &self.0 {
+            if !path.starts_with('/') || path == "/" {
+                let message = format!("`{path}` is no absolute path of a file");
+                problem(message, "it is a path in the container, `/etc/app.conf`");
+            }
+            match (&file.content, &file.content_base64) {
+                (Some(_), Some(_)) | (None, None) => problem(
+                    format!("`{path}` needs either `content` or `content_base64`"),
+                    "the text of a file of the project: `content: file(\"app.conf\")`",
+                ),
+                (None, Some(encoded)) if BASE64.decode(encoded.trim()).is_err() => {
+                    problem(
+                        format!("the `content_base64` of `{path}` is no base64"),
+                        "make it with `base64`",
+                    );
+                }
+                _ => {}
+            }
+            let within = |folder: &str| {
+                path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+            };
+            let short = spec.tmpfs.0.iter().map(|entry| entry.split(':').next().unwrap_or(""));
+            let long = spec.volumes.0.iter().filter(|mount| mount.kind == MountKind::Tmpfs);
+            let mut tmpfs = short.chain(long.map(|mount| mount.target.as_str()));
+            if let Some(folder) = tmpfs.find(|folder| within(folder)) {
+                let message = format!("`{path}` lies in the tmpfs `{folder}`");
+                problem(message, "that folder is empty whenever the container starts");
+            } else if spec.read_only
+                && !spec.volumes.0.iter().any(|mount| within(&mount.target))
+            {
+                let message = format!("`{path}` cannot be written: `read_only` is on");
+                problem(message, "mount a file of the machine there, `volumes`");
+            }
+        }
+        problems
+    }
+
+    /// What of it the container has; `asked` says where to look.
+    pub(super) async fn observed(
+        engine: &Engine,
+        id: &str,
+        asked: &Self,
+    ) -> Result<Self, CallError> {
+        let mut looks = Vec::with_capacity(asked.0.len());
+        for (path, file) in &asked.0 {
+            looks.push(async move {
+                let found = look(engine, id, path, file).await?;
+                Ok::<_, CallError>(found.map(|found| (path.clone(), found)))
+            });
+        }
+        let found: Vec<_> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
+        Ok(Self(found.into_iter().flatten().collect()))
+    }
+
+    /// Copies in what `has` lacks.
+    pub(super) async fn put(
+        &self,
+        engine: &Engine,
+        name: &Name,
+        id: &str,
+        has: &Self,
+    ) -> Result<(), CallError> {
+        let new: Vec<_> =
+            self.0.iter().filter(|(path, file)| has.0.get(*path) != Some(*file)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let doing = format!("copying files into container `{}`", name.natural);
+        let archive = archive(&new).map_err(|error| {
+            CallError::refused(format!("{doing} failed: no archive of them: {error}"))
+        })?;
+        let options = UploadToContainerOptionsBuilder::new().path("/").build();
+        let body = bollard::body_full(archive.into());
+        let put = engine.docker.upload_to_container(id, Some(options), body).await;
+        put.map_err(|error| engine.failed(&doing, &error))
+    }
+
+    /// Takes out what is not asked for any more; the engine cannot, so the container must.
+    pub(super) async fn take_out(
+        &self,
+        engine: &Engine,
+        name: &Name,
+        id: &str,
+        has: &Self,
+    ) -> Result<(), CallError> {
+        let gone: Vec<_> = has.0.keys().filter(|path| !self.0.contains_key(*path)).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let mut command = vec!["rm".to_owned(), "-f".to_owned(), "--".to_owned()];
+        command.extend(gone.iter().map(ToString::to_string));
+        if matches!(removed(engine, id, command).await, Ok(true)) {
+            return Ok(());
+        }
+        let message = format!(
+            "container `{}` cannot remove `{}` from itself: it does not run, or has no `rm`",
+            name.natural,
+            gone.iter().map(ToString::to_string).collect::<Vec<_>>().join("`, `")
+        );
+        Err(CallError::refused(message).hint(
+            "remove the container and apply again, or keep the file: `content: \"\"` empties it",
+        ))
+    }
+
+    /// The strongest of what the changed files ask for.
+    pub(super) fn on_change(&self, from: &Self) -> OnChange {
+        let changed = self.0.iter().filter(|(path, file)| {
+            let content = |file: &Entry| (file.bytes(), file.mode, file.uid, file.gid);
+            from.0.get(*path).map(content) != Some(content(file))
+        });
+        let changed = changed.map(|(_, file)| file.on_change.clone());
+        let removed = from.0.iter().filter(|(path, _)| !self.0.contains_key(*path));
+        let removed = removed.map(|(_, file)| file.on_change.clone());
+        changed.chain(removed).max().unwrap_or(OnChange::None)
+    }
+}
+
+/// Sends a signal to its program.
+pub(super) async fn signalled(
+    engine: &Engine,
+    name: &Name,
+    id: &str,
+    signal: &str,
+) -> Result<(), CallError> {
+    let options = KillContainerOptionsBuilder::new().signal(signal).build();
+    let sent = engine.docker.kill_container(id, Some(options)).await;
+    let doing = format!("sending {signal} to container `{}`", name.natural);
+    sent.map_err(|error| engine.failed(&doing, &error))
+}
+
+fn archive(files: &[(&String, &Entry)]) -> std::io::Result<Vec<u8>> {
+    let mut archive = Builder::new(Vec::new());
+    for (path, file) in files {
+        let bytes = file.bytes();
+        let mut header = Header::new_gnu();
+        header.set_mode(file.mode.0);
+        header.set_uid(file.uid.into());
+        header.set_gid(file.gid.into());
+        header.set_size(bytes.len() as u64);
+        archive.append_data(&mut header, path.trim_start_matches('/'), bytes.as_slice())?;
+    }
+    archive.into_inner()
+}
+
+async fn look(
+    engine: &Engine,
+    id: &str,
+    path: &str,
+    asked: &Entry,
+) -> Result<Option<Entry>, CallError> {
+    let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
+    let parts: Result<Vec<_>, Error> =
+        engine.docker.download_from_container(id, Some(options)).try_collect().await;
+    let bytes = match parts {
+        Ok(parts) => parts.concat(),
+        Err(error) if status(&error) == Some(404) => return Ok(None),
+        Err(error) => {
+            return Err(engine.failed(&format!("looking at file `{path}`"), &error));
+        }
+    };
+    Ok(read(&bytes, asked).unwrap_or(None))
+}
+
+/// The first file of an archive; nothing when something else is in its place.
+fn read(archive: &[u8], asked: &Entry) -> std::io::Result<Option<Entry>> {
+    let mut archive = Archive::new(archive);
+    let Some(entry) = archive.entries()?.next() else { return Ok(None) };
+    let mut entry = entry?;
+    if !entry.header().entry_type().is_file() {
+        return Ok(None);
+    }
+    let header = entry.header();
+    let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    let (mode, uid, gid) = (header.mode()?, number(header.uid()?), number(header.gid()?));
+    let mut bytes = Vec::new();
+    entry.read_to_end(&mut bytes)?;
+    let as_text = asked.content.is_some();
+    Ok(Some(Entry {
+        content: as_text.then(|| String::from_utf8_lossy(&bytes).into_owned()),
+        content_base64: (!as_text).then(|| {
+            // Equal bytes can be written in several ways.
+            let same = asked.bytes() == bytes;
+            let written = asked.content_base64.clone().filter(|_| same);
+            written.unwrap_or_else(|| BASE64.encode(&bytes))
+        }),
+        mode: Octal(mode & 0o7777),
+        uid,
+        gid,
+        // Nothing the engine knows.
+        on_change: asked.on_change.clone(),
+    }))
+}
+
+async fn removed(engine: &Engine, id: &str, command: Vec<String>) -> Result<bool, Error> {
+    let options = CreateExecOptions {
+        cmd: Some(command),
+        user: Some("0".to_owned()),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        ..CreateExecOptions::default()
+    };
+    let exec = engine.docker.create_exec(id, options).await?;
+    if let StartExecResults::Attached { mut output, .. } =
+        engine.docker.start_exec(&exec.id, None).await?
+    {
+        while output.next().await.is_some() {}
+    }
+    Ok(engine.docker.inspect_exec(&exec.id).await?.exit_code == Some(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{from_value, json};
+
+    #[test]
+    fn what_is_sent_reads_back_the_same() {
+        let files: Files = from_value(json!({
+            "/etc/a.conf": "a = 1\n",
+            "/etc/../run/b": { "content_base64": "AP8=", "mode": "600", "uid": 5, "gid": 6 },
+        }))
+        .unwrap();
+        assert_eq!(files.0.keys().collect::<Vec<_>>(), ["/etc/a.conf", "/run/b"]);
+        for (path, file) in &files.0 {
+            let bytes = archive(&[(path, file)]).unwrap();
+            assert_eq!(read(&bytes, file).unwrap().as_ref(), Some(file));
+        }
+    }
+
+    #[test]
+    fn the_strongest_reaction_wins() {
+        let files = |a: &str, b: &str| -> Files {
+            from_value(json!({
+                "/a": { "content": a, "on_change": "signal:hup" },
+                "/b": { "content": b, "on_change": "none" },
+            }))
+            .unwrap()
+        };
+        let hup = OnChange::Signal("SIGHUP".into());
+        assert_eq!(files("2", "2").on_change(&files("1", "1")), hup);
+        assert_eq!(files("1", "2").on_change(&files("1", "1")), OnChange::None);
+        let more: Files = from_value(json!({ "/c": "new" })).unwrap();
+        assert_eq!(more.on_change(&Files::default()), OnChange::Restart);
+    }
+}

@@ -1,0 +1,271 @@
+//! What an image is built from: the files of a folder, without those `.dockerignore` names.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use sha2::{Digest as _, Sha256};
+use tar::{Builder, EntryType, Header};
+use walkdir::{DirEntry, WalkDir};
+
+/// Where the text of a Dockerfile given in the script lies in what is sent.
+pub(super) const INLINE: &str = ".dollop.Dockerfile";
+const IGNORE_FILE: &str = ".dockerignore";
+
+/// The folder and what of it counts.
+pub(super) struct Context {
+    folder: PathBuf,
+    ignored: Ignored,
+    /// The Dockerfile in it, which counts whatever is ignored.
+    dockerfile: Option<String>,
+}
+
+/// What stands in the way of reading a folder.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}`: {source}", path.display())]
+pub(super) struct ContextError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+fn at<T>(path: &Path, result: io::Result<T>) -> Result<T, ContextError> {
+    result.map_err(|source| ContextError { path: path.to_owned(), source })
+}
+
+impl Context {
+    /// `dockerfile` is the path of the Dockerfile in the folder, when it is a file.
+    pub(super) fn open(
+        folder: PathBuf,
+        dockerfile: Option<String>,
+    ) -> Result<Self, ContextError> {
+        at(&folder, fs::read_dir(&folder))?;
+        if let Some(dockerfile) = &dockerfile {
+            let path = folder.join(dockerfile);
+            at(&path, fs::metadata(&path))?;
+        }
+        let path = folder.join(IGNORE_FILE);
+        let patterns = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return at(&path, Err(error)),
+        };
+        let ignored = at(&path, Ignored::parse(&patterns))?;
+        Ok(Self { folder, ignored, dockerfile })
+    }
+
+    /// A digest of names, kinds, permissions and contents; times do not count.
+    pub(super) fn digest(&self, mut hasher: Sha256) -> Result<String, ContextError> {
+        for entry in self.entries() {
+            let (path, name) = entry?;
+            let meta = at(&path, fs::symlink_metadata(&path))?;
+            let kind = meta.file_type();
+            hasher.update(name.as_bytes());
+            hasher.update([0]);
+            if kind.is_symlink() {
+                let target = at(&path, fs::read_link(&path))?;
+                hasher.update(b"l");
+                hasher.update(target.to_string_lossy().as_bytes());
+                hasher.update([0]);
+            } else if kind.is_file() {
+                let mode = meta.permissions().mode() & 0o7777;
+                hasher.update(format!("f{mode:o} {}", meta.len()).as_bytes());
+                hasher.update([0]);
+                let mut file = at(&path, File::open(&path))?;
+                at(&path, io::copy(&mut file, &mut Writer(&mut hasher)))?;
+            } else {
+                hasher.update(b"d\0");
+            }
+        }
+        Ok(hex::encode(hasher.finalize()))
+    }
+
+    /// Everything as an archive, rewound; `inline` is the text of a Dockerfile to add.
+    pub(super) fn archive(&self, inline: Option<&str>) -> Result<File, ContextError> {
+        let folder = self.folder.as_path();
+        let mut archive = Builder::new(at(folder, tempfile::tempfile())?);
+        archive.follow_symlinks(false);
+        for entry in self.entries() {
+            let (path, name) = entry?;
+            let meta = at(&path, fs::symlink_metadata(&path))?;
+            let mut header = Header::new_gnu();
+            header.set_metadata(&meta);
+            // As the `docker` command does: nobody's number means anything in an image.
+            header.set_uid(0);
+            header.set_gid(0);
+            let kind = meta.file_type();
+            let added = if kind.is_symlink() {
+                let target = at(&path, fs::read_link(&path))?;
+                header.set_entry_type(EntryType::Symlink);
+                header.set_size(0);
+                archive.append_link(&mut header, &name, target)
+            } else if kind.is_file() {
+                let file = at(&path, File::open(&path))?;
+                archive.append_data(&mut header, &name, file)
+            } else if kind.is_dir() {
+                header.set_entry_type(EntryType::Directory);
+                header.set_size(0);
+                archive.append_data(&mut header, &name, io::empty())
+            } else {
+                // Sockets and devices cannot be part of an image.
+                Ok(())
+            };
+            at(&path, added)?;
+        }
+        if let Some(text) = inline {
+            let mut header = Header::new_gnu();
+            header.set_mode(0o644);
+            header.set_size(text.len() as u64);
+            at(folder, archive.append_data(&mut header, INLINE, text.as_bytes()))?;
+        }
+        let mut file = at(folder, archive.into_inner())?;
+        at(folder, io::Seek::rewind(&mut file))?;
+        Ok(file)
+    }
+
+    /// Paths and names of what counts, in one order.
+    fn entries(&self) -> impl Iterator<Item = Result<(PathBuf, String), ContextError>> {
+        let walk = WalkDir::new(&self.folder).min_depth(1).sort_by_file_name();
+        // A folder that is left out as a whole need not be looked into.
+        let walk = walk.into_iter().filter_entry(|entry| {
+            entry.depth() == 0 || !entry.file_type().is_dir() || !self.skips(entry)
+        });
+        walk.filter_map(|entry| match entry {
+            Ok(entry) => {
+                let name = self.name(&entry);
+                self.counts(&name).then(|| Ok((entry.into_path(), name)))
+            }
+            Err(error) => {
+                let path = error.path().unwrap_or(&self.folder).to_owned();
+                Some(Err(ContextError { path, source: error.into() }))
+            }
+        })
+    }
+
+    fn name(&self, entry: &DirEntry) -> String {
+        let path = entry.path().strip_prefix(&self.folder).unwrap_or(entry.path());
+        path.to_string_lossy().into_owned()
+    }
+
+    fn skips(&self, folder: &DirEntry) -> bool {
+        let name = self.name(folder);
+        let needed = |file: &String| Path::new(file).starts_with(&name);
+        !self.ignored.has_exceptions
+            && self.ignored.matches(&name)
+            && !self.dockerfile.iter().any(needed)
+    }
+
+    fn counts(&self, name: &str) -> bool {
+        name == IGNORE_FILE
+            || self.dockerfile.as_deref() == Some(name)
+            || !self.ignored.matches(name)
+    }
+}
+
+/// The patterns of a `.dockerignore`; the last one that fits decides.
+struct Ignored {
+    /// Two for each pattern: the path itself and what lies below it.
+    set: GlobSet,
+    /// For each of them, whether it leaves out or takes in again.
+    leaves_out: Vec<bool>,
+    has_exceptions: bool,
+}
+
+impl Ignored {
+    fn parse(text: &str) -> io::Result<Self> {
+        let mut set = GlobSetBuilder::new();
+        let mut leaves_out = Vec::new();
+        for line in text.lines() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (pattern, out) = match line.strip_prefix('!') {
+                Some(pattern) => (pattern.trim(), false),
+                None => (line, true),
+            };
+            // Every pattern starts at the folder; `/a`, `./a` and `a/` are all `a`.
+            let pattern = pattern.trim_start_matches("./").trim_matches('/');
+            if pattern.is_empty() || pattern == "." {
+                continue;
+            }
+            for pattern in [pattern.to_owned(), format!("{pattern}/**")] {
+                let glob = GlobBuilder::new(&pattern).literal_separator(true).build();
+                set.add(glob.map_err(|error| io::Error::other(error.to_string()))?);
+                leaves_out.push(out);
+            }
+        }
+        let set = set.build().map_err(|error| io::Error::other(error.to_string()))?;
+        let has_exceptions = leaves_out.iter().any(|out| !out);
+        Ok(Self { set, leaves_out, has_exceptions })
+    }
+
+    fn matches(&self, name: &str) -> bool {
+        self.set.matches(name).last().is_some_and(|index| self.leaves_out[*index])
+    }
+}
+
+/// Feeds what is copied to a digest.
+struct Writer<'a>(&'a mut Sha256);
+
+impl io::Write for Writer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left_out(patterns: &str, names: &[&str]) -> Vec<String> {
+        let ignored = Ignored::parse(patterns).unwrap();
+        names.iter().filter(|name| ignored.matches(name)).map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn patterns_mean_what_docker_says() {
+        let names = ["a", "a/b", "x/a", "x/y/a", "README.md", "x/z.md"];
+        assert_eq!(left_out("a", &names), ["a", "a/b"]);
+        assert_eq!(left_out("/a/\n", &names), ["a", "a/b"]);
+        assert_eq!(left_out("**/a", &names), ["a", "a/b", "x/a", "x/y/a"]);
+        assert_eq!(left_out("*/a", &names), ["x/a"]);
+        assert_eq!(left_out("*.md\n# a comment\n!README.md", &names), Vec::<String>::new());
+        assert_eq!(left_out("*\n!x/y", &names), ["a", "a/b", "x/a", "README.md", "x/z.md"]);
+    }
+
+    #[test]
+    fn only_what_counts_changes_the_digest() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let digest = || {
+            let context =
+                Context::open(folder.path().to_owned(), Some("Dockerfile".into())).unwrap();
+            context.digest(Sha256::new()).unwrap()
+        };
+        write("Dockerfile", "FROM x");
+        write(".dockerignore", "*\n!src\n");
+        write("src/main", "1");
+        write("target/big", "1");
+        let first = digest();
+        write("target/big", "2");
+        assert_eq!(digest(), first);
+        write("src/main", "2");
+        let second = digest();
+        assert_ne!(second, first);
+        write("Dockerfile", "FROM y");
+        assert_ne!(digest(), second);
+        fs::remove_file(folder.path().join("Dockerfile")).unwrap();
+        assert!(Context::open(folder.path().to_owned(), Some("Dockerfile".into())).is_err());
+    }
+}

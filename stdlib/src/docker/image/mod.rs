@@ -1,0 +1,392 @@
+//! Images.
+
+mod build;
+mod context;
+
+use std::collections::HashMap;
+
+use bollard::models::{ImageInspect, ImageSummary};
+use bollard::query_parameters::{
+    ListImagesOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder,
+};
+use dollop_engine::error::CallError;
+use dollop_engine::resource::{
+    Created, Found, Name, Owner, Problem, ReadResult, Resource, Wanted,
+};
+use futures::{StreamExt as _, stream};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::engine::{Engine, status};
+use super::{pull, reference};
+use build::Build;
+
+/// How many images are looked at at once.
+const AT_ONCE: usize = 8;
+
+/// An image the engine has: pulled when it has not, or built from a folder. Its name is the
+/// reference: `postgres:15`, `ghcr.io/team/app@sha256:...`.
+///
+/// One that is there already is used as it is: images belong to nobody. A container that
+/// should follow every change of it says `image: img.id`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImageSpec {
+    /// When to ask the registry: `missing` (only when the engine has no image of that
+    /// name), `always` (with every plan, for tags that move) or `never`.
+    #[serde(default)]
+    pub pull: Pull,
+    /// The platform, `linux/arm64`; the engine's own when left out.
+    #[serde(default)]
+    pub platform: Option<String>,
+    /// Build it from a folder instead: `#{ context: "./app" }`.
+    #[serde(default)]
+    pub build: Option<Build>,
+    /// Whether it must be what its folder or, with `pull: "always"`, its tag stands for now.
+    /// A plan shows `false` when files were edited or the tag was moved.
+    #[serde(default = "yes")]
+    pub up_to_date: bool,
+    /// More names for the same image.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Whether its registry must have it: it is pushed after it was built.
+    #[serde(default)]
+    pub push: bool,
+    /// Leave the image on the engine when it is no longer declared. Without it, it is
+    /// removed unless a container or another name still uses it.
+    #[serde(default = "yes")]
+    pub keep: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// When to ask the registry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Pull {
+    /// When the engine has no image of that name.
+    #[default]
+    Missing,
+    /// With every plan.
+    Always,
+    /// Not at all: it must be there.
+    Never,
+}
+
+/// What the engine reports about an image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageFacts {
+    /// The engine's id of it, `sha256:...`; another one when the tag moves.
+    pub id: String,
+    /// What pins exactly this image in its registry, `postgres@sha256:...`; nothing when
+    /// it was built or loaded here.
+    pub repo_digest: Option<String>,
+}
+
+/// `docker::image`; the API's `/images`. Its id is its reference, which stays when the tag
+/// moves to another image.
+pub struct Image;
+
+impl Resource for Image {
+    const KIND: &'static str = "docker::image";
+    type Connection = Engine;
+    type Spec = ImageSpec;
+    type Facts = ImageFacts;
+
+    fn normalize(spec: &mut ImageSpec) {
+        spec.platform = spec.platform.take().filter(|platform| !platform.is_empty());
+        if let Some(build) = &mut spec.build {
+            build.normalize();
+        }
+        for tag in &mut spec.tags {
+            *tag = reference::familiar(tag);
+        }
+        spec.tags.sort();
+        spec.tags.dedup();
+    }
+
+    fn check(spec: &ImageSpec) -> Vec<Problem> {
+        let pulled = spec.build.is_some() && spec.pull != Pull::Missing;
+        let pulled = pulled.then(|| Problem {
+            attribute: "pull".to_owned(),
+            message: "an image that is built is not pulled".to_owned(),
+            hint: Some(
+                "leave out `pull` or `build`; the images it starts from are asked for \
+                        with `pull` in `build`"
+                    .to_owned(),
+            ),
+        });
+        spec.build.as_ref().and_then(Build::check).into_iter().chain(pulled).collect()
+    }
+
+    async fn read(engine: &Engine, wanted: &[Wanted<ImageSpec>]) -> Vec<ReadResult<Self>> {
+        let options = ListImagesOptionsBuilder::new().digests(true).build();
+        let listed = match engine.docker.list_images(Some(options)).await {
+            Ok(listed) => listed,
+            Err(error) => {
+                let error = engine.failed("listing images", &error);
+                return wanted.iter().map(|_| Err(error.clone())).collect();
+            }
+        };
+        let known: HashMap<&str, &ImageSummary> = listed
+            .iter()
+            .flat_map(|image| {
+                let names = image.repo_tags.iter().chain(&image.repo_digests);
+                names.map(String::as_str).chain([image.id.as_str()]).map(move |n| (n, image))
+            })
+            .collect();
+        let known = &known;
+        let mut looks = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            looks.push(async move {
+                match known.get(listed_as(&wanted.name.natural).as_str()) {
+                    Some(image) => observed(engine, wanted, image).await.map(Some),
+                    None => Ok(None),
+                }
+            });
+        }
+        stream::iter(looks).buffered(AT_ONCE).collect().await
+    }
+
+    async fn create(
+        engine: &Engine,
+        name: &Name,
+        spec: ImageSpec,
+    ) -> Result<Created<ImageFacts>, CallError> {
+        let image = reference::familiar(&name.natural);
+        let platform = spec.platform.as_deref();
+        let found = match (&spec.build, spec.pull) {
+            (Some(build), _) => built(engine, &image, build, platform).await?,
+            (None, Pull::Missing) => pull::local_or_pulled(engine, &image, platform).await?,
+            (None, Pull::Always) => pull::pulled(engine, &image, platform).await?,
+            (None, Pull::Never) => {
+                pull::local(engine, &image).await?.ok_or_else(|| missing(&image))?
+            }
+        };
+        let found = handed_on(engine, &image, found, &[], &spec).await?;
+        Ok(Created { facts: inspected(&image, found), id: image })
+    }
+
+    async fn update(
+        engine: &Engine,
+        name: &Name,
+        _id: &str,
+        from: ImageSpec,
+        to: ImageSpec,
+    ) -> Result<ImageFacts, CallError> {
+        let image = reference::familiar(&name.natural);
+        let platform = to.platform.as_deref();
+        let renew = to.up_to_date && !from.up_to_date;
+        let always = to.pull == Pull::Always && (renew || from.pull != Pull::Always);
+        let found = match &to.build {
+            // One whose folder may differ stays while the build itself is the same.
+            Some(build) if to.up_to_date || from.build != to.build => {
+                built(engine, &image, build, platform).await?
+            }
+            None if always || from.platform != to.platform || from.build.is_some() => {
+                pull::pulled(engine, &image, platform).await?
+            }
+            _ => pull::local(engine, &image).await?.ok_or_else(|| missing(&image))?,
+        };
+        let found = handed_on(engine, &image, found, &from.tags, &to).await?;
+        Ok(inspected(&image, found))
+    }
+
+    async fn delete(
+        engine: &Engine,
+        name: &Name,
+        _id: &str,
+        spec: ImageSpec,
+    ) -> Result<(), CallError> {
+        if spec.keep {
+            return Ok(());
+        }
+        let image = reference::familiar(&name.natural);
+        for name in spec.tags.iter().chain([&image]) {
+            untag(engine, name).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes a name away; the image goes with its last one.
+async fn untag(engine: &Engine, name: &str) -> Result<(), CallError> {
+    let removed = engine.docker.remove_image(name, None::<RemoveImageOptions>, None).await;
+    let Err(error) = removed else { return Ok(()) };
+    match status(&error) {
+        // Gone, or in use by somebody else, who may keep it.
+        Some(404 | 409) => Ok(()),
+        _ => Err(engine.failed(&format!("removing image `{name}`"), &error)),
+    }
+}
+
+/// Builds it, unless the one of that name was built from the same.
+async fn built(
+    engine: &Engine,
+    image: &str,
+    build: &Build,
+    platform: Option<&str>,
+) -> Result<ImageInspect, CallError> {
+    let digest = build.digest(engine, platform).await?;
+    if let Some(found) = pull::local(engine, image).await? {
+        let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
+        if labels.and_then(|labels| labels.get(build::MARK)) == Some(&digest) {
+            return Ok(found);
+        }
+    }
+    build.run(engine, image, platform, &digest).await?;
+    pull::local(engine, image).await?.ok_or_else(|| {
+        CallError::refused(format!("image `{image}` is gone right after it was built"))
+    })
+}
+
+/// Gives it its other names and pushes it.
+async fn handed_on(
+    engine: &Engine,
+    image: &str,
+    found: ImageInspect,
+    had: &[String],
+    spec: &ImageSpec,
+) -> Result<ImageInspect, CallError> {
+    for gone in had.iter().filter(|tag| !spec.tags.contains(tag)) {
+        untag(engine, gone).await?;
+    }
+    let id = found.id.clone().unwrap_or_default();
+    for tag in &spec.tags {
+        let (repository, version, _) = reference::split(tag);
+        let options = TagImageOptionsBuilder::new().repo(repository);
+        let options = options.tag(version.unwrap_or("latest")).build();
+        let tagged = engine.docker.tag_image(&id, Some(options)).await;
+        let doing = || format!("giving image `{image}` the name `{tag}`");
+        tagged.map_err(|error| engine.failed(&doing(), &error))?;
+    }
+    if !spec.push {
+        return Ok(found);
+    }
+    for name in spec.tags.iter().map(String::as_str).chain([image]) {
+        pull::pushed(engine, name).await?;
+    }
+    // With a digest now.
+    Ok(pull::local(engine, image).await?.unwrap_or(found))
+}
+
+/// The image as it is.
+async fn observed(
+    engine: &Engine,
+    wanted: &Wanted<ImageSpec>,
+    image: &ImageSummary,
+) -> Result<Found<ImageSpec, ImageFacts>, CallError> {
+    let asked = &wanted.spec;
+    let natural = &wanted.name.natural;
+    let facts = facts(natural, &image.id, &image.repo_digests);
+    let platform = match &asked.platform {
+        Some(asked) => {
+            let real = pull::local(engine, &image.id).await?;
+            let real = real.as_ref().map(Platform::of).filter(|real| !real.is(asked));
+            Some(real.map_or_else(|| asked.clone(), |real| real.to_string()))
+        }
+        None => None,
+    };
+    let up_to_date = match (&asked.build, asked.pull) {
+        _ if !asked.up_to_date => false,
+        // A folder that cannot be read is no reason to stop a plan that may take it out;
+        // building says what is wrong with it.
+        (Some(build), _) => match build.digest(engine, asked.platform.as_deref()).await {
+            Ok(digest) => image.labels.get(build::MARK) == Some(&digest),
+            Err(_) => false,
+        },
+        (None, Pull::Always) => match &facts.repo_digest {
+            Some(has) => pull::digest(engine, natural).await?.is_none_or(|d| has.ends_with(&d)),
+            None => false,
+        },
+        (None, _) => true,
+    };
+    let tags = asked.tags.iter().filter(|tag| image.repo_tags.contains(tag)).cloned();
+    let spec = ImageSpec {
+        platform,
+        up_to_date,
+        tags: tags.collect(),
+        push: asked.push && facts.repo_digest.is_some(),
+        ..asked.clone()
+    };
+    Ok(Found {
+        id: reference::familiar(natural),
+        natural: natural.clone(),
+        spec,
+        facts,
+        owner: Owner::Ours,
+    })
+}
+
+/// The id of each image of the engine by its names; one list call.
+pub(crate) async fn ids(engine: &Engine) -> Result<HashMap<String, String>, CallError> {
+    let options = ListImagesOptionsBuilder::new().digests(true).build();
+    let listed = engine.docker.list_images(Some(options)).await;
+    let listed = listed.map_err(|error| engine.failed("listing images", &error))?;
+    let names = listed.into_iter().flat_map(|image| {
+        let names = image.repo_tags.into_iter().chain(image.repo_digests);
+        names.map(move |name| (name, image.id.clone())).collect::<Vec<_>>()
+    });
+    Ok(names.collect())
+}
+
+/// What pins an image of that name in its registry, from all its digests.
+pub(crate) fn digest(image: &str, digests: &[String]) -> Option<String> {
+    let image = reference::familiar(image);
+    let (repository, _, _) = reference::split(&image);
+    // Known by its id alone, it has whatever name it was pulled under.
+    let own = digests.iter().find(|digest| reference::split(digest).0 == repository);
+    own.or_else(|| digests.first().filter(|_| reference::is_id(&image))).cloned()
+}
+
+/// What an image runs on, `linux/arm64/v8`.
+pub(crate) struct Platform(Vec<String>);
+
+impl Platform {
+    pub(crate) fn of(image: &ImageInspect) -> Self {
+        let parts = [&image.os, &image.architecture, &image.variant];
+        let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
+        Self(parts.cloned().collect())
+    }
+
+    /// Whether it is what was asked for; a variant left out means any.
+    pub(crate) fn is(&self, asked: &str) -> bool {
+        let asked = asked.split('/').map(|part| match part {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            part => part,
+        });
+        asked.zip(&self.0).all(|(asked, real)| asked == real)
+    }
+}
+
+impl std::fmt::Display for Platform {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.0.join("/"))
+    }
+}
+
+/// The form a reference has in the engine's list: a digest stands without its tag.
+pub(crate) fn listed_as(natural: &str) -> String {
+    let image = reference::familiar(natural);
+    match reference::split(&image) {
+        (repository, Some(_), Some(digest)) => format!("{repository}@{digest}"),
+        _ => image,
+    }
+}
+
+fn inspected(image: &str, found: ImageInspect) -> ImageFacts {
+    facts(image, &found.id.unwrap_or_default(), &found.repo_digests.unwrap_or_default())
+}
+
+fn facts(image: &str, id: &str, digests: &[String]) -> ImageFacts {
+    ImageFacts { id: id.to_owned(), repo_digest: digest(image, digests) }
+}
+
+fn missing(image: &str) -> CallError {
+    let message = format!("image `{image}` is not there, and `pull` is `never`");
+    CallError::refused(message)
+        .hint("bring it with `docker load`, or let it be pulled: `pull: \"missing\"`")
+}

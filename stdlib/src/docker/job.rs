@@ -1,0 +1,365 @@
+//! Jobs: commands that run once, and again when what they depend on changes.
+
+use std::time::Duration;
+
+use bollard::container::LogOutput;
+use bollard::exec::{CreateExecOptions, StartExecResults};
+use bollard::query_parameters::RemoveContainerOptionsBuilder;
+use dollop_engine::address::Address;
+use dollop_engine::error::{CallError, Failure};
+use dollop_engine::resource::{
+    Created, Found, Name, Owner, Problem, ReadResult, Resource, Wanted,
+};
+use futures::StreamExt as _;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::container::{
+    ContainerSpec, Mounts, Networks, Pairs, Span, Words, create, inspect, last_lines,
+    without_env,
+};
+use super::engine::{Engine, status};
+use super::{labels, reference};
+use crate::text::Text;
+
+/// How many lines of output are kept.
+const OUTPUT_LINES: usize = 20;
+/// What the engine adds to a job's own time: making and removing a container.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// A command that runs once, in a container of its own or in one that runs: a migration, the
+/// making of a bucket. It runs again when any of its attributes changes, and when the
+/// container it runs in is made anew. It must end with code 0.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JobSpec {
+    /// The command: a list, or a string split as a shell would.
+    pub command: Words,
+    /// The image of a container made for it, and removed when it has ended well.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "docker::image", "x-by-name" = true))]
+    pub image: Option<String>,
+    /// The running container it runs in instead.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true, "x-handle" = "docker::container"))]
+    pub container: Option<String>,
+    /// A command that tells, with code 0, that there is nothing left to do; then `command`
+    /// is not run.
+    #[serde(default)]
+    pub check: Option<Words>,
+    /// What else it depends on, `#{ schema: file_sha256("schema.sql") }`.
+    #[serde(default)]
+    pub inputs: Pairs,
+    /// Environment variables.
+    #[serde(default)]
+    pub env: Pairs,
+    /// The user it runs as.
+    #[serde(default)]
+    pub user: Option<Text>,
+    /// The folder it starts in.
+    #[serde(default)]
+    pub working_dir: Option<String>,
+    /// The program of its own container, instead of the image's.
+    #[serde(default)]
+    pub entrypoint: Option<Words>,
+    /// What lies elsewhere in its own container, `["./sql:/sql:ro"]`.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "docker::volume"))]
+    pub volumes: Mounts,
+    /// Networks its own container is in.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "docker::network"))]
+    pub networks: Networks,
+    /// The longest time it may take, `5m`.
+    #[serde(default = "five_minutes")]
+    pub timeout: Span,
+}
+
+fn five_minutes() -> Span {
+    Span(Duration::from_mins(5))
+}
+
+/// What came of its last run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JobFacts {
+    /// Whether `check` found nothing left to do the last time.
+    pub was_done: bool,
+    /// The end of what it printed.
+    pub output: String,
+}
+
+/// `docker::job`. The engine keeps nothing of it, so it lives in the state alone.
+pub struct Job;
+
+impl Resource for Job {
+    const KIND: &'static str = "docker::job";
+    type Connection = Engine;
+    type Spec = JobSpec;
+    type Facts = JobFacts;
+
+    fn default_name(stack: &str, address: &Address) -> String {
+        labels::default_name(stack, address)
+    }
+
+    fn normalize(spec: &mut JobSpec) {
+        spec.image = spec.image.take().map(|image| reference::familiar(&image));
+        spec.check = spec.check.take().filter(|words| !words.0.is_empty());
+        spec.user = spec.user.take().filter(|user| !user.0.is_empty());
+        spec.working_dir = spec.working_dir.take().filter(|folder| !folder.is_empty());
+        spec.networks.normalize();
+    }
+
+    fn check(spec: &JobSpec) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut problem = |attribute: &str, message: &str, hint: &str| {
+            problems.push(Problem {
+                attribute: attribute.to_owned(),
+                message: message.to_owned(),
+                hint: Some(hint.to_owned()),
+            });
+        };
+        match (&spec.image, &spec.container) {
+            (None, None) => problem(
+                "image",
+                "it runs nowhere",
+                "say `image` for a container of its own, or `container` for one that runs",
+            ),
+            (Some(_), Some(_)) => problem(
+                "container",
+                "it cannot run in a container of its own and in another one",
+                "leave out `image` or `container`",
+            ),
+            (None, Some(_)) => {
+                for (attribute, given) in [
+                    ("entrypoint", spec.entrypoint.is_some()),
+                    ("volumes", !spec.volumes.0.is_empty()),
+                    ("networks", !spec.networks.0.is_empty()),
+                ] {
+                    if given {
+                        let message = "the container it runs in is there already";
+                        problem(attribute, message, "set it on that container");
+                    }
+                }
+            }
+            (Some(_), None) => {}
+        }
+        if spec.command.0.is_empty() {
+            problem("command", "it has no command", "one looks like `\"migrate up\"`");
+        }
+        problems
+    }
+
+    async fn read(_: &Engine, wanted: &[Wanted<JobSpec>]) -> Vec<ReadResult<Self>> {
+        let recorded = |wanted: &Wanted<JobSpec>| {
+            let facts = wanted.facts.clone()?;
+            Some(Found {
+                id: wanted.name.natural.clone(),
+                natural: wanted.name.natural.clone(),
+                spec: wanted.spec.clone(),
+                facts: serde_json::from_value(facts).ok()?,
+                owner: Owner::Ours,
+            })
+        };
+        wanted.iter().map(|wanted| Ok(recorded(wanted))).collect()
+    }
+
+    async fn create(
+        engine: &Engine,
+        name: &Name,
+        spec: JobSpec,
+    ) -> Result<Created<JobFacts>, CallError> {
+        Ok(Created { facts: run(engine, name, &spec).await?, id: name.natural.clone() })
+    }
+
+    async fn update(
+        engine: &Engine,
+        name: &Name,
+        _id: &str,
+        _from: JobSpec,
+        to: JobSpec,
+    ) -> Result<JobFacts, CallError> {
+        run(engine, name, &to).await
+    }
+
+    async fn delete(
+        engine: &Engine,
+        name: &Name,
+        _id: &str,
+        _spec: JobSpec,
+    ) -> Result<(), CallError> {
+        // Only one that failed has left something.
+        leftover_removed(engine, name).await
+    }
+}
+
+/// How a command ended, and what it printed.
+struct Ended {
+    code: i64,
+    output: String,
+}
+
+async fn run(engine: &Engine, name: &Name, spec: &JobSpec) -> Result<JobFacts, CallError> {
+    let limit = spec.timeout.0 + MARGIN;
+    let all = async {
+        if let Some(check) = &spec.check {
+            let ended = once(engine, name, spec, check).await?;
+            leftover_removed(engine, name).await?;
+            if ended.code == 0 {
+                return Ok(JobFacts { was_done: true, output: ended.output });
+            }
+        }
+        let ended = once(engine, name, spec, &spec.command).await?;
+        if ended.code != 0 {
+            return Err(failed(name, spec, &ended));
+        }
+        leftover_removed(engine, name).await?;
+        Ok(JobFacts { was_done: false, output: ended.output })
+    };
+    tokio::time::timeout(limit, all).await.unwrap_or_else(|_| Err(late(name, spec)))
+}
+
+fn failed(name: &Name, spec: &JobSpec, ended: &Ended) -> CallError {
+    let message = format!("job `{}` ended with code {}", name.natural, ended.code);
+    let note = if ended.output.is_empty() {
+        "it printed nothing".to_owned()
+    } else {
+        format!("the end of its output:\n{}", ended.output)
+    };
+    let error = CallError::refused(message).note(note);
+    match &spec.container {
+        None => error.hint(format!(
+            "its container is still there to look at, `docker logs {}`; it is run again with \
+             the next apply",
+            name.natural
+        )),
+        Some(_) => error.hint("it is run again with the next apply"),
+    }
+}
+
+fn late(name: &Name, spec: &JobSpec) -> CallError {
+    let message = format!("job `{}` has not ended after {}", name.natural, spec.timeout);
+    CallError::new(Failure::Refused, message)
+        .hint("give it longer with `timeout`, if it only is slow")
+}
+
+async fn once(
+    engine: &Engine,
+    name: &Name,
+    spec: &JobSpec,
+    command: &Words,
+) -> Result<Ended, CallError> {
+    let ended = match &spec.container {
+        Some(container) => within(engine, spec, container, command).await?,
+        None => alone(engine, name, spec, command).await?,
+    };
+    Ok(Ended { output: without_env(&ended.output, &spec.env), ..ended })
+}
+
+/// In a container made for it, which stays when it did not end well.
+async fn alone(
+    engine: &Engine,
+    name: &Name,
+    spec: &JobSpec,
+    command: &Words,
+) -> Result<Ended, CallError> {
+    leftover_removed(engine, name).await?;
+    let container = json!({
+        "image": spec.image,
+        "command": command,
+        "entrypoint": spec.entrypoint,
+        "env": spec.env,
+        "user": spec.user,
+        "working_dir": spec.working_dir,
+        "volumes": spec.volumes,
+        "networks": spec.networks,
+        "wait": "exited",
+        "wait_timeout": spec.timeout,
+    });
+    let container: ContainerSpec = serde_json::from_value(container).map_err(|error| {
+        CallError::refused(format!(
+            "no container can be made for job `{}`: {error}",
+            name.natural
+        ))
+    })?;
+    let made = create(engine, name, &container).await;
+    let state = inspect(engine, &name.natural).await?.and_then(|found| found.state);
+    let code = state.and_then(|state| {
+        let ended = !state.running.unwrap_or(false) && state.started_at.is_some();
+        state.exit_code.filter(|code| ended && (*code != 0 || made.is_ok()))
+    });
+    match (made, code) {
+        (_, Some(code)) => {
+            let output = last_lines(engine, &name.natural, OUTPUT_LINES).await.join("\n");
+            Ok(Ended { code, output })
+        }
+        (Err(error), None) => Err(error),
+        (Ok(_), None) => Err(CallError::refused(format!(
+            "the container of job `{}` is gone before it ended",
+            name.natural
+        ))),
+    }
+}
+
+/// In a container that runs.
+async fn within(
+    engine: &Engine,
+    spec: &JobSpec,
+    container: &str,
+    command: &Words,
+) -> Result<Ended, CallError> {
+    let doing = format!("running a command in container `{container}`");
+    let failed = |error: &bollard::errors::Error| {
+        let failed = engine.failed(&doing, error);
+        match status(error) {
+            Some(404) => failed.hint("check `container`: a `docker::container` of the stack"),
+            Some(409) => {
+                failed.hint("it must run: let it `wait` until it is started or healthy")
+            }
+            _ => failed,
+        }
+    };
+    let options = CreateExecOptions {
+        cmd: Some(command.0.clone()),
+        env: Some(spec.env.0.iter().map(|(key, value)| format!("{key}={value}")).collect()),
+        user: spec.user.as_ref().map(|user| user.0.clone()),
+        working_dir: spec.working_dir.clone(),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        ..CreateExecOptions::default()
+    };
+    let docker = engine.patient(spec.timeout.0);
+    let exec = docker.create_exec(container, options).await.map_err(|e| failed(&e))?;
+    let started = docker.start_exec(&exec.id, None).await.map_err(|e| failed(&e))?;
+    let mut text = String::new();
+    if let StartExecResults::Attached { mut output, .. } = started {
+        while let Some(part) = output.next().await {
+            let (LogOutput::StdErr { message }
+            | LogOutput::StdOut { message }
+            | LogOutput::StdIn { message }
+            | LogOutput::Console { message }) = part.map_err(|e| failed(&e))?;
+            text.push_str(&String::from_utf8_lossy(&message));
+        }
+    }
+    let ended = docker.inspect_exec(&exec.id).await.map_err(|e| failed(&e))?;
+    let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+    let output = lines[lines.len().saturating_sub(OUTPUT_LINES)..].join("\n");
+    Ok(Ended { code: ended.exit_code.unwrap_or(-1), output })
+}
+
+/// Removes the container of a run before, when there is one and it is this job's.
+async fn leftover_removed(engine: &Engine, name: &Name) -> Result<(), CallError> {
+    let Some(left) = inspect(engine, &name.natural).await? else { return Ok(()) };
+    let labels = left.config.and_then(|config| config.labels).unwrap_or_default();
+    if labels::owner(&labels, name, false) != Owner::Ours {
+        return Ok(());
+    }
+    let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+    match engine.docker.remove_container(&name.natural, Some(options)).await {
+        Ok(()) => Ok(()),
+        Err(error) if status(&error) == Some(404) => Ok(()),
+        Err(error) => {
+            Err(engine.failed(&format!("removing container `{}`", name.natural), &error))
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! `postgres::view`: views and materialized views.
+//!
+//! Catalog: `pg_class`, `pg_get_viewdef`.
+
+use dollop_engine::resource::{Traits, Wanted};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::object::{Object, as_recorded};
+use super::server::Server;
+use super::sql;
+
+/// A view. The server keeps its query in words of its own; a change made there by hand is
+/// seen, and how the query is laid out in the script makes no difference once it was applied.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// The database it is in.
+    #[schemars(extend("x-handle" = "postgres::database"))]
+    pub database: String,
+    /// The schema it is in.
+    #[serde(default = "public")]
+    #[schemars(extend("x-handle" = "postgres::schema"))]
+    pub schema: String,
+    /// What it shows: `SELECT ...`. Columns of a plain view can be added at the end; to take
+    /// one away or change its type, give the view another name.
+    pub query: String,
+    /// Whether the rows are stored, as of the last `REFRESH MATERIALIZED VIEW`. Another query
+    /// makes it anew, filled.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub materialized: bool,
+    /// The role that owns it; when left out, the user dollop works as owns a new one, and the
+    /// owner is not looked at.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "postgres::role"))]
+    pub owner: Option<String>,
+    /// What it is for, kept in the server.
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+fn public() -> String {
+    "public".to_owned()
+}
+
+/// What the server reports.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Facts {
+    /// Its query in the server's words.
+    pub definition: String,
+}
+
+/// A row of the introspection query.
+#[derive(Deserialize)]
+pub struct Row {
+    schema: String,
+    name: String,
+    materialized: bool,
+    definition: String,
+    owner: String,
+    comment: Option<String>,
+}
+
+/// The kind.
+pub struct View;
+
+impl Object for View {
+    const KIND: &'static str = "postgres::view";
+    const NEEDS: &'static str = "CREATE on the schema for a new one, its ownership for an \
+                                 existing one, and SELECT on what it reads";
+    type Spec = Spec;
+    type Facts = Facts;
+    type Row = Row;
+
+    fn traits() -> Traits {
+        Traits { within: &["database", "schema"], ..Traits::default() }
+    }
+
+    fn normalize(spec: &mut Spec) {
+        let query = spec.query.trim().trim_end_matches(';').trim_end();
+        spec.query = query.replace("\r\n", "\n");
+        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+    }
+
+    fn database(spec: &Spec) -> Option<&str> {
+        Some(&spec.database)
+    }
+
+    fn key(natural: &str, spec: &Spec) -> Vec<String> {
+        vec![spec.schema.clone(), natural.to_owned()]
+    }
+
+    fn describe(key: &[String]) -> String {
+        format!("view `{}` in schema `{}`", key[1], key[0])
+    }
+
+    fn query(_: &Server) -> String {
+        r#"select n.nspname "schema", c.relname name, c.relkind = 'm' materialized,
+            pg_get_viewdef(c.oid) definition, pg_get_userbyid(c.relowner) "owner",
+            obj_description(c.oid, 'pg_class') "comment"
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where c.relkind in ('v', 'm') and n.nspname = any($1) and c.relname = any($2)"#
+            .to_owned()
+    }
+
+    fn row_key(row: &Row) -> Vec<String> {
+        vec![row.schema.clone(), row.name.clone()]
+    }
+
+    fn observe(row: Option<&Row>, wanted: &Wanted<Spec>) -> Option<(Spec, Facts)> {
+        let row = row?;
+        let asked = &wanted.spec;
+        let query = if as_recorded(wanted, "definition", &row.definition) {
+            asked.query.clone()
+        } else {
+            row.definition.clone()
+        };
+        let mut spec = Spec {
+            database: asked.database.clone(),
+            schema: row.schema.clone(),
+            query,
+            materialized: row.materialized,
+            owner: asked.owner.as_ref().map(|_| row.owner.clone()),
+            comment: row.comment.clone(),
+        };
+        Self::normalize(&mut spec);
+        Some((spec, Facts { definition: row.definition.clone() }))
+    }
+
+    fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
+        let view = format!("{}.{}", sql::name(&key[0]), sql::name(&key[1]));
+        let word = |spec: &Spec| if spec.materialized { "MATERIALIZED VIEW" } else { "VIEW" };
+        let Some(to) = to else {
+            return from
+                .map(|from| format!("DROP {} {view}", word(from)))
+                .into_iter()
+                .collect();
+        };
+        let kind = word(to);
+        let mut statements = Vec::new();
+        let same = from.is_some_and(|from| from.query == to.query);
+        let mut lost = from.is_none();
+        match from {
+            None => statements.push(format!("CREATE {kind} {view} AS\n{}", to.query)),
+            Some(_) if same => {}
+            Some(_) if to.materialized => {
+                statements.push(format!("DROP {kind} {view}"));
+                statements.push(format!("CREATE {kind} {view} AS\n{}", to.query));
+                lost = true;
+            }
+            Some(_) => {
+                statements.push(format!("CREATE OR REPLACE {kind} {view} AS\n{}", to.query));
+            }
+        }
+        let comment = from.and_then(|from| from.comment.as_ref()).filter(|_| !lost);
+        if comment != to.comment.as_ref() {
+            let comment = sql::text_or_null(to.comment.as_deref());
+            statements.push(format!("COMMENT ON {kind} {view} IS {comment}"));
+        }
+        let owner = from.and_then(|from| from.owner.as_ref()).filter(|_| !lost);
+        if let Some(new) = to.owner.as_ref().filter(|new| Some(*new) != owner) {
+            statements.push(format!("ALTER {kind} {view} OWNER TO {}", sql::name(new)));
+        }
+        statements
+    }
+}

@@ -1,0 +1,285 @@
+//! What changes in place, what is built, and what runs once.
+
+use dollop_engine::kind::OpenConnection;
+use dollop_engine::value::Value;
+use serde_json::{Value as Json, json};
+
+use super::support::{
+    BUSYBOX, Lab, Object, container_removed, docker, image_removed, network_removed,
+    registry_address, unique,
+};
+
+fn fact(facts: &Value, name: &str) -> Json {
+    facts.get(name).unwrap_or(&Value::Null).to_json()
+}
+
+async fn attributes(object: &Object<'_>, id: &str) -> Vec<String> {
+    object.differences(id).await.into_iter().map(|(attribute, ..)| attribute).collect()
+}
+
+#[tokio::test]
+async fn a_container_is_renamed_in_place() {
+    let lab = Lab::open().await;
+    let (name, next, app) = (unique("before"), unique("after"), unique("app"));
+    let _network = network_removed(&app);
+    let _removed = (container_removed(&name), container_removed(&next));
+    docker(&["network", "create", &app]);
+    let spec = json!({ "image": BUSYBOX, "command": "sleep 600", "stop_signal": "SIGKILL",
+        "networks": [app] });
+    let mut object = lab.object("docker::container", &name, spec);
+    assert!(!object.kind.schema.spec["name"].replace);
+    let id = object.made().await.id;
+    let started = docker(&["inspect", "--format", "{{.State.StartedAt}}", &name]);
+
+    object.name.natural.clone_from(&next);
+    assert_eq!(attributes(&object, &id).await, ["name"]);
+    object.repair(&id).await.expect("it is renamed");
+    assert_eq!(object.differences(&id).await, []);
+    assert_eq!(
+        docker(&["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", &next]),
+        format!("{id} {started}")
+    );
+
+    // A name somebody else has.
+    let taken = unique("taken");
+    let _taken = container_removed(&taken);
+    docker(&["create", "--name", &taken, BUSYBOX]);
+    object.name.natural.clone_from(&taken);
+    let error = object.repair(&id).await.expect_err("the name is taken");
+    assert_eq!(
+        error.message,
+        format!("a container named `{taken}` exists already (not made by dollop)")
+    );
+}
+
+#[tokio::test]
+async fn a_file_edited_by_hand_shows_and_is_repaired() {
+    let lab = Lab::open().await;
+    let name = unique("files");
+    let _removed = container_removed(&name);
+    let trap = "trap 'echo got HUP' HUP; while true; do sleep 0.1; done";
+    let spec = |text: &str, on_change: &str| {
+        json!({
+            "image": BUSYBOX,
+            "command": ["sh", "-c", trap],
+            "stop_signal": "SIGKILL",
+            "files": { "/etc/app.conf": {
+                "content": text, "mode": "0640", "uid": 70, "on_change": on_change } },
+        })
+    };
+    let mut object = lab.object("docker::container", &name, spec("a = 1\n", "signal:HUP"));
+    let id = object.made().await.id;
+    assert_eq!(object.differences(&id).await, []);
+    let stat = ["exec", &name, "stat", "-c", "%a %u", "/etc/app.conf"];
+    assert_eq!(docker(&stat), "640 70");
+    let started = || docker(&["inspect", "--format", "{{.State.StartedAt}}", &name]);
+    let first = started();
+
+    docker(&["exec", &name, "sh", "-c", "echo b > /etc/app.conf; chmod 666 /etc/app.conf"]);
+    assert_eq!(attributes(&object, &id).await, ["files"]);
+    object.repair(&id).await.expect("it is repaired");
+    assert_eq!(object.differences(&id).await, []);
+    assert_eq!(docker(&stat), "640 70");
+    docker(&["exec", &name, "rm", "/etc/app.conf"]);
+    assert_eq!(attributes(&object, &id).await, ["files"]);
+    object.repair(&id).await.expect("it is put back");
+    assert_eq!(started(), first, "a signal is no restart");
+    for _ in 0..50 {
+        if docker(&["logs", &name]).contains("got HUP") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(docker(&["logs", &name]).contains("got HUP"));
+
+    object.spec = spec("a = 2\n", "restart");
+    object.repair(&id).await.expect("it is changed");
+    assert_eq!(object.differences(&id).await, []);
+    assert_ne!(started(), first);
+    assert_eq!(docker(&["exec", &name, "cat", "/etc/app.conf"]), "a = 2");
+}
+
+#[tokio::test]
+async fn a_container_may_get_healthy_after_it_was_unhealthy() {
+    let lab = Lab::open().await;
+    let name = unique("late");
+    let _removed = container_removed(&name);
+    let spec = json!({
+        "image": BUSYBOX,
+        "command": ["sh", "-c", "sleep 3; touch /ready; sleep 600"],
+        "stop_signal": "SIGKILL",
+        "healthcheck": { "test": "test -e /ready", "interval": "200ms", "retries": 1 },
+        "wait": "healthy",
+    });
+    let made = lab.object("docker::container", &name, spec).made().await;
+    assert_eq!(fact(&made.facts, "health"), json!("healthy"));
+}
+
+#[tokio::test]
+async fn a_moved_tag_shows_where_it_counts() {
+    let lab = Lab::open().await;
+    let image = format!("{}/dollop-test/{}:1", registry_address(), unique("moving"));
+    let name = unique("moved");
+    let _image = image_removed(&image);
+    let _container = container_removed(&name);
+    docker(&["tag", BUSYBOX, &image]);
+    docker(&["push", "--quiet", &image]);
+
+    let always = lab.object("docker::image", &image, json!({ "pull": "always" }));
+    let made = always.made().await;
+    assert_eq!(always.differences(&made.id).await, []);
+    let spec = json!({ "image": image, "command": "sleep 600", "stop_signal": "SIGKILL" });
+    let container = lab.object("docker::container", &name, spec);
+    let running = container.made().await;
+    assert_eq!(container.differences(&running.id).await, []);
+    assert_eq!(fact(&running.facts, "image_digest"), fact(&made.facts, "repo_digest"));
+
+    // Somebody pushes another image under that tag; here, nobody pulled it.
+    docker(&["tag", "redis:7", &image]);
+    docker(&["push", "--quiet", &image]);
+    docker(&["tag", BUSYBOX, &image]);
+    let stale = [("up_to_date".to_owned(), json!(true), json!(false))];
+    assert_eq!(always.differences(&made.id).await, stale);
+    assert_eq!(container.differences(&running.id).await, []);
+
+    let facts = always.repair(&made.id).await.expect("it is pulled");
+    assert_eq!(always.differences(&made.id).await, []);
+    assert_ne!(fact(&facts, "id"), fact(&made.facts, "id"));
+    // The container was made from what the tag meant before.
+    let old = fact(&made.facts, "id");
+    let differs = [("image".to_owned(), json!(image), old)];
+    assert_eq!(container.differences(&running.id).await, differs);
+}
+
+#[tokio::test]
+async fn an_image_is_built_again_when_its_files_change() {
+    let lab = Lab::open().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    };
+    write("Dockerfile", &format!("FROM {BUSYBOX}\nCOPY . /app\n"));
+    write(".dockerignore", "*.log\n");
+    write("main", "1");
+    let image = unique("built");
+    let _image = image_removed(&format!("{image}:latest"));
+    let context = folder.path().to_str().expect("its path");
+    let spec = json!({ "build": { "context": context }, "keep": false });
+    let object = lab.object("docker::image", &image, spec);
+    let made = object.made().await;
+    assert_eq!(object.differences(&made.id).await, []);
+
+    write("debug.log", "noise");
+    assert_eq!(object.differences(&made.id).await, []);
+    write("main", "2");
+    let stale = [("up_to_date".to_owned(), json!(true), json!(false))];
+    assert_eq!(object.differences(&made.id).await, stale);
+    let facts = object.repair(&made.id).await.expect("it is built");
+    assert_eq!(object.differences(&made.id).await, []);
+    assert_ne!(fact(&facts, "id"), fact(&made.facts, "id"));
+    assert_eq!(docker(&["run", "--rm", &image, "ls", "/app"]), "Dockerfile\nmain");
+
+    write(
+        "Dockerfile",
+        &format!("FROM {BUSYBOX}\nRUN echo compiling; echo no such file; exit 3\n"),
+    );
+    let error = object.repair(&made.id).await.expect_err("it fails");
+    assert!(error.message.contains("returned a non-zero code: 3"), "{}", error.message);
+    assert!(error.notes[0].ends_with("compiling\nno such file"), "{:?}", error.notes);
+
+    std::fs::remove_file(folder.path().join("Dockerfile")).expect("it goes");
+    let error = object.repair(&made.id).await.expect_err("it fails");
+    assert!(error.message.contains("No such file or directory"), "{}", error.message);
+
+    // One that a container uses stays.
+    let name = unique("user");
+    let _container = container_removed(&name);
+    docker(&["create", "--name", &name, &image]);
+    object.delete(&made.id).await.expect("it is left");
+    docker(&["image", "inspect", &image]);
+    docker(&["rm", &name]);
+    object.delete(&made.id).await.expect("it goes");
+    assert!(object.read(None).await.is_none());
+}
+
+#[tokio::test]
+async fn a_job_runs_when_it_must_and_says_what_went_wrong() {
+    let lab = Lab::open().await;
+    let (name, host) = (unique("migrate"), unique("host"));
+    let _removed = (container_removed(&name), container_removed(&host));
+    docker(&["run", "--detach", "--name", &host, BUSYBOX, "sleep", "1000"]);
+
+    let count = "echo run >> /runs; wc -l < /runs";
+    let spec = json!({ "container": host, "command": ["sh", "-c", count] });
+    let mut object = lab.object("docker::job", &name, spec);
+    let made = object.made().await;
+    assert_eq!(fact(&made.facts, "output"), json!("1"));
+    object.spec["inputs"] = json!({ "schema": "2" });
+    let to = object.normal(&object.spec);
+    let facts = object.kind.calls.update(&lab.engine, &object.name, &made.id, &to, &to).await;
+    assert_eq!(fact(&facts.expect("it runs"), "output"), json!("2"));
+    object.spec["check"] = json!("test -s /runs");
+    let to = object.normal(&object.spec);
+    let facts = object.kind.calls.update(&lab.engine, &object.name, &made.id, &to, &to).await;
+    assert_eq!(fact(&facts.expect("it is done"), "was_done"), json!(true));
+    assert_eq!(docker(&["exec", &host, "cat", "/runs"]), "run\nrun");
+
+    let spec = json!({
+        "image": BUSYBOX,
+        "command": "sh -c 'echo no table for $PASSWORD; exit 4'",
+        "env": { "PASSWORD": "hunter2-in-tests" },
+    });
+    let object = lab.object("docker::job", &name, spec);
+    for _ in 0..2 {
+        // The second one clears away what the first left.
+        let error = object.refused().await;
+        assert_eq!(error.message, format!("job `{name}` ended with code 4"));
+        assert_eq!(error.notes, ["the end of its output:\nno table for ${PASSWORD}"]);
+    }
+    docker(&["inspect", &name]);
+    object.delete(&name).await.expect("it goes");
+    assert!(
+        docker(&["ps", "--all", "--quiet", "--filter", &format!("name={name}")]).is_empty()
+    );
+
+    let slow = json!({ "image": BUSYBOX, "command": "sleep 600", "timeout": "1s" });
+    let error = lab.object("docker::job", &name, slow).refused().await;
+    assert!(error.message.contains("after 1s"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn an_engine_is_found_by_context_and_what_is_wrong_is_said() {
+    let lab = Lab::open().await;
+    let dial = &lab.registry.connection_kind("docker::engine").expect("a kind").dial;
+    let cases = [
+        (json!({ "context": "nowhere" }), "there is no docker context `nowhere`"),
+        (
+            json!({ "host": "tcp://127.0.0.1:1",
+                    "tls": { "ca": "no-ca.pem", "cert": "no-cert.pem", "key": "no-key.pem" } }),
+            "no-key.pem` cannot be read: no such file or directory",
+        ),
+        (json!({ "host": "ftp://x" }), "`ftp://x` is no address of a Docker engine"),
+        (
+            json!({ "host": "ssh://127.0.0.1:1" }),
+            "no Docker engine answers at `ssh://127.0.0.1:1`",
+        ),
+    ];
+    for (spec, says) in cases {
+        let spec = dial.normalize(&Value::from(spec)).expect("a valid spec");
+        let scope = dollop_engine::resource::Scope {
+            stack: "x".to_owned(),
+            folder: std::env::temp_dir(),
+        };
+        let opened: Result<OpenConnection, _> = dial.open(&spec, scope).await;
+        let error = opened.err().expect("no engine is there");
+        assert!(error.message.contains(says), "{}", error.message);
+        println!("{}\n  {:?}", error.message, error.hints);
+    }
+    // The default context is the local engine.
+    dollop_tests::conformance::open(
+        &lab.registry,
+        "docker::engine",
+        json!({ "context": "default" }),
+    )
+    .await;
+}

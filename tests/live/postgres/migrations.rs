@@ -1,0 +1,189 @@
+//! Migrations: once, in order, whole or not at all.
+
+use std::time::Duration;
+
+use dollop_engine::error::Failure;
+use dollop_engine::kind::FoundObject;
+use dollop_engine::resource::Wanted;
+use dollop_tests::conformance::{Sample, conform};
+use serde_json::{Value as Json, json};
+
+use super::world::{Declared, World};
+
+async fn set(world: &World, database: &str, files: &[(&str, &str)]) -> Declared {
+    let files: serde_json::Map<String, Json> =
+        files.iter().map(|(name, text)| ((*name).to_owned(), json!(text))).collect();
+    world.declare(
+        "postgres::migrations",
+        "app",
+        json!({ "database": database, "files": files }),
+    )
+}
+
+async fn run(world: &World, what: &Declared) -> Result<(), dollop_engine::error::CallError> {
+    let calls = &world.registry.kind(what.kind).unwrap().calls;
+    match world.try_read(what).await? {
+        None => calls.create(&world.connection, &what.name, &what.spec).await.map(drop),
+        Some(FoundObject { id, spec, .. }) => {
+            calls.update(&world.connection, &what.name, &id, &spec, &what.spec).await.map(drop)
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_attribute() {
+    let world = World::open().await;
+    world.psql("postgres", "create database conform_migrations");
+    let first = "-- ü\r\nbegin; create table \"T 1\" (id int); insert into \"T 1\" values (1);\ncommit;";
+    let sample = Sample {
+        kind: "postgres::migrations",
+        name: "the \"app\" ü".to_owned(),
+        base: json!({ "database": "conform_migrations", "files": { "1_first.sql": first } }),
+        changes: Vec::new(),
+        // Files are only ever added, and the record stays where it is: see below.
+        fixed: &["database", "files", "baseline", "schema"],
+    };
+    conform(&world.registry, &world.connection, &sample).await;
+    // Released and declared again: it was run once.
+    conform(&world.registry, &world.connection, &sample).await;
+    let rows = world.psql("conform_migrations", "select count(*) from \"T 1\"");
+    assert_eq!(rows, "1");
+    world.psql("postgres", "drop database conform_migrations with (force)");
+}
+
+#[tokio::test]
+async fn a_file_that_fails_leaves_nothing_and_says_where() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "mig_fail", json!({})).await;
+    let good = ("1.sql", "create table a (id int);");
+    let bad =
+        ("2.sql", "-- ü: a comment\ncreate table b (id int);\ncreate table ü (id nonsense);\n");
+    let last = ("3.sql", "create table c (id int);");
+    let broken = set(&world, "mig_fail", &[good, bad, last]).await;
+    let error = run(&world, &broken).await.unwrap_err();
+    assert_eq!(error.failure, Failure::Refused);
+    assert!(error.message.starts_with("cannot run `2.sql` in database `mig_fail`"), "{error}");
+    assert!(error.message.ends_with("type `nonsense` does not exist"), "{error}");
+    assert_eq!(
+        error.notes,
+        ["`2.sql`, line 3: create table ü (id nonsense);", "run before it, and done: `1.sql`"]
+    );
+    let tables = "select string_agg(tablename, ',' order by tablename) from pg_tables
+        where schemaname = 'public'";
+    assert_eq!(world.psql("mig_fail", tables), "a,dollop_migrations");
+    let repaired = ("2.sql", "create table b (id int);");
+    let repaired = set(&world, "mig_fail", &[good, repaired, last]).await;
+    run(&world, &repaired).await.unwrap();
+    world.expect_same(&repaired).await;
+    assert_eq!(world.psql("mig_fail", tables), "a,b,c,dollop_migrations");
+    world.delete(&database).await;
+}
+
+#[tokio::test]
+async fn what_stands_alone_goes_on_where_it_stopped() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "mig_alone", json!({})).await;
+    let file = (
+        "1.sql",
+        "create table t (id int);\ninsert into t values (1), (1);\n\
+        create unique index concurrently i on t (id);\ninsert into t values (3)",
+    );
+    let declared = set(&world, "mig_alone", &[file]).await;
+    let error = run(&world, &declared).await.unwrap_err();
+    assert!(error.message.contains("could not create unique index"), "{error}");
+    let done =
+        "select done, begun, finished_at is null from dollop_migrations where file <> ''";
+    assert_eq!(world.psql("mig_alone", done), "2|t|t");
+    // What a person does about it: the rows, and the index that is not valid.
+    world.psql("mig_alone", "drop index i; delete from t where ctid = '(0,1)'");
+    run(&world, &declared).await.unwrap();
+    world.expect_same(&declared).await;
+    assert_eq!(world.psql("mig_alone", "select string_agg(id::text, ',') from t"), "1,3");
+    world.delete(&database).await;
+}
+
+#[tokio::test]
+async fn a_baseline_is_not_run() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "mig_base", json!({})).await;
+    world.psql("mig_base", "create table a (id int)");
+    let files =
+        json!({ "1.sql": "create table a (id int)", "2.sql": "create table b (id int)" });
+    let spec = json!({ "database": "mig_base", "files": files, "baseline": "1.sql" });
+    let declared = world.make("postgres::migrations", "app", spec).await;
+    world.expect_same(&declared).await;
+    let tables = "select string_agg(tablename, ',' order by tablename) from pg_tables
+        where schemaname = 'public'";
+    assert_eq!(world.psql("mig_base", tables), "a,b,dollop_migrations");
+    world.delete(&database).await;
+}
+
+#[tokio::test]
+async fn settings_of_a_file_end_with_it() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "mig_session", json!({})).await;
+    world.psql("mig_session", "create schema other");
+    let first = ("1.sql", "set search_path = other; create table a (id int);");
+    let second = ("2.sql", "create table b (id int);");
+    run(&world, &set(&world, "mig_session", &[first, second]).await).await.unwrap();
+    let places = "select string_agg(schemaname || '.' || tablename, ',' order by tablename)
+        from pg_tables where tablename in ('a', 'b')";
+    assert_eq!(world.psql("mig_session", places), "other.a,public.b");
+    world.delete(&database).await;
+}
+
+#[tokio::test]
+async fn two_runs_at_once_run_a_file_once() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "mig_twice", json!({})).await;
+    run(&world, &set(&world, "mig_twice", &[]).await).await.unwrap();
+    let file = (
+        "1.sql",
+        "select pg_sleep(1); create table if not exists t (id int);
+        insert into t values (1);",
+    );
+    let one = set(&world, "mig_twice", &[file]).await;
+    let other = World::open().await;
+    let (a, b) = tokio::join!(run(&world, &one), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        run(&other, &one).await
+    });
+    a.unwrap();
+    assert_eq!(b.unwrap_err().failure, Failure::Exists, "somebody else was faster");
+    assert_eq!(world.psql("mig_twice", "select count(*) from t"), "1");
+    run(&other, &one).await.unwrap();
+    drop(other);
+    world.delete(&database).await;
+}
+
+#[tokio::test]
+async fn a_client_that_dies_in_a_file_leaves_it_undone() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "mig_killed", json!({})).await;
+    let file =
+        ("1.sql", "create table t (id int); insert into t values (1); select pg_sleep(2);");
+    let declared = set(&world, "mig_killed", &[file]).await;
+    let killer = async {
+        tokio::time::sleep(Duration::from_millis(1000)).await;
+        world.psql(
+            "postgres",
+            "select pg_terminate_backend(pid) from pg_stat_activity
+            where datname = 'mig_killed' and query like '%pg_sleep%'",
+        )
+    };
+    let (died, _) = tokio::join!(run(&world, &declared), killer);
+    assert_eq!(died.unwrap_err().failure, Failure::Unreachable);
+    assert_eq!(world.psql("mig_killed", "select to_regclass('t') is null"), "t");
+    run(&world, &declared).await.unwrap();
+    assert_eq!(world.psql("mig_killed", "select count(*) from t"), "1");
+    let wanted = Wanted {
+        id: None,
+        name: declared.name.clone(),
+        facts: None,
+        spec: declared.spec.clone(),
+    };
+    let calls = &world.registry.kind(declared.kind).unwrap().calls;
+    let found = calls.read(&world.connection, vec![wanted]).await.remove(0).unwrap().unwrap();
+    assert_eq!(found.facts.to_json(), json!({ "applied": 1, "latest": "1.sql" }));
+    world.delete(&database).await;
+}

@@ -1,0 +1,152 @@
+//! What a plan refuses and shows, through the real binary.
+
+use std::sync::Arc;
+
+use dollop_tests::cli::Project;
+
+use super::container::{self, Container, PASSWORD};
+
+struct Stack {
+    project: Project,
+    server: Arc<Container>,
+    database: &'static str,
+}
+
+impl Stack {
+    fn new(database: &'static str) -> Self {
+        Self { project: Project::new(database, ""), server: container::shared(), database }
+    }
+
+    /// The stack's script: a server, a database, and what follows.
+    fn script(&self, rest: &str) -> &Project {
+        let (port, database) = (self.server.port, self.database);
+        self.project.write(
+            "stack.rhai",
+            &format!(
+                "let pg = postgres::server(\"main\", #{{ host: \"127.0.0.1\", port: {port}, \
+                 password: \"{PASSWORD}\" }});\nlet db = pg.database(\"{database}\");\n{rest}"
+            ),
+        );
+        &self.project
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        let drop_it = format!("drop database if exists {} with (force)", self.database);
+        drop(self.server.psql("postgres", &drop_it));
+    }
+}
+
+#[test]
+fn grants_that_overlap_are_refused() {
+    let stack = Stack::new("dt_overlap");
+    let project = stack.script(
+        "let app = pg.role(\"dt_overlap_app\");\n\
+         db.grant(\"all\", #{ role: app, on: \"tables\", schema: \"public\", privileges: [\"SELECT\"] });\n\
+         db.grant(\"one\", #{ role: app, on: \"tables\", schema: \"public\", objects: [\"t\"], privileges: [\"INSERT\"] });\n\
+         pg.membership(\"m\", #{ role: \"pg_monitor\", member: app });\n\
+         pg.role(\"dt_overlap_b\", #{ member_of: [\"pg_monitor\"] });\n\
+         pg.membership(\"n\", #{ role: \"pg_signal_backend\", member: \"dt_overlap_b\" });\n\
+         db.extension(\"pgvector\");\n",
+    );
+    let said = project.run(&["plan"]).expect(1).stderr;
+    for words in [
+        "`postgres::grant.main/dt_overlap/one` and `postgres::grant.main/dt_overlap/all` both \
+         decide about the privileges of `dt_overlap_app` on table `t` in schema `public`",
+        "declared here first",
+        "both decide about whether `dt_overlap_b` is a member of `pg_signal_backend`",
+    ] {
+        assert!(said.contains(words), "no `{words}` in\n{said}");
+    }
+    assert!(!said.contains("membership.main/m`"), "no conflict there\n{said}");
+}
+
+#[test]
+fn a_missing_extension_is_said_while_planning() {
+    let stack = Stack::new("dt_noext");
+    drop(stack.script("").run(&["apply", "--auto-approve"]).expect(0));
+    let said = stack.script("db.extension(\"pgvector\");\n").run(&["plan"]).expect(1).stderr;
+    let words = "`postgres::extension.main/dt_noext/pgvector`: the server at 127.0.0.1:";
+    assert!(said.contains(words), "{said}");
+    assert!(said.contains("it is called `vector`"), "{said}");
+}
+
+#[test]
+fn migrations_from_a_folder() {
+    let stack = Stack::new("dt_migrate");
+    let rest = "db.migrations(\"app\", #{ files: folder(\"migrations\") });\n";
+    let project = stack.script(rest);
+    project.write("migrations/0001_orders.sql", "CREATE TABLE orders (id int);\n");
+    project.write("migrations/0002_index.sql", "CREATE INDEX CONCURRENTLY i ON orders (id);\n");
+    project.write("migrations/README.md", "not a migration");
+
+    let plan = project.run(&["plan"]).expect(0);
+    assert!(plan.stdout.contains("CREATE TABLE orders"), "{}", plan.text());
+    let sql = project.run(&["plan", "--sql"]).expect(0).stdout;
+    let words = "\\connect \"dt_migrate\"\n\n-- create \
+                 postgres::migrations.main/dt_migrate/app\n-- 0001_orders.sql\nBEGIN;\n\
+                 CREATE TABLE orders (id int);\nCOMMIT;\n-- 0002_index.sql\n\
+                 CREATE INDEX CONCURRENTLY i ON orders (id);\n";
+    assert!(sql.contains(words), "{sql}");
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    let again = project.run(&["plan", "--detailed-exitcode"]);
+    assert_eq!(again.code, Some(0), "{}", again.text());
+
+    project.write("migrations/0001_orders.sql", "CREATE TABLE orders (id bigint);\n");
+    let said = project.run(&["plan"]).expect(1).stderr;
+    for words in [
+        "`0001_orders.sql` was run and is different now",
+        "-CREATE TABLE orders (id int);",
+        "+CREATE TABLE orders (id bigint);",
+        "undo the edit, and write what should change as a new file",
+    ] {
+        assert!(said.contains(words), "no `{words}` in\n{said}");
+    }
+    project.write("migrations/0001_orders.sql", "CREATE TABLE orders (id int);\n");
+
+    let rewrite = "ALTER TABLE orders\n  ALTER COLUMN id TYPE bigint;\nDROP INDEX i;\n";
+    project.write("migrations/0003_wider.sql", rewrite);
+    let plan = project.run(&["plan"]).expect(0);
+    let warning = "`0003_wider.sql`, line 1: may rewrite orders under an ACCESS EXCLUSIVE lock";
+    assert!(plan.stderr.contains(warning) || plan.stdout.contains(warning), "{}", plan.text());
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    let again = project.run(&["plan", "--detailed-exitcode"]);
+    assert_eq!(again.code, Some(0), "{}", again.text());
+
+    // Killed between the call and the record: the next run finds it done.
+    project.write("migrations/0004_rows.sql", "INSERT INTO orders VALUES (1);\n");
+    let died = project.run_until(
+        "after_call@postgres::migrations.main/dt_migrate/app",
+        &["apply", "--auto-approve"],
+    );
+    assert_ne!(died.code, Some(0), "{}", died.text());
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    assert_eq!(stack.server.psql("dt_migrate", "select count(*) from orders"), "1");
+    drop(project.run(&["destroy", "--auto-approve"]).expect(0));
+}
+
+#[test]
+fn the_script_masks_secrets() {
+    let stack = Stack::new("dt_script");
+    let project = stack.script(
+        "let app = pg.role(\"dt_script_app\", #{ password: \"hunter2\", settings: #{ work_mem: \"8MB\" } });\n\
+         let s = db.schema(\"s\", #{ owner: app });\n\
+         db.grant(\"g\", #{ role: app, on: \"schema\", schema: s, privileges: [\"USAGE\"] });\n\
+         db.default_privileges(\"d\", #{ owner: app, role: \"PUBLIC\", on: \"functions\", privileges: [] });\n",
+    );
+    let sql = project.run(&["plan", "--sql"]).expect(0).stdout;
+    assert!(!sql.contains("hunter2"), "{sql}");
+    for words in [
+        "CREATE ROLE \"dt_script_app\" LOGIN PASSWORD '(secret)';",
+        "ALTER ROLE \"dt_script_app\" SET \"work_mem\" = '8MB';",
+        "CREATE SCHEMA \"s\";\nALTER SCHEMA \"s\" OWNER TO \"dt_script_app\";",
+        "GRANT USAGE ON SCHEMA \"s\" TO \"dt_script_app\";",
+    ] {
+        assert!(sql.contains(words), "no `{words}` in\n{sql}");
+    }
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    let again = project.run(&["plan", "--detailed-exitcode"]);
+    assert_eq!(again.code, Some(0), "{}", again.text());
+    drop(project.run(&["destroy", "--auto-approve"]).expect(0));
+}
