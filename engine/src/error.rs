@@ -13,6 +13,8 @@ pub enum Failure {
     Denied,
     /// Something of that name exists already.
     Exists,
+    /// It took longer than its limit; what came of it is not known.
+    TimedOut,
 }
 
 impl Failure {
@@ -23,6 +25,7 @@ impl Failure {
             Self::Unreachable => Code::CallUnreachable,
             Self::Denied => Code::CallDenied,
             Self::Exists => Code::CallExists,
+            Self::TimedOut => Code::CallTimedOut,
         }
     }
 }

@@ -17,8 +17,12 @@ pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
     let graph = if args.destroy { session.nothing()? } else { session.graph(&args.stack)? };
     let snapshot = read_state(&session.state_folder())?;
     snapshot.notes.iter().for_each(|text| note(text));
-    let options = Options { unrefreshed: args.no_refresh, destroy: args.destroy };
-    let plan = block_on(session.plan(&graph, &snapshot.state, options))?;
+    let options = Options {
+        unrefreshed: args.no_refresh,
+        destroy: args.destroy,
+        replace: args.replace.iter().cloned().collect(),
+    };
+    let plan = block_on(session.plan(&graph, &snapshot.state, &options))?;
     show_plan(&plan, args.format, args.verbose)?;
     if let Some(file) = &args.out {
         let keyring = Keyring::load_or_create(&session.state_folder())?;

@@ -20,7 +20,9 @@ mod errors;
 mod functions;
 mod guards;
 mod host;
+mod lifecycle;
 mod loader;
+mod lookup;
 mod marks;
 mod operators;
 mod parameters;
@@ -30,6 +32,7 @@ mod rules;
 mod session;
 mod sources;
 mod spans;
+mod statements;
 mod symbol;
 mod text;
 mod unused;
@@ -189,6 +192,9 @@ impl Job {
                 .map(|a| a.parameter.clone())
                 .collect(),
             outputs: session.outputs.take(),
+            checks: session.checks.take(),
+            moves: session.moves.take(),
+            forgets: session.forgets.take(),
             warnings: warnings(session),
             messages: session.messages.take(),
             sources: sources(session),

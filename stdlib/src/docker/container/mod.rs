@@ -23,7 +23,7 @@ mod words;
 use dollop_engine::address::Address;
 use dollop_engine::analysis::{Claimed, Lint};
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Created, Name, Problem, ReadResult, Resource, Wanted};
+use dollop_engine::resource::{Created, Name, Problem, ReadResult, Resource, Traits, Wanted};
 
 use super::engine::Engine;
 use super::labels;
@@ -37,6 +37,10 @@ impl Resource for Container {
     type Connection = Engine;
     type Spec = ContainerSpec;
     type Facts = ContainerFacts;
+
+    fn traits() -> Traits {
+        Traits { gets_ready: true, ..Traits::default() }
+    }
 
     fn default_name(stack: &str, address: &Address) -> String {
         labels::default_name(stack, address)
@@ -91,5 +95,14 @@ impl Resource for Container {
         spec: ContainerSpec,
     ) -> Result<(), CallError> {
         remove::remove(engine, name, id, &spec).await
+    }
+
+    async fn ready(
+        engine: &Engine,
+        name: &Name,
+        id: &str,
+        spec: ContainerSpec,
+    ) -> Result<(), CallError> {
+        wait::ready(engine, name, id, spec).await
     }
 }
