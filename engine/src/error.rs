@@ -16,6 +16,8 @@ pub enum Failure {
     /// Looking shows that what is declared cannot be made there: an extension the server
     /// does not have, an option of a newer version.
     Impossible,
+    /// It took longer than its limit; what came of it is not known.
+    TimedOut,
 }
 
 impl Failure {
@@ -27,6 +29,7 @@ impl Failure {
             Self::Denied => Code::CallDenied,
             Self::Impossible => Code::CallRefused,
             Self::Exists => Code::CallExists,
+            Self::TimedOut => Code::CallTimedOut,
         }
     }
 }

@@ -99,6 +99,14 @@ pub trait Calls: Send + Sync {
         id: &str,
         spec: &Value,
     ) -> Result<(), CallError>;
+    /// See [`Resource::ready`].
+    async fn ready(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        id: &str,
+        spec: &Value,
+    ) -> Result<(), CallError>;
 }
 
 /// The calls of a connection, with types erased.
@@ -147,6 +155,14 @@ pub struct ConnectionKind {
 /// The name of a kind without its provider: `network`.
 pub fn short_name(kind: &str) -> &str {
     kind.split_once("::").map_or(kind, |(_, short)| short)
+}
+
+/// What follows the name of a kind in the name of its look-up.
+const LOOKUP: &str = "_lookup";
+
+/// The name of a kind's look-up: `docker::network_lookup`.
+pub fn lookup_of(kind: &str) -> String {
+    format!("{kind}{LOOKUP}")
 }
 
 /// Everything scripts can declare.
@@ -244,9 +260,16 @@ impl Registry {
         self.docs.iter().map(|(name, doc)| (*name, *doc))
     }
 
-    /// The schema of a kind of resource or connection.
+    /// The kind that a look-up of that name looks up.
+    pub fn looked_up(&self, lookup: &str) -> Option<&Kind> {
+        let kind = self.kind(lookup.strip_suffix(LOOKUP)?)?;
+        (!kind.traits.only_recorded).then_some(kind)
+    }
+
+    /// The schema of a kind of resource or connection, also by the name of its look-up.
     pub fn schema(&self, kind: &str) -> Option<&Schema> {
         self.kind(kind)
+            .or_else(|| self.looked_up(kind))
             .map(|kind| &kind.schema)
             .or_else(|| self.connection_kind(kind).map(|kind| &kind.schema))
     }
@@ -504,6 +527,17 @@ impl<R: Resource> Calls for Adapter<R> {
     ) -> Result<(), CallError> {
         let connection = downcast::<R::Connection>(connection);
         R::delete(connection, name, id, Self::spec(spec)?).await
+    }
+
+    async fn ready(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        id: &str,
+        spec: &Value,
+    ) -> Result<(), CallError> {
+        let connection = downcast::<R::Connection>(connection);
+        R::ready(connection, name, id, Self::spec(spec)?).await
     }
 }
 

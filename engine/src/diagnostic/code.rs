@@ -73,6 +73,7 @@ codes! {
     Lifecycle "E0310" "a lifecycle key with a wrong value"
     DeclarationForm "E0311" "a declaration in the wrong form"
     NoSuchCall "E0312" "a resource that has no such function"
+    LookupForm "E0313" "a look-up in the wrong form"
     // E04: parameters, outputs, files and functions.
     ParameterNotSet "E0401" "a parameter that is not set"
     ParameterValue "E0402" "a parameter with a value that does not fit"
@@ -81,6 +82,8 @@ codes! {
     FileUnreadable "E0405" "a file that cannot be read"
     OutsideProject "E0406" "a path outside the project"
     FunctionFailed "E0407" "a function that cannot work on its arguments"
+    CheckForm "E0408" "a check declared in a wrong way"
+    MoveForm "E0409" "a move or forget that makes no sense"
     // E05: graph and plan.
     Undeclared "E0501" "an address nothing declares"
     Cycle "E0502" "resources that need each other in a circle"
@@ -92,6 +95,9 @@ codes! {
     KindGone "E0508" "a kind this dollop does not know"
     SameObject "E0509" "two resources that are one object"
     StepsWait "E0510" "steps that wait for each other"
+    CheckFails "E0511" "a check that does not hold"
+    LookupMissing "E0512" "something looked up that is not there"
+    ReplaceUnknown "E0513" "a replacement of something that is not there"
     // E06: resources that get in each other's way.
     PortConflict "E0601" "one host port published twice"
     AddressConflict "E0602" "one static address given twice"
@@ -103,6 +109,7 @@ codes! {
     CallUnreachable "E0702" "a service that did not answer"
     CallDenied "E0703" "a service that denied access"
     CallExists "E0704" "an object that stands in the way"
+    CallTimedOut "E0705" "a call that took longer than its limit"
     // E08: commands.
     Usage "E0801" "a command line that makes no sense"
     Command "E0802" "a command that could not do its work"
@@ -126,6 +133,8 @@ codes! {
     StackRenamed "W0202" "a stack that is called otherwise now"
     StateNote "W0203" "something to know about the state"
     Hazard "W0204" "a change that is worth a thought"
+    CheckWarns "W0205" "a check that does not hold and only warns"
+    LikelyRename "W0206" "something that looks like a rename"
 }
 
 impl Code {

@@ -23,7 +23,9 @@ mod functions;
 mod guards;
 mod host;
 mod keys;
+mod lifecycle;
 mod loader;
+mod lookup;
 mod marks;
 mod operators;
 mod parameters;
@@ -33,6 +35,7 @@ mod rules;
 mod session;
 mod sources;
 mod spans;
+mod statements;
 mod symbol;
 mod text;
 mod unused;
@@ -194,6 +197,9 @@ impl Job {
                 .map(|a| a.parameter.clone())
                 .collect(),
             outputs: session.outputs.take(),
+            checks: session.checks.take(),
+            moves: session.moves.take(),
+            forgets: session.forgets.take(),
             warnings: warnings(session),
             messages: session.messages.take(),
             sources: sources(session),

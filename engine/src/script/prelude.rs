@@ -19,13 +19,16 @@ use crate::path::Path;
 use crate::program::Output;
 
 /// Their names; scripts define no functions under these.
-pub(super) const NAMES: [&str; 11] = [
+pub(super) const NAMES: [&str; 14] = [
     "base64",
+    "check",
     "debug",
     "file",
+    "forget",
     "join",
     "json",
     "known",
+    "moved",
     "output",
     "param",
     "print",
