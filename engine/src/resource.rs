@@ -121,6 +121,7 @@ pub enum Naming {
 }
 
 /// What the engine must know about a kind beside its attributes.
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing about a kind")]
 #[derive(Clone, Debug)]
 pub struct Traits {
     /// Whether the name is the real one.

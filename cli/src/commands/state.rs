@@ -78,15 +78,18 @@ pub fn taint(args: &TaintArgs, tainted: bool) -> Result<u8, CommandError> {
             continue;
         }
         effects.push(Effect::Put(Box::new(Record { tainted, ..record.clone() })));
-        lines.push(match tainted {
-            true => format!("tainted {address}: the next apply makes it anew\n"),
-            false => format!("untainted {address}\n"),
+        lines.push(if tainted {
+            format!("tainted {address}: the next apply makes it anew\n")
+        } else {
+            format!("untainted {address}\n")
         });
     }
     if !effects.is_empty() {
         rewrite(&session, &store, command, effects)?;
     }
-    lines.iter().for_each(|line| terminal::say(line));
+    for line in &lines {
+        terminal::say(line);
+    }
     Ok(DONE)
 }
 

@@ -137,7 +137,7 @@ pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
     };
     for declaration in inputs.graph.in_order() {
         if let Some(lookup) = &declaration.lookup {
-            walk.lookup(declaration, lookup);
+            walk.lookup(declaration, *lookup);
         } else if declaration.connection.is_some() {
             walk.resource(declaration);
         } else {

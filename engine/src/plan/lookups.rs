@@ -58,7 +58,7 @@ pub enum LookupOutcome {
 
 impl Walk<'_> {
     /// Decides on a look-up.
-    pub(crate) fn lookup(&mut self, declaration: &Declaration, lookup: &Lookup) {
+    pub(crate) fn lookup(&mut self, declaration: &Declaration, lookup: Lookup) {
         let address = &declaration.address;
         let attributes = self.resolve(declaration);
         let Some(kind) = self.inputs.registry.looked_up(address.kind()) else {

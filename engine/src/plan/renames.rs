@@ -15,13 +15,15 @@ const MOST: usize = 50;
 /// The share of attributes that must be the same.
 const ALIKE: (usize, usize) = (3, 4);
 
+/// What goes and what comes of one kind behind one connection.
+type Candidates<'a> = (Vec<&'a Change>, Vec<&'a Change>);
+
 /// A proposal for every pair that looks like one object under two names.
 ///
 /// Objects that can be told by their id were recognised before; what is left has another real
 /// name, so that moving the record alone does not keep the object.
 pub(crate) fn likely(changes: &[Change], registry: &Registry) -> Vec<Diagnostic> {
-    let mut kinds: BTreeMap<(Option<&Address>, &str), (Vec<&Change>, Vec<&Change>)> =
-        BTreeMap::new();
+    let mut kinds: BTreeMap<(Option<&Address>, &str), Candidates<'_>> = BTreeMap::new();
     for change in changes {
         let group = || (change.connection.as_ref(), change.address.kind());
         match change.action {

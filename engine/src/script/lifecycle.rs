@@ -204,7 +204,7 @@ impl Draft<'_> {
                     });
                 }
                 Err(error) => {
-                    self.trouble(Trouble::new(Code::Lifecycle, at, error.to_string()))
+                    self.trouble(Trouble::new(Code::Lifecycle, at, error.to_string()));
                 }
             }
         }
