@@ -7,7 +7,10 @@ use dollop_tests::cli::{Project, root};
 
 /// Codes no script alone leads to: services, other versions, commands, mistakes in dollop.
 /// Their pages show what it looks like instead.
-const WITHOUT_SCRIPT: [Code; 17] = [
+const WITHOUT_SCRIPT: [Code; 19] = [
+    // A flag, and a service that is slow.
+    Code::ReplaceUnknown,
+    Code::CallTimedOut,
     Code::Unreadable,
     Code::MissingFact,
     Code::KindGone,

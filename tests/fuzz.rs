@@ -262,12 +262,12 @@ fn read(registry: &Registry, script: &str) -> (String, bool) {
         registry,
         parameters: &parameters,
     };
-    let options = Options { unrefreshed: true, destroy: false };
+    let options = Options { unrefreshed: true, ..Options::default() };
     let mut printed = Vec::new();
     let made = evaluate(&request).and_then(|program| {
         printed.clone_from(&program.messages);
         let graph = graph::build(program)?;
-        plan(&graph, &State::default(), &Observed::default(), registry, options)
+        plan(&graph, &State::default(), &Observed::default(), registry, &options)
     });
     let shown = match &made {
         Ok(plan) => [

@@ -14,14 +14,17 @@
 //! --- destroy           the same for a destroy
 //! --- world             edits by hand: `remove KIND KEY`, `set KIND KEY ATTRIBUTE JSON`,
 //!                       `own KIND KEY STACK`, `add KIND KEY JSON`, `fail CALL`, `heal`,
-//!                       `half ADDRESS JSON` (its create makes this and fails)
+//!                       `half ADDRESS JSON` (its create makes this and fails), `slow CALL`,
+//!                       `sick ADDRESS` (it does not get ready)
 //! --- params            `name=value` lines
+//! --- replace           addresses that plans from here on make anew
+//! --- taint             addresses marked as broken in the state
 //! --- state             the addresses in the state
 //! ```
 
 mod made;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,19 +33,22 @@ use std::time::Duration;
 use dollop_engine::address::Address;
 use dollop_engine::analysis::analyse;
 use dollop_engine::apply::{Settings, Watcher, apply};
-use dollop_engine::diagnostic::Findings;
+use dollop_engine::diagnostic::{Findings, Severity};
 use dollop_engine::error::CallError;
 use dollop_engine::files::{FileError, Files};
 use dollop_engine::graph::{self, Graph};
+use dollop_engine::journal::{Effect, Event, StepId};
 use dollop_engine::kind::Registry;
 use dollop_engine::observed::Observed;
-use dollop_engine::plan::{Action, Operation, Options, Plan, Standing, Step, plan};
+use dollop_engine::plan::{
+    Action, CheckStanding, LookupOutcome, Operation, Options, Plan, Standing, Step, plan,
+};
 use dollop_engine::pool::Pool;
 use dollop_engine::program::{Given, GivenValue, Profiles, Program};
 use dollop_engine::refresh::refresh;
 use dollop_engine::resource::Scope;
 use dollop_engine::script::{Request, evaluate};
-use dollop_engine::store::{MemoryStore, RunInfo, Store};
+use dollop_engine::store::{MemoryStore, Record, RunEnd, RunInfo, Store};
 use dollop_tests::cli::root;
 use dollop_tests::fake::{self, Object, world};
 
@@ -202,6 +208,7 @@ fn run(case: &Case) -> Case {
     let mut files = BTreeMap::new();
     let mut parameters: BTreeMap<String, Given> = BTreeMap::new();
     let mut profiles = Profiles::default();
+    let mut replace: BTreeSet<Address> = BTreeSet::new();
     let mut actual = case.clone();
     for (section, body) in &mut actual.sections {
         let scope = Scope { stack: stack.clone(), folder: folder.path().to_owned() };
@@ -243,6 +250,8 @@ fn run(case: &Case) -> Case {
                     })
                     .collect();
             }
+            "replace" => replace = body.lines().map(|line| line.parse().unwrap()).collect(),
+            "taint" => runtime.block_on(taint(&store, body)),
             "world" => {
                 for line in body.lines() {
                     by_hand(&stack, line);
@@ -265,10 +274,10 @@ fn run(case: &Case) -> Case {
                 let planned = if section == "offline" {
                     evaluate(&request).and_then(graph::build).and_then(|graph| {
                         let state = store.state().unwrap();
-                        plan(&graph, &state, &Observed::default(), &registry, made::OFFLINE)
+                        plan(&graph, &state, &Observed::default(), &registry, &made::offline())
                     })
                 } else {
-                    runtime.block_on(planned(&request, &store, &pool, false))
+                    runtime.block_on(planned(&request, &store, &pool, false, &replace))
                 };
                 *body = match planned {
                     Ok(plan) => show_plan(&plan),
@@ -279,7 +288,8 @@ fn run(case: &Case) -> Case {
             "apply" | "destroy" => {
                 let destroy = section == "destroy";
                 world(&stack).lock().unwrap().calls.clear();
-                let planned = runtime.block_on(planned(&request, &store, &pool, destroy));
+                let planned =
+                    runtime.block_on(planned(&request, &store, &pool, destroy, &replace));
                 *body = match planned {
                     Err(findings) => show_findings(&findings),
                     Ok(plan) => {
@@ -320,11 +330,36 @@ fn checked(request: &Request<'_>) -> String {
     text
 }
 
+async fn taint(store: &MemoryStore, body: &str) {
+    let state = store.state().unwrap();
+    for (number, line) in body.lines().enumerate() {
+        let address: Address = line.parse().unwrap();
+        let record = Record { tainted: true, ..state.records[&address].clone() };
+        let step = StepId(u32::try_from(number).unwrap());
+        let effect = Effect::Put(Box::new(record));
+        store.begin(run_info(&state.stack)).await.unwrap();
+        store.append(Event::Started { step, address, intent: None }).await.unwrap();
+        store.append(Event::Done { step, effect }).await.unwrap();
+        store.finish(RunEnd { complete: true, outputs: None }).await.unwrap();
+    }
+}
+
+fn run_info(stack: &str) -> RunInfo {
+    RunInfo {
+        stack: stack.to_owned(),
+        command: "apply".to_owned(),
+        plan: String::new(),
+        who: "suite".to_owned(),
+        when: String::new(),
+    }
+}
+
 async fn planned(
     request: &Request<'_>,
     store: &MemoryStore,
     pool: &Pool,
     destroy: bool,
+    replace: &BTreeSet<Address>,
 ) -> Result<Plan, Findings> {
     let program = if destroy {
         Program { stack: request.stack.to_owned(), ..Program::default() }
@@ -333,8 +368,9 @@ async fn planned(
     };
     let graph: Graph = graph::build(program)?;
     let state = store.state().unwrap();
-    let observed = refresh(&graph, &state, pool, destroy).await;
-    plan(&graph, &state, &observed, pool.registry(), Options { unrefreshed: false, destroy })
+    let options = Options { destroy, replace: replace.clone(), ..Options::default() };
+    let observed = refresh(&graph, &state, pool, &options).await;
+    plan(&graph, &state, &observed, pool.registry(), &options)
 }
 
 async fn applied(
@@ -344,17 +380,8 @@ async fn applied(
     store: &MemoryStore,
     stack: &str,
 ) -> String {
-    let settings = Settings {
-        parallelism: 1,
-        patience: Duration::from_millis(10),
-        run: RunInfo {
-            stack: stack.to_owned(),
-            command: "apply".to_owned(),
-            plan: String::new(),
-            who: "suite".to_owned(),
-            when: String::new(),
-        },
-    };
+    let settings =
+        Settings { parallelism: 1, patience: Duration::from_millis(10), run: run_info(stack) };
     let report = apply(plan, state, pool, store, &Quiet, settings).await.unwrap();
     let mut text = String::new();
     for call in &world(stack).lock().unwrap().calls {
@@ -374,6 +401,14 @@ async fn applied(
     for (step, because) in &report.skipped {
         writeln!(text, "skipped {} because of {because}", step.address).unwrap();
     }
+    for found in &report.checks {
+        let severity =
+            if found.code.severity() == Severity::Error { "error" } else { "warning" };
+        writeln!(text, "{severity}: {}", found.message).unwrap();
+        for note in &found.notes {
+            writeln!(text, "  note: {note}").unwrap();
+        }
+    }
     for (name, value) in &report.outputs {
         writeln!(text, "output {name} = {value}").unwrap();
     }
@@ -390,6 +425,14 @@ fn show_plan(plan: &Plan) -> String {
         if let Standing::Deferred(by) = &connection.standing {
             writeln!(text, "deferred {} {by:?}", connection.address).unwrap();
         }
+    }
+    for lookup in &plan.lookups {
+        let outcome = match &lookup.outcome {
+            LookupOutcome::Found { .. } => "found",
+            LookupOutcome::Missing => "missing",
+            LookupOutcome::Later => "later",
+        };
+        writeln!(text, "{outcome} {}", lookup.address).unwrap();
     }
     for change in &plan.changes {
         if change.action == Action::Keep {
@@ -443,10 +486,17 @@ fn show_plan(plan: &Plan) -> String {
         }
         text.push('\n');
     }
+    for check in plan.checks.iter().filter(|check| check.standing != CheckStanding::Passes) {
+        let standing = format!("{:?}", check.standing).to_lowercase();
+        writeln!(text, "check {}: {standing}", check.check.name).unwrap();
+    }
     for warning in &plan.warnings {
         writeln!(text, "warning: {}", warning.message).unwrap();
         for note in &warning.notes {
             writeln!(text, "  note: {note}").unwrap();
+        }
+        for hint in &warning.hints {
+            writeln!(text, "  hint: {hint}").unwrap();
         }
     }
     if text.is_empty() {
@@ -513,7 +563,17 @@ fn by_hand(stack: &str, line: &str) {
             let spec = serde_json::from_str(&words[2..].join(" ")).unwrap();
             world.half.insert(words[1].to_owned(), spec);
         }
-        "heal" => world.failing.clear(),
+        "slow" => {
+            world.slow.insert(line["slow ".len()..].to_owned());
+        }
+        "sick" => {
+            world.sick.insert(words[1].to_owned());
+        }
+        "heal" => {
+            world.failing.clear();
+            world.slow.clear();
+            world.sick.clear();
+        }
         _ => panic!("unknown edit `{line}`"),
     }
 }

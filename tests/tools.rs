@@ -27,6 +27,9 @@ fn the_manual_shows_an_attribute() {
           How long from one check to the next, `10s`.
       retries: integer
           How many failures in a row make it unhealthy.
+      start_interval: string
+          How long from one check to the next during that time, `2s`. Engines since
+          25.0.
       start_period: string
           How long after the start failures do not count, `30s`.
       test: string or list of text
@@ -52,6 +55,10 @@ fn the_manual_shows_a_kind() {
       server.schema("name", #{ database: .., .. })
       database.schema("name", #{ .. })
 
+    Declared on it
+
+      .function(..), .view(..)
+
     Attributes
 
       database: string, required, replaces
@@ -75,8 +82,8 @@ fn the_manual_shows_a_kind() {
 
     As every resource
 
-      adopt, depends_on, ignore_changes, prevent_destroy, replace_triggered_by,
-      retain_on_destroy
+      adopt, after, after_healthy, allow, depends_on, ignore_changes,
+      prevent_destroy, replace_triggered_by, retain_on_destroy, timeouts
 
     The first argument is its name, here and in the service. replaces: a change
     makes a new object. restarts, reconnects: what a change does to something
@@ -133,8 +140,8 @@ fn one_word_may_be_a_function_and_a_kind() {
 
     As every resource
 
-      adopt, depends_on, ignore_changes, prevent_destroy, replace_triggered_by,
-      retain_on_destroy
+      adopt, after, after_healthy, allow, depends_on, ignore_changes,
+      prevent_destroy, replace_triggered_by, retain_on_destroy, timeouts
 
     The first argument is only what the stack calls it; the service knows no such
     name. replaces: a change makes a new object. restarts, reconnects: what a change

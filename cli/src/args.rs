@@ -103,6 +103,14 @@ pub enum Command {
     /// Look into the recorded state.
     #[command(subcommand)]
     State(StateCommand),
+    /// Mark resources as broken: the next apply makes them anew.
+    ///
+    /// Example: `dollop taint docker::container.web`
+    Taint(TaintArgs),
+    /// Take the mark of `taint` off again.
+    ///
+    /// Example: `dollop untaint docker::container.web`
+    Untaint(TaintArgs),
     /// Show who needs whom.
     ///
     /// Example: `dollop graph shop | dot -Tsvg > shop.svg`
@@ -406,6 +414,9 @@ pub struct PlanArgs {
     /// Plan to remove everything.
     #[arg(long)]
     pub destroy: bool,
+    /// Make a resource anew although nothing demands it; may be repeated.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "destroy")]
+    pub replace: Vec<Address>,
     /// Show what is usually folded.
     #[arg(short, long)]
     pub verbose: bool,
@@ -418,7 +429,7 @@ pub struct ApplyArgs {
     #[command(flatten)]
     pub stack: StackArgs,
     /// Apply a saved plan, exactly.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["param", "params", "no_refresh"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["param", "params", "no_refresh", "replace"])]
     pub plan: Option<PathBuf>,
     /// Do not ask.
     #[arg(long)]
@@ -432,6 +443,9 @@ pub struct ApplyArgs {
     /// How to show what came of it; as JSON the plan is not shown, and nobody is asked.
     #[arg(long, default_value = "text", requires_if("json", "auto_approve"))]
     pub format: TreeFormat,
+    /// Make a resource anew although nothing demands it; may be repeated.
+    #[arg(long, value_name = "ADDRESS")]
+    pub replace: Vec<Address>,
     /// Show what is usually folded.
     #[arg(short, long)]
     pub verbose: bool,
@@ -530,6 +544,17 @@ pub struct StateShowArgs {
 pub struct StateForgetArgs {
     /// The addresses.
     #[arg(value_name = "ADDRESS", required = true, add = complete::addresses())]
+    pub addresses: Vec<Address>,
+    /// Whose state.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// `dollop taint` and `dollop untaint`.
+#[derive(Debug, Args)]
+pub struct TaintArgs {
+    /// The addresses.
+    #[arg(value_name = "ADDRESS", required = true)]
     pub addresses: Vec<Address>,
     /// Whose state.
     #[command(flatten)]

@@ -127,12 +127,12 @@ impl Session {
         &self,
         graph: &Graph,
         state: &State,
-        options: Options,
+        options: &Options,
     ) -> Result<Plan, CommandError> {
         let observed = if options.unrefreshed {
             dollop_engine::observed::Observed::default()
         } else {
-            refresh(graph, state, &self.pool, options.destroy).await
+            refresh(graph, state, &self.pool, options).await
         };
         let redactor = redactor(graph, state);
         let made = plan(graph, state, &observed, &self.registry, options);

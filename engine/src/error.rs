@@ -16,17 +16,19 @@ pub enum Failure {
     /// Looking shows that what is declared cannot be made there: an extension the server
     /// does not have, an option of a newer version.
     Impossible,
+    /// It took longer than its limit; what came of it is not known.
+    TimedOut,
 }
 
 impl Failure {
     /// The code of an error of this kind.
     pub fn code(self) -> Code {
         match self {
-            Self::Refused => Code::CallRefused,
+            Self::Refused | Self::Impossible => Code::CallRefused,
             Self::Unreachable => Code::CallUnreachable,
             Self::Denied => Code::CallDenied,
-            Self::Impossible => Code::CallRefused,
             Self::Exists => Code::CallExists,
+            Self::TimedOut => Code::CallTimedOut,
         }
     }
 }

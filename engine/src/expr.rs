@@ -60,6 +60,28 @@ pub enum Function {
     Indent,
     /// The argument as text, as one word for a POSIX shell.
     ShellQuote,
+    /// Whether both arguments are the same.
+    Eq,
+    /// Whether they differ.
+    Ne,
+    /// Whether the first is less than the second: two numbers or two texts.
+    Lt,
+    /// Less or the same.
+    Le,
+    /// More.
+    Gt,
+    /// More or the same.
+    Ge,
+    /// Whether a text has a part, a list an item, a map a key.
+    Holds,
+    /// Whether the second argument, a regular expression, is found in the first.
+    Matches,
+    /// Whether both arguments are true.
+    And,
+    /// Whether one is.
+    Or,
+    /// Whether the argument is false.
+    Not,
 }
 
 /// A value that may hold references.

@@ -16,6 +16,9 @@ impl Function {
     /// Why it cannot work on these arguments, in words; what it may be given later always
     /// works.
     pub(crate) fn refuses(self, arguments: &[Expr]) -> Result<(), String> {
+        if self.is_condition() {
+            return self.refuses_condition(arguments);
+        }
         let (Self::Indent, Some(Value::Int(spaces))) =
             (self, arguments.get(1).and_then(Expr::known))
         else {
@@ -33,9 +36,31 @@ impl Function {
         Ok(())
     }
 
+    fn refuses_condition(self, arguments: &[Expr]) -> Result<(), String> {
+        if self == Self::Matches {
+            let known = arguments.get(1).and_then(Expr::known).and_then(Value::as_str);
+            let Some(text) = known else { return Err("the pattern must be known".to_owned()) };
+            crate::condition::pattern(text)?;
+        }
+        let known: Option<Vec<Value>> =
+            arguments.iter().map(|argument| argument.known().cloned()).collect();
+        match known {
+            Some(known) if self.holds(&known).is_none() => {
+                let words: Vec<_> =
+                    known.iter().map(|value| value.reveal().type_name()).collect();
+                Err(format!("this cannot be asked of {}", words.join(" and ")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The result for known arguments; secret when an argument holds a secret.
     pub(crate) fn apply(self, arguments: &[Value]) -> Value {
         let secret = arguments.iter().any(holds_secret);
+        if self.is_condition() {
+            let value = self.holds(arguments).map_or(Value::Null, Value::Bool);
+            return if secret { value.secret() } else { value };
+        }
         let first = arguments.first().unwrap_or(&Value::Null);
         let text = match self {
             Self::Concat => arguments.iter().map(text_of).collect(),
@@ -73,6 +98,8 @@ impl Function {
                 indent(&text_of(first), spaces)
             }
             Self::ShellQuote => shell_words::quote(&text_of(first)).into_owned(),
+            // A condition, answered above.
+            _ => String::new(),
         };
         let text = Value::String(text);
         if secret { text.secret() } else { text }

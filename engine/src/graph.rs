@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Findings, Span, did_you_mean};
 use crate::path::Path;
+use crate::plan::check_moves;
 use crate::program::{Declaration, Program};
 
 /// Why one declaration needs another.
@@ -24,6 +25,8 @@ pub enum Why {
     Connection,
     /// The script says so.
     DependsOn,
+    /// The script says so, and that it must be healthy.
+    AfterHealthy,
     /// It is made anew when that changes.
     Triggers,
 }
@@ -34,6 +37,7 @@ impl std::fmt::Display for Why {
             Self::Uses(path) => write!(out, "`{path}` uses it"),
             Self::Connection => out.write_str("it is reached through it"),
             Self::DependsOn => out.write_str("`depends_on` names it"),
+            Self::AfterHealthy => out.write_str("`after_healthy` names it"),
             Self::Triggers => out.write_str("`replace_triggered_by` names it"),
         }
     }
@@ -103,6 +107,9 @@ pub fn build(program: Program) -> Result<Graph, Findings> {
             }
         });
     }
+    diagnostics.extend(check_moves(&program, |address| {
+        nodes.contains_key(address) || dormant.contains_key(address)
+    }));
     if diagnostics.is_empty() {
         match order(&graph) {
             Some(order) => return Ok(Graph { program, edges: graph, nodes, order, dormant }),
@@ -128,6 +135,9 @@ fn needs(declaration: &Declaration) -> Vec<(&Address, Why)> {
     }
     for address in &declaration.lifecycle.depends_on {
         found.push((address, Why::DependsOn));
+    }
+    for address in &declaration.lifecycle.after_healthy {
+        found.push((address, Why::AfterHealthy));
     }
     for trigger in &declaration.lifecycle.replace_triggered_by {
         found.push((&trigger.address, Why::Triggers));
@@ -242,6 +252,10 @@ fn cycle(names: &str, needs: &[(&Declaration, &Declaration, &Why)]) -> Diagnosti
             "that is only an order: take `{}` out of the `depends_on` of `{}`",
             to.address, from.address
         ),
+        Why::AfterHealthy => format!(
+            "that is only an order: take `{}` out of the `after_healthy` of `{}`",
+            to.address, from.address
+        ),
         Why::Triggers => {
             format!(
                 "take `{}` out of the `replace_triggered_by` of `{}`",
@@ -262,7 +276,8 @@ fn strength(why: &Why) -> u8 {
         Why::Connection => 0,
         Why::Uses(_) => 1,
         Why::Triggers => 2,
-        Why::DependsOn => 3,
+        Why::AfterHealthy => 3,
+        Why::DependsOn => 4,
     }
 }
 
@@ -270,7 +285,12 @@ fn strength(why: &Why) -> u8 {
 pub fn place<'a>(from: &'a Declaration, why: &Why) -> &'a Span {
     match why {
         Why::Uses(path) => from.span_of(path),
+        // Two names of one key.
+        Why::DependsOn if from.spans.contains_key(&Path::attribute("after")) => {
+            from.span_of(&Path::attribute("after"))
+        }
         Why::DependsOn => from.span_of(&Path::attribute("depends_on")),
+        Why::AfterHealthy => from.span_of(&Path::attribute("after_healthy")),
         Why::Triggers => from.span_of(&Path::attribute("replace_triggered_by")),
         Why::Connection => &from.span,
     }
@@ -364,8 +384,17 @@ impl Graph {
 
     /// The addresses a declaration needs, each once, in a stable order.
     pub fn dependencies(&self, address: &Address) -> Vec<Address> {
-        let mut found: Vec<_> =
-            self.needs(address).map(|(declaration, _)| declaration.address.clone()).collect();
+        let mut found = Vec::new();
+        let mut queue: Vec<&Address> = vec![address];
+        while let Some(here) = queue.pop() {
+            for (declaration, _) in self.needs(here) {
+                found.push(declaration.address.clone());
+                // A look-up is not recorded: what it needs is needed through it.
+                if declaration.lookup.is_some() {
+                    queue.push(&declaration.address);
+                }
+            }
+        }
         found.sort();
         found.dedup();
         found
@@ -393,6 +422,7 @@ mod tests {
             lifecycle: crate::program::Lifecycle::default(),
             allow: std::collections::BTreeSet::new(),
             clear: Vec::new(),
+            lookup: None,
             implicit: false,
             off: None,
             span: Span {

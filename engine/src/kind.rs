@@ -6,9 +6,6 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value as Json;
 
 use crate::address::Address;
 use crate::analysis::{Claimed, Lint};
@@ -20,6 +17,10 @@ use crate::resource::{
 };
 use crate::schema::{Attribute, Schema, SchemaError};
 use crate::value::Value;
+
+mod adapter;
+
+use adapter::{Adapter, Dialer};
 
 /// An open connection of any kind.
 pub type OpenConnection = Arc<dyn Any + Send + Sync>;
@@ -99,6 +100,14 @@ pub trait Calls: Send + Sync {
         id: &str,
         spec: &Value,
     ) -> Result<(), CallError>;
+    /// See [`Resource::ready`].
+    async fn ready(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        id: &str,
+        spec: &Value,
+    ) -> Result<(), CallError>;
 }
 
 /// The calls of a connection, with types erased.
@@ -147,6 +156,14 @@ pub struct ConnectionKind {
 /// The name of a kind without its provider: `network`.
 pub fn short_name(kind: &str) -> &str {
     kind.split_once("::").map_or(kind, |(_, short)| short)
+}
+
+/// What follows the name of a kind in the name of its look-up.
+const LOOKUP: &str = "_lookup";
+
+/// The name of a kind's look-up: `docker::network_lookup`.
+pub fn lookup_of(kind: &str) -> String {
+    format!("{kind}{LOOKUP}")
 }
 
 /// Everything scripts can declare.
@@ -256,9 +273,16 @@ impl Registry {
         self.docs.iter().map(|(name, doc)| (*name, *doc))
     }
 
-    /// The schema of a kind of resource or connection.
+    /// The kind that a look-up of that name looks up.
+    pub fn looked_up(&self, lookup: &str) -> Option<&Kind> {
+        let kind = self.kind(lookup.strip_suffix(LOOKUP)?)?;
+        (!kind.traits.only_recorded).then_some(kind)
+    }
+
+    /// The schema of a kind of resource or connection, also by the name of its look-up.
     pub fn schema(&self, kind: &str) -> Option<&Schema> {
         self.kind(kind)
+            .or_else(|| self.looked_up(kind))
             .map(|kind| &kind.schema)
             .or_else(|| self.connection_kind(kind).map(|kind| &kind.schema))
     }
@@ -287,57 +311,6 @@ fn name_attribute(renames: bool) -> Attribute {
     }
 }
 
-struct Adapter<R>(PhantomData<fn() -> R>);
-struct Dialer<C>(PhantomData<fn() -> C>);
-
-/// A spec as the provider's struct. `name` is the engine's, so it is left out.
-fn typed<T: DeserializeOwned>(value: &Value, natural: bool) -> Result<T, SpecError> {
-    let mut json = value.to_json();
-    if natural && let Json::Object(entries) = &mut json {
-        entries.remove("name");
-    }
-    if let Json::Object(entries) = &mut json {
-        // An attribute set to nothing is one left out: the default applies.
-        entries.retain(|_, value| !value.is_null());
-    }
-    serde_path_to_error::deserialize(json).map_err(|error| {
-        let path = error.path().iter().filter_map(|segment| match segment {
-            serde_path_to_error::Segment::Seq { index } => Some(Segment::Index(*index)),
-            serde_path_to_error::Segment::Map { key } => Some(Segment::Key(key.clone())),
-            _ => None,
-        });
-        SpecError { path: Path(path.collect()), message: plain(&error.inner().to_string()) }
-    })
-}
-
-/// serde's words with ranges for the names of Rust's integers.
-fn plain(message: &str) -> String {
-    let Some((before, expected)) = message.rsplit_once("expected ") else {
-        return message.to_owned();
-    };
-    let range = match expected {
-        "u8" => "0 to 255",
-        "u16" => "0 to 65535",
-        "u32" => "0 to 4294967295",
-        "u64" | "usize" => "0 upwards",
-        "i32" => "-2147483648 to 2147483647",
-        _ => return message.to_owned(),
-    };
-    format!("{before}expected a whole number from {range}")
-}
-
-/// A provider's struct as a value, `name` put back.
-fn erased<T: Serialize>(typed: &T, name: Option<&str>) -> Value {
-    let json = serde_json::to_value(typed).unwrap_or_else(|error| {
-        panic!("BUG: a spec or its facts cannot be written as JSON: {error}")
-    });
-    let mut value = Value::from(json);
-    if let (Some(name), Value::Map(entries)) = (name, &mut value) {
-        entries.insert("name".to_owned(), Value::string(name));
-    }
-    value
-}
-
 /// Marks what the schema calls secret.
 fn mark(mut value: Value, attributes: &BTreeMap<String, Attribute>) -> Value {
     if let Value::Map(entries) = &mut value {
@@ -350,206 +323,6 @@ fn mark(mut value: Value, attributes: &BTreeMap<String, Attribute>) -> Value {
         }
     }
     value
-}
-
-impl<R: Resource> Adapter<R> {
-    fn natural() -> bool {
-        R::traits().naming == crate::resource::Naming::Natural
-    }
-
-    /// A spec that was checked before it came here.
-    fn spec(value: &Value) -> Result<R::Spec, CallError> {
-        typed(value, Self::natural()).map_err(|error| {
-            let message = format!("`{}` does not fit: {}", error.path, error.message);
-            CallError::refused(message)
-        })
-    }
-
-    fn facts(facts: &R::Facts) -> Value {
-        // The schema was built once at registration; here only the flags are needed.
-        erased(facts, None)
-    }
-
-    fn found(found: Found<R::Spec, R::Facts>) -> FoundObject {
-        let mut spec = found.spec;
-        R::normalize(&mut spec);
-        let name = Self::natural().then_some(found.natural.as_str());
-        FoundObject {
-            id: found.id,
-            spec: erased(&spec, name),
-            facts: Self::facts(&found.facts),
-            owner: found.owner,
-        }
-    }
-}
-
-#[async_trait]
-impl<R: Resource> Calls for Adapter<R> {
-    fn default_name(&self, stack: &str, address: &Address) -> String {
-        R::default_name(stack, address)
-    }
-
-    fn normalize(&self, spec: &Value) -> Result<Value, SpecError> {
-        let mut typed_spec: R::Spec = typed(spec, Self::natural())?;
-        R::normalize(&mut typed_spec);
-        let name = spec.get("name").and_then(Value::as_str);
-        Ok(erased(&typed_spec, name.filter(|_| Self::natural())).marked_like(spec))
-    }
-
-    fn check(&self, spec: &Value) -> Vec<Problem> {
-        match typed(spec, Self::natural()) {
-            Ok(spec) => R::check(&spec),
-            Err(_) => Vec::new(),
-        }
-    }
-
-    fn claims(&self, name: &Name, spec: &Value) -> Vec<Claimed> {
-        typed(spec, Self::natural()).map_or_else(|_| Vec::new(), |spec| R::claims(name, &spec))
-    }
-
-    fn lint(&self, spec: &Value) -> Vec<Lint> {
-        typed(spec, Self::natural()).map_or_else(|_| Vec::new(), |spec| R::lint(&spec))
-    }
-
-    fn territory(&self, spec: &Value) -> Vec<Territory> {
-        if !R::TERRITORIAL {
-            return Vec::new();
-        }
-        let natural = spec.get("name").and_then(Value::as_str).unwrap_or_default();
-        let territory = |spec| R::territory(natural, &spec);
-        typed(spec, Self::natural()).map_or_else(|_| Vec::new(), territory)
-    }
-
-    fn check_update(&self, from: &Value, to: &Value) -> Vec<Problem> {
-        match (typed(from, Self::natural()), typed(to, Self::natural())) {
-            (Ok(from), Ok(to)) => R::check_update(&from, &to),
-            _ => Vec::new(),
-        }
-    }
-
-    fn cautions(&self, from: Option<&Value>, to: &Value) -> Vec<Problem> {
-        let from = from.and_then(|from| typed(from, Self::natural()).ok());
-        typed(to, Self::natural())
-            .map_or_else(|_| Vec::new(), |to| R::cautions(from.as_ref(), &to))
-    }
-
-    fn script(&self, name: &Name, from: Option<&Value>, to: Option<&Value>) -> Option<Script> {
-        let mut same = Vec::new();
-        if let Some(known) = to.or(from) {
-            known.each_secret(&mut |text| same.push(text));
-        }
-        let read = |value: &Value| typed::<R::Spec>(&value.masked(&same), Self::natural());
-        let from = from.map(read).transpose().ok()?;
-        let to = to.map(read).transpose().ok()?;
-        R::script(name, from.as_ref(), to.as_ref())
-    }
-
-    fn keeps_data(&self, spec: &Value, next: Option<&Value>) -> bool {
-        let next = next.and_then(|next| typed(next, Self::natural()).ok());
-        typed(spec, Self::natural()).is_ok_and(|spec| R::keeps_data(&spec, next.as_ref()))
-    }
-
-    async fn read(
-        &self,
-        connection: &OpenConnection,
-        wanted: Vec<Wanted<Value>>,
-    ) -> Vec<Result<Option<FoundObject>, CallError>> {
-        let connection = downcast::<R::Connection>(connection);
-        // One that does not fit its struct (an old record) must not hide the others.
-        let mut refused = BTreeMap::new();
-        let mut good = Vec::with_capacity(wanted.len());
-        let total = wanted.len();
-        for (index, item) in wanted.into_iter().enumerate() {
-            match Self::spec(&item.spec) {
-                Ok(spec) => {
-                    let Wanted { id, name, facts, .. } = item;
-                    good.push(Wanted { id, name, spec, facts });
-                }
-                Err(error) => {
-                    refused.insert(index, error);
-                }
-            }
-        }
-        let mut answers = R::read(connection, &good).await.into_iter();
-        (0..total)
-            .map(|index| match refused.remove(&index) {
-                Some(error) => Err(error),
-                None => match answers.next() {
-                    Some(answer) => Ok(answer?.map(Self::found)),
-                    None => panic!("BUG: `{}` answered for too few objects", R::KIND),
-                },
-            })
-            .collect()
-    }
-
-    async fn create(
-        &self,
-        connection: &OpenConnection,
-        name: &Name,
-        spec: &Value,
-    ) -> Result<Created<Value>, CallError> {
-        let connection = downcast::<R::Connection>(connection);
-        let created = R::create(connection, name, Self::spec(spec)?).await?;
-        Ok(Created { id: created.id, facts: Self::facts(&created.facts) })
-    }
-
-    async fn update(
-        &self,
-        connection: &OpenConnection,
-        name: &Name,
-        id: &str,
-        from: &Value,
-        to: &Value,
-    ) -> Result<Value, CallError> {
-        let connection = downcast::<R::Connection>(connection);
-        let (from, to) = (Self::spec(from)?, Self::spec(to)?);
-        let facts = R::update(connection, name, id, from, to).await?;
-        Ok(Self::facts(&facts))
-    }
-
-    async fn delete(
-        &self,
-        connection: &OpenConnection,
-        name: &Name,
-        id: &str,
-        spec: &Value,
-    ) -> Result<(), CallError> {
-        let connection = downcast::<R::Connection>(connection);
-        R::delete(connection, name, id, Self::spec(spec)?).await
-    }
-}
-
-#[async_trait]
-impl<C: Connection> Dial for Dialer<C> {
-    fn normalize(&self, spec: &Value) -> Result<Value, SpecError> {
-        let typed_spec: C::Spec = typed(spec, false)?;
-        Ok(erased(&typed_spec, None).marked_like(spec))
-    }
-
-    fn describe(&self, spec: &Value) -> String {
-        match typed::<C::Spec>(spec, false) {
-            Ok(spec) => C::describe(&spec),
-            Err(_) => C::KIND.to_owned(),
-        }
-    }
-
-    fn is_local(&self, spec: &Value) -> bool {
-        typed::<C::Spec>(spec, false).is_ok_and(|spec| C::is_local(&spec))
-    }
-
-    async fn open(&self, spec: &Value, scope: Scope) -> Result<OpenConnection, CallError> {
-        let spec = typed(spec, false).map_err(|error| {
-            let message = format!("`{}` does not fit: {}", error.path, error.message);
-            CallError::refused(message)
-        })?;
-        Ok(Arc::new(C::open(spec, scope).await?))
-    }
-}
-
-fn downcast<C: Connection>(connection: &OpenConnection) -> &C {
-    connection
-        .downcast_ref()
-        .unwrap_or_else(|| panic!("BUG: a connection that is no `{}`", C::KIND))
 }
 
 impl Kind {

@@ -7,6 +7,7 @@ use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Sources, Span};
 use crate::expr::{Expr, Reference};
 use crate::files::SecretSource;
+use crate::limit::Timeouts;
 use crate::path::Path;
 use crate::value::Value;
 
@@ -30,6 +31,12 @@ pub struct Program {
     pub secrets: Vec<Value>,
     /// Outputs, in order.
     pub outputs: Vec<Output>,
+    /// Conditions that must hold, in order.
+    pub checks: Vec<Check>,
+    /// Records that belong to other addresses now, in order.
+    pub moves: Vec<Move>,
+    /// Records to let go of, with where the script says so.
+    pub forgets: BTreeMap<Address, Span>,
     /// Warnings found on the way.
     pub warnings: Vec<Diagnostic>,
     /// What the script printed, in order; secrets masked, references by name.
@@ -82,6 +89,8 @@ pub struct Declaration {
     pub allow: BTreeSet<Code>,
     /// Secret attributes, or parts of them, that the script holds in clear, with their text.
     pub clear: Vec<(Path, String)>,
+    /// Set when it is only looked up: read, never written, never recorded.
+    pub lookup: Option<Lookup>,
     /// Whether it is a connection nobody wrote down, made for those who use it.
     pub implicit: bool,
     /// The outermost profile around it that is off.
@@ -106,12 +115,22 @@ impl Declaration {
     }
 }
 
+/// How something is looked up that is not managed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// Whether there need be none; its attributes are nothing then.
+    pub optional: bool,
+}
+
 /// How a resource is treated, whatever its kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Lifecycle {
     /// Declarations it waits for without using a value of theirs.
     pub depends_on: BTreeSet<Address>,
+    /// Declarations it waits for until they work: a container until it is healthy.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub after_healthy: BTreeSet<Address>,
     /// A plan that would delete or replace it is an error.
     pub prevent_destroy: bool,
     /// An object of this name that exists already is taken over instead of refused.
@@ -126,6 +145,35 @@ pub struct Lifecycle {
     /// The profiles it belongs to, outermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub profiles: Vec<String>,
+    /// How long calls about it may take.
+    #[serde(skip_serializing_if = "Timeouts::is_empty")]
+    pub timeouts: Timeouts,
+}
+
+/// A condition that must hold.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Check {
+    /// Its name.
+    pub name: String,
+    /// What must be true.
+    pub condition: Expr,
+    /// What it means when it is not.
+    pub message: Expr,
+    /// Whether it only warns.
+    pub warn: bool,
+    /// Where it was declared.
+    pub span: Span,
+}
+
+/// A record that belongs to another address now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// What it was called.
+    pub from: Address,
+    /// What it is called.
+    pub to: Address,
+    /// Where the script says so.
+    pub span: Span,
 }
 
 /// A parameter a script asked for.

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::graph::Graph;
-use crate::plan::Plan;
+use crate::plan::{LookupOutcome, Plan};
 use crate::store::State;
 use crate::value::Value;
 
@@ -96,6 +96,10 @@ impl Secrets {
         for output in &graph.program().outputs {
             output.value.each_secret(&mut |text| self.add(text));
         }
+        for check in &graph.program().checks {
+            check.condition.each_secret(&mut |text| self.add(text));
+            check.message.each_secret(&mut |text| self.add(text));
+        }
     }
 
     /// Adds every secret dollop remembers.
@@ -114,6 +118,13 @@ impl Secrets {
             change.before.iter().for_each(|value| self.add_value(value));
             change.after.iter().for_each(|expr| expr.each_secret(&mut |text| self.add(text)));
             self.add_value(&change.facts);
+        }
+        for lookup in &plan.lookups {
+            lookup.wanted.each_secret(&mut |text| self.add(text));
+            if let LookupOutcome::Found { spec, facts } = &lookup.outcome {
+                self.add_value(spec);
+                self.add_value(facts);
+            }
         }
         for connection in &plan.connections {
             connection.spec.each_secret(&mut |text| self.add(text));

@@ -11,8 +11,9 @@ use futures::future::join_all;
 use crate::address::Address;
 use crate::graph::Graph;
 use crate::observed::{Answer, Observation, Observed};
-use crate::plan::{Inputs, Reads, decide};
+use crate::plan::{Inputs, Options, Reads, decide, moved};
 use crate::pool::Pool;
+use crate::reading;
 use crate::store::State;
 
 /// How long a plan waits for a service whose container is there but which does not answer
@@ -22,16 +23,18 @@ const STARTING: Duration = Duration::from_secs(5);
 /// Reads every object the stack declares or the state remembers.
 ///
 /// Never writes. What cannot be read is part of the result; the plan reports it.
-pub async fn refresh(graph: &Graph, state: &State, pool: &Pool, destroy: bool) -> Observed {
+pub async fn refresh(graph: &Graph, state: &State, pool: &Pool, options: &Options) -> Observed {
+    let moved = moved(graph, state);
     let mut observed = Observed::default();
     loop {
         let inputs = Inputs {
             graph,
-            state,
+            state: &moved.state,
             observed: &observed,
             registry: pool.registry(),
             refresh: true,
-            destroy,
+            destroy: options.destroy,
+            replace: &options.replace,
         };
         let decisions = decide(inputs);
         let reads = decisions.reads;
@@ -44,7 +47,7 @@ pub async fn refresh(graph: &Graph, state: &State, pool: &Pool, destroy: bool) -
             reads.contains_key(address) || observed.connections.contains_key(address)
         });
         let answers = join_all(
-            reads.into_iter().map(|(address, reads)| read_behind(pool, address, reads)),
+            reads.into_iter().map(|(address, reads)| read_behind(pool, inputs, address, reads)),
         )
         .await;
         for answer in answers {
@@ -64,7 +67,12 @@ struct Behind {
 }
 
 /// Opens one connection and reads everything behind it, kind by kind, all kinds at once.
-async fn read_behind(pool: &Pool, connection: Address, reads: Reads) -> Behind {
+async fn read_behind(
+    pool: &Pool,
+    inputs: Inputs<'_>,
+    connection: Address,
+    reads: Reads,
+) -> Behind {
     let mut objects: Vec<_> =
         reads.unchecked.into_iter().map(|address| (address, Observation::Unchecked)).collect();
     if reads.wanted.is_empty() {
@@ -75,23 +83,15 @@ async fn read_behind(pool: &Pool, connection: Address, reads: Reads) -> Behind {
         Ok(line) => line,
         Err(error) => return Behind { connection, answer: Answer::Failed(error), objects },
     };
+    let limit = |address: &Address| {
+        let declared = inputs.graph.get(address).map(|declared| &declared.lifecycle);
+        let recorded = || inputs.state.records.get(address).map(|record| &record.lifecycle);
+        declared.or_else(recorded)?.timeouts.read
+    };
     let kinds = reads.wanted.into_iter().filter_map(|(kind, wanted)| {
         let kind = pool.registry().kind(&kind)?;
-        let line = line.clone();
-        Some(async move {
-            let addresses: Vec<_> =
-                wanted.iter().map(|wanted| wanted.name.address.clone()).collect();
-            let answers = kind.calls.read(&line.connection, wanted).await;
-            addresses.into_iter().zip(answers)
-        })
+        Some(reading::read(kind, &line, wanted, limit))
     });
-    for (address, answer) in join_all(kinds).await.into_iter().flatten() {
-        let observation = match answer {
-            Ok(Some(found)) => Observation::Found(found),
-            Ok(None) => Observation::Gone,
-            Err(error) => Observation::Unreadable(error),
-        };
-        objects.push((address, observation));
-    }
+    objects.extend(join_all(kinds).await.into_iter().flatten());
     Behind { connection, answer: Answer::Open, objects }
 }

@@ -121,6 +121,7 @@ pub enum Naming {
 }
 
 /// What the engine must know about a kind beside its attributes.
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing about a kind")]
 #[derive(Clone, Debug)]
 pub struct Traits {
     /// Whether the name is the real one.
@@ -137,6 +138,10 @@ pub struct Traits {
     /// [`Resource::update`] gives it another natural name; without this, another name means
     /// another object.
     pub renames: bool,
+    /// Whether it gets ready some time after it is made, see [`Resource::ready`].
+    pub gets_ready: bool,
+    /// Whether it exists in the state only (a random password): nobody can look it up.
+    pub only_recorded: bool,
 }
 
 impl Default for Traits {
@@ -148,6 +153,8 @@ impl Default for Traits {
             holds_data: false,
             for_others: false,
             renames: false,
+            gets_ready: false,
+            only_recorded: false,
         }
     }
 }
@@ -293,6 +300,17 @@ pub trait Resource: Send + Sync + 'static {
         id: &str,
         spec: Self::Spec,
     ) -> impl Future<Output = Result<(), CallError>> + Send;
+
+    /// Waits until it works: a container until its health check passes. Asked only of kinds
+    /// whose [`Traits::gets_ready`] is set.
+    fn ready(
+        _connection: &Self::Connection,
+        _name: &Name,
+        _id: &str,
+        _spec: Self::Spec,
+    ) -> impl Future<Output = Result<(), CallError>> + Send {
+        async { Ok(()) }
+    }
 }
 
 /// The answer about one wanted object: as it is, gone, or unknown because reading failed.

@@ -31,10 +31,21 @@ pub struct Record {
     pub lifecycle: Lifecycle,
     /// Whether its making was interrupted: it may or may not exist, and not be whole.
     pub interrupted: bool,
+    /// Whether a change of it was interrupted: it exists, and may not be whole.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unfinished: bool,
+    /// Whether a person said that it is broken, so that the next plan makes it anew.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub tainted: bool,
     /// For a connection: its arguments as declared, references and all, so that it is still
     /// found after its container was restarted and its script is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Expr>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Record {
@@ -90,7 +101,12 @@ impl State {
             }
         }
         for record in open.into_values() {
-            self.records.entry(record.address.clone()).or_insert(record);
+            // An update says what it was about to change; a create only what may be there.
+            if record.unfinished {
+                self.records.insert(record.address.clone(), record);
+            } else {
+                self.records.entry(record.address.clone()).or_insert(record);
+            }
         }
     }
 }

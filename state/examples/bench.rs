@@ -43,6 +43,8 @@ fn record(step: u32) -> Record {
         dependencies: (1..4).map(|back| name(step.saturating_sub(back))).collect(),
         lifecycle: dollop_engine::program::Lifecycle::default(),
         interrupted: false,
+        unfinished: false,
+        tainted: false,
         arguments: None,
     }
 }

@@ -197,9 +197,9 @@ fn timed<T>(took: &mut Vec<Duration>, work: impl FnOnce() -> T) -> T {
 }
 
 async fn planned(graph: &Graph, state: &State, pool: &Pool, destroy: bool) -> Plan {
-    let observed: Observed = refresh(graph, state, pool, destroy).await;
-    let options = Options { unrefreshed: false, destroy };
-    plan(graph, state, &observed, pool.registry(), options).expect("a plan")
+    let options = Options { destroy, ..Options::default() };
+    let observed: Observed = refresh(graph, state, pool, &options).await;
+    plan(graph, state, &observed, pool.registry(), &options).expect("a plan")
 }
 
 async fn run(plan: &Plan, state: &State, pool: &Pool, store: &dyn Store) {

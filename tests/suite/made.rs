@@ -14,7 +14,9 @@ use dollop_engine::store::{MemoryStore, Record, RunEnd, RunInfo, Store};
 use dollop_engine::value::Value;
 
 /// Plans without looking at the world.
-pub(crate) const OFFLINE: Options = Options { unrefreshed: true, destroy: false };
+pub(crate) fn offline() -> Options {
+    Options { unrefreshed: true, ..Options::default() }
+}
 
 /// Writes records for all that is declared; `said` has lines `ADDRESS FACT JSON`.
 pub(crate) async fn made(graph: &Graph, store: &MemoryStore, registry: &Registry, said: &str) {
@@ -30,7 +32,7 @@ pub(crate) async fn made(graph: &Graph, store: &MemoryStore, registry: &Registry
     // Each round knows what the one before it recorded.
     loop {
         let state = store.state().unwrap();
-        let plan = plan(graph, &state, &Observed::default(), registry, OFFLINE).unwrap();
+        let plan = plan(graph, &state, &Observed::default(), registry, &offline()).unwrap();
         let mut records = Vec::new();
         for connection in plan.connections.iter().filter(|found| found.declared) {
             if let (Some(spec), false) =
@@ -93,6 +95,8 @@ fn record(address: &Address, spec: Value, dependencies: &[Address]) -> Record {
         dependencies: dependencies.to_vec(),
         lifecycle: dollop_engine::program::Lifecycle::default(),
         interrupted: false,
+        tainted: false,
+        unfinished: false,
         arguments: None,
     }
 }

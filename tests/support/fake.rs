@@ -37,6 +37,10 @@ pub struct World {
     pub calls: Vec<String>,
     /// Calls that fail: `create fake::net.app`.
     pub failing: BTreeSet<String>,
+    /// Calls that do what they are for and never answer: `create fake::net.app`.
+    pub slow: BTreeSet<String>,
+    /// Units that do not get ready, by address.
+    pub sick: BTreeSet<String>,
     /// Creates that make something with these attributes and then fail.
     pub half: BTreeMap<String, Json>,
     next: u32,
@@ -48,6 +52,14 @@ static WORLDS: Mutex<BTreeMap<String, Arc<Mutex<World>>>> = Mutex::new(BTreeMap:
 pub fn world(stack: &str) -> Arc<Mutex<World>> {
     let mut worlds = WORLDS.lock().unwrap_or_else(PoisonError::into_inner);
     worlds.entry(stack.to_owned()).or_default().clone()
+}
+
+/// Never comes back, when the call is a slow one.
+async fn answer(world: &Mutex<World>, call: String) {
+    let slow = lock(world).slow.contains(&call);
+    if slow {
+        std::future::pending::<()>().await;
+    }
 }
 
 fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
@@ -193,6 +205,7 @@ macro_rules! fake_kind {
                 connection: &$connection,
                 wanted: &[Wanted<$spec>],
             ) -> Vec<ReadResult<Self>> {
+                answer(connection.world(), format!("read {}", $kind)).await;
                 let mut world = lock(connection.world());
                 world.calls.push(format!("read {} {}", wanted.len(), $kind));
                 wanted
@@ -228,23 +241,27 @@ macro_rules! fake_kind {
                 name: &Name,
                 spec: $spec,
             ) -> Result<Created<Facts>, CallError> {
-                let mut world = lock(connection.world());
-                world.call("create", name)?;
-                let spec = json!(spec);
-                let key = ($kind.to_owned(), connection.key(&spec, &name.natural));
-                if world.objects.contains_key(&key) {
-                    let message = format!("`{}` exists already", name.natural);
-                    return Err(CallError::new(Failure::Exists, message));
-                }
-                let id = world.fresh();
-                let owner = connection.mark(&name.stack);
-                if let Some(half) = world.half.remove(&name.address.to_string()) {
-                    let object = Object { id, spec: half, owner };
-                    world.objects.insert(key, object);
-                    return Err(CallError::refused("the fake refuses to create"));
-                }
-                world.objects.insert(key, Object { id: id.clone(), spec, owner });
-                Ok(Created { facts: facts(&id), id })
+                let made = (|| {
+                    let mut world = lock(connection.world());
+                    world.call("create", name)?;
+                    let spec = json!(spec);
+                    let key = ($kind.to_owned(), connection.key(&spec, &name.natural));
+                    if world.objects.contains_key(&key) {
+                        let message = format!("`{}` exists already", name.natural);
+                        return Err(CallError::new(Failure::Exists, message));
+                    }
+                    let id = world.fresh();
+                    let owner = connection.mark(&name.stack);
+                    if let Some(half) = world.half.remove(&name.address.to_string()) {
+                        let object = Object { id, spec: half, owner };
+                        world.objects.insert(key, object);
+                        return Err(CallError::refused("the fake refuses to create"));
+                    }
+                    world.objects.insert(key, Object { id: id.clone(), spec, owner });
+                    Ok(Created { facts: facts(&id), id })
+                })();
+                answer(connection.world(), format!("create {}", name.address)).await;
+                made
             }
 
             async fn update(
@@ -254,14 +271,18 @@ macro_rules! fake_kind {
                 _: $spec,
                 to: $spec,
             ) -> Result<Facts, CallError> {
-                let mut world = lock(connection.world());
-                world.call("update", name)?;
-                let key = ($kind.to_owned(), connection.key(&json!(to), &name.natural));
-                let Some(object) = world.objects.get_mut(&key) else {
-                    return Err(CallError::refused(format!("`{}` is gone", name.natural)));
-                };
-                object.spec = json!(to);
-                Ok(facts(id))
+                let made = (|| {
+                    let mut world = lock(connection.world());
+                    world.call("update", name)?;
+                    let key = ($kind.to_owned(), connection.key(&json!(to), &name.natural));
+                    let Some(object) = world.objects.get_mut(&key) else {
+                        return Err(CallError::refused(format!("`{}` is gone", name.natural)));
+                    };
+                    object.spec = json!(to);
+                    Ok(facts(id))
+                })();
+                answer(connection.world(), format!("update {}", name.address)).await;
+                made
             }
 
             async fn delete(
@@ -270,19 +291,39 @@ macro_rules! fake_kind {
                 id: &str,
                 spec: $spec,
             ) -> Result<(), CallError> {
+                let made = (|| {
+                    let mut world = lock(connection.world());
+                    world.call("delete", name)?;
+                    let key = ($kind.to_owned(), connection.key(&json!(spec), &name.natural));
+                    world.objects.remove(&key);
+                    // What lived in it dies with it.
+                    let inside = format!("{id}/");
+                    let stored = format!("{}/", name.natural);
+                    let store = $kind == "fake::store";
+                    let parts = ($kind == "fake::base").then(|| format!("{}/", key.1));
+                    world.objects.retain(|(_, key), _| {
+                        let part = parts.as_ref().is_some_and(|parts| key.starts_with(parts));
+                        !key.starts_with(&inside)
+                            && !(store && key.starts_with(&stored))
+                            && !part
+                    });
+                    Ok(())
+                })();
+                answer(connection.world(), format!("delete {}", name.address)).await;
+                made
+            }
+
+            async fn ready(
+                connection: &$connection,
+                name: &Name,
+                id: &str,
+                _: $spec,
+            ) -> Result<(), CallError> {
                 let mut world = lock(connection.world());
-                world.call("delete", name)?;
-                let key = ($kind.to_owned(), connection.key(&json!(spec), &name.natural));
-                world.objects.remove(&key);
-                // What lived in it dies with it.
-                let inside = format!("{id}/");
-                let stored = format!("{}/", name.natural);
-                let store = $kind == "fake::store";
-                let parts = ($kind == "fake::base").then(|| format!("{}/", key.1));
-                world.objects.retain(|(_, key), _| {
-                    let part = parts.as_ref().is_some_and(|parts| key.starts_with(parts));
-                    !key.starts_with(&inside) && !(store && key.starts_with(&stored)) && !part
-                });
+                world.calls.push(format!("wait for {} {id}", name.address));
+                if world.sick.contains(&name.address.to_string()) {
+                    return Err(CallError::refused(format!("`{}` is sick", name.natural)));
+                }
                 Ok(())
             }
         }
@@ -427,13 +468,17 @@ fn data() -> Traits {
     Traits { holds_data: true, ..Traits::default() }
 }
 
+fn runs() -> Traits {
+    Traits { gets_ready: true, ..Traits::default() }
+}
+
 fn inside() -> Traits {
     Traits { within: &["base"], ..Traits::default() }
 }
 
 fake_kind!(Net, NetSpec, "fake::net", Engine, Traits::default(), |_, _| true);
 fake_kind!(Store, StoreSpec, "fake::store", Engine, data(), |_, _| true);
-fake_kind!(Unit, UnitSpec, "fake::unit", Engine, Traits::default(), |spec, next| {
+fake_kind!(Unit, UnitSpec, "fake::unit", Engine, runs(), |spec, next| {
     spec.store.is_some() && next.is_none_or(|next| next.store == spec.store)
 });
 fake_kind!(Base, BaseSpec, "fake::base", Server, data(), |_, _| true);

@@ -13,7 +13,7 @@ use crate::commands::show_plan;
 use crate::error::{CommandError, DONE};
 use crate::render::tally::Tally;
 use crate::render::text::{clean, count};
-use crate::render::{json, output, words};
+use crate::render::{diagnostic, json, output, words};
 use crate::saved;
 use crate::session::{Session, block_on, digest};
 use crate::terminal;
@@ -40,8 +40,12 @@ pub fn run(args: &ApplyArgs) -> Result<u8, CommandError> {
             saved::refuse_stale(&plan, &state, &session.project)?;
             plan
         } else {
-            let options = Options { unrefreshed: args.no_refresh, destroy: false };
-            session.plan(&graph, &state, options).await?
+            let options = Options {
+                unrefreshed: args.no_refresh,
+                destroy: false,
+                replace: args.replace.iter().cloned().collect(),
+            };
+            session.plan(&graph, &state, &options).await?
         };
         let json = args.format == TreeFormat::Json;
         if !json {
@@ -114,6 +118,10 @@ pub(super) async fn perform(
     }
     if !report.outputs.is_empty() && plan.has_changes() && !go.json {
         terminal::print(&output::table(&report.outputs))?;
+    }
+    terminal::say(&diagnostic::diagnostics(&report.checks, &plan.sources, width));
+    if !report.holds() {
+        return Err(CommandError::reported());
     }
     Ok(DONE)
 }

@@ -46,17 +46,19 @@ fn report(session: &Session, graph: &Graph) {
         terminal::say("\n");
     }
     let connections = program.declarations.iter().filter(|d| d.connection.is_none()).count();
-    let resources = program.declarations.len() - connections;
+    let lookups = program.declarations.iter().filter(|d| d.lookup.is_some()).count();
+    let resources = program.declarations.len() - connections - lookups;
     let warnings = match program.warnings.len() {
         0 => "is fine".to_owned(),
         number => format!("has {}", count(number, "warning")),
     };
     let what = format!(
-        "`{}` {warnings}: {}, {}, {}",
+        "`{}` {warnings}: {}, {}, {}{}",
         session.project.stack,
         count(resources, "resource"),
         count(connections, "connection"),
         count(program.outputs.len(), "output"),
+        if lookups > 0 { format!(", {}", count(lookups, "look-up")) } else { String::new() },
     );
     terminal::say(&format!("{what}\n"));
     for parameter in &program.parameters {

@@ -17,8 +17,9 @@ pub fn run(args: &DestroyArgs) -> Result<u8, CommandError> {
     let store = SledStore::open(&session.state_folder(), &Session::holder("destroy"))?;
     let state = store.state()?;
     block_on(async {
-        let options = Options { unrefreshed: args.no_refresh, destroy: true };
-        let plan = session.plan(&graph, &state, options).await?;
+        let options =
+            Options { unrefreshed: args.no_refresh, destroy: true, ..Options::default() };
+        let plan = session.plan(&graph, &state, &options).await?;
         show_plan(&plan, Format::Text, args.verbose)?;
         let go = Go {
             command: "destroy",

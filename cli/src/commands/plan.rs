@@ -18,8 +18,12 @@ pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
     let graph = if args.destroy { session.nothing()? } else { session.graph(&args.stack)? };
     let snapshot = read_state(&session.state_folder())?;
     snapshot.notes.iter().for_each(|text| note(text));
-    let options = Options { unrefreshed: args.no_refresh, destroy: args.destroy };
-    let plan = block_on(session.plan(&graph, &snapshot.state, options))?;
+    let options = Options {
+        unrefreshed: args.no_refresh,
+        destroy: args.destroy,
+        replace: args.replace.iter().cloned().collect(),
+    };
+    let plan = block_on(session.plan(&graph, &snapshot.state, &options))?;
     if args.sql {
         terminal::print(&sql::script(&plan, session.pool.registry()))?;
     } else {

@@ -1,10 +1,12 @@
-//! `dollop state`: look into the recorded state.
+//! `dollop state`, `taint` and `untaint`: look into the recorded state, and mend it.
 
+use dollop_engine::address::Address;
+use dollop_engine::diagnostic::did_you_mean;
 use dollop_engine::journal::{Effect, Event, StepId};
-use dollop_engine::store::{RunEnd, Store as _};
+use dollop_engine::store::{Record, RunEnd, State, Store as _};
 use dollop_state::{SledStore, Snapshot, read_state};
 
-use crate::args::{PlaceArgs, StateCommand, StateForgetArgs};
+use crate::args::{PlaceArgs, StateCommand, StateForgetArgs, TaintArgs};
 use crate::commands::note;
 use crate::error::{CommandError, DONE};
 use crate::render::{Screen, json, state};
@@ -29,7 +31,7 @@ pub fn run(command: &StateCommand) -> Result<u8, CommandError> {
     Ok(DONE)
 }
 
-/// Takes records out of the state, as a run of its own: journaled, with a revision.
+/// Takes records out of the state.
 fn forget(args: &StateForgetArgs) -> Result<u8, CommandError> {
     let session = Session::new(args.place.project()?);
     let store = SledStore::open(&session.state_folder(), &Session::holder("state forget"))?;
@@ -37,8 +39,7 @@ fn forget(args: &StateForgetArgs) -> Result<u8, CommandError> {
     let mut gone = Vec::new();
     for address in &args.addresses {
         if !state.records.contains_key(address) {
-            return Err(CommandError::failed(format!("the state has no `{address}`"))
-                .hint("`dollop state list` shows what it has"));
+            return Err(not_recorded(&state, address));
         }
         let behind = state.records.values().filter(|r| r.connection.as_ref() == Some(address));
         gone.extend(behind.map(|record| record.address.clone()));
@@ -46,22 +47,83 @@ fn forget(args: &StateForgetArgs) -> Result<u8, CommandError> {
     }
     gone.sort();
     gone.dedup();
-    block_on(async {
-        store.begin(session.run_info("state forget", "")).await?;
-        for (number, address) in gone.iter().enumerate() {
-            let step = StepId(u32::try_from(number).unwrap_or(u32::MAX));
-            let address = address.clone();
-            let started = Event::Started { step, address: address.clone(), intent: None };
-            store.append(started).await?;
-            store.append(Event::Done { step, effect: Effect::Remove(address) }).await?;
-        }
-        store.finish(RunEnd { complete: true, outputs: None }).await?;
-        Ok(())
-    })?;
+    let effects = gone.iter().map(|address| Effect::Remove(address.clone())).collect();
+    rewrite(&session, &store, "state forget", effects)?;
     for address in &gone {
         terminal::say(&format!("forgot {address}\n"));
     }
     Ok(DONE)
+}
+
+/// Marks records as broken, or takes the mark off.
+pub fn taint(args: &TaintArgs, tainted: bool) -> Result<u8, CommandError> {
+    let command = if tainted { "taint" } else { "untaint" };
+    let session = Session::new(args.place.project()?);
+    let store = SledStore::open(&session.state_folder(), &Session::holder(command))?;
+    let state = store.state()?;
+    let mut effects = Vec::new();
+    let mut lines = Vec::new();
+    for address in &args.addresses {
+        let Some(record) = state.records.get(address) else {
+            return Err(not_recorded(&state, address));
+        };
+        if record.connection.is_none() {
+            let message = format!("`{address}` is a connection: there is nothing to make anew");
+            return Err(CommandError::failed(message));
+        }
+        if record.tainted == tainted {
+            let how = if tainted { "is tainted already" } else { "is not tainted" };
+            lines.push(format!("{address} {how}\n"));
+            continue;
+        }
+        effects.push(Effect::Put(Box::new(Record { tainted, ..record.clone() })));
+        lines.push(if tainted {
+            format!("tainted {address}: the next apply makes it anew\n")
+        } else {
+            format!("untainted {address}\n")
+        });
+    }
+    if !effects.is_empty() {
+        rewrite(&session, &store, command, effects)?;
+    }
+    for line in &lines {
+        terminal::say(line);
+    }
+    Ok(DONE)
+}
+
+/// Changes records as a run of its own: journaled, with a revision.
+fn rewrite(
+    session: &Session,
+    store: &SledStore,
+    command: &str,
+    effects: Vec<Effect>,
+) -> Result<(), CommandError> {
+    block_on(async {
+        store.begin(session.run_info(command, "")).await?;
+        for (number, effect) in effects.into_iter().enumerate() {
+            let step = StepId(u32::try_from(number).unwrap_or(u32::MAX));
+            let address = match &effect {
+                Effect::Put(record) => record.address.clone(),
+                Effect::Remove(address) => address.clone(),
+                Effect::None => continue,
+            };
+            store.append(Event::Started { step, address, intent: None }).await?;
+            store.append(Event::Done { step, effect }).await?;
+        }
+        store.finish(RunEnd { complete: true, outputs: None }).await?;
+        Ok(())
+    })
+}
+
+fn not_recorded(state: &State, address: &Address) -> CommandError {
+    let error = CommandError::failed(format!("the state has no `{address}`"));
+    let text = address.to_string();
+    let known: Vec<_> = state.records.keys().map(Address::to_string).collect();
+    match did_you_mean(&text, known.iter().map(String::as_str)) {
+        Some(meant) => error.hint(format!("did you mean `{meant}`?")),
+        None => error.hint("`dollop state list` shows what it has"),
+    }
 }
 
 fn snapshot(place: &PlaceArgs) -> Result<Snapshot, CommandError> {

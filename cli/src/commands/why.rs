@@ -28,8 +28,8 @@ pub fn run(args: &RelationArgs) -> Result<u8, CommandError> {
         })?;
     }
     // What the script says is known already when the world cannot be read.
-    let options = Options { unrefreshed: args.no_refresh, destroy: false };
-    let plan = block_on(session.plan(&graph, &snapshot.state, options))?;
+    let options = Options { unrefreshed: args.no_refresh, ..Options::default() };
+    let plan = block_on(session.plan(&graph, &snapshot.state, &options))?;
     let change = plan.change(&args.address).filter(|change| change.action != Action::Keep);
     terminal::print(&match args.format {
         TreeFormat::Text => match change {

@@ -119,7 +119,7 @@ fn schema(out: &mut String, registry: &Registry, kind: &str, schema: &Schema, co
     paragraphs(out, &schema.doc, columns, 0);
     out.push('\n');
     for call in manual::calls(registry, kind) {
-        let _ = writeln!(out, "  {call}");
+        let _ = writeln!(out, "  {}", wrap(&call, columns, 2, 6));
     }
     let children = manual::lives_in(registry, kind);
     if !children.is_empty() {

@@ -52,6 +52,7 @@ fn edges(graph: &Graph) -> Vec<(&Address, &Address, String)> {
                 Why::Uses(path) => path.to_string(),
                 Why::Connection => "through".to_owned(),
                 Why::DependsOn => "depends_on".to_owned(),
+                Why::AfterHealthy => "after_healthy".to_owned(),
                 Why::Triggers => "replace_triggered_by".to_owned(),
             };
             let words = needed.entry(&other.address).or_default();
@@ -106,6 +107,7 @@ mod tests {
                 lifecycle: dollop_engine::program::Lifecycle::default(),
                 allow: std::collections::BTreeSet::new(),
                 clear: Vec::new(),
+                lookup: None,
                 implicit: false,
                 off: None,
                 span: at(1, 1),

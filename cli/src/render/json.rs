@@ -3,7 +3,8 @@
 use dollop_engine::diagnostic::{Diagnostic, Severity, Span};
 use dollop_engine::expr::Expr;
 use dollop_engine::plan::{
-    Action, Change, ConnectionPlan, DeferredBy, Plan, Standing, Step, Summary,
+    Action, Change, CheckPlan, ConnectionPlan, DeferredBy, LookupOutcome, LookupPlan, Plan,
+    Standing, Step, Summary,
 };
 use dollop_engine::value::Value;
 use serde_json::{Value as Json, json};
@@ -14,7 +15,7 @@ use crate::render::words;
 
 /// The version of the form. The second number grows when something is added, the first when
 /// something readers may rely on changes.
-pub const FORMAT_VERSION: &str = "1.0";
+pub const FORMAT_VERSION: &str = "1.1";
 
 /// A plan.
 pub fn plan(plan: &Plan) -> Json {
@@ -35,8 +36,31 @@ pub fn plan(plan: &Plan) -> Json {
         "changes": changed.into_iter().map(|item| change(plan, item)).collect::<Vec<_>>(),
         "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
         "outputs": outputs(plan),
+        "lookups": plan.lookups.iter().map(lookup).collect::<Vec<_>>(),
+        "checks": plan.checks.iter().map(check).collect::<Vec<_>>(),
         "warnings": plan.warnings.iter().map(diagnostic).collect::<Vec<_>>(),
         "digests": plan.digests,
+    })
+}
+
+fn check(planned: &CheckPlan) -> Json {
+    json!({
+        "name": planned.check.name,
+        "standing": planned.standing,
+        "position": position(&planned.check.span),
+    })
+}
+
+fn lookup(planned: &LookupPlan) -> Json {
+    json!({
+        "address": planned.address,
+        "connection": planned.connection,
+        "outcome": match &planned.outcome {
+            LookupOutcome::Found { .. } => "found",
+            LookupOutcome::Missing => "missing",
+            LookupOutcome::Later => "later",
+        },
+        "position": position(&planned.span),
     })
 }
 
@@ -375,13 +399,15 @@ mod tests {
               ]
             }
           ],
+          "checks": [],
           "connections": [],
           "destroy": false,
           "digests": {},
           "dormant": [],
           "environment": "default",
-          "format_version": "1.0",
+          "format_version": "1.1",
           "has_changes": true,
+          "lookups": [],
           "outputs": [
             {
               "action": "create",
@@ -457,7 +483,7 @@ mod tests {
               ]
             }
           ],
-          "format_version": "1.0"
+          "format_version": "1.1"
         }
         "#);
     }

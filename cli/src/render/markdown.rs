@@ -53,10 +53,15 @@ pub fn plan(plan: &Plan) -> String {
     if plan.unrefreshed {
         out.push("Nothing was read: compared with the last known state.\n\n");
     }
+    if let Some(checks) = words::checks(plan) {
+        out.push(&format!("{checks}\n\n"));
+    }
     risks(&mut out, plan);
     drift(&mut out, plan);
     let deferred: Vec<_> = plan.connections.iter().filter_map(words::deferral).collect();
     list(&mut out, "Deferred connections", deferred.iter().map(html));
+    let later: Vec<_> = plan.lookups.iter().filter_map(words::later).collect();
+    list(&mut out, "Looked up during apply", later.iter().map(html));
     changes(&mut out, plan);
     outputs(&mut out, plan);
     warnings(&mut out, plan);

@@ -60,6 +60,7 @@ fn because(relation: &Relation<'_>) -> String {
         Why::Uses(path) => format!("its `{path}` uses it"),
         Why::Connection => "lives in it".to_owned(),
         Why::DependsOn => "its `depends_on` names it".to_owned(),
+        Why::AfterHealthy => "its `after_healthy` names it".to_owned(),
         Why::Triggers => "its `replace_triggered_by` names it".to_owned(),
     }
 }
@@ -202,6 +203,7 @@ pub fn tree_json(branch: &Branch<'_>, impacts: Option<&Impacts<'_>>) -> Json {
                 Why::Uses(_) => "uses",
                 Why::Connection => "connection",
                 Why::DependsOn => "depends_on",
+                Why::AfterHealthy => "after_healthy",
                 Why::Triggers => "replace_triggered_by",
             },
             "attribute": match relation.why {

@@ -21,7 +21,9 @@ pub fn script(plan: &Plan, registry: &Registry) -> String {
             Operation::Create => "create",
             Operation::Update => "update",
             Operation::Delete => "delete",
-            Operation::Connect | Operation::Verify | Operation::Record => continue,
+            Operation::Connect | Operation::Read | Operation::Verify | Operation::Record => {
+                continue;
+            }
         };
         let Some(script) = statements(plan, change, step.operation, registry) else { continue };
         if script.statements.is_empty() {

@@ -173,6 +173,8 @@ mod tests {
             dependencies: vec![address("docker::network.app")],
             lifecycle: Lifecycle { prevent_destroy: true, ..Lifecycle::default() },
             interrupted: true,
+            unfinished: false,
+            tainted: false,
             arguments: None,
         };
         State {

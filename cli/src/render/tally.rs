@@ -46,7 +46,7 @@ impl Tally {
                     }
                     Operation::Update => self.updated += 1,
                     Operation::Verify => self.verified += 1,
-                    Operation::Connect | Operation::Record => {}
+                    Operation::Read | Operation::Connect | Operation::Record => {}
                 }
             }
             Progress::Failed { address, operation, error, .. } => {

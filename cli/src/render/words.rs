@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dollop_engine::address::Address;
 use dollop_engine::plan::{
-    Action, Change, ConnectionPlan, DeferredBy, Operation, Plan, Reason, Standing, Summary,
+    Action, Change, CheckStanding, ConnectionPlan, DeferredBy, LookupOutcome, LookupPlan,
+    Operation, Plan, Reason, Standing, Summary,
 };
 use dollop_engine::schema::Disruption;
 
@@ -113,6 +114,7 @@ fn passive(action: Action) -> &'static str {
 /// What a finished step did.
 pub fn done(operation: Operation) -> &'static str {
     match operation {
+        Operation::Read => "read",
         Operation::Connect => "connected",
         Operation::Create => "created",
         Operation::Update => "updated",
@@ -125,6 +127,7 @@ pub fn done(operation: Operation) -> &'static str {
 /// What a running step does.
 pub fn doing(operation: Operation) -> &'static str {
     match operation {
+        Operation::Read => "reading",
         Operation::Connect => "connecting",
         Operation::Create => "creating",
         Operation::Update => "updating",
@@ -137,6 +140,7 @@ pub fn doing(operation: Operation) -> &'static str {
 /// What a failed step could not do.
 pub fn failed(operation: Operation) -> &'static str {
     match operation {
+        Operation::Read => "could not be read",
         Operation::Connect => "could not connect",
         Operation::Create => "could not be created",
         Operation::Update => "could not be updated",
@@ -227,11 +231,14 @@ fn reason_sentence(
         }
         Reason::Renamed { from } => say("was ").name(from),
         Reason::RenamedTo(to) => say("is ").name(to).words(" now"),
+        Reason::Forgotten => say("stays as it is: the script lets go of it"),
+        Reason::Requested => say("asked for with `--replace`"),
+        Reason::Tainted => say("marked as broken with `dollop taint`"),
         Reason::Retained => say("stays as it is: `retain_on_destroy`"),
         Reason::Undeclared => say("not declared any more"),
         Reason::ProfileOff(profile) => say("profile ").name(profile).words(" is off"),
         Reason::GoesWith(address) => say("goes along with ").name(address),
-        Reason::Interrupted => say("its making was interrupted; what is there is finished"),
+        Reason::Interrupted => say("was interrupted; what is there is finished"),
         Reason::Adopted => say("exists already and is taken over"),
         Reason::Deferred(connection) => {
             say("can only be looked at during apply, through ").name(connection)
@@ -278,6 +285,31 @@ pub fn deferral(connection: &ConnectionPlan) -> Option<Sentence> {
         }
     };
     Some(sentence.words("; what lives in it is planned from the declaration"))
+}
+
+/// `checks: 3 pass, 1 known after apply`; `None` when there are none.
+pub fn checks(plan: &Plan) -> Option<String> {
+    let parts = [
+        (CheckStanding::Passes, "pass"),
+        (CheckStanding::Warns, "warn"),
+        (CheckStanding::Fails, "fail"),
+        (CheckStanding::Pending, "known after apply"),
+    ];
+    let parts = parts.map(|(standing, words)| {
+        let number = plan.checks.iter().filter(|check| check.standing == standing).count();
+        (number > 0).then(|| format!("{number} {words}"))
+    });
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| format!("checks: {}", parts.join(", ")))
+}
+
+/// What is looked up only during apply; `None` for what was looked up already.
+pub fn later(lookup: &LookupPlan) -> Option<Sentence> {
+    (lookup.outcome == LookupOutcome::Later).then(|| {
+        Sentence::default()
+            .name(&lookup.address)
+            .words(" is looked up during apply; what is made of it is known then")
+    })
 }
 
 /// The last line: what an apply would do, in numbers.

@@ -157,7 +157,7 @@ fn reached(
             replaced(declaration, objects)
         }
         // Only an order, or a trigger that is not pulled.
-        Why::DependsOn | Why::Triggers => Impact::None,
+        Why::DependsOn | Why::AfterHealthy | Why::Triggers => Impact::None,
         // What lives in a server goes with it, or is looked at once it is back.
         Why::Connection => match above {
             Impact::Lost => Impact::Lost,

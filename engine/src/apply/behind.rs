@@ -7,12 +7,17 @@ use crate::address::Address;
 use crate::apply::Run;
 use crate::apply::perform::{Made, Stop};
 use crate::error::{CallError, Failure};
+use crate::expr::Expr;
 use crate::journal::Effect;
 use crate::kind::{FoundObject, Kind};
+use crate::limit::{self, Call};
 use crate::observed::Observation;
-use crate::plan::{Action, Change, Reason, Step};
+use crate::plan::{
+    Action, Change, LookupPlan, MAY_BE_MISSING, Reason, Step, nothing_there, probe,
+};
 use crate::pool::Line;
-use crate::resource::Wanted;
+use crate::reading;
+use crate::resource::{Name, Wanted};
 use crate::store::Record;
 use crate::value::Value;
 
@@ -53,17 +58,10 @@ impl Run<'_> {
         let mut found = BTreeMap::new();
         for (kind, wanted) in wanted {
             let Some(kind) = self.pool.registry().kind(kind) else { continue };
-            let addresses: Vec<_> =
-                wanted.iter().map(|wanted| wanted.name.address.clone()).collect();
-            let answers = kind.calls.read(&line.connection, wanted).await;
-            for (address, answer) in addresses.into_iter().zip(answers) {
-                let observation = match answer {
-                    Ok(Some(object)) => Observation::Found(object),
-                    Ok(None) => Observation::Gone,
-                    Err(error) => Observation::Unreadable(error),
-                };
-                found.insert(address, observation);
-            }
+            let limit = |address: &Address| {
+                self.changes.get(address).and_then(|change| change.lifecycle.timeouts.read)
+            };
+            found.extend(reading::read(kind, line, wanted, limit).await);
         }
         let taken = behind.filter_map(|change| {
             let Some(Observation::Found(object)) = found.get(&change.address) else {
@@ -104,12 +102,57 @@ impl Run<'_> {
             name: self.name(change, spec),
             spec: change.before.clone().unwrap_or_else(|| spec.clone()),
         };
-        let mut answers = kind.calls.read(&line.connection, vec![wanted]).await;
-        let found = answers.pop().unwrap_or(Ok(None))?;
+        let call = async {
+            let mut answers = kind.calls.read(&line.connection, vec![wanted]).await;
+            answers.pop().unwrap_or(Ok(None))
+        };
+        let found = limit::within(change.lifecycle.timeouts.read, Call::Read, call).await?;
         Ok(found.map(|found| FoundObject {
             spec: kind.mark_spec(found.spec).marked_like(spec),
             ..found
         }))
+    }
+
+    /// Looks something up that could not be looked up while planning. Nothing is written, so
+    /// nothing is journaled.
+    pub(crate) async fn read(&self, step: &Step) -> Result<Option<String>, Stop> {
+        let address = &step.address;
+        let planned = self.plan.lookups.iter().find(|lookup| &lookup.address == address);
+        let kind = self.pool.registry().looked_up(address.kind());
+        let Some((planned, kind)) = planned.zip(kind) else {
+            let message = format!("the plan does not say what `{address}` looks up");
+            return Err(CallError::refused(message).into());
+        };
+        let wanted = self.resolve(&planned.wanted);
+        let known = wanted.known().ok_or_else(|| still_unknown(&wanted))?;
+        let spec = probe(kind, known).map_err(CallError::refused)?;
+        let through = self.connection_spec(&planned.connection)?;
+        let line =
+            self.pool.line(&planned.connection, &through, self.settings.patience).await?;
+        let natural = known.get("name").and_then(Value::as_str);
+        let name = Name {
+            stack: self.plan.stack.clone(),
+            address: address.clone(),
+            natural: natural.unwrap_or_else(|| address.name()).to_owned(),
+        };
+        let object = Wanted { id: None, facts: None, name, spec };
+        let mut answers = reading::read(kind, &line, vec![object], |_| planned.limit).await;
+        let (spec, facts) = match answers.pop().map(|(_, observation)| observation) {
+            Some(Observation::Found(found)) => {
+                let spec = kind.mark_spec(found.spec);
+                let facts = kind.mark_facts(found.facts, &spec);
+                (spec, facts)
+            }
+            Some(Observation::Unreadable(error)) => return Err(error.into()),
+            _ if planned.optional => (Value::Null, Value::Null),
+            _ => {
+                let error = CallError::refused(nothing_there(kind, &wanted));
+                return Err(error.hint(MAY_BE_MISSING).into());
+            }
+        };
+        let record = looked_up(planned, spec, facts);
+        self.learned().objects.insert(address.clone(), record);
+        Ok(None)
     }
 
     /// The arguments of a connection, whole.
@@ -126,10 +169,7 @@ impl Run<'_> {
         };
         let resolved = self.resolve(&plan.spec);
         let Some(known) = resolved.known() else {
-            let mut missing = Vec::new();
-            resolved.each_reference(&mut |reference| missing.push(format!("`{reference}`")));
-            let message = format!("still unknown: {}", missing.join(", "));
-            return Err(CallError::refused(message));
+            return Err(still_unknown(&resolved));
         };
         let normal = kind.dial.normalize(known).map_err(|error| {
             CallError::refused(format!("`{}`: {}", error.path, error.message))
@@ -155,9 +195,34 @@ impl Run<'_> {
             dependencies: plan.dependencies.clone(),
             lifecycle: crate::program::Lifecycle::default(),
             interrupted: false,
+            unfinished: false,
+            tainted: false,
             arguments: plan.arguments.clone(),
         })))
     }
+}
+
+/// What is looked up, in the form in which references find it.
+pub(crate) fn looked_up(planned: &LookupPlan, spec: Value, facts: Value) -> Record {
+    Record {
+        address: planned.address.clone(),
+        connection: Some(planned.connection.clone()),
+        id: String::new(),
+        spec,
+        facts,
+        dependencies: Vec::new(),
+        lifecycle: crate::program::Lifecycle::default(),
+        interrupted: false,
+        unfinished: false,
+        tainted: false,
+        arguments: None,
+    }
+}
+
+fn still_unknown(value: &Expr) -> CallError {
+    let mut missing = Vec::new();
+    value.each_reference(&mut |reference| missing.push(format!("`{reference}`")));
+    CallError::refused(format!("still unknown: {}", missing.join(", ")))
 }
 
 impl Made {

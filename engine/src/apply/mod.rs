@@ -12,14 +12,15 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
 use crate::address::Address;
+use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::error::CallError;
 use crate::expr::{Expr, Reference};
 use crate::journal::StepId;
 use crate::observed::Observation;
-use crate::plan::{Change, ConnectionPlan, Plan, Step};
+use crate::plan::{Change, CheckStanding, ConnectionPlan, LookupOutcome, Plan, Step, judge};
 use crate::pool::Pool;
 use crate::redact::{Redactor, Secrets};
-use crate::store::{RunEnd, RunInfo, State, Store, StoreError};
+use crate::store::{Record, RunEnd, RunInfo, State, Store, StoreError};
 use crate::value::Value;
 
 pub use perform::NOTHING_TO_DO;
@@ -80,12 +81,19 @@ pub struct Report {
     pub untouched: usize,
     /// Outputs, when the run is complete.
     pub outputs: BTreeMap<String, Value>,
+    /// Checks that do not hold once everything is done, with secrets taken out.
+    pub checks: Vec<Diagnostic>,
 }
 
 impl Report {
     /// Whether every step was done.
     pub fn complete(&self) -> bool {
         self.failed.is_empty() && self.skipped.is_empty() && self.untouched == 0
+    }
+
+    /// Whether every check that does not only warn holds.
+    pub fn holds(&self) -> bool {
+        self.checks.iter().all(|found| found.code.severity() != Severity::Error)
     }
 }
 
@@ -149,6 +157,7 @@ pub async fn apply(
     let complete = report.complete();
     if complete {
         report.outputs = run.outputs();
+        report.checks = run.checks();
     }
     let outputs = complete.then(|| report.outputs.clone());
     store.finish(RunEnd { complete, outputs }).await?;
@@ -173,14 +182,29 @@ struct Run<'a> {
 /// What is learned while steps finish.
 #[derive(Default)]
 struct Learned {
-    /// Specs and facts of what is as it shall be.
-    objects: HashMap<Address, (Value, Value)>,
+    /// The records of what is as it shall be.
+    objects: HashMap<Address, Record>,
     /// Arguments of deferred connections.
     connections: HashMap<Address, Value>,
     /// What was found behind deferred connections.
     found: HashMap<Address, Observation>,
     /// Replacements that turned out to be needless.
     needless: HashSet<Address>,
+}
+
+impl Learned {
+    /// What is known already: what was looked up while planning.
+    fn of(plan: &Plan) -> Self {
+        let known = plan.lookups.iter().filter_map(|lookup| {
+            let (spec, facts) = match &lookup.outcome {
+                LookupOutcome::Found { spec, facts } => (spec.clone(), facts.clone()),
+                LookupOutcome::Missing => (Value::Null, Value::Null),
+                LookupOutcome::Later => return None,
+            };
+            Some((lookup.address.clone(), behind::looked_up(lookup, spec, facts)))
+        });
+        Self { objects: known.collect(), ..Self::default() }
+    }
 }
 
 impl<'a> Run<'a> {
@@ -205,7 +229,7 @@ impl<'a> Run<'a> {
                 .iter()
                 .map(|connection| (&connection.address, connection))
                 .collect(),
-            learned: Mutex::new(Learned::default()),
+            learned: Mutex::new(Learned::of(plan)),
             known_secrets: std::sync::OnceLock::new(),
         }
     }
@@ -221,15 +245,14 @@ impl<'a> Run<'a> {
 
     fn look_up(&self, reference: &Reference) -> Option<Expr> {
         let learned = self.learned();
-        let recorded;
-        let (spec, facts) = if let Some((spec, facts)) = learned.objects.get(&reference.address)
-        {
-            (spec, facts)
-        } else {
-            recorded = self.state.records.get(&reference.address)?;
-            (&recorded.spec, &recorded.facts)
-        };
-        let found = reference.path.follow(facts).or_else(|| reference.path.follow(spec));
+        let recorded = || self.state.records.get(&reference.address);
+        let record = learned.objects.get(&reference.address).or_else(recorded)?;
+        // Looked up, and not there.
+        if record.spec == Value::Null && record.facts == Value::Null {
+            return Some(Expr::NULL);
+        }
+        let found = reference.path.follow(&record.facts);
+        let found = found.or_else(|| reference.path.follow(&record.spec));
         found.map(Expr::Value)
     }
 
@@ -242,6 +265,32 @@ impl<'a> Run<'a> {
         resolved.collect()
     }
 
+    /// What does not hold now that everything is done.
+    fn checks(&self) -> Vec<Diagnostic> {
+        let checks = self.plan.checks.iter().map(|planned| &planned.check);
+        let found = checks.filter_map(|check| match judge(check, &|r| self.look_up(r)) {
+            (CheckStanding::Pending, _) => {
+                let message = format!("check `{}` could not be decided", check.name);
+                let mut found =
+                    Diagnostic::new(Code::CheckFails, message).at(check.span.clone());
+                let condition = self.resolve(&check.condition);
+                for reference in condition.references() {
+                    found = found.note(format!("`{reference}` is not known"));
+                }
+                Some(found)
+            }
+            (_, found) => found,
+        });
+        let cleaned = found.map(|mut found| {
+            found.message = self.clean(&found.message);
+            for note in &mut found.notes {
+                *note = self.clean(note);
+            }
+            found
+        });
+        cleaned.collect()
+    }
+
     /// Takes every secret the run has met so far out of a text.
     fn clean(&self, text: &str) -> String {
         let known = self.known_secrets.get_or_init(|| {
@@ -252,9 +301,9 @@ impl<'a> Run<'a> {
         });
         let mut secrets = Secrets::default();
         let learned = self.learned();
-        for (spec, facts) in learned.objects.values() {
-            secrets.add_value(spec);
-            secrets.add_value(facts);
+        for record in learned.objects.values() {
+            secrets.add_value(&record.spec);
+            secrets.add_value(&record.facts);
         }
         learned.connections.values().for_each(|spec| secrets.add_value(spec));
         secrets.redactor().clean(&known.clean(text))

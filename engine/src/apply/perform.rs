@@ -6,6 +6,7 @@ use crate::error::{CallError, Failure};
 use crate::expr::Expr;
 use crate::journal::{Effect, Event};
 use crate::kind::Kind;
+use crate::limit::{self, Call};
 use crate::map::Map;
 use crate::observed::Observation;
 use crate::plan::{Action, Change, Operation, Reason, Step, conditional};
@@ -61,7 +62,9 @@ impl Run<'_> {
     pub(crate) async fn perform(&self, step: &Step) -> Result<(), Stop> {
         self.watcher.started(step);
         self.watcher.reached(Point::BeforeStarted, step);
+        self.gate(step).await?;
         let note = match step.operation {
+            Operation::Read => self.read(step).await?,
             Operation::Connect => self.connect(step).await?,
             Operation::Record => self.record(step).await?,
             Operation::Create => self.create(step).await?,
@@ -70,6 +73,38 @@ impl Run<'_> {
             Operation::Verify => self.verify(step).await?,
         };
         self.watcher.finished(step, note.as_deref());
+        Ok(())
+    }
+
+    /// Waits until everything it is to come after works, changed by this run or not.
+    async fn gate(&self, step: &Step) -> Result<(), CallError> {
+        let Some(change) = self.changes.get(&step.address) else { return Ok(()) };
+        // What is replaced is not removed either while its successor could not be made.
+        let raises = match step.operation {
+            Operation::Create | Operation::Update | Operation::Verify => true,
+            Operation::Delete => change.action == Action::Replace,
+            _ => false,
+        };
+        if !raises {
+            return Ok(());
+        }
+        for address in &change.lifecycle.after_healthy {
+            let known = self.learned().objects.get(address).cloned();
+            let known = known.or_else(|| self.state.records.get(address).cloned());
+            let (Some(record), Some(kind)) = (known, self.pool.registry().kind(address.kind()))
+            else {
+                continue;
+            };
+            let Some(connection) = &record.connection else { continue };
+            let spec = self.connection_spec(connection)?;
+            let line = self.pool.line(connection, &spec, self.settings.patience).await?;
+            let name = Name {
+                stack: self.plan.stack.clone(),
+                address: address.clone(),
+                natural: record.natural().to_owned(),
+            };
+            kind.calls.ready(&line.connection, &name, &record.id, &record.spec).await?;
+        }
         Ok(())
     }
 
@@ -95,8 +130,7 @@ impl Run<'_> {
                 if let Effect::Put(record) = &effect
                     && record.connection.is_some()
                 {
-                    let known = (record.spec.clone(), record.facts.clone());
-                    self.learned().objects.insert(record.address.clone(), known);
+                    self.learned().objects.insert(record.address.clone(), (**record).clone());
                 }
                 self.watcher.reached(Point::AfterCall, step);
                 self.store.append(Event::Done { step: step.id, effect }).await?;
@@ -159,14 +193,20 @@ impl Run<'_> {
         intent.interrupted = true;
         let call = async {
             let _permit = line.permits.acquire().await;
-            let created = kind.calls.create(&line.connection, &name, &spec).await;
-            let created = match created {
+            let created = kind.calls.create(&line.connection, &name, &spec);
+            let limit = change.lifecycle.timeouts.create;
+            let created = match limit::within(limit, Call::Create, created).await {
                 Ok(created) => created,
                 // A failed create may have made something, or not. Only what is there is kept
                 // in mind; otherwise the next object of that name would be taken for ours.
                 Err(error) => {
                     let left = self.look_again(change, kind, &spec, &line).await;
-                    let nothing = error.failure == Failure::Exists || matches!(left, Ok(None));
+                    let nothing = match error.failure {
+                        Failure::Exists => true,
+                        // The service may still be at it.
+                        Failure::TimedOut => false,
+                        _ => matches!(left, Ok(None)),
+                    };
                     return Err(Unmade { error, nothing });
                 }
             };
@@ -215,14 +255,19 @@ impl Run<'_> {
         let Correction { id, from, spec, line, finish } = correction;
         let name = self.name(change, &spec);
         let same = from.same(&spec) && !finish;
+        // What it was is what the next plan compares with, should this not come to an end.
+        let intent = (!same).then(|| {
+            let facts = change.facts.clone();
+            Record { unfinished: true, ..record(change, id.clone(), from.clone(), facts) }
+        });
         let call = async {
             let _permit = line.permits.acquire().await;
             let facts = if same {
                 change.facts.clone()
             } else {
-                let facts =
-                    kind.calls.update(&line.connection, &name, &id, &from, &spec).await?;
-                kind.mark_facts(facts, &spec)
+                let call = kind.calls.update(&line.connection, &name, &id, &from, &spec);
+                let limit = change.lifecycle.timeouts.update;
+                kind.mark_facts(limit::within(limit, Call::Update, call).await?, &spec)
             };
             let effect = Effect::Put(Box::new(record(change, id, spec.clone(), facts)));
             let note = if same {
@@ -234,7 +279,7 @@ impl Run<'_> {
             };
             Ok(Made { effect, note })
         };
-        self.journaled(step, None, call).await
+        self.journaled(step, intent, call).await
     }
 
     async fn delete(&self, step: &Step) -> Result<Option<String>, Stop> {
@@ -273,7 +318,8 @@ impl Run<'_> {
                     return Ok(Made { effect, note: Some("was not there".to_owned()) });
                 }
             }
-            kind.calls.delete(&line.connection, &name, &id, &spec).await?;
+            let call = kind.calls.delete(&line.connection, &name, &id, &spec);
+            limit::within(change.lifecycle.timeouts.delete, Call::Delete, call).await?;
             Ok(Made { effect: Effect::Remove(step.address.clone()), note: None })
         };
         self.journaled(step, None, call).await
@@ -418,6 +464,8 @@ fn record(change: &Change, id: String, spec: Value, facts: Value) -> Record {
         dependencies: change.dependencies.clone(),
         lifecycle: change.lifecycle.clone(),
         interrupted: false,
+        unfinished: false,
+        tainted: false,
         arguments: None,
     }
 }

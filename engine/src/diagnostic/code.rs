@@ -73,7 +73,8 @@ codes! {
     Lifecycle "E0310" "a lifecycle key with a wrong value"
     DeclarationForm "E0311" "a declaration in the wrong form"
     NoSuchCall "E0312" "a resource that has no such function"
-    NotDeclaredYet "E0313" "an override of something that is not declared"
+    LookupForm "E0313" "a look-up in the wrong form"
+    NotDeclaredYet "E0314" "an override of something that is not declared"
     // E04: parameters, outputs, files and functions.
     ParameterNotSet "E0401" "a parameter that is not set"
     ParameterValue "E0402" "a parameter with a value that does not fit"
@@ -82,8 +83,10 @@ codes! {
     FileUnreadable "E0405" "a file that cannot be read"
     OutsideProject "E0406" "a path outside the project"
     FunctionFailed "E0407" "a function that cannot work on its arguments"
-    UnknownProfile "E0408" "a profile that does not exist"
-    SecretUnusable "E0409" "a secret kept elsewhere that cannot be had"
+    CheckForm "E0408" "a check declared in a wrong way"
+    MoveForm "E0409" "a move or forget that makes no sense"
+    UnknownProfile "E0410" "a profile that does not exist"
+    SecretUnusable "E0411" "a secret kept elsewhere that cannot be had"
     // E05: graph and plan.
     Undeclared "E0501" "an address nothing declares"
     Cycle "E0502" "resources that need each other in a circle"
@@ -95,8 +98,11 @@ codes! {
     KindGone "E0508" "a kind this dollop does not know"
     SameObject "E0509" "two resources that are one object"
     StepsWait "E0510" "steps that wait for each other"
-    ProfileOff "E0511" "something planned that needs what a profile leaves off"
-    DormantNeeds "E0512" "something that would go, and is needed by what stays"
+    CheckFails "E0511" "a check that does not hold"
+    LookupMissing "E0512" "something looked up that is not there"
+    ReplaceUnknown "E0513" "a replacement of something that is not there"
+    ProfileOff "E0514" "something planned that needs what a profile leaves off"
+    DormantNeeds "E0515" "something that would go, and is needed by what stays"
     // E06: resources that get in each other's way.
     PortConflict "E0601" "one host port published twice"
     AddressConflict "E0602" "one static address given twice"
@@ -108,6 +114,7 @@ codes! {
     CallUnreachable "E0702" "a service that did not answer"
     CallDenied "E0703" "a service that denied access"
     CallExists "E0704" "an object that stands in the way"
+    CallTimedOut "E0705" "a call that took longer than its limit"
     // E08: commands.
     Usage "E0801" "a command line that makes no sense"
     Command "E0802" "a command that could not do its work"
@@ -132,6 +139,8 @@ codes! {
     StackRenamed "W0202" "a stack that is called otherwise now"
     StateNote "W0203" "something to know about the state"
     Hazard "W0204" "a change that is worth a thought"
+    CheckWarns "W0205" "a check that does not hold and only warns"
+    LikelyRename "W0206" "something that looks like a rename"
 }
 
 impl Code {

@@ -85,6 +85,12 @@ pub enum Reason {
     },
     /// It is declared under this address now.
     RenamedTo(Address),
+    /// The script says to let go of it.
+    Forgotten,
+    /// It was asked for on the command line.
+    Requested,
+    /// Somebody marked it as broken.
+    Tainted,
     /// Its connection cannot be opened before apply.
     Deferred(Address),
 }

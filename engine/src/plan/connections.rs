@@ -11,7 +11,7 @@ use crate::map::Map;
 use crate::observed::Answer;
 use crate::path::Path;
 use crate::plan::change::Action;
-use crate::plan::decide::{Facts, Reads, Resolved, Walk, first_unknown};
+use crate::plan::decide::{Facts, Presence, Reads, Resolved, Walk, first_unknown};
 use crate::plan::desired::desired;
 use crate::plan::{ConnectionPlan, DeferredBy, Standing};
 use crate::program::Declaration;
@@ -79,7 +79,8 @@ impl Walk<'_> {
         };
         self.push_connection(plan);
         let facts = Facts::All(Value::Map(Map::new()));
-        self.resolved.insert(address.clone(), Resolved { spec, facts, settled });
+        let presence = Presence::Here;
+        self.resolved.insert(address.clone(), Resolved { spec, facts, settled, presence });
     }
 
     /// A server at another place is another server: what was made on the old one stays there.
@@ -127,6 +128,8 @@ impl Walk<'_> {
                     dependencies: Vec::new(),
                     lifecycle: crate::program::Lifecycle::default(),
                     interrupted: false,
+                    unfinished: false,
+                    tainted: false,
                     arguments: None,
                 };
                 &implied
@@ -264,7 +267,10 @@ impl Walk<'_> {
         let Some(reads) = self.decisions.reads.get_mut(connection) else { return };
         match wanted {
             Some(wanted) => {
-                reads.wanted.entry(address.kind().to_owned()).or_default().push(wanted);
+                // A look-up shares the call with what is managed.
+                let kind = self.inputs.registry.looked_up(address.kind());
+                let kind = kind.map_or(address.kind(), |kind| kind.name);
+                reads.wanted.entry(kind.to_owned()).or_default().push(wanted);
             }
             None => reads.unchecked.push(address.clone()),
         }

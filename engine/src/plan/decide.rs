@@ -16,7 +16,7 @@ use crate::observed::Observed;
 use crate::path::{Path, Segment};
 use crate::plan::change::{Action, Change, Reason};
 use crate::plan::conflicts::Territories;
-use crate::plan::{ConnectionPlan, Standing};
+use crate::plan::{CheckPlan, ConnectionPlan, LookupPlan, Standing};
 use crate::program::Declaration;
 use crate::resource::{Name, Wanted};
 use crate::schema::Schema;
@@ -34,6 +34,8 @@ pub(crate) struct Inputs<'a> {
     pub(crate) refresh: bool,
     /// Whether everything is to go.
     pub(crate) destroy: bool,
+    /// What is to be made anew on request.
+    pub(crate) replace: &'a BTreeSet<Address>,
 }
 
 /// One connection to open, and what to look for behind it.
@@ -65,6 +67,10 @@ pub(crate) struct Decisions {
     pub(crate) reads: BTreeMap<Address, Reads>,
     /// Outputs with everything filled in that is known.
     pub(crate) outputs: Vec<(String, Expr)>,
+    /// Look-ups in the order of the graph.
+    pub(crate) lookups: Vec<LookupPlan>,
+    /// How the checks stand.
+    pub(crate) checks: Vec<CheckPlan>,
     /// What is wrong.
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) warnings: Vec<Diagnostic>,
@@ -78,6 +84,19 @@ pub(crate) struct Resolved {
     pub(crate) facts: Facts,
     /// Whether this will not change when more is read.
     pub(crate) settled: bool,
+    /// Whether there is such an object, when it is looked up.
+    pub(crate) presence: Presence,
+}
+
+/// Whether something that is looked up is there; what is declared is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// It is.
+    Here,
+    /// Nobody could look yet: what `spec` does not say is known later.
+    Later,
+    /// It is not, and need not be: every attribute is nothing.
+    Absent,
 }
 
 /// What may be used of the facts of a resource.
@@ -119,7 +138,9 @@ pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
         undeclared_ids: undeclared_ids(inputs),
     };
     for declaration in inputs.graph.in_order() {
-        if declaration.connection.is_some() {
+        if let Some(lookup) = &declaration.lookup {
+            walk.lookup(declaration, *lookup);
+        } else if declaration.connection.is_some() {
             walk.resource(declaration);
         } else {
             walk.connection(declaration);
@@ -127,6 +148,7 @@ pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
     }
     walk.undeclared();
     walk.outputs();
+    walk.checks();
     walk.decisions
 }
 
@@ -197,10 +219,14 @@ impl Walk<'_> {
         };
         let schema = self.inputs.registry.schema(reference.address.kind());
         let Some(schema) = schema else { return Ok(None) };
+        if target.presence == Presence::Absent {
+            return Ok(Some(Expr::NULL));
+        }
         if schema.spec.contains_key(attribute) {
             return match target.spec.follow(&reference.path) {
                 Some(Expr::Reference(same)) if same == *reference => Ok(None),
                 Some(value) => Ok(Some(value)),
+                None if target.presence == Presence::Later => Ok(None),
                 None => Err(Box::new(missing(reference, target.spec.known()))),
             };
         }

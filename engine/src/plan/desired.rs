@@ -100,7 +100,7 @@ fn first_unknown(
 }
 
 /// A value of a type, for attributes that must be there.
-fn dummy(ty: &Type) -> Value {
+pub(crate) fn dummy(ty: &Type) -> Value {
     match ty {
         Type::Bool => Value::Bool(false),
         Type::Int | Type::Number => Value::Int(1),

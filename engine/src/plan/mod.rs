@@ -1,21 +1,25 @@
 //! `plan`: compare what is declared with what is there, and decide.
 
 mod change;
+mod checks;
 mod conflicts;
 mod connections;
 mod decide;
 pub(crate) mod desired;
 mod diff;
+mod lookups;
+mod moves;
+mod renames;
 mod resources;
 mod steps;
 mod undeclared;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::diagnostic::{Code, Diagnostic, Findings, Sources};
+use crate::diagnostic::{Code, Diagnostic, Findings, Sources, did_you_mean};
 use crate::expr::Expr;
 use crate::graph::Graph;
 use crate::journal::StepId;
@@ -25,7 +29,12 @@ use crate::store::State;
 use crate::value::Value;
 
 pub use change::{Action, Change, Difference, Reason};
+pub(crate) use checks::judge;
+pub use checks::{CheckPlan, CheckStanding};
 pub(crate) use decide::{Decisions, Inputs, Reads, decide};
+pub use lookups::{LookupOutcome, LookupPlan};
+pub(crate) use lookups::{MAY_BE_MISSING, nothing_there, probe};
+pub(crate) use moves::{check as check_moves, moved};
 pub(crate) use steps::conditional;
 
 /// The version of the plan's form. A plan of another version is refused.
@@ -51,6 +60,9 @@ pub struct Plan {
     pub digests: BTreeMap<String, String>,
     /// How each connection stands.
     pub connections: Vec<ConnectionPlan>,
+    /// What is looked up and not managed.
+    #[serde(default)]
+    pub lookups: Vec<LookupPlan>,
     /// Every resource that does not just stay, in the order of the graph; what goes comes
     /// last, dependents first.
     pub changes: Vec<Change>,
@@ -67,6 +79,9 @@ pub struct Plan {
     pub secrets: Vec<Value>,
     /// Outputs before and after.
     pub outputs: Vec<OutputChange>,
+    /// Conditions that must hold, in the order of the script.
+    #[serde(default)]
+    pub checks: Vec<CheckPlan>,
     /// The work, in an order in which everything comes after what it needs.
     pub steps: Vec<Step>,
     /// Warnings for the reader.
@@ -144,6 +159,8 @@ pub struct OutputChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
+    /// Looks something up that could not be looked up while planning.
+    Read,
     /// Waits for a deferred connection and looks at what lives behind it.
     Connect,
     /// Makes an object.
@@ -195,12 +212,14 @@ pub struct Summary {
 }
 
 /// How a plan is made.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Plan from the state alone; nothing was read.
     pub unrefreshed: bool,
     /// Remove everything the state remembers; the graph declares nothing.
     pub destroy: bool,
+    /// What is to be made anew although nothing demands it.
+    pub replace: BTreeSet<Address>,
 }
 
 /// Compares what is declared with what was observed, and decides.
@@ -213,12 +232,25 @@ pub fn plan(
     state: &State,
     observed: &Observed,
     registry: &Registry,
-    options: Options,
+    options: &Options,
 ) -> Result<Plan, Findings> {
-    let Options { unrefreshed, destroy } = options;
-    let inputs = Inputs { graph, state, observed, registry, refresh: !unrefreshed, destroy };
-    let decisions = decide(inputs);
+    let Options { unrefreshed, destroy, replace } = options;
+    let moved = moved(graph, state);
+    let inputs = Inputs {
+        graph,
+        state: &moved.state,
+        observed,
+        registry,
+        refresh: !unrefreshed,
+        destroy: *destroy,
+        replace,
+    };
+    let mut decisions = decide(inputs);
     let program = graph.program();
+    decisions
+        .diagnostics
+        .extend(replace.iter().filter_map(|address| not_there(inputs, address)));
+    moves::announce(&mut decisions, &moved.renamed, state);
     if !decisions.diagnostics.is_empty() {
         return Err(Findings {
             diagnostics: decisions.diagnostics,
@@ -226,21 +258,29 @@ pub fn plan(
         });
     }
     let declared = |address: &Address| inputs.graph.get(address).is_some();
-    let steps =
-        steps::steps(&decisions.changes, &decisions.connections, &declared, inputs.state)
-            .map_err(|stuck| Findings {
-                diagnostics: vec![waiting_for_each_other(&stuck)],
-                sources: program.sources.clone(),
-            })?;
+    let steps = steps::steps(&steps::Work {
+        changes: &decisions.changes,
+        connections: &decisions.connections,
+        lookups: &decisions.lookups,
+        declared: &declared,
+        state: inputs.state,
+        renamed: &moved.renamed,
+    })
+    .map_err(|stuck| Findings {
+        diagnostics: vec![waiting_for_each_other(&stuck)],
+        sources: program.sources.clone(),
+    })?;
     let outputs = outputs(inputs, &decisions);
     let kept = decisions.changes.iter().filter(|change| change.action == Action::Keep).count();
     // What stays is carried only where its record must be written anew.
     let recorded: HashSet<&Address> = steps.iter().map(|step| &step.address).collect();
+    let renames = renames::likely(&decisions.changes, registry);
     let mut changes = decisions.changes;
     changes
         .retain(|change| change.action != Action::Keep || recorded.contains(&change.address));
     let mut warnings = program.warnings.clone();
     warnings.extend(decisions.warnings);
+    warnings.extend(renames);
     Ok(Plan {
         format: FORMAT,
         stack: program.stack.clone(),
@@ -250,15 +290,37 @@ pub fn plan(
         unrefreshed: !inputs.refresh,
         digests: program.digests.clone(),
         connections: decisions.connections,
+        lookups: decisions.lookups,
         changes,
         kept,
         profiles: program.profiles.clone(),
         dormant: decisions.kept_dormant,
         secrets: program.secrets.clone(),
         outputs,
+        checks: decisions.checks,
         steps,
         warnings,
         sources: program.sources.clone(),
+    })
+}
+
+/// What is to be made anew must be there and declared.
+fn not_there(inputs: Inputs<'_>, address: &Address) -> Option<Diagnostic> {
+    let declared = inputs.graph.get(address).is_some_and(|found| found.connection.is_some());
+    if declared && inputs.state.records.contains_key(address) {
+        return None;
+    }
+    let message = if declared {
+        format!("`{address}` is to be replaced, but was not made yet")
+    } else {
+        format!("`{address}` is to be replaced, but is no declared resource")
+    };
+    let found = Diagnostic::new(Code::ReplaceUnknown, message);
+    let text = address.to_string();
+    let names: Vec<_> = inputs.state.records.keys().map(Address::to_string).collect();
+    Some(match did_you_mean(&text, names.iter().map(String::as_str)) {
+        Some(meant) if meant != text => found.hint(format!("did you mean `{meant}`?")),
+        _ => found.hint("`dollop state list` shows what was made"),
     })
 }
 

@@ -9,7 +9,7 @@ use crate::observed::Observation;
 use crate::path::Path;
 use crate::plan::Standing;
 use crate::plan::change::{Action, Change, Difference, Reason};
-use crate::plan::decide::{Facts, Resolved, Walk};
+use crate::plan::decide::{Facts, Presence, Resolved, Walk};
 use crate::plan::desired::{Desired, desired};
 use crate::plan::diff::{Sides, all_set, differences};
 use crate::program::Declaration;
@@ -75,7 +75,8 @@ impl Walk<'_> {
         }
         self.caution(declaration, kind, &change);
         let facts = usable_facts(&change);
-        let resolved = Resolved { spec: normal.spec, facts, settled };
+        let presence = Presence::Here;
+        let resolved = Resolved { spec: normal.spec, facts, settled, presence };
         self.resolved.insert(address.clone(), resolved);
         self.push_change(change);
     }
@@ -252,6 +253,9 @@ impl Walk<'_> {
                 change.facts = record.facts.clone();
                 self.compare(&mut change, declaration, kind, normal, Some(record));
                 let replaced = change.action == Action::Replace;
+                if record.unfinished {
+                    change.reasons.push(Reason::Interrupted);
+                }
                 if change.action == Action::Keep || (record.interrupted && !replaced) {
                     change.action = Action::Verify;
                 }
@@ -289,6 +293,10 @@ impl Walk<'_> {
                             change.action = Action::Update;
                         }
                         // What forces a replacement is said first.
+                        change.reasons.push(Reason::Interrupted);
+                    }
+                    (Some(record), _) if record.unfinished && change.action == Action::Keep => {
+                        change.action = Action::Update;
                         change.reasons.push(Reason::Interrupted);
                     }
                     // What was recorded is ours, whatever marks it carries: it may have been
@@ -352,6 +360,12 @@ impl Walk<'_> {
         change.differences = differences(&sides);
         let mut follows = self.follows(declaration, kind);
         follows.extend(self.triggered(declaration).map(|reason| (reason, true)));
+        if self.inputs.replace.contains(&declaration.address) {
+            follows.push((Reason::Requested, true));
+        }
+        if record.is_some_and(|record| record.tainted) {
+            follows.push((Reason::Tainted, true));
+        }
         let replacing: Vec<Path> = change
             .differences
             .iter()

@@ -7,19 +7,25 @@ use crate::address::Address;
 use crate::expr::Expr;
 use crate::journal::StepId;
 use crate::plan::change::{Action, Change, Reason};
-use crate::plan::{ConnectionPlan, Operation, Standing, Step};
+use crate::plan::{ConnectionPlan, LookupOutcome, LookupPlan, Operation, Standing, Step};
 use crate::store::{Record, State};
+
+/// What steps are made of.
+pub(crate) struct Work<'a> {
+    pub(crate) changes: &'a [Change],
+    pub(crate) connections: &'a [ConnectionPlan],
+    pub(crate) lookups: &'a [LookupPlan],
+    pub(crate) declared: &'a dyn Fn(&Address) -> bool,
+    pub(crate) state: &'a State,
+    pub(crate) renamed: &'a [(Address, Address)],
+}
 
 /// The work for a set of decisions, numbered so that everything comes after what it needs.
 ///
 /// # Errors
 /// The steps of these addresses wait for each other, which would be a bug.
-pub(crate) fn steps(
-    changes: &[Change],
-    connections: &[ConnectionPlan],
-    declared: &dyn Fn(&Address) -> bool,
-    state: &State,
-) -> Result<Vec<Step>, Vec<Address>> {
+pub(crate) fn steps(work: &Work<'_>) -> Result<Vec<Step>, Vec<Address>> {
+    let Work { changes, connections, lookups, declared, state, renamed } = *work;
     let mut draft = Draft::default();
     let used: HashSet<&Address> = changes
         .iter()
@@ -42,7 +48,26 @@ pub(crate) fn steps(
             draft.backward.insert(address.clone(), step);
         }
     }
+    // A connection under another address now: the old record goes once the new one is there.
+    for (from, to) in renamed {
+        if draft.backward.contains_key(from) {
+            continue;
+        }
+        let step = draft.add(from, Operation::Record);
+        draft.backward.insert(from.clone(), step);
+        draft.needs[step].extend(draft.forward.get(to).copied());
+    }
+    let later = lookups.iter().filter(|lookup| lookup.outcome == LookupOutcome::Later);
+    for lookup in later.clone() {
+        let step = draft.add(&lookup.address, Operation::Read);
+        draft.forward.insert(lookup.address.clone(), step);
+    }
     draft.wire(changes, connections, state);
+    for lookup in later {
+        if let Some(step) = draft.forward.get(&lookup.address).copied() {
+            draft.after_forward(step, &lookup.dependencies);
+        }
+    }
     draft.grant_wishes();
     draft.number()
 }
@@ -149,6 +174,8 @@ impl Draft {
                 // It goes with its parent: out of the state once the parent is gone.
                 let with = change.reasons.iter().find_map(|reason| match reason {
                     Reason::GoesWith(with) => self.backward.get(with),
+                    // Never a moment without a record of it.
+                    Reason::RenamedTo(to) => self.forward.get(to),
                     _ => None,
                 });
                 self.needs[delete].extend(with.copied().filter(|with| *with != delete));
@@ -374,10 +401,15 @@ impl Draft {
 /// Whether everything that forces the replacement is a value nobody knows yet.
 pub(crate) fn conditional(change: &Change) -> bool {
     let mut forcing = change.differences.iter().filter(|difference| difference.replaces);
-    let follows = change
-        .reasons
-        .iter()
-        .any(|reason| matches!(reason, Reason::Follows { .. } | Reason::Triggered { .. }));
+    let follows = change.reasons.iter().any(|reason| {
+        matches!(
+            reason,
+            Reason::Follows { .. }
+                | Reason::Triggered { .. }
+                | Reason::Requested
+                | Reason::Tainted
+        )
+    });
     let unknown = |after: &Option<Expr>| after.as_ref().is_some_and(|a| a.known().is_none());
     !follows && forcing.clone().next().is_some() && forcing.all(|d| unknown(&d.after))
 }
@@ -389,5 +421,6 @@ fn stale(record: &Record, change: &Change) -> bool {
         || record.facts != change.facts
         || record.dependencies != change.dependencies
         || record.lifecycle != change.lifecycle
+        || record.unfinished
         || change.id.as_ref().is_some_and(|id| id != &record.id)
 }

@@ -81,6 +81,15 @@ impl Walk<'_> {
         if kind.traits.holds_data {
             change.disruption = Disruption::DataLoss;
         }
+        let forgets = &self.inputs.graph.program().forgets;
+        let forgotten = forgets.contains_key(&record.address)
+            || record.connection.as_ref().is_some_and(|through| forgets.contains_key(through));
+        if forgotten {
+            change.action = Action::Forget;
+            change.disruption = Disruption::None;
+            change.reasons = vec![Reason::Forgotten];
+            return change;
+        }
         if record.lifecycle.prevent_destroy && !record.lifecycle.retain_on_destroy {
             let message = format!(
                 "`{}` would be deleted, which its `prevent_destroy` forbids",

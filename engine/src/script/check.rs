@@ -58,10 +58,15 @@ impl Checker<'_> {
                     });
                 }
             }
-            // Everything that is computed is text.
-            Expr::Call(..) => {
-                if !accepts(ty, &Type::String) {
-                    self.wrong(ty, "text", path);
+            // Everything that is computed is text, or true or false.
+            Expr::Call(function, _) => {
+                let (found, words) = if function.is_condition() {
+                    (Type::Bool, "a bool")
+                } else {
+                    (Type::String, "text")
+                };
+                if !accepts(ty, &found) {
+                    self.wrong(ty, words, path);
                 }
             }
             Expr::List(items) => match ty {

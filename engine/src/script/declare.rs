@@ -18,7 +18,7 @@ use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::expr::Expr;
 use crate::kind::{ConnectionKind, Kind, SpecError};
 use crate::path::Path;
-use crate::program::{Declaration, Lifecycle};
+use crate::program::{Declaration, Lifecycle, Lookup};
 use crate::resource::Naming;
 use crate::value::Value;
 
@@ -43,7 +43,7 @@ pub(super) fn connection(
         misfit(&mut draft, error);
     }
     let declared = Declared { address, connection: None, kind: kind.name, natural: false };
-    finish(draft, declared)
+    finish(draft, declared, None)
 }
 
 /// `docker::network("app", #{ .. })`.
@@ -120,7 +120,8 @@ fn resource(
     let address = Address::new(components, kind.name, path);
     let natural = kind.traits.naming == Naming::Natural;
     if natural {
-        set_name(&mut draft, kind, &first, &address);
+        let stack = &session.stack;
+        set_name(&mut draft, &first, || kind.calls.default_name(stack, &address));
     }
     if draft.findings.is_empty()
         && !draft.session.guessing.get()
@@ -129,16 +130,16 @@ fn resource(
         examine(&mut draft, kind, &value);
     }
     let declared = Declared { address, connection: Some(connection), kind: kind.name, natural };
-    finish(draft, declared)
+    finish(draft, declared, None)
 }
 
-/// The real name: what `name:` says, the name of the handle, or the provider's choice.
-fn set_name(draft: &mut Draft, kind: &Kind, first: &First, address: &Address) {
+/// The real name: what `name:` says, the name of the handle, or `otherwise`.
+pub(super) fn set_name(draft: &mut Draft, first: &First, otherwise: impl FnOnce() -> String) {
     if draft.is_given("name") {
         return;
     }
     let name = match &first.handle {
-        None => Value::string(kind.calls.default_name(&draft.session.stack, address)).into(),
+        None => Value::string(otherwise()).into(),
         Some(handle) => match handle.name() {
             Some(name) => name,
             None => {
@@ -177,7 +178,11 @@ pub(super) fn misfit(draft: &mut Draft, error: SpecError) {
 
 /// Writes the declaration down. What is wrong with it is noted and the script goes on, so
 /// that one run finds as much as it can.
-fn finish(mut draft: Draft, declared: Declared) -> Answer<Handle> {
+pub(super) fn finish(
+    mut draft: Draft,
+    declared: Declared,
+    lookup: Option<Lookup>,
+) -> Answer<Handle> {
     let session = draft.session;
     let address = declared.address.clone();
     draft.lifecycle.profiles.clone_from(&session.inside.borrow());
@@ -198,6 +203,7 @@ fn finish(mut draft: Draft, declared: Declared) -> Answer<Handle> {
             lifecycle: draft.lifecycle,
             allow: draft.allow,
             clear: draft.clear,
+            lookup,
             implicit: false,
             off: profile::off(session),
             span: draft.call.span.clone(),
@@ -228,6 +234,7 @@ pub(super) fn default_connection(draft: &Draft, kind: &'static str) -> Address {
             lifecycle: Lifecycle::default(),
             allow: BTreeSet::new(),
             clear: Vec::new(),
+            lookup: None,
             implicit: true,
             off: None,
             span: draft.call.span.clone(),

@@ -3,32 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use rhai::{Array, Dynamic, Map};
+use rhai::{Dynamic, Map};
 
 use super::check::{Checker, unknown_hint};
 use super::convert::{Converter, Trouble};
+use super::lifecycle::KEYS;
 use super::marks;
 use super::session::Session;
 use super::sources::Call;
 use super::symbol::{Answer, Handle, Symbol};
-use crate::address::{Address, ParseAddressError};
-use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean};
-use crate::expr::{Expr, Reference};
+use crate::address::Address;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::expr::Expr;
 use crate::path::Path;
 use crate::program::Lifecycle;
 use crate::schema::{Schema, summary};
 use crate::value::Value;
-
-/// Keys every attributes map takes; they say how a resource is treated, not what it is.
-pub(super) const LIFECYCLE: [&str; 7] = [
-    "adopt",
-    "allow",
-    "depends_on",
-    "ignore_changes",
-    "prevent_destroy",
-    "replace_triggered_by",
-    "retain_on_destroy",
-];
 
 /// What the script calls something.
 pub(super) struct First {
@@ -136,7 +126,7 @@ impl<'a> Draft<'a> {
         }
         for (key, value) in attributes.cast::<Map>() {
             let path = Path::attribute(key.as_str());
-            if LIFECYCLE.contains(&key.as_str()) {
+            if KEYS.contains(&key.as_str()) {
                 self.lifecycle(&key, value, path);
             } else {
                 self.attribute(&key, value, path);
@@ -166,8 +156,7 @@ impl<'a> Draft<'a> {
                     path,
                     format!("`{kind}` has no attribute `{key}`"),
                 );
-                let names: Vec<String> =
-                    LIFECYCLE.iter().map(|name| (*name).to_owned()).collect();
+                let names: Vec<String> = KEYS.iter().map(|name| (*name).to_owned()).collect();
                 unknown_hint(trouble, key, self.schema.spec.keys().chain(&names))
             };
             return self.trouble(trouble);
@@ -198,145 +187,6 @@ impl<'a> Draft<'a> {
         }
         for trouble in troubles {
             self.trouble(trouble);
-        }
-    }
-
-    /// Reads a key that says how a resource is treated.
-    pub(super) fn lifecycle(&mut self, key: &str, value: Dynamic, path: Path) {
-        match key {
-            "allow" => return self.allow(value, &path),
-            "depends_on" => return self.depends_on(value, &path),
-            "ignore_changes" => return self.ignore_changes(value, &path),
-            "replace_triggered_by" => return self.replace_triggered_by(value, &path),
-            _ => {}
-        }
-        match value.as_bool() {
-            Ok(value) if key == "adopt" => self.lifecycle.adopt = value,
-            Ok(value) if key == "retain_on_destroy" => self.lifecycle.retain_on_destroy = value,
-            Ok(value) => self.lifecycle.prevent_destroy = value,
-            Err(_) => self.trouble(Trouble::new(
-                Code::Lifecycle,
-                path,
-                format!("`{key}` must be a bool"),
-            )),
-        }
-    }
-
-    fn depends_on(&mut self, value: Dynamic, path: &Path) {
-        let value = value.flatten();
-        let items = if value.is_array() { value.cast::<Array>() } else { vec![value] };
-        for (index, item) in items.into_iter().enumerate() {
-            match item.flatten().try_cast_result::<Handle>() {
-                Ok(handle) => {
-                    self.lifecycle.depends_on.insert(handle.0.address.clone());
-                }
-                // An address as text may name what is declared further down.
-                Err(other) => match other.clone().into_string().ok().map(|text| text.parse()) {
-                    Some(Ok(address)) => {
-                        self.lifecycle.depends_on.insert(address);
-                    }
-                    Some(Err(error)) => {
-                        let error: ParseAddressError = error;
-                        self.trouble(Trouble::new(
-                            Code::Lifecycle,
-                            path.index(index),
-                            error.to_string(),
-                        ));
-                    }
-                    None => {
-                        let message =
-                            "`depends_on` takes a resource, an address or a list of them";
-                        let trouble = Trouble::new(Code::Lifecycle, path.index(index), message);
-                        self.trouble(if other.is::<Symbol>() {
-                            trouble.hint("write the resource itself, without an attribute")
-                        } else {
-                            trouble
-                        });
-                    }
-                },
-            }
-        }
-    }
-
-    /// One value or a list of them, each with where it stands.
-    fn several(value: Dynamic, path: &Path) -> Vec<(Dynamic, Path)> {
-        let value = value.flatten();
-        let items = if value.is_array() { value.cast::<Array>() } else { vec![value] };
-        let items = items.into_iter().enumerate();
-        items.map(|(index, item)| (item.flatten(), path.index(index))).collect()
-    }
-
-    fn allow(&mut self, value: Dynamic, path: &Path) {
-        for (item, at) in Self::several(value, path) {
-            let text = item.into_string().unwrap_or_default();
-            match text.parse::<Code>() {
-                Ok(code) if code.severity() == Severity::Warning => {
-                    self.allow.insert(code);
-                }
-                Ok(code) => {
-                    let message = format!("{code} is an error and cannot be allowed");
-                    self.trouble(Trouble::new(Code::Lifecycle, at, message));
-                }
-                Err(_) => {
-                    let message = "`allow` takes codes of warnings, such as \"W0105\"";
-                    let trouble = Trouble::new(Code::Lifecycle, at, message);
-                    self.trouble(match Code::like(&text) {
-                        Some(near) => trouble.hint(format!("did you mean \"{near}\"?")),
-                        None => trouble.hint("`dollop explain` lists them"),
-                    });
-                }
-            }
-        }
-    }
-
-    fn ignore_changes(&mut self, value: Dynamic, path: &Path) {
-        for (item, at) in Self::several(value, path) {
-            let text = item.into_string().ok().filter(|text| !marks::is_marked(text));
-            let Some(text) = text else {
-                let message = "`ignore_changes` takes paths as text, such as \"labels.team\"";
-                self.trouble(Trouble::new(Code::Lifecycle, at, message));
-                continue;
-            };
-            match text.parse::<Path>() {
-                Ok(path) if self.schema.spec.contains_key(path.first().unwrap_or_default()) => {
-                    self.lifecycle.ignore_changes.push(path);
-                }
-                Ok(path) => {
-                    let name = path.first().unwrap_or_default().to_owned();
-                    let known = self.schema.spec.keys().map(String::as_str);
-                    let near = did_you_mean(&name, known).map(str::to_owned);
-                    let message = format!("`{}` has no attribute `{name}`", self.kind);
-                    let trouble = Trouble::new(Code::Lifecycle, at, message);
-                    self.trouble(match near {
-                        Some(near) => trouble.hint(format!("did you mean `{near}`?")),
-                        None => trouble,
-                    });
-                }
-                Err(error) => {
-                    self.trouble(Trouble::new(Code::Lifecycle, at, error.to_string()));
-                }
-            }
-        }
-    }
-
-    fn replace_triggered_by(&mut self, value: Dynamic, path: &Path) {
-        for (item, at) in Self::several(value, path) {
-            let reference = match item.try_cast_result::<Handle>() {
-                Ok(handle) => {
-                    Some(Reference { address: handle.0.address.clone(), path: Path::default() })
-                }
-                Err(other) => match other.try_cast::<Symbol>().as_ref().map(|s| &*s.0) {
-                    Some(Expr::Reference(reference)) => Some(reference.clone()),
-                    _ => None,
-                },
-            };
-            match reference {
-                Some(reference) => self.lifecycle.replace_triggered_by.push(reference),
-                None => {
-                    let message = "`replace_triggered_by` takes resources or their attributes";
-                    self.trouble(Trouble::new(Code::Lifecycle, at, message));
-                }
-            }
         }
     }
 

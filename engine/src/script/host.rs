@@ -16,11 +16,11 @@ use super::rules::Taken;
 use super::session::Session;
 use super::symbol::{Answer, Handle};
 use super::{
-    budget, component, declare, functions, guards, operators, overrides, prelude, profile,
-    secrets, text,
+    budget, component, declare, functions, guards, lookup, operators, overrides, prelude,
+    profile, secrets, statements, text,
 };
 use crate::diagnostic::{Code, Diagnostic};
-use crate::kind::{Registry, short_name};
+use crate::kind::{Kind, Registry, lookup_of, short_name};
 use crate::schema::{Schema, summary};
 
 /// Steps a script may take; a stack of 10,000 resources takes well below a million.
@@ -76,6 +76,7 @@ pub(super) fn engine(session: &Rc<Session>, entry: &str) -> Engine {
     profile::register(&mut engine, session);
     overrides::register(&mut engine, session);
     secrets::register(&mut engine, session);
+    statements::register(&mut engine, session);
     functions::register(&mut engine, session);
     register_modules(&mut engine, session);
     register_methods(&mut engine, session);
@@ -149,6 +150,20 @@ fn register_modules(engine: &mut Engine, session: &Rc<Session>) {
                 Err(here.refuse(Diagnostic::new(Code::Internal, format!("`{name}` is gone"))))
             }
         });
+        if kind.traits.only_recorded {
+            continue;
+        }
+        let (here, lookup) = (Rc::clone(session), lookup_of(kind.name));
+        let documented = Schema { doc: looks_up(kind.name), ..Schema::default() };
+        register(module, &lookup, &documented, move |context, first, attributes| {
+            match here.registry.kind(name) {
+                Some(kind) => lookup::by_module(&here, &context, kind, &first, attributes),
+                None => {
+                    Err(here
+                        .refuse(Diagnostic::new(Code::Internal, format!("`{name}` is gone"))))
+                }
+            }
+        });
     }
     for kind in registry.connections() {
         let module = modules.entry(provider(kind.name)).or_default();
@@ -170,6 +185,14 @@ fn register_modules(engine: &mut Engine, session: &Rc<Session>) {
         }
         engine.register_static_module(name, module.into());
     }
+}
+
+/// What the documentation of a look-up says.
+fn looks_up(kind: &str) -> String {
+    format!(
+        "Looks up a `{kind}` that exists and is not managed here; with `optional: true` there \
+         need be none."
+    )
 }
 
 fn provider(kind: &str) -> &str {
@@ -243,7 +266,33 @@ fn register_methods(engine: &mut Engine, session: &Rc<Session>) {
                     declare::by_method(&here, &context, &on, short, &name, Dynamic::UNIT)
                 },
             );
+        register_lookup_methods(engine, session, short);
     }
+}
+
+/// `db.role_lookup(..)`.
+fn register_lookup_methods(engine: &mut Engine, session: &Rc<Session>, short: &'static str) {
+    let here = Rc::clone(session);
+    FuncRegistration::new(lookup_of(short))
+        .with_params_info(["on: resource", "name: string", "attributes: map", "resource"])
+        .register_into_engine(
+            engine,
+            move |context: NativeCallContext,
+                  on: Handle,
+                  name: Dynamic,
+                  attributes: Dynamic| {
+                lookup::by_method(&here, &context, &on, short, &name, attributes)
+            },
+        );
+    let here = Rc::clone(session);
+    FuncRegistration::new(lookup_of(short))
+        .with_params_info(["on: resource", "name: string", "resource"])
+        .register_into_engine(
+            engine,
+            move |context: NativeCallContext, on: Handle, name: Dynamic| {
+                lookup::by_method(&here, &context, &on, short, &name, Dynamic::UNIT)
+            },
+        );
 }
 
 /// Rhai's error for an unknown function tells the types of the arguments only; which kind of
@@ -275,9 +324,14 @@ impl Taken for Names<'_> {
             );
         }
         // `db.role("x")` would call it instead, with `this` bound to the handle.
-        let kind = self.registry.kinds().find(|kind| short_name(kind.name) == name)?;
+        let is_taken = |kind: &&Kind| {
+            let short = short_name(kind.name);
+            short == name || lookup_of(short) == name
+        };
+        let kind = self.registry.kinds().find(is_taken)?;
         (1..=2).contains(&parameters).then(|| {
-            let message = format!("`{name}` is taken: it declares a `{}`", kind.name);
+            let does = if short_name(kind.name) == name { "declares" } else { "looks up" };
+            let message = format!("`{name}` is taken: it {does} a `{}`", kind.name);
             Diagnostic::new(Code::Reserved, message).hint("give your function another name")
         })
     }

@@ -19,6 +19,16 @@ pub const KEYS: &[Key] = &[
         doc: "Take over an object of that name which exists already, instead of refusing.",
     },
     Key {
+        name: "after",
+        takes: "resource, address or list of them",
+        doc: "The same as `depends_on`.",
+    },
+    Key {
+        name: "after_healthy",
+        takes: "resource, address or list of them",
+        doc: "Wait until others are ready: a container is healthy, a job has ended well.",
+    },
+    Key {
         name: "allow",
         takes: "code or list of codes",
         doc: "Do not show these warnings here: `\"W0105\"`.",
@@ -51,17 +61,23 @@ pub const KEYS: &[Key] = &[
         doc: "When it would be removed, let go of it instead: it stays as it is and is no \
               longer dollop's.",
     },
+    Key {
+        name: "timeouts",
+        takes: "map of durations",
+        doc: "How long each call may take: `#{ create: \"5m\", read: \"10s\" }`, with `update` and \
+              `delete`. Kept in the state, so it holds for a delete when its script is gone.",
+    },
 ];
 
 #[cfg(test)]
 mod tests {
-    use super::super::draft::LIFECYCLE;
+    use super::super::lifecycle;
     use super::KEYS;
 
     #[test]
     fn every_key_is_documented() {
         let documented: Vec<_> = KEYS.iter().map(|key| key.name).collect();
-        let mut known = LIFECYCLE.to_vec();
+        let mut known = lifecycle::KEYS.to_vec();
         known.sort_unstable();
         assert_eq!(documented, known);
     }

@@ -23,7 +23,9 @@ mod functions;
 mod guards;
 mod host;
 mod keys;
+mod lifecycle;
 mod loader;
+mod lookup;
 mod marks;
 mod operators;
 mod overrides;
@@ -36,6 +38,7 @@ mod secrets;
 mod session;
 mod sources;
 mod spans;
+mod statements;
 mod symbol;
 mod text;
 mod unused;
@@ -256,6 +259,9 @@ impl Job {
             secrets: known_secrets(session),
             parameters: parameters::asked(session),
             outputs: session.outputs.take(),
+            checks: session.checks.take(),
+            moves: session.moves.take(),
+            forgets: session.forgets.take(),
             warnings: warnings(session),
             messages: session.messages.take(),
             sources: sources(session),

@@ -12,7 +12,8 @@ use rhai::{Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
 use super::check::{Checker, unknown_hint};
 use super::convert::{Converter, Trouble};
 use super::declare;
-use super::draft::{Draft, LIFECYCLE};
+use super::draft::Draft;
+use super::lifecycle::KEYS;
 use super::parameters::known_text;
 use super::profile;
 use super::session::Session;
@@ -96,7 +97,7 @@ fn change(
     let within = kind.map_or(&[][..], |kind| kind.traits.within);
     for (key, value) in changes {
         let path = Path::attribute(key.as_str());
-        if LIFECYCLE.contains(&key.as_str()) {
+        if KEYS.contains(&key.as_str()) {
             draft.lifecycle(&key, value, path.clone());
             set_spans(&mut spans, &call.spans, &path, &lists, false);
             continue;
@@ -208,7 +209,7 @@ fn set(
 ) -> Option<Shape> {
     let Some(attribute) = draft.schema.spec.get(key) else {
         let message = format!("`{}` has no attribute `{key}`", draft.kind);
-        let names: Vec<String> = LIFECYCLE.iter().map(|name| (*name).to_owned()).collect();
+        let names: Vec<String> = KEYS.iter().map(|name| (*name).to_owned()).collect();
         let names = draft.schema.spec.keys().chain(&names);
         draft.trouble(unknown_hint(
             Trouble::new(Code::UnknownAttribute, path.clone(), message),

@@ -19,14 +19,17 @@ use crate::path::Path;
 use crate::program::Output;
 
 /// Their names; scripts define no functions under these.
-pub(super) const NAMES: [&str; 17] = [
+pub(super) const NAMES: [&str; 20] = [
     "base64",
+    "check",
     "debug",
     "env",
     "file",
+    "forget",
     "join",
     "json",
     "known",
+    "moved",
     "output",
     "override",
     "param",

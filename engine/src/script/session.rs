@@ -18,7 +18,7 @@ use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 use crate::expr::Expr;
 use crate::files::{FileError, Files, SecretSource};
 use crate::kind::Registry;
-use crate::program::{Declaration, Given, Output, Profiles, SecretInput};
+use crate::program::{Check, Declaration, Given, Move, Output, Profiles, SecretInput};
 use crate::value::Value;
 
 /// The way to the project's files: asks the thread that holds them.
@@ -121,6 +121,12 @@ pub(super) struct Session {
     pub(super) outputs: RefCell<Vec<Output>>,
     /// Where each output is among them.
     pub(super) output_places: RefCell<HashMap<String, usize>>,
+    /// Conditions that must hold, in order.
+    pub(super) checks: RefCell<Vec<Check>>,
+    /// Records that belong to other addresses now.
+    pub(super) moves: RefCell<Vec<Move>>,
+    /// Records to let go of.
+    pub(super) forgets: RefCell<BTreeMap<Address, Span>>,
     /// What the script printed.
     pub(super) messages: RefCell<Vec<String>>,
     /// The last function that was not found, with the kind it was called on.
@@ -183,6 +189,9 @@ impl Session {
             secrets: RefCell::default(),
             outputs: RefCell::default(),
             output_places: RefCell::default(),
+            checks: RefCell::default(),
+            moves: RefCell::default(),
+            forgets: RefCell::default(),
             messages: RefCell::default(),
             missing: RefCell::default(),
             enough: Cell::default(),

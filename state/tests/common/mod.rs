@@ -49,6 +49,8 @@ pub fn record(name: &str, spec: Value) -> Record {
         dependencies: vec![address("base")],
         lifecycle: Lifecycle::default(),
         interrupted: false,
+        unfinished: false,
+        tainted: false,
         arguments: None,
     }
 }

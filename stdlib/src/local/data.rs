@@ -45,7 +45,7 @@ impl Resource for Data {
     type Facts = Facts;
 
     fn traits() -> Traits {
-        Traits { naming: Naming::Label, ..Traits::default() }
+        Traits { naming: Naming::Label, only_recorded: true, ..Traits::default() }
     }
 
     async fn read(_: &Host, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {

@@ -73,7 +73,12 @@ impl Resource for Random {
     type Facts = Facts;
 
     fn traits() -> Traits {
-        Traits { naming: Naming::Label, for_others: true, ..Traits::default() }
+        Traits {
+            naming: Naming::Label,
+            for_others: true,
+            only_recorded: true,
+            ..Traits::default()
+        }
     }
 
     fn normalize(spec: &mut Spec) {

@@ -37,6 +37,9 @@ pub fn plan(plan: &Plan, screen: &Screen) -> String {
         out.push('\n');
     }
     risks(&mut out, plan, screen);
+    if let Some(checks) = words::checks(plan) {
+        let _ = writeln!(out, "{checks}");
+    }
     // `1 to update` is not torn apart.
     let summary = words::summary(plan).replace(" to ", "\u{a0}to\u{a0}");
     let summary = wrap(&summary, screen.width, 0, 2).replace('\u{a0}', " ");
@@ -113,6 +116,10 @@ fn header(out: &mut String, plan: &Plan, screen: &Screen) {
             let target = clean(&connection.target).into_owned();
             let _ = writeln!(out, "  {}", paint(DIM, format!("`{address}` is {target}")));
         }
+    }
+    for sentence in plan.lookups.iter().filter_map(words::later) {
+        let text = wrap(&sentence.plain(), screen.width, 2, 4);
+        let _ = writeln!(out, "  {text}");
     }
     out.push('\n');
 }

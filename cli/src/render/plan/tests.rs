@@ -114,7 +114,7 @@ fn everything_reads_well_at_120_columns() {
           was removed outside dollop
 
       + docker::container.half  stack.rhai:40:1
-          its making was interrupted; what is there is finished
+          was interrupted; what is there is finished
 
       - docker::volume.old  [DATA LOSS]  not declared any more
       - postgres::database.old/orders  goes along with `docker::volume.old`
@@ -225,7 +225,7 @@ fn everything_reads_well_at_80_columns() {
           was removed outside dollop
 
       + docker::container.half  stack.rhai:40:1
-          its making was interrupted; what is there is finished
+          was interrupted; what is there is finished
 
       - docker::volume.old  [DATA LOSS]  not declared any more
       - postgres::database.old/orders  goes along with `docker::volume.old`

@@ -35,6 +35,21 @@ pub(super) const STACK: &[Entry] = &[
         &[],
     ),
     entry(
+        "check(name: string, condition: bool, message: string, options?: map) -> ()",
+        "Stops the plan when the condition does not hold, or fails the apply once that is known; the option `warn` makes it a warning. Works on values that are not known yet.",
+        &[],
+    ),
+    entry(
+        "moved(from: string, to: any) -> ()",
+        "What was recorded under an address belongs to another now: a rename that makes nothing anew.",
+        &[],
+    ),
+    entry(
+        "forget(address: string) -> ()",
+        "Lets go of what was recorded under an address; the world stays as it is.",
+        &[],
+    ),
+    entry(
         "profile(name: string, body?: fn) -> any",
         "What the closure declares is there only while the profile is on (`--profile`); gives what the closure gives. Without a closure, whether the profile is on.",
         &[(r#"profile("vault")"#, "false")],

@@ -326,6 +326,7 @@ impl Hand<'_> {
             || value.as_immutable_string_ref().is_ok_and(|text| !marks::is_marked(&text));
         let fits = match kind {
             Kind::String | Kind::Text => is_text(),
+            Kind::Bool => value.is_bool(),
             Kind::Int => value.is_int(),
             Kind::Number => value.is_int() || value.is_float(),
             Kind::List => value.is_array(),

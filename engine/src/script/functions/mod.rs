@@ -9,6 +9,7 @@ mod bounds;
 mod builtin;
 mod call;
 mod ciphers;
+mod conditions;
 mod encode;
 mod files;
 mod jinja;
@@ -108,6 +109,7 @@ pub(super) struct Group {
 /// The library.
 pub(super) const GROUPS: &[Group] = &[
     Group { title: "The stack", entries: builtin::STACK },
+    Group { title: "Conditions", entries: conditions::ENTRIES },
     Group { title: "Text", entries: words::ENTRIES },
     Group { title: "Text, built in", entries: builtin::TEXT },
     Group { title: "Regular expressions", entries: patterns::ENTRIES },

@@ -1,16 +1,12 @@
 //! Regular expressions, of the crate `regex`: time grows with the text, not beyond.
 
-use regex::{Captures, Regex, RegexBuilder};
+use regex::{Captures, Regex};
 
 use super::super::host::{LONGEST_TEXT, MOST_ITEMS};
 use super::arguments::{string, text};
 use super::{Entry, Fault, Outcome, Run};
 use crate::value::Value;
 
-/// Bytes of the longest pattern.
-const LONGEST_PATTERN: usize = 4 << 10;
-/// Bytes a compiled pattern may take.
-const LARGEST_PATTERN: usize = 1 << 20;
 /// Bytes of the longest text that is searched.
 const LONGEST_SEARCHED: usize = 1 << 20;
 /// Matches times bytes: finding one match can look at the whole rest of the text.
@@ -90,22 +86,10 @@ fn pattern(arguments: &[Value], steps: &mut usize) -> Result<Regex, Fault> {
             format!("patterns are looked for in up to {} MiB", LONGEST_SEARCHED >> 20);
         return Err(Fault::new(message).hint("take the text apart first: `lines(text)`"));
     }
-    let pattern = text(arguments, 1);
-    if pattern.len() > LONGEST_PATTERN {
-        return Err(Fault::new(format!("a pattern has up to {LONGEST_PATTERN} bytes")));
-    }
-    RegexBuilder::new(pattern)
-        .size_limit(LARGEST_PATTERN)
-        .dfa_size_limit(LARGEST_PATTERN)
-        .nest_limit(64)
-        .build()
-        .map_err(|error| {
-            // The last line of a syntax error says what is wrong, the others draw it.
-            let error = error.to_string();
-            let words = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            Fault::new(format!("this is no pattern: {words}"))
-                .hint("a backslash is written twice between double quotes: `\"\\\\d\"`")
-        })
+    crate::condition::pattern(text(arguments, 1)).map_err(|message| {
+        Fault::new(message)
+            .hint("a backslash is written twice between double quotes: `\"\\\\d\"`")
+    })
 }
 
 /// Refuses what would take too long.

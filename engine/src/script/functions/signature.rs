@@ -10,6 +10,8 @@ pub(super) enum Kind {
     String,
     /// Text, or what has an obvious text form: a number or a bool.
     Text,
+    /// True or false.
+    Bool,
     /// A whole number.
     Int,
     /// Any number.
@@ -29,6 +31,7 @@ impl Kind {
         match name {
             "string" => Self::String,
             "text" => Self::Text,
+            "bool" => Self::Bool,
             "int" => Self::Int,
             "number" => Self::Number,
             "list" => Self::List,
@@ -42,6 +45,7 @@ impl Kind {
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::String | Self::Text => "text",
+            Self::Bool => "a bool",
             Self::Int => "an integer",
             Self::Number => "a number",
             Self::List => "a list",
@@ -57,6 +61,7 @@ impl Kind {
         match self {
             Self::String => matches!(value, Value::String(_)),
             Self::Text => !matches!(value, Value::List(_) | Value::Map(_) | Value::Null),
+            Self::Bool => matches!(value, Value::Bool(_)),
             Self::Int => matches!(value, Value::Int(_)),
             Self::Number => matches!(value, Value::Int(_) | Value::Float(_)),
             Self::List => matches!(value, Value::List(_)),

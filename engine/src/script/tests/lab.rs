@@ -76,10 +76,7 @@ macro_rules! resource {
                 Traits {
                     naming: Naming::$naming,
                     within: $within,
-                    identity: &[],
-                    holds_data: false,
-                    renames: false,
-                    for_others: false,
+                    ..Traits::default()
                 }
             }
             $($check)?

@@ -11,7 +11,7 @@ fn no_attribute_collides_with_a_lifecycle_key() {
     let kinds = registry.kinds().map(|kind| (kind.name, &kind.schema));
     let connections = registry.connections().map(|kind| (kind.name, &kind.schema));
     for (name, schema) in kinds.chain(connections) {
-        for key in super::super::draft::LIFECYCLE {
+        for key in super::super::lifecycle::KEYS {
             assert!(schema.attribute(key).is_none(), "{name}.{key}");
         }
     }

@@ -58,7 +58,7 @@ impl Resource for Container {
     type Facts = ContainerFacts;
 
     fn traits() -> Traits {
-        Traits { renames: true, ..Traits::default() }
+        Traits { renames: true, gets_ready: true, ..Traits::default() }
     }
 
     fn default_name(stack: &str, address: &Address) -> String {
@@ -114,5 +114,14 @@ impl Resource for Container {
         spec: ContainerSpec,
     ) -> Result<(), CallError> {
         remove::remove(engine, name, id, &spec).await
+    }
+
+    async fn ready(
+        engine: &Engine,
+        name: &Name,
+        id: &str,
+        spec: ContainerSpec,
+    ) -> Result<(), CallError> {
+        wait::ready(engine, name, id, spec).await
     }
 }

@@ -81,6 +81,27 @@ pub(super) async fn until(
     }
 }
 
+/// Waits until others can rely on it: a job until it has ended well, any other until its
+/// health check passes.
+pub(super) async fn ready(
+    engine: &Engine,
+    name: &Name,
+    id: &str,
+    mut spec: ContainerSpec,
+) -> Result<(), CallError> {
+    if spec.wait != Wait::Exited {
+        let state = inspect(engine, id).await?.and_then(|container| container.state);
+        if state.is_some_and(|state| state.health.is_none()) {
+            let message =
+                format!("container `{}` has no health check to wait for", name.natural);
+            let hint = "give it one, `healthcheck: #{ test: \"...\" }`, or use `depends_on`";
+            return Err(CallError::refused(message).hint(hint));
+        }
+        spec.wait = Wait::Healthy;
+    }
+    until(engine, name, id, &spec).await
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Reached,

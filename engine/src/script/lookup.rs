@@ -1,0 +1,134 @@
+//! Looking up what exists and is not managed here: `docker::network_lookup("bridge")`.
+
+use rhai::{Dynamic, Map, NativeCallContext};
+
+use super::convert::{Trouble, list_words};
+use super::declare::{finish, no_method, set_name};
+use super::draft::Draft;
+use super::place::{self, Place};
+use super::session::Session;
+use super::symbol::{Answer, Declared, Handle};
+use crate::address::Address;
+use crate::diagnostic::Code;
+use crate::kind::{Kind, lookup_of};
+use crate::limit::Timeouts;
+use crate::path::Path;
+use crate::program::{Lifecycle, Lookup};
+use crate::resource::Naming;
+
+/// `docker::network_lookup("bridge", #{ .. })`.
+pub(super) fn by_module(
+    session: &Session,
+    context: &NativeCallContext,
+    kind: &Kind,
+    name: &Dynamic,
+    attributes: Dynamic,
+) -> Answer<Handle> {
+    lookup(session, context, kind, None, name, attributes)
+}
+
+/// `db.role_lookup("app", #{ .. })`.
+pub(super) fn by_method(
+    session: &Session,
+    context: &NativeCallContext,
+    on: &Handle,
+    short: &str,
+    name: &Dynamic,
+    attributes: Dynamic,
+) -> Answer<Handle> {
+    let provider = on.0.address.provider();
+    let kind = session.registry.kind(&format!("{provider}::{short}"));
+    match kind.filter(|kind| place::takes(on.0.kind, kind)) {
+        Some(kind) => lookup(session, context, kind, Some(on), name, attributes),
+        None => {
+            Err(session.refuse(no_method(session, on.0.kind, short).at(session.span(context))))
+        }
+    }
+}
+
+fn lookup(
+    session: &Session,
+    context: &NativeCallContext,
+    kind: &Kind,
+    on: Option<&Handle>,
+    name: &Dynamic,
+    attributes: Dynamic,
+) -> Answer<Handle> {
+    let mut draft = Draft::new(session, session.call(context), kind.name, &kind.schema);
+    let first = draft.first(name)?;
+    let (optional, attributes) = optional(&mut draft, attributes);
+    draft.read(attributes)?;
+    only_what_tells(&mut draft, kind);
+    let Place { connection, mut path } = place::place(&mut draft, kind, on);
+    path.push(first.text.clone());
+    let natural = kind.traits.naming == Naming::Natural;
+    if natural {
+        // The name it really has; nothing is named after the stack here.
+        set_name(&mut draft, &first, || first.text.clone());
+    }
+    for name in kind.traits.within.iter().chain(kind.traits.identity) {
+        let required = kind.schema.spec.get(*name).is_some_and(|attribute| attribute.required);
+        if required && !draft.attributes.contains_key(*name) && !draft.is_given(name) {
+            let message = format!("to look up a `{}`, `{name}` must be known", kind.name);
+            draft.trouble(Trouble::new(Code::LookupForm, Path::default(), message));
+        }
+    }
+    let components = session.components.borrow().clone();
+    let address = Address::new(components, lookup_of(kind.name), path);
+    let declared = Declared { address, connection: Some(connection), kind: kind.name, natural };
+    finish(draft, declared, Some(Lookup { optional }))
+}
+
+/// Takes the one key that only look-ups have out of the attributes.
+fn optional(draft: &mut Draft, attributes: Dynamic) -> (bool, Dynamic) {
+    let attributes = attributes.flatten();
+    if !attributes.is_map() {
+        return (false, attributes);
+    }
+    let mut map = attributes.cast::<Map>();
+    let value = map.remove("optional");
+    let optional = match value.as_ref().map(Dynamic::as_bool) {
+        None => false,
+        Some(Ok(value)) => value,
+        Some(Err(_)) => {
+            let path = Path::attribute("optional");
+            draft.trouble(Trouble::new(Code::LookupForm, path, "`optional` must be a bool"));
+            false
+        }
+    };
+    (optional, map.into())
+}
+
+/// Refuses what does not say which object is meant, or when to look.
+fn only_what_tells(draft: &mut Draft, kind: &Kind) {
+    let own: &[&str] = match kind.traits.naming {
+        Naming::Natural => &["name"],
+        Naming::Label => kind.traits.identity,
+    };
+    let telling: Vec<&str> = kind.traits.within.iter().chain(own).copied().collect();
+    let others: Vec<String> = draft
+        .attributes
+        .keys()
+        .filter(|name| !telling.contains(&name.as_str()))
+        .cloned()
+        .collect();
+    for name in others {
+        let message = format!("`{name}` does not say which `{}` is meant", kind.name);
+        draft.trouble(
+            Trouble::new(Code::LookupForm, Path::attribute(name), message)
+                .hint(format!("a look-up takes {}", list_words(&telling)))
+                .hint("it changes nothing; read the attribute from what it returns"),
+        );
+    }
+    let Lifecycle { depends_on, timeouts, .. } = &draft.lifecycle;
+    let fine = Lifecycle {
+        depends_on: depends_on.clone(),
+        timeouts: Timeouts { read: timeouts.read, ..Timeouts::default() },
+        ..Lifecycle::default()
+    };
+    if draft.lifecycle != fine {
+        let message = "a look-up changes nothing, so there is nothing to guard or to limit";
+        let hint = "it takes `depends_on` and `timeouts: #{ read: \"..\" }`";
+        draft.trouble(Trouble::new(Code::LookupForm, Path::default(), message).hint(hint));
+    }
+}
