@@ -123,18 +123,26 @@ pub struct Findings {
 }
 
 /// The word of `words` most like `word`, when one is close enough to be a slip of the pen.
+/// Otherwise the one it begins with, or that begins with it.
 pub fn did_you_mean<'a>(
     word: &str,
     words: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    words
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, candidate)| {
-            *distance <= 1.max(candidate.chars().count().min(word.chars().count()) / 3)
-        })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    let (mut slip, mut shorter) = (None, None);
+    for candidate in words {
+        let distance = strsim::damerau_levenshtein(word, candidate);
+        let most = 1.max(candidate.chars().count().min(word.chars().count()) / 3);
+        if distance <= most && slip.is_none_or(|(least, _)| distance < least) {
+            slip = Some((distance, candidate));
+        }
+        // `environment` for `env`, `net` for `networks`.
+        let begins = word.starts_with(candidate) || candidate.starts_with(word);
+        let common = candidate.len().min(word.len());
+        if begins && common >= 3 && shorter.is_none_or(|(most, _)| common > most) {
+            shorter = Some((common, candidate));
+        }
+    }
+    slip.or(shorter).map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]
@@ -147,5 +155,7 @@ mod tests {
         assert_eq!(did_you_mean("atachable", words), Some("attachable"));
         assert_eq!(did_you_mean("nemesi", words), Some("nemesis"));
         assert_eq!(did_you_mean("colour", words), None);
+        assert_eq!(did_you_mean("intern", words), Some("internal"));
+        assert_eq!(did_you_mean("environment", ["command", "env"]), Some("env"));
     }
 }
