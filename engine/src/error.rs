@@ -22,10 +22,9 @@ impl Failure {
     /// The code of an error of this kind.
     pub fn code(self) -> Code {
         match self {
-            Self::Refused => Code::CallRefused,
+            Self::Refused | Self::Impossible => Code::CallRefused,
             Self::Unreachable => Code::CallUnreachable,
             Self::Denied => Code::CallDenied,
-            Self::Impossible => Code::CallRefused,
             Self::Exists => Code::CallExists,
         }
     }
