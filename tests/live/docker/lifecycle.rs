@@ -271,7 +271,7 @@ async fn an_engine_is_found_by_context_and_what_is_wrong_is_said() {
             folder: std::env::temp_dir(),
         };
         let opened: Result<OpenConnection, _> = dial.open(&spec, scope).await;
-        let error = opened.err().expect("no engine is there");
+        let error = opened.expect_err("no engine is there");
         assert!(error.message.contains(says), "{}", error.message);
         println!("{}\n  {:?}", error.message, error.hints);
     }

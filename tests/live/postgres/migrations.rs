@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::world::{Declared, World};
 
-async fn set(world: &World, database: &str, files: &[(&str, &str)]) -> Declared {
+fn set(world: &World, database: &str, files: &[(&str, &str)]) -> Declared {
     let files: serde_json::Map<String, Json> =
         files.iter().map(|(name, text)| ((*name).to_owned(), json!(text))).collect();
     world.declare(
@@ -59,7 +59,7 @@ async fn a_file_that_fails_leaves_nothing_and_says_where() {
     let bad =
         ("2.sql", "-- ü: a comment\ncreate table b (id int);\ncreate table ü (id nonsense);\n");
     let last = ("3.sql", "create table c (id int);");
-    let broken = set(&world, "mig_fail", &[good, bad, last]).await;
+    let broken = set(&world, "mig_fail", &[good, bad, last]);
     let error = run(&world, &broken).await.unwrap_err();
     assert_eq!(error.failure, Failure::Refused);
     assert!(error.message.starts_with("cannot run `2.sql` in database `mig_fail`"), "{error}");
@@ -72,7 +72,7 @@ async fn a_file_that_fails_leaves_nothing_and_says_where() {
         where schemaname = 'public'";
     assert_eq!(world.psql("mig_fail", tables), "a,dollop_migrations");
     let repaired = ("2.sql", "create table b (id int);");
-    let repaired = set(&world, "mig_fail", &[good, repaired, last]).await;
+    let repaired = set(&world, "mig_fail", &[good, repaired, last]);
     run(&world, &repaired).await.unwrap();
     world.expect_same(&repaired).await;
     assert_eq!(world.psql("mig_fail", tables), "a,b,c,dollop_migrations");
@@ -88,7 +88,7 @@ async fn what_stands_alone_goes_on_where_it_stopped() {
         "create table t (id int);\ninsert into t values (1), (1);\n\
         create unique index concurrently i on t (id);\ninsert into t values (3)",
     );
-    let declared = set(&world, "mig_alone", &[file]).await;
+    let declared = set(&world, "mig_alone", &[file]);
     let error = run(&world, &declared).await.unwrap_err();
     assert!(error.message.contains("could not create unique index"), "{error}");
     let done =
@@ -125,7 +125,7 @@ async fn settings_of_a_file_end_with_it() {
     world.psql("mig_session", "create schema other");
     let first = ("1.sql", "set search_path = other; create table a (id int);");
     let second = ("2.sql", "create table b (id int);");
-    run(&world, &set(&world, "mig_session", &[first, second]).await).await.unwrap();
+    run(&world, &set(&world, "mig_session", &[first, second])).await.unwrap();
     let places = "select string_agg(schemaname || '.' || tablename, ',' order by tablename)
         from pg_tables where tablename in ('a', 'b')";
     assert_eq!(world.psql("mig_session", places), "other.a,public.b");
@@ -136,13 +136,13 @@ async fn settings_of_a_file_end_with_it() {
 async fn two_runs_at_once_run_a_file_once() {
     let world = World::open().await;
     let database = world.make("postgres::database", "mig_twice", json!({})).await;
-    run(&world, &set(&world, "mig_twice", &[]).await).await.unwrap();
+    run(&world, &set(&world, "mig_twice", &[])).await.unwrap();
     let file = (
         "1.sql",
         "select pg_sleep(1); create table if not exists t (id int);
         insert into t values (1);",
     );
-    let one = set(&world, "mig_twice", &[file]).await;
+    let one = set(&world, "mig_twice", &[file]);
     let other = World::open().await;
     let (a, b) = tokio::join!(run(&world, &one), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -162,16 +162,22 @@ async fn a_client_that_dies_in_a_file_leaves_it_undone() {
     let database = world.make("postgres::database", "mig_killed", json!({})).await;
     let file =
         ("1.sql", "create table t (id int); insert into t values (1); select pg_sleep(2);");
-    let declared = set(&world, "mig_killed", &[file]).await;
+    let declared = set(&world, "mig_killed", &[file]);
     let killer = async {
-        tokio::time::sleep(Duration::from_millis(1000)).await;
-        world.psql(
-            "postgres",
-            "select pg_terminate_backend(pid) from pg_stat_activity
-            where datname = 'mig_killed' and query like '%pg_sleep%'",
-        )
+        // Bounded, so that a file that ends without being killed fails the test below.
+        for _ in 0..100 {
+            let killed = world.psql(
+                "postgres",
+                "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                where datname = 'mig_killed' and query like '%pg_sleep%'",
+            );
+            if killed != "0" {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     };
-    let (died, _) = tokio::join!(run(&world, &declared), killer);
+    let (died, ()) = tokio::join!(run(&world, &declared), killer);
     assert_eq!(died.unwrap_err().failure, Failure::Unreachable);
     assert_eq!(world.psql("mig_killed", "select to_regclass('t') is null"), "t");
     run(&world, &declared).await.unwrap();
