@@ -288,8 +288,8 @@ fn codes_are_explained() {
 fn an_apply_answers_programs_too() {
     let script = r#"
 let pw = local::random("pw");
-local::file("a", #{ path: "a.txt", content: "1" });
-local::file("b", #{ path: "a.txt/b.txt", content: pw.result });
+let a = local::file("a", #{ path: "a.txt", content: "1" });
+local::file("b", #{ path: "a.txt/b.txt", content: pw.result, after: a });
 output("pw", pw.result);
 "#;
     let project = Project::new("answers", script);

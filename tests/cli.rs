@@ -3,7 +3,6 @@
 use std::io::Read as _;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use dollop_tests::cli::{Project, binary};
 use serde_json::Value as Json;
@@ -837,13 +836,12 @@ fn a_second_dollop_is_told_who_is_at_work() {
     let deaf = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = deaf.local_addr().expect("a port").port().to_string();
     let project = Project::new("busy", WAITS).env("DOLLOP_PARAM_port", &port);
-    let first = project.start(&["apply", "--auto-approve"]);
+    let mut first = project.start(&["apply", "--auto-approve"]);
     // It has the lock before it looks at the world.
     let (call, _) = deaf.accept().expect("it calls");
     for arguments in [&["apply", "--auto-approve"][..], &["destroy", "--auto-approve"]] {
-        let begun = Instant::now();
         let run = project.run(arguments).expect(1);
-        assert!(begun.elapsed() < Duration::from_secs(5), "it does not wait");
+        assert!(first.child().try_wait().expect("a child").is_none(), "it does not wait");
         assert!(run.stderr.contains(&format!("process {}", first.id())), "{}", run.stderr);
         insta::allow_duplicates!(shows!(run.text(), @"
         exit 1
@@ -873,9 +871,8 @@ fn ctrl_c_while_planning_ends_at_once() {
     let mut running = project.start(&["apply", "--auto-approve"]);
     let (_call, _) = deaf.accept().expect("it calls");
     running.interrupt();
-    let begun = Instant::now();
+    // Before the call does: an apply that waited for it would say why it has failed.
     let status = running.child().wait().expect("it ends");
-    assert!(begun.elapsed() < Duration::from_secs(2));
     assert!(!status.success());
     let mut said = String::new();
     let mut stderr = running.child().stderr.take().expect("a pipe");

@@ -164,14 +164,20 @@ async fn a_client_that_dies_in_a_file_leaves_it_undone() {
         ("1.sql", "create table t (id int); insert into t values (1); select pg_sleep(2);");
     let declared = set(&world, "mig_killed", &[file]);
     let killer = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        world.psql(
-            "postgres",
-            "select pg_terminate_backend(pid) from pg_stat_activity
-            where datname = 'mig_killed' and query like '%pg_sleep%'",
-        )
+        // Bounded, so that a file that ends without being killed fails the test below.
+        for _ in 0..100 {
+            let killed = world.psql(
+                "postgres",
+                "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                where datname = 'mig_killed' and query like '%pg_sleep%'",
+            );
+            if killed != "0" {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     };
-    let (died, _) = tokio::join!(run(&world, &declared), killer);
+    let (died, ()) = tokio::join!(run(&world, &declared), killer);
     assert_eq!(died.unwrap_err().failure, Failure::Unreachable);
     assert_eq!(world.psql("mig_killed", "select to_regclass('t') is null"), "t");
     run(&world, &declared).await.unwrap();

@@ -1,7 +1,5 @@
 //! What holds for the host as a whole.
 
-use std::time::Instant;
-
 use super::lab;
 use super::script;
 
@@ -33,11 +31,10 @@ fn nothing_grows_without_bound() {
         "let s = secret(\"x\".pad_left(1000000, \"x\")); let l = []; l.pad(90000, s); output(\"l\", l);",
     ];
     for text in grows {
-        let begin = Instant::now();
         let found = script(text).expect_err(text);
-        let took = begin.elapsed();
-        assert!(took.as_secs() < 20, "{text}: {took:?}");
-        println!("{took:?} {text}\n    {}", found.diagnostics[0].message);
+        let message = &found.diagnostics[0].message;
+        // Its size ends it, not the limit of time or steps.
+        assert!(!message.starts_with("the script takes more than"), "{text}: {message}");
     }
 }
 
@@ -45,9 +42,7 @@ fn nothing_grows_without_bound() {
 #[test]
 fn nesting_does_not_overflow() {
     let text = "let a = []; for i in 0..5000 { a = [a]; }";
-    let begin = Instant::now();
     script(text).unwrap();
-    println!("5,000 lists in each other: {:?}", begin.elapsed());
 }
 
 #[test]
@@ -63,9 +58,7 @@ fn ten_thousand_resources() {
             });
         }
     "#;
-    let begin = Instant::now();
     let program = script(text).unwrap();
-    eprintln!("10,000 resources: {:?}", begin.elapsed());
     assert_eq!(program.declarations.len(), 10_002);
 }
 
