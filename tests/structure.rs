@@ -122,7 +122,7 @@ fn a_profile_goes_on_and_off() {
     let project = project();
     drop(project.run(&["apply", "--auto-approve", "--profile", "debug"]).expect(0));
     assert_eq!(project.read("out/default/b.txt"), "out/default/a.txt");
-    shows!(project.run(&["plan"]).text(), @"
+    shows!(project.run(&["plan"]).text(), @r#"
     exit 0
     --- stdout
     Plan for stack `shop`
@@ -132,8 +132,17 @@ fn a_profile_goes_on_and_off() {
 
       - local::file.b  profile `debug` is off
 
+    warning[W0111]: nothing reads `pw`
+     --> stack.rhai:4:5
+      |
+    4 | let pw = param("password", #{ secret: true, pattern: ".{8,}", message: "at least eight charac...
+      |     ^^
+      |
+      = note: so the parameter it holds changes nothing
+      = hint: remove it, or call it `_pw` when that is meant
+
     Plan: 0 to create, 0 to update, 0 to replace, 1 to delete; 1 unchanged.
-    ");
+    "#);
     let kept = project.run(&["plan", "--dormant", "keep", "--detailed-exitcode"]).expect(0);
     assert!(kept.stdout.contains("1 object of profiles that are off kept"), "{}", kept.stdout);
     let slip = project.run(&["plan", "--profile", "debg"]).expect(1).stderr;

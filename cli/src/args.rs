@@ -12,6 +12,10 @@ use crate::complete;
 use crate::error::{CommandError, DONE, FAILED, USAGE};
 use crate::project::{Environment, Project};
 
+mod tools;
+
+pub use tools::{CompletionsArgs, DocArgs, InitArgs, SchemaArgs, Template};
+
 /// Infrastructure as code in Rhai for Docker, PostgreSQL and RabbitMQ.
 ///
 /// A stack is a script, or a folder with `stack.rhai`. `dollop plan` shows what would change
@@ -572,60 +576,6 @@ pub struct GraphArgs {
     pub format: GraphFormat,
 }
 
-/// `dollop init`.
-#[derive(Debug, Args)]
-pub struct InitArgs {
-    /// Where; made when it is not there [default: the current folder].
-    #[arg(value_name = "FOLDER", value_hint = clap::ValueHint::DirPath)]
-    pub folder: Option<PathBuf>,
-    /// What to start from.
-    #[arg(long, value_name = "NAME", default_value = "empty")]
-    pub template: Template,
-}
-
-/// What a stack can start from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Template {
-    /// A script with nothing in it but a hint.
-    Empty,
-    /// PostgreSQL and RabbitMQ in containers, with much of what can live inside them.
-    Quickstart,
-    /// A web server and the PostgreSQL behind it.
-    WebPostgres,
-    /// A RabbitMQ with a work queue, and workers that read it.
-    RabbitmqWorker,
-}
-
-/// `dollop doc`.
-#[derive(Debug, Args)]
-pub struct DocArgs {
-    /// `docker.container`, `docker.container.healthcheck`, `cidr_host`; all when left out.
-    #[arg(value_name = "NAME", add = complete::topics())]
-    pub name: Option<String>,
-}
-
-/// `dollop schema`.
-#[derive(Debug, Args)]
-pub struct SchemaArgs {
-    /// A kind or a provider; everything when left out.
-    #[arg(value_name = "KIND", add = complete::kinds(), conflicts_with = "definitions")]
-    pub kind: Option<String>,
-    /// As JSON, in a versioned form.
-    #[arg(long, required_unless_present = "definitions")]
-    pub json: bool,
-    /// Write a `.d.rhai` file for each provider, for editors that know Rhai.
-    #[arg(long, value_name = "FOLDER", conflicts_with = "json", value_hint = clap::ValueHint::DirPath)]
-    pub definitions: Option<PathBuf>,
-}
-
-/// `dollop completions`.
-#[derive(Debug, Args)]
-pub struct CompletionsArgs {
-    /// The shell.
-    #[arg(value_name = "SHELL")]
-    pub shell: clap_complete::Shell,
-}
-
 /// Reads a command line; prints help and usage errors itself and returns the exit code.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, u8> {
     Cli::try_parse_from(args).map_err(|error| {
@@ -657,67 +607,4 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    fn read(line: &str) -> Result<Cli, u8> {
-        parse(line.split_whitespace().map(OsString::from))
-    }
-
-    #[test]
-    fn definitions_hold_together() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn wrong_usage_exits_with_64() {
-        for line in [
-            "dollop",
-            "dollop plon",
-            "dollop plan --param novalue",
-            "dollop plan --param =x",
-            "dollop apply --parallelism 0",
-            "dollop apply --plan f --param a=b",
-            "dollop output --raw",
-            "dollop output x --raw --json",
-            "dollop state show nonsense",
-            "dollop plan --color sometimes",
-        ] {
-            assert_eq!(read(line).err(), Some(USAGE), "{line}");
-        }
-    }
-
-    #[test]
-    fn help_and_version_exit_with_0() {
-        for line in ["dollop --help", "dollop plan -h", "dollop --version"] {
-            assert_eq!(read(line).err(), Some(DONE), "{line}");
-        }
-    }
-
-    #[test]
-    fn options_are_read() {
-        let cli = read("dollop plan shop --param a=b=c --param n= --format json --color never");
-        let cli = cli.unwrap();
-        assert_eq!(cli.global.color, Color::Never);
-        let Command::Plan(plan) = cli.command else { panic!() };
-        assert_eq!(plan.stack.stack, Some("shop".into()));
-        assert_eq!(plan.format, Format::Json);
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(plan.stack.param, [pair("a", "b=c"), pair("n", "")]);
-        let Command::Apply(apply) = read("dollop apply").unwrap().command else { panic!() };
-        assert_eq!(apply.parallelism, 10);
-    }
-
-    #[test]
-    fn every_command_has_help_with_an_example() {
-        for command in Cli::command().get_subcommands() {
-            if ["version", "state", "env"].contains(&command.get_name()) {
-                continue;
-            }
-            let long = command.get_long_about().map(ToString::to_string).unwrap_or_default();
-            assert!(long.contains("Example: `dollop"), "{}", command.get_name());
-        }
-    }
-}
+mod tests;
