@@ -14,7 +14,9 @@ use crate::project::{Environment, Project};
 
 mod tools;
 
-pub use tools::{CompletionsArgs, DocArgs, InitArgs, SchemaArgs, Template};
+pub use tools::{
+    CompletionsArgs, DocArgs, GraphArgs, GraphFormat, InitArgs, SchemaArgs, Template,
+};
 
 /// Infrastructure as code in Rhai for Docker, PostgreSQL and RabbitMQ.
 ///
@@ -384,15 +386,6 @@ pub enum Format {
     Json,
 }
 
-/// How a graph is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum GraphFormat {
-    /// Graphviz.
-    Dot,
-    /// Mermaid.
-    Mermaid,
-}
-
 /// `dollop plan`.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are bools")]
@@ -563,17 +556,6 @@ pub struct TaintArgs {
     /// Whose state.
     #[command(flatten)]
     pub place: PlaceArgs,
-}
-
-/// `dollop graph`.
-#[derive(Debug, Args)]
-pub struct GraphArgs {
-    /// Which stack.
-    #[command(flatten)]
-    pub stack: StackArgs,
-    /// How to show it.
-    #[arg(long, default_value = "dot")]
-    pub format: GraphFormat,
 }
 
 /// Reads a command line; prints help and usage errors itself and returns the exit code.
