@@ -261,23 +261,24 @@ let c = docker::container("c", #{{
     command: ["sh", "-c", "echo starting; echo no such table: users >&2; sleep 600"],
     stop_signal: "SIGKILL",
     healthcheck: #{{ test: "{check}", interval: "200ms", retries: 2 }},
-    wait: "healthy",
+    wait: "healthy", wait_timeout: "3s",
 }});
 local::data("after", #{{ input: c.id }});
 "#
         )
     };
-    shows!(failed(&stack, &script("echo checking the tables; exit 3")), @r"
-    failed docker::container.c ([time]): container `dt-fail-health-c` did not get healthy: its health check fails
+    shows!(failed(&stack, &script("echo checking the tables; exit 3")), @"
+    failed docker::container.c ([time]): container `dt-fail-health-c` did not get healthy: its health check still fails after 3s
     skipped local::data.after (needs docker::container.c)
 
-    error[E0701]: `docker::container.c` could not be created: container `dt-fail-health-c` did not get healthy: its health check fails
+    error[E0701]: `docker::container.c` could not be created: container `dt-fail-health-c` did not get healthy: its health check still fails after 3s
       the last health check ended with code 3:
       checking the tables
       the end of its log:
       starting
       no such table: users
       hint: the container is still there to look at: `docker logs dt-fail-health-c`
+      hint: give it longer with `wait_timeout`, if it only is slow
 
     Failed after [time]: 0 done, 1 failed, 1 not started because of it
     ");

@@ -205,7 +205,11 @@ impl Run<'_> {
                         Failure::Exists => true,
                         // The service may still be at it.
                         Failure::TimedOut => false,
-                        _ => matches!(left, Ok(None)),
+                        _ => match left {
+                            Ok(left) => left.is_none(),
+                            // What the service cannot have is not there.
+                            Err(error) => error.failure == Failure::Impossible,
+                        },
                     };
                     return Err(Unmade { error, nothing });
                 }

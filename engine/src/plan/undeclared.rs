@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::error::Failure;
 use crate::expr::Expr;
 use crate::kind::Kind;
 use crate::observed::Observation;
@@ -148,7 +149,7 @@ impl Walk<'_> {
                     change.before = Some(spec);
                     change.id = Some(found.id.clone());
                 }
-                Some(Observation::Gone) => {
+                Some(found) if is_gone(found) => {
                     change.action = Action::Forget;
                     change.reasons = vec![Reason::Gone];
                     change.disruption = Disruption::None;
@@ -160,7 +161,7 @@ impl Walk<'_> {
                     found.hints.extend(error.hints.iter().cloned());
                     self.decisions.diagnostics.push(found);
                 }
-                Some(Observation::Unchecked) | None => {}
+                Some(Observation::Gone | Observation::Unchecked) | None => {}
             },
         }
         if change.action == Action::Delete {
@@ -256,6 +257,15 @@ impl Walk<'_> {
             return;
         }
         self.undeclared_connection(connection);
+    }
+}
+
+/// Whether looking showed that it is not there; what a service cannot have is not.
+fn is_gone(found: &Observation) -> bool {
+    match found {
+        Observation::Gone => true,
+        Observation::Unreadable(error) => error.failure == Failure::Impossible,
+        Observation::Found(_) | Observation::Unchecked => false,
     }
 }
 
