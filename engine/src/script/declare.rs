@@ -66,14 +66,22 @@ pub(super) fn by_method(
     name: &Dynamic,
     attributes: Dynamic,
 ) -> Answer<Handle> {
+    let kind = kind_on(session, context, on, short)?;
+    resource(session, context, kind, Some(on), name, attributes)
+}
+
+/// The kind of that short name, when it can live in what the handle stands for.
+pub(super) fn kind_on<'s>(
+    session: &'s Session,
+    context: &NativeCallContext,
+    on: &Handle,
+    short: &str,
+) -> Answer<&'s Kind> {
     let provider = on.0.address.provider();
     let kind = session.registry.kind(&format!("{provider}::{short}"));
-    match kind.filter(|kind| place::takes(on.0.kind, kind)) {
-        Some(kind) => resource(session, context, kind, Some(on), name, attributes),
-        None => {
-            Err(session.refuse(no_method(session, on.0.kind, short).at(session.span(context))))
-        }
-    }
+    kind.filter(|kind| place::takes(on.0.kind, kind)).ok_or_else(|| {
+        session.refuse(no_method(session, on.0.kind, short).at(session.span(context)))
+    })
 }
 
 /// The finding for a method a handle does not have.

@@ -3,7 +3,7 @@
 use rhai::{Dynamic, Map, NativeCallContext};
 
 use super::convert::{Trouble, list_words};
-use super::declare::{finish, no_method, set_name};
+use super::declare::{finish, kind_on, set_name};
 use super::draft::Draft;
 use super::place::{self, Place};
 use super::session::Session;
@@ -36,14 +36,8 @@ pub(super) fn by_method(
     name: &Dynamic,
     attributes: Dynamic,
 ) -> Answer<Handle> {
-    let provider = on.0.address.provider();
-    let kind = session.registry.kind(&format!("{provider}::{short}"));
-    match kind.filter(|kind| place::takes(on.0.kind, kind)) {
-        Some(kind) => lookup(session, context, kind, Some(on), name, attributes),
-        None => {
-            Err(session.refuse(no_method(session, on.0.kind, short).at(session.span(context))))
-        }
-    }
+    let kind = kind_on(session, context, on, short)?;
+    lookup(session, context, kind, Some(on), name, attributes)
 }
 
 fn lookup(

@@ -8,7 +8,7 @@ use dollop_engine::resource::{Problem, Traits, Wanted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::object::{Object, as_recorded};
+use super::object::{Object, as_recorded, comment_and_owner};
 use super::server::Server;
 use super::sql;
 use crate::text::Text;
@@ -241,15 +241,9 @@ impl Object for Function {
             parts.push(format!("AS {}", sql::text(&to.body).trim_start()));
             statements.push(parts.join("\n"));
         }
-        let comment = from.and_then(|from| from.comment.as_ref());
-        if comment != to.comment.as_ref() {
-            let comment = sql::text_or_null(to.comment.as_deref());
-            statements.push(format!("COMMENT ON {kind} {name} IS {comment}"));
-        }
-        let owner = from.and_then(|from| from.owner.as_ref());
-        if let Some(new) = to.owner.as_ref().filter(|new| Some(*new) != owner) {
-            statements.push(format!("ALTER {kind} {name} OWNER TO {}", sql::name(new)));
-        }
+        let of = |spec: &Spec| (spec.comment.clone(), spec.owner.clone());
+        let was = from.map(of).unwrap_or_default();
+        statements.extend(comment_and_owner(&format!("{kind} {name}"), was, of(to)));
         statements
     }
 }

@@ -87,6 +87,21 @@ pub trait Object: Send + Sync + 'static {
     ) -> Vec<String>;
 }
 
+/// Brings comment and owner of `what` (`VIEW "s"."v"`) from one state to another. An owner
+/// that is not asked for stays.
+pub(super) fn comment_and_owner(
+    what: &str,
+    from: (Option<String>, Option<String>),
+    to: (Option<String>, Option<String>),
+) -> Vec<String> {
+    let comment = (from.0 != to.0)
+        .then(|| format!("COMMENT ON {what} IS {}", sql::text_or_null(to.0.as_deref())));
+    let owner =
+        to.1.filter(|new| from.1.as_ref() != Some(new))
+            .map(|new| format!("ALTER {what} OWNER TO {}", sql::name(&new)));
+    comment.into_iter().chain(owner).collect()
+}
+
 /// Whether a fact is as it was when the object was last written: then what was written is what
 /// it means, whatever words the server has for it.
 pub(super) fn as_recorded<S>(wanted: &Wanted<S>, fact: &str, now: &str) -> bool {

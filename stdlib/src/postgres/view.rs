@@ -6,7 +6,7 @@ use dollop_engine::resource::{Traits, Wanted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::object::{Object, as_recorded};
+use super::object::{Object, as_recorded, comment_and_owner};
 use super::server::Server;
 use super::sql;
 
@@ -153,15 +153,9 @@ impl Object for View {
                 statements.push(format!("CREATE OR REPLACE {kind} {view} AS\n{}", to.query));
             }
         }
-        let comment = from.and_then(|from| from.comment.as_ref()).filter(|_| !lost);
-        if comment != to.comment.as_ref() {
-            let comment = sql::text_or_null(to.comment.as_deref());
-            statements.push(format!("COMMENT ON {kind} {view} IS {comment}"));
-        }
-        let owner = from.and_then(|from| from.owner.as_ref()).filter(|_| !lost);
-        if let Some(new) = to.owner.as_ref().filter(|new| Some(*new) != owner) {
-            statements.push(format!("ALTER {kind} {view} OWNER TO {}", sql::name(new)));
-        }
+        let of = |spec: &Spec| (spec.comment.clone(), spec.owner.clone());
+        let was = from.filter(|_| !lost).map(of).unwrap_or_default();
+        statements.extend(comment_and_owner(&format!("{kind} {view}"), was, of(to)));
         statements
     }
 }
