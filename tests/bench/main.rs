@@ -41,20 +41,21 @@ fn main() {
     rival(full);
 }
 
-/// Each size in a process of its own, so that peak memory is its own too.
+/// How often each size is measured: the middle one counts, as a shared machine has its moods.
+const ROUNDS: usize = 5;
+
+/// Each size in a process of its own, so that peak memory is its own too; the sizes in turn,
+/// so that a slow minute of the machine slows all of them.
 fn stages() {
-    let mut table: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-    for size in SIZES {
-        let output = Command::new(std::env::current_exe().expect("own path"))
-            .args(["--one", &size.to_string()])
-            .output()
-            .expect("the benchmark runs itself");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let line = String::from_utf8_lossy(&output.stdout);
-        let figures = line.split_whitespace().map(|word| word.parse().expect("a number"));
-        table.insert(size, figures.collect());
+    let mut rounds: BTreeMap<usize, Vec<Vec<f64>>> = BTreeMap::new();
+    for _ in 0..ROUNDS {
+        for size in SIZES {
+            rounds.entry(size).or_default().push(figures(size));
+        }
     }
-    println!("milliseconds, one process each; growth is 1,000 → 10,000");
+    let table: BTreeMap<usize, Vec<f64>> =
+        rounds.iter().map(|(size, rounds)| (*size, medians(rounds))).collect();
+    println!("milliseconds, median of {ROUNDS} processes each; growth is 1,000 → 10,000");
     println!("{:<12} {:>9} {:>9} {:>9} {:>8}", "stage", 100, 1000, 10000, "growth");
     for (index, stage) in STAGES.iter().enumerate() {
         let of = |size: usize| table[&size][index];
@@ -75,6 +76,28 @@ fn stages() {
         memory(10_000),
         memory(10_000) / memory(1_000)
     );
+}
+
+/// One process's figures for one size.
+fn figures(size: usize) -> Vec<f64> {
+    let output = Command::new(std::env::current_exe().expect("own path"))
+        .args(["--one", &size.to_string()])
+        .output()
+        .expect("the benchmark runs itself");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let line = String::from_utf8_lossy(&output.stdout);
+    line.split_whitespace().map(|word| word.parse().expect("a number")).collect()
+}
+
+/// The middle of each column.
+fn medians(rounds: &[Vec<f64>]) -> Vec<f64> {
+    (0..=STAGES.len())
+        .map(|column| {
+            let mut all: Vec<f64> = rounds.iter().map(|round| round[column]).collect();
+            all.sort_by(f64::total_cmp);
+            all[all.len() / 2]
+        })
+        .collect()
 }
 
 struct NoFiles(String);
