@@ -38,6 +38,7 @@ quick-test:
 
 # With the feature `live` a missing service is a failure, never a skip.
 test: lint lab
+	$(LAB) platforms
 	eval "$$($(LAB) env)"; cargo test $(EVERYTHING) --no-fail-fast
 
 # Ten minutes of scripts nobody would write; DOLLOP_FUZZ_SEED repeats a run.

@@ -169,14 +169,16 @@ fn a_plan_points_at_the_layer_that_set_a_value() {
 
 #[test]
 fn the_tour_of_the_modules_is_right() {
-    let tour = std::fs::read_to_string(root().join("docs/language.md")).unwrap();
-    let blocks =
-        tour.split("```rhai\n").skip(1).map(|block| block.split("```").next().unwrap());
-    let blocks: Vec<_> = blocks.filter(|block| block.contains("import \"std/")).collect();
-    assert!(!blocks.is_empty());
-    for block in blocks {
-        let checked = Project::new("tour", block).run(&["check"]).expect(0);
-        assert!(checked.stderr.contains("is fine"), "{}", checked.stderr);
+    for page in ["README.md", "docs/language.md", "docs/platforms.md"] {
+        let tour = std::fs::read_to_string(root().join(page)).unwrap();
+        let blocks =
+            tour.split("```rhai\n").skip(1).map(|block| block.split("```").next().unwrap());
+        let blocks: Vec<_> = blocks.filter(|block| block.contains("import \"std/")).collect();
+        assert!(!blocks.is_empty(), "{page}");
+        for block in blocks {
+            let checked = Project::new("tour", block).run(&["check"]).expect(0);
+            assert!(checked.stderr.contains("is fine"), "{}", checked.stderr);
+        }
     }
 }
 

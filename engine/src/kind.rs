@@ -66,6 +66,8 @@ pub trait Calls: Send + Sync {
     fn check_update(&self, from: &Value, to: &Value) -> Vec<Problem>;
     /// See [`Resource::cautions`].
     fn cautions(&self, from: Option<&Value>, to: &Value) -> Vec<Problem>;
+    /// See [`Resource::replace_cautions`].
+    fn replace_cautions(&self, from: &Value, to: &Value) -> Vec<Problem>;
     /// See [`Resource::script`]. Nothing when a spec does not fit.
     fn script(&self, name: &Name, from: Option<&Value>, to: Option<&Value>) -> Option<Script>;
     /// See [`Resource::keeps_data`].

@@ -253,6 +253,12 @@ pub trait Resource: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// What a reader of the plan should know before an object like `from` is made anew like
+    /// `to`, and what it holds stays.
+    fn replace_cautions(_from: &Self::Spec, _to: &Self::Spec) -> Vec<Problem> {
+        Vec::new()
+    }
+
     /// What is sent to the service to get from one spec to another, as far as it can be told
     /// without the service: for review, never to be run by dollop. Secrets in the specs are
     /// masked. `from` is `None` for a create, `to` for a delete.

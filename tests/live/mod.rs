@@ -4,6 +4,7 @@ mod docker;
 mod failures;
 mod local;
 mod modules;
+mod platforms;
 mod postgres;
 mod proxy;
 mod quickstart;

@@ -78,6 +78,29 @@ impl Project {
         Self::new(name, &script)
     }
 
+    /// A copy of a stack under `scripts/` with all its files, under another name.
+    pub fn copy_all(stack: &str, name: &str) -> Self {
+        let project = Self::copy_of(stack, name);
+        let from = root().join("scripts").join(stack);
+        let mut folders = vec![from.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).expect("a folder of the stack") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    // What somebody's own runs left there.
+                    if path.file_name() != Some(".dollop".as_ref()) {
+                        folders.push(path);
+                    }
+                    continue;
+                }
+                let to = project.folder().join(path.strip_prefix(&from).expect("inside"));
+                std::fs::create_dir_all(to.parent().expect("a folder")).expect("its folder");
+                _ = std::fs::copy(&path, to).expect("a copy");
+            }
+        }
+        project
+    }
+
     /// The stack's folder.
     pub fn folder(&self) -> PathBuf {
         self.folder.path().join(&self.name)

@@ -42,6 +42,24 @@ pub enum Claim {
         /// The software that must be alone with it, `PostgreSQL`.
         exclusive: Option<&'static str>,
     },
+    /// Software it runs, of which is known what it brings along.
+    Offers {
+        /// What it is called: `PostgreSQL`.
+        software: &'static str,
+        /// Where it comes from, as declared.
+        image: String,
+        /// Everything it has, sorted.
+        features: &'static [&'static str],
+    },
+    /// A part of the software it lives in.
+    Wants {
+        /// What that is called.
+        software: &'static str,
+        /// Which part.
+        feature: String,
+        /// Where it can be had.
+        hint: Option<String>,
+    },
     /// A path of this machine that must exist before; relative to the project folder.
     NeedsPath(String),
     /// A path of this machine it makes; relative to the project folder.

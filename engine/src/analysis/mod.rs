@@ -5,6 +5,7 @@
 //! and what is odd about one of them ([`Lint`]); the rules compare.
 
 mod claim;
+mod features;
 mod mounts;
 mod names;
 mod networks;
@@ -38,6 +39,7 @@ pub fn analyse(graph: &Graph, registry: &Registry, files: &dyn Files) -> Vec<Dia
     networks::check(&stack, &mut report);
     names::check(&stack, &mut report);
     mounts::check(&stack, files, &mut report);
+    features::check(&stack, &mut report);
     secrets::check(&stack, &mut report);
     unused::check(&stack, &mut report);
     for object in &stack.objects {

@@ -134,10 +134,23 @@ fn object<'a>(
         // What is not known yet is neither odd nor in order.
         lints.retain(|lint| {
             let attribute = lint.at.first().and_then(|name| attributes.get(name));
-            attribute.is_some_and(|expr| expr.known().is_some())
+            attribute.is_some_and(|expr| part(expr, &lint.at.0[1..]).known().is_some())
         });
     }
     Object { declaration, kind, local, name, keeps_data, claims, lints }
+}
+
+/// The part of an attribute that a path leads to, as far as it can be told apart.
+fn part<'e>(expr: &'e Expr, path: &[Segment]) -> &'e Expr {
+    match (expr, path) {
+        (Expr::Map(entries), [Segment::Key(key), rest @ ..]) => {
+            entries.get(key).map_or(expr, |entry| part(entry, rest))
+        }
+        (Expr::List(items), [Segment::Index(at), rest @ ..]) => {
+            items.get(*at).map_or(expr, |item| part(item, rest))
+        }
+        _ => expr,
+    }
 }
 
 /// Whether a claim is about a name that is not known yet.
@@ -145,6 +158,7 @@ fn holds_stand_in(claim: &Claim) -> bool {
     let marked = |text: &str| text.contains(|c| ('\u{FDD0}'..='\u{FDEF}').contains(&c));
     match claim {
         Claim::HostPort { .. } | Claim::Subnet(_) => false,
+        Claim::Offers { image: text, .. } | Claim::Wants { feature: text, .. } => marked(text),
         Claim::Member { network, names, .. } => {
             marked(&network.name) || names.iter().any(|name| marked(name))
         }

@@ -134,6 +134,8 @@ codes! {
     ParameterUnread "W0111" "a parameter nobody reads"
     MaybeMissingSource "W0112" "a bind mount whose source may not exist"
     DeprecatedParameter "W0113" "a parameter that should no longer be given"
+    MissingFeature "W0120" "an extension the image does not have"
+    UnfitSetting "W0121" "a setting its image does not know"
     // W02: about the plan and the state.
     AnotherServer "W0201" "a connection that leads elsewhere now"
     StackRenamed "W0202" "a stack that is called otherwise now"

@@ -146,6 +146,13 @@ impl<R: Resource> Calls for Adapter<R> {
             .map_or_else(|_| Vec::new(), |to| R::cautions(from.as_ref(), &to))
     }
 
+    fn replace_cautions(&self, from: &Value, to: &Value) -> Vec<Problem> {
+        match (typed(from, Self::natural()), typed(to, Self::natural())) {
+            (Ok(from), Ok(to)) => R::replace_cautions(&from, &to),
+            _ => Vec::new(),
+        }
+    }
+
     fn script(&self, name: &Name, from: Option<&Value>, to: Option<&Value>) -> Option<Script> {
         let mut same = Vec::new();
         if let Some(known) = to.or(from) {

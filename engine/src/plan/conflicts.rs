@@ -69,7 +69,11 @@ impl Walk<'_> {
             _ => return,
         };
         let Some(after) = change.after.as_ref().and_then(Expr::known) else { return };
-        for problem in kind.calls.cautions(before, after) {
+        let mut problems = kind.calls.cautions(before, after);
+        if let (Action::Replace, Some(before)) = (&change.action, &change.before) {
+            problems.extend(kind.calls.replace_cautions(before, after));
+        }
+        for problem in problems {
             let span = declaration.span_of(&Path::attribute(&problem.attribute)).clone();
             let message = format!("`{}`: {}", declaration.address, problem.message);
             let mut found = Diagnostic::new(Code::Hazard, message).at(span);

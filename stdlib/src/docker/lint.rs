@@ -66,6 +66,14 @@ pub(super) fn cannot_fail(test: &[String]) -> bool {
     }
 }
 
+/// Whether a health check asks Redis and is content with any answer: `redis-cli` ends with 0
+/// when it is told to log in first.
+pub(super) fn passes_when_refused(test: &[String]) -> bool {
+    let line = test.get(1..).unwrap_or_default().join(" ");
+    let asks = ["redis-cli", "valkey-cli"].iter().any(|tool| line.contains(tool));
+    asks && line.ends_with("ping") && !line.contains(" -e") && !line.contains('|')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +92,17 @@ mod tests {
         }
         assert!(cannot_fail(&["CMD".to_owned(), "true".to_owned()]));
         assert!(!cannot_fail(&["CMD".to_owned(), "redis-cli".to_owned(), "ping".to_owned()]));
+    }
+
+    #[test]
+    fn a_ping_that_is_refused_passes() {
+        let shell =
+            |line: &str| passes_when_refused(&["CMD-SHELL".to_owned(), line.to_owned()]);
+        assert!(shell("redis-cli ping"));
+        assert!(shell("valkey-cli -h 127.0.0.1 ping"));
+        for line in ["redis-cli -e ping", "redis-cli ping | grep PONG", "pg_isready"] {
+            assert!(!shell(line), "{line}");
+        }
     }
 
     #[test]

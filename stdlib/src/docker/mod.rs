@@ -15,6 +15,7 @@ mod container;
 mod endpoint;
 mod engine;
 mod image;
+mod images;
 mod job;
 mod labels;
 mod lint;

@@ -4,7 +4,9 @@
 
 use std::collections::HashMap;
 
+use dollop_engine::analysis::{Claim, Claimed};
 use dollop_engine::error::CallError;
+use dollop_engine::path::Path;
 use dollop_engine::resource::{
     Created, Found, Name, Owner, ReadResult, Resource, Script, Traits, Wanted,
 };
@@ -24,6 +26,9 @@ const KNOWN: [(&str, &str, &str); 5] = [
     ("postgis", "postgis", "postgis/postgis"),
     ("timescaledb", "timescaledb", "timescale/timescaledb"),
 ];
+
+/// What people take for extensions.
+const BUILT_IN: [&str; 3] = ["json", "jsonb", "xml"];
 
 /// An extension, such as `uuid-ossp`, installed in a database.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -73,6 +78,22 @@ impl Resource for Extension {
 
     fn traits() -> Traits {
         Traits { within: &["database"], ..Traits::default() }
+    }
+
+    fn claims(name: &Name, _: &Spec) -> Vec<Claimed> {
+        let known = KNOWN.iter().find(|(said, ..)| *said == name.natural);
+        let hint = match known {
+            _ if BUILT_IN.contains(&name.natural.as_str()) => Some(format!(
+                "leave it out: `{}` is a type PostgreSQL always has",
+                name.natural
+            )),
+            Some((said, real, _)) if said != real => Some(format!("it is called `{real}`")),
+            Some((_, _, image)) => Some(format!("use an image that has it, such as `{image}`")),
+            None => Some("use an image that has it, or build one".to_owned()),
+        };
+        let claim =
+            Claim::Wants { software: "PostgreSQL", feature: name.natural.clone(), hint };
+        vec![Claimed::new(Path::attribute("name"), claim)]
     }
 
     fn script(name: &Name, from: Option<&Spec>, to: Option<&Spec>) -> Option<Script> {

@@ -5,7 +5,7 @@ use dollop_engine::diagnostic::Code;
 use dollop_engine::path::Path;
 use dollop_engine::resource::{Name, Resource as _};
 
-use super::super::{lint, network::Network, volume::Volume};
+use super::super::{images, lint, network::Network, volume::Volume};
 use super::modes::NetworkMode;
 use super::mounts::MountKind;
 use super::networks::{BRIDGE, is_predefined};
@@ -20,6 +20,11 @@ pub(super) fn claims(name: &Name, spec: &ContainerSpec) -> Vec<Claimed> {
     }
     networks(name, spec, &mut claims);
     mounts(spec, &mut claims);
+    if let Some(features) = images::extensions(&spec.image) {
+        let software = "PostgreSQL";
+        let claim = Claim::Offers { software, image: spec.image.clone(), features };
+        claims.push(Claimed::new(Path::attribute("image"), claim));
+    }
     claims
 }
 
@@ -102,5 +107,25 @@ pub(super) fn lints(spec: &ContainerSpec) -> Vec<Lint> {
                 .to_owned(),
         });
     }
+    if let Some(test) = test.filter(|test| lint::passes_when_refused(&test.0)) {
+        let needs_password = spec
+            .command
+            .as_ref()
+            .is_some_and(|command| command.0.iter().any(|word| word.contains("requirepass")));
+        if needs_password {
+            found.push(Lint {
+                code: Code::HealthAlwaysPasses,
+                at: Path::attribute("healthcheck").key("test"),
+                message: format!(
+                    "the health check `{}` passes when the server refuses it",
+                    test.0[1..].join(" ")
+                ),
+                hint: "the server asks for a password: give it in REDISCLI_AUTH, and look for \
+                       the answer, `redis-cli ping | grep -q PONG`"
+                    .to_owned(),
+            });
+        }
+    }
+    found.extend(images::unfit(spec));
     found
 }

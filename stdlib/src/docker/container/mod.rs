@@ -45,6 +45,7 @@ pub(crate) use wait::{last_lines, without_env};
 pub(crate) use words::Words;
 
 use super::engine::Engine;
+use super::images;
 use super::labels;
 use spec::ContainerFacts;
 
@@ -79,6 +80,13 @@ impl Resource for Container {
 
     fn lint(spec: &ContainerSpec) -> Vec<Lint> {
         claims::lints(spec)
+    }
+
+    fn replace_cautions(from: &ContainerSpec, to: &ContainerSpec) -> Vec<Problem> {
+        if !Self::keeps_data(from, Some(to)) {
+            return Vec::new();
+        }
+        images::remembered(from, to)
     }
 
     fn keeps_data(spec: &ContainerSpec, next: Option<&ContainerSpec>) -> bool {

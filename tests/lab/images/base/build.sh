@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Builds the shared Debian root file system: base/build.sh DIRECTORY
+# LAB_MORE_PACKAGES names a file with more packages than those of the servers.
 #
 # The mirror, the proxy and the other Acquire settings are those of this
 # machine's own apt; nothing about them stays in the directory.
@@ -30,7 +31,7 @@ APT::Install-Recommends "false";
 Acquire::Languages "none";
 CONF
 
-include=$(sed 's/#.*//' "$here/packages" | xargs | tr ' ' ',')
+include=$(sed 's/#.*//' "$here/packages" ${LAB_MORE_PACKAGES:+"$LAB_MORE_PACKAGES"} | xargs | tr ' ' ',')
 
 # What a test image never reads. The LLVM part of postgres (JIT) is 150 MB;
 # postgres does without when its provider is not there.
