@@ -81,7 +81,7 @@ impl Platform {
 
     /// Clusters are not waited for node by node; here they are.
     fn wait_until_healthy(&self) {
-        let end = Instant::now() + Duration::from_secs(180);
+        let end = Instant::now() + Duration::from_mins(3);
         loop {
             let mut waiting = Vec::new();
             for container in self.inspect() {
