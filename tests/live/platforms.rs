@@ -81,7 +81,7 @@ impl Platform {
 
     /// Clusters are not waited for node by node; here they are.
     fn wait_until_healthy(&self) {
-        let end = Instant::now() + Duration::from_secs(180);
+        let end = Instant::now() + Duration::from_mins(3);
         loop {
             let mut waiting = Vec::new();
             for container in self.inspect() {
@@ -257,7 +257,7 @@ fn expert_dollop_runs() {
     ]);
     platform.applies();
 
-    let schemas = "select string_agg(nspname || '=' || pg_get_userbyid(nspowner), ' ' order by 1) \
+    let schemas = "select string_agg(nspname || '=' || pg_get_userbyid(nspowner), ' ' order by nspname) \
                    from pg_namespace where nspname !~ '^pg_|^information_schema$|^public$'";
     let schemas = platform.sql("postgres", "expert_dollop", schemas);
     let expected = [
@@ -303,7 +303,7 @@ fn bi_agent_runs() {
     platform.plans(&[]);
     platform.applies();
 
-    let extensions = "select string_agg(extname, ' ' order by 1) from pg_extension";
+    let extensions = "select string_agg(extname, ' ' order by extname) from pg_extension";
     let extensions = platform.sql("postgres", "analytics_db", extensions);
     assert_eq!(extensions, "plpgsql uuid-ossp vector");
     let owner =

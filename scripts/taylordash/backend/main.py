@@ -43,7 +43,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(code)
         self.send_header("Content-Type", kind)
         self.end_headers()
-        self.wfile.write(text.encode())
+        try:
+            self.wfile.write(text.encode())
+        except BrokenPipeError:
+            # Whoever asked has seen enough.
+            pass
 
     def log_message(self, *_):
         pass
