@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine with a Rust toolchain:
 #   make quickstart   build, start the lab if needed, apply scripts/quickstart, plan again
-#   make test         format, lints, unit, suite, CLI, live and crash tests, 20 s of fuzzing
+#   make test         format, lints, unit, suite, CLI, live and crash tests, some fuzzing
 
 DOLLOP := target/debug/dollop
 LAB := tests/lab/lab
@@ -42,7 +42,7 @@ test: lint lab
 
 # Ten minutes of scripts nobody would write; DOLLOP_FUZZ_SEED repeats a run.
 fuzz:
-	DOLLOP_FUZZ_SECONDS=$${DOLLOP_FUZZ_SECONDS:-600} cargo test -p dollop-tests fuzz:: -- --nocapture
+	DOLLOP_FUZZ_SECONDS=$${DOLLOP_FUZZ_SECONDS:-600} cargo test $(EVERYTHING) -- fuzz:: --nocapture
 
 bench:
 	cargo build --release -p dollop

@@ -851,7 +851,9 @@ fn a_second_dollop_is_told_who_is_at_work() {
         "));
     }
     // Looking is allowed meanwhile.
-    assert_eq!(project.run(&["state", "list"]).expect(0).stdout, "");
+    let looked = project.run(&["state", "list"]).expect(0);
+    assert_eq!(looked.stdout, "");
+    assert!(looked.stderr.contains("showing the state before it"), "{}", looked.stderr);
     assert_eq!(project.run(&["check"]).expect(0).stdout, "");
     // The lock goes with its process, however that ends.
     drop(first);

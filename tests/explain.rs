@@ -7,11 +7,12 @@ use dollop_tests::cli::{Project, root};
 
 /// Codes no script alone leads to: services, other versions, commands, mistakes in dollop.
 /// Their pages show what it looks like instead.
-const WITHOUT_SCRIPT: [Code; 19] = [
+const WITHOUT_SCRIPT: [Code; 20] = [
     // A flag, and a service that is slow.
     Code::ReplaceUnknown,
     Code::CallTimedOut,
     Code::Unreadable,
+    Code::Impossible,
     Code::MissingFact,
     Code::KindGone,
     Code::StepsWait,

@@ -165,15 +165,47 @@ pub struct Check {
     pub span: Span,
 }
 
-/// A record that belongs to another address now.
+/// Records that belong to other addresses now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
-    /// What it was called.
-    pub from: Address,
-    /// What it is called.
-    pub to: Address,
+    /// Which ones.
+    pub what: Moved,
     /// Where the script says so.
     pub span: Span,
+}
+
+/// What is moved, and where to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// One resource or connection, with what lives in it.
+    One {
+        /// What it was called.
+        from: Address,
+        /// What it is called.
+        to: Address,
+    },
+    /// Everything in a component, by the names of components from the outermost in; no name
+    /// is the top of the stack.
+    Component {
+        /// What it was called.
+        from: Vec<String>,
+        /// What it is called.
+        to: Vec<String>,
+    },
+}
+
+impl Move {
+    /// What an address is called after this move; `None` when it is another's business.
+    pub fn apply(&self, address: &Address) -> Option<Address> {
+        match &self.what {
+            Moved::One { from, to } => (from == address).then(|| to.clone()),
+            Moved::Component { from, to } => {
+                let rest = address.components().strip_prefix(from.as_slice())?;
+                let components = to.iter().chain(rest).cloned().collect();
+                Some(Address::new(components, address.kind(), address.path().to_vec()))
+            }
+        }
+    }
 }
 
 /// A parameter a script asked for.

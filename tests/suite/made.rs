@@ -85,7 +85,8 @@ pub(crate) async fn made(graph: &Graph, store: &MemoryStore, registry: &Registry
     store.finish(RunEnd { complete: true, outputs: None }).await.unwrap();
 }
 
-fn record(address: &Address, spec: Value, dependencies: &[Address]) -> Record {
+/// A record as a create would leave it.
+pub(crate) fn record(address: &Address, spec: Value, dependencies: &[Address]) -> Record {
     Record {
         address: address.clone(),
         connection: None,

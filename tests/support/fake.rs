@@ -39,6 +39,8 @@ pub struct World {
     pub failing: BTreeSet<String>,
     /// Calls that do what they are for and never answer: `create fake::net.app`.
     pub slow: BTreeSet<String>,
+    /// What the place it is declared in cannot have, by address.
+    pub impossible: BTreeSet<String>,
     /// Units that do not get ready, by address.
     pub sick: BTreeSet<String>,
     /// Creates that make something with these attributes and then fail.
@@ -213,6 +215,10 @@ macro_rules! fake_kind {
                     .map(|wanted| {
                         let key = connection.key(&json!(wanted.spec), &wanted.name.natural);
                         let Some(object) = world.objects.get(&($kind.to_owned(), key)) else {
+                            let address = wanted.name.address.to_string();
+                            if world.impossible.contains(&address) {
+                                return Err(CallError::impossible("there is no room for it"));
+                            }
                             return Ok(None);
                         };
                         if wanted.id.as_ref().is_some_and(|id| id != &object.id) {

@@ -103,6 +103,7 @@ codes! {
     ReplaceUnknown "E0513" "a replacement of something that is not there"
     ProfileOff "E0514" "something planned that needs what a profile leaves off"
     DormantNeeds "E0515" "something that would go, and is needed by what stays"
+    Impossible "E0516" "something that cannot be made where it is declared"
     // E06: resources that get in each other's way.
     PortConflict "E0601" "one host port published twice"
     AddressConflict "E0602" "one static address given twice"
@@ -131,9 +132,10 @@ codes! {
     NoSharedNetwork "W0108" "containers that cannot reach each other"
     AliasTwice "W0109" "one name twice in a network"
     UnusedAllow "W0110" "an `allow` that silences nothing"
-    ParameterUnread "W0111" "a parameter nobody reads"
+    ParameterUnread "W0111" "a parameter or secret nobody reads"
     MaybeMissingSource "W0112" "a bind mount whose source may not exist"
     DeprecatedParameter "W0113" "a parameter that should no longer be given"
+    ConditionalConflict "W0114" "a conflict once a profile goes on"
     // W02: about the plan and the state.
     AnotherServer "W0201" "a connection that leads elsewhere now"
     StackRenamed "W0202" "a stack that is called otherwise now"

@@ -274,7 +274,8 @@ pub fn plan(
     let kept = decisions.changes.iter().filter(|change| change.action == Action::Keep).count();
     // What stays is carried only where its record must be written anew.
     let recorded: HashSet<&Address> = steps.iter().map(|step| &step.address).collect();
-    let renames = renames::likely(&decisions.changes, registry);
+    let mut renames = renames::likely(&decisions.changes, registry);
+    renames.extend(moves::lost_by_name(&decisions, &moved.renamed, graph, registry));
     let mut changes = decisions.changes;
     changes
         .retain(|change| change.action != Action::Keep || recorded.contains(&change.address));

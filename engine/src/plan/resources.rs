@@ -163,7 +163,7 @@ impl Walk<'_> {
                 Some(Observation::Unreadable(error)) => {
                     let found = match error.failure {
                         Failure::Impossible => Diagnostic::new(
-                            Code::Unreadable,
+                            Code::Impossible,
                             format!("`{address}`: {}", error.message),
                         ),
                         _ => Diagnostic::new(

@@ -203,6 +203,7 @@ pub(super) fn finish(
         }
     } else {
         session.limit(index, MOST_DECLARED, "resources", &draft.call.span)?;
+        let spans = draft.spans();
         session.positions.borrow_mut().insert(address.clone(), index);
         session.declarations.borrow_mut().push(Declaration {
             address,
@@ -215,7 +216,7 @@ pub(super) fn finish(
             implicit: false,
             off: profile::off(session),
             span: draft.call.span.clone(),
-            spans: Arc::clone(&draft.call.spans),
+            spans,
         });
     }
     for finding in draft.findings {

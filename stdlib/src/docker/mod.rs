@@ -22,6 +22,7 @@ mod network;
 mod pull;
 mod reference;
 mod registry;
+mod subnets;
 mod volume;
 
 use dollop_engine::kind::Registry;

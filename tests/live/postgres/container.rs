@@ -1,7 +1,8 @@
 //! A PostgreSQL server in a container, shared by the tests that run at the same time.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -89,6 +90,23 @@ impl Container {
         self.try_psql(database, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
+    /// A session that has run SQL and stays open, as the superuser, until it is dropped.
+    pub(crate) fn session(&self, database: &str, sql: &str) -> Session {
+        let mut child = Command::new("psql")
+            .args(["-X", "-At", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"])
+            .args(["-p", &self.port.to_string(), "-U", "postgres", "-d", database])
+            .env("PGPASSWORD", PASSWORD)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("psql runs");
+        let mut input = child.stdin.take().expect("a pipe");
+        writeln!(input, "{sql};\n\\echo done").expect("psql listens");
+        let mut output = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        assert!(output.any(|line| line.expect("text") == "done"), "{sql}");
+        Session { child, input: Some(input) }
+    }
+
     fn try_psql(&self, database: &str, sql: &str) -> Result<String, String> {
         self.psql_as("postgres", PASSWORD, database, sql)
     }
@@ -112,6 +130,20 @@ impl Container {
         } else {
             Err(String::from_utf8_lossy(&output.stderr).into_owned())
         }
+    }
+}
+
+/// A session of psql that is open.
+pub(crate) struct Session {
+    child: Child,
+    input: Option<ChildStdin>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Without input it ends.
+        self.input.take();
+        let _ = self.child.wait();
     }
 }
 

@@ -65,14 +65,14 @@ impl Broker {
     }
 
     /// Writes past the provider.
-    pub(super) fn put(&self, path: &str, body: &Json) {
+    pub(crate) fn put(&self, path: &str, body: &Json) {
         let body = body.to_string();
         let output = self.curl("guest:guest", path, &["--fail", "-X", "PUT", "--data", &body]);
         assert!(output.status.success(), "PUT {path}");
     }
 
     /// Deletes past the provider.
-    pub(super) fn delete(&self, path: &str) {
+    pub(crate) fn delete(&self, path: &str) {
         let output = self.curl("guest:guest", path, &["--fail", "-X", "DELETE"]);
         assert!(output.status.success(), "DELETE {path}");
     }

@@ -23,6 +23,7 @@ mod read;
 mod remove;
 mod spec;
 mod start;
+mod taken;
 mod ulimits;
 mod units;
 mod wait;

@@ -29,6 +29,7 @@ use super::networks::{Identity, Networks};
 use super::pairs::Pairs;
 use super::ports::{Exposed, Ports};
 use super::spec::{ContainerFacts, ContainerSpec, Logging, Wait};
+use super::taken::Taken;
 use super::ulimits::Ulimits;
 use super::units::{Bytes, Micros, Restart, Span, capability, signal};
 use super::words::{Several, Words};
@@ -62,6 +63,7 @@ pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Co
             return wanted.iter().map(|_| Err(error.clone())).collect();
         }
     };
+    let taken = Taken::of(&listed);
     let mut by_id = HashMap::new();
     let mut by_name = BTreeMap::new();
     for ContainerSummary { id, names, .. } in listed {
@@ -113,7 +115,12 @@ pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Co
         .iter()
         .zip(inspected.into_iter().zip(files))
         .map(|(wanted, (inspected, files))| {
-            let Some(container) = inspected? else { return Ok(None) };
+            let Some(container) = inspected? else {
+                // What was there and is gone is made again as it was.
+                let new = wanted.id.is_none();
+                let error = new.then(|| taken.by_others(&wanted.name, &wanted.spec)).flatten();
+                return error.map_or(Ok(None), Err);
+            };
             let image = match images.get(container.image.as_deref().unwrap_or_default()) {
                 Some(Ok(image)) => image.as_ref(),
                 Some(Err(error)) => return Err(error.clone()),
