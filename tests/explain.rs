@@ -7,7 +7,7 @@ use dollop_tests::cli::{Project, root};
 
 /// Codes no script alone leads to: services, other versions, commands, mistakes in dollop.
 /// Their pages show what it looks like instead.
-const WITHOUT_SCRIPT: [Code; 19] = [
+const WITHOUT_SCRIPT: [Code; 20] = [
     // A flag, and a service that is slow.
     Code::ReplaceUnknown,
     Code::CallTimedOut,
@@ -16,6 +16,8 @@ const WITHOUT_SCRIPT: [Code; 19] = [
     Code::KindGone,
     Code::StepsWait,
     Code::DormantNeeds,
+    // A service that holds something.
+    Code::DataLoss,
     Code::CallRefused,
     Code::CallUnreachable,
     Code::CallDenied,

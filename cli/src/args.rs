@@ -12,10 +12,13 @@ use crate::complete;
 use crate::error::{CommandError, DONE, FAILED, USAGE};
 use crate::project::{Environment, Project};
 
+mod consent;
 mod tools;
 
+pub use consent::ConsentArgs;
 pub use tools::{
-    CompletionsArgs, DocArgs, GraphArgs, GraphFormat, InitArgs, SchemaArgs, Template,
+    CompletionsArgs, DocArgs, ExplainArgs, GraphArgs, GraphFormat, InitArgs, SchemaArgs,
+    Template,
 };
 
 /// Infrastructure as code in Rhai for Docker, PostgreSQL and RabbitMQ.
@@ -367,14 +370,6 @@ pub enum TreeFormat {
     Json,
 }
 
-/// `dollop explain`.
-#[derive(Debug, Args)]
-pub struct ExplainArgs {
-    /// The code, as in `error[E0102]`.
-    #[arg(value_name = "CODE")]
-    pub code: Option<String>,
-}
-
 /// How a plan is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -414,6 +409,9 @@ pub struct PlanArgs {
     /// Make a resource anew although nothing demands it; may be repeated.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "destroy")]
     pub replace: Vec<Address>,
+    /// What may be lost.
+    #[command(flatten)]
+    pub consent: ConsentArgs,
     /// Show what is usually folded.
     #[arg(short, long)]
     pub verbose: bool,
@@ -443,6 +441,9 @@ pub struct ApplyArgs {
     /// Make a resource anew although nothing demands it; may be repeated.
     #[arg(long, value_name = "ADDRESS")]
     pub replace: Vec<Address>,
+    /// What may be lost.
+    #[command(flatten)]
+    pub consent: ConsentArgs,
     /// Show what is usually folded.
     #[arg(short, long)]
     pub verbose: bool,
@@ -463,6 +464,9 @@ pub struct DestroyArgs {
     /// Do not look at the world first.
     #[arg(long)]
     pub no_refresh: bool,
+    /// What may be lost.
+    #[command(flatten)]
+    pub consent: ConsentArgs,
     /// Show what is usually folded.
     #[arg(short, long)]
     pub verbose: bool,

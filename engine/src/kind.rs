@@ -12,8 +12,8 @@ use crate::analysis::{Claimed, Lint};
 use crate::error::CallError;
 use crate::path::{Path, Segment};
 use crate::resource::{
-    Connection, Created, Found, Name, Owner, Problem, Resource, Scope, Script, Territory,
-    Traits, Wanted,
+    Connection, Created, Found, Held, Moment, Name, Owner, Preview, Problem, Proposed,
+    Resource, Scope, Script, Territory, Traits, Wanted,
 };
 use crate::schema::{Attribute, Schema, SchemaError};
 use crate::value::Value;
@@ -76,6 +76,23 @@ pub trait Calls: Send + Sync {
         connection: &OpenConnection,
         wanted: Vec<Wanted<Value>>,
     ) -> Vec<Result<Option<FoundObject>, CallError>>;
+    /// See [`Resource::held`].
+    async fn held(
+        &self,
+        connection: &OpenConnection,
+        wanted: Vec<Wanted<Value>>,
+        moment: Moment,
+    ) -> Vec<Result<Held, CallError>>;
+    /// Whether [`Resource::preview`] says anything.
+    fn previews(&self) -> bool;
+    /// See [`Resource::preview`].
+    async fn preview(
+        &self,
+        connection: &OpenConnection,
+        proposed: Vec<Proposed<Value>>,
+    ) -> Result<Vec<Preview>, CallError>;
+    /// See [`Resource::migrates`].
+    fn migrates(&self, from: &Value, to: &Value) -> bool;
     /// See [`Resource::create`].
     async fn create(
         &self,

@@ -101,6 +101,46 @@ pub struct Territory {
     pub what: String,
 }
 
+/// What people stored in an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// The kind cannot tell.
+    Unknown,
+    /// Nothing that would be missed, in words: `no messages, 2 consumers`.
+    Nothing(String),
+    /// Something, in words that complete "it holds …": `1,204 messages, 2 consumers`.
+    Content(String),
+}
+
+/// When [`Resource::held`] is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// While planning: a cheap answer, and nothing is touched.
+    Planning,
+    /// Right before the removal: what the answer says is not there may be lost.
+    Removing,
+}
+
+/// An object as it is to be.
+#[derive(Clone, Debug)]
+pub struct Proposed<Spec> {
+    /// What it is called.
+    pub name: Name,
+    /// As it is now; `None` when it is not there.
+    pub from: Option<Spec>,
+    /// As it shall be.
+    pub to: Spec,
+}
+
+/// What a service tells about an object that is to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preview {
+    /// What a reader of the plan should know: lower case, no full stop, no secrets.
+    pub notes: Vec<String>,
+    /// Why it cannot be.
+    pub problems: Vec<Problem>,
+}
+
 /// Statements of a service's own language, for somebody who reads them before they run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
@@ -276,6 +316,40 @@ pub trait Resource: Send + Sync + 'static {
         connection: &Self::Connection,
         wanted: &[Wanted<Self::Spec>],
     ) -> impl Future<Output = Vec<ReadResult<Self>>> + Send;
+
+    /// What people stored in objects that are about to be removed: asked while planning and
+    /// again right before the removal, of kinds with [`Traits::holds_data`] only. One call
+    /// for many; the answers come in the order of `wanted`. What is gone holds nothing.
+    ///
+    /// Content is lost only with consent (`--allow-data-loss`).
+    fn held(
+        _connection: &Self::Connection,
+        wanted: &[Wanted<Self::Spec>],
+        _moment: Moment,
+    ) -> impl Future<Output = Vec<Result<Held, CallError>>> + Send {
+        let many = wanted.len();
+        async move { vec![Ok(Held::Unknown); many] }
+    }
+
+    /// Whether [`update`](Self::update) makes an object like `to` out of one like `from` and
+    /// keeps what is stored in it, although attributes differ that have `x-replace`.
+    fn migrates(_from: &Self::Spec, _to: &Self::Spec) -> bool {
+        false
+    }
+
+    /// Whether [`preview`](Self::preview) says anything.
+    const PREVIEWS: bool = false;
+
+    /// What only the service can tell about objects that are about to be made or changed,
+    /// asked while planning when it can be reached. One call for many; the answers come in
+    /// the order of `proposed`.
+    fn preview(
+        _connection: &Self::Connection,
+        proposed: &[Proposed<Self::Spec>],
+    ) -> impl Future<Output = Result<Vec<Preview>, CallError>> + Send {
+        let many = proposed.len();
+        async move { Ok(vec![Preview::default(); many]) }
+    }
 
     /// Makes it.
     fn create(

@@ -3,6 +3,9 @@
 //!
 //! `make bench`, or `cargo run --release -p dollop-tests --bin bench [-- --full]`.
 //! `--full` gives terraform the 10,000 as well, which takes it minutes.
+//! `--rabbitmq PORT` compares with the bare requests to a broker's management API instead.
+
+mod rabbitmq;
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -34,6 +37,12 @@ fn main() {
         && one == "--one"
     {
         measure(size.parse().expect("a number"));
+        return;
+    }
+    if let [broker, port] = arguments.as_slice()
+        && broker == "--rabbitmq"
+    {
+        rabbitmq::compare(port.parse().expect("a port"));
         return;
     }
     let full = arguments.iter().any(|argument| argument == "--full");

@@ -3,8 +3,8 @@
 use dollop_engine::diagnostic::{Diagnostic, Severity, Span};
 use dollop_engine::expr::Expr;
 use dollop_engine::plan::{
-    Action, Change, CheckPlan, ConnectionPlan, DeferredBy, LookupOutcome, LookupPlan, Plan,
-    Standing, Step, Summary,
+    Action, Change, CheckPlan, ConnectionPlan, DeferredBy, LookupOutcome, LookupPlan, Loss,
+    Plan, Standing, Step, Summary,
 };
 use dollop_engine::value::Value;
 use serde_json::{Value as Json, json};
@@ -38,6 +38,7 @@ pub fn plan(plan: &Plan) -> Json {
         "outputs": outputs(plan),
         "lookups": plan.lookups.iter().map(lookup).collect::<Vec<_>>(),
         "checks": plan.checks.iter().map(check).collect::<Vec<_>>(),
+        "losses": plan.losses.iter().map(|item| loss(plan, item)).collect::<Vec<_>>(),
         "warnings": plan.warnings.iter().map(diagnostic).collect::<Vec<_>>(),
         "digests": plan.digests,
     })
@@ -48,6 +49,15 @@ fn check(planned: &CheckPlan) -> Json {
         "name": planned.check.name,
         "standing": planned.standing,
         "position": position(&planned.check.span),
+    })
+}
+
+fn loss(plan: &Plan, loss: &Loss) -> Json {
+    json!({
+        "address": loss.address,
+        "content": loss.content,
+        "empty": loss.empty,
+        "allowed": loss.empty || plan.consents.contains(&loss.address),
     })
 }
 
@@ -203,6 +213,7 @@ fn change(plan: &Plan, change: &Change) -> Json {
         "connection": change.connection,
         "action": words::verb(change.action),
         "reasons": reasons,
+        "notes": plan.notes.get(&change.address).cloned().unwrap_or_default(),
         "disruption": change.disruption,
         "data_loss": change.loses_data(),
         "drift": change.drifted(),
@@ -321,6 +332,7 @@ mod tests {
               "drift": false,
               "id": null,
               "kind": "docker::network",
+              "notes": [],
               "position": {
                 "column": 1,
                 "file": "stack.rhai",
@@ -385,6 +397,7 @@ mod tests {
               "drift": true,
               "id": "4f1a",
               "kind": "docker::container",
+              "notes": [],
               "position": {
                 "column": 1,
                 "file": "stack.rhai",
@@ -408,6 +421,7 @@ mod tests {
           "format_version": "1.1",
           "has_changes": true,
           "lookups": [],
+          "losses": [],
           "outputs": [
             {
               "action": "create",

@@ -216,6 +216,14 @@ fn reason_sentence(
             }
             sentence.words(" cannot be changed in place")
         }
+        Reason::Migrates(paths) => {
+            let mut sentence = say("is made anew for ");
+            for (index, path) in paths.iter().enumerate() {
+                let comma = if index > 0 { ", " } else { "" };
+                sentence = sentence.words(comma).name(path);
+            }
+            sentence.words("; what it holds moves to the new one")
+        }
         Reason::Follows { via, address } => Sentence::default()
             .name(via)
             .words(" stands for ")
@@ -368,6 +376,7 @@ pub fn risks(plan: &Plan) -> Vec<Risk<'_>> {
                 change,
                 data_loss,
                 because: Sentence::default()
+                    .words(&content(plan, change))
                     .words(passive(change.action))
                     .words(&if along > 0 {
                         format!(" and {} with data in it", count(along, "object"))
@@ -385,6 +394,14 @@ pub fn risks(plan: &Plan) -> Vec<Risk<'_>> {
         .collect();
     found.sort_by_key(|risk| !risk.data_loss);
     found
+}
+
+/// `holds 1,204 messages and `, where its service told.
+fn content(plan: &Plan, change: &Change) -> String {
+    match plan.loss(&change.address) {
+        Some(loss) => format!("holds {} and ", loss.content),
+        None => String::new(),
+    }
 }
 
 /// How many objects with data go along with each that is removed itself.

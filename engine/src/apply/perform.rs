@@ -9,9 +9,9 @@ use crate::kind::Kind;
 use crate::limit::{self, Call};
 use crate::map::Map;
 use crate::observed::Observation;
-use crate::plan::{Action, Change, Operation, Reason, Step, conditional};
+use crate::plan::{Action, Change, Operation, Reason, Step, conditional, held, refusal};
 use crate::pool::Line;
-use crate::resource::{Name, Owner};
+use crate::resource::{Held, Name, Owner, Wanted};
 use crate::store::{Record, StoreError};
 use crate::value::Value;
 
@@ -322,11 +322,37 @@ impl Run<'_> {
                     return Ok(Made { effect, note: Some("was not there".to_owned()) });
                 }
             }
+            self.guard(change, kind, &line, &name, &id).await?;
             let call = kind.calls.delete(&line.connection, &name, &id, &spec);
             limit::within(change.lifecycle.timeouts.delete, Call::Delete, call).await?;
             Ok(Made { effect: Effect::Remove(step.address.clone()), note: None })
         };
         self.journaled(step, None, call).await
+    }
+
+    /// Refuses to remove what holds something nobody agreed to lose. The plan said what it
+    /// held; something may have come since, or nobody could look.
+    async fn guard(
+        &self,
+        change: &Change,
+        kind: &Kind,
+        line: &Line,
+        name: &Name,
+        id: &str,
+    ) -> Result<(), CallError> {
+        if !kind.traits.holds_data || self.plan.consents.contains(&change.address) {
+            return Ok(());
+        }
+        let wanted = Wanted {
+            id: Some(id.to_owned()),
+            name: name.clone(),
+            spec: change.before.clone().unwrap_or_default(),
+            facts: Some(change.facts.to_json()),
+        };
+        match held(kind, &line.connection, wanted).await? {
+            Held::Content(content) => Err(refusal(&change.address, &content)),
+            Held::Unknown | Held::Nothing(_) => Ok(()),
+        }
     }
 
     /// Compares an object behind a deferred connection with its declaration.

@@ -103,6 +103,7 @@ codes! {
     ReplaceUnknown "E0513" "a replacement of something that is not there"
     ProfileOff "E0514" "something planned that needs what a profile leaves off"
     DormantNeeds "E0515" "something that would go, and is needed by what stays"
+    DataLoss "E0516" "content that would be lost without consent"
     // E06: resources that get in each other's way.
     PortConflict "E0601" "one host port published twice"
     AddressConflict "E0602" "one static address given twice"
@@ -134,6 +135,9 @@ codes! {
     ParameterUnread "W0111" "a parameter nobody reads"
     MaybeMissingSource "W0112" "a bind mount whose source may not exist"
     DeprecatedParameter "W0113" "a parameter that should no longer be given"
+    FixedSetting "W0121" "a setting of a queue that a policy could change"
+    Transient "W0122" "a queue that a restart removes"
+    Mirrored "W0123" "mirrored classic queues"
     // W02: about the plan and the state.
     AnotherServer "W0201" "a connection that leads elsewhere now"
     StackRenamed "W0202" "a stack that is called otherwise now"

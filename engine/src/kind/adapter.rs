@@ -10,8 +10,8 @@ use serde_json::Value as Json;
 
 use super::{
     Address, BTreeMap, CallError, Calls, Claimed, Connection, Created, Dial, Found,
-    FoundObject, Lint, Name, OpenConnection, Path, Problem, Resource, Scope, Script, Segment,
-    SpecError, Territory, Value, Wanted,
+    FoundObject, Held, Lint, Moment, Name, OpenConnection, Path, Preview, Problem, Proposed,
+    Resource, Scope, Script, Segment, SpecError, Territory, Value, Wanted,
 };
 
 pub(super) struct Adapter<R>(pub(super) PhantomData<fn() -> R>);
@@ -78,6 +78,25 @@ impl<R: Resource> Adapter<R> {
         })
     }
 
+    /// One that does not fit its struct (an old record) must not hide the others.
+    fn sort(wanted: Vec<Wanted<Value>>) -> Sorted<R> {
+        let mut refused = BTreeMap::new();
+        let mut good = Vec::with_capacity(wanted.len());
+        let total = wanted.len();
+        for (index, item) in wanted.into_iter().enumerate() {
+            match Self::spec(&item.spec) {
+                Ok(spec) => {
+                    let Wanted { id, name, facts, .. } = item;
+                    good.push(Wanted { id, name, spec, facts });
+                }
+                Err(error) => {
+                    refused.insert(index, error);
+                }
+            }
+        }
+        Sorted { good, refused, total }
+    }
+
     fn facts(facts: &R::Facts) -> Value {
         // The schema was built once at registration; here only the flags are needed.
         erased(facts, None)
@@ -93,6 +112,34 @@ impl<R: Resource> Adapter<R> {
             facts: Self::facts(&found.facts),
             owner: found.owner,
         }
+    }
+}
+
+/// Wanted objects, those whose spec fits apart from the others.
+struct Sorted<R: Resource> {
+    good: Vec<Wanted<R::Spec>>,
+    /// Why the others cannot be asked about, by position.
+    refused: BTreeMap<usize, CallError>,
+    total: usize,
+}
+
+impl<R: Resource> Sorted<R> {
+    /// The answers about the good ones and the refusals, in the order of asking.
+    fn merge<T, U>(
+        mut self,
+        answers: Vec<T>,
+        convert: impl Fn(T) -> Result<U, CallError>,
+    ) -> Vec<Result<U, CallError>> {
+        let mut answers = answers.into_iter();
+        (0..self.total)
+            .map(|index| match self.refused.remove(&index) {
+                Some(error) => Err(error),
+                None => match answers.next() {
+                    Some(answer) => convert(answer),
+                    None => panic!("BUG: `{}` answered for too few objects", R::KIND),
+                },
+            })
+            .collect()
     }
 }
 
@@ -168,31 +215,46 @@ impl<R: Resource> Calls for Adapter<R> {
         wanted: Vec<Wanted<Value>>,
     ) -> Vec<Result<Option<FoundObject>, CallError>> {
         let connection = downcast::<R::Connection>(connection);
-        // One that does not fit its struct (an old record) must not hide the others.
-        let mut refused = BTreeMap::new();
-        let mut good = Vec::with_capacity(wanted.len());
-        let total = wanted.len();
-        for (index, item) in wanted.into_iter().enumerate() {
-            match Self::spec(&item.spec) {
-                Ok(spec) => {
-                    let Wanted { id, name, facts, .. } = item;
-                    good.push(Wanted { id, name, spec, facts });
-                }
-                Err(error) => {
-                    refused.insert(index, error);
-                }
-            }
+        let sorted = Self::sort(wanted);
+        let answers = R::read(connection, &sorted.good).await;
+        sorted.merge(answers, |answer| answer.map(|found| found.map(Self::found)))
+    }
+
+    async fn held(
+        &self,
+        connection: &OpenConnection,
+        wanted: Vec<Wanted<Value>>,
+        moment: Moment,
+    ) -> Vec<Result<Held, CallError>> {
+        let connection = downcast::<R::Connection>(connection);
+        let sorted = Self::sort(wanted);
+        let answers = R::held(connection, &sorted.good, moment).await;
+        sorted.merge(answers, |answer| answer)
+    }
+
+    fn previews(&self) -> bool {
+        R::PREVIEWS
+    }
+
+    async fn preview(
+        &self,
+        connection: &OpenConnection,
+        proposed: Vec<Proposed<Value>>,
+    ) -> Result<Vec<Preview>, CallError> {
+        let connection = downcast::<R::Connection>(connection);
+        let typed = proposed.into_iter().map(|Proposed { name, from, to }| {
+            let from = from.as_ref().map(Self::spec).transpose()?;
+            Ok(Proposed { name, from, to: Self::spec(&to)? })
+        });
+        let typed = typed.collect::<Result<Vec<_>, CallError>>()?;
+        R::preview(connection, &typed).await
+    }
+
+    fn migrates(&self, from: &Value, to: &Value) -> bool {
+        match (typed(from, Self::natural()), typed(to, Self::natural())) {
+            (Ok(from), Ok(to)) => R::migrates(&from, &to),
+            _ => false,
         }
-        let mut answers = R::read(connection, &good).await.into_iter();
-        (0..total)
-            .map(|index| match refused.remove(&index) {
-                Some(error) => Err(error),
-                None => match answers.next() {
-                    Some(answer) => Ok(answer?.map(Self::found)),
-                    None => panic!("BUG: `{}` answered for too few objects", R::KIND),
-                },
-            })
-            .collect()
     }
 
     async fn create(

@@ -47,6 +47,9 @@ pub enum Reason {
     Changed,
     /// These attributes differ and cannot be changed in place.
     CannotUpdate(Vec<Path>),
+    /// These attributes differ; a new object is made in its place, and what is stored in the
+    /// old one moves there.
+    Migrates(Vec<Path>),
     /// An attribute stands for an object that is itself made anew.
     Follows {
         /// The attribute.

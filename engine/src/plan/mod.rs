@@ -8,7 +8,9 @@ mod decide;
 pub(crate) mod desired;
 mod diff;
 mod lookups;
+mod losses;
 mod moves;
+mod previews;
 mod renames;
 mod resources;
 mod steps;
@@ -34,7 +36,10 @@ pub use checks::{CheckPlan, CheckStanding};
 pub(crate) use decide::{Decisions, Inputs, Reads, decide};
 pub use lookups::{LookupOutcome, LookupPlan};
 pub(crate) use lookups::{MAY_BE_MISSING, nothing_there, probe};
+pub use losses::{Loss, consent_hint, weigh};
+pub(crate) use losses::{held, refusal};
 pub(crate) use moves::{check as check_moves, moved};
+pub use previews::preview;
 pub(crate) use steps::conditional;
 
 /// The version of the plan's form. A plan of another version is refused.
@@ -82,6 +87,15 @@ pub struct Plan {
     /// Conditions that must hold, in the order of the script.
     #[serde(default)]
     pub checks: Vec<CheckPlan>,
+    /// What is in the objects that go, by address, where their services told.
+    #[serde(default)]
+    pub losses: Vec<Loss>,
+    /// What the services say about what is made or changed.
+    #[serde(default)]
+    pub notes: BTreeMap<Address, Vec<String>>,
+    /// The objects whose content may be lost.
+    #[serde(default)]
+    pub consents: BTreeSet<Address>,
     /// The work, in an order in which everything comes after what it needs.
     pub steps: Vec<Step>,
     /// Warnings for the reader.
@@ -220,6 +234,8 @@ pub struct Options {
     pub destroy: bool,
     /// What is to be made anew although nothing demands it.
     pub replace: BTreeSet<Address>,
+    /// The objects whose content may be lost.
+    pub allow_data_loss: BTreeSet<Address>,
 }
 
 /// Compares what is declared with what was observed, and decides.
@@ -234,7 +250,7 @@ pub fn plan(
     registry: &Registry,
     options: &Options,
 ) -> Result<Plan, Findings> {
-    let Options { unrefreshed, destroy, replace } = options;
+    let Options { unrefreshed, destroy, replace, allow_data_loss } = options;
     let moved = moved(graph, state);
     let inputs = Inputs {
         graph,
@@ -298,6 +314,9 @@ pub fn plan(
         secrets: program.secrets.clone(),
         outputs,
         checks: decisions.checks,
+        losses: Vec::new(),
+        notes: BTreeMap::new(),
+        consents: allow_data_loss.clone(),
         steps,
         warnings,
         sources: program.sources.clone(),

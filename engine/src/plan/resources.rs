@@ -373,7 +373,16 @@ impl Walk<'_> {
             .map(|difference| difference.path.clone())
             .collect();
         let moved = follows.iter().any(|(_, replaces)| *replaces);
-        if replacing.is_empty() && !moved {
+        let migrates =
+            !replacing.is_empty() && !moved && migrates(kind, before, change.after.as_ref());
+        if migrates {
+            for difference in &mut change.differences {
+                difference.replaces = false;
+            }
+            change.action = Action::Update;
+            change.disruption = Disruption::Recreate;
+            change.reasons.push(Reason::Migrates(replacing));
+        } else if replacing.is_empty() && !moved {
             if change.differences.is_empty() && follows.is_empty() {
                 return;
             }
@@ -552,6 +561,19 @@ pub(crate) fn as_recorded(record: &Record) -> FoundObject {
         facts: record.facts.clone(),
         owner: Owner::Ours,
     }
+}
+
+/// Whether the provider can make one out of the other and keep what is stored. What it
+/// lives in and its name stay: another place is another object.
+fn migrates(kind: &Kind, before: &Value, after: Option<&Expr>) -> bool {
+    let Some(after) = after.and_then(Expr::known) else { return false };
+    let places = kind.traits.within.iter().copied().chain(["name"]);
+    let stays = |place: &str| match (before.get(place), after.get(place)) {
+        (Some(before), Some(after)) => before.same(after),
+        (None, None) => true,
+        _ => false,
+    };
+    places.into_iter().all(stays) && kind.calls.migrates(before, after)
 }
 
 fn lost_with(kind: &Kind) -> Disruption {

@@ -51,6 +51,9 @@ pub(super) fn block(out: &mut String, plan: &Plan, change: &Change, screen: &Scr
     for sentence in reasons {
         let _ = writeln!(out, "      {}", wrap(&sentence, screen.width, 6, 8));
     }
+    for note in plan.notes.get(&change.address).into_iter().flatten() {
+        let _ = writeln!(out, "      {}", wrap(&text::clean(note), screen.width, 6, 8));
+    }
     let mut shown = leaves(&change.differences);
     if !screen.verbose {
         worth_showing(change, &mut shown);
