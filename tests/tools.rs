@@ -57,7 +57,8 @@ fn the_manual_shows_a_kind() {
 
     Declared on it
 
-      .function(..), .view(..)
+      .domain(..), .enum(..), .foreign_table(..), .function(..), .index(..),
+      .policy(..), .sequence(..), .table(..), .trigger(..), .view(..)
 
     Attributes
 

@@ -129,7 +129,8 @@ pub struct Traits {
     /// Attributes that name the objects it lives in, outermost first. They are part of the
     /// address, set by calling the kind on a handle of the parent, and imply replacement.
     pub within: &'static [&'static str],
-    /// For a label: the attributes that tell one real object from another, beside the parents.
+    /// The attributes that tell one real object from another, beside the parents and the name:
+    /// for a label all there is, for a natural name what several objects of one name differ in.
     pub identity: &'static [&'static str],
     /// Deleting or replacing it loses what people stored in it.
     pub holds_data: bool,
@@ -142,6 +143,14 @@ pub struct Traits {
     pub gets_ready: bool,
     /// Whether it exists in the state only (a random password): nobody can look it up.
     pub only_recorded: bool,
+}
+
+impl Traits {
+    /// What tells one real object from another in its place.
+    pub fn telling(&self) -> Vec<&'static str> {
+        let name = (self.naming == Naming::Natural).then_some("name");
+        name.into_iter().chain(self.identity.iter().copied()).collect()
+    }
 }
 
 impl Default for Traits {
@@ -248,8 +257,9 @@ pub trait Resource: Send + Sync + 'static {
     }
 
     /// What a reader of the plan should know before it is made (`from` is `None`) or changed,
-    /// where that can be told without the service.
-    fn cautions(_from: Option<&Self::Spec>, _to: &Self::Spec) -> Vec<Problem> {
+    /// where that can be told without the service. `natural` is empty for kinds that are named
+    /// by a label.
+    fn cautions(_natural: &str, _from: Option<&Self::Spec>, _to: &Self::Spec) -> Vec<Problem> {
         Vec::new()
     }
 

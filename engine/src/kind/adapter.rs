@@ -141,9 +141,10 @@ impl<R: Resource> Calls for Adapter<R> {
     }
 
     fn cautions(&self, from: Option<&Value>, to: &Value) -> Vec<Problem> {
+        let natural = to.get("name").and_then(Value::as_str).unwrap_or_default();
         let from = from.and_then(|from| typed(from, Self::natural()).ok());
         typed(to, Self::natural())
-            .map_or_else(|_| Vec::new(), |to| R::cautions(from.as_ref(), &to))
+            .map_or_else(|_| Vec::new(), |to| R::cautions(natural, from.as_ref(), &to))
     }
 
     fn script(&self, name: &Name, from: Option<&Value>, to: Option<&Value>) -> Option<Script> {

@@ -13,7 +13,7 @@ use crate::plan::decide::{Facts, Presence, Resolved, Walk};
 use crate::plan::desired::{Desired, desired};
 use crate::plan::diff::{Sides, all_set, differences};
 use crate::program::Declaration;
-use crate::resource::{Naming, Owner};
+use crate::resource::Owner;
 use crate::schema::Disruption;
 use crate::store::Record;
 use crate::value::Value;
@@ -84,15 +84,12 @@ impl Walk<'_> {
     /// Refuses two declarations of one real object: each would undo the other.
     fn claim(&mut self, declaration: &Declaration, kind: &Kind, normal: &Desired) {
         let Some(connection) = &declaration.connection else { return };
-        let own: &[&str] = match kind.traits.naming {
-            Naming::Natural => &["name"],
-            Naming::Label => kind.traits.identity,
-        };
+        let own = kind.traits.telling();
         if own.is_empty() {
             return;
         }
-        let names = kind.traits.within.iter().chain(own).map(|name| {
-            let value = normal.spec.follow(&Path::attribute(*name))?;
+        let names = kind.traits.within.iter().copied().chain(own).map(|name| {
+            let value = normal.spec.follow(&Path::attribute(name))?;
             let value = value.known()?;
             Some(value.as_str().map_or_else(|| value.to_json().to_string(), str::to_owned))
         });

@@ -56,7 +56,7 @@ fn remove_stale() {
 }
 
 impl Container {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let name = format!("{PREFIX}{}-{}", std::process::id(), nanos.as_nanos());
         let password = format!("POSTGRES_PASSWORD={PASSWORD}");
@@ -73,6 +73,8 @@ impl Container {
             "-p",
             "127.0.0.1::5432",
             "postgres:15",
+            "-c",
+            "wal_level=logical",
         ]);
         let port = docker(&["port", name, "5432/tcp"]);
         container.port = port.rsplit(':').next().unwrap().parse().unwrap();
@@ -91,6 +93,23 @@ impl Container {
 
     fn try_psql(&self, database: &str, sql: &str) -> Result<String, String> {
         self.psql_as("postgres", PASSWORD, database, sql)
+    }
+
+    /// Runs a command inside, as the server's own user, with a text to read.
+    pub(crate) fn inside(&self, command: &str, input: &str) -> String {
+        use std::io::Write as _;
+        let mut child = Command::new("docker")
+            .args(["exec", "-i", "-u", "postgres", &self.name, "sh", "-ec", command])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("docker runs");
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {error}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
     /// Runs SQL from outside, as somebody.
