@@ -4,6 +4,8 @@
 //! `make bench`, or `cargo run --release -p dollop-tests --bin bench [-- --full]`.
 //! `--full` gives terraform the 10,000 as well, which takes it minutes.
 
+mod postgres;
+
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Arc;
@@ -37,8 +39,19 @@ fn main() {
         return;
     }
     let full = arguments.iter().any(|argument| argument == "--full");
+    // `--postgres BINARY`: that part alone, with that binary.
+    if let [one, binary] = arguments.as_slice()
+        && one == "--postgres"
+    {
+        postgres::section(std::path::Path::new(binary));
+        return;
+    }
     stages();
     rival(full);
+    let dollop = std::env::current_exe().expect("own path").with_file_name("dollop");
+    if dollop.exists() {
+        postgres::section(&dollop);
+    }
 }
 
 /// Each size in a process of its own, so that peak memory is its own too.
