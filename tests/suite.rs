@@ -338,7 +338,10 @@ async fn taint(store: &MemoryStore, body: &str) {
         let step = StepId(u32::try_from(number).unwrap());
         let effect = Effect::Put(Box::new(record));
         store.begin(run_info(&state.stack)).await.unwrap();
-        store.append(Event::Started { step, address, intent: None }).await.unwrap();
+        store
+            .append(Event::Started { step, address, intent: None, deposed: None })
+            .await
+            .unwrap();
         store.append(Event::Done { step, effect }).await.unwrap();
         store.finish(RunEnd { complete: true, outputs: None }).await.unwrap();
     }
@@ -443,6 +446,11 @@ fn show_plan(plan: &Plan) -> String {
         write!(text, "{action} {}: {}", change.address, reasons.join(", ")).unwrap();
         if change.disruption != dollop_engine::schema::Disruption::None {
             write!(text, " [{:?}]", change.disruption).unwrap();
+        }
+        match change.succession {
+            Some(succession) if succession.begun => text.push_str(" (begun)"),
+            Some(_) => text.push_str(" (first)"),
+            None => {}
         }
         text.push('\n');
         if matches!(change.action, Action::Delete | Action::Forget) {

@@ -82,8 +82,9 @@ fn the_manual_shows_a_kind() {
 
     As every resource
 
-      adopt, after, after_healthy, allow, depends_on, ignore_changes,
-      prevent_destroy, replace_triggered_by, retain_on_destroy, timeouts
+      adopt, after, after_healthy, allow, create_before_destroy, depends_on,
+      ignore_changes, prevent_destroy, replace_triggered_by, retain_on_destroy,
+      timeouts
 
     The first argument is its name, here and in the service. replaces: a change
     makes a new object. restarts, reconnects: what a change does to something
@@ -140,8 +141,9 @@ fn one_word_may_be_a_function_and_a_kind() {
 
     As every resource
 
-      adopt, after, after_healthy, allow, depends_on, ignore_changes,
-      prevent_destroy, replace_triggered_by, retain_on_destroy, timeouts
+      adopt, after, after_healthy, allow, create_before_destroy, depends_on,
+      ignore_changes, prevent_destroy, replace_triggered_by, retain_on_destroy,
+      timeouts
 
     The first argument is only what the stack calls it; the service knows no such
     name. replaces: a change makes a new object. restarts, reconnects: what a change

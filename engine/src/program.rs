@@ -123,6 +123,7 @@ pub struct Lookup {
 }
 
 /// How a resource is treated, whatever its kind.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch people set by name")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Lifecycle {
@@ -131,6 +132,9 @@ pub struct Lifecycle {
     /// Declarations it waits for until they work: a container until it is healthy.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub after_healthy: BTreeSet<Address>,
+    /// When it must be replaced, its successor is made first and takes its place.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub create_before_destroy: bool,
     /// A plan that would delete or replace it is an error.
     pub prevent_destroy: bool,
     /// An object of this name that exists already is taken over instead of refused.
@@ -145,9 +149,21 @@ pub struct Lifecycle {
     /// The profiles it belongs to, outermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub profiles: Vec<String>,
+    /// Set when it is one of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica: Option<Replica>,
     /// How long calls about it may take.
     #[serde(skip_serializing_if = "Timeouts::is_empty")]
     pub timeouts: Timeouts,
+}
+
+/// One of several resources that `replicas` declared together.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Replica {
+    /// What the script calls them all.
+    pub of: String,
+    /// Which one it is, from 1.
+    pub number: u32,
 }
 
 /// A condition that must hold.

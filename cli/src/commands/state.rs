@@ -106,9 +106,9 @@ fn rewrite(
             let address = match &effect {
                 Effect::Put(record) => record.address.clone(),
                 Effect::Remove(address) => address.clone(),
-                Effect::None => continue,
+                Effect::All(_) | Effect::None => continue,
             };
-            store.append(Event::Started { step, address, intent: None }).await?;
+            store.append(Event::Started { step, address, intent: None, deposed: None }).await?;
             store.append(Event::Done { step, effect }).await?;
         }
         store.finish(RunEnd { complete: true, outputs: None }).await?;

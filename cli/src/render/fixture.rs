@@ -76,6 +76,8 @@ pub(crate) fn change(of: &str, action: Action) -> Change {
         facts: Value::Null,
         dependencies: Vec::new(),
         lifecycle: dollop_engine::program::Lifecycle::default(),
+        succession: None,
+        rolling: None,
         span: None,
     }
 }

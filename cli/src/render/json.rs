@@ -15,7 +15,7 @@ use crate::render::words;
 
 /// The version of the form. The second number grows when something is added, the first when
 /// something readers may rely on changes.
-pub const FORMAT_VERSION: &str = "1.1";
+pub const FORMAT_VERSION: &str = "1.2";
 
 /// A plan.
 pub fn plan(plan: &Plan) -> Json {
@@ -203,6 +203,7 @@ fn change(plan: &Plan, change: &Change) -> Json {
         "connection": change.connection,
         "action": words::verb(change.action),
         "reasons": reasons,
+        "create_before_destroy": change.creates_first(),
         "disruption": change.disruption,
         "data_loss": change.loses_data(),
         "drift": change.drifted(),
@@ -292,6 +293,7 @@ mod tests {
               "action": "create",
               "address": "docker::network.app",
               "connection": null,
+              "create_before_destroy": false,
               "data_loss": false,
               "differences": [
                 {
@@ -338,6 +340,7 @@ mod tests {
               "action": "update",
               "address": "docker::container.web",
               "connection": "docker::engine.default",
+              "create_before_destroy": false,
               "data_loss": false,
               "differences": [
                 {
@@ -405,7 +408,7 @@ mod tests {
           "digests": {},
           "dormant": [],
           "environment": "default",
-          "format_version": "1.1",
+          "format_version": "1.2",
           "has_changes": true,
           "lookups": [],
           "outputs": [
@@ -483,7 +486,7 @@ mod tests {
               ]
             }
           ],
-          "format_version": "1.1"
+          "format_version": "1.2"
         }
         "#);
     }

@@ -103,12 +103,15 @@ codes! {
     ReplaceUnknown "E0513" "a replacement of something that is not there"
     ProfileOff "E0514" "something planned that needs what a profile leaves off"
     DormantNeeds "E0515" "something that would go, and is needed by what stays"
+    NotSideBySide "E0521" "a successor that cannot stand beside what it replaces"
     // E06: resources that get in each other's way.
     PortConflict "E0601" "one host port published twice"
     AddressConflict "E0602" "one static address given twice"
     OutsideSubnet "E0603" "a static address outside its subnet"
     SubnetOverlap "E0604" "subnets that overlap"
     MissingSource "E0605" "a bind mount whose source does not exist"
+    HostPortTaken "E0611" "a host port that somebody else has"
+    HostLacks "E0612" "something the machine of the engine does not have"
     // E07: what services answer while a plan is applied.
     CallRefused "E0701" "a service that refused"
     CallUnreachable "E0702" "a service that did not answer"
@@ -141,6 +144,8 @@ codes! {
     Hazard "W0204" "a change that is worth a thought"
     CheckWarns "W0205" "a check that does not hold and only warns"
     LikelyRename "W0206" "something that looks like a rename"
+    HostTooSmall "W0211" "more than the machine of the engine has"
+    HostMayLack "W0212" "something the machine of the engine may not have"
 }
 
 impl Code {

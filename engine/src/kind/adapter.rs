@@ -10,8 +10,8 @@ use serde_json::Value as Json;
 
 use super::{
     Address, BTreeMap, CallError, Calls, Claimed, Connection, Created, Dial, Found,
-    FoundObject, Lint, Name, OpenConnection, Path, Problem, Resource, Scope, Script, Segment,
-    SpecError, Territory, Value, Wanted,
+    FoundObject, Lint, Name, OpenConnection, Path, Planned, Problem, Resource, Rolling, Scope,
+    Script, Segment, SpecError, Taking, Territory, Value, Wanted,
 };
 
 pub(super) struct Adapter<R>(pub(super) PhantomData<fn() -> R>);
@@ -162,6 +162,26 @@ impl<R: Resource> Calls for Adapter<R> {
         typed(spec, Self::natural()).is_ok_and(|spec| R::keeps_data(&spec, next.as_ref()))
     }
 
+    fn stand_in(&self, natural: &str) -> Option<String> {
+        R::stand_in(natural)
+    }
+
+    fn creates_first(&self, spec: &Value) -> bool {
+        typed(spec, Self::natural()).is_ok_and(|spec| R::creates_first(&spec))
+    }
+
+    fn rolling(&self, spec: &Value) -> Rolling {
+        typed(spec, Self::natural())
+            .map_or_else(|_| Rolling::default(), |spec| R::rolling(&spec))
+    }
+
+    fn check_beside(&self, now: &Value, next: &Value) -> Vec<Problem> {
+        match (typed(now, Self::natural()), typed(next, Self::natural())) {
+            (Ok(now), Ok(next)) => R::check_beside(&now, &next),
+            _ => Vec::new(),
+        }
+    }
+
     async fn read(
         &self,
         connection: &OpenConnection,
@@ -195,6 +215,24 @@ impl<R: Resource> Calls for Adapter<R> {
             .collect()
     }
 
+    fn surveys(&self) -> bool {
+        R::SURVEYS
+    }
+
+    async fn survey(
+        &self,
+        connection: &OpenConnection,
+        planned: Vec<Planned<Value>>,
+    ) -> Vec<(Address, Lint)> {
+        let connection = downcast::<R::Connection>(connection);
+        let planned = planned.into_iter().filter_map(|planned| {
+            let spec = Self::spec(&planned.spec).ok()?;
+            let Planned { name, id, made, .. } = planned;
+            Some(Planned { name, spec, id, made })
+        });
+        R::survey(connection, &planned.collect::<Vec<_>>()).await
+    }
+
     async fn create(
         &self,
         connection: &OpenConnection,
@@ -217,6 +255,29 @@ impl<R: Resource> Calls for Adapter<R> {
         let connection = downcast::<R::Connection>(connection);
         let (from, to) = (Self::spec(from)?, Self::spec(to)?);
         let facts = R::update(connection, name, id, from, to).await?;
+        Ok(Self::facts(&facts))
+    }
+
+    async fn create_beside(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        spec: &Value,
+    ) -> Result<Created<Value>, CallError> {
+        let connection = downcast::<R::Connection>(connection);
+        let created = R::create_beside(connection, name, Self::spec(spec)?).await?;
+        Ok(Created { id: created.id, facts: Self::facts(&created.facts) })
+    }
+
+    async fn take_over(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        taking: Taking<'_>,
+    ) -> Result<Value, CallError> {
+        let connection = downcast::<R::Connection>(connection);
+        let (from, to) = (Self::spec(taking.from)?, Self::spec(taking.to)?);
+        let facts = R::take_over(connection, name, taking.id, from, to, taking.old).await?;
         Ok(Self::facts(&facts))
     }
 

@@ -12,6 +12,7 @@ mod moves;
 mod renames;
 mod resources;
 mod steps;
+mod succession;
 mod undeclared;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -26,9 +27,10 @@ use crate::journal::StepId;
 use crate::kind::Registry;
 use crate::observed::Observed;
 use crate::store::State;
+use crate::survey::findings;
 use crate::value::Value;
 
-pub use change::{Action, Change, Difference, Reason};
+pub use change::{Action, Change, Difference, Reason, Succession};
 pub(crate) use checks::judge;
 pub use checks::{CheckPlan, CheckStanding};
 pub(crate) use decide::{Decisions, Inputs, Reads, decide};
@@ -165,6 +167,8 @@ pub enum Operation {
     Connect,
     /// Makes an object.
     Create,
+    /// Gives what was made beside its predecessor the place of that.
+    TakeOver,
     /// Changes one in place.
     Update,
     /// Removes one.
@@ -186,6 +190,9 @@ pub struct Step {
     pub operation: Operation,
     /// The steps that must be done before.
     pub needs: Vec<StepId>,
+    /// The steps that must have ended before, in whatever way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<StepId>,
 }
 
 /// How many resources each action touches.
@@ -250,6 +257,9 @@ pub fn plan(
     decisions
         .diagnostics
         .extend(replace.iter().filter_map(|address| not_there(inputs, address)));
+    let (refused, doubtful) = findings(inputs, &observed.surveyed);
+    decisions.diagnostics.extend(refused);
+    decisions.warnings.extend(doubtful);
     moves::announce(&mut decisions, &moved.renamed, state);
     if !decisions.diagnostics.is_empty() {
         return Err(Findings {

@@ -122,6 +122,8 @@ pub(crate) fn announce(decisions: &mut Decisions, renamed: &[(Address, Address)]
             facts: Value::Null,
             dependencies: Vec::new(),
             lifecycle: Lifecycle::default(),
+            succession: None,
+            rolling: None,
             span: None,
         });
     }

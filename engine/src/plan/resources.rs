@@ -66,6 +66,8 @@ impl Walk<'_> {
         let record = self.records.get(address).copied();
         let (now, settled) = self.now(declaration, record, &normal);
         let change = self.decide_change(declaration, kind, &normal, record, now);
+        let mut change = self.succession(declaration, kind, change);
+        Self::rolling(kind, &mut change);
         let change = self.guard(declaration, change);
         if change.action == Action::Update
             && let (Some(before), Some(after)) =
@@ -211,6 +213,8 @@ impl Walk<'_> {
             facts: Value::Null,
             dependencies: self.inputs.graph.dependencies(address),
             lifecycle: declaration.lifecycle.clone(),
+            succession: None,
+            rolling: None,
             span: Some(declaration.span.clone()),
         };
         let create = |mut change: Change, reason: Reason| {
@@ -248,7 +252,9 @@ impl Walk<'_> {
                 change
             }
             Now::Away(record) => {
-                change.before = Some(record.spec.clone());
+                let spec = record.spec.clone();
+                let (spec, stands_in) = self.in_place(&change, kind, spec);
+                change.before = Some(spec);
                 change.id = Some(record.id.clone());
                 change.facts = record.facts.clone();
                 self.compare(&mut change, declaration, kind, normal, Some(record));
@@ -256,7 +262,10 @@ impl Walk<'_> {
                 if record.unfinished {
                     change.reasons.push(Reason::Interrupted);
                 }
-                if change.action == Action::Keep || (record.interrupted && !replaced) {
+                if change.action == Action::Keep
+                    || (record.interrupted && !replaced)
+                    || (stands_in && !replaced)
+                {
                     change.action = Action::Verify;
                 }
                 change.reasons.extend(deferred);
@@ -273,6 +282,7 @@ impl Walk<'_> {
                     None => spec,
                 };
                 change.facts = kind.mark_facts(found.facts, &spec);
+                let (spec, stands_in) = self.in_place(&change, kind, spec);
                 change.before = Some(spec);
                 change.id = Some(found.id);
                 self.compare(&mut change, declaration, kind, normal, record);
@@ -295,7 +305,10 @@ impl Walk<'_> {
                         // What forces a replacement is said first.
                         change.reasons.push(Reason::Interrupted);
                     }
-                    (Some(record), _) if record.unfinished && change.action == Action::Keep => {
+                    (Some(record), _)
+                        if (record.unfinished || stands_in)
+                            && change.action == Action::Keep =>
+                    {
                         change.action = Action::Update;
                         change.reasons.push(Reason::Interrupted);
                     }

@@ -40,6 +40,8 @@ pub(super) struct Draft<'a> {
     pub(super) clear: Vec<(Path, String)>,
     /// Attributes the script set, fitting or not.
     given: BTreeSet<String>,
+    /// Whether the kind's own rules were applied to the same attributes already.
+    pub(super) examined: bool,
     /// What is wrong so far.
     pub(super) findings: Vec<Diagnostic>,
 }
@@ -62,6 +64,24 @@ impl<'a> Draft<'a> {
             allow: BTreeSet::new(),
             clear: Vec::new(),
             given: BTreeSet::new(),
+            examined: false,
+            findings: Vec::new(),
+        }
+    }
+
+    /// The same once more, with nothing wrong so far.
+    pub(super) fn copy(&self) -> Self {
+        Self {
+            session: self.session,
+            call: Rc::clone(&self.call),
+            kind: self.kind,
+            schema: self.schema,
+            attributes: self.attributes.clone(),
+            lifecycle: self.lifecycle.clone(),
+            allow: self.allow.clone(),
+            clear: self.clear.clone(),
+            given: self.given.iter().filter(|name| *name != "name").cloned().collect(),
+            examined: self.examined,
             findings: Vec::new(),
         }
     }

@@ -14,11 +14,12 @@ use crate::limit::{Call, Limit};
 use crate::path::Path;
 
 /// The keys.
-pub(super) const KEYS: [&str; 10] = [
+pub(super) const KEYS: [&str; 11] = [
     "adopt",
     "after",
     "after_healthy",
     "allow",
+    "create_before_destroy",
     "depends_on",
     "ignore_changes",
     "prevent_destroy",
@@ -63,6 +64,7 @@ impl Draft<'_> {
         };
         match key {
             "adopt" => self.lifecycle.adopt = value,
+            "create_before_destroy" => self.lifecycle.create_before_destroy = value,
             "retain_on_destroy" => self.lifecycle.retain_on_destroy = value,
             _ => self.lifecycle.prevent_destroy = value,
         }

@@ -33,6 +33,7 @@ mod parameters;
 mod place;
 mod prelude;
 mod profile;
+mod replicas;
 mod rules;
 mod secrets;
 mod session;

@@ -14,6 +14,7 @@
 mod container;
 mod endpoint;
 mod engine;
+mod exec;
 mod image;
 mod job;
 mod labels;
