@@ -1,13 +1,14 @@
 # Two commands do everything on a fresh machine with a Rust toolchain:
 #   make quickstart   build, start the lab if needed, apply scripts/quickstart, plan again
-#   make test         format, lints, unit, suite, CLI, live and crash tests, 20 s of fuzzing
+#   make test         format, lints, unit, suite, CLI, live and crash tests, some fuzzing
+#   make platforms    the five platforms of scripts/ on the lab
 
 DOLLOP := target/debug/dollop
 LAB := tests/lab/lab
 # One set of features for lints and tests, so that nothing is compiled twice.
 EVERYTHING := --workspace --all-targets --features dollop-tests/live
 
-.PHONY: quickstart clean-quickstart hello test lint quick-test lab build fuzz bench
+.PHONY: platforms quickstart clean-quickstart hello test lint quick-test lab build fuzz bench
 
 build:
 	cargo build -p dollop
@@ -36,14 +37,19 @@ lint:
 quick-test:
 	cargo test --workspace
 
-# With the feature `live` a missing service is a failure, never a skip.
+# With the feature `live` a missing service is a failure, never a skip. The platforms have a
+# target of their own: two hundred containers take longer than all the rest.
 test: lint lab
+	eval "$$($(LAB) env)"; cargo test $(EVERYTHING) --no-fail-fast -- --skip live::platforms
+
+# The five platforms of scripts/, each with all its profiles, on the lab's images.
+platforms: lab
 	$(LAB) platforms
-	eval "$$($(LAB) env)"; cargo test $(EVERYTHING) --no-fail-fast
+	eval "$$($(LAB) env)"; cargo test $(EVERYTHING) -- live::platforms --test-threads 1
 
 # Ten minutes of scripts nobody would write; DOLLOP_FUZZ_SEED repeats a run.
 fuzz:
-	DOLLOP_FUZZ_SECONDS=$${DOLLOP_FUZZ_SECONDS:-600} cargo test -p dollop-tests fuzz:: -- --nocapture
+	DOLLOP_FUZZ_SECONDS=$${DOLLOP_FUZZ_SECONDS:-600} cargo test $(EVERYTHING) -- fuzz:: --nocapture
 
 bench:
 	cargo build --release -p dollop

@@ -85,7 +85,7 @@ fn impact_shows_what_is_disturbed() {
     let run = project.run(&["impact", "local::file.page", "--format", "json"]).expect(0);
     shows!(run.stdout, @r#"
     {
-      "format_version": "1.1",
+      "format_version": "1.2",
       "resource": {
         "address": "local::file.page",
         "because": [],
@@ -193,10 +193,10 @@ fn a_missing_bind_source_is_an_error_unless_it_is_made() {
     exit 1
     --- stderr
     error[E0605]: `./conf` does not exist on this machine
-     --> stack.rhai:1:45
+     --> stack.rhai:1:55
       |
     1 | docker::container("a", #{ image: "nginx:1", volumes: ["./conf/:/etc/app:ro"] });
-      |                                             ^^^^^^^
+      |                                                       ^^^^^^^^^^^^^^^^^^^^^
       |
       = note: relative paths begin at the project folder
       = hint: create it, correct the path, or declare it with `local::file`
@@ -337,5 +337,21 @@ fn a_secret_in_the_script_is_not_shown_by_its_warning() {
     for format in ["json", "sarif"] {
         let run = project.run(&["check", "--format", format]).expect(0);
         assert!(!run.stdout.contains("hunter2"), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn a_renamed_stack_is_told() {
+    let script = r#"local::data("a", #{ input: 1 });"#;
+    let before = Project::new("before", script);
+    let _ = before.run(&["apply", "--auto-approve"]).expect(0);
+    let after = Project::new("after", script);
+    std::fs::rename(before.folder().join(".dollop"), after.folder().join(".dollop")).unwrap();
+    let run = after.run(&["plan"]).expect(0);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    for part in
+        ["W0202", "made by stack `before`", "called `after` now", "rename the folder back"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
     }
 }

@@ -406,7 +406,7 @@ fn json_is_json_and_without_secrets() {
     let plan = project.run(&["plan", "--format", "json"]).expect(0);
     assert_eq!(plan.stderr, "");
     let json: Json = serde_json::from_str(&plan.stdout).expect("JSON");
-    assert_eq!(json["format_version"], "1.1");
+    assert_eq!(json["format_version"], "1.2");
     assert_eq!(json["summary"]["create"], 3);
     assert_eq!(json["has_changes"], true);
     let conf = json["changes"].as_array().expect("changes").iter();
@@ -477,7 +477,7 @@ fn an_error_is_json_where_the_answer_would_have_been() {
           "trace": []
         }
       ],
-      "format_version": "1.1"
+      "format_version": "1.2"
     }
     "#);
     let run = project.run(&["output", "nothing", "--json"]).expect(1);
@@ -499,7 +499,7 @@ fn an_error_is_json_where_the_answer_would_have_been() {
           "trace": []
         }
       ],
-      "format_version": "1.1"
+      "format_version": "1.2"
     }
     "#);
 }
@@ -851,7 +851,9 @@ fn a_second_dollop_is_told_who_is_at_work() {
         "));
     }
     // Looking is allowed meanwhile.
-    assert_eq!(project.run(&["state", "list"]).expect(0).stdout, "");
+    let looked = project.run(&["state", "list"]).expect(0);
+    assert_eq!(looked.stdout, "");
+    assert!(looked.stderr.contains("showing the state before it"), "{}", looked.stderr);
     assert_eq!(project.run(&["check"]).expect(0).stdout, "");
     // The lock goes with its process, however that ends.
     drop(first);

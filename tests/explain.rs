@@ -7,15 +7,24 @@ use dollop_tests::cli::{Project, root};
 
 /// Codes no script alone leads to: services, other versions, commands, mistakes in dollop.
 /// Their pages show what it looks like instead.
-const WITHOUT_SCRIPT: [Code; 19] = [
+const WITHOUT_SCRIPT: [Code; 26] = [
+    // What exists already, and what an engine and its machine have.
+    Code::NotSideBySide,
+    Code::HostPortTaken,
+    Code::HostLacks,
+    Code::HostTooSmall,
+    Code::HostMayLack,
     // A flag, and a service that is slow.
     Code::ReplaceUnknown,
     Code::CallTimedOut,
     Code::Unreadable,
+    Code::Impossible,
     Code::MissingFact,
     Code::KindGone,
     Code::StepsWait,
     Code::DormantNeeds,
+    // A service that holds something.
+    Code::DataLoss,
     Code::CallRefused,
     Code::CallUnreachable,
     Code::CallDenied,

@@ -35,10 +35,10 @@ local::data("fine", #{ input: 1 });
     );
     shows!(said, @r#"
     error[E0502]: a cycle: local::data.a → local::data.c → local::data.b → local::data.a
-     --> stack.rhai:2:39
+     --> stack.rhai:2:52
       |
     2 | let a = local::data("a", #{ input: 1, depends_on: ["local::data.c"] });
-      |                                       ^^^^^^^^^^ `local::data.a` needs `local::data.c`: `depends_on` names it
+      |                                                    ^^^^^^^^^^^^^^^ `local::data.a` needs `local::data.c`: `depends_on` names it
     3 | let b = local::data("b", #{ input: a.output });
       |                             ----- `local::data.b` needs `local::data.a`: `input` uses it
     4 | local::data("c", #{ input: `${b.output}!` });
@@ -52,19 +52,19 @@ local::data("fine", #{ input: 1 });
 fn a_resource_that_waits_for_itself_or_for_nothing() {
     shows!(broken("local::data(\"a\", #{ input: 1, depends_on: [\"local::data.a\"] });\n"), @r#"
     error[E0502]: a cycle: local::data.a → local::data.a
-     --> stack.rhai:1:31
+     --> stack.rhai:1:44
       |
     1 | local::data("a", #{ input: 1, depends_on: ["local::data.a"] });
-      |                               ^^^^^^^^^^ `local::data.a` needs `local::data.a`: `depends_on` names it
+      |                                            ^^^^^^^^^^^^^^^ `local::data.a` needs `local::data.a`: `depends_on` names it
       |
       = hint: that is only an order: take `local::data.a` out of the `depends_on` of `local::data.a`
     "#);
     shows!(broken("local::data(\"a\", #{ input: 1, depends_on: [\"local::data.b\"] });\n"), @r#"
     error[E0501]: `local::data.b` is not declared
-     --> stack.rhai:1:31
+     --> stack.rhai:1:44
       |
     1 | local::data("a", #{ input: 1, depends_on: ["local::data.b"] });
-      |                               ^^^^^^^^^^ needed by `local::data.a`
+      |                                            ^^^^^^^^^^^^^^^ needed by `local::data.a`
       |
       = hint: did you mean `local::data.a`?
     "#);

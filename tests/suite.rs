@@ -15,8 +15,12 @@
 //! --- world             edits by hand: `remove KIND KEY`, `set KIND KEY ATTRIBUTE JSON`,
 //!                       `own KIND KEY STACK`, `add KIND KEY JSON`, `fail CALL`, `heal`,
 //!                       `half ADDRESS JSON` (its create makes this and fails), `slow CALL`,
-//!                       `sick ADDRESS` (it does not get ready)
+//!                       `sick ADDRESS` (it does not get ready), `impossible ADDRESS` (it
+//!                       cannot be made there)
 //! --- params            `name=value` lines
+//! --- environment       the environment the script is evaluated for
+//! --- recorded          addresses found in the state beside what was applied, of kinds
+//!                       this dollop need not know
 //! --- replace           addresses that plans from here on make anew
 //! --- taint             addresses marked as broken in the state
 //! --- state             the addresses in the state
@@ -24,6 +28,7 @@
 
 mod made;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -33,9 +38,9 @@ use std::time::Duration;
 use dollop_engine::address::Address;
 use dollop_engine::analysis::analyse;
 use dollop_engine::apply::{Settings, Watcher, apply};
-use dollop_engine::diagnostic::{Findings, Severity};
+use dollop_engine::diagnostic::{Code, Diagnostic, Findings, Severity};
 use dollop_engine::error::CallError;
-use dollop_engine::files::{FileError, Files};
+use dollop_engine::files::{FileError, Files, SecretSource};
 use dollop_engine::graph::{self, Graph};
 use dollop_engine::journal::{Effect, Event, StepId};
 use dollop_engine::kind::Registry;
@@ -49,11 +54,87 @@ use dollop_engine::refresh::refresh;
 use dollop_engine::resource::Scope;
 use dollop_engine::script::{Request, evaluate};
 use dollop_engine::store::{MemoryStore, Record, RunEnd, RunInfo, Store};
+use dollop_engine::value::Value;
 use dollop_tests::cli::root;
 use dollop_tests::fake::{self, Object, world};
 
 /// How many cases there are at least.
-const CASES: usize = 150;
+const CASES: usize = 250;
+
+/// Codes no case here can lead to, why, and the test that does.
+const ELSEWHERE: [(Code, &str, &str, &str); 12] = [
+    (
+        Code::StepsWait,
+        "would be a bug",
+        "tests/fuzz.rs",
+        "no_script_panics_wavers_or_tells_a_secret",
+    ),
+    (
+        Code::Internal,
+        "would be a bug",
+        "tests/fuzz.rs",
+        "no_script_panics_wavers_or_tells_a_secret",
+    ),
+    (Code::Usage, "a command line", "tests/cli.rs", "wrong_usage_exits_with_64"),
+    (
+        Code::Command,
+        "a command",
+        "tests/cli.rs",
+        "an_error_is_json_where_the_answer_would_have_been",
+    ),
+    (
+        Code::StateStore,
+        "a store on disk",
+        "tests/cli.rs",
+        "a_second_dollop_is_told_who_is_at_work",
+    ),
+    (
+        Code::StateNote,
+        "a store on disk",
+        "tests/cli.rs",
+        "a_second_dollop_is_told_who_is_at_work",
+    ),
+    (Code::StackRenamed, "a store on disk", "tests/answers.rs", "a_renamed_stack_is_told"),
+    (
+        Code::DataLoss,
+        "a queue with messages",
+        "tests/live/rabbitmq/losses.rs",
+        "a_queue_with_messages_is_replaced_only_with_consent",
+    ),
+    (
+        Code::HostPortTaken,
+        "an engine and its machine",
+        "tests/live/docker/replace.rs",
+        "a_plan_asks_the_engine_what_stands_against_it",
+    ),
+    (
+        Code::HostLacks,
+        "an engine and its machine",
+        "tests/live/docker/replace.rs",
+        "a_plan_asks_the_engine_what_stands_against_it",
+    ),
+    (
+        Code::HostTooSmall,
+        "an engine and its machine",
+        "tests/live/docker/replace.rs",
+        "a_plan_asks_the_engine_what_stands_against_it",
+    ),
+    (
+        Code::HostMayLack,
+        "an engine and its machine",
+        "tests/live/docker/replace.rs",
+        "a_plan_asks_the_engine_what_stands_against_it",
+    ),
+];
+
+thread_local! {
+    /// The codes the cases have led to.
+    static SEEN: RefCell<BTreeSet<Code>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+fn seen<'a>(found: impl IntoIterator<Item = &'a Diagnostic>) {
+    SEEN.with_borrow_mut(|seen| seen.extend(found.into_iter().map(|found| found.code)));
+}
 
 #[test]
 fn every_case_says_what_it_should() {
@@ -62,11 +143,14 @@ fn every_case_says_what_it_should() {
     files.sort();
     let bless = std::env::var_os("DOLLOP_BLESS").is_some();
     let (mut cases, mut wrong) = (0, Vec::new());
+    let mut names = BTreeSet::new();
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let mut blessed = String::new();
         for case in split(&text) {
             cases += 1;
+            // Its name is that of its world.
+            assert!(names.insert(case.name.clone()), "two cases are called `{}`", case.name);
             let actual = run(&case);
             if actual != case {
                 wrong.push(format!(
@@ -94,6 +178,24 @@ fn every_case_says_what_it_should() {
     // A floor, so that a file that is no longer found does not go unnoticed.
     assert!(cases >= CASES, "{cases} cases, {CASES} are known");
     assert!(bless || wrong.is_empty(), "{} wrong\n\n{}", wrong.len(), wrong.join("\n"));
+    every_code_has_a_case();
+}
+
+/// A new code needs a case here, or a place in [`ELSEWHERE`] with a test that exists.
+fn every_code_has_a_case() {
+    let here = SEEN.take();
+    let elsewhere: BTreeSet<Code> = ELSEWHERE.iter().map(|(code, ..)| *code).collect();
+    let missing: Vec<_> = Code::ALL
+        .iter()
+        .filter(|code| !here.contains(code) && !elsewhere.contains(code))
+        .map(|code| format!("{code}: {}", code.title()))
+        .collect();
+    assert!(missing.is_empty(), "codes without a case:\n{}", missing.join("\n"));
+    for (code, why, file, test) in ELSEWHERE {
+        assert!(!here.contains(&code), "{code} has a case here now: it is not only {why}");
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        assert!(text.contains(&format!("fn {test}(")), "{code}: no test `{test}` in {file}");
+    }
 }
 
 #[derive(Clone, PartialEq)]
@@ -173,6 +275,18 @@ impl Files for CaseFiles<'_> {
         found.ok_or_else(|| FileError::Missing(path.to_owned()))
     }
 
+    /// Files are there or not; what a command would print nobody needs to know.
+    fn secret(&self, source: &SecretSource) -> Result<Option<Arc<str>>, FileError> {
+        match source {
+            SecretSource::File(path) => self.read(path).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn exists(&self, path: &str) -> Option<bool> {
+        Some(self.0.contains_key(path.strip_prefix("./").unwrap_or(path)))
+    }
+
     fn list(&self, folder: &str) -> Result<Vec<String>, FileError> {
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         Ok(self
@@ -209,13 +323,14 @@ fn run(case: &Case) -> Case {
     let mut parameters: BTreeMap<String, Given> = BTreeMap::new();
     let mut profiles = Profiles::default();
     let mut replace: BTreeSet<Address> = BTreeSet::new();
+    let mut environment = "default".to_owned();
     let mut actual = case.clone();
     for (section, body) in &mut actual.sections {
         let scope = Scope { stack: stack.clone(), folder: folder.path().to_owned() };
         let pool = Pool::new(registry.clone(), scope);
         let request = Request {
             stack: &stack,
-            environment: "default",
+            environment: &environment,
             entry: "main.rhai",
             files: &CaseFiles(&files),
             registry: &registry,
@@ -250,6 +365,8 @@ fn run(case: &Case) -> Case {
                     })
                     .collect();
             }
+            "environment" => body.trim().clone_into(&mut environment),
+            "recorded" => runtime.block_on(recorded(&store, &stack, body)),
             "replace" => replace = body.lines().map(|line| line.parse().unwrap()).collect(),
             "taint" => runtime.block_on(taint(&store, body)),
             "world" => {
@@ -330,6 +447,26 @@ fn checked(request: &Request<'_>) -> String {
     text
 }
 
+/// Writes records nobody here has made.
+async fn recorded(store: &MemoryStore, stack: &str, body: &str) {
+    store.begin(run_info(stack)).await.unwrap();
+    for (number, line) in body.lines().enumerate() {
+        let address: Address = line.parse().unwrap();
+        let step = StepId(u32::try_from(number).unwrap());
+        let record = Record {
+            connection: Some("fake::engine.default".parse().unwrap()),
+            ..made::record(&address, Value::Null, &[])
+        };
+        let effect = Effect::Put(Box::new(record));
+        store
+            .append(Event::Started { step, address, intent: None, deposed: None })
+            .await
+            .unwrap();
+        store.append(Event::Done { step, effect }).await.unwrap();
+    }
+    store.finish(RunEnd { complete: true, outputs: None }).await.unwrap();
+}
+
 async fn taint(store: &MemoryStore, body: &str) {
     let state = store.state().unwrap();
     for (number, line) in body.lines().enumerate() {
@@ -338,7 +475,10 @@ async fn taint(store: &MemoryStore, body: &str) {
         let step = StepId(u32::try_from(number).unwrap());
         let effect = Effect::Put(Box::new(record));
         store.begin(run_info(&state.stack)).await.unwrap();
-        store.append(Event::Started { step, address, intent: None }).await.unwrap();
+        store
+            .append(Event::Started { step, address, intent: None, deposed: None })
+            .await
+            .unwrap();
         store.append(Event::Done { step, effect }).await.unwrap();
         store.finish(RunEnd { complete: true, outputs: None }).await.unwrap();
     }
@@ -389,6 +529,10 @@ async fn applied(
             writeln!(text, "{call}").unwrap();
         }
     }
+    SEEN.with_borrow_mut(|seen| {
+        seen.extend(report.failed.iter().map(|(_, e)| e.failure.code()));
+    });
+    seen(&report.checks);
     for (step, error) in &report.failed {
         writeln!(text, "failed {}: {error}", step.address).unwrap();
         for note in &error.notes {
@@ -444,6 +588,11 @@ fn show_plan(plan: &Plan) -> String {
         if change.disruption != dollop_engine::schema::Disruption::None {
             write!(text, " [{:?}]", change.disruption).unwrap();
         }
+        match change.succession {
+            Some(succession) if succession.begun => text.push_str(" (begun)"),
+            Some(_) => text.push_str(" (first)"),
+            None => {}
+        }
         text.push('\n');
         if matches!(change.action, Action::Delete | Action::Forget) {
             continue;
@@ -490,6 +639,7 @@ fn show_plan(plan: &Plan) -> String {
         let standing = format!("{:?}", check.standing).to_lowercase();
         writeln!(text, "check {}: {standing}", check.check.name).unwrap();
     }
+    seen(&plan.warnings);
     for warning in &plan.warnings {
         writeln!(text, "warning: {}", warning.message).unwrap();
         for note in &warning.notes {
@@ -506,6 +656,7 @@ fn show_plan(plan: &Plan) -> String {
 }
 
 fn show_findings(findings: &Findings) -> String {
+    seen(&findings.diagnostics);
     let mut text = String::new();
     for found in &findings.diagnostics {
         let place = found.span.as_ref().map_or(String::new(), |span| format!("{span}: "));
@@ -566,12 +717,16 @@ fn by_hand(stack: &str, line: &str) {
         "slow" => {
             world.slow.insert(line["slow ".len()..].to_owned());
         }
+        "impossible" => {
+            world.impossible.insert(words[1].to_owned());
+        }
         "sick" => {
             world.sick.insert(words[1].to_owned());
         }
         "heal" => {
             world.failing.clear();
             world.slow.clear();
+            world.impossible.clear();
             world.sick.clear();
         }
         _ => panic!("unknown edit `{line}`"),

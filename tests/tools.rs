@@ -57,7 +57,8 @@ fn the_manual_shows_a_kind() {
 
     Declared on it
 
-      .function(..), .view(..)
+      .domain(..), .enum(..), .foreign_table(..), .function(..), .index(..),
+      .policy(..), .sequence(..), .table(..), .trigger(..), .view(..)
 
     Attributes
 
@@ -82,8 +83,9 @@ fn the_manual_shows_a_kind() {
 
     As every resource
 
-      adopt, after, after_healthy, allow, depends_on, ignore_changes,
-      prevent_destroy, replace_triggered_by, retain_on_destroy, timeouts
+      adopt, after, after_healthy, allow, create_before_destroy, depends_on,
+      ignore_changes, prevent_destroy, replace_triggered_by, retain_on_destroy,
+      timeouts
 
     The first argument is its name, here and in the service. replaces: a change
     makes a new object. restarts, reconnects: what a change does to something
@@ -140,8 +142,9 @@ fn one_word_may_be_a_function_and_a_kind() {
 
     As every resource
 
-      adopt, after, after_healthy, allow, depends_on, ignore_changes,
-      prevent_destroy, replace_triggered_by, retain_on_destroy, timeouts
+      adopt, after, after_healthy, allow, create_before_destroy, depends_on,
+      ignore_changes, prevent_destroy, replace_triggered_by, retain_on_destroy,
+      timeouts
 
     The first argument is only what the stack calls it; the service knows no such
     name. replaces: a change makes a new object. restarts, reconnects: what a change
@@ -234,7 +237,7 @@ fn a_schema_is_for_programs() {
     // All of a provider, and what is no kind.
     let text = project.run(&["schema", "rabbitmq", "--json"]).expect(0).stdout;
     let schema: Json = serde_json::from_str(&text).expect("JSON");
-    assert_eq!(schema["kinds"].as_object().map(serde_json::Map::len), Some(8));
+    assert_eq!(schema["kinds"].as_object().map(serde_json::Map::len), Some(17));
     let error = project.run(&["schema", "cidr_host", "--json"]).expect(1);
     let found: Json = serde_json::from_str(&error.stdout).expect("JSON");
     assert_eq!(found["diagnostics"][0]["severity"], "error");
@@ -400,8 +403,61 @@ fn shells_complete_commands_and_what_the_stack_has() {
             "{shell}: {offered}"
         );
     }
+    // What the script declares, what the state has, what is marked.
+    assert_eq!(ask("bash", &above, &["dollop", "why", "local::file.c"]), "");
+    let here = project.folder();
+    for command in ["why", "impact", "taint"] {
+        let words = ["dollop", command, "local::file.c"];
+        assert_eq!(ask("bash", &here, &words), "local::file.config", "{command}");
+    }
+    for command in ["plan", "apply"] {
+        let words = ["dollop", command, "--replace", "local::file.c"];
+        assert_eq!(ask("bash", &here, &words), "local::file.config", "{command}");
+    }
+    assert_eq!(ask("bash", &here, &["dollop", "untaint", "local"]), "");
+    drop(project.run(&["taint", "local::file.config"]).expect(0));
+    assert_eq!(ask("bash", &here, &["dollop", "untaint", "local"]), "local::file.config");
+    assert_eq!(
+        ask("bash", &here, &["dollop", "taint", "local::file."]),
+        "local::file.greeting"
+    );
     // Nothing to offer is no error.
     assert_eq!(ask("bash", &above, &["dollop", "state", "show", "local"]), "");
+}
+
+#[test]
+fn values_profiles_and_environments_are_completed() {
+    let project = Project::new(
+        "offers",
+        r#"
+        param("size", #{ choices: ["small", "large"] });
+        param("debug", #{ "type": "bool" });
+        profile("mail", || local::data("m"));
+        profile("vault", || 1);
+        local::data("d");
+        "#,
+    );
+    project.write("prod.params.toml", "size = \"large\"\n");
+    let here = project.folder();
+    let offered = |words: &[&str]| ask("bash", &here, words);
+    assert_eq!(offered(&["dollop", "plan", "--param", ""]), "debug=\nsize=");
+    assert_eq!(offered(&["dollop", "plan", "--param", "size=l"]), "size=large");
+    assert_eq!(offered(&["dollop", "plan", "--param", "debug="]), "debug=true\ndebug=false");
+    assert_eq!(offered(&["dollop", "plan", "--profile", ""]), "mail\nvault");
+    assert_eq!(offered(&["dollop", "plan", "--profile", "mail,v"]), "mail,vault");
+    assert_eq!(offered(&["dollop", "plan", "--env", "p"]), "prod");
+    assert_eq!(offered(&["dollop", "why", "local::d"]), "local::data.d");
+
+    // A script that fails offers what it asked for before, one that cannot be read what
+    // stands in it.
+    project
+        .write("stack.rhai", "param(\"one\");\nlocal::data(\"d\");\n[][3];\nparam(\"two\");");
+    assert_eq!(offered(&["dollop", "plan", "--param", ""]), "one=\ntwo=");
+    assert_eq!(offered(&["dollop", "why", "local::d"]), "local::data.d");
+    project
+        .write("stack.rhai", "let x = param(\"one\", #{ default: 1 );\nprofile(\"p\", || 1);");
+    assert_eq!(offered(&["dollop", "plan", "--param", ""]), "one=");
+    assert_eq!(offered(&["dollop", "plan", "--profile", ""]), "p");
 }
 
 #[test]

@@ -12,10 +12,15 @@ use crate::complete;
 use crate::error::{CommandError, DONE, FAILED, USAGE};
 use crate::project::{Environment, Project};
 
+mod consent;
+mod state;
 mod tools;
 
+pub use consent::ConsentArgs;
+pub use state::{StateCommand, StateForgetArgs, StateShowArgs, TaintArgs, UntaintArgs};
 pub use tools::{
-    CompletionsArgs, DocArgs, GraphArgs, GraphFormat, InitArgs, SchemaArgs, Template,
+    CompletionsArgs, DocArgs, ExplainArgs, GraphArgs, GraphFormat, InitArgs, SchemaArgs,
+    Template,
 };
 
 /// Infrastructure as code in Rhai for Docker, PostgreSQL and RabbitMQ.
@@ -116,7 +121,7 @@ pub enum Command {
     /// Take the mark of `taint` off again.
     ///
     /// Example: `dollop untaint docker::container.web`
-    Untaint(TaintArgs),
+    Untaint(UntaintArgs),
     /// Show who needs whom.
     ///
     /// Example: `dollop graph shop | dot -Tsvg > shop.svg`
@@ -196,7 +201,8 @@ pub struct StackArgs {
         value_name = "NAME",
         env = "DOLLOP_PROFILES",
         hide_env_values = true,
-        value_delimiter = ','
+        value_delimiter = ',',
+        add = complete::profiles()
     )]
     pub profiles: Vec<String>,
     /// What becomes of resources whose profile is off.
@@ -227,7 +233,7 @@ pub enum DormantArg {
 #[derive(Clone, Debug, Default, Args)]
 pub struct EnvironmentArgs {
     /// The environment: its own state, parameter file and names [default: default].
-    #[arg(long, value_name = "NAME", env = "DOLLOP_ENV", hide_env_values = true)]
+    #[arg(long, value_name = "NAME", env = "DOLLOP_ENV", hide_env_values = true, add = complete::environments())]
     pub env: Option<Environment>,
 }
 
@@ -345,7 +351,7 @@ pub enum CheckFormat {
 #[derive(Debug, Args)]
 pub struct RelationArgs {
     /// The address.
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", add = complete::declared())]
     pub address: Address,
     /// Which stack.
     #[command(flatten)]
@@ -365,14 +371,6 @@ pub enum TreeFormat {
     Text,
     /// For programs.
     Json,
-}
-
-/// `dollop explain`.
-#[derive(Debug, Args)]
-pub struct ExplainArgs {
-    /// The code, as in `error[E0102]`.
-    #[arg(value_name = "CODE")]
-    pub code: Option<String>,
 }
 
 /// How a plan is shown.
@@ -412,8 +410,11 @@ pub struct PlanArgs {
     #[arg(long)]
     pub destroy: bool,
     /// Make a resource anew although nothing demands it; may be repeated.
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "destroy")]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "destroy", add = complete::made())]
     pub replace: Vec<Address>,
+    /// What may be lost.
+    #[command(flatten)]
+    pub consent: ConsentArgs,
     /// Show what is usually folded.
     #[arg(short, long)]
     pub verbose: bool,
@@ -441,8 +442,11 @@ pub struct ApplyArgs {
     #[arg(long, default_value = "text", requires_if("json", "auto_approve"))]
     pub format: TreeFormat,
     /// Make a resource anew although nothing demands it; may be repeated.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", add = complete::made())]
     pub replace: Vec<Address>,
+    /// What may be lost.
+    #[command(flatten)]
+    pub consent: ConsentArgs,
     /// Show what is usually folded.
     #[arg(short, long)]
     pub verbose: bool,
@@ -463,6 +467,9 @@ pub struct DestroyArgs {
     /// Do not look at the world first.
     #[arg(long)]
     pub no_refresh: bool,
+    /// What may be lost.
+    #[command(flatten)]
+    pub consent: ConsentArgs,
     /// Show what is usually folded.
     #[arg(short, long)]
     pub verbose: bool,
@@ -503,59 +510,6 @@ pub struct OutputArgs {
     /// As bare text, without quotes or a line break; a secret is shown in clear.
     #[arg(long, requires = "name")]
     pub raw: bool,
-}
-
-/// `dollop state`.
-#[derive(Debug, Subcommand)]
-pub enum StateCommand {
-    /// Every address, one a line.
-    ///
-    /// Example: `dollop state list`
-    List(PlaceArgs),
-    /// What is recorded about one address.
-    ///
-    /// Example: `dollop state show docker::container.web`
-    Show(StateShowArgs),
-    /// Let go of records, and of everything behind a connection; the world stays as it is.
-    ///
-    /// For servers that are gone for good. Example: `dollop state forget postgres::server.main`
-    Forget(StateForgetArgs),
-}
-
-/// `dollop state show`.
-#[derive(Debug, Args)]
-pub struct StateShowArgs {
-    /// The address.
-    #[arg(value_name = "ADDRESS", add = complete::addresses())]
-    pub address: Address,
-    /// Whose state.
-    #[command(flatten)]
-    pub place: PlaceArgs,
-    /// As JSON, secrets masked.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `dollop state forget`.
-#[derive(Debug, Args)]
-pub struct StateForgetArgs {
-    /// The addresses.
-    #[arg(value_name = "ADDRESS", required = true, add = complete::addresses())]
-    pub addresses: Vec<Address>,
-    /// Whose state.
-    #[command(flatten)]
-    pub place: PlaceArgs,
-}
-
-/// `dollop taint` and `dollop untaint`.
-#[derive(Debug, Args)]
-pub struct TaintArgs {
-    /// The addresses.
-    #[arg(value_name = "ADDRESS", required = true)]
-    pub addresses: Vec<Address>,
-    /// Whose state.
-    #[command(flatten)]
-    pub place: PlaceArgs,
 }
 
 /// Reads a command line; prints help and usage errors itself and returns the exit code.

@@ -4,7 +4,7 @@
 //! The shell calls the binary with `COMPLETE` set; `clap_complete` does the rest. Nothing here
 //! may fail or talk: where nothing can be found out, nothing is offered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io::{Error, Write};
 use std::path::{Path, PathBuf};
@@ -13,11 +13,15 @@ use clap::{ArgMatches, Command, CommandFactory as _};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter};
 use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Shells, Zsh};
 use clap_complete::{CompleteEnv, engine::ValueCompleter as _};
-use dollop_engine::program::Profiles;
-use dollop_engine::script::{self, KEYS, Request, library};
+use dollop_engine::diagnostic::Severity;
+use dollop_engine::files::Files as _;
+use dollop_engine::program::{Parameter, Profiles};
+use dollop_engine::script::{self, Inputs, KEYS, Request, library};
+use dollop_engine::store::Record;
 use dollop_state::read_state;
 
 use crate::args::Cli;
+use crate::commands::env::environments_of;
 use crate::manual;
 use crate::parameters::{self, Places};
 use crate::project::{Environment, Project};
@@ -96,11 +100,71 @@ impl EnvCompleter for BashWithColons {
 
 /// Completes the addresses of the state.
 pub fn addresses() -> ArgValueCompleter {
+    recorded(|_| true)
+}
+
+/// Completes what may be made anew: resources of the state.
+pub fn made() -> ArgValueCompleter {
+    recorded(|record| record.connection.is_some())
+}
+
+/// Completes what can be marked as broken, and is not.
+pub fn sound() -> ArgValueCompleter {
+    recorded(|record| record.connection.is_some() && !record.tainted)
+}
+
+/// Completes what is marked as broken.
+pub fn tainted() -> ArgValueCompleter {
+    recorded(|record| record.tainted)
+}
+
+fn recorded(fits: fn(&Record) -> bool) -> ArgValueCompleter {
+    ArgValueCompleter::new(move |current: &OsStr| {
+        let fitting = records().into_iter().filter(&fits);
+        offer(current, fitting.map(|record| record.address.to_string()))
+    })
+}
+
+fn records() -> Vec<Record> {
+    let state = asked_for().and_then(|(project, _)| read_state(&state_folder(&project)).ok());
+    state.map(|found| found.state.records.into_values().collect()).unwrap_or_default()
+}
+
+/// Completes the addresses the script declares, and those of the state when it is broken.
+pub fn declared() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
-        let state =
-            asked_for().and_then(|(project, _)| read_state(&state_folder(&project)).ok());
-        let addresses = state.map(|found| found.state.records).unwrap_or_default();
-        offer(current, addresses.keys().map(ToString::to_string))
+        let inputs = inputs();
+        let is_broken = inputs.as_ref().is_none_or(|(_, inputs)| is_broken(inputs));
+        let declared = inputs.map(|(_, inputs)| inputs.addresses).unwrap_or_default();
+        let mut names: BTreeSet<String> = declared.iter().map(ToString::to_string).collect();
+        if is_broken {
+            names.extend(records().iter().map(|record| record.address.to_string()));
+        }
+        offer(current, names)
+    })
+}
+
+/// Completes the profiles of the script.
+pub fn profiles() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let Some((project, inputs)) = inputs() else { return Vec::new() };
+        let mut names: BTreeSet<String> = inputs.profiles.iter().cloned().collect();
+        names.extend(written(&project, "profile("));
+        // Several may stand in one word, between commas.
+        let typed = current.to_string_lossy();
+        let before = typed.rfind(',').map_or("", |comma| &typed[..=comma]);
+        offer(current, names.into_iter().map(|name| format!("{before}{name}")))
+    })
+}
+
+/// Completes the environments of the stack.
+pub fn environments() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let found = asked_for().and_then(|(project, _)| environments_of(&project).ok());
+        let names = found.unwrap_or_default();
+        let names = names.iter().map(|found| found.name().to_owned());
+        // What is being typed counts as chosen, and is not yet one.
+        offer(current, names.filter(|name| current != name.as_str()))
     })
 }
 
@@ -114,9 +178,34 @@ pub fn outputs() -> ArgValueCompleter {
     })
 }
 
-/// Completes the parameters of the script, ready for their value.
+/// Completes the parameters of the script, ready for their value, and values where there are
+/// only a few.
 pub fn parameters() -> ArgValueCompleter {
-    ArgValueCompleter::new(|current: &OsStr| offer(current, declared_parameters()))
+    ArgValueCompleter::new(|current: &OsStr| {
+        let Some((project, inputs)) = inputs() else { return Vec::new() };
+        let typed = current.to_string_lossy();
+        if let Some((name, _)) = typed.split_once('=') {
+            let asked = inputs.parameters.iter().find(|asked| asked.name == name);
+            let values = asked.map(values).unwrap_or_default();
+            return offer(current, values.iter().map(|value| format!("{name}={value}")));
+        }
+        let asked = inputs.parameters.iter().map(|parameter| parameter.name.clone());
+        let mut names: BTreeSet<String> = asked.collect();
+        names.extend(written(&project, "param("));
+        offer(current, names.iter().map(|name| format!("{name}=")))
+    })
+}
+
+/// The values a parameter may have, when they can be listed.
+fn values(parameter: &Parameter) -> Vec<String> {
+    if parameter.ty == "bool" {
+        return vec!["true".to_owned(), "false".to_owned()];
+    }
+    let texts = parameter.choices.iter().map(|choice| match choice.as_str() {
+        Some(text) => text.to_owned(),
+        None => choice.to_string(),
+    });
+    texts.collect()
 }
 
 /// Completes folders and scripts.
@@ -172,8 +261,9 @@ fn offer(current: &OsStr, names: impl IntoIterator<Item = String>) -> Vec<Comple
     fitting.map(CompletionCandidate::new).collect()
 }
 
-fn declared_parameters() -> Vec<String> {
-    let Some((project, matches)) = asked_for() else { return Vec::new() };
+/// What the script of the line wants and declares, as far as it runs.
+fn inputs() -> Option<(Project, Inputs)> {
+    let (project, matches) = asked_for()?;
     let files: Vec<PathBuf> = many(&matches, "params");
     let flags: Vec<(String, String)> = many(&matches, "param");
     let given = parameters::gather(&Places {
@@ -193,8 +283,20 @@ fn declared_parameters() -> Vec<String> {
         parameters: &given.unwrap_or_else(|_| BTreeMap::new()),
         profiles: &Profiles::default(),
     });
-    let found = inputs.map(|inputs| inputs.parameters).unwrap_or_default();
-    found.into_iter().map(|parameter| format!("{}=", parameter.name)).collect()
+    Some((project, inputs.ok()?))
+}
+
+/// Whether the script ended before its end, or was not read at all.
+fn is_broken(inputs: &Inputs) -> bool {
+    inputs.findings.diagnostics.iter().any(|found| found.severity() == Severity::Error)
+}
+
+/// The names that stand as text behind a call, also where the script does not get to.
+fn written(project: &Project, call: &str) -> Vec<String> {
+    let text = project.files.read(&project.entry).unwrap_or_default();
+    let after = text.split(call).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+    let names = after.filter_map(|rest| rest.split_once('"').map(|(name, _)| name.to_owned()));
+    names.filter(|name| !name.is_empty() && !name.contains(char::is_whitespace)).collect()
 }
 
 /// The stack of the command line that is being typed, and what else was typed.

@@ -61,7 +61,7 @@ fn run(cli: &Cli) -> Result<u8, CommandError> {
         Command::Show(args) => commands::show::run(args),
         Command::Output(args) => commands::output::run(args),
         Command::State(command) => commands::state::run(command),
-        Command::Taint(args) => commands::state::taint(args, true),
-        Command::Untaint(args) => commands::state::taint(args, false),
+        Command::Taint(args) => commands::state::taint(&args.addresses, &args.place, true),
+        Command::Untaint(args) => commands::state::taint(&args.addresses, &args.place, false),
     }
 }

@@ -8,7 +8,7 @@ use dollop_engine::analysis::analyse;
 use dollop_engine::diagnostic::{Code, Diagnostic, Findings, Severity};
 use dollop_engine::graph::{self, Graph};
 use dollop_engine::kind::Registry;
-use dollop_engine::plan::{Options, Plan, plan};
+use dollop_engine::plan::{Options, Plan, plan, preview, weigh};
 use dollop_engine::pool::Pool;
 use dollop_engine::program::Program;
 use dollop_engine::redact::{Redactor, Secrets};
@@ -137,6 +137,12 @@ impl Session {
         let redactor = redactor(graph, state);
         let made = plan(graph, state, &observed, &self.registry, options);
         let mut made = made.map_err(|findings| without_secrets(findings, &redactor))?;
+        if !options.unrefreshed {
+            let weighed = weigh(&mut made, &self.pool).await;
+            weighed.map_err(|findings| without_secrets(findings, &redactor))?;
+            let previewed = preview(&mut made, &self.pool).await;
+            previewed.map_err(|findings| without_secrets(findings, &redactor))?;
+        }
         if !state.stack.is_empty() && state.stack != self.project.stack {
             made.warnings.push(
                 Diagnostic::new(Code::StackRenamed, format!(

@@ -103,7 +103,9 @@ impl Watcher for Watch {
             Point::AfterDone => "after_done",
         };
         let here = format!("{name}@{}", step.address);
-        if std::env::var("DOLLOP_FAULT").is_ok_and(|fault| fault == here) {
+        // An address alone means the first of its steps.
+        let exact = format!("{name}@{:?} {}", step.operation, step.address);
+        if std::env::var("DOLLOP_FAULT").is_ok_and(|fault| fault == here || fault == exact) {
             // kill -9: nothing is flushed, nothing is dropped.
             let me = rustix::process::getpid();
             let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);

@@ -16,6 +16,9 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-').remove(b'
 /// How an empty name (the default exchange, say) is written; no other name is encoded so.
 const EMPTY: &str = "%-";
 
+/// What follows the address of an object whose place another has taken; no name holds `~`.
+const DEPOSED: &str = "~deposed";
+
 /// `docker::container.pg`, `postgres::schema.main/catalog/app`,
 /// `data/rabbitmq::vhost.broker/%2F`.
 ///
@@ -37,16 +40,40 @@ struct Parts {
     components: Vec<String>,
     kind: String,
     path: Vec<String>,
+    deposed: bool,
 }
 
 impl Address {
     /// An address from its parts; `path` holds at least the resource's own name.
     pub fn new(components: Vec<String>, kind: impl Into<String>, path: Vec<String>) -> Self {
         assert!(!path.is_empty(), "BUG: an address without a name");
-        let parts = Parts { components, kind: kind.into(), path };
+        Self::of(Parts { components, kind: kind.into(), path, deposed: false })
+    }
+
+    fn of(parts: Parts) -> Self {
         let mut hasher = DefaultHasher::new();
         parts.hash(&mut hasher);
         Self(Arc::new(Entry { hash: hasher.finish(), parts }))
+    }
+
+    /// The address of an object that had this one and has a successor there now, while both
+    /// exist: `docker::container.web~deposed`. No script declares one.
+    #[must_use]
+    pub fn deposed(&self) -> Self {
+        let Parts { components, kind, path, .. } = &self.0.parts;
+        let (components, kind, path) = (components.clone(), kind.clone(), path.clone());
+        Self::of(Parts { components, kind, path, deposed: true })
+    }
+
+    /// Whether it is the address of a deposed object.
+    pub fn is_deposed(&self) -> bool {
+        self.0.parts.deposed
+    }
+
+    /// For the address of a deposed object: that of its successor.
+    pub fn successor(&self) -> Option<Self> {
+        let Parts { components, kind, path, deposed } = &self.0.parts;
+        deposed.then(|| Self::new(components.clone(), kind.clone(), path.clone()))
     }
 
     /// The components around it, outermost first.
@@ -120,6 +147,9 @@ impl fmt::Display for Address {
             }
             write!(out, "{}", utf8_percent_encode(name, ESCAPED))?;
         }
+        if self.0.parts.deposed {
+            out.write_str(DEPOSED)?;
+        }
         Ok(())
     }
 }
@@ -140,6 +170,9 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bad = || ParseAddressError(text.to_owned());
+        if let Some(successor) = text.strip_suffix(DEPOSED) {
+            return successor.parse::<Self>().map(|address| address.deposed());
+        }
         let decode = |part: &str| -> Result<String, ParseAddressError> {
             if part == EMPTY {
                 return Ok(String::new());
@@ -187,7 +220,10 @@ mod tests {
             path in prop::collection::vec("[^\u{0}]{0,8}", 1..4),
         ) {
             let address = Address::new(components, "postgres::schema", path);
-            prop_assert_eq!(address.to_string().parse::<Address>(), Ok(address));
+            prop_assert_eq!(address.to_string().parse::<Address>(), Ok(address.clone()));
+            let deposed = address.deposed();
+            prop_assert_eq!(deposed.to_string().parse::<Address>(), Ok(deposed.clone()));
+            prop_assert_eq!(deposed.successor(), Some(address));
         }
     }
 

@@ -60,6 +60,10 @@ pub enum Function {
     Indent,
     /// The argument as text, as one word for a POSIX shell.
     ShellQuote,
+    /// The argument as text, as a name in SQL.
+    SqlName,
+    /// The argument as text, as a text in SQL.
+    SqlText,
     /// Whether both arguments are the same.
     Eq,
     /// Whether they differ.
@@ -172,6 +176,31 @@ impl Expr {
             }
             Self::Secret(inner) => inner.each_reference(visit),
             Self::Reference(reference) => visit(reference),
+        }
+    }
+
+    /// Calls `visit` with every reference in it and the item or entry it stands in; `at` is
+    /// where the expression itself stands.
+    pub fn each_reference_at<'a>(
+        &'a self,
+        at: &Path,
+        visit: &mut impl FnMut(&Path, &'a Reference),
+    ) {
+        // Most entries are plain values, which are not worth a path.
+        let is_plain = |entry: &Self| matches!(entry, Self::Value(_));
+        match self {
+            Self::Map(entries) => {
+                for (key, entry) in entries.iter().filter(|(_, entry)| !is_plain(entry)) {
+                    entry.each_reference_at(&at.key(key), visit);
+                }
+            }
+            Self::List(items) => {
+                let items = items.iter().enumerate().filter(|(_, item)| !is_plain(item));
+                for (index, item) in items {
+                    item.each_reference_at(&at.index(index), visit);
+                }
+            }
+            other => other.each_reference(&mut |reference| visit(at, reference)),
         }
     }
 

@@ -98,6 +98,8 @@ impl Function {
                 indent(&text_of(first), spaces)
             }
             Self::ShellQuote => shell_words::quote(&text_of(first)).into_owned(),
+            Self::SqlName => format!("\"{}\"", text_of(first).replace('"', "\"\"")),
+            Self::SqlText => sql_text(&text_of(first)),
             // A condition, answered above.
             _ => String::new(),
         };
@@ -132,6 +134,17 @@ fn yaml(value: &Value) -> String {
     let options = serde_saphyr::ser_options! { quote_all: true };
     // JSON is YAML as well.
     serde_saphyr::to_string_with_options(&json, options).unwrap_or_else(|_| json.to_string())
+}
+
+/// A text in SQL. A backslash says nothing in a standard text and something in an `E` text, so
+/// one that holds backslashes is written as the latter, which reads the same everywhere.
+fn sql_text(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') {
+        // Not to be read as a part of a word before it.
+        return format!(" E'{}'", quoted.replace('\\', r"\\"));
+    }
+    format!("'{quoted}'")
 }
 
 /// The text with spaces before every line but the first; empty lines stay empty.

@@ -81,7 +81,7 @@ pub fn build(program: Program) -> Result<Graph, Findings> {
                 graph.add_edge(from, *to, why);
             } else if let Some(asleep) = sleeping(needed) {
                 let who = format!("`{}`", declaration.address);
-                diagnostics.push(is_off(&who, place(declaration, &why), asleep));
+                diagnostics.push(is_off(&who, place(declaration, needed, &why), asleep));
             } else {
                 diagnostics.push(undeclared(declaration, needed, &why, &nodes));
             }
@@ -127,9 +127,9 @@ fn needs(declaration: &Declaration) -> Vec<(&Address, Why)> {
     }
     for (name, value) in &declaration.attributes {
         let mut seen = std::collections::BTreeSet::new();
-        value.each_reference(&mut |reference| {
+        value.each_reference_at(&Path::attribute(name), &mut |at, reference| {
             if seen.insert(&reference.address) {
-                found.push((&reference.address, Why::Uses(Path::attribute(name))));
+                found.push((&reference.address, Why::Uses(at.clone())));
             }
         });
     }
@@ -164,7 +164,7 @@ fn undeclared(
     why: &Why,
     nodes: &HashMap<Address, NodeIndex>,
 ) -> Diagnostic {
-    let span = place(declaration, why);
+    let span = place(declaration, needed, why);
     let found = Diagnostic::new(Code::Undeclared, format!("`{needed}` is not declared"))
         .at(span.clone())
         .label(format!("needed by `{}`", declaration.address));
@@ -243,7 +243,7 @@ fn cycle(names: &str, needs: &[(&Declaration, &Declaration, &Why)]) -> Diagnosti
     let Some((cut, (from, to, why))) = cut else { return found };
     for (index, (from, to, why)) in needs.iter().enumerate() {
         let words = format!("`{}` needs `{}`: {why}", from.address, to.address);
-        let span = place(from, why).clone();
+        let span = place(from, &to.address, why).clone();
         found =
             if index == cut { found.at(span).label(words) } else { found.related(span, words) };
     }
@@ -282,18 +282,21 @@ fn strength(why: &Why) -> u8 {
 }
 
 /// Where a declaration says that it needs another.
-pub fn place<'a>(from: &'a Declaration, why: &Why) -> &'a Span {
-    match why {
-        Why::Uses(path) => from.span_of(path),
+pub fn place<'a>(from: &'a Declaration, needed: &Address, why: &Why) -> &'a Span {
+    let key = match why {
+        Why::Uses(path) => return from.span_of(path),
+        Why::Connection => return &from.span,
+        Why::AfterHealthy => "after_healthy",
+        Why::Triggers => "replace_triggered_by",
         // Two names of one key.
-        Why::DependsOn if from.spans.contains_key(&Path::attribute("after")) => {
-            from.span_of(&Path::attribute("after"))
+        Why::DependsOn => {
+            let is_here = |key: &str| from.spans.contains_key(&Path::attribute(key));
+            let item = Path::attribute("after").key(needed.to_string());
+            let is_after = from.spans.contains_key(&item) || !is_here("depends_on");
+            if is_after && is_here("after") { "after" } else { "depends_on" }
         }
-        Why::DependsOn => from.span_of(&Path::attribute("depends_on")),
-        Why::AfterHealthy => from.span_of(&Path::attribute("after_healthy")),
-        Why::Triggers => from.span_of(&Path::attribute("replace_triggered_by")),
-        Why::Connection => &from.span,
-    }
+    };
+    from.span_of(&Path::attribute(key).key(needed.to_string()))
 }
 
 /// The shortest way from a node back to itself within its knot.

@@ -21,8 +21,30 @@ pub enum Effect {
     Put(Box<Record>),
     /// Its address has no record any more.
     Remove(Address),
+    /// All of these, at once.
+    All(Vec<Effect>),
     /// Nothing.
     None,
+}
+
+impl Effect {
+    /// All of them at once.
+    pub fn together(mut effects: Vec<Self>) -> Self {
+        match effects.len() {
+            0 => Self::None,
+            1 => effects.remove(0),
+            _ => Self::All(effects),
+        }
+    }
+
+    /// The effects it is made of, each on one record.
+    pub fn parts(self) -> Vec<Self> {
+        match self {
+            Self::All(effects) => effects.into_iter().flat_map(Self::parts).collect(),
+            Self::None => Vec::new(),
+            one => vec![one],
+        }
+    }
 }
 
 /// One entry of the journal.
@@ -38,6 +60,10 @@ pub enum Event {
         /// For a step that makes an object: the record it will have, interrupted and
         /// without id or facts, so that the object can be found again.
         intent: Option<Box<Record>>,
+        /// For a step that makes an object while the one it replaces still stands: the
+        /// record of that one, under its deposed address.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deposed: Option<Box<Record>>,
     },
     /// The step did what it was for.
     Done {

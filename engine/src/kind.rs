@@ -12,8 +12,8 @@ use crate::analysis::{Claimed, Lint};
 use crate::error::CallError;
 use crate::path::{Path, Segment};
 use crate::resource::{
-    Connection, Created, Found, Name, Owner, Problem, Resource, Scope, Script, Territory,
-    Traits, Wanted,
+    Connection, Created, Found, Held, Moment, Name, Owner, Planned, Preview, Problem, Proposed,
+    Resource, Rolling, Scope, Script, Territory, Traits, Wanted,
 };
 use crate::schema::{Attribute, Schema, SchemaError};
 use crate::value::Value;
@@ -47,6 +47,19 @@ pub struct FoundObject {
     pub owner: Owner,
 }
 
+/// Who takes whose place.
+#[derive(Clone, Copy, Debug)]
+pub struct Taking<'a> {
+    /// The id of the new one.
+    pub id: &'a str,
+    /// As it is.
+    pub from: &'a Value,
+    /// As it shall be, with the name of the old one.
+    pub to: &'a Value,
+    /// The id of the old one.
+    pub old: &'a str,
+}
+
 /// The calls of a resource, with types erased.
 #[async_trait]
 pub trait Calls: Send + Sync {
@@ -72,12 +85,45 @@ pub trait Calls: Send + Sync {
     fn script(&self, name: &Name, from: Option<&Value>, to: Option<&Value>) -> Option<Script>;
     /// See [`Resource::keeps_data`].
     fn keeps_data(&self, spec: &Value, next: Option<&Value>) -> bool;
+    /// See [`Resource::stand_in`].
+    fn stand_in(&self, natural: &str) -> Option<String>;
+    /// See [`Resource::creates_first`].
+    fn creates_first(&self, spec: &Value) -> bool;
+    /// See [`Resource::rolling`].
+    fn rolling(&self, spec: &Value) -> Rolling;
+    /// See [`Resource::check_beside`].
+    fn check_beside(&self, now: &Value, next: &Value) -> Vec<Problem>;
     /// See [`Resource::read`].
     async fn read(
         &self,
         connection: &OpenConnection,
         wanted: Vec<Wanted<Value>>,
     ) -> Vec<Result<Option<FoundObject>, CallError>>;
+    /// See [`Resource::held`].
+    async fn held(
+        &self,
+        connection: &OpenConnection,
+        wanted: Vec<Wanted<Value>>,
+        moment: Moment,
+    ) -> Vec<Result<Held, CallError>>;
+    /// Whether [`Resource::preview`] says anything.
+    fn previews(&self) -> bool;
+    /// See [`Resource::preview`].
+    async fn preview(
+        &self,
+        connection: &OpenConnection,
+        proposed: Vec<Proposed<Value>>,
+    ) -> Result<Vec<Preview>, CallError>;
+    /// See [`Resource::migrates`].
+    fn migrates(&self, from: &Value, to: &Value) -> bool;
+    /// See [`Resource::SURVEYS`].
+    fn surveys(&self) -> bool;
+    /// See [`Resource::survey`].
+    async fn survey(
+        &self,
+        connection: &OpenConnection,
+        planned: Vec<Planned<Value>>,
+    ) -> Vec<(Address, Lint)>;
     /// See [`Resource::create`].
     async fn create(
         &self,
@@ -93,6 +139,20 @@ pub trait Calls: Send + Sync {
         id: &str,
         from: &Value,
         to: &Value,
+    ) -> Result<Value, CallError>;
+    /// See [`Resource::create_beside`].
+    async fn create_beside(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        spec: &Value,
+    ) -> Result<Created<Value>, CallError>;
+    /// See [`Resource::take_over`].
+    async fn take_over(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        taking: Taking<'_>,
     ) -> Result<Value, CallError>;
     /// See [`Resource::delete`].
     async fn delete(

@@ -26,4 +26,5 @@ pub mod resource;
 pub mod schema;
 pub mod script;
 pub mod store;
+mod survey;
 pub mod value;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::address::Address;
+use crate::analysis::Lint;
 use crate::error::CallError;
 use crate::kind::FoundObject;
 
@@ -35,4 +36,6 @@ pub struct Observed {
     pub objects: HashMap<Address, Observation>,
     /// Connections, by address.
     pub connections: BTreeMap<Address, Answer>,
+    /// What stands against the plan, by the address of what it concerns.
+    pub surveyed: Vec<(Address, Lint)>,
 }

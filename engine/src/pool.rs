@@ -59,12 +59,36 @@ impl Pool {
         {
             return Ok(line.clone());
         }
+        let (connection, concurrency) = self.open(address, spec, patience).await?;
+        let permits = Arc::new(Semaphore::new(concurrency));
+        let line = Line { connection, permits };
+        *slot = Some((spec.clone(), line.clone()));
+        Ok(line)
+    }
+
+    /// Waits until a service can be spoken to, whether or not it could be before.
+    pub async fn answers(
+        &self,
+        address: &Address,
+        spec: &Value,
+        patience: Duration,
+    ) -> Result<(), CallError> {
+        self.open(address, spec, patience).await.map(drop)
+    }
+
+    /// A new connection, and how many calls it takes at once.
+    async fn open(
+        &self,
+        address: &Address,
+        spec: &Value,
+        patience: Duration,
+    ) -> Result<(OpenConnection, usize), CallError> {
         let Some(kind) = self.registry.connection_kind(address.kind()) else {
             let message = format!("this dollop knows no connection `{}`", address.kind());
             return Err(CallError::refused(message));
         };
         let open = || kind.dial.open(spec, self.scope.clone());
-        let connection = if patience.is_zero() {
+        let opened = if patience.is_zero() {
             open().await?
         } else {
             let often = ExponentialBuilder::default()
@@ -75,9 +99,7 @@ impl Pool {
                 .with_total_delay(Some(patience));
             open.retry(often).when(|error| error.failure == Failure::Unreachable).await?
         };
-        let line = Line { connection, permits: Arc::new(Semaphore::new(kind.concurrency)) };
-        *slot = Some((spec.clone(), line.clone()));
-        Ok(line)
+        Ok((opened, kind.concurrency))
     }
 
     /// Lets go of a connection, when what is behind it is about to change.

@@ -123,6 +123,7 @@ pub struct Lookup {
 }
 
 /// How a resource is treated, whatever its kind.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch people set by name")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Lifecycle {
@@ -131,6 +132,9 @@ pub struct Lifecycle {
     /// Declarations it waits for until they work: a container until it is healthy.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub after_healthy: BTreeSet<Address>,
+    /// When it must be replaced, its successor is made first and takes its place.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub create_before_destroy: bool,
     /// A plan that would delete or replace it is an error.
     pub prevent_destroy: bool,
     /// An object of this name that exists already is taken over instead of refused.
@@ -145,9 +149,21 @@ pub struct Lifecycle {
     /// The profiles it belongs to, outermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub profiles: Vec<String>,
+    /// Set when it is one of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica: Option<Replica>,
     /// How long calls about it may take.
     #[serde(skip_serializing_if = "Timeouts::is_empty")]
     pub timeouts: Timeouts,
+}
+
+/// One of several resources that `replicas` declared together.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Replica {
+    /// What the script calls them all.
+    pub of: String,
+    /// Which one it is, from 1.
+    pub number: u32,
 }
 
 /// A condition that must hold.
@@ -165,15 +181,47 @@ pub struct Check {
     pub span: Span,
 }
 
-/// A record that belongs to another address now.
+/// Records that belong to other addresses now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
-    /// What it was called.
-    pub from: Address,
-    /// What it is called.
-    pub to: Address,
+    /// Which ones.
+    pub what: Moved,
     /// Where the script says so.
     pub span: Span,
+}
+
+/// What is moved, and where to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// One resource or connection, with what lives in it.
+    One {
+        /// What it was called.
+        from: Address,
+        /// What it is called.
+        to: Address,
+    },
+    /// Everything in a component, by the names of components from the outermost in; no name
+    /// is the top of the stack.
+    Component {
+        /// What it was called.
+        from: Vec<String>,
+        /// What it is called.
+        to: Vec<String>,
+    },
+}
+
+impl Move {
+    /// What an address is called after this move; `None` when it is another's business.
+    pub fn apply(&self, address: &Address) -> Option<Address> {
+        match &self.what {
+            Moved::One { from, to } => (from == address).then(|| to.clone()),
+            Moved::Component { from, to } => {
+                let rest = address.components().strip_prefix(from.as_slice())?;
+                let components = to.iter().chain(rest).cloned().collect();
+                Some(Address::new(components, address.kind(), address.path().to_vec()))
+            }
+        }
+    }
 }
 
 /// A parameter a script asked for.

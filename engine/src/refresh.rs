@@ -15,6 +15,7 @@ use crate::plan::{Inputs, Options, Reads, decide, moved};
 use crate::pool::Pool;
 use crate::reading;
 use crate::store::State;
+use crate::survey::survey;
 
 /// How long a plan waits for a service whose container is there but which does not answer
 /// yet; it may have been started a moment ago.
@@ -26,6 +27,10 @@ const STARTING: Duration = Duration::from_secs(5);
 pub async fn refresh(graph: &Graph, state: &State, pool: &Pool, options: &Options) -> Observed {
     let moved = moved(graph, state);
     let mut observed = Observed::default();
+    let surveys = pool.registry().kinds().any(|kind| {
+        kind.calls.surveys()
+            && graph.in_order().any(|declaration| declaration.address.kind() == kind.name)
+    });
     loop {
         let inputs = Inputs {
             graph,
@@ -37,10 +42,11 @@ pub async fn refresh(graph: &Graph, state: &State, pool: &Pool, options: &Option
             replace: &options.replace,
         };
         let decisions = decide(inputs);
-        let reads = decisions.reads;
-        if reads.is_empty() {
+        if decisions.reads.is_empty() {
+            observed.surveyed = survey(pool, inputs, &decisions).await;
             return observed;
         }
+        let reads = decisions.reads;
         // When every connection is known or read now, another walk would find nothing more.
         let last = decisions.connections.iter().all(|connection| {
             let address = &connection.address;
@@ -54,7 +60,7 @@ pub async fn refresh(graph: &Graph, state: &State, pool: &Pool, options: &Option
             observed.connections.insert(answer.connection, answer.answer);
             observed.objects.extend(answer.objects);
         }
-        if last {
+        if last && !surveys {
             return observed;
         }
     }

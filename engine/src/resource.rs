@@ -1,10 +1,11 @@
 //! The traits a provider author writes. Nothing in them mentions scripts, plans or state.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::analysis::{Claimed, Lint};
@@ -44,6 +45,19 @@ pub struct Wanted<Spec> {
     /// nothing is recorded. Objects that exist only in the record (a random password) have
     /// no other place to be read from; all others ignore it.
     pub facts: Option<serde_json::Value>,
+}
+
+/// An object as it shall be, for [`Resource::survey`].
+#[derive(Clone, Debug)]
+pub struct Planned<Spec> {
+    /// What it is called.
+    pub name: Name,
+    /// As it shall be.
+    pub spec: Spec,
+    /// The id it has now; `None` when it does not exist.
+    pub id: Option<String>,
+    /// Whether an object is made for it.
+    pub made: bool,
 }
 
 /// Who an object that exists belongs to, as far as its marks tell.
@@ -101,6 +115,46 @@ pub struct Territory {
     pub what: String,
 }
 
+/// What people stored in an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// The kind cannot tell.
+    Unknown,
+    /// Nothing that would be missed, in words: `no messages, 2 consumers`.
+    Nothing(String),
+    /// Something, in words that complete "it holds …": `1,204 messages, 2 consumers`.
+    Content(String),
+}
+
+/// When [`Resource::held`] is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// While planning: a cheap answer, and nothing is touched.
+    Planning,
+    /// Right before the removal: what the answer says is not there may be lost.
+    Removing,
+}
+
+/// An object as it is to be.
+#[derive(Clone, Debug)]
+pub struct Proposed<Spec> {
+    /// What it is called.
+    pub name: Name,
+    /// As it is now; `None` when it is not there.
+    pub from: Option<Spec>,
+    /// As it shall be.
+    pub to: Spec,
+}
+
+/// What a service tells about an object that is to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preview {
+    /// What a reader of the plan should know: lower case, no full stop, no secrets.
+    pub notes: Vec<String>,
+    /// Why it cannot be.
+    pub problems: Vec<Problem>,
+}
+
 /// Statements of a service's own language, for somebody who reads them before they run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
@@ -129,7 +183,8 @@ pub struct Traits {
     /// Attributes that name the objects it lives in, outermost first. They are part of the
     /// address, set by calling the kind on a handle of the parent, and imply replacement.
     pub within: &'static [&'static str],
-    /// For a label: the attributes that tell one real object from another, beside the parents.
+    /// The attributes that tell one real object from another, beside the parents and the name:
+    /// for a label all there is, for a natural name what several objects of one name differ in.
     pub identity: &'static [&'static str],
     /// Deleting or replacing it loses what people stored in it.
     pub holds_data: bool,
@@ -142,6 +197,17 @@ pub struct Traits {
     pub gets_ready: bool,
     /// Whether it exists in the state only (a random password): nobody can look it up.
     pub only_recorded: bool,
+    /// It has the attributes `replicas`, how many of it there are, and `replica_of`, the
+    /// name all of these share.
+    pub replicas: bool,
+}
+
+impl Traits {
+    /// What tells one real object from another in its place.
+    pub fn telling(&self) -> Vec<&'static str> {
+        let name = (self.naming == Naming::Natural).then_some("name");
+        name.into_iter().chain(self.identity.iter().copied()).collect()
+    }
 }
 
 impl Default for Traits {
@@ -155,8 +221,39 @@ impl Default for Traits {
             renames: false,
             gets_ready: false,
             only_recorded: false,
+            replicas: false,
         }
     }
+}
+
+/// How replicas of one thing are changed, see [`Traits::replicas`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rolling {
+    /// How many at once; 0 for all.
+    pub parallelism: usize,
+    /// How long to pause before the next ones.
+    pub delay: Duration,
+    /// What becomes of the change when one does not work.
+    pub on_failure: OnFailure,
+}
+
+impl Default for Rolling {
+    fn default() -> Self {
+        Self { parallelism: 1, delay: Duration::ZERO, on_failure: OnFailure::default() }
+    }
+}
+
+/// What becomes of a change of replicas when one does not work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// The others stay as they are.
+    #[default]
+    Pause,
+    /// The others are changed all the same.
+    Continue,
+    /// It is made again as it was, and the others stay as they are.
+    Rollback,
 }
 
 /// A service that resources live in: a Docker engine, a PostgreSQL server.
@@ -248,8 +345,9 @@ pub trait Resource: Send + Sync + 'static {
     }
 
     /// What a reader of the plan should know before it is made (`from` is `None`) or changed,
-    /// where that can be told without the service.
-    fn cautions(_from: Option<&Self::Spec>, _to: &Self::Spec) -> Vec<Problem> {
+    /// where that can be told without the service. `natural` is empty for kinds that are named
+    /// by a label.
+    fn cautions(_natural: &str, _from: Option<&Self::Spec>, _to: &Self::Spec) -> Vec<Problem> {
         Vec::new()
     }
 
@@ -283,6 +381,53 @@ pub trait Resource: Send + Sync + 'static {
         wanted: &[Wanted<Self::Spec>],
     ) -> impl Future<Output = Vec<ReadResult<Self>>> + Send;
 
+    /// What people stored in objects that are about to be removed: asked while planning and
+    /// again right before the removal, of kinds with [`Traits::holds_data`] only. One call
+    /// for many; the answers come in the order of `wanted`. What is gone holds nothing.
+    ///
+    /// Content is lost only with consent (`--allow-data-loss`).
+    fn held(
+        _connection: &Self::Connection,
+        wanted: &[Wanted<Self::Spec>],
+        _moment: Moment,
+    ) -> impl Future<Output = Vec<Result<Held, CallError>>> + Send {
+        let many = wanted.len();
+        async move { vec![Ok(Held::Unknown); many] }
+    }
+
+    /// Whether [`update`](Self::update) makes an object like `to` out of one like `from` and
+    /// keeps what is stored in it, although attributes differ that have `x-replace`.
+    fn migrates(_from: &Self::Spec, _to: &Self::Spec) -> bool {
+        false
+    }
+
+    /// Whether [`preview`](Self::preview) says anything.
+    const PREVIEWS: bool = false;
+
+    /// What only the service can tell about objects that are about to be made or changed,
+    /// asked while planning when it can be reached. One call for many; the answers come in
+    /// the order of `proposed`.
+    fn preview(
+        _connection: &Self::Connection,
+        proposed: &[Proposed<Self::Spec>],
+    ) -> impl Future<Output = Result<Vec<Preview>, CallError>> + Send {
+        let many = proposed.len();
+        async move { Ok(vec![Preview::default(); many]) }
+    }
+
+    /// Whether [`survey`](Self::survey) says anything.
+    const SURVEYS: bool = false;
+
+    /// What stands against the plan on the service itself: a port somebody else has, more
+    /// memory than there is. Asked once for all that is declared behind a connection, when
+    /// something of it is to be made; the answers are errors and warnings by their code.
+    fn survey(
+        _connection: &Self::Connection,
+        _planned: &[Planned<Self::Spec>],
+    ) -> impl Future<Output = Vec<(Address, Lint)>> + Send {
+        async { Vec::new() }
+    }
+
     /// Makes it.
     fn create(
         connection: &Self::Connection,
@@ -298,6 +443,55 @@ pub trait Resource: Send + Sync + 'static {
         from: Self::Spec,
         to: Self::Spec,
     ) -> impl Future<Output = Result<Self::Facts, CallError>> + Send;
+
+    /// The name it has for the time in which it stands beside the one it replaces and which
+    /// holds `natural`. `None` for kinds that cannot have two of one name: they are replaced
+    /// before their predecessor is removed only under another name.
+    fn stand_in(_natural: &str) -> Option<String> {
+        None
+    }
+
+    /// Whether the spec itself asks to be made before what it replaces is removed.
+    fn creates_first(_spec: &Self::Spec) -> bool {
+        false
+    }
+
+    /// How replicas like this one are changed, and what happens when a replacement fails.
+    fn rolling(_spec: &Self::Spec) -> Rolling {
+        Rolling::default()
+    }
+
+    /// What keeps one like `next` from standing beside one like `now`, where both need a
+    /// thing that only one can have. Asked only of kinds with a [`stand_in`](Self::stand_in).
+    fn check_beside(_now: &Self::Spec, _next: &Self::Spec) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Makes it while the one it replaces goes on working: `name.natural` is the
+    /// [`stand_in`](Self::stand_in), and nobody is to find it yet who looks for the other.
+    ///
+    /// What an earlier attempt left under that name is in the way and removed first.
+    fn create_beside(
+        connection: &Self::Connection,
+        name: &Name,
+        spec: Self::Spec,
+    ) -> impl Future<Output = Result<Created<Self::Facts>, CallError>> + Send {
+        Self::create(connection, name, spec)
+    }
+
+    /// Gives what [`create_beside`](Self::create_beside) made the place and the name of the
+    /// one it replaces, `old`, which is removed afterwards. An error means that `old` has
+    /// its place still, or again.
+    fn take_over(
+        connection: &Self::Connection,
+        name: &Name,
+        id: &str,
+        from: Self::Spec,
+        to: Self::Spec,
+        _old: &str,
+    ) -> impl Future<Output = Result<Self::Facts, CallError>> + Send {
+        Self::update(connection, name, id, from, to)
+    }
 
     /// Removes it; fine when it is gone already.
     fn delete(

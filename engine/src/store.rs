@@ -79,6 +79,7 @@ impl State {
             Effect::Remove(address) => {
                 self.records.remove(&address);
             }
+            Effect::All(effects) => effects.into_iter().for_each(|effect| self.apply(effect)),
             Effect::None => {}
         }
     }
@@ -86,12 +87,12 @@ impl State {
     /// Takes over the journal of a run that never ended: a create that was started and has
     /// no end leaves an interrupted record, to be looked for in the world.
     pub fn replay(&mut self, events: impl IntoIterator<Item = Event>) {
-        let mut open: BTreeMap<StepId, Record> = BTreeMap::new();
+        let mut open: BTreeMap<StepId, (Record, Option<Box<Record>>)> = BTreeMap::new();
         for event in events {
             match event {
-                Event::Started { step, intent, .. } => {
+                Event::Started { step, intent, deposed, .. } => {
                     if let Some(intent) = intent {
-                        open.insert(step, *intent);
+                        open.insert(step, (*intent, deposed));
                     }
                 }
                 Event::Done { step, effect } | Event::Failed { step, effect, .. } => {
@@ -100,9 +101,14 @@ impl State {
                 }
             }
         }
-        for record in open.into_values() {
-            // An update says what it was about to change; a create only what may be there.
-            if record.unfinished {
+        for (record, deposed) in open.into_values() {
+            // An update says what it was about to change; a create only what may be there,
+            // and what stands beside it if it is.
+            let takes_place = deposed.is_some();
+            if let Some(deposed) = deposed {
+                self.records.insert(deposed.address.clone(), *deposed);
+            }
+            if record.unfinished || takes_place {
                 self.records.insert(record.address.clone(), record);
             } else {
                 self.records.entry(record.address.clone()).or_insert(record);

@@ -53,7 +53,10 @@ async fn step(store: &SledStore, step: u32) {
     let made = record(step);
     let intent = Some(Box::new(Record { interrupted: true, ..made.clone() }));
     let address = made.address.clone();
-    store.append(Event::Started { step: StepId(step), address, intent }).await.unwrap();
+    store
+        .append(Event::Started { step: StepId(step), address, intent, deposed: None })
+        .await
+        .unwrap();
     let effect = Effect::Put(Box::new(made));
     store.append(Event::Done { step: StepId(step), effect }).await.unwrap();
 }

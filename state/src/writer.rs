@@ -162,23 +162,26 @@ impl Writer {
         let Line::Event(mut event) = line else { return Ok(()) };
         // The effect is in the same batch, so the journal need not repeat it.
         let effect = take_effect(&mut event);
-        let name = match &effect {
-            Effect::Put(record) => record.address.to_string(),
-            Effect::Remove(address) => address.to_string(),
-            Effect::None => String::new(),
-        };
-        if self.pending.touches(Space::Records, name.as_bytes()) {
+        let effects = effect.parts();
+        let touched = effects.iter().any(|effect| {
+            let name = name_of(effect);
+            self.pending.touches(Space::Records, name.as_bytes())
+        });
+        if touched {
             self.apply_pending()?;
         }
         let mut writes = std::mem::take(&mut self.pending);
-        match effect {
-            Effect::Put(record) => self.put_record(&mut writes, &record)?,
-            Effect::Remove(_) => {
-                if self.table.remove(&mut writes, Space::Records, name.as_bytes())? {
-                    self.head.records = self.head.records.saturating_sub(1);
+        for effect in effects {
+            match effect {
+                Effect::Put(record) => self.put_record(&mut writes, &record)?,
+                Effect::Remove(address) => {
+                    let name = address.to_string();
+                    if self.table.remove(&mut writes, Space::Records, name.as_bytes())? {
+                        self.head.records = self.head.records.saturating_sub(1);
+                    }
                 }
+                Effect::All(_) | Effect::None => {}
             }
-            Effect::None => {}
         }
         let text = self.vault.encode(&event)?;
         let number = self.next_event.to_be_bytes();
@@ -265,10 +268,14 @@ impl Writer {
         let mut open = State::default();
         open.replay(self.journal()?);
         let mut writes = Writes::default();
-        for record in open.records.into_values() {
+        let records = &open.records;
+        for record in records.values() {
             let name = record.address.to_string();
-            if self.table.get(Space::Records, name.as_bytes())?.is_none() {
-                self.put_record(&mut writes, &record)?;
+            // What was about to be changed, or to take another's place, counts although
+            // there is a record.
+            let newer = record.unfinished || records.contains_key(&record.address.deposed());
+            if newer || self.table.get(Space::Records, name.as_bytes())?.is_none() {
+                self.put_record(&mut writes, record)?;
             }
             if writes.len >= crate::table::BATCH {
                 self.put_head(&mut writes)?;
@@ -346,6 +353,15 @@ pub(crate) enum Refused {
     Event(StoreError),
     /// The store could not; it is not to be written again.
     Store(StoreError),
+}
+
+/// The record an effect is about.
+fn name_of(effect: &Effect) -> String {
+    match effect {
+        Effect::Put(record) => record.address.to_string(),
+        Effect::Remove(address) => address.to_string(),
+        Effect::All(_) | Effect::None => String::new(),
+    }
 }
 
 fn take_effect(event: &mut Event) -> Effect {

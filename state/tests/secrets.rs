@@ -57,7 +57,12 @@ async fn no_file_holds_a_secret_in_clear() {
     store.begin(run("p")).await.unwrap();
     for (step, name) in [(0, "a"), (1, "b"), (2, "c")] {
         let intent = Some(Box::new(intent(name, deep.clone())));
-        let event = Event::Started { step: StepId(step), address: address(name), intent };
+        let event = Event::Started {
+            step: StepId(step),
+            address: address(name),
+            intent,
+            deposed: None,
+        };
         store.append(event).await.unwrap();
     }
     let made = record("a", deep.clone());

@@ -2,9 +2,16 @@
 //! references each, and how that compares to `terraform` on the same graph.
 //!
 //! `make bench`, or `cargo run --release -p dollop-tests --bin bench [-- --full]`.
-//! `--full` gives terraform the 10,000 as well, which takes it minutes.
+//! `--full` gives terraform the 10,000 as well, which takes it minutes; `--rival 50` compares
+//! the two on 50 resources and measures nothing else.
+//! `--rabbitmq PORT` compares with the bare requests to a broker's management API instead.
+
+mod rabbitmq;
+
+mod postgres;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,9 +43,32 @@ fn main() {
         measure(size.parse().expect("a number"));
         return;
     }
+    if let [rival_only, size] = arguments.as_slice()
+        && rival_only == "--rival"
+    {
+        rival(&[size.parse().expect("a number")]);
+        return;
+    }
+    if let [broker, port] = arguments.as_slice()
+        && broker == "--rabbitmq"
+    {
+        rabbitmq::compare(port.parse().expect("a port"));
+        return;
+    }
     let full = arguments.iter().any(|argument| argument == "--full");
+    // `--postgres BINARY`: that part alone, with that binary.
+    if let [one, binary] = arguments.as_slice()
+        && one == "--postgres"
+    {
+        postgres::section(std::path::Path::new(binary));
+        return;
+    }
     stages();
-    rival(full);
+    rival(if full { &SIZES } else { &SIZES[..2] });
+    let dollop = std::env::current_exe().expect("own path").with_file_name("dollop");
+    if dollop.exists() {
+        postgres::section(&dollop);
+    }
 }
 
 /// How often each size is measured: the middle one counts, as a shared machine has its moods.
@@ -132,6 +162,22 @@ fn script(size: usize) -> String {
          \x20   all.push(local::data(`n${{i}}`, #{{ input: needs }}));\n\
          }}\n"
     )
+}
+
+/// The same stack without a loop.
+fn written_out(size: usize) -> String {
+    let mut text = String::new();
+    for number in 0..size {
+        let needs: Vec<String> = (1..=3)
+            .filter(|back| number >= *back)
+            .map(|back| format!("n{}.id", number - back))
+            .collect();
+        text.push_str(&format!(
+            "let n{number} = local::data(\"n{number}\", #{{ input: [{}] }});\n",
+            needs.join(", ")
+        ));
+    }
+    text
 }
 
 fn measure(size: usize) {
@@ -250,7 +296,7 @@ fn peak_memory() -> f64 {
 }
 
 /// Whole processes, in turn, on the same graph.
-fn rival(full: bool) {
+fn rival(sizes: &[usize]) {
     let terraform = Command::new("terraform").arg("version").output();
     if !terraform.is_ok_and(|output| output.status.success()) {
         println!("\nno `terraform` on the PATH: no comparison");
@@ -262,7 +308,6 @@ fn rival(full: bool) {
         return;
     }
     println!("\nwhole processes, seconds: dollop / terraform = ratio");
-    let sizes: &[usize] = if full { &SIZES } else { &SIZES[..2] };
     for size in sizes {
         let ours = tempfile::tempdir().expect("a folder");
         std::fs::write(ours.path().join("stack.rhai"), script(*size)).expect("the script");
@@ -270,8 +315,21 @@ fn rival(full: bool) {
         std::fs::write(theirs.path().join("main.tf"), terraform_stack(*size))
             .expect("the stack");
         spent(Command::new("terraform").arg("init").current_dir(theirs.path()));
-        let steps: [(&str, &[&str], &[&str]); 5] = [
-            ("check", &["check"], &["validate"]),
+        let line = |name: &str, own: f64, other: f64| {
+            println!("{size:>6} {name:<18} {own:>8.3} / {other:>8.3} = {:.4}", own / other);
+        };
+        // Reading alone: as a loop, as people write it, and written out, as terraform has it.
+        let written = tempfile::tempdir().expect("a folder");
+        std::fs::write(written.path().join("stack.rhai"), written_out(*size))
+            .expect("the script");
+        let check =
+            |at: &Path| median(|| spent(Command::new(&dollop).arg("check").current_dir(at)));
+        let validate =
+            || spent(Command::new("terraform").arg("validate").current_dir(theirs.path()));
+        let validate = median(validate);
+        line("check", check(ours.path()), validate);
+        line("check, written out", check(written.path()), validate);
+        let steps: [(&str, &[&str], &[&str]); 4] = [
             ("plan", &["plan"], &["plan"]),
             ("apply", &["apply", "--auto-approve"], &["apply", "-auto-approve"]),
             ("empty plan", &["plan"], &["plan"]),
@@ -280,9 +338,16 @@ fn rival(full: bool) {
         for (name, own, other) in steps {
             let own = spent(Command::new(&dollop).args(own).current_dir(ours.path()));
             let other = spent(Command::new("terraform").args(other).current_dir(theirs.path()));
-            println!("{size:>6} {name:<12} {own:>8.3} / {other:>8.3} = {:.4}", own / other);
+            line(name, own, other);
         }
     }
+}
+
+/// The middle one of five.
+fn median(measure: impl Fn() -> f64) -> f64 {
+    let mut figures: Vec<f64> = (0..5).map(|_| measure()).collect();
+    figures.sort_by(f64::total_cmp);
+    figures[2]
 }
 
 fn spent(command: &mut Command) -> f64 {

@@ -4,4 +4,5 @@ mod behaviour;
 mod conformance;
 mod errors;
 mod lifecycle;
+mod replace;
 mod support;

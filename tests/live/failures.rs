@@ -237,14 +237,15 @@ fn a_port_that_is_taken() {
     let _other = Stack::of(Project::new("dt-fail-port-other", ""), "dt-fail-port-other");
     drop(docker(&[&other[..], &["busybox:1.35", "sleep", "600"]].concat()));
     let said = failed(&stack, &script);
-    shows!(with_port(&said, port), @r"
-    failed docker::container.c ([time]): starting container `dt-fail-port-c` failed: host port [port] is taken by container `dt-fail-port-other-c` (stack `dt-fail-port-other`)
-
-    error[E0701]: `docker::container.c` could not be created: starting container `dt-fail-port-c` failed: host port [port] is taken by container `dt-fail-port-other-c` (stack `dt-fail-port-other`)
-      hint: stop `dt-fail-port-other-c`, or publish another port instead of `127.0.0.1:[port]:80`
-
-    Failed after [time]: 0 done, 1 failed
-    ");
+    shows!(with_port(&said, port), @r#"
+    error[E0611]: `docker::container.c`: host port [port] is taken by container `dt-fail-port-other-c` (stack `dt-fail-port-other`)
+     --> stack.rhai:2:96
+      |
+    2 | ...and: "sleep 600", stop_signal: "SIGKILL", ports: ["127.0.0.1:[port]:80"] });
+      |                                              ^^^^^
+      |
+      = hint: stop `dt-fail-port-other-c`, or publish another port instead of `127.0.0.1:[port]:80`
+    "#);
     drop(docker(&["rm", "-f", "dt-fail-port-other-c"]));
     drop(healed(&stack, &script));
     assert_eq!(stack.labelled("container").len(), 1);

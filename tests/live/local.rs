@@ -263,3 +263,62 @@ async fn impossible_random_text_is_refused_before_it_is_made() {
     );
     assert!(problems(json!({ "length": 4096 })).is_empty());
 }
+
+#[tokio::test]
+async fn a_probe_waits_for_what_answers_and_says_what_does_not() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let bench = Bench::of("local::probe").await;
+    let host = &bench.host;
+    let kind = bench.registry.kind("local::probe").expect("a kind");
+    let name = dollop_engine::resource::Name {
+        stack: STACK.to_owned(),
+        natural: "p".to_owned(),
+        address: dollop_engine::address::Address::new(vec![], kind.name, vec!["p".to_owned()]),
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let place = listener.local_addr().expect("its address").to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut asked = [0; 512];
+            let read = stream.read(&mut asked).await.unwrap_or(0);
+            let answer: &[u8] = if asked[..read].starts_with(b"AMQP") {
+                &[1, 0, 0]
+            } else {
+                b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            };
+            drop(stream.write_all(answer).await);
+        }
+    });
+    let ask = async |spec: serde_json::Value| {
+        let spec = kind.calls.normalize(&Value::from(spec)).expect("a good spec");
+        assert_eq!(kind.calls.check(&spec), []);
+        kind.calls.ready(host, &name, "id", &spec).await
+    };
+    let url = format!("http://{place}/health");
+    for good in [
+        json!({ "tcp": place }),
+        json!({ "amqp": place }),
+        json!({ "http": url, "status": 503 }),
+    ] {
+        ask(good.clone()).await.unwrap_or_else(|error| panic!("{good}: {error}"));
+    }
+    let nobody = "127.0.0.1:1";
+    for (bad, says) in [
+        (json!({ "tcp": nobody, "timeout": "200ms" }), "connection refused, after 200ms"),
+        (json!({ "http": url, "timeout": "200ms" }), "answers with status 503, after 200ms"),
+    ] {
+        let error = ask(bad).await.expect_err("it does not answer");
+        assert!(error.message.ends_with(says), "{}", error.message);
+    }
+    for (wrong, attribute) in [
+        (json!({}), "tcp"),
+        (json!({ "tcp": "nowhere" }), "tcp"),
+        (json!({ "http": "nowhere" }), "http"),
+        (json!({ "tcp": nobody, "status": 200 }), "status"),
+        (json!({ "tcp": nobody, "timeout": "soon" }), "timeout"),
+    ] {
+        let spec = kind.calls.normalize(&Value::from(wrong)).expect("it fits");
+        assert_eq!(kind.calls.check(&spec)[0].attribute, attribute);
+    }
+}

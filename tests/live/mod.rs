@@ -3,6 +3,7 @@
 mod docker;
 mod failures;
 mod local;
+mod lookups;
 mod modules;
 mod platforms;
 mod postgres;

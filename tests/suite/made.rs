@@ -77,7 +77,10 @@ pub(crate) async fn made(graph: &Graph, store: &MemoryStore, registry: &Registry
         for record in records {
             let (step, address) = (StepId(number), record.address.clone());
             number += 1;
-            store.append(Event::Started { step, address, intent: None }).await.unwrap();
+            store
+                .append(Event::Started { step, address, intent: None, deposed: None })
+                .await
+                .unwrap();
             let effect = Effect::Put(Box::new(record));
             store.append(Event::Done { step, effect }).await.unwrap();
         }
@@ -85,7 +88,8 @@ pub(crate) async fn made(graph: &Graph, store: &MemoryStore, registry: &Registry
     store.finish(RunEnd { complete: true, outputs: None }).await.unwrap();
 }
 
-fn record(address: &Address, spec: Value, dependencies: &[Address]) -> Record {
+/// A record as a create would leave it.
+pub(crate) fn record(address: &Address, spec: Value, dependencies: &[Address]) -> Record {
     Record {
         address: address.clone(),
         connection: None,

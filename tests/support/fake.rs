@@ -39,6 +39,8 @@ pub struct World {
     pub failing: BTreeSet<String>,
     /// Calls that do what they are for and never answer: `create fake::net.app`.
     pub slow: BTreeSet<String>,
+    /// What the place it is declared in cannot have, by address.
+    pub impossible: BTreeSet<String>,
     /// Units that do not get ready, by address.
     pub sick: BTreeSet<String>,
     /// Creates that make something with these attributes and then fail.
@@ -196,6 +198,10 @@ macro_rules! fake_kind {
                 parts.join("-")
             }
 
+            fn stand_in(natural: &str) -> Option<String> {
+                ($kind == "fake::unit").then(|| format!("{natural}.new"))
+            }
+
             fn keeps_data(spec: &$spec, next: Option<&$spec>) -> bool {
                 let keeps: fn(&$spec, Option<&$spec>) -> bool = $keeps;
                 keeps(spec, next)
@@ -212,7 +218,23 @@ macro_rules! fake_kind {
                     .iter()
                     .map(|wanted| {
                         let key = connection.key(&json!(wanted.spec), &wanted.name.natural);
-                        let Some(object) = world.objects.get(&($kind.to_owned(), key)) else {
+                        let mut key = ($kind.to_owned(), key);
+                        let mut natural = wanted.name.natural.clone();
+                        // A unit may go by another name by now.
+                        let id = wanted.id.as_ref().filter(|_| $kind == "fake::unit");
+                        let mut objects = world.objects.iter();
+                        if let Some(id) = id
+                            && let Some((known, _)) =
+                                objects.find(|(_, object)| object.id == *id)
+                        {
+                            natural.clone_from(&known.1);
+                            key.clone_from(known);
+                        }
+                        let Some(object) = world.objects.get(&key) else {
+                            let address = wanted.name.address.to_string();
+                            if world.impossible.contains(&address) {
+                                return Err(CallError::impossible("there is no room for it"));
+                            }
                             return Ok(None);
                         };
                         if wanted.id.as_ref().is_some_and(|id| id != &object.id) {
@@ -227,7 +249,7 @@ macro_rules! fake_kind {
                         };
                         Ok(Some(Found {
                             id: object.id.clone(),
-                            natural: wanted.name.natural.clone(),
+                            natural,
                             spec,
                             facts: facts(&object.id),
                             owner,
@@ -285,6 +307,40 @@ macro_rules! fake_kind {
                 made
             }
 
+            async fn take_over(
+                connection: &$connection,
+                name: &Name,
+                id: &str,
+                _: $spec,
+                to: $spec,
+                old: &str,
+            ) -> Result<Facts, CallError> {
+                let made = (|| {
+                    let mut world = lock(connection.world());
+                    world.call("take over", name)?;
+                    if world.sick.contains(&name.address.to_string()) {
+                        return Err(CallError::refused(format!("`{}` is sick", name.natural)));
+                    }
+                    let mut free = |id: &str| {
+                        let mut objects = world.objects.iter();
+                        let found = objects.find(|(_, object)| object.id == id);
+                        let key = found.map(|(key, _)| key.clone())?;
+                        Some((key.clone(), world.objects.remove(&key)?))
+                    };
+                    let Some((key, object)) = free(id) else {
+                        return Err(CallError::refused(format!("`{}` is gone", name.natural)));
+                    };
+                    if let Some(((kind, natural), before)) = free(old) {
+                        world.objects.insert((kind, format!("{natural}.old")), before);
+                    }
+                    let object = Object { spec: json!(to), ..object };
+                    world.objects.insert((key.0, name.natural.clone()), object);
+                    Ok(facts(id))
+                })();
+                answer(connection.world(), format!("take over {}", name.address)).await;
+                made
+            }
+
             async fn delete(
                 connection: &$connection,
                 name: &Name,
@@ -295,6 +351,11 @@ macro_rules! fake_kind {
                     let mut world = lock(connection.world());
                     world.call("delete", name)?;
                     let key = ($kind.to_owned(), connection.key(&json!(spec), &name.natural));
+                    // It may go by another name by now.
+                    let mut objects = world.objects.iter();
+                    let named =
+                        objects.find(|((kind, _), object)| kind == $kind && object.id == id);
+                    let key = named.map_or(key, |(key, _)| key.clone());
                     world.objects.remove(&key);
                     // What lived in it dies with it.
                     let inside = format!("{id}/");

@@ -4,3 +4,4 @@ pub mod cli;
 pub mod conformance;
 pub mod fake;
 pub mod proxy;
+pub mod topology;

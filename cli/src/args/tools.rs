@@ -80,3 +80,11 @@ pub enum GraphFormat {
     /// Mermaid.
     Mermaid,
 }
+
+/// `dollop explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The code, as in `error[E0102]`.
+    #[arg(value_name = "CODE")]
+    pub code: Option<String>,
+}

@@ -4,7 +4,8 @@ use std::io::{BufRead as _, IsTerminal as _};
 use std::time::{Duration, Instant};
 
 use dollop_engine::apply::{Settings, apply};
-use dollop_engine::plan::{Options, Plan};
+use dollop_engine::diagnostic::Code;
+use dollop_engine::plan::{Options, Plan, consent_hint};
 use dollop_engine::store::{State, Store as _};
 use dollop_state::{Keyring, SledStore};
 
@@ -36,14 +37,16 @@ pub fn run(args: &ApplyArgs) -> Result<u8, CommandError> {
     block_on(async {
         let plan = if let Some(file) = &args.plan {
             let keyring = Keyring::load_or_create(&session.state_folder())?;
-            let plan = saved::read(file, &keyring)?;
+            let mut plan = saved::read(file, &keyring)?;
             saved::refuse_stale(&plan, &state, &session.project)?;
+            plan.consents.extend(args.consent.addresses());
             plan
         } else {
             let options = Options {
                 unrefreshed: args.no_refresh,
                 destroy: false,
                 replace: args.replace.iter().cloned().collect(),
+                allow_data_loss: args.consent.addresses(),
             };
             session.plan(&graph, &state, &options).await?
         };
@@ -54,7 +57,7 @@ pub fn run(args: &ApplyArgs) -> Result<u8, CommandError> {
         let command = if plan.destroy { "destroy" } else { "apply" };
         let approved = args.auto_approve;
         let go = Go { command, approved, parallelism: args.parallelism, json };
-        perform(&session, &plan, &state, &store, go).await
+        perform(&session, plan, &state, &store, go).await
     })
 }
 
@@ -73,7 +76,7 @@ pub(super) struct Go {
 /// Asks if need be, applies, and says what came of it.
 pub(super) async fn perform(
     session: &Session,
-    plan: &Plan,
+    mut plan: Plan,
     state: &State,
     store: &SledStore,
     go: Go,
@@ -81,13 +84,18 @@ pub(super) async fn perform(
     if plan.steps.is_empty() && !plan.has_changes() {
         if go.json {
             let nothing = Tally::new(0);
-            terminal::print(&json::text(&json::applied(plan, &nothing, &state.outputs)))?;
+            terminal::print(&json::text(&json::applied(&plan, &nothing, &state.outputs)))?;
         }
         return Ok(DONE);
     }
-    if !go.approved && plan.has_changes() {
-        ask(go.command, plan)?;
+    if go.approved || !std::io::stdin().is_terminal() {
+        refuse_losses(go.command, &plan)?;
     }
+    if !go.approved && plan.has_changes() {
+        ask(go.command, &plan)?;
+        ask_losses(&mut plan)?;
+    }
+    let plan = &plan;
     let begun = Instant::now();
     let visible =
         plan.steps.iter().filter(|s| s.operation != dollop_engine::plan::Operation::Record);
@@ -138,11 +146,59 @@ fn ask(command: &str, plan: &Plan) -> Result<(), CommandError> {
         None => String::new(),
     };
     terminal::say(&format!("\n{command} this plan{place}? Only `yes` goes on: "));
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    read.map_err(|error| CommandError::failed(format!("cannot read the answer: {error}")))?;
-    if answer.trim() == "yes" {
+    if answer()? == "yes" {
         return Ok(());
     }
     Err(CommandError::failed("not approved; nothing was changed"))
+}
+
+/// Refuses to lose what nobody agreed to lose.
+fn refuse_losses(command: &str, plan: &Plan) -> Result<(), CommandError> {
+    let losses: Vec<_> = plan.without_consent().collect();
+    let mut error = match losses.as_slice() {
+        [] => return Ok(()),
+        [one] => {
+            let (address, content) =
+                (clean(&one.address.to_string()).into_owned(), &one.content);
+            CommandError::failed(format!("this {command} would lose {content} in `{address}`"))
+        }
+        many => CommandError::failed(format!(
+            "this {command} would lose what {} hold",
+            count(many.len(), "object")
+        )),
+    };
+    error.code = Code::DataLoss;
+    if losses.len() > 1 {
+        for loss in &losses {
+            let address = loss.address.to_string();
+            error = error.note(format!("`{}` holds {}", clean(&address), loss.content));
+        }
+    }
+    Err(error.hint(consent_hint(losses.iter().map(|loss| &loss.address))))
+}
+
+/// Asks about each loss nobody agreed to: its address has to be typed.
+fn ask_losses(plan: &mut Plan) -> Result<(), CommandError> {
+    let losses: Vec<_> = plan.without_consent().cloned().collect();
+    for loss in losses {
+        let address = loss.address.to_string();
+        terminal::say(&format!(
+            "\n`{}` holds {}, which would be lost. Only its address goes on: ",
+            clean(&address),
+            loss.content
+        ));
+        if answer()? != address {
+            return Err(CommandError::failed("not approved; nothing was changed"));
+        }
+        plan.consents.insert(loss.address);
+    }
+    Ok(())
+}
+
+/// One line from the terminal.
+fn answer() -> Result<String, CommandError> {
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    read.map_err(|error| CommandError::failed(format!("cannot read the answer: {error}")))?;
+    Ok(answer.trim().to_owned())
 }

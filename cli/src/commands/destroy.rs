@@ -17,8 +17,12 @@ pub fn run(args: &DestroyArgs) -> Result<u8, CommandError> {
     let store = SledStore::open(&session.state_folder(), &Session::holder("destroy"))?;
     let state = store.state()?;
     block_on(async {
-        let options =
-            Options { unrefreshed: args.no_refresh, destroy: true, ..Options::default() };
+        let options = Options {
+            unrefreshed: args.no_refresh,
+            destroy: true,
+            allow_data_loss: args.consent.addresses(),
+            ..Options::default()
+        };
         let plan = session.plan(&graph, &state, &options).await?;
         show_plan(&plan, Format::Text, args.verbose)?;
         let go = Go {
@@ -27,6 +31,6 @@ pub fn run(args: &DestroyArgs) -> Result<u8, CommandError> {
             parallelism: args.parallelism,
             json: false,
         };
-        perform(&session, &plan, &state, &store, go).await
+        perform(&session, plan, &state, &store, go).await
     })
 }

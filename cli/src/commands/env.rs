@@ -24,7 +24,7 @@ pub fn run(command: &EnvCommand) -> Result<u8, CommandError> {
 fn list(place: &PlaceArgs) -> Result<u8, CommandError> {
     let project = place.project()?;
     let mut rows = Vec::new();
-    for environment in environments(&project)? {
+    for environment in environments_of(&project)? {
         let state = read_state(&state_folder_of(&project, &environment))?;
         state.notes.iter().for_each(|text| note(text));
         let state = state.state;
@@ -53,7 +53,7 @@ fn list(place: &PlaceArgs) -> Result<u8, CommandError> {
 }
 
 /// Those with a state, those with a parameter file, the default one and the chosen one.
-fn environments(project: &Project) -> Result<BTreeSet<Environment>, CommandError> {
+pub fn environments_of(project: &Project) -> Result<BTreeSet<Environment>, CommandError> {
     let mut found = BTreeSet::from([Environment::default(), project.environment.clone()]);
     let mut add = |name: Option<&str>| found.extend(name.and_then(|name| name.parse().ok()));
     for name in names(&state_folder_of_default(project).join(ENVIRONMENTS))? {

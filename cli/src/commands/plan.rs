@@ -22,6 +22,7 @@ pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
         unrefreshed: args.no_refresh,
         destroy: args.destroy,
         replace: args.replace.iter().cloned().collect(),
+        allow_data_loss: args.consent.addresses(),
     };
     let plan = block_on(session.plan(&graph, &snapshot.state, &options))?;
     if args.sql {

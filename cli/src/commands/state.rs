@@ -6,7 +6,7 @@ use dollop_engine::journal::{Effect, Event, StepId};
 use dollop_engine::store::{Record, RunEnd, State, Store as _};
 use dollop_state::{SledStore, Snapshot, read_state};
 
-use crate::args::{PlaceArgs, StateCommand, StateForgetArgs, TaintArgs};
+use crate::args::{PlaceArgs, StateCommand, StateForgetArgs};
 use crate::commands::note;
 use crate::error::{CommandError, DONE};
 use crate::render::{Screen, json, state};
@@ -56,14 +56,18 @@ fn forget(args: &StateForgetArgs) -> Result<u8, CommandError> {
 }
 
 /// Marks records as broken, or takes the mark off.
-pub fn taint(args: &TaintArgs, tainted: bool) -> Result<u8, CommandError> {
+pub fn taint(
+    addresses: &[Address],
+    place: &PlaceArgs,
+    tainted: bool,
+) -> Result<u8, CommandError> {
     let command = if tainted { "taint" } else { "untaint" };
-    let session = Session::new(args.place.project()?);
+    let session = Session::new(place.project()?);
     let store = SledStore::open(&session.state_folder(), &Session::holder(command))?;
     let state = store.state()?;
     let mut effects = Vec::new();
     let mut lines = Vec::new();
-    for address in &args.addresses {
+    for address in addresses {
         let Some(record) = state.records.get(address) else {
             return Err(not_recorded(&state, address));
         };
@@ -106,9 +110,9 @@ fn rewrite(
             let address = match &effect {
                 Effect::Put(record) => record.address.clone(),
                 Effect::Remove(address) => address.clone(),
-                Effect::None => continue,
+                Effect::All(_) | Effect::None => continue,
             };
-            store.append(Event::Started { step, address, intent: None }).await?;
+            store.append(Event::Started { step, address, intent: None, deposed: None }).await?;
             store.append(Event::Done { step, effect }).await?;
         }
         store.finish(RunEnd { complete: true, outputs: None }).await?;

@@ -53,6 +53,9 @@ pub(crate) fn empty() -> Plan {
         lookups: Vec::new(),
         changes: Vec::new(),
         kept: 0,
+        losses: Vec::new(),
+        notes: std::collections::BTreeMap::new(),
+        consents: std::collections::BTreeSet::new(),
         secrets: Vec::new(),
         outputs: Vec::new(),
         checks: Vec::new(),
@@ -76,6 +79,8 @@ pub(crate) fn change(of: &str, action: Action) -> Change {
         facts: Value::Null,
         dependencies: Vec::new(),
         lifecycle: dollop_engine::program::Lifecycle::default(),
+        succession: None,
+        rolling: None,
         span: None,
     }
 }

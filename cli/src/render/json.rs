@@ -3,8 +3,8 @@
 use dollop_engine::diagnostic::{Diagnostic, Severity, Span};
 use dollop_engine::expr::Expr;
 use dollop_engine::plan::{
-    Action, Change, CheckPlan, ConnectionPlan, DeferredBy, LookupOutcome, LookupPlan, Plan,
-    Standing, Step, Summary,
+    Action, Change, CheckPlan, ConnectionPlan, DeferredBy, LookupOutcome, LookupPlan, Loss,
+    Plan, Standing, Step, Summary,
 };
 use dollop_engine::value::Value;
 use serde_json::{Value as Json, json};
@@ -15,7 +15,7 @@ use crate::render::words;
 
 /// The version of the form. The second number grows when something is added, the first when
 /// something readers may rely on changes.
-pub const FORMAT_VERSION: &str = "1.1";
+pub const FORMAT_VERSION: &str = "1.2";
 
 /// A plan.
 pub fn plan(plan: &Plan) -> Json {
@@ -38,6 +38,7 @@ pub fn plan(plan: &Plan) -> Json {
         "outputs": outputs(plan),
         "lookups": plan.lookups.iter().map(lookup).collect::<Vec<_>>(),
         "checks": plan.checks.iter().map(check).collect::<Vec<_>>(),
+        "losses": plan.losses.iter().map(|item| loss(plan, item)).collect::<Vec<_>>(),
         "warnings": plan.warnings.iter().map(diagnostic).collect::<Vec<_>>(),
         "digests": plan.digests,
     })
@@ -48,6 +49,15 @@ fn check(planned: &CheckPlan) -> Json {
         "name": planned.check.name,
         "standing": planned.standing,
         "position": position(&planned.check.span),
+    })
+}
+
+fn loss(plan: &Plan, loss: &Loss) -> Json {
+    json!({
+        "address": loss.address,
+        "content": loss.content,
+        "empty": loss.empty,
+        "allowed": loss.empty || plan.consents.contains(&loss.address),
     })
 }
 
@@ -203,6 +213,8 @@ fn change(plan: &Plan, change: &Change) -> Json {
         "connection": change.connection,
         "action": words::verb(change.action),
         "reasons": reasons,
+        "notes": plan.notes.get(&change.address).cloned().unwrap_or_default(),
+        "create_before_destroy": change.creates_first(),
         "disruption": change.disruption,
         "data_loss": change.loses_data(),
         "drift": change.drifted(),
@@ -292,6 +304,7 @@ mod tests {
               "action": "create",
               "address": "docker::network.app",
               "connection": null,
+              "create_before_destroy": false,
               "data_loss": false,
               "differences": [
                 {
@@ -321,6 +334,7 @@ mod tests {
               "drift": false,
               "id": null,
               "kind": "docker::network",
+              "notes": [],
               "position": {
                 "column": 1,
                 "file": "stack.rhai",
@@ -338,6 +352,7 @@ mod tests {
               "action": "update",
               "address": "docker::container.web",
               "connection": "docker::engine.default",
+              "create_before_destroy": false,
               "data_loss": false,
               "differences": [
                 {
@@ -385,6 +400,7 @@ mod tests {
               "drift": true,
               "id": "4f1a",
               "kind": "docker::container",
+              "notes": [],
               "position": {
                 "column": 1,
                 "file": "stack.rhai",
@@ -405,9 +421,10 @@ mod tests {
           "digests": {},
           "dormant": [],
           "environment": "default",
-          "format_version": "1.1",
+          "format_version": "1.2",
           "has_changes": true,
           "lookups": [],
+          "losses": [],
           "outputs": [
             {
               "action": "create",
@@ -483,7 +500,7 @@ mod tests {
               ]
             }
           ],
-          "format_version": "1.1"
+          "format_version": "1.2"
         }
         "#);
     }

@@ -21,7 +21,11 @@ pub fn script(plan: &Plan, registry: &Registry) -> String {
             Operation::Create => "create",
             Operation::Update => "update",
             Operation::Delete => "delete",
-            Operation::Connect | Operation::Read | Operation::Verify | Operation::Record => {
+            Operation::Connect
+            | Operation::Read
+            | Operation::TakeOver
+            | Operation::Verify
+            | Operation::Record => {
                 continue;
             }
         };

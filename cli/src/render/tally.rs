@@ -46,7 +46,10 @@ impl Tally {
                     }
                     Operation::Update => self.updated += 1,
                     Operation::Verify => self.verified += 1,
-                    Operation::Read | Operation::Connect | Operation::Record => {}
+                    Operation::Read
+                    | Operation::Connect
+                    | Operation::Record
+                    | Operation::TakeOver => {}
                 }
             }
             Progress::Failed { address, operation, error, .. } => {

@@ -68,6 +68,14 @@ pub fn symbol(action: Action) -> &'static str {
     }
 }
 
+/// The sign of a change, and what it stands for.
+pub fn sign(change: &Change) -> (&'static str, &'static str) {
+    if change.creates_first() {
+        return ("+/-", "replace: create before destroy");
+    }
+    (symbol(change.action), meaning(change.action))
+}
+
 /// What a sign stands for.
 pub fn meaning(action: Action) -> &'static str {
     match action {
@@ -119,6 +127,7 @@ pub fn done(operation: Operation) -> &'static str {
         Operation::Create => "created",
         Operation::Update => "updated",
         Operation::Delete => "deleted",
+        Operation::TakeOver => "switched over",
         Operation::Verify => "verified",
         Operation::Record => "recorded",
     }
@@ -132,6 +141,7 @@ pub fn doing(operation: Operation) -> &'static str {
         Operation::Create => "creating",
         Operation::Update => "updating",
         Operation::Delete => "deleting",
+        Operation::TakeOver => "switching over",
         Operation::Verify => "verifying",
         Operation::Record => "recording",
     }
@@ -145,6 +155,7 @@ pub fn failed(operation: Operation) -> &'static str {
         Operation::Create => "could not be created",
         Operation::Update => "could not be updated",
         Operation::Delete => "could not be deleted",
+        Operation::TakeOver => "could not be switched over",
         Operation::Verify => "could not be verified",
         Operation::Record => "could not be recorded",
     }
@@ -216,6 +227,14 @@ fn reason_sentence(
             }
             sentence.words(" cannot be changed in place")
         }
+        Reason::Migrates(paths) => {
+            let mut sentence = say("is made anew for ");
+            for (index, path) in paths.iter().enumerate() {
+                let comma = if index > 0 { ", " } else { "" };
+                sentence = sentence.words(comma).name(path);
+            }
+            sentence.words("; what it holds moves to the new one")
+        }
         Reason::Follows { via, address } => Sentence::default()
             .name(via)
             .words(" stands for ")
@@ -239,6 +258,7 @@ fn reason_sentence(
         Reason::ProfileOff(profile) => say("profile ").name(profile).words(" is off"),
         Reason::GoesWith(address) => say("goes along with ").name(address),
         Reason::Interrupted => say("was interrupted; what is there is finished"),
+        Reason::Deposed => say("another has taken its place"),
         Reason::Adopted => say("exists already and is taken over"),
         Reason::Deferred(connection) => {
             say("can only be looked at during apply, through ").name(connection)
@@ -364,27 +384,38 @@ pub fn risks(plan: &Plan) -> Vec<Risk<'_>> {
         .filter_map(|change| {
             let along = along.get(&change.address).copied().unwrap_or(0);
             let data_loss = change.loses_data() || along > 0;
-            (data_loss || change.action == Action::Replace).then(|| Risk {
-                change,
-                data_loss,
-                because: Sentence::default()
-                    .words(passive(change.action))
-                    .words(&if along > 0 {
-                        format!(" and {} with data in it", count(along, "object"))
-                    } else {
-                        String::new()
-                    })
-                    .then(
-                        reasons(plan, change)
-                            .into_iter()
-                            .next()
-                            .map_or_else(Sentence::default, |first| say(": ").then(first)),
-                    ),
-            })
+            (data_loss || (change.action == Action::Replace && !change.creates_first())).then(
+                || Risk {
+                    change,
+                    data_loss,
+                    because: Sentence::default()
+                        .words(&content(plan, change))
+                        .words(passive(change.action))
+                        .words(&if along > 0 {
+                            format!(" and {} with data in it", count(along, "object"))
+                        } else {
+                            String::new()
+                        })
+                        .then(
+                            reasons(plan, change)
+                                .into_iter()
+                                .next()
+                                .map_or_else(Sentence::default, |first| say(": ").then(first)),
+                        ),
+                },
+            )
         })
         .collect();
     found.sort_by_key(|risk| !risk.data_loss);
     found
+}
+
+/// `holds 1,204 messages and `, where its service told.
+fn content(plan: &Plan, change: &Change) -> String {
+    match plan.loss(&change.address) {
+        Some(loss) => format!("holds {} and ", loss.content),
+        None => String::new(),
+    }
 }
 
 /// How many objects with data go along with each that is removed itself.

@@ -1,6 +1,6 @@
 //! What an object needs of the software that runs it, and that software surely lacks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Report;
 use super::claim::Claim;
@@ -10,14 +10,15 @@ use crate::diagnostic::{Code, Diagnostic};
 
 pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
     let objects: BTreeMap<&Address, &Object<'a>> =
-        stack.objects.iter().map(|object| (object.address(), object)).collect();
+        stack.objects().map(|object| (object.address(), object)).collect();
     for (object, claimed) in stack.claims() {
         let Claim::Wants { software, feature, hint } = &claimed.claim else { continue };
         let Some(server) = object.connection() else { continue };
         // A server is reached at the address of whatever runs it.
-        let hosts =
-            stack.graph.needs(server).filter_map(|(host, _)| objects.get(&host.address));
-        for host in hosts {
+        // It needs more than one thing of it: host and port.
+        let hosts: BTreeSet<&Address> =
+            stack.graph.needs(server).map(|(host, _)| &host.address).collect();
+        for host in hosts.into_iter().filter_map(|host| objects.get(host)) {
             let offered = host.claims.iter().find_map(|claimed| match &claimed.claim {
                 Claim::Offers { software: of, image, features } if of == software => {
                     Some((image, features))

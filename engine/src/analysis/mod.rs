@@ -5,6 +5,7 @@
 //! and what is odd about one of them ([`Lint`]); the rules compare.
 
 mod claim;
+mod dormant;
 mod features;
 mod mounts;
 mod names;
@@ -33,7 +34,7 @@ use crate::program::Declaration;
 /// Errors are what a service would surely refuse. `files` tells whether what a stack binds
 /// is there.
 pub fn analyse(graph: &Graph, registry: &Registry, files: &dyn Files) -> Vec<Diagnostic> {
-    let stack = Stack::read(graph, registry);
+    let mut stack = Stack::read(graph, registry);
     let mut report = Report::default();
     ports::check(&stack, &mut report);
     networks::check(&stack, &mut report);
@@ -42,12 +43,13 @@ pub fn analyse(graph: &Graph, registry: &Registry, files: &dyn Files) -> Vec<Dia
     features::check(&stack, &mut report);
     secrets::check(&stack, &mut report);
     unused::check(&stack, &mut report);
-    for object in &stack.objects {
+    for object in stack.objects() {
         for lint in &object.lints {
             let found = Diagnostic::new(lint.code, lint.message.clone());
             report.add(object.declaration, &lint.at, found.hint(lint.hint.clone()));
         }
     }
+    dormant::check(&mut stack, &mut report);
     report.unused_allows(graph);
     let mut found = report.found;
     found.sort_by(|a, b| (&a.span, a.code).cmp(&(&b.span, b.code)));
@@ -60,11 +62,20 @@ struct Report<'a> {
     found: Vec<Diagnostic>,
     /// Which `allow` was needed: by the address's place in the program, and code.
     allowed: BTreeSet<(&'a crate::address::Address, Code)>,
+    /// The profiles the rules take as on, some of which are off.
+    supposed: Option<BTreeSet<&'a str>>,
 }
 
 impl<'a> Report<'a> {
     /// Adds a finding about a part of a declaration, unless the declaration allows it.
     fn add(&mut self, declaration: &'a Declaration, at: &Path, found: Diagnostic) {
+        self.add_of(&[declaration], at, found);
+    }
+
+    /// Adds a finding about several declarations, the last of which is shown.
+    fn add_of(&mut self, of: &[&'a Declaration], at: &Path, found: Diagnostic) {
+        let Some(declaration) = of.last() else { return };
+        let Some(found) = dormant::supposed(self.supposed.as_ref(), of, found) else { return };
         if declaration.allow.contains(&found.code) {
             self.allowed.insert((&declaration.address, found.code));
             return;
@@ -80,8 +91,9 @@ impl<'a> Report<'a> {
         words: &str,
         found: Diagnostic,
     ) {
-        if first.0.allow.contains(&found.code) {
-            self.allowed.insert((&first.0.address, found.code));
+        let code = dormant::code(self.supposed.as_ref(), found.code);
+        if first.0.allow.contains(&code) {
+            self.allowed.insert((&first.0.address, code));
             return;
         }
         let span = first.0.span_of(first.1);
@@ -91,13 +103,15 @@ impl<'a> Report<'a> {
         } else {
             found.related(span.clone(), words)
         };
-        self.add(second.0, second.1, found);
+        self.add_of(&[first.0, second.0], second.1, found);
     }
 
     fn unused_allows(&mut self, graph: &'a Graph) {
         for declaration in graph.in_order() {
             for code in &declaration.allow {
+                // What is only found while planning may occur later.
                 if *code == Code::UnusedAllow
+                    || code.id().starts_with("W02")
                     || self.allowed.contains(&(&declaration.address, *code))
                 {
                     continue;

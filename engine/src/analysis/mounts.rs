@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use super::Report;
 use super::claim::{Claim, Named};
-use super::stack::{Object, Stack};
+use super::stack::{Stack, Use};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::files::Files;
-use crate::path::Path;
 
 pub(super) fn check<'a>(stack: &Stack<'a>, files: &dyn Files, report: &mut Report<'a>) {
     shared(stack, report);
@@ -15,13 +14,13 @@ pub(super) fn check<'a>(stack: &Stack<'a>, files: &dyn Files, report: &mut Repor
 }
 
 fn shared<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
-    let mut taken: BTreeMap<(_, &Named), (&Object<'a>, &Path)> = BTreeMap::new();
+    let mut taken: BTreeMap<(_, &Named), Use<'_, 'a>> = BTreeMap::new();
     for (object, claimed) in stack.claims() {
         let Claim::Mount { volume, writable: true, exclusive: Some(what) } = &claimed.claim
         else {
             continue;
         };
-        let this = (object, &claimed.at);
+        let this = (object, claimed);
         let other = *taken.entry((object.connection(), volume)).or_insert(this);
         if std::ptr::eq(other.0, object) {
             continue;
@@ -36,8 +35,8 @@ fn shared<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
             .note(format!("{what} must be alone with its data, or damages it"))
             .hint("give each its own volume, or mount it read-only where it is only read");
         report.add_pair(
-            (other.0.declaration, other.1),
-            (object.declaration, &claimed.at),
+            (other.0.declaration, &stack.place(other.0, other.1)),
+            (object.declaration, &stack.place(object, claimed)),
             "the other one",
             found,
         );
@@ -73,7 +72,7 @@ fn missing<'a>(stack: &Stack<'a>, files: &dyn Files, report: &mut Report<'a>) {
                 .note("relative paths begin at the project folder")
         };
         let hint = "create it, correct the path, or declare it with `local::file`";
-        report.add(object.declaration, &claimed.at, found.hint(hint));
+        report.add(object.declaration, &stack.place(object, claimed), found.hint(hint));
     }
 }
 

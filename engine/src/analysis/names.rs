@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Report;
 use super::claim::{Claim, Named};
-use super::stack::{Object, Stack};
+use super::stack::{Object, Stack, Use};
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::expr::Expr;
 use crate::path::Path;
 
 pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
@@ -16,11 +15,11 @@ pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
 }
 
 fn twice<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
-    let mut taken: BTreeMap<_, (&Object<'a>, &Path)> = BTreeMap::new();
+    let mut taken: BTreeMap<_, Use<'_, 'a>> = BTreeMap::new();
     for (object, claimed) in stack.claims() {
         let Claim::Member { network, names, .. } = &claimed.claim else { continue };
         for name in names {
-            let this = (object, &claimed.at);
+            let this = (object, claimed);
             let key = (object.connection(), network, name);
             let other = *taken.entry(key).or_insert(this);
             if std::ptr::eq(other.0, object) {
@@ -36,8 +35,8 @@ fn twice<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
                 .note("who looks the name up gets one of them by chance")
                 .hint("give one of them another alias");
             report.add_pair(
-                (other.0.declaration, other.1),
-                (object.declaration, &claimed.at),
+                (other.0.declaration, &stack.place(other.0, other.1)),
+                (object.declaration, &stack.place(object, claimed)),
                 "the other one",
                 found,
             );
@@ -64,11 +63,16 @@ fn unreachable<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
             }
         }
     }
-    for object in &stack.objects {
+    for object in stack.objects() {
         let Some(from) = places.get(object.address()) else { continue };
-        let mut told = BTreeMap::new();
+        // Whose names it holds, and where first.
+        let mut told: BTreeMap<&Address, Path> = BTreeMap::new();
         for (attribute, value) in &object.declaration.attributes {
-            names_in(value, &Path::attribute(attribute), &mut told);
+            value.each_reference_at(&Path::attribute(attribute), &mut |at, reference| {
+                if reference.path.first() == Some("name") {
+                    told.entry(&reference.address).or_insert_with(|| at.clone());
+                }
+            });
         }
         for (target, at) in told {
             let Some(to) = places.get(target).filter(|_| target != object.address()) else {
@@ -78,27 +82,6 @@ fn unreachable<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
                 report.add(object.declaration, &at, not_found(object, from, target, to));
             }
         }
-    }
-}
-
-/// Whose names an expression holds, and where first.
-fn names_in<'e>(expr: &'e Expr, at: &Path, told: &mut BTreeMap<&'e Address, Path>) {
-    match expr {
-        Expr::Map(entries) => {
-            for (key, entry) in entries {
-                names_in(entry, &at.key(key), told);
-            }
-        }
-        Expr::List(items) => {
-            for (index, item) in items.iter().enumerate() {
-                names_in(item, &at.index(index), told);
-            }
-        }
-        other => other.each_reference(&mut |reference| {
-            if reference.path.first() == Some("name") {
-                told.entry(&reference.address).or_insert_with(|| at.clone());
-            }
-        }),
     }
 }
 

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 
 use super::Report;
-use super::claim::{Claim, Named};
-use super::stack::{Object, Stack};
+use super::claim::{Claim, Claimed, Named};
+use super::stack::{Object, Stack, Use};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::path::Path;
 
 pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
     overlaps(stack, report);
@@ -17,18 +16,18 @@ pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
 
 /// Sorted by where they begin, a range overlaps one before it when it begins before that ends.
 fn overlaps<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
-    let mut ranges: Vec<(&Object<'a>, &Path, IpNet)> = stack
+    let mut ranges: Vec<(&Object<'a>, &Claimed, IpNet)> = stack
         .claims()
         .filter_map(|(object, claimed)| match &claimed.claim {
-            Claim::Subnet(range) => Some((object, &claimed.at, range.trunc())),
+            Claim::Subnet(range) => Some((object, claimed, range.trunc())),
             _ => None,
         })
         .collect();
-    let key = |range: &(&Object<'a>, &Path, IpNet)| {
+    let key = |range: &(&Object<'a>, &Claimed, IpNet)| {
         (range.0.connection(), range.2.network(), range.2.prefix_len())
     };
     ranges.sort_by(|a, b| key(a).cmp(&key(b)));
-    let mut widest: Option<(&Object<'a>, &Path, IpNet)> = None;
+    let mut widest: Option<(&Object<'a>, &Claimed, IpNet)> = None;
     for range in ranges {
         let same = widest.filter(|wide| {
             wide.0.connection() == range.0.connection()
@@ -46,8 +45,8 @@ fn overlaps<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
                 let found = Diagnostic::new(Code::SubnetOverlap, message)
                     .hint("give them ranges side by side; `cidr_subnet` computes them");
                 report.add_pair(
-                    (wide.0.declaration, wide.1),
-                    (range.0.declaration, range.1),
+                    (wide.0.declaration, &wide.1.at),
+                    (range.0.declaration, &range.1.at),
                     "the other one",
                     found,
                 );
@@ -62,7 +61,7 @@ fn overlaps<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
 
 fn addresses<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
     let mut ranges: BTreeMap<(_, Named), Vec<IpNet>> = BTreeMap::new();
-    for object in &stack.objects {
+    for object in stack.objects() {
         let Some(name) = &object.name else { continue };
         let of = Named { kind: object.kind.name, name: name.clone() };
         for claimed in &object.claims {
@@ -71,7 +70,7 @@ fn addresses<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
             }
         }
     }
-    let mut taken: BTreeMap<_, (&Object<'a>, &Path)> = BTreeMap::new();
+    let mut taken: BTreeMap<_, Use<'_, 'a>> = BTreeMap::new();
     for (object, claimed) in stack.claims() {
         let Claim::Member { network, address: Some(ip), .. } = &claimed.claim else { continue };
         let place = (object.connection(), network.clone());
@@ -86,9 +85,9 @@ fn addresses<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
                 found = found.note(format!("its subnet is {}", all.join(" and ")));
             }
             let hint = "choose an address of the subnet, or leave it out and use the name";
-            report.add(object.declaration, &claimed.at, found.hint(hint));
+            report.add(object.declaration, &stack.place(object, claimed), found.hint(hint));
         }
-        let this = (object, &claimed.at);
+        let this = (object, claimed);
         let other = *taken.entry((place, *ip)).or_insert(this);
         if std::ptr::eq(other.0, object) {
             continue;
@@ -102,8 +101,8 @@ fn addresses<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
         let found = Diagnostic::new(Code::AddressConflict, message)
             .hint("give one of them another address, or leave it out and use the name");
         report.add_pair(
-            (other.0.declaration, other.1),
-            (object.declaration, &claimed.at),
+            (other.0.declaration, &stack.place(other.0, other.1)),
+            (object.declaration, &stack.place(object, claimed)),
             "asked for here first",
             found,
         );

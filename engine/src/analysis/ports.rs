@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 
 use super::Report;
 use super::claim::Claim;
-use super::stack::{Object, Stack};
+use super::stack::{Stack, Use};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::path::Path;
 
 /// Objects that publish one port, by the address of the host they publish it on.
 #[derive(Default)]
 struct Taken<'s, 'a> {
-    everywhere: Option<(&'s Object<'a>, &'s Path)>,
-    on: BTreeMap<IpAddr, (&'s Object<'a>, &'s Path)>,
+    everywhere: Option<Use<'s, 'a>>,
+    on: BTreeMap<IpAddr, Use<'s, 'a>>,
 }
 
 pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
@@ -27,7 +26,7 @@ pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
             None => place.everywhere.or_else(|| place.on.values().next().copied()),
             Some(ip) => place.everywhere.or_else(|| place.on.get(&ip).copied()),
         };
-        let this = (object, &claimed.at);
+        let this = (object, claimed);
         match ip {
             None => _ = place.everywhere.get_or_insert(this),
             Some(ip) => _ = place.on.entry(ip).or_insert(this),
@@ -46,8 +45,8 @@ pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
             "give one of them another host port, or none: `127.0.0.1::80` lets the engine choose",
         );
         report.add_pair(
-            (other.0.declaration, other.1),
-            (object.declaration, &claimed.at),
+            (other.0.declaration, &stack.place(other.0, other.1)),
+            (object.declaration, &stack.place(object, claimed)),
             "published here first",
             found,
         );

@@ -75,7 +75,7 @@ pub fn uses<'a>(graph: &'a Graph, address: &Address) -> Option<Branch<'a>> {
 fn reasons<'a>(graph: &'a Graph, from: &'a Declaration, needed: &Address) -> Vec<Relation<'a>> {
     let needs = graph.needs(&from.address).filter(|(other, _)| other.address == *needed);
     let mut found: Vec<_> =
-        needs.map(|(_, why)| Relation { why, span: place(from, why) }).collect();
+        needs.map(|(_, why)| Relation { why, span: place(from, needed, why) }).collect();
     found.sort_by(|a, b| a.span.cmp(b.span));
     found
 }
@@ -120,7 +120,7 @@ pub fn impact<'a>(
 ) -> BTreeMap<&'a Address, Impact> {
     let stack = Stack::read(graph, registry);
     let objects: BTreeMap<&Address, &Object<'_>> =
-        stack.objects.iter().map(|object| (object.address(), object)).collect();
+        stack.objects().map(|object| (object.address(), object)).collect();
     let mut found: BTreeMap<&Address, Impact> = BTreeMap::new();
     // In the order of the graph everything comes after what it needs.
     for declaration in graph.in_order() {

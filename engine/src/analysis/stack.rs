@@ -1,6 +1,6 @@
 //! The declarations as the rules see them: specs as far as they are known, and claims.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::claim::{Claim, Claimed, Lint};
 use crate::address::Address;
@@ -17,9 +17,19 @@ use crate::value::Value;
 pub(super) struct Stack<'a> {
     /// What it was read from.
     pub(super) graph: &'a Graph,
-    /// Its resources, in the order of the graph.
-    pub(super) objects: Vec<Object<'a>>,
+    /// Its resources, in the order of the graph; then those that profiles leave off.
+    objects: Vec<Object<'a>>,
+    /// What is known of the attributes of everything, by address.
+    known: Known<'a>,
+    /// The profiles the rules are to take as on, when they are not to look at what is planned.
+    supposed: Option<BTreeSet<&'a str>>,
 }
+
+/// Attributes as far as they are known, by address.
+type Known<'a> = BTreeMap<&'a Address, BTreeMap<String, Expr>>;
+
+/// A claim with whose it is.
+pub(super) type Use<'s, 'a> = (&'s Object<'a>, &'s Claimed);
 
 /// One resource.
 pub(super) struct Object<'a> {
@@ -31,6 +41,10 @@ pub(super) struct Object<'a> {
     pub(super) local: bool,
     /// Its real name, when it has one and it is known.
     pub(super) name: Option<String>,
+    /// What its kind is asked with.
+    called: Name,
+    /// Its spec in normal form, with stand-ins for what is not known.
+    probe: Option<Value>,
     /// Whether what it holds survives when it is made anew as it is.
     pub(super) keeps_data: bool,
     /// What it takes and needs.
@@ -42,9 +56,10 @@ pub(super) struct Object<'a> {
 impl<'a> Stack<'a> {
     /// Asks every kind about its objects.
     pub(super) fn read(graph: &'a Graph, registry: &'a Registry) -> Self {
-        let mut known: BTreeMap<&Address, BTreeMap<String, Expr>> = BTreeMap::new();
+        let mut known = Known::new();
         let mut objects = Vec::new();
-        for declaration in graph.in_order() {
+        // What is dormant stands in the order of the script, after what it refers to.
+        for declaration in graph.in_order().chain(&graph.program().dormant.declarations) {
             let attributes: BTreeMap<String, Expr> = declaration
                 .attributes
                 .iter()
@@ -57,12 +72,59 @@ impl<'a> Stack<'a> {
             }
             known.insert(&declaration.address, attributes);
         }
-        Self { graph, objects }
+        Self { graph, objects, known, supposed: None }
+    }
+
+    /// The resources that are planned; with profiles supposed to be on, those that are there
+    /// whenever they are.
+    pub(super) fn objects(&self) -> impl Iterator<Item = &Object<'a>> {
+        self.objects.iter().filter(|object| match &self.supposed {
+            None => object.declaration.off.is_none(),
+            Some(on) => object.profiles().is_subset(on),
+        })
     }
 
     /// Every claim with whose it is.
-    pub(super) fn claims(&self) -> impl Iterator<Item = (&Object<'a>, &Claimed)> {
-        self.objects.iter().flat_map(|object| object.claims.iter().map(move |c| (object, c)))
+    pub(super) fn claims(&self) -> impl Iterator<Item = Use<'_, 'a>> {
+        self.objects().flat_map(|object| object.claims.iter().map(move |c| (object, c)))
+    }
+
+    /// Where a claim is made: when its attribute is a list, by which item of it.
+    ///
+    /// A kind may bring lists to another order and form, so each item is tried alone.
+    pub(super) fn place(&self, object: &Object<'a>, claimed: &Claimed) -> Path {
+        self.item(object, claimed).unwrap_or_else(|| claimed.at.clone())
+    }
+
+    fn item(&self, object: &Object<'a>, claimed: &Claimed) -> Option<Path> {
+        let name = claimed.at.first()?;
+        let items: Vec<Option<&Value>> = match self.known.get(object.address())?.get(name)? {
+            Expr::List(items) => items.iter().map(Expr::known).collect(),
+            Expr::Value(Value::List(items)) => items.iter().map(Some).collect(),
+            _ => return None,
+        };
+        let calls = &object.kind.calls;
+        let Some(Value::Map(probe)) = &object.probe else { return None };
+        let is_it = |item: &Value| {
+            let mut alone = probe.clone();
+            alone.insert(name.to_owned(), Value::List(vec![item.clone()]));
+            let alone = calls.normalize(&Value::Map(alone)).ok()?;
+            let claims = calls.claims(&object.called, &alone);
+            Some(claims.iter().any(|claim| claim.claim == claimed.claim))
+        };
+        let index = items.into_iter().position(|item| item.and_then(is_it) == Some(true))?;
+        Some(Path::attribute(name).index(index))
+    }
+
+    /// The sets of profiles that bring up something that is off.
+    pub(super) fn dormant_sets(&self) -> BTreeSet<BTreeSet<&'a str>> {
+        let dormant = self.objects.iter().filter(|object| object.declaration.off.is_some());
+        dormant.map(Object::profiles).collect()
+    }
+
+    /// Lets the rules look at what is there whenever some profiles are on.
+    pub(super) fn suppose(&mut self, on: BTreeSet<&'a str>) {
+        self.supposed = Some(on);
     }
 }
 
@@ -72,17 +134,24 @@ impl<'a> Object<'a> {
         self.declaration.connection.as_ref()
     }
 
+    /// The profiles it belongs to.
+    pub(super) fn profiles(&self) -> BTreeSet<&'a str> {
+        profiles(self.declaration)
+    }
+
     /// Its address in the stack.
     pub(super) fn address(&self) -> &'a Address {
         &self.declaration.address
     }
 }
 
+/// The profiles a declaration belongs to.
+pub(super) fn profiles(declaration: &Declaration) -> BTreeSet<&str> {
+    declaration.lifecycle.profiles.iter().map(String::as_str).collect()
+}
+
 /// The declared value behind a reference, when it was declared and not left to the world.
-fn declared(
-    known: &BTreeMap<&Address, BTreeMap<String, Expr>>,
-    reference: &Reference,
-) -> Option<Expr> {
+fn declared(known: &Known<'_>, reference: &Reference) -> Option<Expr> {
     let mut expr = known.get(&reference.address)?.get(reference.path.first()?)?;
     for (index, segment) in reference.path.0.iter().enumerate().skip(1) {
         expr = match (expr, segment) {
@@ -98,11 +167,7 @@ fn declared(
     Some(expr.clone())
 }
 
-fn is_local(
-    registry: &Registry,
-    known: &BTreeMap<&Address, BTreeMap<String, Expr>>,
-    connection: Option<&Address>,
-) -> bool {
+fn is_local(registry: &Registry, known: &Known<'_>, connection: Option<&Address>) -> bool {
     let Some(address) = connection else { return false };
     let Some(kind) = registry.connection_kind(address.kind()) else { return false };
     let spec = known.get(address).map(|attributes| Expr::map(attributes.clone()));
@@ -121,23 +186,23 @@ fn object<'a>(
     let name = attributes.get("name").and_then(Expr::known).and_then(Value::as_str);
     let name = name.filter(|_| kind.schema.spec.contains_key("name")).map(str::to_owned);
     let (mut claims, mut lints, mut keeps_data) = (Vec::new(), Vec::new(), true);
-    if let Some(probe) = probe {
-        let called = Name {
-            stack: stack.to_owned(),
-            address: declaration.address.clone(),
-            natural: name.clone().unwrap_or_default(),
-        };
-        keeps_data = kind.calls.keeps_data(&probe, Some(&probe));
-        claims = kind.calls.claims(&called, &probe);
+    let called = Name {
+        stack: stack.to_owned(),
+        address: declaration.address.clone(),
+        natural: name.clone().unwrap_or_default(),
+    };
+    if let Some(probe) = &probe {
+        keeps_data = kind.calls.keeps_data(probe, Some(probe));
+        claims = kind.calls.claims(&called, probe);
         claims.retain(|claimed| !holds_stand_in(&claimed.claim));
-        lints = kind.calls.lint(&probe);
+        lints = kind.calls.lint(probe);
         // What is not known yet is neither odd nor in order.
         lints.retain(|lint| {
             let attribute = lint.at.first().and_then(|name| attributes.get(name));
             attribute.is_some_and(|expr| part(expr, &lint.at.0[1..]).known().is_some())
         });
     }
-    Object { declaration, kind, local, name, keeps_data, claims, lints }
+    Object { declaration, kind, local, name, called, probe, keeps_data, claims, lints }
 }
 
 /// The part of an attribute that a path leads to, as far as it can be told apart.

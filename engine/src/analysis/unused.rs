@@ -29,7 +29,7 @@ pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
             _ => {}
         }
     }
-    for object in stack.objects.iter().filter(|object| object.kind.traits.for_others) {
+    for object in stack.objects().filter(|object| object.kind.traits.for_others) {
         let name = object.name.as_deref().unwrap_or_default();
         let is_used = used.contains(object.address())
             || named.contains(&(object.connection(), object.kind.name, name));

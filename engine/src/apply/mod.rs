@@ -3,6 +3,7 @@
 mod behind;
 mod perform;
 mod schedule;
+mod succession;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -9,9 +9,9 @@ use crate::kind::Kind;
 use crate::limit::{self, Call};
 use crate::map::Map;
 use crate::observed::Observation;
-use crate::plan::{Action, Change, Operation, Reason, Step, conditional};
+use crate::plan::{Action, Change, Operation, Reason, Step, conditional, held, refusal};
 use crate::pool::Line;
-use crate::resource::{Name, Owner};
+use crate::resource::{Held, Name, Owner, Wanted};
 use crate::store::{Record, StoreError};
 use crate::value::Value;
 
@@ -37,19 +37,23 @@ impl From<StoreError> for Stop {
 
 /// A call that did not do what it was for.
 pub(crate) struct Unmade {
-    error: CallError,
+    pub(crate) error: CallError,
     /// Whether it is certain that nothing was made.
-    nothing: bool,
+    pub(crate) nothing: bool,
+    /// What the state says from now on, when that is more than the intent or nothing.
+    pub(crate) left: Option<Effect>,
 }
 
 impl From<CallError> for Unmade {
     fn from(error: CallError) -> Self {
-        Self { nothing: error.failure == Failure::Exists, error }
+        Self { nothing: error.failure == Failure::Exists, error, left: None }
     }
 }
 
 /// The note of a step that found everything as it shall be.
 pub const NOTHING_TO_DO: &str = "nothing to do: it is as declared";
+/// The note of a replacement that turned out to be needless.
+pub(crate) const TURNED_OUT_SAME: &str = "nothing to do: the value turned out the same";
 
 /// What a call did.
 pub(crate) struct Made {
@@ -68,6 +72,7 @@ impl Run<'_> {
             Operation::Connect => self.connect(step).await?,
             Operation::Record => self.record(step).await?,
             Operation::Create => self.create(step).await?,
+            Operation::TakeOver => self.take_over(step).await?,
             Operation::Update => self.update(step).await?,
             Operation::Delete => self.delete(step).await?,
             Operation::Verify => self.verify(step).await?,
@@ -82,13 +87,20 @@ impl Run<'_> {
         // What is replaced is not removed either while its successor could not be made.
         let raises = match step.operation {
             Operation::Create | Operation::Update | Operation::Verify => true,
-            Operation::Delete => change.action == Action::Replace,
+            Operation::Delete => change.action == Action::Replace && !change.creates_first(),
             _ => false,
         };
         if !raises {
             return Ok(());
         }
+        self.pause(step, change).await;
         for address in &change.lifecycle.after_healthy {
+            // A server works when it can be spoken to.
+            if self.pool.registry().connection_kind(address.kind()).is_some() {
+                let spec = self.connection_spec(address)?;
+                self.pool.answers(address, &spec, self.settings.patience).await?;
+                continue;
+            }
             let known = self.learned().objects.get(address).cloned();
             let known = known.or_else(|| self.state.records.get(address).cloned());
             let (Some(record), Some(kind)) = (known, self.pool.registry().kind(address.kind()))
@@ -117,35 +129,56 @@ impl Run<'_> {
         intent: Option<Record>,
         call: impl Future<Output = Result<Made, Unmade>>,
     ) -> Result<Option<String>, Stop> {
-        let kept = intent.clone();
+        self.journaled_beside(step, intent, None, call).await
+    }
+
+    /// The same for what is made beside something else, which is `deposed` from then on.
+    pub(crate) async fn journaled_beside(
+        &self,
+        step: &Step,
+        intent: Option<Record>,
+        deposed: Option<Record>,
+        call: impl Future<Output = Result<Made, Unmade>>,
+    ) -> Result<Option<String>, Stop> {
+        let kept: Vec<_> = intent.clone().into_iter().chain(deposed.clone()).collect();
         let event = Event::Started {
             step: step.id,
             address: step.address.clone(),
             intent: intent.map(Box::new),
+            deposed: deposed.map(Box::new),
         };
         self.store.append(event).await?;
         self.watcher.reached(Point::BeforeCall, step);
         match call.await {
             Ok(Made { effect, note }) => {
-                if let Effect::Put(record) = &effect
-                    && record.connection.is_some()
-                {
-                    self.learned().objects.insert(record.address.clone(), (**record).clone());
-                }
+                self.learn(&effect);
                 self.watcher.reached(Point::AfterCall, step);
                 self.store.append(Event::Done { step: step.id, effect }).await?;
                 self.watcher.reached(Point::AfterDone, step);
                 Ok(note)
             }
-            Err(Unmade { error, nothing }) => {
-                let effect = match kept {
-                    Some(record) if !nothing => Effect::Put(Box::new(record)),
-                    _ => Effect::None,
+            Err(Unmade { error, nothing, left }) => {
+                let kept = kept.into_iter().map(|record| Effect::Put(Box::new(record)));
+                let effect = match left {
+                    Some(left) => left,
+                    None if nothing => Effect::None,
+                    None => Effect::together(kept.collect()),
                 };
                 let message = self.clean(&error.message);
                 self.store.append(Event::Failed { step: step.id, effect, message }).await?;
                 Err(error.into())
             }
+        }
+    }
+
+    /// Keeps in mind what objects are like now.
+    fn learn(&self, effect: &Effect) {
+        match effect {
+            Effect::Put(record) if record.connection.is_some() => {
+                self.learned().objects.insert(record.address.clone(), (**record).clone());
+            }
+            Effect::All(effects) => effects.iter().for_each(|effect| self.learn(effect)),
+            _ => {}
         }
     }
 
@@ -167,11 +200,14 @@ impl Run<'_> {
 
     async fn create(&self, step: &Step) -> Result<Option<String>, Stop> {
         let change = self.change(step)?;
+        if change.succession.is_some() {
+            return self.create_beside(step, change).await;
+        }
         if self.learned().needless.contains(&step.address) {
             let spec = change.before.clone().unwrap_or_default();
             let id = change.id.clone().unwrap_or_default();
             let effect = Effect::Put(Box::new(record(change, id, spec, change.facts.clone())));
-            let note = Some("nothing to do: the value turned out the same".to_owned());
+            let note = Some(TURNED_OUT_SAME.to_owned());
             return self.journaled(step, None, async { Ok(Made { effect, note }) }).await;
         }
         let found = self.learned().found.get(&step.address).cloned();
@@ -200,6 +236,9 @@ impl Run<'_> {
                 // A failed create may have made something, or not. Only what is there is kept
                 // in mind; otherwise the next object of that name would be taken for ours.
                 Err(error) => {
+                    if change.action == Action::Replace && change.rolls_back() {
+                        return Err(self.make_again(change, kind, &line, &spec, error).await);
+                    }
                     let left = self.look_again(change, kind, &spec, &line).await;
                     let nothing = match error.failure {
                         Failure::Exists => true,
@@ -211,7 +250,7 @@ impl Run<'_> {
                             Err(error) => error.failure == Failure::Impossible,
                         },
                     };
-                    return Err(Unmade { error, nothing });
+                    return Err(Unmade { error, nothing, left: None });
                 }
             };
             let facts = kind.mark_facts(created.facts, &spec);
@@ -291,18 +330,24 @@ impl Run<'_> {
         let kind = self.kind(change)?;
         // What tells may itself still be replaced, after this: then the record of the old one
         // tells nothing.
-        let untold = change.dependencies.iter().any(|address| {
-            let made = self.changes.get(address).map(|change| change.action);
-            matches!(made, Some(Action::Create | Action::Replace))
-                && !self.learned().objects.contains_key(address)
-        });
+        let made_first = change.creates_first();
+        if made_first && self.learned().needless.contains(&step.address) {
+            let made = Made { effect: Effect::None, note: Some(TURNED_OUT_SAME.to_owned()) };
+            return self.journaled(step, None, async { Ok(made) }).await;
+        }
+        let untold = made_first
+            || change.dependencies.iter().any(|address| {
+                let made = self.changes.get(address).map(|change| change.action);
+                matches!(made, Some(Action::Create | Action::Replace))
+                    && !self.learned().objects.contains_key(address)
+            });
         if change.action == Action::Replace && conditional(change) && !untold {
             let spec = self.resolve(change.after.as_ref().unwrap_or(&Expr::NULL));
             let normal = spec.known().and_then(|spec| kind.calls.normalize(spec).ok());
             let before = change.before.clone().unwrap_or_default();
             if normal.is_some_and(|normal| normal.same(&before)) {
                 self.learned().needless.insert(step.address.clone());
-                let note = Some("nothing to do: the value turned out the same".to_owned());
+                let note = Some(TURNED_OUT_SAME.to_owned());
                 let made = Made { effect: Effect::None, note };
                 return self.journaled(step, None, async { Ok(made) }).await;
             }
@@ -310,6 +355,7 @@ impl Run<'_> {
         let line = self.line(change).await?;
         let spec = change.before.clone().unwrap_or_default();
         let name = self.name(change, &spec);
+        let gone = if made_first { step.address.deposed() } else { step.address.clone() };
         let call = async {
             let _permit = line.permits.acquire().await;
             let mut id = change.id.clone().unwrap_or_default();
@@ -318,15 +364,41 @@ impl Run<'_> {
                 if let Some(found) = self.look_again(change, kind, &spec, &line).await? {
                     id = found.id;
                 } else {
-                    let effect = Effect::Remove(step.address.clone());
+                    let effect = Effect::Remove(gone);
                     return Ok(Made { effect, note: Some("was not there".to_owned()) });
                 }
             }
+            self.guard(change, kind, &line, &name, &id).await?;
             let call = kind.calls.delete(&line.connection, &name, &id, &spec);
             limit::within(change.lifecycle.timeouts.delete, Call::Delete, call).await?;
-            Ok(Made { effect: Effect::Remove(step.address.clone()), note: None })
+            Ok(Made { effect: Effect::Remove(gone), note: None })
         };
         self.journaled(step, None, call).await
+    }
+
+    /// Refuses to remove what holds something nobody agreed to lose. The plan said what it
+    /// held; something may have come since, or nobody could look.
+    async fn guard(
+        &self,
+        change: &Change,
+        kind: &Kind,
+        line: &Line,
+        name: &Name,
+        id: &str,
+    ) -> Result<(), CallError> {
+        if !kind.traits.holds_data || self.plan.consents.contains(&change.address) {
+            return Ok(());
+        }
+        let wanted = Wanted {
+            id: Some(id.to_owned()),
+            name: name.clone(),
+            spec: change.before.clone().unwrap_or_default(),
+            facts: Some(change.facts.to_json()),
+        };
+        match held(kind, &line.connection, wanted).await? {
+            Held::Content(content) => Err(refusal(&change.address, &content)),
+            Held::Unknown | Held::Nothing(_) => Ok(()),
+        }
     }
 
     /// Compares an object behind a deferred connection with its declaration.
@@ -458,7 +530,7 @@ struct Correction {
 }
 
 /// The record of an object that is as it shall be.
-fn record(change: &Change, id: String, spec: Value, facts: Value) -> Record {
+pub(crate) fn record(change: &Change, id: String, spec: Value, facts: Value) -> Record {
     Record {
         address: change.address.clone(),
         connection: change.connection.clone(),

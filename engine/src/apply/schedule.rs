@@ -29,6 +29,8 @@ pub struct Schedule {
     place: Vec<Place>,
     missing: Vec<usize>,
     dependents: Vec<Vec<StepId>>,
+    /// Those that wait for it, and run whatever becomes of it.
+    followers: Vec<Vec<StepId>>,
     ready: BTreeSet<StepId>,
     stopped: bool,
 }
@@ -41,16 +43,20 @@ impl Schedule {
     /// A schedule in which nothing has started. `steps` stand in the order of their ids.
     pub fn new(steps: &[Step]) -> Self {
         let mut dependents = vec![Vec::new(); steps.len()];
+        let mut followers = vec![Vec::new(); steps.len()];
         for step in steps {
             for needed in &step.needs {
                 dependents[slot(*needed)].push(step.id);
             }
+            for before in &step.after {
+                followers[slot(*before)].push(step.id);
+            }
         }
-        let missing: Vec<usize> = steps.iter().map(|step| step.needs.len()).collect();
-        let ready =
-            steps.iter().filter(|step| step.needs.is_empty()).map(|step| step.id).collect();
+        let count = |step: &Step| step.needs.len() + step.after.len();
+        let missing: Vec<usize> = steps.iter().map(count).collect();
+        let ready = steps.iter().filter(|step| count(step) == 0).map(|step| step.id).collect();
         let place = vec![Place::Waiting; steps.len()];
-        Self { place, missing, dependents, ready, stopped: false }
+        Self { place, missing, dependents, followers, ready, stopped: false }
     }
 
     /// The next step that may start, which is running from now on; the lowest number first.
@@ -77,12 +83,8 @@ impl Schedule {
         match outcome {
             Outcome::Done => {
                 self.place[slot(id)] = Place::Done;
-                for dependent in &self.dependents[slot(id)] {
-                    let missing = &mut self.missing[slot(*dependent)];
-                    *missing -= 1;
-                    if *missing == 0 && self.place[slot(*dependent)] == Place::Waiting {
-                        self.ready.insert(*dependent);
-                    }
+                for dependent in self.dependents[slot(id)].clone() {
+                    self.one_less(dependent);
                 }
             }
             Outcome::Failed => {
@@ -98,7 +100,21 @@ impl Schedule {
                 skipped.sort();
             }
         }
+        for ended in std::iter::once(id).chain(skipped.iter().copied()) {
+            for follower in self.followers[slot(ended)].clone() {
+                self.one_less(follower);
+            }
+        }
         skipped
+    }
+
+    /// A step waits for one thing less.
+    fn one_less(&mut self, id: StepId) {
+        let missing = &mut self.missing[slot(id)];
+        *missing -= 1;
+        if *missing == 0 && self.place[slot(id)] == Place::Waiting {
+            self.ready.insert(id);
+        }
     }
 
     /// Lets nothing further start; what runs may finish.
@@ -137,6 +153,7 @@ mod tests {
                     address: Address::new(vec![], "t::t", vec![number.to_string()]),
                     operation: Operation::Create,
                     needs,
+                    after: Vec::new(),
                 }
             })
             .collect()
@@ -185,6 +202,21 @@ mod tests {
                 prop_assert_eq!(ended[&step.id] == "skipped", below);
             }
         }
+    }
+
+    #[test]
+    fn what_only_follows_runs_whatever_became_of_what_was_before() {
+        let mut steps = steps(vec![vec![], vec![], vec![]]);
+        // The second needs the first; the third follows the second.
+        steps[1].needs = vec![StepId(0)];
+        steps[2].after = vec![StepId(1)];
+        let mut schedule = Schedule::new(&steps);
+        assert_eq!(schedule.start(), Some(StepId(0)));
+        assert_eq!(schedule.start(), None);
+        assert_eq!(schedule.finished(StepId(0), Outcome::Failed), [StepId(1)]);
+        assert_eq!(schedule.start(), Some(StepId(2)));
+        assert!(schedule.finished(StepId(2), Outcome::Done).is_empty());
+        assert_eq!(schedule.untouched(), 0);
     }
 
     #[test]

@@ -103,12 +103,17 @@ codes! {
     ReplaceUnknown "E0513" "a replacement of something that is not there"
     ProfileOff "E0514" "something planned that needs what a profile leaves off"
     DormantNeeds "E0515" "something that would go, and is needed by what stays"
+    Impossible "E0516" "something that cannot be made where it is declared"
+    DataLoss "E0517" "content that would be lost without consent"
+    NotSideBySide "E0521" "a successor that cannot stand beside what it replaces"
     // E06: resources that get in each other's way.
     PortConflict "E0601" "one host port published twice"
     AddressConflict "E0602" "one static address given twice"
     OutsideSubnet "E0603" "a static address outside its subnet"
     SubnetOverlap "E0604" "subnets that overlap"
     MissingSource "E0605" "a bind mount whose source does not exist"
+    HostPortTaken "E0611" "a host port that somebody else has"
+    HostLacks "E0612" "something the machine of the engine does not have"
     // E07: what services answer while a plan is applied.
     CallRefused "E0701" "a service that refused"
     CallUnreachable "E0702" "a service that did not answer"
@@ -131,11 +136,15 @@ codes! {
     NoSharedNetwork "W0108" "containers that cannot reach each other"
     AliasTwice "W0109" "one name twice in a network"
     UnusedAllow "W0110" "an `allow` that silences nothing"
-    ParameterUnread "W0111" "a parameter nobody reads"
+    ParameterUnread "W0111" "a parameter or secret nobody reads"
     MaybeMissingSource "W0112" "a bind mount whose source may not exist"
     DeprecatedParameter "W0113" "a parameter that should no longer be given"
+    ConditionalConflict "W0114" "a conflict once a profile goes on"
     MissingFeature "W0120" "an extension the image does not have"
     UnfitSetting "W0121" "a setting its image does not know"
+    FixedSetting "W0131" "a setting of a queue that a policy could change"
+    Transient "W0132" "a queue that a restart removes"
+    Mirrored "W0133" "mirrored classic queues"
     // W02: about the plan and the state.
     AnotherServer "W0201" "a connection that leads elsewhere now"
     StackRenamed "W0202" "a stack that is called otherwise now"
@@ -143,6 +152,8 @@ codes! {
     Hazard "W0204" "a change that is worth a thought"
     CheckWarns "W0205" "a check that does not hold and only warns"
     LikelyRename "W0206" "something that looks like a rename"
+    HostTooSmall "W0211" "more than the machine of the engine has"
+    HostMayLack "W0212" "something the machine of the engine may not have"
 }
 
 impl Code {

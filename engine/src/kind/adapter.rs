@@ -10,8 +10,9 @@ use serde_json::Value as Json;
 
 use super::{
     Address, BTreeMap, CallError, Calls, Claimed, Connection, Created, Dial, Found,
-    FoundObject, Lint, Name, OpenConnection, Path, Problem, Resource, Scope, Script, Segment,
-    SpecError, Territory, Value, Wanted,
+    FoundObject, Held, Lint, Moment, Name, OpenConnection, Path, Planned, Preview, Problem,
+    Proposed, Resource, Rolling, Scope, Script, Segment, SpecError, Taking, Territory, Value,
+    Wanted,
 };
 
 pub(super) struct Adapter<R>(pub(super) PhantomData<fn() -> R>);
@@ -78,6 +79,25 @@ impl<R: Resource> Adapter<R> {
         })
     }
 
+    /// One that does not fit its struct (an old record) must not hide the others.
+    fn sort(wanted: Vec<Wanted<Value>>) -> Sorted<R> {
+        let mut refused = BTreeMap::new();
+        let mut good = Vec::with_capacity(wanted.len());
+        let total = wanted.len();
+        for (index, item) in wanted.into_iter().enumerate() {
+            match Self::spec(&item.spec) {
+                Ok(spec) => {
+                    let Wanted { id, name, facts, .. } = item;
+                    good.push(Wanted { id, name, spec, facts });
+                }
+                Err(error) => {
+                    refused.insert(index, error);
+                }
+            }
+        }
+        Sorted { good, refused, total }
+    }
+
     fn facts(facts: &R::Facts) -> Value {
         // The schema was built once at registration; here only the flags are needed.
         erased(facts, None)
@@ -93,6 +113,34 @@ impl<R: Resource> Adapter<R> {
             facts: Self::facts(&found.facts),
             owner: found.owner,
         }
+    }
+}
+
+/// Wanted objects, those whose spec fits apart from the others.
+struct Sorted<R: Resource> {
+    good: Vec<Wanted<R::Spec>>,
+    /// Why the others cannot be asked about, by position.
+    refused: BTreeMap<usize, CallError>,
+    total: usize,
+}
+
+impl<R: Resource> Sorted<R> {
+    /// The answers about the good ones and the refusals, in the order of asking.
+    fn merge<T, U>(
+        mut self,
+        answers: Vec<T>,
+        convert: impl Fn(T) -> Result<U, CallError>,
+    ) -> Vec<Result<U, CallError>> {
+        let mut answers = answers.into_iter();
+        (0..self.total)
+            .map(|index| match self.refused.remove(&index) {
+                Some(error) => Err(error),
+                None => match answers.next() {
+                    Some(answer) => convert(answer),
+                    None => panic!("BUG: `{}` answered for too few objects", R::KIND),
+                },
+            })
+            .collect()
     }
 }
 
@@ -141,9 +189,10 @@ impl<R: Resource> Calls for Adapter<R> {
     }
 
     fn cautions(&self, from: Option<&Value>, to: &Value) -> Vec<Problem> {
+        let natural = to.get("name").and_then(Value::as_str).unwrap_or_default();
         let from = from.and_then(|from| typed(from, Self::natural()).ok());
         typed(to, Self::natural())
-            .map_or_else(|_| Vec::new(), |to| R::cautions(from.as_ref(), &to))
+            .map_or_else(|_| Vec::new(), |to| R::cautions(natural, from.as_ref(), &to))
     }
 
     fn replace_cautions(&self, from: &Value, to: &Value) -> Vec<Problem> {
@@ -169,37 +218,90 @@ impl<R: Resource> Calls for Adapter<R> {
         typed(spec, Self::natural()).is_ok_and(|spec| R::keeps_data(&spec, next.as_ref()))
     }
 
+    fn stand_in(&self, natural: &str) -> Option<String> {
+        R::stand_in(natural)
+    }
+
+    fn creates_first(&self, spec: &Value) -> bool {
+        typed(spec, Self::natural()).is_ok_and(|spec| R::creates_first(&spec))
+    }
+
+    fn rolling(&self, spec: &Value) -> Rolling {
+        typed(spec, Self::natural())
+            .map_or_else(|_| Rolling::default(), |spec| R::rolling(&spec))
+    }
+
+    fn check_beside(&self, now: &Value, next: &Value) -> Vec<Problem> {
+        match (typed(now, Self::natural()), typed(next, Self::natural())) {
+            (Ok(now), Ok(next)) => R::check_beside(&now, &next),
+            _ => Vec::new(),
+        }
+    }
+
     async fn read(
         &self,
         connection: &OpenConnection,
         wanted: Vec<Wanted<Value>>,
     ) -> Vec<Result<Option<FoundObject>, CallError>> {
         let connection = downcast::<R::Connection>(connection);
-        // One that does not fit its struct (an old record) must not hide the others.
-        let mut refused = BTreeMap::new();
-        let mut good = Vec::with_capacity(wanted.len());
-        let total = wanted.len();
-        for (index, item) in wanted.into_iter().enumerate() {
-            match Self::spec(&item.spec) {
-                Ok(spec) => {
-                    let Wanted { id, name, facts, .. } = item;
-                    good.push(Wanted { id, name, spec, facts });
-                }
-                Err(error) => {
-                    refused.insert(index, error);
-                }
-            }
+        let sorted = Self::sort(wanted);
+        let answers = R::read(connection, &sorted.good).await;
+        sorted.merge(answers, |answer| answer.map(|found| found.map(Self::found)))
+    }
+
+    async fn held(
+        &self,
+        connection: &OpenConnection,
+        wanted: Vec<Wanted<Value>>,
+        moment: Moment,
+    ) -> Vec<Result<Held, CallError>> {
+        let connection = downcast::<R::Connection>(connection);
+        let sorted = Self::sort(wanted);
+        let answers = R::held(connection, &sorted.good, moment).await;
+        sorted.merge(answers, |answer| answer)
+    }
+
+    fn previews(&self) -> bool {
+        R::PREVIEWS
+    }
+
+    async fn preview(
+        &self,
+        connection: &OpenConnection,
+        proposed: Vec<Proposed<Value>>,
+    ) -> Result<Vec<Preview>, CallError> {
+        let connection = downcast::<R::Connection>(connection);
+        let typed = proposed.into_iter().map(|Proposed { name, from, to }| {
+            let from = from.as_ref().map(Self::spec).transpose()?;
+            Ok(Proposed { name, from, to: Self::spec(&to)? })
+        });
+        let typed = typed.collect::<Result<Vec<_>, CallError>>()?;
+        R::preview(connection, &typed).await
+    }
+
+    fn migrates(&self, from: &Value, to: &Value) -> bool {
+        match (typed(from, Self::natural()), typed(to, Self::natural())) {
+            (Ok(from), Ok(to)) => R::migrates(&from, &to),
+            _ => false,
         }
-        let mut answers = R::read(connection, &good).await.into_iter();
-        (0..total)
-            .map(|index| match refused.remove(&index) {
-                Some(error) => Err(error),
-                None => match answers.next() {
-                    Some(answer) => Ok(answer?.map(Self::found)),
-                    None => panic!("BUG: `{}` answered for too few objects", R::KIND),
-                },
-            })
-            .collect()
+    }
+
+    fn surveys(&self) -> bool {
+        R::SURVEYS
+    }
+
+    async fn survey(
+        &self,
+        connection: &OpenConnection,
+        planned: Vec<Planned<Value>>,
+    ) -> Vec<(Address, Lint)> {
+        let connection = downcast::<R::Connection>(connection);
+        let planned = planned.into_iter().filter_map(|planned| {
+            let spec = Self::spec(&planned.spec).ok()?;
+            let Planned { name, id, made, .. } = planned;
+            Some(Planned { name, spec, id, made })
+        });
+        R::survey(connection, &planned.collect::<Vec<_>>()).await
     }
 
     async fn create(
@@ -224,6 +326,29 @@ impl<R: Resource> Calls for Adapter<R> {
         let connection = downcast::<R::Connection>(connection);
         let (from, to) = (Self::spec(from)?, Self::spec(to)?);
         let facts = R::update(connection, name, id, from, to).await?;
+        Ok(Self::facts(&facts))
+    }
+
+    async fn create_beside(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        spec: &Value,
+    ) -> Result<Created<Value>, CallError> {
+        let connection = downcast::<R::Connection>(connection);
+        let created = R::create_beside(connection, name, Self::spec(spec)?).await?;
+        Ok(Created { id: created.id, facts: Self::facts(&created.facts) })
+    }
+
+    async fn take_over(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        taking: Taking<'_>,
+    ) -> Result<Value, CallError> {
+        let connection = downcast::<R::Connection>(connection);
+        let (from, to) = (Self::spec(taking.from)?, Self::spec(taking.to)?);
+        let facts = R::take_over(connection, name, taking.id, from, to, taking.old).await?;
         Ok(Self::facts(&facts))
     }
 

@@ -7,6 +7,7 @@ use crate::diagnostic::Span;
 use crate::expr::Expr;
 use crate::path::Path;
 use crate::program::Lifecycle;
+use crate::resource::{OnFailure, Rolling};
 use crate::schema::Disruption;
 use crate::value::Value;
 
@@ -47,6 +48,9 @@ pub enum Reason {
     Changed,
     /// These attributes differ and cannot be changed in place.
     CannotUpdate(Vec<Path>),
+    /// These attributes differ; a new object is made in its place, and what is stored in the
+    /// old one moves there.
+    Migrates(Vec<Path>),
     /// An attribute stands for an object that is itself made anew.
     Follows {
         /// The attribute.
@@ -93,6 +97,18 @@ pub enum Reason {
     Tainted,
     /// Its connection cannot be opened before apply.
     Deferred(Address),
+    /// Another has taken its place, and only removing it is left.
+    Deposed,
+}
+
+/// How something new comes to stand where another one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Succession {
+    /// An earlier run began it: what is replaced has a record of its own, under its deposed
+    /// address. Otherwise it is what this very change replaces.
+    pub begun: bool,
+    /// The new one is made under the name of a stand-in and takes over in a step of its own.
+    pub stand_in: bool,
 }
 
 /// One attribute, or part of one, that differs.
@@ -140,6 +156,13 @@ pub struct Change {
     pub dependencies: Vec<Address>,
     /// How it is treated.
     pub lifecycle: Lifecycle,
+    /// Set when it is made before what it replaces is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succession: Option<Succession>,
+    /// Set when it is one of several that are not all changed at once, or is made again as
+    /// it was when its replacement fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolling: Option<Rolling>,
     /// The call that declares it.
     pub span: Option<Span>,
 }
@@ -163,6 +186,16 @@ impl Change {
     /// Whether something in the world changed it outside dollop.
     pub fn drifted(&self) -> bool {
         self.reasons.contains(&Reason::Gone) || self.differences.iter().any(|d| d.drift)
+    }
+
+    /// Whether it is made again as it was when its replacement fails.
+    pub fn rolls_back(&self) -> bool {
+        self.rolling.is_some_and(|rolling| rolling.on_failure == OnFailure::Rollback)
+    }
+
+    /// Whether this change replaces an object and makes its successor first.
+    pub fn creates_first(&self) -> bool {
+        self.succession.is_some_and(|succession| !succession.begun)
     }
 
     /// Whether what people stored is lost.

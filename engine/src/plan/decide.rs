@@ -5,7 +5,7 @@
 //! reads that and walks again.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
@@ -16,6 +16,7 @@ use crate::observed::Observed;
 use crate::path::{Path, Segment};
 use crate::plan::change::{Action, Change, Reason};
 use crate::plan::conflicts::Territories;
+use crate::plan::succession::made_first;
 use crate::plan::{CheckPlan, ConnectionPlan, LookupPlan, Standing};
 use crate::program::Declaration;
 use crate::resource::{Name, Wanted};
@@ -123,6 +124,10 @@ pub(crate) struct Walk<'a> {
     pub(crate) claims: HashMap<(Address, &'static str, Vec<String>), Address>,
     /// Who decides about what beside that.
     pub(crate) territories: Territories,
+    /// Whether an earlier run left something that has a successor.
+    pub(crate) any_deposed: bool,
+    /// What is made before its predecessor is removed because others are.
+    pub(crate) made_first: HashSet<Address>,
 }
 
 /// Walks once.
@@ -136,6 +141,8 @@ pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
         claims: HashMap::new(),
         territories: Territories::default(),
         undeclared_ids: undeclared_ids(inputs),
+        any_deposed: inputs.state.records.keys().any(Address::is_deposed),
+        made_first: made_first(inputs.graph),
     };
     for declaration in inputs.graph.in_order() {
         if let Some(lookup) = &declaration.lookup {

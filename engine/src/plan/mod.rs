@@ -8,10 +8,13 @@ mod decide;
 pub(crate) mod desired;
 mod diff;
 mod lookups;
+mod losses;
 mod moves;
+mod previews;
 mod renames;
 mod resources;
 mod steps;
+mod succession;
 mod undeclared;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -26,15 +29,19 @@ use crate::journal::StepId;
 use crate::kind::Registry;
 use crate::observed::Observed;
 use crate::store::State;
+use crate::survey::findings;
 use crate::value::Value;
 
-pub use change::{Action, Change, Difference, Reason};
+pub use change::{Action, Change, Difference, Reason, Succession};
 pub(crate) use checks::judge;
 pub use checks::{CheckPlan, CheckStanding};
 pub(crate) use decide::{Decisions, Inputs, Reads, decide};
 pub use lookups::{LookupOutcome, LookupPlan};
 pub(crate) use lookups::{MAY_BE_MISSING, nothing_there, probe};
+pub use losses::{Loss, consent_hint, weigh};
+pub(crate) use losses::{held, refusal};
 pub(crate) use moves::{check as check_moves, moved};
+pub use previews::preview;
 pub(crate) use steps::conditional;
 
 /// The version of the plan's form. A plan of another version is refused.
@@ -82,6 +89,15 @@ pub struct Plan {
     /// Conditions that must hold, in the order of the script.
     #[serde(default)]
     pub checks: Vec<CheckPlan>,
+    /// What is in the objects that go, by address, where their services told.
+    #[serde(default)]
+    pub losses: Vec<Loss>,
+    /// What the services say about what is made or changed.
+    #[serde(default)]
+    pub notes: BTreeMap<Address, Vec<String>>,
+    /// The objects whose content may be lost.
+    #[serde(default)]
+    pub consents: BTreeSet<Address>,
     /// The work, in an order in which everything comes after what it needs.
     pub steps: Vec<Step>,
     /// Warnings for the reader.
@@ -165,6 +181,8 @@ pub enum Operation {
     Connect,
     /// Makes an object.
     Create,
+    /// Gives what was made beside its predecessor the place of that.
+    TakeOver,
     /// Changes one in place.
     Update,
     /// Removes one.
@@ -186,6 +204,9 @@ pub struct Step {
     pub operation: Operation,
     /// The steps that must be done before.
     pub needs: Vec<StepId>,
+    /// The steps that must have ended before, in whatever way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<StepId>,
 }
 
 /// How many resources each action touches.
@@ -220,6 +241,8 @@ pub struct Options {
     pub destroy: bool,
     /// What is to be made anew although nothing demands it.
     pub replace: BTreeSet<Address>,
+    /// The objects whose content may be lost.
+    pub allow_data_loss: BTreeSet<Address>,
 }
 
 /// Compares what is declared with what was observed, and decides.
@@ -234,7 +257,7 @@ pub fn plan(
     registry: &Registry,
     options: &Options,
 ) -> Result<Plan, Findings> {
-    let Options { unrefreshed, destroy, replace } = options;
+    let Options { unrefreshed, destroy, replace, allow_data_loss } = options;
     let moved = moved(graph, state);
     let inputs = Inputs {
         graph,
@@ -250,6 +273,9 @@ pub fn plan(
     decisions
         .diagnostics
         .extend(replace.iter().filter_map(|address| not_there(inputs, address)));
+    let (refused, doubtful) = findings(inputs, &observed.surveyed);
+    decisions.diagnostics.extend(refused);
+    decisions.warnings.extend(doubtful);
     moves::announce(&mut decisions, &moved.renamed, state);
     if !decisions.diagnostics.is_empty() {
         return Err(Findings {
@@ -274,7 +300,8 @@ pub fn plan(
     let kept = decisions.changes.iter().filter(|change| change.action == Action::Keep).count();
     // What stays is carried only where its record must be written anew.
     let recorded: HashSet<&Address> = steps.iter().map(|step| &step.address).collect();
-    let renames = renames::likely(&decisions.changes, registry);
+    let mut renames = renames::likely(&decisions.changes, registry);
+    renames.extend(moves::lost_by_name(&decisions, &moved.renamed, graph, registry));
     let mut changes = decisions.changes;
     changes
         .retain(|change| change.action != Action::Keep || recorded.contains(&change.address));
@@ -298,6 +325,9 @@ pub fn plan(
         secrets: program.secrets.clone(),
         outputs,
         checks: decisions.checks,
+        losses: Vec::new(),
+        notes: BTreeMap::new(),
+        consents: allow_data_loss.clone(),
         steps,
         warnings,
         sources: program.sources.clone(),

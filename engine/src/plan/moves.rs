@@ -7,15 +7,17 @@ use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::expr::Expr;
 use crate::graph::Graph;
+use crate::kind::Registry;
+use crate::path::Path;
 use crate::plan::change::{Action, Change, Reason};
 use crate::plan::decide::Decisions;
-use crate::program::{Lifecycle, Move, Program};
+use crate::program::{Lifecycle, Move, Moved, Program};
 use crate::schema::Disruption;
 use crate::store::{Record, State};
 use crate::value::Value;
 
 /// A state as the script names it, and what was renamed: old address, new address.
-pub(crate) struct Moved<'a> {
+pub(crate) struct Renamed<'a> {
     pub(crate) state: Cow<'a, State>,
     pub(crate) renamed: Vec<(Address, Address)>,
 }
@@ -23,23 +25,36 @@ pub(crate) struct Moved<'a> {
 /// Applies `moved(from, to)` to what is recorded, and to what lives inside it.
 ///
 /// A record that was moved before, or that is not there, is no news.
-pub(crate) fn moved<'a>(graph: &Graph, state: &'a State) -> Moved<'a> {
+pub(crate) fn moved<'a>(graph: &Graph, state: &'a State) -> Renamed<'a> {
     let moves = &graph.program().moves;
+    if moves.is_empty() {
+        return Renamed { state: Cow::Borrowed(state), renamed: Vec::new() };
+    }
+    let is_declared =
+        |address: &Address| graph.get(address).is_some() || graph.dormant(address).is_some();
     let mut names: BTreeMap<Address, Address> = BTreeMap::new();
-    for moving in moves {
-        let to = last(moves, &moving.to);
-        let taken = state.records.contains_key(to) || graph.get(&moving.from).is_some();
-        let Some(record) = state.records.get(&moving.from).filter(|_| !taken) else { continue };
-        names.insert(moving.from.clone(), to.clone());
+    for record in state.records.values().filter(|record| !is_declared(&record.address)) {
+        let to = last(moves, &record.address);
+        if let Some(to) = to.filter(|to| is_declared(to) && !state.records.contains_key(to)) {
+            names.insert(record.address.clone(), to);
+        }
+    }
+    // What is in a component moves with it; what lives in one resource is found by its address.
+    for one in moves.iter().filter(|one| matches!(one.what, Moved::One { .. })) {
+        let Moved::One { from, .. } = &one.what else { continue };
+        let (Some(to), Some(record)) = (names.get(from).cloned(), state.records.get(from))
+        else {
+            continue;
+        };
         for inner in state.records.values().filter(|inner| lives_in(inner, record)) {
             if graph.get(&inner.address).is_none() {
-                let to = inside(&inner.address, &moving.from, to);
+                let to = inside(&inner.address, from, &to);
                 names.entry(inner.address.clone()).or_insert(to);
             }
         }
     }
     if names.is_empty() {
-        return Moved { state: Cow::Borrowed(state), renamed: Vec::new() };
+        return Renamed { state: Cow::Borrowed(state), renamed: Vec::new() };
     }
     let mut next = state.clone();
     next.records = state
@@ -48,19 +63,29 @@ pub(crate) fn moved<'a>(graph: &Graph, state: &'a State) -> Moved<'a> {
         .map(|record| renamed(record, &names))
         .map(|record| (record.address.clone(), record))
         .collect();
-    Moved { state: Cow::Owned(next), renamed: names.into_iter().collect() }
+    Renamed { state: Cow::Owned(next), renamed: names.into_iter().collect() }
 }
 
-/// Where a chain of moves ends.
-fn last<'a>(moves: &'a [Move], to: &'a Address) -> &'a Address {
-    let mut to = to;
-    for _ in moves {
-        match moves.iter().find(|next| &next.from == to) {
-            Some(next) => to = &next.to,
-            None => break,
-        }
+/// Where a chain of moves leads, each of them taken once; one resource before its component.
+fn last(moves: &[Move], from: &Address) -> Option<Address> {
+    let mut left: Vec<&Move> = moves.iter().collect();
+    let mut here = from.clone();
+    loop {
+        let fits = |(index, one): (usize, &&Move)| Some((rank(one), index, one.apply(&here)?));
+        let best = left.iter().enumerate().filter_map(fits).max_by_key(|(rank, ..)| *rank);
+        let Some((_, index, next)) = best else { break };
+        left.remove(index);
+        here = next;
     }
-    to
+    (here != *from).then_some(here)
+}
+
+/// Of several moves of an address, the one that says most about it.
+fn rank(one: &Move) -> usize {
+    match &one.what {
+        Moved::One { .. } => usize::MAX,
+        Moved::Component { from, .. } => from.len(),
+    }
 }
 
 /// Whether the address of one begins with the way to the other.
@@ -122,9 +147,51 @@ pub(crate) fn announce(decisions: &mut Decisions, renamed: &[(Address, Address)]
             facts: Value::Null,
             dependencies: Vec::new(),
             lifecycle: Lifecycle::default(),
+            succession: None,
+            rolling: None,
             span: None,
         });
     }
+}
+
+/// What is made anew in spite of its move, only because its real name follows from its
+/// address.
+pub(crate) fn lost_by_name(
+    decisions: &Decisions,
+    renamed: &[(Address, Address)],
+    graph: &Graph,
+    registry: &Registry,
+) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (from, to) in renamed {
+        let change = decisions.index.get(to).map(|index| &decisions.changes[*index]);
+        let change = change.filter(|change| change.action == Action::Replace);
+        let (Some(change), Some(kind)) = (change, registry.kind(to.kind())) else { continue };
+        let forcing: Vec<_> = change.differences.iter().filter(|d| d.replaces).collect();
+        let [name] = forcing.as_slice() else { continue };
+        let stack = &graph.program().stack;
+        let is_default = |value: Option<&Value>, address: &Address| {
+            let name = value.and_then(Value::as_str);
+            name.is_some_and(|name| name == kind.calls.default_name(stack, address))
+        };
+        let follows = name.path == Path::attribute("name")
+            && is_default(name.before.as_ref(), from)
+            && is_default(name.after.as_ref().and_then(Expr::known), to);
+        if !follows {
+            continue;
+        }
+        let before = kind.calls.default_name(stack, from);
+        let message = format!("`{to}` takes over `{from}`, and is made anew all the same");
+        let at = graph.get(to).map(|declared| declared.span.clone());
+        let found_here = Diagnostic::new(Code::Hazard, message)
+            .note("its real name follows from its address, so it has another one now")
+            .hint(format!("to keep the object, keep its name: `name: \"{before}\"`"));
+        found.push(match at {
+            Some(at) => found_here.at(at),
+            None => found_here,
+        });
+    }
+    found
 }
 
 /// What is wrong with the moves and forgets of a program.
@@ -134,17 +201,17 @@ pub(crate) fn check(
 ) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for moving in &program.moves {
-        let to = last(&program.moves, &moving.to);
-        let (from, span) = (&moving.from, moving.span.clone());
-        if is_declared(from) {
-            let message =
-                format!("`{from}` is still declared, so it cannot be moved to `{to}`");
-            found.push(
-                Diagnostic::new(Code::MoveForm, message).at(span).hint("remove one of the two"),
-            );
-        } else if !is_declared(to) {
-            let message = format!("`{from}` is moved to `{to}`, which is not declared");
-            let hint = "declare it, or use `forget(address)` to let go of the object";
+        let trouble = match &moving.what {
+            Moved::One { from, .. } => {
+                let to = last(&program.moves, from).unwrap_or_else(|| from.clone());
+                one_is_wrong(from, &to, &is_declared)
+            }
+            Moved::Component { from, to } => {
+                component_is_wrong(program, from, end_of(&program.moves, to))
+            }
+        };
+        if let Some((message, hint)) = trouble {
+            let span = moving.span.clone();
             found.push(Diagnostic::new(Code::MoveForm, message).at(span).hint(hint));
         }
     }
@@ -156,4 +223,67 @@ pub(crate) fn check(
         }
     }
     found
+}
+
+fn one_is_wrong(
+    from: &Address,
+    to: &Address,
+    is_declared: impl Fn(&Address) -> bool,
+) -> Option<(String, &'static str)> {
+    if is_declared(from) {
+        let message = format!("`{from}` is still declared, so it cannot be moved to `{to}`");
+        return Some((message, "remove one of the two"));
+    }
+    let message = format!("`{from}` is moved to `{to}`, which is not declared");
+    let hint = "declare it, or use `forget(address)` to let go of the object";
+    (!is_declared(to)).then_some((message, hint))
+}
+
+/// Where a chain of moved components ends.
+fn end_of<'a>(moves: &'a [Move], to: &'a [String]) -> &'a [String] {
+    let mut to = to;
+    for _ in moves {
+        let next = moves.iter().find_map(|next| match &next.what {
+            Moved::Component { from, to: end } if from == to => Some(end.as_slice()),
+            _ => None,
+        });
+        match next {
+            Some(next) => to = next,
+            None => break,
+        }
+    }
+    to
+}
+
+/// A component that is moved is gone from the script, and there is one it became.
+fn component_is_wrong(
+    program: &Program,
+    from: &[String],
+    to: &[String],
+) -> Option<(String, &'static str)> {
+    let all = program.declarations.iter().chain(&program.dormant.declarations);
+    let all = all.filter(|declared| !declared.implicit).map(|declared| &declared.address);
+    // From the top of the stack some may go and others stay; and what a component was put
+    // into may bear its name.
+    let stays = |address: &&Address| {
+        address.components().starts_with(from) && !address.components().starts_with(to)
+    };
+    let left = (!from.is_empty()).then(|| all.clone().find(stays)).flatten();
+    if let Some(left) = left.filter(|_| !from.starts_with(to)) {
+        let message = format!(
+            "component `{}` is moved to `{}`, and `{left}` is still declared in it",
+            from.join("/"),
+            to.join("/"),
+        );
+        return Some((message, "remove one of the two"));
+    }
+    let there = all.clone().any(|address| address.components().starts_with(to));
+    let message = format!(
+        "component `{}` is moved to `{}`, which declares nothing",
+        from.join("/"),
+        to.join("/"),
+    );
+    let hint = "the names are those of `component(name, ..)`, from the outermost in, with `/` \
+                between them";
+    (!there).then_some((message, hint))
 }

@@ -13,7 +13,7 @@ use crate::plan::decide::{Facts, Presence, Resolved, Walk};
 use crate::plan::desired::{Desired, desired};
 use crate::plan::diff::{Sides, all_set, differences};
 use crate::program::Declaration;
-use crate::resource::{Naming, Owner};
+use crate::resource::Owner;
 use crate::schema::Disruption;
 use crate::store::Record;
 use crate::value::Value;
@@ -66,6 +66,8 @@ impl Walk<'_> {
         let record = self.records.get(address).copied();
         let (now, settled) = self.now(declaration, record, &normal);
         let change = self.decide_change(declaration, kind, &normal, record, now);
+        let mut change = self.succession(declaration, kind, change);
+        Self::rolling(kind, &mut change);
         let change = self.guard(declaration, change);
         if change.action == Action::Update
             && let (Some(before), Some(after)) =
@@ -84,15 +86,12 @@ impl Walk<'_> {
     /// Refuses two declarations of one real object: each would undo the other.
     fn claim(&mut self, declaration: &Declaration, kind: &Kind, normal: &Desired) {
         let Some(connection) = &declaration.connection else { return };
-        let own: &[&str] = match kind.traits.naming {
-            Naming::Natural => &["name"],
-            Naming::Label => kind.traits.identity,
-        };
+        let own = kind.traits.telling();
         if own.is_empty() {
             return;
         }
-        let names = kind.traits.within.iter().chain(own).map(|name| {
-            let value = normal.spec.follow(&Path::attribute(*name))?;
+        let names = kind.traits.within.iter().copied().chain(own).map(|name| {
+            let value = normal.spec.follow(&Path::attribute(name))?;
             let value = value.known()?;
             Some(value.as_str().map_or_else(|| value.to_json().to_string(), str::to_owned))
         });
@@ -163,7 +162,7 @@ impl Walk<'_> {
                 Some(Observation::Unreadable(error)) => {
                     let found = match error.failure {
                         Failure::Impossible => Diagnostic::new(
-                            Code::Unreadable,
+                            Code::Impossible,
                             format!("`{address}`: {}", error.message),
                         ),
                         _ => Diagnostic::new(
@@ -211,6 +210,8 @@ impl Walk<'_> {
             facts: Value::Null,
             dependencies: self.inputs.graph.dependencies(address),
             lifecycle: declaration.lifecycle.clone(),
+            succession: None,
+            rolling: None,
             span: Some(declaration.span.clone()),
         };
         let create = |mut change: Change, reason: Reason| {
@@ -248,7 +249,9 @@ impl Walk<'_> {
                 change
             }
             Now::Away(record) => {
-                change.before = Some(record.spec.clone());
+                let spec = record.spec.clone();
+                let (spec, stands_in) = self.in_place(&change, kind, spec);
+                change.before = Some(spec);
                 change.id = Some(record.id.clone());
                 change.facts = record.facts.clone();
                 self.compare(&mut change, declaration, kind, normal, Some(record));
@@ -256,7 +259,10 @@ impl Walk<'_> {
                 if record.unfinished {
                     change.reasons.push(Reason::Interrupted);
                 }
-                if change.action == Action::Keep || (record.interrupted && !replaced) {
+                if change.action == Action::Keep
+                    || (record.interrupted && !replaced)
+                    || (stands_in && !replaced)
+                {
                     change.action = Action::Verify;
                 }
                 change.reasons.extend(deferred);
@@ -273,6 +279,7 @@ impl Walk<'_> {
                     None => spec,
                 };
                 change.facts = kind.mark_facts(found.facts, &spec);
+                let (spec, stands_in) = self.in_place(&change, kind, spec);
                 change.before = Some(spec);
                 change.id = Some(found.id);
                 self.compare(&mut change, declaration, kind, normal, record);
@@ -295,7 +302,10 @@ impl Walk<'_> {
                         // What forces a replacement is said first.
                         change.reasons.push(Reason::Interrupted);
                     }
-                    (Some(record), _) if record.unfinished && change.action == Action::Keep => {
+                    (Some(record), _)
+                        if (record.unfinished || stands_in)
+                            && change.action == Action::Keep =>
+                    {
                         change.action = Action::Update;
                         change.reasons.push(Reason::Interrupted);
                     }
@@ -373,7 +383,16 @@ impl Walk<'_> {
             .map(|difference| difference.path.clone())
             .collect();
         let moved = follows.iter().any(|(_, replaces)| *replaces);
-        if replacing.is_empty() && !moved {
+        let migrates =
+            !replacing.is_empty() && !moved && migrates(kind, before, change.after.as_ref());
+        if migrates {
+            for difference in &mut change.differences {
+                difference.replaces = false;
+            }
+            change.action = Action::Update;
+            change.disruption = Disruption::Recreate;
+            change.reasons.push(Reason::Migrates(replacing));
+        } else if replacing.is_empty() && !moved {
             if change.differences.is_empty() && follows.is_empty() {
                 return;
             }
@@ -552,6 +571,19 @@ pub(crate) fn as_recorded(record: &Record) -> FoundObject {
         facts: record.facts.clone(),
         owner: Owner::Ours,
     }
+}
+
+/// Whether the provider can make one out of the other and keep what is stored. What it
+/// lives in and its name stay: another place is another object.
+fn migrates(kind: &Kind, before: &Value, after: Option<&Expr>) -> bool {
+    let Some(after) = after.and_then(Expr::known) else { return false };
+    let places = kind.traits.within.iter().copied().chain(["name"]);
+    let stays = |place: &str| match (before.get(place), after.get(place)) {
+        (Some(before), Some(after)) => before.same(after),
+        (None, None) => true,
+        _ => false,
+    };
+    places.into_iter().all(stays) && kind.calls.migrates(before, after)
 }
 
 fn lost_with(kind: &Kind) -> Disruption {

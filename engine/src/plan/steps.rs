@@ -8,6 +8,7 @@ use crate::expr::Expr;
 use crate::journal::StepId;
 use crate::plan::change::{Action, Change, Reason};
 use crate::plan::{ConnectionPlan, LookupOutcome, LookupPlan, Operation, Standing, Step};
+use crate::resource::{OnFailure, Rolling};
 use crate::store::{Record, State};
 
 /// What steps are made of.
@@ -69,6 +70,7 @@ pub(crate) fn steps(work: &Work<'_>) -> Result<Vec<Step>, Vec<Address>> {
         }
     }
     draft.grant_wishes();
+    draft.roll(changes);
     draft.number()
 }
 
@@ -81,8 +83,12 @@ struct Draft {
     needs: Vec<BTreeSet<usize>>,
     /// The step after which a resource is as it shall be.
     forward: HashMap<Address, usize>,
+    /// The first of several steps that lead there, where there are several.
+    begins: HashMap<Address, usize>,
     /// The step that takes a resource away.
     backward: HashMap<Address, usize>,
+    /// Steps to come after, whatever becomes of them.
+    after: Vec<BTreeSet<usize>>,
     /// Wishes: a step, and one that had better be done before, unless that waits for it.
     wishes: Vec<(usize, usize)>,
 }
@@ -91,6 +97,7 @@ impl Draft {
     fn add(&mut self, address: &Address, operation: Operation) -> usize {
         self.steps.push((address.clone(), operation));
         self.needs.push(BTreeSet::new());
+        self.after.push(BTreeSet::new());
         self.steps.len() - 1
     }
 
@@ -123,8 +130,10 @@ impl Draft {
 
     fn change(&mut self, change: &Change, state: &State) {
         let address = &change.address;
+        let stands_in = change.succession.is_some_and(|succession| succession.stand_in);
         let forward = match change.action {
             Action::Create => Some(Operation::Create),
+            Action::Update | Action::Verify if stands_in => Some(Operation::TakeOver),
             Action::Update => Some(Operation::Update),
             Action::Verify => Some(Operation::Verify),
             Action::Adopt => Some(Operation::Record),
@@ -150,7 +159,13 @@ impl Draft {
             }
         };
         if let Some(operation) = forward {
-            let step = self.add(address, operation);
+            let mut step = self.add(address, operation);
+            if operation == Operation::Create && stands_in {
+                self.begins.insert(address.clone(), step);
+                let made = step;
+                step = self.add(address, Operation::TakeOver);
+                self.needs[step].insert(made);
+            }
             self.forward.insert(address.clone(), step);
         }
     }
@@ -163,9 +178,12 @@ impl Draft {
         }
         for change in changes {
             let address = &change.address;
-            if let Some(step) = self.forward.get(address).copied() {
+            let first = self.begins.get(address).or_else(|| self.forward.get(address)).copied();
+            if let Some(step) = first {
                 self.after_forward(step, &change.dependencies);
-                if let Some(delete) = self.backward.get(address) {
+                if let Some(delete) = self.backward.get(address)
+                    && !change.creates_first()
+                {
                     self.needs[step].insert(*delete);
                 }
             }
@@ -184,7 +202,9 @@ impl Draft {
             // Deletes behind a deferred connection wait until it is open.
             let connect = change.connection.as_ref().and_then(|c| self.forward.get(c)).copied();
             self.needs[delete].extend(connect);
-            self.only_when_known(delete, change);
+            if !change.creates_first() {
+                self.only_when_known(delete, change);
+            }
             // What is replaced stays up until what its successor needs is there.
             if change.action == Action::Replace {
                 for needed in &change.dependencies {
@@ -195,7 +215,84 @@ impl Draft {
             }
         }
         self.dependents_first(changes, state);
+        self.switch_first(changes, connections);
         self.room_first(changes);
+    }
+
+    /// Of replicas, only so many are changed at once: each waits for one before it.
+    fn roll(&mut self, changes: &[Change]) {
+        let mut groups: BTreeMap<_, Vec<(u32, &Change, Rolling)>> = BTreeMap::new();
+        for change in changes {
+            let (Some(replica), Some(rolling)) = (&change.lifecycle.replica, change.rolling)
+            else {
+                continue;
+            };
+            let address = &change.address;
+            let group = (&change.connection, address.kind(), address.components(), &replica.of);
+            groups.entry(group).or_default().push((replica.number, change, rolling));
+        }
+        for mut group in groups.into_values() {
+            group.sort_by_key(|(number, ..)| *number);
+            for (index, (_, change, rolling)) in group.iter().enumerate() {
+                let Some(before) = index.checked_sub(rolling.parallelism) else { continue };
+                let Some((_, before, _)) =
+                    group.get(before).filter(|_| rolling.parallelism > 0)
+                else {
+                    continue;
+                };
+                let first = if change.creates_first() {
+                    None
+                } else {
+                    self.backward.get(&change.address)
+                };
+                let first = first
+                    .or_else(|| self.begins.get(&change.address))
+                    .or_else(|| self.forward.get(&change.address))
+                    .copied();
+                let (Some(first), Some(before)) =
+                    (first, self.forward.get(&before.address).copied())
+                else {
+                    continue;
+                };
+                if self.waits_for(before, first) {
+                    continue;
+                }
+                let edges = match rolling.on_failure {
+                    OnFailure::Continue => &mut self.after,
+                    OnFailure::Pause | OnFailure::Rollback => &mut self.needs,
+                };
+                edges[first].insert(before);
+            }
+        }
+    }
+
+    /// What has a successor goes last: after that is in its place, and after what needs it
+    /// has switched over.
+    fn switch_first(&mut self, changes: &[Change], connections: &[ConnectionPlan]) {
+        let mut users: HashMap<&Address, Vec<&Address>> = HashMap::new();
+        if changes.iter().any(|change| change.succession.is_some()) {
+            let resources =
+                changes.iter().map(|change| (&change.address, &change.dependencies));
+            let servers = connections.iter();
+            let servers =
+                servers.map(|connection| (&connection.address, &connection.dependencies));
+            for (address, dependencies) in resources.chain(servers) {
+                for needed in dependencies {
+                    users.entry(needed).or_default().push(address);
+                }
+            }
+        }
+        for change in changes {
+            let Some(succession) = change.succession else { continue };
+            let address = &change.address;
+            let old = if succession.begun { address.deposed() } else { address.clone() };
+            let Some(delete) = self.backward.get(&old).copied() else { continue };
+            self.needs[delete].extend(self.forward.get(address));
+            for user in users.get(address).into_iter().flatten() {
+                let switched = self.forward.get(*user).copied();
+                self.wishes.extend(switched.map(|switched| (delete, switched)));
+            }
+        }
     }
 
     /// What is removed may hold a port, an address or a name that something new of its kind
@@ -252,6 +349,11 @@ impl Draft {
             .filter(|change| change.action == Action::Cascade)
             .map(|change| &change.address)
             .collect();
+        let made_first: HashSet<&Address> = changes
+            .iter()
+            .filter(|change| change.creates_first())
+            .map(|change| &change.address)
+            .collect();
         let undeclared: HashSet<&Address> = changes
             .iter()
             .filter(|change| {
@@ -298,7 +400,9 @@ impl Draft {
                         .as_ref()
                         .and_then(|connection| self.forward.get(connection))
                         .is_some_and(|step| self.steps[*step].1 == Operation::Connect);
-                    if deferred {
+                    // What is made first goes last, perhaps after what it needed.
+                    let last = made_first.contains(&record.address);
+                    if deferred || last {
                         self.wishes.push((delete, step));
                     } else {
                         self.needs[delete].insert(step);
@@ -348,6 +452,7 @@ impl Draft {
             }
             if seen.insert(here) {
                 queue.extend(&self.needs[here]);
+                queue.extend(&self.after[here]);
             }
         }
         false
@@ -357,11 +462,14 @@ impl Draft {
     /// otherwise as they were added.
     fn number(self) -> Result<Vec<Step>, Vec<Address>> {
         let count = self.steps.len();
-        let mut missing: Vec<usize> = self.needs.iter().map(BTreeSet::len).collect();
+        let mut missing: Vec<usize> = vec![0; count];
         let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); count];
-        for (step, needs) in self.needs.iter().enumerate() {
-            for needed in needs {
-                dependents[*needed].push(step);
+        for edges in [&self.needs, &self.after] {
+            for (step, needs) in edges.iter().enumerate() {
+                missing[step] += needs.len();
+                for needed in needs {
+                    dependents[*needed].push(step);
+                }
             }
         }
         let mut ready: BinaryHeap<Reverse<usize>> =
@@ -387,11 +495,15 @@ impl Draft {
         let numbered = order
             .iter()
             .map(|step| {
-                let mut needs: Vec<StepId> =
-                    self.needs[*step].iter().map(|needed| number[*needed]).collect();
-                needs.sort();
+                let numbers = |steps: &BTreeSet<usize>| {
+                    let mut found: Vec<StepId> =
+                        steps.iter().map(|needed| number[*needed]).collect();
+                    found.sort();
+                    found
+                };
+                let (needs, after) = (numbers(&self.needs[*step]), numbers(&self.after[*step]));
                 let (address, operation) = self.steps[*step].clone();
-                Step { id: number[*step], address, operation, needs }
+                Step { id: number[*step], address, operation, needs, after }
             })
             .collect();
         Ok(numbered)

@@ -61,6 +61,7 @@ impl Walk<'_> {
         let off = self.inputs.graph.dormant(&record.address);
         let why = match off.and_then(|declaration| declaration.off.clone()) {
             _ if self.inputs.destroy => Reason::Destroy,
+            _ if self.succeeded(&record.address) => Reason::Deposed,
             Some(profile) => Reason::ProfileOff(profile),
             None => Reason::Undeclared,
         };
@@ -77,6 +78,8 @@ impl Walk<'_> {
             facts: record.facts.clone(),
             dependencies: record.dependencies.clone(),
             lifecycle: record.lifecycle.clone(),
+            succession: None,
+            rolling: None,
             span: None,
         };
         if kind.traits.holds_data {
@@ -91,7 +94,8 @@ impl Walk<'_> {
             change.reasons = vec![Reason::Forgotten];
             return change;
         }
-        if record.lifecycle.prevent_destroy && !record.lifecycle.retain_on_destroy {
+        let deposed = record.address.is_deposed();
+        if record.lifecycle.prevent_destroy && !record.lifecycle.retain_on_destroy && !deposed {
             let message = format!(
                 "`{}` would be deleted, which its `prevent_destroy` forbids",
                 record.address
@@ -108,7 +112,7 @@ impl Walk<'_> {
             change.reasons = vec![Reason::RenamedTo(to)];
             return change;
         }
-        if record.lifecycle.retain_on_destroy {
+        if record.lifecycle.retain_on_destroy && !deposed {
             change.action = Action::Forget;
             change.disruption = Disruption::None;
             change.reasons.insert(0, Reason::Retained);
@@ -168,6 +172,11 @@ impl Walk<'_> {
             change.differences = all_gone(change.before.as_ref());
         }
         change
+    }
+
+    /// Whether what took its place is declared.
+    fn succeeded(&self, address: &Address) -> bool {
+        address.successor().is_some_and(|successor| self.inputs.graph.get(&successor).is_some())
     }
 
     /// Whether it belongs to a profile that is off and stays all the same. So does what it

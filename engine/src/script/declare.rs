@@ -11,6 +11,7 @@ use super::convert::{Trouble, list_words, nameless};
 use super::draft::{Draft, First};
 use super::place::{self, Place};
 use super::profile;
+use super::replicas;
 use super::session::{MOST_DECLARED, Session};
 use super::symbol::{Answer, Declared, Handle};
 use crate::address::Address;
@@ -53,7 +54,7 @@ pub(super) fn by_module(
     kind: &Kind,
     name: &Dynamic,
     attributes: Dynamic,
-) -> Answer<Handle> {
+) -> Answer<Dynamic> {
     resource(session, context, kind, None, name, attributes)
 }
 
@@ -65,7 +66,7 @@ pub(super) fn by_method(
     short: &str,
     name: &Dynamic,
     attributes: Dynamic,
-) -> Answer<Handle> {
+) -> Answer<Dynamic> {
     let kind = kind_on(session, context, on, short)?;
     resource(session, context, kind, Some(on), name, attributes)
 }
@@ -116,12 +117,28 @@ fn resource(
     on: Option<&Handle>,
     name: &Dynamic,
     attributes: Dynamic,
-) -> Answer<Handle> {
+) -> Answer<Dynamic> {
     let mut draft = Draft::new(session, session.call(context), kind.name, &kind.schema);
     let first = draft.first(name)?;
     draft.read(attributes)?;
     let place = place::place(&mut draft, kind, on);
     draft.require();
+    if kind.traits.replicas
+        && let Some(count) = replicas::count(&mut draft)
+    {
+        return replicas::declare(draft, kind, &place, &first, count);
+    }
+    one(draft, kind, place, &first).map(Dynamic::from)
+}
+
+/// Names one resource and writes its declaration down.
+pub(super) fn one(
+    mut draft: Draft,
+    kind: &Kind,
+    place: Place,
+    first: &First,
+) -> Answer<Handle> {
+    let session = draft.session;
     let Place { connection, mut path } = place;
     path.push(first.text.clone());
     let components = session.components.borrow().clone();
@@ -129,9 +146,10 @@ fn resource(
     let natural = kind.traits.naming == Naming::Natural;
     if natural {
         let stack = &session.stack;
-        set_name(&mut draft, &first, || kind.calls.default_name(stack, &address));
+        set_name(&mut draft, first, || kind.calls.default_name(stack, &address));
     }
     if draft.findings.is_empty()
+        && !draft.examined
         && !draft.session.guessing.get()
         && let Some(value) = draft.known()
     {
@@ -203,6 +221,7 @@ pub(super) fn finish(
         }
     } else {
         session.limit(index, MOST_DECLARED, "resources", &draft.call.span)?;
+        let spans = draft.spans();
         session.positions.borrow_mut().insert(address.clone(), index);
         session.declarations.borrow_mut().push(Declaration {
             address,
@@ -215,7 +234,7 @@ pub(super) fn finish(
             implicit: false,
             off: profile::off(session),
             span: draft.call.span.clone(),
-            spans: Arc::clone(&draft.call.spans),
+            spans,
         });
     }
     for finding in draft.findings {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rhai::{Dynamic, Map};
 
@@ -13,7 +14,7 @@ use super::session::Session;
 use super::sources::Call;
 use super::symbol::{Answer, Handle, Symbol};
 use crate::address::Address;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::expr::Expr;
 use crate::path::Path;
 use crate::program::Lifecycle;
@@ -40,6 +41,10 @@ pub(super) struct Draft<'a> {
     pub(super) clear: Vec<(Path, String)>,
     /// Attributes the script set, fitting or not.
     given: BTreeSet<String>,
+    /// Where a list names which address, beside what the call knows.
+    pub(super) places: BTreeMap<Path, Span>,
+    /// Whether the kind's own rules were applied to the same attributes already.
+    pub(super) examined: bool,
     /// What is wrong so far.
     pub(super) findings: Vec<Diagnostic>,
 }
@@ -62,14 +67,52 @@ impl<'a> Draft<'a> {
             allow: BTreeSet::new(),
             clear: Vec::new(),
             given: BTreeSet::new(),
+            places: BTreeMap::new(),
+            examined: false,
+            findings: Vec::new(),
+        }
+    }
+
+    /// The same once more, with nothing wrong so far.
+    pub(super) fn copy(&self) -> Self {
+        Self {
+            session: self.session,
+            call: Rc::clone(&self.call),
+            kind: self.kind,
+            schema: self.schema,
+            attributes: self.attributes.clone(),
+            lifecycle: self.lifecycle.clone(),
+            allow: self.allow.clone(),
+            clear: self.clear.clone(),
+            given: self.given.iter().filter(|name| *name != "name").cloned().collect(),
+            places: self.places.clone(),
+            examined: self.examined,
             findings: Vec::new(),
         }
     }
 
     /// Records something wrong at a part of the call.
     pub(super) fn trouble(&mut self, trouble: Trouble) {
-        let at = self.call.at(&trouble.path);
+        let known = self.places.get(&trouble.path).cloned();
+        let at = known.unwrap_or_else(|| self.call.at(&trouble.path));
         self.findings.push(trouble.finding().at(at));
+    }
+
+    /// Remembers which item of a list names an address; a list is kept as a set of them.
+    pub(super) fn stands(&mut self, list: &Path, address: &Address, item: &Path) {
+        if let Some(span) = self.call.spans.get(item) {
+            self.places.insert(list.key(address.to_string()), span.clone());
+        }
+    }
+
+    /// Where everything stands, for the declaration.
+    pub(super) fn spans(&mut self) -> Arc<BTreeMap<Path, Span>> {
+        if self.places.is_empty() {
+            return Arc::clone(&self.call.spans);
+        }
+        let mut spans = (*self.call.spans).clone();
+        spans.append(&mut self.places);
+        Arc::new(spans)
     }
 
     /// Reads the first argument.
@@ -224,7 +267,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Points at two declarations of one address.
-    pub(super) fn twice(&mut self, address: &Address, other: crate::diagnostic::Span) {
+    pub(super) fn twice(&mut self, address: &Address, other: Span) {
         let message = format!("`{address}` is declared twice");
         let finding = Diagnostic::new(Code::DeclaredTwice, message)
             .at(self.call.span.clone())

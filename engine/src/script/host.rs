@@ -157,7 +157,8 @@ fn register_modules(engine: &mut Engine, session: &Rc<Session>) {
         let documented = Schema { doc: looks_up(kind.name), ..Schema::default() };
         register(module, &lookup, &documented, move |context, first, attributes| {
             match here.registry.kind(name) {
-                Some(kind) => lookup::by_module(&here, &context, kind, &first, attributes),
+                Some(kind) => lookup::by_module(&here, &context, kind, &first, attributes)
+                    .map(Dynamic::from),
                 None => {
                     Err(here
                         .refuse(Diagnostic::new(Code::Internal, format!("`{name}` is gone"))))
@@ -172,7 +173,8 @@ fn register_modules(engine: &mut Engine, session: &Rc<Session>) {
             .registry
             .connection_kind(name)
         {
-            Some(kind) => declare::connection(&here, &context, kind, &first, attributes),
+            Some(kind) => declare::connection(&here, &context, kind, &first, attributes)
+                .map(Dynamic::from),
             None => {
                 Err(here.refuse(Diagnostic::new(Code::Internal, format!("`{name}` is gone"))))
             }
@@ -204,7 +206,7 @@ fn register(
     module: &mut Module,
     kind: &str,
     schema: &Schema,
-    call: impl Fn(NativeCallContext, Dynamic, Dynamic) -> Answer<Handle> + Clone + 'static,
+    call: impl Fn(NativeCallContext, Dynamic, Dynamic) -> Answer<Dynamic> + Clone + 'static,
 ) {
     let comments = comments(schema);
     let short = short_name(kind);

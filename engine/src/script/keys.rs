@@ -34,6 +34,12 @@ pub const KEYS: &[Key] = &[
         doc: "Do not show these warnings here: `\"W0105\"`.",
     },
     Key {
+        name: "create_before_destroy",
+        takes: "bool",
+        doc: "When it must be replaced, make the new one first, let what needs it switch over, \
+              then remove the old one. Refused where the two cannot stand side by side.",
+    },
+    Key {
         name: "depends_on",
         takes: "resource, address or list of them",
         doc: "Wait for others without using a value of theirs. An address as text names what \

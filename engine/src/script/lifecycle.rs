@@ -14,11 +14,12 @@ use crate::limit::{Call, Limit};
 use crate::path::Path;
 
 /// The keys.
-pub(super) const KEYS: [&str; 10] = [
+pub(super) const KEYS: [&str; 11] = [
     "adopt",
     "after",
     "after_healthy",
     "allow",
+    "create_before_destroy",
     "depends_on",
     "ignore_changes",
     "prevent_destroy",
@@ -63,6 +64,7 @@ impl Draft<'_> {
         };
         match key {
             "adopt" => self.lifecycle.adopt = value,
+            "create_before_destroy" => self.lifecycle.create_before_destroy = value,
             "retain_on_destroy" => self.lifecycle.retain_on_destroy = value,
             _ => self.lifecycle.prevent_destroy = value,
         }
@@ -73,10 +75,18 @@ impl Draft<'_> {
         let mut found = Vec::new();
         for (item, at) in several(value, path) {
             match item.try_cast_result::<Handle>() {
-                Ok(handle) => found.push(handle.0.address.clone()),
+                Ok(handle) => {
+                    let address = handle.0.address.clone();
+                    self.stands(path, &address, &at);
+                    found.push(address);
+                }
                 // An address as text may name what is declared further down.
                 Err(other) => match other.clone().into_string().ok().map(|text| text.parse()) {
-                    Some(Ok(address)) => found.push(address),
+                    Some(Ok(address)) => {
+                        let address: Address = address;
+                        self.stands(path, &address, &at);
+                        found.push(address);
+                    }
                     Some(Err(error)) => {
                         let error: ParseAddressError = error;
                         self.trouble(Trouble::new(Code::Lifecycle, at, error.to_string()));
@@ -103,10 +113,12 @@ impl Draft<'_> {
             let registry = &self.session.registry;
             if registry.looked_up(address.kind()).is_some() {
                 let message = format!("`{address}` is only looked up: nothing is waited for");
-                self.trouble(Trouble::new(Code::Lifecycle, path.clone(), message));
+                let path = path.key(address.to_string());
+                self.trouble(Trouble::new(Code::Lifecycle, path, message));
                 continue;
             }
             let kind = registry.kind(address.kind());
+            let path = path.key(address.to_string());
             if kind.is_some_and(|kind| !kind.traits.gets_ready) {
                 let message = format!("a `{}` is never healthy or unhealthy", address.kind());
                 let kinds = self.session.registry.kinds().filter(|kind| kind.traits.gets_ready);
@@ -222,7 +234,10 @@ impl Draft<'_> {
                 },
             };
             match reference {
-                Some(reference) => self.lifecycle.replace_triggered_by.push(reference),
+                Some(reference) => {
+                    self.stands(path, &reference.address, &at);
+                    self.lifecycle.replace_triggered_by.push(reference);
+                }
                 None => {
                     let message = "`replace_triggered_by` takes resources or their attributes";
                     self.trouble(Trouble::new(Code::Lifecycle, at, message));

@@ -229,7 +229,7 @@ pub(super) fn compile(
     source.calls = spans::calls(&syntax, &source);
     source.functions = spans::functions(&syntax);
     source.has_functions = syntax.has_functions();
-    source.unread = unused::parameters(&syntax, &source);
+    source.unread = unused::asked_for(&syntax, &source);
     let findings = rules::check(&syntax, &source, &Names { registry: &session.registry });
     keep(source);
     let mut first = None;

@@ -95,11 +95,8 @@ fn optional(draft: &mut Draft, attributes: Dynamic) -> (bool, Dynamic) {
 
 /// Refuses what does not say which object is meant, or when to look.
 fn only_what_tells(draft: &mut Draft, kind: &Kind) {
-    let own: &[&str] = match kind.traits.naming {
-        Naming::Natural => &["name"],
-        Naming::Label => kind.traits.identity,
-    };
-    let telling: Vec<&str> = kind.traits.within.iter().chain(own).copied().collect();
+    let own = kind.traits.telling();
+    let telling: Vec<&str> = kind.traits.within.iter().copied().chain(own).collect();
     let others: Vec<String> = draft
         .attributes
         .keys()

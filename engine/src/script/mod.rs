@@ -33,6 +33,7 @@ mod parameters;
 mod place;
 mod prelude;
 mod profile;
+mod replicas;
 mod rules;
 mod secrets;
 mod session;
@@ -50,6 +51,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 
+use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Findings, Severity, Sources};
 use crate::files::Files;
 use crate::kind::Registry;
@@ -85,8 +87,12 @@ pub struct Inputs {
     pub parameters: Vec<Parameter>,
     /// Secrets kept elsewhere that it asked for, in order.
     pub secrets: Vec<SecretInput>,
-    /// What is wrong beside parameters that are not set. After an error the list of
-    /// parameters may end early.
+    /// What it declares, in order; what profiles leave off excepted.
+    pub addresses: Vec<Address>,
+    /// The profiles it has.
+    pub profiles: Vec<String>,
+    /// What is wrong beside parameters that are not set. After an error the lists may end
+    /// early.
     pub findings: Findings,
 }
 
@@ -219,7 +225,14 @@ impl Job {
         }
         let secrets = session.secrets.borrow();
         let secrets = secrets.iter().map(|(input, _)| input.clone()).collect();
-        Inputs { parameters: parameters::asked(&session), secrets, findings }
+        let addresses = sort_out(session.declarations.take()).0;
+        Inputs {
+            parameters: parameters::asked(&session),
+            secrets,
+            addresses: addresses.into_iter().map(|declared| declared.address).collect(),
+            profiles: session.profiles.take().into_keys().collect(),
+            findings,
+        }
     }
 
     /// One run of the script.

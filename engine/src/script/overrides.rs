@@ -132,6 +132,7 @@ fn change(
         declaration.lifecycle = draft.lifecycle;
         declaration.allow = draft.allow;
         declaration.clear = draft.clear;
+        spans.append(&mut draft.places);
         declaration.spans = Arc::new(spans);
     }
     for finding in draft.findings {

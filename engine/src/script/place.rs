@@ -13,6 +13,7 @@ use crate::path::Path;
 use crate::value::Value;
 
 /// The place of a resource.
+#[derive(Clone)]
 pub(super) struct Place {
     /// What it is reached through.
     pub(super) connection: Address,

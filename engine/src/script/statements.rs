@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use percent_encoding::percent_decode_str;
 use rhai::{Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
 
 use super::convert::Converter;
@@ -13,7 +14,7 @@ use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::expr::Expr;
 use crate::path::Path;
-use crate::program::{Check, Move};
+use crate::program::{Check, Move, Moved};
 use crate::value::Value;
 
 /// Registers a function with its documentation.
@@ -60,7 +61,7 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
         session,
         "moved",
         ["from: string", "to: resource"],
-        "What was recorded under an address belongs to another now.",
+        "What was recorded under an address, or in a component, belongs to another now.",
         |here, context, from, to| moved(&here, &context, &from, &to)
     );
     function!(
@@ -162,35 +163,70 @@ fn moved(
     from: &Dynamic,
     to: &Dynamic,
 ) -> Answer<()> {
-    let from = address(session, context, "moved", from)?;
-    let to = address(session, context, "moved", to)?;
+    let what = match (component(from), component(to)) {
+        (Some(from), Some(to)) => Moved::Component { from, to },
+        _ => Moved::One {
+            from: address(session, context, "moved", from)?,
+            to: address(session, context, "moved", to)?,
+        },
+    };
     let call = session.call(context);
     let refuse = |finding: Diagnostic| session.note(finding.at(call.span.clone()));
+    let (from, to) = names(&what);
     if from == to {
         return refuse(Diagnostic::new(Code::MoveForm, format!("`{from}` is moved to itself")));
     }
-    if from.kind() != to.kind() {
+    if let Moved::One { from, to } = &what
+        && from.kind() != to.kind()
+    {
         let message = format!("a `{}` cannot become a `{}`", from.kind(), to.kind());
         let hint = "only the address changes; the object stays what it is";
         return refuse(Diagnostic::new(Code::MoveForm, message).hint(hint));
     }
+    // Two components may become one; two objects may not.
+    let merges = matches!(what, Moved::Component { .. });
     let moves = session.moves.borrow();
-    let twice = moves.iter().find(|m| m.from == from || m.to == to).cloned();
+    let twice = moves.iter().map(|other| (names(&other.what), other.span.clone()));
+    let twice = twice.into_iter().find(|((other_from, other_to), _)| {
+        *other_from == from || (*other_to == to && !merges)
+    });
     drop(moves);
-    if let Some(other) = twice {
-        let message = format!("`{from}` and `{to}` are moved more than once");
-        let message = match (other.from == from, other.to == to) {
+    if let Some(((other_from, other_to), other)) = twice {
+        let message = match (other_from == from, other_to == to) {
             (true, false) => format!("`{from}` is moved to two addresses"),
             (false, true) => format!("two addresses are moved to `{to}`"),
-            _ => message,
+            _ => format!("`{from}` and `{to}` are moved more than once"),
         };
         return refuse(
-            Diagnostic::new(Code::MoveForm, message).related(other.span, "moved here as well"),
+            Diagnostic::new(Code::MoveForm, message).related(other, "moved here as well"),
         );
     }
     let span = call.span.clone();
-    session.moves.borrow_mut().push(Move { from, to, span });
+    session.moves.borrow_mut().push(Move { what, span });
     Ok(())
+}
+
+/// Both sides of a move, as a script writes them.
+fn names(what: &Moved) -> (String, String) {
+    match what {
+        Moved::One { from, to } => (from.to_string(), to.to_string()),
+        Moved::Component { from, to } => (from.join("/"), to.join("/")),
+    }
+}
+
+/// The names of components in `shop/web`; `None` for what is, or may be meant as, an address.
+fn component(value: &Dynamic) -> Option<Vec<String>> {
+    let text = known_text(value).filter(|text| !text.contains(':'))?;
+    let text = text.strip_suffix('/').unwrap_or(&text);
+    let mut names = Vec::new();
+    for name in text.split('/').filter(|_| !text.is_empty()) {
+        let name = percent_decode_str(name).decode_utf8().ok()?;
+        if name.is_empty() {
+            return None;
+        }
+        names.push(name.into_owned());
+    }
+    Some(names)
 }
 
 fn forget(session: &Session, context: &NativeCallContext, what: &Dynamic) -> Answer<()> {

@@ -1,4 +1,4 @@
-//! Parameters that are asked for and kept in a variable nobody reads.
+//! Parameters and secrets that are asked for and kept in a variable nobody reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,15 +9,17 @@ use crate::diagnostic::{Code, Diagnostic};
 
 /// The warnings of one script. A name that is read anywhere counts as read everywhere; one
 /// that begins with `_` is meant not to be.
-pub(super) fn parameters(syntax: &AST, source: &Source) -> Vec<Diagnostic> {
-    let mut kept: BTreeMap<String, Position> = BTreeMap::new();
+pub(super) fn asked_for(syntax: &AST, source: &Source) -> Vec<Diagnostic> {
+    let mut kept: BTreeMap<String, (Position, &str)> = BTreeMap::new();
     let mut read: BTreeSet<String> = BTreeSet::new();
     syntax.walk(&mut |path| {
         match path.last() {
             Some(ASTNode::Stmt(Stmt::Var(parts, flags, _)))
-                if is_parameter(&parts.1) && !flags.intersects(ASTFlags::EXPORTED) =>
+                if !flags.intersects(ASTFlags::EXPORTED) =>
             {
-                kept.entry(parts.0.name.to_string()).or_insert(parts.0.pos);
+                if let Some(what) = asks_for(&parts.1) {
+                    kept.entry(parts.0.name.to_string()).or_insert((parts.0.pos, what));
+                }
             }
             Some(ASTNode::Stmt(Stmt::Export(names, _))) => {
                 read.insert(names.0.name.to_string());
@@ -32,15 +34,22 @@ pub(super) fn parameters(syntax: &AST, source: &Source) -> Vec<Diagnostic> {
     let unread =
         kept.into_iter().filter(|(name, _)| !read.contains(name) && !name.starts_with('_'));
     unread
-        .map(|(name, position)| {
+        .map(|(name, (position, what))| {
             Diagnostic::new(Code::ParameterUnread, format!("nothing reads `{name}`"))
                 .at(source.span(position))
-                .note("so the parameter it holds changes nothing")
+                .note(format!("so the {what} it holds changes nothing"))
                 .hint(format!("remove it, or call it `_{name}` when that is meant"))
         })
         .collect()
 }
 
-fn is_parameter(value: &Syntax) -> bool {
-    matches!(value, Syntax::FnCall(call, _) if !call.is_qualified() && call.name == "param")
+/// What a call asks the outside for.
+fn asks_for(value: &Syntax) -> Option<&'static str> {
+    let Syntax::FnCall(call, _) = value else { return None };
+    match call.name.as_str() {
+        _ if call.is_qualified() => None,
+        "param" => Some("parameter"),
+        "secret_file" | "secret_age" | "secret_command" => Some("secret"),
+        _ => None,
+    }
 }

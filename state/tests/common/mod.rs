@@ -69,7 +69,7 @@ pub fn plain(text: &str) -> Value {
 
 pub fn started(step: u32, name: &str) -> Event {
     let intent = Some(Box::new(intent(name, plain(name))));
-    Event::Started { step: StepId(step), address: address(name), intent }
+    Event::Started { step: StepId(step), address: address(name), intent, deposed: None }
 }
 
 pub fn put(step: u32, name: &str, text: &str) -> Event {

@@ -92,6 +92,10 @@ pub(crate) struct Machine {
     pub(crate) logging_driver: String,
     /// What runs containers.
     pub(crate) runtime: String,
+    /// Everything that could, by name, in order.
+    pub(crate) runtimes: Vec<String>,
+    /// Its operating system and processor, `linux/x86_64`.
+    pub(crate) platform: Option<String>,
 }
 
 impl Machine {
@@ -182,6 +186,16 @@ impl Engine {
                 swap_limit: info.swap_limit.unwrap_or(true),
                 logging_driver: info.logging_driver.unwrap_or_default(),
                 runtime: info.default_runtime.unwrap_or_default(),
+                runtimes: {
+                    let known = info.runtimes.unwrap_or_default().into_keys();
+                    let mut known: Vec<_> = known.collect();
+                    known.sort();
+                    known
+                },
+                platform: info
+                    .os_type
+                    .zip(info.architecture)
+                    .map(|(system, processor)| format!("{system}/{processor}")),
             })
         });
         asked.await

@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use bollard::container::LogOutput;
-use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::query_parameters::RemoveContainerOptionsBuilder;
 use dollop_engine::address::Address;
 use dollop_engine::error::{CallError, Failure};
 use dollop_engine::resource::{
     Created, Found, Name, Owner, Problem, ReadResult, Resource, Wanted,
 };
-use futures::StreamExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -20,11 +17,10 @@ use super::container::{
     without_env,
 };
 use super::engine::{Engine, status};
+use super::exec::{self, Command, Ended, OUTPUT_LINES};
 use super::{labels, reference};
 use crate::text::Text;
 
-/// How many lines of output are kept.
-const OUTPUT_LINES: usize = 20;
 /// What the engine adds to a job's own time: making and removing a container.
 const MARGIN: Duration = Duration::from_secs(30);
 
@@ -193,12 +189,6 @@ impl Resource for Job {
     }
 }
 
-/// How a command ended, and what it printed.
-struct Ended {
-    code: i64,
-    output: String,
-}
-
 async fn run(engine: &Engine, name: &Name, spec: &JobSpec) -> Result<JobFacts, CallError> {
     let limit = spec.timeout.0 + MARGIN;
     let all = async {
@@ -220,13 +210,7 @@ async fn run(engine: &Engine, name: &Name, spec: &JobSpec) -> Result<JobFacts, C
 }
 
 fn failed(name: &Name, spec: &JobSpec, ended: &Ended) -> CallError {
-    let message = format!("job `{}` ended with code {}", name.natural, ended.code);
-    let note = if ended.output.is_empty() {
-        "it printed nothing".to_owned()
-    } else {
-        format!("the end of its output:\n{}", ended.output)
-    };
-    let error = CallError::refused(message).note(note);
+    let error = exec::ended_badly(&format!("job `{}`", name.natural), ended);
     match &spec.container {
         None => error.hint(format!(
             "its container is still there to look at, `docker logs {}`; it is run again with \
@@ -319,32 +303,15 @@ async fn within(
             _ => failed,
         }
     };
-    let options = CreateExecOptions {
-        cmd: Some(command.0.clone()),
-        env: Some(spec.env.0.iter().map(|(key, value)| format!("{key}={value}")).collect()),
+    let env = spec.env.0.iter().map(|(key, value)| format!("{key}={value}"));
+    let command = Command {
+        words: command.0.clone(),
+        env: env.collect(),
         user: spec.user.as_ref().map(|user| user.0.clone()),
         working_dir: spec.working_dir.clone(),
-        attach_stdout: Some(true),
-        attach_stderr: Some(true),
-        ..CreateExecOptions::default()
+        privileged: false,
     };
-    let docker = engine.patient(spec.timeout.0);
-    let exec = docker.create_exec(container, options).await.map_err(|e| failed(&e))?;
-    let started = docker.start_exec(&exec.id, None).await.map_err(|e| failed(&e))?;
-    let mut text = String::new();
-    if let StartExecResults::Attached { mut output, .. } = started {
-        while let Some(part) = output.next().await {
-            let (LogOutput::StdErr { message }
-            | LogOutput::StdOut { message }
-            | LogOutput::StdIn { message }
-            | LogOutput::Console { message }) = part.map_err(|e| failed(&e))?;
-            text.push_str(&String::from_utf8_lossy(&message));
-        }
-    }
-    let ended = docker.inspect_exec(&exec.id).await.map_err(|e| failed(&e))?;
-    let lines: Vec<_> = text.lines().map(str::trim_end).collect();
-    let output = lines[lines.len().saturating_sub(OUTPUT_LINES)..].join("\n");
-    Ok(Ended { code: ended.exit_code.unwrap_or(-1), output })
+    exec::run(engine, container, command, spec.timeout.0).await.map_err(|e| failed(&e))
 }
 
 /// Removes the container of a run before, when there is one and it is this job's.

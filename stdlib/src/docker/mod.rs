@@ -14,6 +14,7 @@
 mod container;
 mod endpoint;
 mod engine;
+mod exec;
 mod image;
 mod images;
 mod job;
@@ -23,6 +24,7 @@ mod network;
 mod pull;
 mod reference;
 mod registry;
+mod subnets;
 mod volume;
 
 use dollop_engine::kind::Registry;

@@ -1,6 +1,6 @@
 //! Networks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bollard::models::{
     Ipam, IpamConfig, Network as Listed, NetworkCreateRequest, NetworkDisconnectRequest,
@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::engine::{Engine, said, status};
-use super::labels;
+use super::{labels, subnets};
 use crate::text::Text;
 
 /// Options newer engines add by themselves to every network.
@@ -118,6 +118,7 @@ impl Resource for Network {
                 });
             }
         }
+        problems.extend(subnets::check(spec));
         problems
     }
 
@@ -148,14 +149,25 @@ impl Resource for Network {
         };
         let by_id = by(|one| one.id.as_deref());
         let by_name = by(|one| one.name.as_deref());
+        let find = |wanted: &Wanted<NetworkSpec>| match &wanted.id {
+            Some(id) => by_id.get(id.as_str()).copied(),
+            None => by_name.get(wanted.name.natural.as_str()).copied(),
+        };
+        let own: HashSet<_> =
+            wanted.iter().filter_map(|wanted| find(wanted)?.id.as_deref()).collect();
+        let is_own =
+            |network: &Listed| network.id.as_deref().is_some_and(|id| own.contains(id));
         wanted
             .iter()
-            .map(|wanted| {
-                let found = match &wanted.id {
-                    Some(id) => by_id.get(id.as_str()),
-                    None => by_name.get(wanted.name.natural.as_str()),
-                };
-                Ok(found.map(|network| observe(network, wanted)))
+            .map(|wanted| match find(wanted) {
+                Some(network) => Ok(Some(observe(network, wanted))),
+                // What was there and is gone is made again as it was.
+                None if wanted.id.is_some() => Ok(None),
+                None => match subnets::taken(&listed, &wanted.name.stack, &wanted.spec, is_own)
+                {
+                    Some(error) => Err(error),
+                    None => Ok(None),
+                },
             })
             .collect()
     }

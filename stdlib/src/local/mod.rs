@@ -1,8 +1,10 @@
-//! The `local` provider: files of this machine, and values that live only in the record.
+//! The `local` provider: files of this machine, values that live only in the record, and
+//! waiting for what answers from here.
 
 pub mod data;
 pub mod file;
 pub mod host;
+pub mod probe;
 pub mod random;
 mod token;
 
@@ -11,9 +13,10 @@ use dollop_engine::kind::Registry;
 /// Adds the provider to a registry.
 pub fn register(registry: Registry) -> Registry {
     registry
-        .provider("local", "Files on this machine, random values and values to compare.")
+        .provider("local", "Files on this machine, random values, values to compare, and waiting for what answers.")
         .connection::<host::Host>()
         .resource::<data::Data>()
         .resource::<file::File>()
+        .resource::<probe::Probe>()
         .resource::<random::Random>()
 }

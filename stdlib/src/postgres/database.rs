@@ -85,6 +85,11 @@ pub struct Spec {
     #[serde(default = "template0")]
     #[schemars(extend("x-replace" = true))]
     pub template: String,
+    /// How the template is copied: through the log, or file by file, which is quicker for a
+    /// large one; needs PostgreSQL 15. The server's choice when left out, and forgotten once the
+    /// database is made.
+    #[serde(default)]
+    pub strategy: Option<Strategy>,
     /// The most connections to it at once; -1 for no limit.
     #[serde(default = "no_limit")]
     pub connection_limit: i32,
@@ -108,6 +113,25 @@ pub struct Spec {
     /// Whether dropping it first ends the sessions of others that use it.
     #[serde(default)]
     pub force_drop: bool,
+}
+
+/// How a template is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// Block by block through the write-ahead log.
+    WalLog,
+    /// File by file, between two checkpoints.
+    FileCopy,
+}
+
+impl Strategy {
+    fn sql(self) -> String {
+        match self {
+            Self::WalLog => "WAL_LOG".to_owned(),
+            Self::FileCopy => "FILE_COPY".to_owned(),
+        }
+    }
 }
 
 fn utf8() -> String {
@@ -248,9 +272,13 @@ impl Resource for Database {
     ) -> Result<Created<Facts>, CallError> {
         let natural = &name.natural;
         sql::check_name(natural)?;
-        if spec.icu_locale.is_some() && server.version < 150_000 {
+        let newer =
+            [("icu_locale", spec.icu_locale.is_some()), ("strategy", spec.strategy.is_some())];
+        if let Some((option, _)) =
+            newer.iter().find(|(_, given)| *given && server.version < 150_000)
+        {
             return Err(CallError::impossible(format!(
-                "`icu_locale` needs PostgreSQL 15; the server at {} is version {}",
+                "`{option}` needs PostgreSQL 15; the server at {} is version {}",
                 server.address(),
                 server.version / 10_000
             )));
@@ -313,6 +341,7 @@ impl Resource for Database {
 fn create_statement(name: &str, spec: &Spec) -> String {
     let options = [
         ("TEMPLATE", Some(sql::name(&spec.template))),
+        ("STRATEGY", spec.strategy.map(Strategy::sql)),
         ("ENCODING", Some(sql::text(&spec.encoding))),
         ("OWNER", spec.owner.as_deref().map(sql::name)),
         ("LC_COLLATE", spec.lc_collate.as_deref().map(sql::text)),
@@ -388,7 +417,30 @@ async fn drop_database(
         let open = format!("ALTER DATABASE {} IS_TEMPLATE false", sql::name(name));
         server.write(server.database(), Lane::Short, &[open], &task).await?;
     }
-    server.write(server.database(), Lane::Long, &[statement], &task).await
+    let dropped = server.write(server.database(), Lane::Long, &[statement], &task).await;
+    match dropped {
+        Err(error) if error.message.contains("being accessed") => {
+            let sessions = sessions(server, name).await;
+            Err(sessions.into_iter().fold(error, CallError::note))
+        }
+        other => other,
+    }
+}
+
+/// Who is connected to a database, in words; nothing where that cannot be seen.
+async fn sessions(server: &Server, name: &str) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct Session {
+        said: String,
+    }
+    let sql = "select concat('session ', pid, ' of `', usename, '`', ' with ' || nullif(
+            application_name, ''), ' from ' || host(client_addr), ', ' || state) said
+        from pg_stat_activity where datname = any($1) order by pid limit 10";
+    let names = vec![name.to_owned()];
+    let task = Task::new("read sessions");
+    let sessions: Result<Vec<Session>, _> =
+        server.rows(server.database(), sql, &[names], &task).await;
+    sessions.unwrap_or_default().into_iter().map(|session| session.said).collect()
 }
 
 /// The limit, when it changes.
@@ -455,6 +507,7 @@ fn found(row: &Row, asked: &Spec) -> Found<Spec, Facts> {
         lc_ctype: asked.lc_ctype.as_ref().map(|_| row.ctype.clone()),
         icu_locale: asked.icu_locale.as_ref().and(row.icu_locale.clone()),
         template: asked.template.clone(),
+        strategy: asked.strategy,
         connection_limit: row.connection_limit,
         allow_connections: row.allow_connections,
         is_template: row.is_template,

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::grant::{On, PUBLIC, normalize_grantee, normalize_privileges};
-use super::object::Object;
+use super::object::{Nothing, Object, Observed, Row};
 use super::server::Server;
 use super::sql;
 
@@ -81,17 +81,9 @@ impl Made {
     }
 }
 
-/// What the server reports: nothing that is not asked for.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Facts {}
-
-/// A row of the introspection query: what one grantee has.
+/// What one grantee has.
 #[derive(Deserialize)]
-pub struct Row {
-    owner: String,
-    schema: String,
-    on: String,
-    grantee: String,
+struct Held {
     privileges: Vec<String>,
     grantable: Vec<String>,
 }
@@ -103,8 +95,7 @@ impl Object for DefaultPrivileges {
     const KIND: &'static str = "postgres::default_privileges";
     const NEEDS: &'static str = "membership in the role that makes the things, or a superuser";
     type Spec = Spec;
-    type Facts = Facts;
-    type Row = Row;
+    type Facts = Nothing;
 
     fn traits() -> Traits {
         Traits {
@@ -178,7 +169,7 @@ impl Object for DefaultPrivileges {
                 ('tables', 'r', 'r'), ('sequences', 'S', 's'), ('functions', 'f', 'f'),
                 ('types', 'T', 'T'), ('schemas', 'n', 'n')
             )
-            select p."owner", p."schema", k.word "on", coalesce(g.rolname, '{PUBLIC}') grantee,
+            select array[p."owner", p."schema", k.word, coalesce(g.rolname, '{PUBLIC}')] "key",
                 array_agg(distinct e.privilege_type) privileges,
                 coalesce(array_agg(distinct e.privilege_type) filter (where e.is_grantable),
                     '{{}}') grantable
@@ -189,32 +180,29 @@ impl Object for DefaultPrivileges {
                 case when p.namespace = 0 then acldefault(k.built_in::"char", p."role") end)) e
             left join pg_roles g on g.oid = e.grantee
             where k.word = any($3) and coalesce(g.rolname, '{PUBLIC}') = any($4)
-            group by 1, 2, 3, 4"#
+            group by p."owner", p."schema", k.word, coalesce(g.rolname, '{PUBLIC}')"#
         )
     }
 
-    fn row_key(row: &Row) -> Vec<String> {
-        [&row.owner, &row.schema, &row.on, &row.grantee].map(Clone::clone).to_vec()
-    }
-
-    fn observe(row: Option<&Row>, wanted: &Wanted<Spec>) -> Option<(Spec, Facts)> {
+    fn observe(row: Option<&Row>, wanted: &Wanted<Spec>) -> Observed<Self> {
         let asked = &wanted.spec;
         let Some(row) = row else {
             // Nothing was asked for, and nothing is there.
             let none = wanted.id.is_some() && asked.privileges.is_empty();
-            return none.then(|| (asked.clone(), Facts {}));
+            return Ok(none.then(|| (asked.clone(), Nothing {})));
         };
-        let differs = row
+        let held: Held = row.read()?;
+        let differs = held
             .privileges
             .iter()
-            .any(|privilege| row.grantable.contains(privilege) != asked.with_grant_option);
+            .any(|privilege| held.grantable.contains(privilege) != asked.with_grant_option);
         let mut spec = Spec {
-            privileges: row.privileges.clone(),
+            privileges: held.privileges.clone(),
             with_grant_option: asked.with_grant_option != differs,
             ..asked.clone()
         };
         Self::normalize(&mut spec);
-        Some((spec, Facts {}))
+        Ok(Some((spec, Nothing {})))
     }
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {

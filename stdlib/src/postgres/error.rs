@@ -106,6 +106,27 @@ impl Fault {
             || (*state == SqlState::OBJECT_IN_USE && message.starts_with("source database"))
     }
 
+    /// Nobody answers, or nobody who can write: nothing was done.
+    pub(super) fn is_unreachable(&self) -> bool {
+        let Self::Connect(_, error) = self else { return false };
+        match error.as_db_error() {
+            Some(error) => failure(error.code()) == Failure::Unreachable,
+            None => error.is_closed() || io_error(error).is_some() || is_no_leader(error),
+        }
+    }
+
+    /// Another session keeps a lock.
+    pub(super) fn is_locked(&self) -> bool {
+        self.state() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+    }
+
+    /// The server ended the session in the middle of a transaction, and said so.
+    pub(super) fn is_cut(&self) -> bool {
+        let Self::Run(_) = self else { return false };
+        let cut = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN];
+        self.state().is_some_and(|state| cut.contains(state))
+    }
+
     /// The connection broke; whether the statement ran is not known.
     pub(super) fn is_broken(&self) -> bool {
         let Self::Run(error) = self else { return false };
@@ -164,6 +185,16 @@ fn failure(state: &SqlState) -> Failure {
     }
 }
 
+/// The TLS handshake failed.
+pub(super) fn is_handshake(error: &tokio_postgres::Error) -> bool {
+    error.to_string().starts_with("error performing TLS handshake")
+}
+
+/// Of all hosts none can be written to.
+fn is_no_leader(error: &tokio_postgres::Error) -> bool {
+    error.source().is_some_and(|source| source.to_string() == "database does not allow writes")
+}
+
 fn io_error(error: &tokio_postgres::Error) -> Option<&io::Error> {
     error.source().and_then(|source| source.downcast_ref())
 }
@@ -188,6 +219,30 @@ fn connecting(
 ) -> CallError {
     if let Some(db) = error.as_db_error() {
         return with_detail(greeted(database, db, address, user), db);
+    }
+    if is_no_leader(error) {
+        return CallError::unreachable(format!("no server at {address} can be written to"))
+            .hint("a standby becomes the leader in a fail-over; name all hosts with commas between");
+    }
+    if is_handshake(error) {
+        let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        let said = CallError::new(
+            Failure::Denied,
+            format!("cannot talk to {address} by TLS as `sslmode` demands: {cause}"),
+        );
+        return if cause.contains("does not support TLS") {
+            said.hint("turn TLS on in the server, or set `sslmode: \"prefer\"`")
+        } else if cause.contains("UnknownIssuer") {
+            said.hint(
+                "give the authority that signed the server's certificate as `sslrootcert`",
+            )
+        } else if cause.contains("not valid for") {
+            said.hint(
+                "use the name the certificate is for as `host`, or `sslmode: \"verify-ca\"`",
+            )
+        } else {
+            said.hint("check `sslrootcert`, `sslcert` and `sslkey` of the `postgres::server`")
+        };
     }
     if let Some(error) = io_error(error) {
         if error.kind() == io::ErrorKind::UnexpectedEof {
@@ -240,8 +295,10 @@ fn greeted(database: &str, error: &DbError, address: &str, user: &str) -> CallEr
     let words = words(error);
     if *state == SqlState::INVALID_AUTHORIZATION_SPECIFICATION {
         let said = said(format!("PostgreSQL at {address} refuses user `{user}`: {words}"));
-        return if words.contains("pg_hba") {
-            said.hint("allow this client in `pg_hba.conf`; TLS is not supported yet")
+        return if words.contains("client certificate") {
+            said.hint("give `sslcert` and `sslkey` on the `postgres::server`")
+        } else if words.contains("pg_hba") {
+            said.hint("allow this client in `pg_hba.conf`; a rule `hostssl` wants `sslmode: \"require\"`")
         } else {
             said.hint("check `user` of the `postgres::server`")
         };
@@ -280,6 +337,11 @@ fn running(error: &tokio_postgres::Error, task: &Task, address: &str, user: &str
     }
     let ours = task.hints.iter().filter(|(state, _)| state == db.code());
     said.hints.extend(ours.map(|(_, hint)| hint.clone()));
+    if *db.code() == SqlState::READ_ONLY_SQL_TRANSACTION {
+        said = said.hint(
+            "this server is a standby: name all hosts and set `target_session_attrs: \"read-write\"`",
+        );
+    }
     if *db.code() == SqlState::LOCK_NOT_AVAILABLE {
         said =
             said.hint("another session holds a lock; `pg_locks` and `pg_blocking_pids` tell");

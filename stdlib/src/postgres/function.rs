@@ -4,16 +4,17 @@
 
 use std::collections::BTreeMap;
 
-use dollop_engine::resource::{Problem, Traits, Wanted};
+use dollop_engine::resource::{Problem, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::object::{Object, as_recorded, comment_and_owner};
+use super::object::{Object, Worded, comment_and_owner};
 use super::server::Server;
-use super::sql;
+use super::{signature, sql};
 use crate::text::Text;
 
-/// A function or procedure. Of several that share a name in one schema, dollop manages none.
+/// A function or procedure. Several may share a name when they take different types of
+/// arguments: give them addresses of their own and the same `name`.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
@@ -21,7 +22,7 @@ pub struct Spec {
     #[schemars(extend("x-handle" = "postgres::database"))]
     pub database: String,
     /// The schema it is in.
-    #[serde(default = "public")]
+    #[serde(default = "sql::public")]
     #[schemars(extend("x-handle" = "postgres::schema"))]
     pub schema: String,
     /// Its arguments: `a integer, b text DEFAULT ''`.
@@ -41,6 +42,15 @@ pub struct Spec {
     /// What it may be relied on for.
     #[serde(default)]
     pub volatility: Volatility,
+    /// Whether queries that call it may run in several processes at once.
+    #[serde(default)]
+    pub parallel: Parallel,
+    /// Whether it tells nothing of its arguments but by what it gives; a superuser says so.
+    #[serde(default)]
+    pub leakproof: bool,
+    /// What the planner takes a call to cost; when left out, it is not looked at.
+    #[serde(default)]
+    pub cost: Option<u32>,
     /// Whether it gives NULL without being called when an argument is NULL.
     #[serde(default)]
     pub strict: bool,
@@ -73,37 +83,31 @@ pub enum Volatility {
     Immutable,
 }
 
-fn public() -> String {
-    "public".to_owned()
+/// Whether queries that call a function may run in several processes at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Parallel {
+    /// No.
+    #[default]
+    Unsafe,
+    /// Yes, and it runs in the first of them.
+    Restricted,
+    /// Yes.
+    Safe,
+}
+
+impl Parallel {
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Unsafe => "UNSAFE",
+            Self::Restricted => "RESTRICTED",
+            Self::Safe => "SAFE",
+        }
+    }
 }
 
 fn plpgsql() -> String {
     "plpgsql".to_owned()
-}
-
-/// What the server reports.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Facts {
-    /// Its definition in the server's words.
-    pub definition: String,
-}
-
-/// A row of the introspection query.
-#[derive(Deserialize)]
-pub struct Row {
-    schema: String,
-    name: String,
-    arguments: String,
-    returns: Option<String>,
-    language: String,
-    body: String,
-    volatility: String,
-    strict: bool,
-    security_definer: bool,
-    settings: Vec<String>,
-    owner: String,
-    comment: Option<String>,
-    definition: String,
 }
 
 /// The kind.
@@ -114,11 +118,14 @@ impl Object for Function {
     const NEEDS: &'static str = "CREATE on the schema and USAGE on the language for a new one, \
                                  its ownership for an existing one";
     type Spec = Spec;
-    type Facts = Facts;
-    type Row = Row;
+    type Facts = Worded;
 
     fn traits() -> Traits {
-        Traits { within: &["database", "schema"], ..Traits::default() }
+        Traits {
+            within: &["database", "schema"],
+            identity: &["arguments"],
+            ..Traits::default()
+        }
     }
 
     fn normalize(spec: &mut Spec) {
@@ -131,10 +138,12 @@ impl Object for Function {
     fn check(spec: &Spec) -> Vec<Problem> {
         let mut problems = Vec::new();
         let procedure = spec.returns.is_none();
-        if procedure && (spec.strict || spec.volatility != Volatility::Volatile) {
+        let promises = spec.strict || spec.leakproof || spec.cost.is_some();
+        let promises = promises || spec.volatility != Volatility::Volatile;
+        if procedure && (promises || spec.parallel != Parallel::Unsafe) {
             problems.push(Problem {
                 attribute: "returns".to_owned(),
-                message: "a procedure is neither strict nor stable nor immutable".to_owned(),
+                message: "a procedure promises nothing: it is neither strict nor stable, immutable, parallel, leakproof or of a cost".to_owned(),
                 hint: Some("say what it returns to make it a function".to_owned()),
             });
         }
@@ -146,68 +155,53 @@ impl Object for Function {
     }
 
     fn key(natural: &str, spec: &Spec) -> Vec<String> {
-        vec![spec.schema.clone(), natural.to_owned()]
+        let types = signature::types(&spec.arguments).join(signature::BETWEEN);
+        vec![spec.schema.clone(), natural.to_owned(), types]
     }
 
+    const NAMES: usize = 2;
+
     fn describe(key: &[String]) -> String {
-        format!("function `{}` in schema `{}`", key[1], key[0])
+        let types = key[2].replace(signature::BETWEEN, ", ");
+        format!("function `{}({types})` in schema `{}`", key[1], key[0])
     }
 
     fn query(_: &Server) -> String {
-        r#"select n.nspname "schema", p.proname name, pg_get_function_arguments(p.oid) arguments,
-            pg_get_function_result(p.oid) "returns", l.lanname "language", p.prosrc body,
+        // The server tells which types are meant, by all of their names.
+        r#"with asked as (
+            select s types, array(select to_regtype(t)::oid
+                from unnest(string_to_array(s, E'\x1f')) with ordinality u(t, at) order by at) oids
+            from unnest($3) s
+        )
+        select array[n.nspname, p.proname, asked.types] "key",
+            pg_get_function_arguments(p.oid) arguments, pg_get_function_result(p.oid) "returns",
+            l.lanname "language", p.prosrc body,
             case p.provolatile when 'i' then 'immutable' when 's' then 'stable'
                 else 'volatile' end volatility,
-            p.proisstrict strict, p.prosecdef security_definer,
-            coalesce(p.proconfig, '{}') settings, pg_get_userbyid(p.proowner) "owner",
-            obj_description(p.oid, 'pg_proc') "comment", pg_get_functiondef(p.oid) definition
+            case p.proparallel when 's' then 'safe' when 'r' then 'restricted'
+                else 'unsafe' end parallel,
+            p.proisstrict strict, p.prosecdef security_definer, p.proleakproof leakproof,
+            round(p.procost)::int8 cost,
+            (select coalesce(json_object_agg(split_part(o, '=', 1),
+                substr(o, strpos(o, '=') + 1)), '{}') from unnest(p.proconfig) o) settings,
+            pg_get_userbyid(p.proowner) "owner", obj_description(p.oid, 'pg_proc') "comment"
         from pg_proc p join pg_namespace n on n.oid = p.pronamespace
             join pg_language l on l.oid = p.prolang
+            join asked on asked.oids = array(select unnest(p.proargtypes))
         where p.prokind in ('f', 'p') and n.nspname = any($1) and p.proname = any($2)"#
             .to_owned()
     }
 
-    fn row_key(row: &Row) -> Vec<String> {
-        vec![row.schema.clone(), row.name.clone()]
-    }
-
-    fn observe(row: Option<&Row>, wanted: &Wanted<Spec>) -> Option<(Spec, Facts)> {
-        let row = row?;
-        let asked = &wanted.spec;
-        // The server writes `int` as `integer`, and a body of SQL in words of its own.
-        let same = as_recorded(wanted, "definition", &row.definition);
-        let keep = |ours: &String, theirs: &String| {
-            if same { ours.clone() } else { theirs.clone() }
-        };
-        let mut spec = Spec {
-            database: asked.database.clone(),
-            schema: row.schema.clone(),
-            arguments: keep(&asked.arguments, &row.arguments),
-            returns: if same { asked.returns.clone() } else { row.returns.clone() },
-            language: keep(&asked.language, &row.language),
-            body: keep(&asked.body, &row.body),
-            volatility: match row.volatility.as_str() {
-                "immutable" => Volatility::Immutable,
-                "stable" => Volatility::Stable,
-                _ => Volatility::Volatile,
-            },
-            strict: row.strict,
-            security_definer: row.security_definer,
-            settings: sql::read_settings(&row.settings),
-            owner: asked.owner.as_ref().map(|_| row.owner.clone()),
-            comment: row.comment.clone(),
-        };
-        Self::normalize(&mut spec);
-        Some((spec, Facts { definition: row.definition.clone() }))
-    }
+    const WORDS: &'static [&'static str] = &["arguments", "returns", "language", "body"];
+    const OPTIONAL: &'static [&'static str] = &["owner", "cost"];
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
         let name = format!("{}.{}", sql::name(&key[0]), sql::name(&key[1]));
+        let types = key[2].replace(signature::BETWEEN, ", ");
         let word = |spec: &Spec| if spec.returns.is_some() { "FUNCTION" } else { "PROCEDURE" };
         let Some(to) = to else {
-            // Without arguments: there is only one of the name.
             return from
-                .map(|from| format!("DROP {} {name}", word(from)))
+                .map(|from| format!("DROP {} {name}({types})", word(from)))
                 .into_iter()
                 .collect();
         };
@@ -216,6 +210,9 @@ impl Object for Function {
             from.body != to.body
                 || from.language != to.language
                 || from.volatility != to.volatility
+                || from.parallel != to.parallel
+                || from.leakproof != to.leakproof
+                || (to.cost.is_some() && from.cost != to.cost)
                 || from.strict != to.strict
                 || from.security_definer != to.security_definer
                 || from.settings != to.settings
@@ -234,6 +231,11 @@ impl Object for Function {
                 Volatility::Stable => parts.push("STABLE".to_owned()),
                 Volatility::Immutable => parts.push("IMMUTABLE".to_owned()),
             }
+            if to.parallel != Parallel::Unsafe {
+                parts.push(format!("PARALLEL {}", to.parallel.sql()));
+            }
+            parts.extend(to.leakproof.then(|| "LEAKPROOF".to_owned()));
+            parts.extend(to.cost.map(|cost| format!("COST {cost}")));
             parts.extend(to.strict.then(|| "STRICT".to_owned()));
             parts.extend(to.security_definer.then(|| "SECURITY DEFINER".to_owned()));
             let set = sql::change_settings("", &BTreeMap::new(), &to.settings);
@@ -243,7 +245,7 @@ impl Object for Function {
         }
         let of = |spec: &Spec| (spec.comment.clone(), spec.owner.clone());
         let was = from.map(of).unwrap_or_default();
-        statements.extend(comment_and_owner(&format!("{kind} {name}"), was, of(to)));
+        statements.extend(comment_and_owner(&format!("{kind} {name}({types})"), was, of(to)));
         statements
     }
 }

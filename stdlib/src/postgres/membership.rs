@@ -2,11 +2,11 @@
 //!
 //! Catalog: `pg_auth_members`.
 
-use dollop_engine::resource::{Naming, Territory, Traits, Wanted};
+use dollop_engine::resource::{Naming, Territory, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::object::Object;
+use super::object::{Nothing, Object};
 use super::server::Server;
 use super::sql;
 
@@ -34,20 +34,6 @@ pub struct Spec {
     pub set: Option<bool>,
 }
 
-/// What the server reports: nothing that is not asked for.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Facts {}
-
-/// A row of the introspection query.
-#[derive(Deserialize)]
-pub struct Row {
-    role: String,
-    member: String,
-    admin: bool,
-    inherit: Option<bool>,
-    set: Option<bool>,
-}
-
 /// The kind.
 pub struct Membership;
 
@@ -56,8 +42,7 @@ impl Object for Membership {
     const TERRITORIAL: bool = true;
     const NEEDS: &'static str = "the ADMIN OPTION of the group, or a superuser";
     type Spec = Spec;
-    type Facts = Facts;
-    type Row = Row;
+    type Facts = Nothing;
 
     fn traits() -> Traits {
         Traits {
@@ -101,7 +86,7 @@ impl Object for Membership {
         };
         // From 16 on several grantors may each have granted it.
         format!(
-            r#"select g.rolname "role", r.rolname member, bool_or(m.admin_option) "admin", {options}
+            r#"select array[g.rolname, r.rolname] "key", bool_or(m.admin_option) "admin", {options}
             from pg_auth_members m join pg_roles g on g.oid = m.roleid
                 join pg_roles r on r.oid = m.member
             where g.rolname = any($1) and r.rolname = any($2)
@@ -109,21 +94,7 @@ impl Object for Membership {
         )
     }
 
-    fn row_key(row: &Row) -> Vec<String> {
-        vec![row.role.clone(), row.member.clone()]
-    }
-
-    fn observe(row: Option<&Row>, wanted: &Wanted<Spec>) -> Option<(Spec, Facts)> {
-        let row = row?;
-        let spec = Spec {
-            role: row.role.clone(),
-            member: row.member.clone(),
-            admin: row.admin,
-            inherit: wanted.spec.inherit.and(row.inherit),
-            set: wanted.spec.set.and(row.set),
-        };
-        Some((spec, Facts {}))
-    }
+    const OPTIONAL: &'static [&'static str] = &["inherit", "set"];
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
         let (role, member) = (sql::name(&key[0]), sql::name(&key[1]));

@@ -196,7 +196,7 @@ impl Resource for Migrations {
         problems
     }
 
-    fn cautions(from: Option<&Spec>, to: &Spec) -> Vec<Problem> {
+    fn cautions(_: &str, from: Option<&Spec>, to: &Spec) -> Vec<Problem> {
         let mut new = hazards::New::default();
         let mut found = Vec::new();
         for (name, text) in pending(from, to) {

@@ -2,24 +2,45 @@
 //!
 //! - [`server`]: the connection, its clients and how statements run;
 //! - one file per kind, each with the introspection query it reads with; `object`: what most
-//!   of them share;
+//!   of them share; `column`, `types`, `signature`: parts of tables and functions;
 //! - `sql`: quoting, settings, ids; `scram`: passwords; `error`: what went wrong, in words.
 
+pub mod column;
 pub mod database;
 pub mod default_privileges;
+pub mod domain;
+pub mod enumeration;
 mod error;
 pub mod extension;
+pub mod fdw_server;
+pub mod foreign_table;
 pub mod function;
 pub mod grant;
+pub mod hba_rule;
+pub mod index;
 pub mod membership;
 pub mod migrations;
 pub mod object;
+pub mod policy;
+pub mod publication;
+pub mod remark;
+pub mod replication_slot;
 pub mod role;
 pub mod schema;
 mod scram;
+pub mod sequence;
 pub mod server;
+pub mod setting;
+mod signature;
 mod sql;
 pub mod statement;
+pub mod subscription;
+pub mod table;
+pub mod tablespace;
+pub mod tls;
+pub mod trigger;
+mod types;
+pub mod user_mapping;
 pub mod view;
 
 use dollop_engine::kind::Registry;
@@ -42,5 +63,23 @@ pub fn register(registry: Registry) -> Registry {
         .resource::<migrations::Migrations>()
         .resource::<object::Of<view::View>>()
         .resource::<object::Of<function::Function>>()
+        .resource::<object::Of<table::Table>>()
+        .resource::<object::Of<index::Index>>()
+        .resource::<object::Of<sequence::Sequence>>()
+        .resource::<object::Of<enumeration::Enumeration>>()
+        .resource::<object::Of<domain::Domain>>()
+        .resource::<object::Of<trigger::Trigger>>()
+        .resource::<object::Of<policy::Policy>>()
+        .resource::<object::Of<publication::Publication>>()
+        .resource::<object::Of<subscription::Subscription>>()
+        .resource::<object::Of<replication_slot::ReplicationSlot>>()
+        .resource::<object::Of<fdw_server::FdwServer>>()
+        .resource::<object::Of<user_mapping::UserMapping>>()
+        .resource::<object::Of<foreign_table::ForeignTable>>()
+        .resource::<object::Of<setting::Setting>>()
+        .resource::<object::Of<tablespace::Tablespace>>()
+        .resource::<object::Of<hba_rule::HbaRule>>()
+        .resource::<object::Of<remark::Of<remark::Comment>>>()
+        .resource::<object::Of<remark::Of<remark::SecurityLabel>>>()
         .resource::<statement::Statement>()
 }

@@ -11,8 +11,10 @@ use dollop_engine::resource::{
 };
 use futures::StreamExt;
 use schemars::JsonSchema;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+use tokio_postgres::error::SqlState;
 
 use super::error::Task;
 use super::server::{Lane, Server};
@@ -20,6 +22,40 @@ use super::sql;
 
 /// What identifies an object in its database: `[schema, name]`, say.
 pub(super) type Key = Vec<String>;
+
+/// A row of an introspection query: its key, and everything else by the name of the attribute
+/// or fact that it is.
+#[derive(Deserialize)]
+pub struct Row {
+    key: Key,
+    #[serde(flatten)]
+    columns: Map<String, Json>,
+}
+
+impl Row {
+    /// The last part of its key.
+    pub(super) fn name(&self) -> &str {
+        self.key.last().map_or("", String::as_str)
+    }
+
+    /// The facts among the columns, `words` among them.
+    fn facts<T: DeserializeOwned>(&self, words: &[&str]) -> Result<T, CallError> {
+        let word = |name: &&str| Some(((*name).to_owned(), self.columns.get(*name)?.clone()));
+        let mut row = Self { key: self.key.clone(), columns: self.columns.clone() };
+        row.columns.insert("words".to_owned(), words.iter().filter_map(word).collect());
+        row.read()
+    }
+
+    /// The columns as a struct that knows some of them.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, CallError> {
+        serde_json::from_value(Json::Object(self.columns.clone())).map_err(|error| {
+            let key = self.key.join(".");
+            CallError::refused(format!(
+                "the server describes `{key}` in a form of its own: {error}"
+            ))
+        })
+    }
+}
 
 /// A kind of object, by what sets it apart from others.
 pub trait Object: Send + Sync + 'static {
@@ -29,8 +65,6 @@ pub trait Object: Send + Sync + 'static {
     type Spec: Clone + Serialize + DeserializeOwned + JsonSchema + Send + Sync;
     /// What the server reports.
     type Facts: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
-    /// A row of the introspection query.
-    type Row: DeserializeOwned + Send + Sync;
 
     /// See [`Resource::traits`].
     fn traits() -> Traits;
@@ -44,6 +78,10 @@ pub trait Object: Send + Sync + 'static {
     fn check_update(_from: &Self::Spec, _to: &Self::Spec) -> Vec<Problem> {
         Vec::new()
     }
+    /// See [`Resource::cautions`].
+    fn cautions(_natural: &str, _from: Option<&Self::Spec>, _to: &Self::Spec) -> Vec<Problem> {
+        Vec::new()
+    }
     /// See [`Resource::TERRITORIAL`].
     const TERRITORIAL: bool = false;
     /// See [`Resource::territory`].
@@ -55,10 +93,16 @@ pub trait Object: Send + Sync + 'static {
     fn database(spec: &Self::Spec) -> Option<&str>;
     /// What identifies it there.
     fn key(natural: &str, spec: &Self::Spec) -> Vec<String>;
+    /// How many parts of the key are names that the server keeps, the first ones.
+    const NAMES: usize = usize::MAX;
     /// What it is, in words: "view `a` in schema `b`".
     fn describe(key: &[String]) -> String;
     /// Who may make and change it.
     const NEEDS: &'static str;
+    /// What to do about an error of the server.
+    fn hints() -> Vec<(SqlState, &'static str)> {
+        Vec::new()
+    }
     /// Whether it is an entry that is there in some form before anybody makes it, as the
     /// privileges of `PUBLIC` are: then making it is changing that form.
     fn is_entry(_spec: &Self::Spec) -> bool {
@@ -68,23 +112,76 @@ pub trait Object: Send + Sync + 'static {
     fn since(_spec: &Self::Spec) -> Option<(u32, &'static str)> {
         None
     }
+    /// Whether its statements refuse to stand in a transaction. Then they run one by one, and
+    /// what a run that broke off has not done is done by the next.
+    fn stands_alone(_spec: &Self::Spec) -> bool {
+        false
+    }
+    /// What a server shows not to be possible there, asked once per read and database when
+    /// something is missing: gives the reason for one spec.
+    const RULES: Option<&'static str> = None;
+    /// Why an object cannot be made, by what [`RULES`](Self::RULES) gave.
+    fn impossible(_natural: &str, _spec: &Self::Spec, _rules: &[Json]) -> Option<CallError> {
+        None
+    }
 
     /// The introspection query. Its parameters are lists of texts: the first parts of all
-    /// keys, the second parts, and so on.
+    /// keys, the second parts, and so on. It gives `key`, and the attributes and facts by
+    /// their names; an attribute that it does not give is as it was asked for.
     fn query(server: &Server) -> String;
-    /// The key of a row.
-    fn row_key(row: &Self::Row) -> Vec<String>;
+    /// Attributes that are not looked at when they are left out.
+    const OPTIONAL: &'static [&'static str] = &["owner"];
+    /// Attributes that the server keeps in words of its own, which are the fact `words`: as
+    /// long as these are what they were when the object was last written, the attributes are
+    /// what was written.
+    const WORDS: &'static [&'static str] = &[];
     /// The object as it is, from its row; nothing when it does not exist.
-    fn observe(
-        row: Option<&Self::Row>,
-        wanted: &Wanted<Self::Spec>,
-    ) -> Option<(Self::Spec, Self::Facts)>;
+    fn observe(row: Option<&Row>, wanted: &Wanted<Self::Spec>) -> Observed<Self> {
+        row.map(|row| Ok((overlay::<Self>(row, wanted)?, row.facts(Self::WORDS)?))).transpose()
+    }
     /// The statements from one spec to another: `None` for what does not exist.
     fn statements(
         key: &[String],
         from: Option<&Self::Spec>,
         to: Option<&Self::Spec>,
     ) -> Vec<String>;
+}
+
+/// An object as it is, or that it is not there.
+pub(super) type Observed<O> =
+    Result<Option<(<O as Object>::Spec, <O as Object>::Facts)>, CallError>;
+
+/// What was asked for, with what the server says in its place.
+pub(super) fn overlay<O: Object + ?Sized>(
+    row: &Row,
+    wanted: &Wanted<O::Spec>,
+) -> Result<O::Spec, CallError> {
+    let unknown = |error: serde_json::Error| {
+        CallError::refused(format!(
+            "`{}` is in a form of its own: {error}",
+            wanted.name.address
+        ))
+    };
+    let mut found = serde_json::to_value(&wanted.spec).map_err(unknown)?;
+    let recorded = wanted.facts.as_ref().and_then(|facts| facts.get("words"));
+    let same = |name: &str, theirs: &Json, ours: &Json| match recorded {
+        Some(words) => words.get(name) == Some(theirs),
+        None => sql::same_words(&theirs.to_string(), &ours.to_string()),
+    };
+    if let Some(attributes) = found.as_object_mut() {
+        for (name, value) in attributes {
+            let ours = O::OPTIONAL.contains(&name.as_str()) && value.is_null();
+            if let Some(column) = row.columns.get(name)
+                && !ours
+                && !(O::WORDS.contains(&name.as_str()) && same(name, column, value))
+            {
+                *value = column.clone();
+            }
+        }
+    }
+    let mut found: O::Spec = serde_json::from_value(found).map_err(unknown)?;
+    O::normalize(&mut found);
+    Ok(found)
 }
 
 /// Brings comment and owner of `what` (`VIEW "s"."v"`) from one state to another. An owner
@@ -102,12 +199,31 @@ pub(super) fn comment_and_owner(
     comment.into_iter().chain(owner).collect()
 }
 
-/// Whether a fact is as it was when the object was last written: then what was written is what
-/// it means, whatever words the server has for it.
-pub(super) fn as_recorded<S>(wanted: &Wanted<S>, fact: &str, now: &str) -> bool {
-    let recorded = wanted.facts.as_ref().and_then(|facts| facts.get(fact));
-    recorded.and_then(serde_json::Value::as_str) == Some(now)
+/// Puts what was written in the place of what the server made of it, when that is the same:
+/// `same` compares the server's words with those of the last write.
+pub(super) fn keep_words(
+    now: &mut Option<String>,
+    written: Option<&String>,
+    same: impl Fn(&str, &str) -> bool,
+) {
+    if let (Some(theirs), Some(ours)) = (now.as_deref(), written)
+        && same(theirs, ours)
+    {
+        *now = Some(ours.clone());
+    }
 }
+
+/// What the server reports of what it keeps in words of its own.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Worded {
+    /// Attributes in the server's words.
+    #[serde(default)]
+    pub words: BTreeMap<String, Json>,
+}
+
+/// What the server reports: nothing that is not asked for.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Nothing {}
 
 /// The resource of a kind of object.
 pub struct Of<O>(PhantomData<fn() -> O>);
@@ -145,7 +261,8 @@ impl At {
             Some(_) => format!(" in database `{}`", self.database),
             None => String::new(),
         };
-        Task::new(format!("{verb} {what}{place}")).needs(O::NEEDS)
+        let task = Task::new(format!("{verb} {what}{place}")).needs(O::NEEDS);
+        O::hints().into_iter().fold(task, |task, (state, hint)| task.hint(state, hint))
     }
 }
 
@@ -167,7 +284,7 @@ async fn rows<O: Object>(
     server: &Server,
     database: &str,
     keys: &[&Key],
-) -> Result<HashMap<Key, O::Row>, CallError> {
+) -> Result<HashMap<Key, Row>, CallError> {
     let width = keys.first().map_or(0, |key| key.len());
     let column = |index: usize| -> Vec<String> {
         let distinct: BTreeSet<&String> = keys.iter().map(|key| &key[index]).collect();
@@ -176,9 +293,33 @@ async fn rows<O: Object>(
     let parameters: Vec<_> = (0..width).map(column).collect();
     let what = O::KIND.rsplit("::").next().unwrap_or_default().replace('_', " ");
     let task = Task::new(format!("read every {what} in database `{database}`"));
-    let rows: Vec<O::Row> =
-        server.rows(database, &O::query(server), &parameters, &task).await?;
-    Ok(rows.into_iter().map(|row| (O::row_key(&row), row)).collect())
+    let rows: Vec<Row> = server.rows(database, &O::query(server), &parameters, &task).await?;
+    Ok(rows.into_iter().map(|row| (row.key.clone(), row)).collect())
+}
+
+/// What the server says about what can be made in a database.
+async fn rules<O: Object>(server: &Server, database: &str) -> Vec<Json> {
+    let Some(query) = O::RULES else { return Vec::new() };
+    let task = Task::new("ask what the server can do");
+    // Where it cannot be asked, making will tell.
+    server.rows(database, query, &[], &task).await.unwrap_or_default()
+}
+
+/// Sends the statements of an object, in one transaction where they can stand in one.
+async fn send<O: Object>(
+    server: &Server,
+    database: &str,
+    statements: &[String],
+    spec: &O::Spec,
+    task: &Task,
+) -> Result<(), CallError> {
+    if !O::stands_alone(spec) {
+        return server.write(database, Lane::Short, statements, task).await;
+    }
+    for statement in statements {
+        server.write(database, Lane::Long, std::slice::from_ref(statement), task).await?;
+    }
+    Ok(())
 }
 
 impl<O: Object> Of<O> {
@@ -193,7 +334,7 @@ impl<O: Object> Of<O> {
         let mut rows = rows::<O>(server, &at.database, &[&at.key]).await?;
         let row = rows.remove(&at.key);
         let wanted = Wanted { id, name: name.clone(), spec: spec.clone(), facts: None };
-        Ok(O::observe(row.as_ref(), &wanted))
+        O::observe(row.as_ref(), &wanted)
     }
 
     async fn expect_now(
@@ -234,8 +375,16 @@ impl<O: Object> Resource for Of<O> {
         O::check_update(from, to)
     }
 
+    fn cautions(natural: &str, from: Option<&O::Spec>, to: &O::Spec) -> Vec<Problem> {
+        O::cautions(natural, from, to)
+    }
+
     fn territory(natural: &str, spec: &O::Spec) -> Vec<Territory> {
         O::territory(natural, spec)
+    }
+
+    fn keeps_data(_: &O::Spec, _: Option<&O::Spec>) -> bool {
+        !O::traits().holds_data
     }
 
     fn script(name: &Name, from: Option<&O::Spec>, to: Option<&O::Spec>) -> Option<Script> {
@@ -262,28 +411,27 @@ impl<O: Object> Resource for Of<O> {
             .collect();
         let answers: HashMap<&str, _> =
             futures::stream::iter(asked).buffer_unordered(sql::DATABASES).collect().await;
-        let answer =
-            |(at, wanted): (&At, &Wanted<O::Spec>)| match &answers[at.database.as_str()] {
-                Err(error) => Err(error.clone()),
-                Ok(rows) => {
-                    let found = O::observe(rows.get(&at.key), wanted);
-                    if found.is_none() {
-                        expect_version::<O>(server, &wanted.spec)?;
-                    }
-                    Ok(found.map(|(spec, facts)| Found {
-                        id: at.id::<O>(&wanted.spec),
-                        natural: wanted.name.natural.clone(),
-                        spec,
-                        facts,
-                        owner: if O::is_entry(&wanted.spec) {
-                            Owner::Ours
-                        } else {
-                            Owner::Unmarked
-                        },
-                    }))
+        let mut results = Vec::with_capacity(wanted.len());
+        // What the server can do, asked once for each database that misses something.
+        let mut known: HashMap<&str, Vec<Json>> = HashMap::new();
+        for (at, wanted) in places.iter().zip(wanted) {
+            let database = at.database.as_str();
+            let rows = match &answers[database] {
+                Ok(rows) => rows,
+                Err(error) => {
+                    results.push(Err(error.clone()));
+                    continue;
                 }
             };
-        places.iter().zip(wanted).map(answer).collect()
+            let found = O::observe(rows.get(&at.key), wanted);
+            if O::RULES.is_some() && matches!(found, Ok(None)) && !known.contains_key(database)
+            {
+                known.insert(database, rules::<O>(server, database).await);
+            }
+            let rules = known.get(database).map_or(&[][..], Vec::as_slice);
+            results.push(answer::<O>(server, at, wanted, found, rules));
+        }
+        results
     }
 
     async fn create(
@@ -293,8 +441,13 @@ impl<O: Object> Resource for Of<O> {
     ) -> Result<Created<O::Facts>, CallError> {
         expect_version::<O>(server, &spec)?;
         let at = At::of::<O>(server, None, &name.natural, &spec);
+        let rules = rules::<O>(server, &at.database).await;
+        if let Some(error) = O::impossible(&name.natural, &spec, &rules) {
+            return Err(error);
+        }
         at.key
             .iter()
+            .take(O::NAMES)
             .filter(|part| !part.is_empty())
             .try_for_each(|part| sql::check_name(part))?;
         let from = if O::is_entry(&spec) {
@@ -304,7 +457,7 @@ impl<O: Object> Resource for Of<O> {
         };
         let statements = O::statements(&at.key, from.as_ref(), Some(&spec));
         let task = at.task::<O>("create", &spec);
-        server.write(&at.database, Lane::Short, &statements, &task).await?;
+        send::<O>(server, &at.database, &statements, &spec, &task).await?;
         let (_, facts) = Self::expect_now(server, &at, name, &spec).await?;
         Ok(Created { id: at.id::<O>(&spec), facts })
     }
@@ -322,7 +475,7 @@ impl<O: Object> Resource for Of<O> {
         let (current, _) = Self::expect_now(server, &at, name, &to).await?;
         let statements = O::statements(&at.key, Some(&current), Some(&to));
         let task = at.task::<O>("change", &to);
-        server.write(&at.database, Lane::Short, &statements, &task).await?;
+        send::<O>(server, &at.database, &statements, &to, &task).await?;
         Ok(Self::expect_now(server, &at, name, &to).await?.1)
     }
 
@@ -337,6 +490,37 @@ impl<O: Object> Resource for Of<O> {
         let Some((current, _)) = found else { return Ok(()) };
         let statements = O::statements(&at.key, Some(&current), None);
         let task = at.task::<O>("drop", &spec);
+        if O::stands_alone(&spec) {
+            // The database is there: something in it was found just now.
+            return send::<O>(server, &at.database, &statements, &spec, &task).await;
+        }
         server.remove(&at.database, &statements, &task).await
     }
+}
+
+/// The answer about one object, from what was observed.
+fn answer<O: Object>(
+    server: &Server,
+    at: &At,
+    wanted: &Wanted<O::Spec>,
+    found: Observed<O>,
+    rules: &[Json],
+) -> ReadResult<Of<O>> {
+    let Some((spec, facts)) = found? else {
+        expect_version::<O>(server, &wanted.spec)?;
+        if wanted.id.is_none()
+            && let Some(error) = O::impossible(&wanted.name.natural, &wanted.spec, rules)
+        {
+            return Err(error);
+        }
+        return Ok(None);
+    };
+    let ours = O::is_entry(&wanted.spec);
+    Ok(Some(Found {
+        id: at.id::<O>(&wanted.spec),
+        natural: wanted.name.natural.clone(),
+        spec,
+        facts,
+        owner: if ours { Owner::Ours } else { Owner::Unmarked },
+    }))
 }

@@ -68,6 +68,14 @@ pub struct Spec {
     /// What it is for, kept in the server.
     #[serde(default)]
     pub comment: Option<String>,
+    /// Who gets what it owns, in every database, when it is dropped; what it was granted is
+    /// taken away.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "postgres::role"))]
+    pub reassign_owned_to: Option<String>,
+    /// Whether what it owns is dropped with it, in every database, with all the data in it.
+    #[serde(default)]
+    pub drop_owned: bool,
 }
 
 fn yes() -> bool {
@@ -148,7 +156,13 @@ impl Resource for Role {
                 let secret = to.password.as_deref().filter(|_| to.password != from.password);
                 change_statements(&role, from, from, to, secret.map(password_is))
             }
-            (_, None) => vec![drop_statement(&name.natural)],
+            (from, None) => {
+                // In each database where it has something.
+                let leave = from.map(|from| leave_statements(&name.natural, from));
+                let mut statements = leave.unwrap_or_default();
+                statements.push(drop_statement(&name.natural));
+                statements
+            }
         };
         Some(Script { place: sql::place(None), statements })
     }
@@ -232,12 +246,18 @@ impl Resource for Role {
         Ok(Facts { oid: row.oid })
     }
 
-    async fn delete(server: &Server, _: &Name, id: &str, _: Spec) -> Result<(), CallError> {
+    async fn delete(server: &Server, _: &Name, id: &str, spec: Spec) -> Result<(), CallError> {
         let task = task("drop", id).hint(
             SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
-            "give what it owns to another role (`REASSIGN OWNED`) and revoke what it was \
-             granted (`DROP OWNED`) in each database named, or declare both in the stack",
+            "say who gets what it owns with `reassign_owned_to`, or that it goes too with \
+             `drop_owned: true`, and apply that first",
         );
+        let leave = leave_statements(id, &spec);
+        if !leave.is_empty() {
+            for place in places(server, id).await? {
+                server.remove(&place, &leave, &task).await?;
+            }
+        }
         server.remove(server.database(), &[drop_statement(id)], &task).await
     }
 }
@@ -289,6 +309,34 @@ fn change_statements(
     }
     statements.extend(Around::of(current).change(role, &wanted));
     statements
+}
+
+/// What rids a role of all it has in one database.
+fn leave_statements(name: &str, spec: &Spec) -> Vec<String> {
+    let role = sql::name(name);
+    let heir = spec.reassign_owned_to.as_deref().map(sql::name);
+    let give = heir.map(|heir| format!("REASSIGN OWNED BY {role} TO {heir}"));
+    // What is left after that are privileges.
+    let drop = (give.is_some() || spec.drop_owned).then(|| format!("DROP OWNED BY {role}"));
+    give.into_iter().chain(drop).collect()
+}
+
+/// The databases where a role owns something or was granted something.
+async fn places(server: &Server, name: &str) -> Result<Vec<String>, CallError> {
+    #[derive(Deserialize)]
+    struct Place {
+        name: String,
+    }
+    // What belongs to the whole server can be given away from anywhere.
+    let sql = "select distinct coalesce(d.datname, current_database()) name from pg_shdepend s
+        join pg_roles r on r.oid = s.refobjid and r.rolname = any($1)
+        left join pg_database d on d.oid = case s.classid
+            when 'pg_database'::regclass then 0 else s.dbid end
+        where s.refclassid = 'pg_authid'::regclass";
+    let names = vec![name.to_owned()];
+    let task = task("look for what is owned by", name);
+    let places: Vec<Place> = server.rows(server.database(), sql, &[names], &task).await?;
+    Ok(places.into_iter().map(|place| place.name).collect())
 }
 
 fn drop_statement(name: &str) -> String {
@@ -353,6 +401,8 @@ async fn rows(server: &Server, names: Vec<String>) -> Result<HashMap<String, Row
 
 fn found(server: &Server, row: &Row, wanted: &Wanted<Spec>) -> Found<Spec, Facts> {
     let mut spec = spec_of(row);
+    spec.reassign_owned_to.clone_from(&wanted.spec.reassign_owned_to);
+    spec.drop_owned = wanted.spec.drop_owned;
     spec.member_of = spec.member_of.filter(|_| wanted.spec.member_of.is_some());
     spec.password = wanted.spec.password.clone().filter(|password| {
         // Without the right to look, the last known password is the best knowledge.
@@ -384,6 +434,8 @@ fn spec_of(row: &Row) -> Spec {
         member_of: Some(row.member_of.clone()),
         settings: sql::read_settings(&row.settings),
         comment: row.comment.clone(),
+        reassign_owned_to: None,
+        drop_owned: false,
     };
     Role::normalize(&mut spec);
     spec

@@ -11,10 +11,13 @@ use dollop_engine::resource::{Connection, Scope};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio_postgres::config::{SslMode as Wanted, TargetSessionAttrs};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::error::{Fault, Task};
+use super::error::{self, Fault, Task};
+use super::tls::{self, Papers, SslMode};
 
 /// The most idle clients kept; each database needs its own.
 const CLIENTS: usize = 12;
@@ -23,7 +26,8 @@ const CLIENTS: usize = 12;
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// Host name or address, or the folder of a Unix socket: `127.0.0.1`.
+    /// Host name or address, or the folder of a Unix socket: `127.0.0.1`. Several with commas
+    /// between them are tried in their order: `db1,db2`.
     #[schemars(extend("x-replace" = true))]
     pub host: String,
     /// TCP port.
@@ -40,23 +44,38 @@ pub struct Spec {
     /// The database to connect to first, one that always exists.
     #[serde(default = "default_database")]
     pub database: String,
-    /// Whether to use TLS. dollop has no TLS for PostgreSQL yet: both words connect without.
+    /// Whether to use TLS, and what is checked; never by a Unix socket.
     #[serde(default)]
     pub sslmode: SslMode,
-    /// How long connecting may take, in seconds.
+    /// The authorities that may have signed the server's certificate, as the text of a PEM
+    /// file: `file("ca.pem")`. With `verify-ca` and `verify-full` the system's when left out.
+    #[serde(default)]
+    pub sslrootcert: Option<String>,
+    /// The client's certificate, as the text of a PEM file.
+    #[serde(default)]
+    pub sslcert: Option<String>,
+    /// Its private key, as the text of a PEM file: `secret_file("client.key")`.
+    #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
+    pub sslkey: Option<String>,
+    /// Which of several hosts is meant: any that answers, or the one that can be written to.
+    #[serde(default)]
+    pub target_session_attrs: Target,
+    /// How long connecting may take, in seconds; also how long a run waits for a server that
+    /// was there and is gone, as in a fail-over.
     #[serde(default = "default_timeout")]
     pub connect_timeout: u32,
 }
 
-/// Whether to use TLS.
+/// Which server is meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SslMode {
-    /// Never.
-    Disable,
-    /// When dollop and the server can; today the same as `disable`.
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// The first that answers.
     #[default]
-    Prefer,
+    Any,
+    /// The one that can be written to: the leader, waited for while there is none.
+    ReadWrite,
 }
 
 fn default_port() -> u16 {
@@ -100,6 +119,7 @@ struct Slot {
 /// An open connection to a server.
 pub struct Server {
     spec: Spec,
+    tls: Option<MakeRustlsConnect>,
     address: String,
     slots: std::sync::Mutex<HashMap<(String, Lane), Arc<Slot>>>,
     /// Two sessions that copy one template or drop databases get in each other's way.
@@ -124,7 +144,15 @@ impl Connection for Server {
     type Spec = Spec;
 
     async fn open(spec: Spec, _: Scope) -> Result<Self, CallError> {
+        let papers = Papers {
+            mode: spec.sslmode,
+            root: spec.sslrootcert.as_deref(),
+            certificate: spec.sslcert.as_deref(),
+            key: spec.sslkey.as_deref(),
+        };
+        let plain = spec.sslmode == SslMode::Disable || spec.host.starts_with('/');
         let mut server = Self {
+            tls: if plain { None } else { Some(tls::connector(&papers)?) },
             address: address(&spec),
             spec,
             slots: std::sync::Mutex::default(),
@@ -153,20 +181,13 @@ impl Connection for Server {
 }
 
 fn address(spec: &Spec) -> String {
-    if spec.host.contains(':') {
+    if spec.host.starts_with('/') {
+        format!("{}/.s.PGSQL.{}", spec.host.trim_end_matches('/'), spec.port)
+    } else if spec.host.contains(':') {
         format!("[{}]:{}", spec.host, spec.port)
     } else {
         format!("{}:{}", spec.host, spec.port)
     }
-}
-
-/// Waiting for another session: up to about two seconds.
-fn briefly() -> ExponentialBuilder {
-    ExponentialBuilder::new()
-        .with_min_delay(Duration::from_millis(20))
-        .with_max_delay(Duration::from_millis(500))
-        .with_max_times(8)
-        .with_jitter()
 }
 
 impl Server {
@@ -190,6 +211,24 @@ impl Server {
         &self.address
     }
 
+    /// Waiting for another session, or for a server that was there: as long as connecting may
+    /// take.
+    fn patiently(&self) -> ExponentialBuilder {
+        ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(20))
+            .with_max_delay(Duration::from_millis(500))
+            .without_max_times()
+            .with_total_delay(Some(Duration::from_secs(self.spec.connect_timeout.into())))
+            .with_jitter()
+    }
+
+    /// Whether nothing was done, and the same may succeed in a moment.
+    fn may_pass(&self, fault: &Fault) -> bool {
+        // A server that was never reached is waited for by whoever knows that it is starting.
+        let was_there = self.version > 0;
+        fault.is_passing() || (was_there && fault.is_unreachable())
+    }
+
     /// The rows of a query whose parameters are lists of text. Nothing when the database does
     /// not exist: then nothing in it does.
     pub(super) async fn rows<T: DeserializeOwned>(
@@ -201,9 +240,11 @@ impl Server {
     ) -> Result<Vec<T>, CallError> {
         let attempt = || self.select(database, sql, parameters);
         let retry = attempt
-            .retry(briefly())
+            .retry(self.patiently())
             // Reading twice harms nobody: a client that died since its last use is replaced.
-            .when(|fault: &Fault| fault.is_passing() || fault.is_broken());
+            .when(|fault: &Fault| {
+                self.may_pass(fault) || (self.version > 0 && fault.is_broken())
+            });
         match retry.await {
             Err(fault) if self.is_gone(database, &fault) => Ok(Vec::new()),
             Err(fault) => Err(self.explain(fault, task)),
@@ -228,7 +269,7 @@ impl Server {
             let sql = format!("begin read only;\n{query}\n;rollback");
             client.simple_query(&sql).await.map_err(Fault::Run)
         };
-        match attempt.retry(briefly()).when(Fault::is_passing).await {
+        match attempt.retry(self.patiently()).when(|fault: &Fault| self.may_pass(fault)).await {
             Err(fault) => {
                 self.hang_up(database, Lane::Questions);
                 if self.is_gone(database, &fault) {
@@ -314,7 +355,14 @@ impl Server {
             self.statements.fetch_add(1, Ordering::Relaxed);
             client.batch_execute(&batch).await.map_err(Fault::Run)
         };
-        attempt.retry(briefly()).when(Fault::is_passing).await
+        let retry = attempt.retry(self.patiently());
+        // What users wrote may have done something that no transaction takes back.
+        let again = |fault: &Fault| {
+            self.may_pass(fault)
+                || (lane != Lane::Scripts && fault.is_cut())
+                || (lane == Lane::Short && fault.is_locked())
+        };
+        retry.when(again).await
     }
 
     async fn select<T: DeserializeOwned>(
@@ -364,7 +412,7 @@ impl Server {
         if let Some(open) = client.as_ref().filter(|client| !client.is_closed()) {
             return Ok(open.clone());
         }
-        let open = Arc::new(self.connect(database).await?);
+        let open = Arc::new(self.connect(database, lane).await?);
         *client = Some(open.clone());
         Ok(open)
     }
@@ -386,26 +434,36 @@ impl Server {
         slot
     }
 
-    async fn connect(&self, database: &str) -> Result<Client, Fault> {
+    async fn connect(&self, database: &str, lane: Lane) -> Result<Client, Fault> {
         let mut config = Config::new();
+        for host in self.spec.host.split(',') {
+            config.host(host.trim());
+        }
         config
-            .host(&self.spec.host)
             .port(self.spec.port)
             .user(&self.spec.user)
             .dbname(database)
             .application_name("dollop")
             .tcp_user_timeout(Duration::from_secs(30));
+        if self.spec.target_session_attrs == Target::ReadWrite {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
         if let Some(password) = &self.spec.password {
             config.password(password);
         }
         let opening = async {
-            let (client, connection) = config.connect(NoTls).await?;
-            // Ends when the client is dropped; why it broke is said by the next statement.
-            tokio::spawn(connection);
-            // A lock that somebody else keeps must not hang a run for ever.
-            client
-                .batch_execute("set lock_timeout = '30s'; set client_min_messages = warning")
-                .await?;
+            let client = self.greet(&mut config).await?;
+            // A lock that somebody else keeps must not hang a run for ever, and waiting for one
+            // keeps everybody else waiting: better to let go and try again. What stands alone
+            // waits for all who use a table.
+            let patience = match lane {
+                Lane::Short | Lane::Questions => "4s",
+                Lane::Scripts => "30s",
+                Lane::Long => "10min",
+            };
+            let set =
+                format!("set lock_timeout = '{patience}'; set client_min_messages = warning");
+            client.batch_execute(&set).await?;
             Ok(client)
         };
         let limit = Duration::from_secs(self.spec.connect_timeout.max(1).into());
@@ -413,6 +471,29 @@ impl Server {
             Ok(result) => result.map_err(|error| Fault::Connect(database.to_owned(), error)),
             Err(_) => Err(Fault::Timeout(database.to_owned())),
         }
+    }
+
+    /// Connects, by TLS where that is wanted.
+    async fn greet(&self, config: &mut Config) -> Result<Client, tokio_postgres::Error> {
+        if let Some(tls) = &self.tls {
+            let prefers = self.spec.sslmode == SslMode::Prefer;
+            config.ssl_mode(if prefers { Wanted::Prefer } else { Wanted::Require });
+            match config.connect(tls.clone()).await {
+                Ok((client, connection)) => {
+                    // Ends when the client is dropped; why it broke is said by the next
+                    // statement.
+                    tokio::spawn(connection);
+                    return Ok(client);
+                }
+                // A TLS older than what is known here is as good as none.
+                Err(error) if prefers && error::is_handshake(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        config.ssl_mode(Wanted::Disable);
+        let (client, connection) = config.connect(NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client)
     }
 }
 

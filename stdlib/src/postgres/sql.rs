@@ -20,9 +20,41 @@ pub(super) fn name(name: &str) -> String {
     escape_identifier(name)
 }
 
+/// The schema things are in when nothing is said.
+pub(super) fn public() -> String {
+    "public".to_owned()
+}
+
+/// A name with the name of its schema in front, in a statement.
+pub(super) fn in_schema(schema: &str, object: &str) -> String {
+    format!("{}.{}", name(schema), name(object))
+}
+
+/// A name that may have the name of a schema in front of a dot: `app.german`.
+pub(super) fn dotted(text: &str) -> String {
+    match text.split_once('.') {
+        Some((schema, object)) => in_schema(schema, object),
+        None => name(text),
+    }
+}
+
+/// Several names: `"a", "b"`.
+pub(super) fn names<'a>(all: impl IntoIterator<Item = &'a String>) -> String {
+    all.into_iter().map(|one| name(one)).collect::<Vec<_>>().join(", ")
+}
+
 /// A text in a statement.
 pub(super) fn text(text: &str) -> String {
     escape_literal(text)
+}
+
+/// A mark to put around a text that does not hold it: `$dollop$`.
+pub(super) fn tag(text: &str) -> String {
+    let tags = (0_u32..).map(|number| match number {
+        0 => "$dollop$".to_owned(),
+        _ => format!("$dollop{number}$"),
+    });
+    tags.into_iter().find(|tag| !text.contains(tag.as_str())).unwrap_or_default()
 }
 
 /// A text in a statement, or NULL.
@@ -160,23 +192,122 @@ pub(super) fn change_settings(
     let gone = from.keys().filter(|key| !to.contains_key(*key));
     let resets = gone.map(|key| format!("{on} RESET {}", setting(key)));
     let changed = to.iter().filter(|(key, value)| from.get(*key) != Some(value));
-    let sets = changed.map(|(key, value)| {
-        let value = if NAME_LISTS.contains(&key.as_str()) {
-            let items: Vec<_> = items(&value.0).iter().map(|item| text(item)).collect();
-            // An empty list is one empty text.
-            if items.is_empty() { text("") } else { items.join(", ") }
-        } else {
-            text(&value.0)
-        };
-        format!("{on} SET {} = {value}", setting(key))
-    });
+    let sets = changed.map(|(key, value)| format!("{on} {}", set(key, value)));
     resets.chain(sets).collect()
 }
 
+/// `SET "work_mem" = '8MB'`.
+pub(super) fn set(key: &str, value: &Text) -> String {
+    let value = if NAME_LISTS.contains(&key) {
+        let items: Vec<_> = items(&value.0).iter().map(|item| text(item)).collect();
+        // An empty list is one empty text.
+        if items.is_empty() { text("") } else { items.join(", ") }
+    } else {
+        text(&value.0)
+    };
+    format!("SET {} = {value}", setting(key))
+}
+
 /// The name of a setting: `work_mem`, `app.tenant`.
-fn setting(key: &str) -> String {
+pub(super) fn setting(key: &str) -> String {
     let parts: Vec<_> = key.split('.').map(name).collect();
     parts.join(".")
+}
+
+/// Options of a foreign server, table or user as the catalog has them: `name=value` each.
+pub(super) fn options(options: &BTreeMap<String, Text>) -> String {
+    let all: Vec<_> = options
+        .iter()
+        .map(|(key, value)| format!("{} {}", name(key), text(&value.0)))
+        .collect();
+    if all.is_empty() { String::new() } else { format!(" OPTIONS ({})", all.join(", ")) }
+}
+
+/// The `OPTIONS (..)` that turn options into others; empty when nothing differs.
+pub(super) fn change_options(
+    from: &BTreeMap<String, Text>,
+    to: &BTreeMap<String, Text>,
+) -> Option<String> {
+    let gone = from.keys().filter(|key| !to.contains_key(*key));
+    let mut all: Vec<_> = gone.map(|key| format!("DROP {}", name(key))).collect();
+    for (key, value) in to.iter().filter(|(key, value)| from.get(*key) != Some(value)) {
+        let verb = if from.contains_key(key) { "SET" } else { "ADD" };
+        all.push(format!("{verb} {} {}", name(key), text(&value.0)));
+    }
+    (!all.is_empty()).then(|| format!("OPTIONS ({})", all.join(", ")))
+}
+
+/// Storage parameters: `fillfactor=70` each in the catalog.
+pub(super) fn parameters(all: &BTreeMap<String, Text>) -> String {
+    let all: Vec<_> = all
+        .iter()
+        .map(|(key, value)| format!("{} = {}", setting(key), text(&value.0)))
+        .collect();
+    all.join(", ")
+}
+
+/// The actions of `ALTER` that turn storage parameters into others.
+pub(super) fn change_parameters(
+    from: &BTreeMap<String, Text>,
+    to: &BTreeMap<String, Text>,
+) -> Vec<String> {
+    let gone: Vec<_> =
+        from.keys().filter(|key| !to.contains_key(*key)).map(|key| setting(key)).collect();
+    let changed: BTreeMap<_, _> = to
+        .iter()
+        .filter(|(key, value)| from.get(*key) != Some(value))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    let reset = (!gone.is_empty()).then(|| format!("RESET ({})", gone.join(", ")));
+    let set = (!changed.is_empty()).then(|| format!("SET ({})", parameters(&changed)));
+    reset.into_iter().chain(set).collect()
+}
+
+/// The expression that makes an object of a catalog's list of `name=value`.
+pub(super) fn as_map(column: &str) -> String {
+    format!(
+        "(select coalesce(json_object_agg(split_part(o, '=', 1),
+            substr(o, strpos(o, '=') + 1)), '{{}}') from unnest({column}) o)"
+    )
+}
+
+/// Whether two expressions are the same but for the way the server writes them: case, spaces,
+/// parentheses and casts. Only for what nobody has written down yet.
+pub(super) fn same_words(one: &str, other: &str) -> bool {
+    bare(one) == bare(other)
+}
+
+fn bare(text: &str) -> String {
+    let mut bare = String::new();
+    let mut quote = None;
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match (quote, c) {
+            (Some(open), c) => {
+                bare.push(c);
+                if c == open {
+                    quote = None;
+                }
+            }
+            (None, '\'' | '"') => {
+                bare.push(c);
+                quote = Some(c);
+            }
+            (None, ':') if rest.peek() == Some(&':') => {
+                rest.next();
+                while rest
+                    .peek()
+                    .is_some_and(|c| c.is_alphanumeric() || ['_', '.', '[', ']'].contains(c))
+                {
+                    rest.next();
+                }
+            }
+            (None, '(' | ')') => {}
+            (None, c) if c.is_whitespace() => {}
+            (None, c) => bare.extend(c.to_lowercase()),
+        }
+    }
+    bare
 }
 
 /// The items of a list of names: bare words in lower case, quoted ones as they are.
@@ -209,8 +340,8 @@ fn items(list: &str) -> Vec<String> {
     items.into_iter().map(|(item, _)| item).collect()
 }
 
-/// An item of such a list, quoted where it must be.
-fn listed(item: &str) -> String {
+/// A name, quoted where it must be.
+pub(super) fn listed(item: &str) -> String {
     let plain = item.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && item.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     if plain { item.to_owned() } else { name(item) }

@@ -2,11 +2,11 @@
 //!
 //! Catalog: `pg_class`, `pg_get_viewdef`.
 
-use dollop_engine::resource::{Traits, Wanted};
+use dollop_engine::resource::Traits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::object::{Object, as_recorded, comment_and_owner};
+use super::object::{Object, Worded, comment_and_owner};
 use super::server::Server;
 use super::sql;
 
@@ -19,7 +19,7 @@ pub struct Spec {
     #[schemars(extend("x-handle" = "postgres::database"))]
     pub database: String,
     /// The schema it is in.
-    #[serde(default = "public")]
+    #[serde(default = "sql::public")]
     #[schemars(extend("x-handle" = "postgres::schema"))]
     pub schema: String,
     /// What it shows: `SELECT ...`. Columns of a plain view can be added at the end; to take
@@ -40,28 +40,6 @@ pub struct Spec {
     pub comment: Option<String>,
 }
 
-fn public() -> String {
-    "public".to_owned()
-}
-
-/// What the server reports.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Facts {
-    /// Its query in the server's words.
-    pub definition: String,
-}
-
-/// A row of the introspection query.
-#[derive(Deserialize)]
-pub struct Row {
-    schema: String,
-    name: String,
-    materialized: bool,
-    definition: String,
-    owner: String,
-    comment: Option<String>,
-}
-
 /// The kind.
 pub struct View;
 
@@ -70,8 +48,7 @@ impl Object for View {
     const NEEDS: &'static str = "CREATE on the schema for a new one, its ownership for an \
                                  existing one, and SELECT on what it reads";
     type Spec = Spec;
-    type Facts = Facts;
-    type Row = Row;
+    type Facts = Worded;
 
     fn traits() -> Traits {
         Traits { within: &["database", "schema"], ..Traits::default() }
@@ -96,37 +73,15 @@ impl Object for View {
     }
 
     fn query(_: &Server) -> String {
-        r#"select n.nspname "schema", c.relname name, c.relkind = 'm' materialized,
-            pg_get_viewdef(c.oid) definition, pg_get_userbyid(c.relowner) "owner",
+        r#"select array[n.nspname, c.relname] "key", c.relkind = 'm' materialized,
+            pg_get_viewdef(c.oid) query, pg_get_userbyid(c.relowner) "owner",
             obj_description(c.oid, 'pg_class') "comment"
         from pg_class c join pg_namespace n on n.oid = c.relnamespace
         where c.relkind in ('v', 'm') and n.nspname = any($1) and c.relname = any($2)"#
             .to_owned()
     }
 
-    fn row_key(row: &Row) -> Vec<String> {
-        vec![row.schema.clone(), row.name.clone()]
-    }
-
-    fn observe(row: Option<&Row>, wanted: &Wanted<Spec>) -> Option<(Spec, Facts)> {
-        let row = row?;
-        let asked = &wanted.spec;
-        let query = if as_recorded(wanted, "definition", &row.definition) {
-            asked.query.clone()
-        } else {
-            row.definition.clone()
-        };
-        let mut spec = Spec {
-            database: asked.database.clone(),
-            schema: row.schema.clone(),
-            query,
-            materialized: row.materialized,
-            owner: asked.owner.as_ref().map(|_| row.owner.clone()),
-            comment: row.comment.clone(),
-        };
-        Self::normalize(&mut spec);
-        Some((spec, Facts { definition: row.definition.clone() }))
-    }
+    const WORDS: &'static [&'static str] = &["query"];
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
         let view = format!("{}.{}", sql::name(&key[0]), sql::name(&key[1]));

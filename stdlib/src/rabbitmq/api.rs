@@ -6,6 +6,7 @@
 
 use std::error::Error;
 use std::net::Ipv6Addr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -24,6 +25,8 @@ pub(super) struct Api {
     root: String,
     user: String,
     password: String,
+    /// How many writes were begun; tells a reader whether what it has is old.
+    writes: AtomicU64,
 }
 
 /// `http://127.0.0.1:15672`.
@@ -42,10 +45,15 @@ impl Api {
         let http = http.build().map_err(|error| {
             CallError::refused(format!("cannot make an HTTP client: {}", causes(&error)))
         })?;
-        Ok(Self { http, root, user, password })
+        Ok(Self { http, root, user, password, writes: AtomicU64::new(0) })
     }
 
-    /// Reads all objects of a kind.
+    /// How many writes were begun so far.
+    pub(super) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    /// Reads a document that lists objects.
     ///
     /// RabbitMQ 3.10 answers 500 to a list of queues while it makes one of them (a queue
     /// without a process yet: `badarg` in `rabbit_amqqueue_process:format/1`), so a list
@@ -54,7 +62,7 @@ impl Api {
         &self,
         what: &str,
         path: &str,
-    ) -> Result<Vec<T>, CallError> {
+    ) -> Result<T, CallError> {
         let again = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(50))
             .with_max_times(5)
@@ -112,6 +120,21 @@ impl Api {
         self.send(what, Method::POST, &url, Some(body)).await.map(drop)
     }
 
+    /// Asks a question that takes a document; what is not there answers like an empty list.
+    pub(super) async fn ask<T: DeserializeOwned + Default>(
+        &self,
+        what: &str,
+        path: &[&str],
+        body: &Json,
+    ) -> Result<T, CallError> {
+        let url = self.url(what, path)?;
+        match self.send(what, Method::POST, &url, Some(body)).await {
+            Ok(Some(text)) => parse(what, &url, &text),
+            Ok(None) => Ok(T::default()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Removes an object; fine when it is gone.
     pub(super) async fn delete(&self, what: &str, path: &[&str]) -> Result<(), CallError> {
         let url = self.url(what, path)?;
@@ -128,6 +151,9 @@ impl Api {
         body: Option<&Json>,
     ) -> Result<Option<String>, CallError> {
         let may_be_gone = matches!(method, Method::GET | Method::DELETE);
+        if method != Method::GET {
+            self.writes.fetch_add(1, Ordering::SeqCst);
+        }
         let request =
             self.http.request(method, url).basic_auth(&self.user, Some(&self.password));
         let request = match body {

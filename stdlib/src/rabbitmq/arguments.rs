@@ -34,7 +34,8 @@ pub(super) struct Typed {
 }
 
 impl Form {
-    fn fits(self, value: &Json) -> bool {
+    /// Whether a value has it.
+    pub(super) fn fits(self, value: &Json) -> bool {
         match self {
             Self::Text => value.is_string(),
             Self::Word(words) => value.as_str().is_some_and(|word| words.contains(&word)),

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::rows::answer;
+use super::item::NoFacts;
 use super::server::Server;
 
 /// A binding: an exchange hands messages on to a queue or another exchange. The server
@@ -20,29 +20,29 @@ use super::server::Server;
 pub struct Spec {
     /// The vhost.
     #[schemars(extend("x-handle" = "rabbitmq::vhost"))]
-    vhost: String,
+    pub(super) vhost: String,
     /// The exchange that messages come from.
     #[schemars(extend("x-replace" = true, "x-handle" = "rabbitmq::exchange"))]
-    source: String,
+    pub(super) source: String,
     /// The queue or exchange they go to.
     #[schemars(extend(
         "x-replace" = true,
         "x-handle" = ["rabbitmq::queue", "rabbitmq::exchange"]
     ))]
-    destination: String,
+    pub(super) destination: String,
     /// What the destination is.
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
-    destination_type: End,
+    pub(super) destination_type: End,
     /// Which messages: a key, or a pattern for a `topic` exchange. Example: `"orders.*"`.
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
-    routing_key: String,
+    pub(super) routing_key: String,
     /// Arguments, which `headers` exchanges compare.
     /// Example: `#{ "x-match": "all", "kind": "invoice" }`.
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
-    arguments: BTreeMap<String, Json>,
+    pub(super) arguments: BTreeMap<String, Json>,
 }
 
 /// What a binding leads to.
@@ -56,37 +56,42 @@ pub enum End {
     Exchange,
 }
 
-/// Nothing more is reported.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Facts {}
-
 /// The kind `rabbitmq::binding`.
 pub struct Binding;
 
+/// A binding as the server lists it.
 #[derive(Deserialize)]
-struct Row {
-    #[serde(flatten)]
-    spec: Columns,
-    /// The last part of its address.
-    properties_key: String,
-}
-
-/// A [`Spec`] among other columns.
-#[derive(Deserialize)]
-struct Columns {
+pub(super) struct Row {
     vhost: String,
     source: String,
     destination: String,
     destination_type: End,
     routing_key: String,
     arguments: BTreeMap<String, Json>,
+    /// The last part of its address; not among definitions.
+    #[serde(default)]
+    properties_key: String,
+}
+
+impl Row {
+    /// As it would be declared.
+    pub(super) fn into_spec(self) -> Spec {
+        Spec {
+            vhost: self.vhost,
+            source: self.source,
+            destination: self.destination,
+            destination_type: self.destination_type,
+            routing_key: self.routing_key,
+            arguments: self.arguments,
+        }
+    }
 }
 
 impl Resource for Binding {
     const KIND: &'static str = "rabbitmq::binding";
     type Connection = Server;
     type Spec = Spec;
-    type Facts = Facts;
+    type Facts = NoFacts;
 
     fn traits() -> Traits {
         Traits {
@@ -119,25 +124,27 @@ impl Resource for Binding {
     }
 
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        let rows = server.api.list("list the bindings", "bindings").await;
-        answer::<Self, _, _>(
-            rows,
-            |row: &Row| identity(&Spec::from(&row.spec)),
-            wanted,
-            |wanted| wanted.id.clone().unwrap_or_else(|| identity(&wanted.spec)),
-            |wanted, row| Ok(found(wanted, Spec::from(&row.spec))),
-        )
+        let rows = server.definitions().await.and_then(|all| all.rows::<Row>("bindings"));
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let rows: BTreeMap<String, Spec> =
+            rows.into_iter().map(Row::into_spec).map(|spec| (identity(&spec), spec)).collect();
+        let look = |wanted: &Wanted<Spec>| {
+            let id = wanted.id.clone().unwrap_or_else(|| identity(&wanted.spec));
+            Ok(rows.get(&id).map(|spec| found(wanted, id, spec.clone())))
+        };
+        wanted.iter().map(look).collect()
     }
 
     async fn create(
         server: &Server,
         _: &Name,
         spec: Spec,
-    ) -> Result<Created<Facts>, CallError> {
-        let what = format!("bind {}", ends(&spec));
-        let body = json!({ "routing_key": spec.routing_key, "arguments": spec.arguments });
-        server.api.post(&what, &path(&spec), &body).await?;
-        Ok(Created { id: identity(&spec), facts: Facts {} })
+    ) -> Result<Created<NoFacts>, CallError> {
+        bind(server, &spec).await?;
+        Ok(Created { id: identity(&spec), facts: NoFacts {} })
     }
 
     async fn update(
@@ -146,40 +153,43 @@ impl Resource for Binding {
         _: &str,
         _: Spec,
         _: Spec,
-    ) -> Result<Facts, CallError> {
+    ) -> Result<NoFacts, CallError> {
         // Every attribute makes a new one, so there is nothing to change or finish in place.
-        Ok(Facts {})
+        Ok(NoFacts {})
     }
 
-    async fn delete(server: &Server, _: &Name, id: &str, spec: Spec) -> Result<(), CallError> {
-        let what = format!("unbind {}", ends(&spec));
-        let rows: Vec<Row> = server.api.get_at(&what, &path(&spec)).await?.unwrap_or_default();
-        let row = rows.iter().find(|row| identity(&Spec::from(&row.spec)) == id);
-        let Some(row) = row else {
-            return Ok(());
-        };
-        // A URL cannot end in `.` or `..`; the server takes `key~`, "without arguments", too.
-        let key = match row.properties_key.as_str() {
-            dots @ ("." | "..") => format!("{dots}~"),
-            key => key.to_owned(),
-        };
-        let mut path = path(&spec).to_vec();
-        path.push(&key);
-        server.api.delete(&what, &path).await
+    async fn delete(server: &Server, _: &Name, _: &str, spec: Spec) -> Result<(), CallError> {
+        unbind(server, &spec).await
     }
 }
 
-impl From<&Columns> for Spec {
-    fn from(row: &Columns) -> Self {
-        Self {
-            vhost: row.vhost.clone(),
-            source: row.source.clone(),
-            destination: row.destination.clone(),
-            destination_type: row.destination_type,
-            routing_key: row.routing_key.clone(),
-            arguments: row.arguments.clone(),
-        }
-    }
+/// Makes a binding; fine when it is there.
+pub(super) async fn bind(server: &Server, spec: &Spec) -> Result<(), CallError> {
+    let what = format!("bind {}", ends(spec));
+    let body = json!({ "routing_key": spec.routing_key, "arguments": spec.arguments });
+    server.api.post(&what, &path(spec), &body).await
+}
+
+/// Removes a binding; fine when it is gone.
+pub(super) async fn unbind(server: &Server, spec: &Spec) -> Result<(), CallError> {
+    let what = format!("unbind {}", ends(spec));
+    let rows: Vec<Row> = server.api.get_at(&what, &path(spec)).await?.unwrap_or_default();
+    let id = identity(spec);
+    let key = |row: Row| {
+        let key = row.properties_key.clone();
+        (identity(&row.into_spec()) == id).then_some(key)
+    };
+    let Some(key) = rows.into_iter().find_map(key) else {
+        return Ok(());
+    };
+    // A URL cannot end in `.` or `..`; the server takes `key~`, "without arguments", too.
+    let key = match key.as_str() {
+        dots @ ("." | "..") => format!("{dots}~"),
+        _ => key,
+    };
+    let mut path = path(spec).to_vec();
+    path.push(&key);
+    server.api.delete(&what, &path).await
 }
 
 /// All that tells one binding from another, as JSON text.
@@ -216,12 +226,12 @@ fn ends(spec: &Spec) -> String {
     )
 }
 
-fn found(wanted: &Wanted<Spec>, spec: Spec) -> Found<Spec, Facts> {
+fn found(wanted: &Wanted<Spec>, id: String, spec: Spec) -> Found<Spec, NoFacts> {
     Found {
-        id: identity(&spec),
+        id,
         natural: wanted.name.natural.clone(),
         spec,
-        facts: Facts {},
+        facts: NoFacts {},
         owner: Owner::Unmarked,
     }
 }

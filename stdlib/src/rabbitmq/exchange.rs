@@ -2,20 +2,32 @@
 
 use std::collections::BTreeMap;
 
+use dollop_engine::diagnostic::did_you_mean;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{
-    Created, Found, Name, Owner, Problem, ReadResult, Resource, Traits, Wanted,
-};
+use dollop_engine::resource::{Preview, Problem, Proposed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::arguments::{Form, Typed, check_leftover, check_nulls, lift, lower};
-use super::rows::{answer, name_of};
+use super::item::{Item, Place, in_vhost};
 use super::server::Server;
 
-const TYPED: &[Typed] =
-    &[Typed { attribute: "alternate_exchange", key: "alternate-exchange", form: Form::Text }];
+const TYPED: &[Typed] = &[
+    Typed { attribute: "alternate_exchange", key: "alternate-exchange", form: Form::Text },
+    Typed { attribute: "delayed_type", key: "x-delayed-type", form: Form::Text },
+    Typed { attribute: "hash_header", key: "hash-header", form: Form::Text },
+    Typed {
+        attribute: "hash_property",
+        key: "hash-property",
+        form: Form::Word(&["message_id", "correlation_id", "timestamp"]),
+    },
+];
+
+/// The type of the plugin `rabbitmq_consistent_hash_exchange`.
+const CONSISTENT_HASH: &str = "x-consistent-hash";
+/// The type of the plugin `rabbitmq_delayed_message_exchange`.
+const DELAYED: &str = "x-delayed-message";
 
 /// An exchange: takes messages and hands them to what is bound to it. RabbitMQ cannot
 /// change one in place; a new one starts without bindings.
@@ -26,7 +38,7 @@ pub struct Spec {
     #[schemars(extend("x-handle" = "rabbitmq::vhost"))]
     vhost: String,
     /// How it routes: `"direct"`, `"fanout"`, `"topic"`, `"headers"`, or a type that a
-    /// plugin of the server adds.
+    /// plugin of the server adds, such as `"x-consistent-hash"` or `"x-delayed-message"`.
     #[serde(default = "direct", rename = "type")]
     #[schemars(extend("x-replace" = true))]
     kind: String,
@@ -46,21 +58,42 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(extend("x-replace" = true, "x-handle" = "rabbitmq::exchange"))]
     alternate_exchange: Option<String>,
+    /// For `x-consistent-hash`: the header whose value decides, instead of the routing key.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    hash_header: Option<String>,
+    /// For `x-consistent-hash`: the property that decides, instead of the routing key.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    hash_property: Option<HashProperty>,
+    /// For `x-delayed-message`: how it routes once the delay is over, such as `"direct"`.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    delayed_type: Option<String>,
     /// More arguments, as the server names them.
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
     arguments: BTreeMap<String, Json>,
 }
 
-/// Nothing more is reported.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Facts {}
+/// A property of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HashProperty {
+    /// Its id.
+    MessageId,
+    /// The id of what it answers.
+    CorrelationId,
+    /// When it was made.
+    Timestamp,
+}
 
 /// The kind `rabbitmq::exchange`.
 pub struct Exchange;
 
+/// An exchange as the server lists it.
 #[derive(Deserialize)]
-struct Row {
+pub struct Row {
     vhost: String,
     name: String,
     #[serde(rename = "type")]
@@ -71,15 +104,10 @@ struct Row {
     arguments: BTreeMap<String, Json>,
 }
 
-impl Resource for Exchange {
+impl Item for Exchange {
     const KIND: &'static str = "rabbitmq::exchange";
-    type Connection = Server;
     type Spec = Spec;
-    type Facts = Facts;
-
-    fn traits() -> Traits {
-        Traits { within: &["vhost"], ..Traits::default() }
-    }
+    type Row = Row;
 
     fn normalize(spec: &mut Spec) {
         lift(TYPED, spec);
@@ -88,51 +116,68 @@ impl Resource for Exchange {
     fn check(spec: &Spec) -> Vec<Problem> {
         let mut problems = check_nulls("arguments", &spec.arguments);
         problems.extend(check_leftover(TYPED, &spec.arguments));
+        problems.extend(check_type(spec));
         problems
     }
 
-    async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        let rows = server.api.list("list the exchanges", "exchanges").await;
-        answer::<Self, _, _>(
-            rows,
-            |row: &Row| (row.vhost.clone(), row.name.clone()),
-            wanted,
-            |wanted| (wanted.spec.vhost.clone(), name_of(wanted).to_owned()),
-            |_, row| Ok(found(row)),
-        )
+    /// The definitions leave out the server's own exchanges, which can be looked up.
+    async fn rows(server: &Server, wanted: &[Place]) -> Result<Vec<Row>, CallError> {
+        if wanted.iter().any(|(_, name)| name.is_empty() || name.starts_with("amq.")) {
+            return server.api.list("list the exchanges", "exchanges").await;
+        }
+        server.definitions().await?.rows("exchanges")
     }
 
-    async fn create(
+    const PREVIEWS: bool = true;
+
+    /// Whether the server has the type: plugins bring some.
+    async fn preview(
         server: &Server,
-        name: &Name,
-        spec: Spec,
-    ) -> Result<Created<Facts>, CallError> {
-        let what = format!("create exchange `{}` in vhost `{}`", name.natural, spec.vhost);
-        let body = json!({
+        proposed: &[Proposed<Spec>],
+    ) -> Result<Vec<Preview>, CallError> {
+        Ok(proposed.iter().map(|one| preview_type(server, &one.to)).collect())
+    }
+
+    fn row_place(row: &Row) -> Place {
+        in_vhost(&row.vhost, &row.name)
+    }
+
+    fn place(name: &str, spec: &Spec) -> Place {
+        in_vhost(&spec.vhost, name)
+    }
+
+    fn found(_: &Spec, row: &Row) -> Result<Spec, CallError> {
+        Ok(Spec {
+            vhost: row.vhost.clone(),
+            kind: row.kind.clone(),
+            durable: row.durable,
+            auto_delete: row.auto_delete,
+            internal: row.internal,
+            alternate_exchange: None,
+            hash_header: None,
+            hash_property: None,
+            delayed_type: None,
+            // The engine brings it to normal form.
+            arguments: row.arguments.clone(),
+        })
+    }
+
+    fn words(name: &str, spec: &Spec) -> String {
+        format!("exchange `{name}` in vhost `{}`", spec.vhost)
+    }
+
+    fn path<'a>(name: &'a str, spec: &'a Spec) -> Vec<&'a str> {
+        vec!["exchanges", &spec.vhost, name]
+    }
+
+    fn body(_: &str, spec: &Spec) -> Json {
+        json!({
             "type": spec.kind,
             "durable": spec.durable,
             "auto_delete": spec.auto_delete,
             "internal": spec.internal,
-            "arguments": lower(TYPED, &spec, &spec.arguments),
-        });
-        server.api.put(&what, &["exchanges", &spec.vhost, &name.natural], &body).await?;
-        Ok(Created { id: name.natural.clone(), facts: Facts {} })
-    }
-
-    async fn update(
-        _: &Server,
-        _: &Name,
-        _: &str,
-        _: Spec,
-        _: Spec,
-    ) -> Result<Facts, CallError> {
-        // Every attribute makes a new one, so there is nothing to change or finish in place.
-        Ok(Facts {})
-    }
-
-    async fn delete(server: &Server, _: &Name, id: &str, spec: Spec) -> Result<(), CallError> {
-        let what = format!("delete exchange `{id}` in vhost `{}`", spec.vhost);
-        server.api.delete(&what, &["exchanges", &spec.vhost, id]).await
+            "arguments": lower(TYPED, spec, &spec.arguments),
+        })
     }
 }
 
@@ -144,21 +189,78 @@ fn yes() -> bool {
     true
 }
 
-fn found(row: &Row) -> Found<Spec, Facts> {
-    Found {
-        id: row.name.clone(),
-        natural: row.name.clone(),
-        spec: Spec {
-            vhost: row.vhost.clone(),
-            kind: row.kind.clone(),
-            durable: row.durable,
-            auto_delete: row.auto_delete,
-            internal: row.internal,
-            alternate_exchange: None,
-            // The engine brings it to normal form.
-            arguments: row.arguments.clone(),
-        },
-        facts: Facts {},
-        owner: Owner::Unmarked,
+/// What only exchanges of some types have, and must have.
+fn check_type(spec: &Spec) -> Vec<Problem> {
+    let problem = |attribute: &str, message: &str, hint: &str| Problem {
+        attribute: attribute.to_owned(),
+        message: message.to_owned(),
+        hint: Some(hint.to_owned()),
+    };
+    let mut problems = Vec::new();
+    let hashes = [
+        ("hash_header", spec.hash_header.is_some()),
+        ("hash_property", spec.hash_property.is_some()),
+    ];
+    for (attribute, _) in hashes.iter().filter(|(_, set)| *set) {
+        if spec.kind != CONSISTENT_HASH {
+            let message = format!(
+                "`{attribute}` is for the type `{CONSISTENT_HASH}`, not `{}`",
+                spec.kind
+            );
+            problems.push(problem(attribute, &message, "leave it out, or change `type`"));
+        }
     }
+    if hashes.iter().all(|(_, set)| *set) {
+        let message = "the header and the property cannot both decide";
+        problems.push(problem("hash_property", message, "keep one of them"));
+    }
+    match &spec.delayed_type {
+        None if spec.kind == DELAYED => problems.push(problem(
+            "delayed_type",
+            "how it routes once the delay is over is missing",
+            "set `delayed_type: \"direct\"`, or another type",
+        )),
+        Some(after) if spec.kind == DELAYED && after == DELAYED => problems.push(problem(
+            "delayed_type",
+            "a delayed exchange cannot delay again",
+            "set `delayed_type: \"direct\"`, or another type",
+        )),
+        Some(_) if spec.kind != DELAYED => {
+            let message =
+                format!("`delayed_type` is for the type `{DELAYED}`, not `{}`", spec.kind);
+            problems.push(problem("delayed_type", &message, "leave it out, or change `type`"));
+        }
+        _ => {}
+    }
+    problems
+}
+
+/// The types that plugins bring, as far as they are well known.
+const PLUGINS: [(&str, &str); 6] = [
+    (CONSISTENT_HASH, "rabbitmq_consistent_hash_exchange"),
+    (DELAYED, "rabbitmq_delayed_message_exchange"),
+    ("x-random", "rabbitmq_random_exchange"),
+    ("x-recent-history", "rabbitmq_recent_history_exchange"),
+    ("x-jms-topic", "rabbitmq_jms_topic_exchange"),
+    ("x-modulus-hash", "rabbitmq_sharding"),
+];
+
+fn preview_type(server: &Server, spec: &Spec) -> Preview {
+    let types = &server.exchange_types;
+    // An older server may list none.
+    if types.is_empty() || types.contains(&spec.kind) {
+        return Preview::default();
+    }
+    let plugin = PLUGINS.iter().find(|(kind, _)| *kind == spec.kind);
+    let near = did_you_mean(&spec.kind, types.iter().map(String::as_str));
+    let hint = match (plugin, near) {
+        (Some((_, plugin)), _) => {
+            format!("run `rabbitmq-plugins enable {plugin}` on each node")
+        }
+        (None, Some(near)) => format!("did you mean `\"{near}\"`?"),
+        (None, None) => format!("it has: {}", types.join(", ")),
+    };
+    let message = format!("RabbitMQ {} has no exchange type `{}`", server.version, spec.kind);
+    let problem = Problem { attribute: "type".to_owned(), message, hint: Some(hint) };
+    Preview { notes: Vec::new(), problems: vec![problem] }
 }

@@ -4,17 +4,29 @@
 mod api;
 mod arguments;
 pub mod binding;
+mod definitions;
+mod drain;
 pub mod exchange;
+pub mod federation;
+mod held;
+pub mod item;
+mod limits;
+mod matching;
+pub mod node;
+pub mod parameter;
+mod pattern;
 pub mod permission;
 pub mod policy;
+mod policy_rules;
 pub mod queue;
 mod queue_rules;
-mod rows;
 pub mod server;
+pub mod shovel;
 pub mod user;
 pub mod vhost;
 
 use dollop_engine::kind::Registry;
+use item::Kept;
 
 /// Adds the provider to a registry.
 pub fn register(registry: Registry) -> Registry {
@@ -22,10 +34,19 @@ pub fn register(registry: Registry) -> Registry {
         .provider("rabbitmq", "Virtual hosts, users, queues and their routing on RabbitMQ.")
         .connection::<server::Server>()
         .resource::<binding::Binding>()
-        .resource::<exchange::Exchange>()
-        .resource::<permission::Permission>()
-        .resource::<policy::Policy>()
-        .resource::<queue::Queue>()
-        .resource::<user::User>()
-        .resource::<vhost::VirtualHost>()
+        .resource::<Kept<exchange::Exchange>>()
+        .resource::<Kept<federation::Upstream>>()
+        .resource::<Kept<federation::UpstreamSet>>()
+        .resource::<Kept<node::ClusterName>>()
+        .resource::<Kept<node::FeatureFlag>>()
+        .resource::<Kept<node::Plugin>>()
+        .resource::<Kept<parameter::GlobalParameter>>()
+        .resource::<Kept<parameter::Parameter>>()
+        .resource::<Kept<permission::Permission>>()
+        .resource::<Kept<policy::OperatorPolicy>>()
+        .resource::<Kept<policy::Policy>>()
+        .resource::<Kept<queue::Queue>>()
+        .resource::<Kept<shovel::Shovel>>()
+        .resource::<Kept<user::User>>()
+        .resource::<Kept<vhost::VirtualHost>>()
 }

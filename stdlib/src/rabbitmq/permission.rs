@@ -1,14 +1,15 @@
 //! Permissions: <https://www.rabbitmq.com/docs/access-control#authorisation>.
 
+use std::collections::BTreeMap;
+
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{
-    Created, Found, Name, Owner, ReadResult, Resource, Traits, Wanted,
-};
+use dollop_engine::resource::Problem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
-use super::rows::{answer, name_of};
+use super::item::{Item, Place, in_vhost};
+use super::pattern;
 use super::server::Server;
 
 /// What a user may do in a vhost. Named after the user. Each attribute is a regular
@@ -28,88 +29,146 @@ pub struct Spec {
     /// What they may consume from.
     #[serde(default)]
     read: String,
+    /// By topic exchange, which routing keys they may use there; every key of the exchanges
+    /// that are not named. Example: `#{ "amq.topic": #{ write: "^app\\.", read: ".*" } }`.
+    #[serde(default)]
+    topics: BTreeMap<String, Topic>,
 }
 
-/// Nothing more is reported.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Facts {}
+/// Which routing keys of a topic exchange may be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Topic {
+    /// Those they may publish with, as a regular expression.
+    #[serde(default)]
+    write: String,
+    /// Those they may bind for, as a regular expression.
+    #[serde(default)]
+    read: String,
+}
 
 /// The kind `rabbitmq::permission`.
 pub struct Permission;
 
+/// The permissions of a user in a vhost, topics included.
 #[derive(Deserialize)]
-struct Row {
+pub struct Row {
     user: String,
     vhost: String,
     configure: String,
     write: String,
     read: String,
+    #[serde(skip)]
+    topics: BTreeMap<String, Topic>,
 }
 
-impl Resource for Permission {
+#[derive(Deserialize)]
+struct TopicRow {
+    user: String,
+    vhost: String,
+    exchange: String,
+    write: String,
+    read: String,
+}
+
+impl Item for Permission {
     const KIND: &'static str = "rabbitmq::permission";
-    type Connection = Server;
     type Spec = Spec;
-    type Facts = Facts;
+    type Row = Row;
 
-    fn traits() -> Traits {
-        Traits { within: &["vhost"], ..Traits::default() }
+    fn check(spec: &Spec) -> Vec<Problem> {
+        let own =
+            [("configure", &spec.configure), ("write", &spec.write), ("read", &spec.read)];
+        let own = own.map(|(attribute, text)| (attribute, text));
+        let topics = spec
+            .topics
+            .values()
+            .flat_map(|topic| [("topics", &topic.write), ("topics", &topic.read)]);
+        own.into_iter()
+            .chain(topics)
+            .filter_map(|(attribute, text)| pattern::check(attribute, text))
+            .collect()
     }
 
-    async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        let rows = server.api.list("list the permissions", "permissions").await;
-        answer::<Self, _, _>(
-            rows,
-            |row: &Row| (row.vhost.clone(), row.user.clone()),
-            wanted,
-            |wanted| (wanted.spec.vhost.clone(), name_of(wanted).to_owned()),
-            |_, row| Ok(found(row)),
-        )
+    async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
+        let definitions = server.definitions().await?;
+        let mut rows: Vec<Row> = definitions.rows("permissions")?;
+        let mut topics: BTreeMap<Place, BTreeMap<String, Topic>> = BTreeMap::new();
+        for row in definitions.rows::<TopicRow>("topic_permissions")? {
+            let topic = Topic { write: row.write, read: row.read };
+            topics.entry((row.vhost, row.user)).or_default().insert(row.exchange, topic);
+        }
+        for row in &mut rows {
+            row.topics = topics.remove(&Self::row_place(row)).unwrap_or_default();
+        }
+        Ok(rows)
     }
 
-    async fn create(
-        server: &Server,
-        name: &Name,
-        spec: Spec,
-    ) -> Result<Created<Facts>, CallError> {
-        put(server, "create", &name.natural, &spec).await?;
-        Ok(Created { id: name.natural.clone(), facts: Facts {} })
+    fn row_place(row: &Row) -> Place {
+        in_vhost(&row.vhost, &row.user)
     }
 
-    async fn update(
-        server: &Server,
-        _: &Name,
-        id: &str,
-        _: Spec,
-        to: Spec,
-    ) -> Result<Facts, CallError> {
-        put(server, "change", id, &to).await?;
-        Ok(Facts {})
+    fn place(user: &str, spec: &Spec) -> Place {
+        in_vhost(&spec.vhost, user)
     }
 
-    async fn delete(server: &Server, _: &Name, id: &str, spec: Spec) -> Result<(), CallError> {
-        let what = format!("delete the permissions of `{id}` in vhost `{}`", spec.vhost);
-        server.api.delete(&what, &["permissions", &spec.vhost, id]).await
-    }
-}
-
-fn found(row: &Row) -> Found<Spec, Facts> {
-    Found {
-        id: row.user.clone(),
-        natural: row.user.clone(),
-        spec: Spec {
+    fn found(_: &Spec, row: &Row) -> Result<Spec, CallError> {
+        Ok(Spec {
             vhost: row.vhost.clone(),
             configure: row.configure.clone(),
             write: row.write.clone(),
             read: row.read.clone(),
-        },
-        facts: Facts {},
-        owner: Owner::Unmarked,
+            topics: row.topics.clone(),
+        })
     }
-}
 
-async fn put(server: &Server, verb: &str, user: &str, spec: &Spec) -> Result<(), CallError> {
-    let what = format!("{verb} the permissions of `{user}` in vhost `{}`", spec.vhost);
-    let body = json!({ "configure": spec.configure, "write": spec.write, "read": spec.read });
-    server.api.put(&what, &["permissions", &spec.vhost, user], &body).await
+    fn words(user: &str, spec: &Spec) -> String {
+        format!("the permissions of `{user}` in vhost `{}`", spec.vhost)
+    }
+
+    fn path<'a>(user: &'a str, spec: &'a Spec) -> Vec<&'a str> {
+        vec!["permissions", &spec.vhost, user]
+    }
+
+    fn body(_: &str, spec: &Spec) -> Json {
+        json!({ "configure": spec.configure, "write": spec.write, "read": spec.read })
+    }
+
+    /// Topics first when the user is new to the vhost: nobody may use a key meanwhile that
+    /// they may not use in the end.
+    async fn write(
+        server: &Server,
+        what: &str,
+        user: &str,
+        from: Option<&Spec>,
+        to: &Spec,
+    ) -> Result<(), CallError> {
+        let topics = ["topic-permissions", &to.vhost, user];
+        let none = BTreeMap::new();
+        let was = from.map_or(&none, |from| &from.topics);
+        let mut was = was.clone();
+        if was.keys().any(|exchange| !to.topics.contains_key(exchange)) {
+            // The API removes them together only.
+            server.api.delete(what, &topics).await?;
+            was.clear();
+        }
+        for (exchange, topic) in &to.topics {
+            if was.get(exchange) != Some(topic) {
+                let body =
+                    json!({ "exchange": exchange, "write": topic.write, "read": topic.read });
+                server.api.put(what, &topics, &body).await?;
+            }
+        }
+        server.api.put(what, &Self::path(user, to), &Self::body(user, to)).await
+    }
+
+    async fn remove(
+        server: &Server,
+        what: &str,
+        user: &str,
+        spec: &Spec,
+    ) -> Result<(), CallError> {
+        server.api.delete(what, &Self::path(user, spec)).await?;
+        server.api.delete(what, &["topic-permissions", &spec.vhost, user]).await
+    }
 }

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use dollop_engine::analysis::Lint;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{
-    Created, Found, Name, Owner, Problem, ReadResult, Resource, Traits, Wanted,
-};
+use dollop_engine::resource::{Preview, Problem, Proposed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::rows::{answer, name_of};
+use super::item::{Item, Place, in_vhost};
+use super::matching::{self, Candidate};
 use super::server::Server;
+use super::{pattern, policy_rules};
 
 /// Settings for all queues or exchanges whose names match. Unlike the arguments of a queue,
 /// they change while it lives.
@@ -20,17 +21,17 @@ use super::server::Server;
 pub struct Spec {
     /// The vhost.
     #[schemars(extend("x-handle" = "rabbitmq::vhost"))]
-    vhost: String,
+    pub(super) vhost: String,
     /// A regular expression for names. Example: `"^orders\\."`.
-    pattern: String,
+    pub(super) pattern: String,
     /// What it is for.
     #[serde(default)]
-    apply_to: ApplyTo,
+    pub(super) apply_to: ApplyTo,
     /// Of several policies that match, the one with the highest priority counts.
     #[serde(default)]
-    priority: i64,
+    pub(super) priority: i64,
     /// The settings, as the server names them. Example: `#{ "message-ttl": 60000 }`.
-    definition: BTreeMap<String, Json>,
+    pub(super) definition: BTreeMap<String, Json>,
 }
 
 /// What a policy is for. The last three need RabbitMQ 3.12.
@@ -52,17 +53,20 @@ pub enum ApplyTo {
     Streams,
 }
 
-/// Nothing more is reported.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Facts {}
-
 /// The kind `rabbitmq::policy`.
 pub struct Policy;
 
+/// A policy as the server lists it.
 #[derive(Deserialize)]
-struct Row {
+pub struct Row {
     vhost: String,
     name: String,
+    #[serde(flatten)]
+    settings: Settings,
+}
+
+#[derive(Deserialize)]
+struct Settings {
     pattern: String,
     /// Not an [`ApplyTo`] yet: one that is unknown must not hide the other policies.
     #[serde(rename = "apply-to")]
@@ -72,94 +76,164 @@ struct Row {
     definition: BTreeMap<String, Json>,
 }
 
-impl Resource for Policy {
+impl Item for Policy {
     const KIND: &'static str = "rabbitmq::policy";
-    type Connection = Server;
     type Spec = Spec;
-    type Facts = Facts;
+    type Row = Row;
 
-    fn traits() -> Traits {
-        Traits { within: &["vhost"], ..Traits::default() }
+    fn lint(spec: &Spec) -> Vec<Lint> {
+        policy_rules::lint(&spec.definition)
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {
-        let mut problems = super::arguments::check_nulls("definition", &spec.definition);
-        if spec.definition.is_empty() {
-            problems.push(Problem {
-                attribute: "definition".to_owned(),
-                message: "the policy sets nothing".to_owned(),
-                hint: Some("name a setting, such as `\"message-ttl\": 60000`".to_owned()),
-            });
-        }
+        let mut problems = check(spec);
+        problems.extend(policy_rules::check(spec.apply_to, &spec.definition));
         problems
     }
 
-    async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        let rows = server.api.list("list the policies", "policies").await;
-        answer::<Self, _, _>(
-            rows,
-            |row: &Row| (row.vhost.clone(), row.name.clone()),
-            wanted,
-            |wanted| (wanted.spec.vhost.clone(), name_of(wanted).to_owned()),
-            |_, row| found(row),
-        )
-    }
+    const PREVIEWS: bool = true;
 
-    async fn create(
+    /// Which queues and exchanges it is for, and which policy counts where others match too.
+    async fn preview(
         server: &Server,
-        name: &Name,
-        spec: Spec,
-    ) -> Result<Created<Facts>, CallError> {
-        put(server, "create", &name.natural, &spec).await?;
-        Ok(Created { id: name.natural.clone(), facts: Facts {} })
+        proposed: &[Proposed<Spec>],
+    ) -> Result<Vec<Preview>, CallError> {
+        let proposed = proposed
+            .iter()
+            .map(|one| Candidate { name: one.name.natural.clone(), spec: one.to.clone() });
+        let rows = Self::rows(server, &[]).await?;
+        // One that dollop does not know is none of a preview's business.
+        let known = rows.iter().filter_map(|row| {
+            Some(Candidate { name: row.name.clone(), spec: found("policy", row).ok()? })
+        });
+        matching::previews(server, proposed.collect(), known.collect()).await
     }
 
-    async fn update(
-        server: &Server,
-        _: &Name,
-        id: &str,
-        _: Spec,
-        to: Spec,
-    ) -> Result<Facts, CallError> {
-        put(server, "change", id, &to).await?;
-        Ok(Facts {})
+    async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
+        server.definitions().await?.rows("policies")
     }
 
-    async fn delete(server: &Server, _: &Name, id: &str, spec: Spec) -> Result<(), CallError> {
-        let what = format!("delete policy `{id}` in vhost `{}`", spec.vhost);
-        server.api.delete(&what, &["policies", &spec.vhost, id]).await
+    fn row_place(row: &Row) -> Place {
+        in_vhost(&row.vhost, &row.name)
+    }
+
+    fn place(name: &str, spec: &Spec) -> Place {
+        in_vhost(&spec.vhost, name)
+    }
+
+    fn found(_: &Spec, row: &Row) -> Result<Spec, CallError> {
+        found("policy", row)
+    }
+
+    fn words(name: &str, spec: &Spec) -> String {
+        format!("policy `{name}` in vhost `{}`", spec.vhost)
+    }
+
+    fn path<'a>(name: &'a str, spec: &'a Spec) -> Vec<&'a str> {
+        vec!["policies", &spec.vhost, name]
+    }
+
+    fn body(_: &str, spec: &Spec) -> Json {
+        body(spec)
     }
 }
 
-fn found(row: &Row) -> Result<Found<Spec, Facts>, CallError> {
-    let apply_to = serde_json::from_value(row.apply_to.clone()).map_err(|_| {
+/// Limits that the server's operator sets: they count beside the policy of a queue, and
+/// where both limit the same, the lower one wins.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct OperatorSpec(Spec);
+
+/// The kind `rabbitmq::operator_policy`.
+pub struct OperatorPolicy;
+
+impl Item for OperatorPolicy {
+    const KIND: &'static str = "rabbitmq::operator_policy";
+    type Spec = OperatorSpec;
+    type Row = Row;
+
+    fn check(OperatorSpec(spec): &OperatorSpec) -> Vec<Problem> {
+        let mut problems = check(spec);
+        if spec.apply_to == ApplyTo::All || spec.apply_to == ApplyTo::Exchanges {
+            problems.push(Problem {
+                attribute: "apply_to".to_owned(),
+                message: "operator policies are for queues".to_owned(),
+                hint: Some("set `apply_to: \"queues\"`".to_owned()),
+            });
+        }
+        problems.extend(policy_rules::check_operator(&spec.definition));
+        problems
+    }
+
+    async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
+        let parameters = server.definitions().await?.parameters("operator_policy")?;
+        let row = |parameter: super::parameter::Row| {
+            let settings = super::definitions::read("operator policies", &parameter.value)?;
+            Ok(Row { vhost: parameter.vhost, name: parameter.name, settings })
+        };
+        parameters.into_iter().map(row).collect()
+    }
+
+    fn row_place(row: &Row) -> Place {
+        in_vhost(&row.vhost, &row.name)
+    }
+
+    fn place(name: &str, OperatorSpec(spec): &OperatorSpec) -> Place {
+        in_vhost(&spec.vhost, name)
+    }
+
+    fn found(_: &OperatorSpec, row: &Row) -> Result<OperatorSpec, CallError> {
+        found("operator policy", row).map(OperatorSpec)
+    }
+
+    fn words(name: &str, OperatorSpec(spec): &OperatorSpec) -> String {
+        format!("operator policy `{name}` in vhost `{}`", spec.vhost)
+    }
+
+    fn path<'a>(name: &'a str, OperatorSpec(spec): &'a OperatorSpec) -> Vec<&'a str> {
+        vec!["operator-policies", &spec.vhost, name]
+    }
+
+    fn body(_: &str, OperatorSpec(spec): &OperatorSpec) -> Json {
+        body(spec)
+    }
+}
+
+fn check(spec: &Spec) -> Vec<Problem> {
+    let mut problems = super::arguments::check_nulls("definition", &spec.definition);
+    problems.extend(pattern::check("pattern", &spec.pattern));
+    if spec.definition.is_empty() {
+        problems.push(Problem {
+            attribute: "definition".to_owned(),
+            message: "the policy sets nothing".to_owned(),
+            hint: Some("name a setting, such as `\"message-ttl\": 60000`".to_owned()),
+        });
+    }
+    problems
+}
+
+fn found(what: &str, row: &Row) -> Result<Spec, CallError> {
+    let Row { vhost, name, settings } = row;
+    let apply_to = ApplyTo::deserialize(&settings.apply_to).map_err(|_| {
         CallError::refused(format!(
-            "policy `{}` in vhost `{}` applies to {}, which dollop does not know",
-            row.name, row.vhost, row.apply_to
+            "{what} `{name}` in vhost `{vhost}` applies to {}, which dollop does not know",
+            settings.apply_to
         ))
     })?;
-    Ok(Found {
-        id: row.name.clone(),
-        natural: row.name.clone(),
-        spec: Spec {
-            vhost: row.vhost.clone(),
-            pattern: row.pattern.clone(),
-            apply_to,
-            priority: row.priority,
-            definition: row.definition.clone(),
-        },
-        facts: Facts {},
-        owner: Owner::Unmarked,
+    Ok(Spec {
+        vhost: vhost.clone(),
+        pattern: settings.pattern.clone(),
+        apply_to,
+        priority: settings.priority,
+        definition: settings.definition.clone(),
     })
 }
 
-async fn put(server: &Server, verb: &str, name: &str, spec: &Spec) -> Result<(), CallError> {
-    let what = format!("{verb} policy `{name}` in vhost `{}`", spec.vhost);
-    let body = json!({
+fn body(spec: &Spec) -> Json {
+    json!({
         "pattern": spec.pattern,
         "apply-to": spec.apply_to,
         "priority": spec.priority,
         "definition": spec.definition,
-    });
-    server.api.put(&what, &["policies", &spec.vhost, name], &body).await
+    })
 }

@@ -3,22 +3,22 @@
 
 use std::collections::BTreeMap;
 
+use dollop_engine::analysis::Lint;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{
-    Created, Found, Name, Owner, Problem, ReadResult, Resource, Traits, Wanted,
-};
+use dollop_engine::resource::{Held, Moment, Preview, Problem, Proposed, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::arguments::{check_nulls, lift, lower};
-use super::queue_rules::{TYPE, TYPED, check};
-use super::rows::{answer, name_of};
+use super::item::{Item, Place, in_vhost};
+use super::queue_rules::{TYPE, TYPED, check, lint};
 use super::server::Server;
 pub use super::vhost::QueueType;
+use super::{drain, held};
 
 /// A queue or a stream. RabbitMQ cannot change one in place: a change makes a new one, and
-/// the messages and bindings of the old are gone. What a `rabbitmq::policy` can say (limits,
+/// the messages of the old are gone, unless `migrate` says otherwise. What a `rabbitmq::policy` can say (limits,
 /// dead letters, time to live) is better said there.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -111,6 +111,14 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
     pub(super) queue_version: Option<i64>,
+    /// What a change does with the messages. Left out, they are lost with the old queue,
+    /// which needs consent (`--allow-data-loss`). With `"drain"`, a shovel moves them to a
+    /// queue of another name and from there to the new one, with all bindings: what
+    /// exchanges route arrives at least once, perhaps in another order. Only what is
+    /// published by the queue's own name (through the default exchange) while it is made
+    /// anew finds no queue for a moment. Needs the plugin `rabbitmq_shovel`; not for streams.
+    #[serde(default)]
+    pub(super) migrate: Option<Migrate>,
     /// More arguments, as the server names them. What has an attribute above may stand
     /// here too and means the same.
     #[serde(default)]
@@ -160,29 +168,34 @@ pub enum QueueMode {
     Lazy,
 }
 
-/// Nothing more is reported.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Facts {}
+/// What a change does with the messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Migrate {
+    /// They move to the new queue.
+    Drain,
+}
 
 /// The kind `rabbitmq::queue`.
 pub struct Queue;
 
+/// A queue as the server lists it.
 #[derive(Deserialize)]
-struct Row {
+pub struct Row {
     vhost: String,
     name: String,
+    /// Missing in definitions of older servers: there an argument says it.
     #[serde(rename = "type")]
-    queue_type: String,
+    queue_type: Option<String>,
     durable: bool,
     auto_delete: bool,
     arguments: BTreeMap<String, Json>,
 }
 
-impl Resource for Queue {
+impl Item for Queue {
     const KIND: &'static str = "rabbitmq::queue";
-    type Connection = Server;
     type Spec = Spec;
-    type Facts = Facts;
+    type Row = Row;
 
     fn traits() -> Traits {
         Traits { within: &["vhost"], holds_data: true, ..Traits::default() }
@@ -201,55 +214,115 @@ impl Resource for Queue {
         problems
     }
 
-    fn keeps_data(_: &Spec, _: Option<&Spec>) -> bool {
-        false
+    fn lint(spec: &Spec) -> Vec<Lint> {
+        lint(spec)
     }
 
-    /// Without statistics, the list comes from the metadata: what was just declared is in
-    /// it, and it costs the server little.
-    async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        let rows = server.api.list("list the queues", "queues?disable_stats=true").await;
-        answer::<Self, _, _>(
-            rows,
-            |row: &Row| (row.vhost.clone(), row.name.clone()),
-            wanted,
-            |wanted| (wanted.spec.vhost.clone(), name_of(wanted).to_owned()),
-            |_, row| found(row),
-        )
-    }
+    const PREVIEWS: bool = true;
 
-    async fn create(
+    /// Whether the messages can be moved.
+    async fn preview(
         server: &Server,
-        name: &Name,
-        spec: Spec,
-    ) -> Result<Created<Facts>, CallError> {
-        let what = format!("create queue `{}` in vhost `{}`", name.natural, spec.vhost);
-        let mut arguments = lower(TYPED, &spec, &spec.arguments);
+        proposed: &[Proposed<Spec>],
+    ) -> Result<Vec<Preview>, CallError> {
+        let drains = |one: &Proposed<Spec>| {
+            one.from.as_ref().is_some_and(|from| drain::drains(from, &one.to))
+        };
+        let mut previews = vec![Preview::default(); proposed.len()];
+        if !proposed.iter().any(drains) || drain::can(server).await? {
+            return Ok(previews);
+        }
+        for (preview, one) in previews.iter_mut().zip(proposed) {
+            if drains(one) {
+                preview.problems.push(Problem {
+                    attribute: "migrate".to_owned(),
+                    message: "draining needs the plugin `rabbitmq_shovel`, which is not \
+                              enabled on every node"
+                        .to_owned(),
+                    hint: Some("run `rabbitmq-plugins enable rabbitmq_shovel`".to_owned()),
+                });
+            }
+        }
+        Ok(previews)
+    }
+
+    fn migrates(from: &Spec, to: &Spec) -> bool {
+        let streams = [from, to].iter().any(|spec| spec.queue_type == QueueType::Stream);
+        to.migrate == Some(Migrate::Drain) && !streams
+    }
+
+    async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
+        server.definitions().await?.rows("queues")
+    }
+
+    fn row_place(row: &Row) -> Place {
+        in_vhost(&row.vhost, &row.name)
+    }
+
+    fn place(name: &str, spec: &Spec) -> Place {
+        in_vhost(&spec.vhost, name)
+    }
+
+    fn found(wanted: &Spec, row: &Row) -> Result<Spec, CallError> {
+        found(wanted, row)
+    }
+
+    fn words(name: &str, spec: &Spec) -> String {
+        format!("queue `{name}` in vhost `{}`", spec.vhost)
+    }
+
+    fn path<'a>(name: &'a str, spec: &'a Spec) -> Vec<&'a str> {
+        vec!["queues", &spec.vhost, name]
+    }
+
+    fn body(_: &str, spec: &Spec) -> Json {
+        let mut arguments = lower(TYPED, spec, &spec.arguments);
         arguments.insert(TYPE.to_owned(), json!(spec.queue_type));
-        let body = json!({
+        json!({
             "durable": spec.durable,
             "auto_delete": spec.auto_delete,
             "arguments": arguments,
-        });
-        server.api.put(&what, &["queues", &spec.vhost, &name.natural], &body).await?;
-        Ok(Created { id: name.natural.clone(), facts: Facts {} })
+        })
     }
 
-    async fn update(
-        _: &Server,
-        _: &Name,
-        _: &str,
-        _: Spec,
-        _: Spec,
-    ) -> Result<Facts, CallError> {
-        // Every attribute makes a new one, so there is nothing to change or finish in place.
-        Ok(Facts {})
+    async fn write(
+        server: &Server,
+        what: &str,
+        name: &str,
+        from: Option<&Spec>,
+        to: &Spec,
+    ) -> Result<(), CallError> {
+        if to.migrate == Some(Migrate::Drain) {
+            return drain::replace(server, what, name, to).await;
+        }
+        match from {
+            None => server.api.put(what, &Self::path(name, to), &Self::body(name, to)).await,
+            // Every other attribute makes a new one: there is nothing to finish in place.
+            Some(_) => Ok(()),
+        }
     }
 
-    async fn delete(server: &Server, _: &Name, id: &str, spec: Spec) -> Result<(), CallError> {
-        let what = format!("delete queue `{id}` in vhost `{}`", spec.vhost);
-        server.api.delete(&what, &["queues", &spec.vhost, id]).await
+    async fn held(
+        server: &Server,
+        wanted: &[Place],
+        moment: Moment,
+    ) -> Vec<Result<Held, CallError>> {
+        held::in_queues(server, wanted, moment).await
     }
+}
+
+/// The queue as it is, in normal form; `None` when it is not there.
+pub(super) async fn look(
+    server: &Server,
+    what: &str,
+    name: &str,
+    wanted: &Spec,
+) -> Result<Option<Spec>, CallError> {
+    let row: Option<Row> = server.api.get_at(what, &Queue::path(name, wanted)).await?;
+    let Some(row) = row else { return Ok(None) };
+    let mut spec = found(wanted, &row)?;
+    Queue::normalize(&mut spec);
+    Ok(Some(spec))
 }
 
 fn classic() -> QueueType {
@@ -260,26 +333,23 @@ fn yes() -> bool {
     true
 }
 
-fn found(row: &Row) -> Result<Found<Spec, Facts>, CallError> {
+fn found(wanted: &Spec, row: &Row) -> Result<Spec, CallError> {
+    let argument = || row.arguments.get(TYPE).and_then(Json::as_str);
+    let queue_type = row.queue_type.as_deref().or_else(argument).unwrap_or("classic");
     // The engine brings it to normal form: arguments become attributes.
     let spec = serde_json::from_value(json!({
         "vhost": row.vhost,
-        "type": row.queue_type,
+        "type": queue_type,
         "durable": row.durable,
         "auto_delete": row.auto_delete,
+        // Only dollop knows.
+        "migrate": wanted.migrate,
         "arguments": row.arguments,
     }));
-    let spec = spec.map_err(|_| {
+    spec.map_err(|_| {
         CallError::refused(format!(
-            "queue `{}` in vhost `{}` is of type `{}`, which dollop does not know",
-            row.name, row.vhost, row.queue_type
+            "queue `{}` in vhost `{}` is of type `{queue_type}`, which dollop does not know",
+            row.name, row.vhost
         ))
-    })?;
-    Ok(Found {
-        id: row.name.clone(),
-        natural: row.name.clone(),
-        spec,
-        facts: Facts {},
-        owner: Owner::Unmarked,
     })
 }

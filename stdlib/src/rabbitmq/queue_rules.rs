@@ -1,6 +1,9 @@
 //! Which properties go together on a queue. The server's own rules, as RabbitMQ 3.10 and
 //! later answer them; said before anything is sent.
 
+use dollop_engine::analysis::Lint;
+use dollop_engine::diagnostic::Code;
+use dollop_engine::path::Path;
 use dollop_engine::resource::Problem;
 use serde_json::Value as Json;
 
@@ -109,6 +112,10 @@ pub(super) fn check(spec: &Spec) -> Vec<Problem> {
             problem("auto_delete", message, "leave `auto_delete` out");
         }
     }
+    if spec.migrate.is_some() && spec.queue_type == QueueType::Stream {
+        let hint = "leave `migrate` out, and read the stream into the new one";
+        problem("migrate", "streams cannot be drained".to_owned(), hint);
+    }
     let json = serde_json::to_value(spec).unwrap_or_default();
     let is_set = |attribute: &str| json.get(attribute).is_some_and(|value| !value.is_null());
     for (attribute, types) in ONLY {
@@ -143,6 +150,50 @@ pub(super) fn check(spec: &Spec) -> Vec<Problem> {
         );
     }
     problems
+}
+
+/// Settings that a policy can say too, and change while the queue lives.
+const BY_POLICY: &[&str] = &[
+    "message_ttl",
+    "expires",
+    "max_length",
+    "max_length_bytes",
+    "overflow",
+    "delivery_limit",
+    "queue_mode",
+];
+
+/// What works and is better done otherwise.
+pub(super) fn lint(spec: &Spec) -> Vec<Lint> {
+    let mut lints = Vec::new();
+    let json = serde_json::to_value(spec).unwrap_or_default();
+    let is_set = |attribute: &&&str| json.get(**attribute).is_some_and(|v| !v.is_null());
+    let fixed: Vec<&str> = BY_POLICY.iter().filter(is_set).copied().collect();
+    // Draining makes the change painless too.
+    if let Some(first) = fixed.first().filter(|_| spec.migrate.is_none()) {
+        let names: Vec<_> = fixed.iter().map(|name| format!("`{name}`")).collect();
+        let keys: Vec<_> =
+            fixed.iter().map(|name| format!("`\"{}\"`", name.replace('_', "-"))).collect();
+        lints.push(Lint {
+            code: Code::FixedSetting,
+            at: Path::attribute(*first),
+            message: format!(
+                "{} on the queue itself: a change makes a new queue, without its messages",
+                names.join(", ")
+            ),
+            hint: format!("set {} by a `rabbitmq::policy`", keys.join(", ")),
+        });
+    }
+    if !spec.durable {
+        lints.push(Lint {
+            code: Code::Transient,
+            at: Path::attribute("durable"),
+            message: "the queue is gone after a restart of the server, with its messages"
+                .to_owned(),
+            hint: "leave `durable` out; RabbitMQ will take no such queue one day".to_owned(),
+        });
+    }
+    lints
 }
 
 const fn typed(attribute: &'static str, key: &'static str, form: Form) -> Typed {

@@ -1,11 +1,14 @@
 //! A RabbitMQ server, through its management API.
 
+use std::sync::Arc;
+
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Connection, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::api::{Api, root};
+use super::definitions::{Definitions, Latest};
 
 /// A RabbitMQ server with the management plugin (the `-management` images have it), 3.10 or
 /// later. The user needs the tag `administrator`.
@@ -29,15 +32,32 @@ pub struct Spec {
 
 /// An open connection.
 pub struct Server {
-    pub(super) api: Api,
+    pub(super) api: Arc<Api>,
+    definitions: Latest,
     /// `3.10.8`.
     pub(super) version: String,
+    /// The types of exchanges that it and its plugins have.
+    pub(super) exchange_types: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct Overview {
     #[serde(default)]
     rabbitmq_version: Option<String>,
+    #[serde(default)]
+    exchange_types: Vec<ExchangeType>,
+}
+
+#[derive(Deserialize)]
+struct ExchangeType {
+    name: String,
+}
+
+impl Server {
+    /// Nearly everything there is, in one request for all who ask at the same time.
+    pub(super) async fn definitions(&self) -> Result<Arc<Definitions>, CallError> {
+        self.definitions.get(&self.api).await
+    }
 }
 
 impl Connection for Server {
@@ -53,7 +73,10 @@ impl Connection for Server {
         let starting =
             || CallError::unreachable(format!("RabbitMQ on {root} is still starting"));
         let version = overview.rabbitmq_version.ok_or_else(starting)?;
-        Ok(Self { api, version })
+        let types = overview.exchange_types.into_iter();
+        let exchange_types = types.map(|exchange_type| exchange_type.name).collect();
+        let definitions = Latest::default();
+        Ok(Self { api: Arc::new(api), definitions, version, exchange_types })
     }
 
     fn describe(spec: &Spec) -> String {

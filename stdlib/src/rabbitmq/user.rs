@@ -4,44 +4,86 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{
-    Created, Found, Name, Owner, Problem, ReadResult, Resource, Wanted,
-};
+use dollop_engine::resource::{Problem, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256, Sha512};
 
-use super::rows::{answer, name_of};
+use super::item::{Item, Place, in_vhost};
+use super::limits;
 use super::server::Server;
 
 const SALT: usize = 4;
-const SHA256: &str = "rabbit_password_hashing_sha256";
-const SHA512: &str = "rabbit_password_hashing_sha512";
 
 /// Somebody who may log in. What they may do there is said by `rabbitmq::permission`.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
     /// The password. Only a salted hash of it goes to the server; one that was changed
-    /// there is noticed.
+    /// there is noticed. Without it and without a hash, nobody can log in by password (but
+    /// by certificate, for example).
+    #[serde(default)]
     #[schemars(extend("x-secret" = true))]
-    password: String,
+    password: Option<String>,
+    /// The hash of the password instead of the password, as `rabbitmqctl hash_password`
+    /// prints it: base64 of the salt and the digest.
+    #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
+    password_hash: Option<String>,
+    /// How the password is hashed, or was.
+    #[serde(default)]
+    hashing_algorithm: Hashing,
     /// What they may do in the management UI and API: `"administrator"`, `"monitoring"`,
     /// `"policymaker"`, `"management"`. The order does not matter.
     #[serde(default)]
     tags: Vec<String>,
+    /// The most connections at once. Left out, there is no limit.
+    #[serde(default)]
+    max_connections: Option<u32>,
+    /// The most channels in all connections together. Left out, there is no limit.
+    #[serde(default)]
+    max_channels: Option<u32>,
 }
 
-/// Nothing more is reported.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Facts {}
+/// How a password is hashed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Hashing {
+    /// SHA-256.
+    #[default]
+    Sha256,
+    /// SHA-512.
+    Sha512,
+}
+
+impl Hashing {
+    /// What the server calls it.
+    fn module(self) -> &'static str {
+        match self {
+            Self::Sha256 => "rabbit_password_hashing_sha256",
+            Self::Sha512 => "rabbit_password_hashing_sha512",
+        }
+    }
+
+    fn of(module: &str) -> Option<Self> {
+        [Self::Sha256, Self::Sha512].into_iter().find(|one| one.module() == module)
+    }
+
+    fn digest(self, salted: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Sha256 => Sha256::digest(salted).to_vec(),
+            Self::Sha512 => Sha512::digest(salted).to_vec(),
+        }
+    }
+}
 
 /// The kind `rabbitmq::user`.
 pub struct User;
 
+/// A user as the server lists it.
 #[derive(Deserialize)]
-struct Row {
+pub struct Row {
     name: String,
     #[serde(default)]
     password_hash: Option<String>,
@@ -50,13 +92,22 @@ struct Row {
     /// A list, or text with commas from older servers.
     #[serde(default)]
     tags: Json,
+    #[serde(default)]
+    limits: Json,
 }
 
-impl Resource for User {
+/// The limits the API knows, by attribute.
+const LIMITS: limits::Names<2> =
+    [("max_connections", "max-connections"), ("max_channels", "max-channels")];
+
+impl Item for User {
     const KIND: &'static str = "rabbitmq::user";
-    type Connection = Server;
     type Spec = Spec;
-    type Facts = Facts;
+    type Row = Row;
+
+    fn traits() -> Traits {
+        Traits::default()
+    }
 
     fn normalize(spec: &mut Spec) {
         spec.tags.sort();
@@ -65,50 +116,80 @@ impl Resource for User {
 
     fn check(spec: &Spec) -> Vec<Problem> {
         let mut problems = check_tags(&spec.tags);
-        if spec.password.is_empty() {
+        let mut problem = |attribute: &str, message: &str, hint: &str| {
             problems.push(Problem {
-                attribute: "password".to_owned(),
-                message: "the password is empty: RabbitMQ lets nobody in with it".to_owned(),
-                hint: Some("make one with `local::random`".to_owned()),
+                attribute: attribute.to_owned(),
+                message: message.to_owned(),
+                hint: Some(hint.to_owned()),
             });
+        };
+        if spec.password.as_deref() == Some("") {
+            let message = "the password is empty: RabbitMQ lets nobody in with it";
+            problem("password", message, "make one with `local::random`");
+        }
+        if spec.password.is_some() && spec.password_hash.is_some() {
+            problem("password_hash", "there is a password too", "keep one of them");
+        }
+        if let Some(hash) = &spec.password_hash {
+            let bytes = BASE64.decode(hash).map(|bytes| bytes.len());
+            let digest = spec.hashing_algorithm.digest(b"").len();
+            if bytes != Ok(SALT + digest) {
+                let message = "this is no hash of a password";
+                let hint = "`rabbitmqctl hash_password` prints one; it depends on \
+                            `hashing_algorithm`";
+                problem("password_hash", message, hint);
+            }
         }
         problems
     }
 
-    async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        let rows = server.api.list("list the users", "users").await;
-        let row_key = |row: &Row| row.name.clone();
-        answer::<Self, _, _>(
-            rows,
-            row_key,
-            wanted,
-            |w| name_of(w).to_owned(),
-            |wanted, row| Ok(found(&wanted.spec, row)),
-        )
+    async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
+        server.definitions().await?.rows("users")
     }
 
-    async fn create(
+    fn row_place(row: &Row) -> Place {
+        in_vhost("", &row.name)
+    }
+
+    fn place(name: &str, _: &Spec) -> Place {
+        in_vhost("", name)
+    }
+
+    fn found(wanted: &Spec, row: &Row) -> Result<Spec, CallError> {
+        Ok(found(wanted, row))
+    }
+
+    fn words(name: &str, _: &Spec) -> String {
+        format!("user `{name}`")
+    }
+
+    fn path<'a>(name: &'a str, _: &'a Spec) -> Vec<&'a str> {
+        vec!["users", name]
+    }
+
+    fn body(_: &str, spec: &Spec) -> Json {
+        let hash = match (&spec.password, &spec.password_hash) {
+            (Some(password), _) => hash(spec.hashing_algorithm, rand::random(), password),
+            (None, Some(hash)) => hash.clone(),
+            (None, None) => String::new(),
+        };
+        json!({
+            "password_hash": hash,
+            "hashing_algorithm": spec.hashing_algorithm.module(),
+            "tags": spec.tags.join(","),
+        })
+    }
+
+    async fn write(
         server: &Server,
-        name: &Name,
-        spec: Spec,
-    ) -> Result<Created<Facts>, CallError> {
-        put(server, "create", &name.natural, &spec).await?;
-        Ok(Created { id: name.natural.clone(), facts: Facts {} })
-    }
-
-    async fn update(
-        server: &Server,
-        _: &Name,
-        id: &str,
-        _: Spec,
-        to: Spec,
-    ) -> Result<Facts, CallError> {
-        put(server, "change", id, &to).await?;
-        Ok(Facts {})
-    }
-
-    async fn delete(server: &Server, _: &Name, id: &str, _: Spec) -> Result<(), CallError> {
-        server.api.delete(&format!("delete user `{id}`"), &["users", id]).await
+        what: &str,
+        name: &str,
+        from: Option<&Spec>,
+        to: &Spec,
+    ) -> Result<(), CallError> {
+        server.api.put(what, &Self::path(name, to), &Self::body(name, to)).await?;
+        let path = ["user-limits", name];
+        limits::write(server, what, &path, &LIMITS, from.map(limits_of), limits_of(to)).await
     }
 }
 
@@ -124,16 +205,29 @@ pub(super) fn check_tags(tags: &[String]) -> Vec<Problem> {
     .collect()
 }
 
-fn found(wanted: &Spec, row: &Row) -> Found<Spec, Facts> {
-    let hash = row.password_hash.as_deref().unwrap_or_default();
-    let algorithm = row.hashing_algorithm.as_deref().unwrap_or(SHA256);
-    let password = if verifies(hash, algorithm, &wanted.password) {
-        wanted.password.clone()
-    } else if hash.is_empty() {
-        String::new()
-    } else {
-        "(another password)".to_owned()
-    };
+fn limits_of(spec: &Spec) -> [Option<u32>; 2] {
+    [spec.max_connections, spec.max_channels]
+}
+
+/// What stands for a password or hash that is not the one that was asked for.
+const ANOTHER: &str = "(another password)";
+
+fn found(wanted: &Spec, row: &Row) -> Spec {
+    let stored = row.password_hash.as_deref().unwrap_or_default();
+    let algorithm = row.hashing_algorithm.as_deref().map_or(Some(Hashing::Sha256), Hashing::of);
+    let (mut password, mut password_hash) = (None, None);
+    if wanted.password_hash.is_some() {
+        password_hash = Some(stored.to_owned()).filter(|hash| !hash.is_empty());
+    } else if let Some(wanted) = &wanted.password {
+        let same = algorithm.is_some_and(|algorithm| verifies(stored, algorithm, wanted));
+        password = match stored {
+            _ if same => Some(wanted.clone()),
+            "" => None,
+            _ => Some(ANOTHER.to_owned()),
+        };
+    } else if !stored.is_empty() {
+        password = Some(ANOTHER.to_owned());
+    }
     let tags = match &row.tags {
         Json::Array(tags) => tags.iter().filter_map(Json::as_str).map(str::to_owned).collect(),
         Json::String(tags) => {
@@ -141,45 +235,33 @@ fn found(wanted: &Spec, row: &Row) -> Found<Spec, Facts> {
         }
         _ => Vec::new(),
     };
-    Found {
-        id: row.name.clone(),
-        natural: row.name.clone(),
-        spec: Spec { password, tags },
-        facts: Facts {},
-        owner: Owner::Unmarked,
+    let [max_connections, max_channels] = limits::read(&LIMITS, &row.limits);
+    Spec {
+        password,
+        password_hash,
+        // One that is unknown hashes no password of ours.
+        hashing_algorithm: algorithm.unwrap_or_default(),
+        tags,
+        max_connections,
+        max_channels,
     }
 }
 
 /// Whether a stored hash is one of this password: base64 of the salt, then the digest of
 /// salt and password.
-fn verifies(hash: &str, algorithm: &str, password: &str) -> bool {
+fn verifies(hash: &str, algorithm: Hashing, password: &str) -> bool {
     let Ok(stored) = BASE64.decode(hash) else {
         return false;
     };
     let Some((salt, digest)) = stored.split_at_checked(SALT) else {
         return false;
     };
-    let salted = [salt, password.as_bytes()].concat();
-    match algorithm {
-        SHA256 => digest == Sha256::digest(&salted).as_slice(),
-        SHA512 => digest == Sha512::digest(&salted).as_slice(),
-        _ => false,
-    }
+    digest == algorithm.digest(&[salt, password.as_bytes()].concat())
 }
 
-fn hash(salt: [u8; SALT], password: &str) -> String {
-    let digest = Sha256::digest([&salt[..], password.as_bytes()].concat());
+fn hash(algorithm: Hashing, salt: [u8; SALT], password: &str) -> String {
+    let digest = algorithm.digest(&[&salt[..], password.as_bytes()].concat());
     BASE64.encode([&salt[..], digest.as_slice()].concat())
-}
-
-async fn put(server: &Server, verb: &str, name: &str, spec: &Spec) -> Result<(), CallError> {
-    let what = format!("{verb} user `{name}`");
-    let body = json!({
-        "password_hash": hash(rand::random(), &spec.password),
-        "hashing_algorithm": SHA256,
-        "tags": spec.tags.join(","),
-    });
-    server.api.put(&what, &["users", name], &body).await
 }
 
 #[cfg(test)]
@@ -189,10 +271,10 @@ mod tests {
     #[test]
     fn hashes_are_what_the_server_documents() {
         // The example of <https://www.rabbitmq.com/docs/passwords#computing-password-hash>.
-        let hash = hash([0x90, 0x8D, 0xC6, 0x0A], "test12");
+        let hash = hash(Hashing::Sha256, [0x90, 0x8D, 0xC6, 0x0A], "test12");
         assert_eq!(hash, "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR");
-        assert!(verifies(&hash, SHA256, "test12"));
-        assert!(!verifies(&hash, SHA256, "test13"));
-        assert!(!verifies("", SHA256, ""));
+        assert!(verifies(&hash, Hashing::Sha256, "test12"));
+        assert!(!verifies(&hash, Hashing::Sha256, "test13"));
+        assert!(!verifies("", Hashing::Sha256, ""));
     }
 }

@@ -1,15 +1,16 @@
 //! Virtual hosts: <https://www.rabbitmq.com/docs/vhosts>.
 
+use std::collections::BTreeMap;
+
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{
-    Created, Found, Name, Owner, Problem, ReadResult, Resource, Traits, Wanted,
-};
+use dollop_engine::resource::{Held, Moment, Problem, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
-use super::rows::{answer, name_of};
+use super::item::{Item, Place, in_vhost};
 use super::server::Server;
+use super::{held, limits};
 
 /// A virtual host: a space of its own for exchanges, queues and permissions. Who makes it
 /// (the connection's user) gets every permission in it from the server.
@@ -29,6 +30,12 @@ pub struct Spec {
     /// Whether messages are copied to the exchange `amq.rabbitmq.trace`.
     #[serde(default)]
     tracing: bool,
+    /// The most connections of clients at once. Left out, there is no limit.
+    #[serde(default)]
+    max_connections: Option<u32>,
+    /// The most queues it may hold. Left out, there is no limit.
+    #[serde(default)]
+    max_queues: Option<u32>,
 }
 
 /// A type of queue.
@@ -43,15 +50,12 @@ pub enum QueueType {
     Stream,
 }
 
-/// Nothing more is reported.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Facts {}
-
 /// The kind `rabbitmq::vhost`.
 pub struct VirtualHost;
 
+/// A vhost as the server lists it, with its limits.
 #[derive(Deserialize)]
-struct Row {
+pub struct Row {
     name: String,
     #[serde(default)]
     description: Option<String>,
@@ -62,13 +66,18 @@ struct Row {
     default_queue_type: Option<String>,
     #[serde(default)]
     tracing: bool,
+    #[serde(skip)]
+    limits: Json,
 }
 
-impl Resource for VirtualHost {
+/// The limits the API knows, by attribute.
+const LIMITS: [(&str, &str); 2] =
+    [("max_connections", "max-connections"), ("max_queues", "max-queues")];
+
+impl Item for VirtualHost {
     const KIND: &'static str = "rabbitmq::vhost";
-    type Connection = Server;
     type Spec = Spec;
-    type Facts = Facts;
+    type Row = Row;
 
     fn traits() -> Traits {
         Traits { holds_data: true, ..Traits::default() }
@@ -83,73 +92,108 @@ impl Resource for VirtualHost {
         super::user::check_tags(&spec.tags)
     }
 
-    fn keeps_data(_: &Spec, _: Option<&Spec>) -> bool {
-        false
-    }
-
-    async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        let rows = server.api.list("list the vhosts", "vhosts").await;
-        let row_key = |row: &Row| row.name.clone();
-        answer::<Self, _, _>(
-            rows,
-            row_key,
-            wanted,
-            |w| name_of(w).to_owned(),
-            |wanted, row| Ok(found(&wanted.spec, row)),
-        )
-    }
-
-    async fn create(
-        server: &Server,
-        name: &Name,
-        spec: Spec,
-    ) -> Result<Created<Facts>, CallError> {
-        put(server, "create", &name.natural, &spec).await?;
-        Ok(Created { id: name.natural.clone(), facts: Facts {} })
-    }
-
-    async fn update(
-        server: &Server,
-        _: &Name,
-        id: &str,
-        from: Spec,
-        to: Spec,
-    ) -> Result<Facts, CallError> {
-        put(server, "change", id, &to).await?;
-        if to.default_queue_type.is_some() && to.default_queue_type != from.default_queue_type {
-            took_queue_type(server, id, &to).await?;
+    /// The definitions hold the limits; description, tags and tracing are in the list only.
+    async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
+        let listed = server.api.list::<Vec<Row>>("list the vhosts", "vhosts");
+        let (rows, definitions) = futures::join!(listed, server.definitions());
+        let limits = definitions?.parameters("vhost-limits")?;
+        let mut limits: BTreeMap<String, Json> =
+            limits.into_iter().map(|row| (row.vhost, row.value)).collect();
+        let mut rows = rows?;
+        for row in &mut rows {
+            row.limits = limits.remove(&row.name).unwrap_or_default();
         }
-        Ok(Facts {})
+        Ok(rows)
     }
 
-    async fn delete(server: &Server, _: &Name, id: &str, _: Spec) -> Result<(), CallError> {
-        server.api.delete(&format!("delete vhost `{id}`"), &["vhosts", id]).await
+    fn row_place(row: &Row) -> Place {
+        in_vhost("", &row.name)
+    }
+
+    fn place(name: &str, _: &Spec) -> Place {
+        in_vhost("", name)
+    }
+
+    fn found(wanted: &Spec, row: &Row) -> Result<Spec, CallError> {
+        Ok(found(wanted, row))
+    }
+
+    fn words(name: &str, _: &Spec) -> String {
+        format!("vhost `{name}`")
+    }
+
+    fn path<'a>(name: &'a str, _: &'a Spec) -> Vec<&'a str> {
+        vec!["vhosts", name]
+    }
+
+    fn body(_: &str, spec: &Spec) -> Json {
+        let mut body = json!({
+            "description": spec.description,
+            "tags": spec.tags,
+            "tracing": spec.tracing,
+        });
+        if let Some(queue_type) = spec.default_queue_type {
+            body["default_queue_type"] = json!(queue_type);
+            // What 3.10 calls it.
+            body["defaultqueuetype"] = json!(queue_type);
+        }
+        body
+    }
+
+    async fn write(
+        server: &Server,
+        what: &str,
+        name: &str,
+        from: Option<&Spec>,
+        to: &Spec,
+    ) -> Result<(), CallError> {
+        server.api.put(what, &Self::path(name, to), &Self::body(name, to)).await?;
+        let path = ["vhost-limits", name];
+        limits::write(server, what, &path, &LIMITS, from.map(limits_of), limits_of(to)).await?;
+        let changed = from.is_some_and(|from| to.default_queue_type != from.default_queue_type);
+        if changed && to.default_queue_type.is_some() {
+            took_queue_type(server, what, name, to).await?;
+        }
+        Ok(())
+    }
+
+    async fn held(
+        server: &Server,
+        wanted: &[Place],
+        moment: Moment,
+    ) -> Vec<Result<Held, CallError>> {
+        held::in_vhosts(server, wanted, moment).await
     }
 }
 
-fn found(wanted: &Spec, row: &Row) -> Found<Spec, Facts> {
+fn limits_of(spec: &Spec) -> [Option<u32>; 2] {
+    [spec.max_connections, spec.max_queues]
+}
+
+fn found(wanted: &Spec, row: &Row) -> Spec {
     let word = row.default_queue_type.as_deref();
     let managed = wanted.default_queue_type.and(word);
     let default_queue_type = managed.and_then(|word| serde_json::from_value(json!(word)).ok());
-    Found {
-        id: row.name.clone(),
-        natural: row.name.clone(),
-        spec: Spec {
-            description: row.description.clone().unwrap_or_default(),
-            tags: row.tags.clone(),
-            default_queue_type,
-            tracing: row.tracing,
-        },
-        facts: Facts {},
-        owner: Owner::Unmarked,
+    let [max_connections, max_queues] = limits::read(&LIMITS, &row.limits);
+    Spec {
+        description: row.description.clone().unwrap_or_default(),
+        tags: row.tags.clone(),
+        default_queue_type,
+        tracing: row.tracing,
+        max_connections,
+        max_queues,
     }
 }
 
 /// Older servers answer well and change nothing.
-async fn took_queue_type(server: &Server, name: &str, to: &Spec) -> Result<(), CallError> {
-    let what = format!("change vhost `{name}`");
-    let row: Option<Row> = server.api.get_at(&what, &["vhosts", name]).await?;
-    let is = row.and_then(|row| found(to, &row).spec.default_queue_type);
+async fn took_queue_type(
+    server: &Server,
+    what: &str,
+    name: &str,
+    to: &Spec,
+) -> Result<(), CallError> {
+    let row: Option<Row> = server.api.get_at(what, &["vhosts", name]).await?;
+    let is = row.and_then(|row| found(to, &row).default_queue_type);
     if is == to.default_queue_type {
         return Ok(());
     }
@@ -159,19 +203,4 @@ async fn took_queue_type(server: &Server, name: &str, to: &Spec) -> Result<(), C
     );
     Err(CallError::refused(message)
         .hint("leave `default_queue_type` as it is, or delete the vhost with all it holds"))
-}
-
-async fn put(server: &Server, verb: &str, name: &str, spec: &Spec) -> Result<(), CallError> {
-    let what = format!("{verb} vhost `{name}`");
-    let mut body = json!({
-        "description": spec.description,
-        "tags": spec.tags,
-        "tracing": spec.tracing,
-    });
-    if let Some(queue_type) = spec.default_queue_type {
-        body["default_queue_type"] = json!(queue_type);
-        // What 3.10 calls it.
-        body["defaultqueuetype"] = json!(queue_type);
-    }
-    server.api.put(&what, &["vhosts", name], &body).await
 }

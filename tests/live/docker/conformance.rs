@@ -318,8 +318,16 @@ async fn container_conforms() {
             ("running", json!(false)),
             ("wait", json!("healthy")),
             ("wait_timeout", json!("30s")),
+            ("post_start", json!([{ "command": "true", "user": "nobody" }])),
+            ("pre_stop", json!([{ "command": "true", "environment": { "A": 1 } }])),
+            ("replica_of", json!("boxes")),
+            (
+                "update_config",
+                json!({ "order": "start-first", "monitor": "1s", "failure_action": "rollback" }),
+            ),
         ],
-        // `privileged`: see `a_container_that_does_not_run_conforms`; `memswap_limit`: see
+        // `replicas` declares several resources, none of which has it. `privileged`: see
+        // `a_container_that_does_not_run_conforms`; `memswap_limit`: see
         // `container_from_an_image_with_settings_conforms`; the others:
         // `what_this_machine_cannot_do_is_refused`.
         fixed: &[
@@ -329,11 +337,20 @@ async fn container_conforms() {
             "annotations",
             "storage_opt",
             "cpu_rt_runtime",
+            "replicas",
         ],
     };
     // A file nobody declared is nobody's business, see
     // `a_file_edited_by_hand_shows_and_is_repaired`.
-    let unseen = ["wait", "wait_timeout", "files"];
+    let unseen = [
+        "wait",
+        "wait_timeout",
+        "files",
+        "post_start",
+        "pre_stop",
+        "update_config",
+        "replica_of",
+    ];
     conform_with_drift(&lab.registry, &lab.engine, &sample, &unseen).await;
 }
 

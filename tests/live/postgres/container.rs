@@ -1,7 +1,8 @@
 //! A PostgreSQL server in a container, shared by the tests that run at the same time.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,7 @@ fn remove_stale() {
 }
 
 impl Container {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let name = format!("{PREFIX}{}-{}", std::process::id(), nanos.as_nanos());
         let password = format!("POSTGRES_PASSWORD={PASSWORD}");
@@ -73,6 +74,8 @@ impl Container {
             "-p",
             "127.0.0.1::5432",
             "postgres:15",
+            "-c",
+            "wal_level=logical",
         ]);
         let port = docker(&["port", name, "5432/tcp"]);
         container.port = port.rsplit(':').next().unwrap().parse().unwrap();
@@ -89,8 +92,42 @@ impl Container {
         self.try_psql(database, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
+    /// A session that has run SQL and stays open, as the superuser, until it is dropped.
+    pub(crate) fn session(&self, database: &str, sql: &str) -> Session {
+        let mut child = Command::new("psql")
+            .args(["-X", "-At", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"])
+            .args(["-p", &self.port.to_string(), "-U", "postgres", "-d", database])
+            .env("PGPASSWORD", PASSWORD)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("psql runs");
+        let mut input = child.stdin.take().expect("a pipe");
+        writeln!(input, "{sql};\n\\echo done").expect("psql listens");
+        let mut output = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        assert!(output.any(|line| line.expect("text") == "done"), "{sql}");
+        Session { child, input: Some(input) }
+    }
+
     fn try_psql(&self, database: &str, sql: &str) -> Result<String, String> {
         self.psql_as("postgres", PASSWORD, database, sql)
+    }
+
+    /// Runs a command inside, as the server's own user, with a text to read.
+    pub(crate) fn inside(&self, command: &str, input: &str) -> String {
+        use std::io::Write as _;
+        let mut child = Command::new("docker")
+            .args(["exec", "-i", "-u", "postgres", &self.name, "sh", "-ec", command])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("docker runs");
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {error}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
     /// Runs SQL from outside, as somebody.
@@ -112,6 +149,20 @@ impl Container {
         } else {
             Err(String::from_utf8_lossy(&output.stderr).into_owned())
         }
+    }
+}
+
+/// A session of psql that is open.
+pub(crate) struct Session {
+    child: Child,
+    input: Option<ChildStdin>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Without input it ends.
+        self.input.take();
+        let _ = self.child.wait();
     }
 }
 

@@ -139,17 +139,29 @@ async fn two_runs_at_once_run_a_file_once() {
     run(&world, &set(&world, "mig_twice", &[])).await.unwrap();
     let file = (
         "1.sql",
-        "select pg_sleep(1); create table if not exists t (id int);
+        "select pg_advisory_xact_lock(4711); create table if not exists t (id int);
         insert into t values (1);",
     );
     let one = set(&world, "mig_twice", &[file]);
     let other = World::open().await;
-    let (a, b) = tokio::join!(run(&world, &one), async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        run(&other, &one).await
-    });
-    a.unwrap();
-    assert_eq!(b.unwrap_err().failure, Failure::Exists, "somebody else was faster");
+    // Whoever comes first waits at the gate in the file, the other for what the first holds.
+    let gate = world.container.session("mig_twice", "select pg_advisory_lock(4711)");
+    let keeper = async {
+        let waiting = "select count(*) from pg_stat_activity
+            where datname = 'mig_twice' and wait_event_type = 'Lock'";
+        // Bounded, so that runs that do not meet fail the test below.
+        for _ in 0..400 {
+            if world.psql("postgres", waiting) == "2" {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        drop(gate);
+    };
+    let (a, b, ()) = tokio::join!(run(&world, &one), run(&other, &one), keeper);
+    let (done, late) = if a.is_ok() { (a, b) } else { (b, a) };
+    done.unwrap();
+    assert_eq!(late.unwrap_err().failure, Failure::Exists, "somebody else was faster");
     assert_eq!(world.psql("mig_twice", "select count(*) from t"), "1");
     run(&other, &one).await.unwrap();
     drop(other);

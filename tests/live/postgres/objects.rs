@@ -33,7 +33,8 @@ async fn a_database_in_use_is_not_dropped_unless_forced() {
     let error = world.try_delete(&database).await.unwrap_err();
     assert_eq!(error.failure, Failure::Refused);
     assert!(error.message.ends_with("is being accessed by other users"), "{error}");
-    assert_eq!(error.notes, ["There is 1 other session using the database."]);
+    assert_eq!(error.notes[0], "There is 1 other session using the database.");
+    assert!(error.notes[1].contains(" of `postgres` with dollop from "), "{:?}", error.notes);
     assert!(error.hints[0].contains("force_drop"), "{error:?}");
     let forced = world.declare("postgres::database", "in_use", json!({ "force_drop": true }));
     world.delete(&forced).await;

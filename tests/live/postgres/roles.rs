@@ -105,7 +105,7 @@ async fn a_role_that_is_used_says_where() {
     let error = world.try_delete(&role).await.unwrap_err();
     assert_eq!(error.failure, Failure::Refused);
     assert_eq!(error.notes, ["owner of database busy_db"]);
-    assert!(error.hints[0].contains("REASSIGN OWNED"), "{error:?}");
+    assert!(error.hints[0].contains("reassign_owned_to"), "{error:?}");
     let again = world.try_create(&role).await.unwrap_err();
     assert_eq!(again.failure, Failure::Exists);
     world.delete(&database).await;

@@ -38,7 +38,10 @@ impl Broker {
     /// A server of its own, perhaps still starting.
     pub(super) fn start(role: &str) -> Self {
         let name = format!("dollop-test-rabbitmq-{role}-{}", std::process::id());
-        let until_the_pipe_closes = "docker-entrypoint.sh rabbitmq-server & cat";
+        let until_the_pipe_closes = "echo '[rabbitmq_management,rabbitmq_shovel,\
+             rabbitmq_shovel_management,rabbitmq_federation,\
+             rabbitmq_consistent_hash_exchange].' >/etc/rabbitmq/enabled_plugins; \
+             docker-entrypoint.sh rabbitmq-server & cat";
         let front = Command::new("docker")
             .args(["run", "--rm", "--interactive", "--init", "--name", &name])
             .args(["--publish", "127.0.0.1::15672", "--publish", "127.0.0.1::5672"])
@@ -65,14 +68,28 @@ impl Broker {
     }
 
     /// Writes past the provider.
-    pub(super) fn put(&self, path: &str, body: &Json) {
+    pub(crate) fn put(&self, path: &str, body: &Json) {
         let body = body.to_string();
         let output = self.curl("guest:guest", path, &["--fail", "-X", "PUT", "--data", &body]);
         assert!(output.status.success(), "PUT {path}");
     }
 
+    /// Does something past the provider.
+    pub(super) fn post(&self, path: &str, body: &Json) {
+        let body = body.to_string();
+        let output = self.curl("guest:guest", path, &["--fail", "-X", "POST", "--data", &body]);
+        assert!(output.status.success(), "POST {path}");
+    }
+
+    /// Does something past the provider that has an answer.
+    pub(super) fn ask(&self, path: &str, body: &Json) -> Json {
+        let body = body.to_string();
+        let output = self.curl("guest:guest", path, &["--fail", "-X", "POST", "--data", &body]);
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    }
+
     /// Deletes past the provider.
-    pub(super) fn delete(&self, path: &str) {
+    pub(crate) fn delete(&self, path: &str) {
         let output = self.curl("guest:guest", path, &["--fail", "-X", "DELETE"]);
         assert!(output.status.success(), "DELETE {path}");
     }

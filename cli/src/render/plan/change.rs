@@ -51,6 +51,9 @@ pub(super) fn block(out: &mut String, plan: &Plan, change: &Change, screen: &Scr
     for sentence in reasons {
         let _ = writeln!(out, "      {}", wrap(&sentence, screen.width, 6, 8));
     }
+    for note in plan.notes.get(&change.address).into_iter().flatten() {
+        let _ = writeln!(out, "      {}", wrap(&text::clean(note), screen.width, 6, 8));
+    }
     let mut shown = leaves(&change.differences);
     if !screen.verbose {
         worth_showing(change, &mut shown);
@@ -67,7 +70,7 @@ pub(super) fn block(out: &mut String, plan: &Plan, change: &Change, screen: &Scr
 
 /// `  ~ docker::container.web  [restart]  stack.rhai:12:5`; returns its width.
 fn heading(out: &mut String, change: &Change, screen: &Screen) -> usize {
-    let symbol = words::symbol(change.action);
+    let (symbol, _) = words::sign(change);
     let address = change.address.to_string();
     let mut line = format!(
         "{} {}",
@@ -79,6 +82,11 @@ fn heading(out: &mut String, change: &Change, screen: &Screen) -> usize {
         let strong = if change.disruption == Disruption::DataLoss { DANGER } else { CARE };
         let _ = write!(line, "  {}", paint(strong, format!("[{word}]")));
         used += word.len() + 4;
+    }
+    if change.creates_first() {
+        let word = "[create before destroy]";
+        let _ = write!(line, "  {}", paint(NEW, word));
+        used += word.len() + 2;
     }
     if short_deferral(change) {
         let _ = write!(line, "  {}", paint(DIM, "(deferred)"));

@@ -5,7 +5,7 @@ mod leaf;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use dollop_engine::address::Address;
@@ -143,15 +143,15 @@ fn drift(out: &mut String, plan: &Plan, screen: &Screen) {
 
 /// The signs that occur, with what they stand for.
 fn legend(out: &mut String, plan: &Plan) {
-    let used: BTreeSet<_> = plan.changes.iter().map(|change| change.action).collect();
-    let used: Vec<_> = used
-        .into_iter()
-        .filter(|action| !matches!(action, Action::Keep | Action::Cascade))
+    let used: BTreeMap<_, _> = plan
+        .changes
+        .iter()
+        .filter(|change| !matches!(change.action, Action::Keep | Action::Cascade))
+        .map(|change| ((change.action, change.creates_first()), words::sign(change)))
         .collect();
-    for action in &used {
-        let style = change::style(*action);
-        let symbol = paint(style, format!("{:>3}", words::symbol(*action)));
-        let _ = writeln!(out, "{symbol}  {}", paint(DIM, words::meaning(*action)));
+    for ((action, _), (symbol, meaning)) in &used {
+        let symbol = paint(change::style(*action), format!("{symbol:>3}"));
+        let _ = writeln!(out, "{symbol}  {}", paint(DIM, meaning));
     }
     if !used.is_empty() {
         out.push('\n');

@@ -41,7 +41,7 @@ pub(super) const STACK: &[Entry] = &[
     ),
     entry(
         "moved(from: string, to: any) -> ()",
-        "What was recorded under an address belongs to another now: a rename that makes nothing anew.",
+        "What was recorded under an address belongs to another now: a rename that makes nothing anew. The names of a component, as in `moved(\"shop\", \"store\")`, move all that is in it; `\"\"` is the top of the stack.",
         &[],
     ),
     entry(

@@ -132,6 +132,21 @@ pub(super) const ENTRIES: &[Entry] = &[
         run: Run::Later(Function::ShellQuote),
     },
     Entry {
+        signature: "sql_name(text: text) -> string",
+        doc: "The text as a name in SQL, quoted. Works on values that are not known yet.",
+        examples: &[(r#"sql_name("my \"table\"")"#, r#""\"my \"\"table\"\"\"""#)],
+        run: Run::Later(Function::SqlName),
+    },
+    Entry {
+        signature: "sql_text(text: text) -> string",
+        doc: "The text as a text in SQL, quoted. Works on values that are not known yet.",
+        examples: &[
+            (r#"sql_text("it's")"#, r#""'it''s'""#),
+            (r#"sql_text("a\\b")"#, r#"" E'a\\\\b'""#),
+        ],
+        run: Run::Later(Function::SqlText),
+    },
+    Entry {
         signature: "shell_join(words: list) -> string",
         doc: "The words as one line for a POSIX shell.",
         examples: &[(r#"shell_join(["echo", "a b"])"#, r#""echo 'a b'""#)],

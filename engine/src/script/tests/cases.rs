@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{Project, run, run_with, show};
+use super::{Project, run_with, show};
 use crate::program::Profiles;
 
 /// Runs every case of a file.
@@ -51,26 +51,6 @@ fn check(file: &str) {
         std::fs::write(&path, format!("{}\n", blessed.trim_end())).unwrap();
     } else {
         assert!(wrong.is_empty(), "{file}\n{}", wrong.join("\n"));
-    }
-}
-
-/// Every script of the tour does what a newcomer is told it does: run.
-#[test]
-fn the_tour() {
-    let tour = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/language.md");
-    let tour = std::fs::read_to_string(tour).unwrap();
-    let parameters = [("env", "dev"), ("password", "x"), ("db_password", "x")];
-    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    for block in tour.split("```rhai\n").skip(1) {
-        let text = block.split("```").next().unwrap();
-        // Those with modules of dollop itself are checked by the real binary.
-        if text.contains("import \"std/") {
-            continue;
-        }
-        let files = [("main.rhai", text), ("lib/database.rhai", "fn make(x) { x }")];
-        let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
-        let result = run(&Project(BTreeMap::from(files)), &parameters);
-        assert!(result.is_ok(), "{text}\n{}", show(&result));
     }
 }
 

@@ -14,7 +14,7 @@ use super::files::OnChange;
 use super::networks::{BRIDGE, Endpoint, NONE};
 use super::read::{ended_well, facts, inspect, runs};
 use super::spec::{ContainerFacts, ContainerSpec, Wait};
-use super::{files, limits, start, wait};
+use super::{files, hooks, limits, start, wait};
 
 /// Changes the container from what it is to what it should be.
 pub(super) async fn update(
@@ -51,7 +51,7 @@ pub(super) async fn update(
             }
             OnChange::Restart => {
                 stop(engine, name, id, to).await?;
-                start::start(engine, name, id, to).await?;
+                start::begin(engine, name, id, to).await?;
                 true
             }
         };
@@ -81,6 +81,11 @@ pub(super) async fn stop(
     id: &str,
     spec: &ContainerSpec,
 ) -> Result<(), CallError> {
+    if !spec.pre_stop.is_empty()
+        && inspect(engine, id).await?.and_then(|found| found.state).is_some_and(|s| runs(&s))
+    {
+        hooks::run(engine, name, id, ("pre_stop", &spec.pre_stop), &spec.env).await?;
+    }
     let grace =
         spec.stop_grace_period.map_or(std::time::Duration::from_secs(10), |span| span.0);
     let stopped = engine.patient(grace).stop_container(id, None).await;
@@ -112,7 +117,7 @@ async fn go_on(
     paused: bool,
 ) -> Result<(), CallError> {
     if !paused {
-        return start::start(engine, name, id, spec).await;
+        return start::begin(engine, name, id, spec).await;
     }
     let resumed = engine.docker.unpause_container(id).await;
     resumed.map_err(|error| {
@@ -170,7 +175,7 @@ async fn networks(
         let stayed = real.contains(&network)
             && (network == BRIDGE || from.networks.0.get(network) == Some(endpoint));
         if !stayed && network != NONE {
-            join(engine, name, id, network, endpoint).await?;
+            join(engine, name, id, (network, endpoint), name.address.name()).await?;
         }
     }
     Ok(())
@@ -196,13 +201,18 @@ async fn rejoin_lost(
         }
         leave(engine, name, id, network).await?;
         if let Some(endpoint) = to.networks.0.get(network) {
-            join(engine, name, id, network, endpoint).await?;
+            join(engine, name, id, (network, endpoint), name.address.name()).await?;
         }
     }
     Ok(())
 }
 
-async fn leave(engine: &Engine, name: &Name, id: &str, network: &str) -> Result<(), CallError> {
+pub(super) async fn leave(
+    engine: &Engine,
+    name: &Name,
+    id: &str,
+    network: &str,
+) -> Result<(), CallError> {
     let request = NetworkDisconnectRequest { container: id.to_owned(), force: Some(true) };
     match engine.docker.disconnect_network(network, request).await {
         Ok(()) => Ok(()),

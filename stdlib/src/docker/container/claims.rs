@@ -49,7 +49,9 @@ fn networks(name: &Name, spec: &ContainerSpec, claims: &mut Vec<Claimed>) {
     for (joined, endpoint) in &spec.networks.0 {
         let mut names = Vec::new();
         if !is_predefined(joined) {
-            names.clone_from(&endpoint.aliases);
+            // What replicas share is theirs together.
+            let shared = |alias: &&String| spec.replica_of.as_ref() == Some(*alias);
+            names.extend(endpoint.aliases.iter().filter(|alias| !shared(alias)).cloned());
             names.push(name.address.name().to_owned());
             if !names.contains(&name.natural) {
                 names.push(name.natural.clone());

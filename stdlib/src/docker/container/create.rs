@@ -2,7 +2,8 @@
 
 use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig,
-    NetworkConnectRequest, NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
+    ImageInspect, NetworkConnectRequest, NetworkingConfig, RestartPolicy,
+    RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder};
 use dollop_engine::error::{CallError, Failure};
@@ -27,6 +28,36 @@ pub(crate) async fn create(
     name: &Name,
     spec: &ContainerSpec,
 ) -> Result<Created<ContainerFacts>, CallError> {
+    let (id, image) = begin(engine, name, spec, name.address.name()).await?;
+    if spec.running {
+        start::post_start(engine, name, &id, spec).await?;
+        wait::until(engine, name, &id, spec).await?;
+    }
+    made(engine, name, id, &image).await
+}
+
+/// What it is like once it is made.
+pub(super) async fn made(
+    engine: &Engine,
+    name: &Name,
+    id: String,
+    image: &ImageInspect,
+) -> Result<Created<ContainerFacts>, CallError> {
+    let Some(container) = inspect(engine, &id).await? else {
+        let message = format!("container `{}` is gone right after it was made", name.natural);
+        return Err(CallError::refused(message));
+    };
+    Ok(Created { facts: facts(engine, &container, Some(image)), id })
+}
+
+/// Makes and starts it, and waits for nothing. Others in its networks find it by its name
+/// and by `short`.
+pub(super) async fn begin(
+    engine: &Engine,
+    name: &Name,
+    spec: &ContainerSpec,
+    short: &str,
+) -> Result<(String, ImageInspect), CallError> {
     let doing = format!("creating container `{}`", name.natural);
     labels::check_name("container", &name.natural)?;
     supported(engine, spec)?;
@@ -39,14 +70,15 @@ pub(crate) async fn create(
 
     let options = CreateContainerOptionsBuilder::new().name(&name.natural);
     let options = options.platform(platform.unwrap_or_default()).build();
-    let created = engine.docker.create_container(Some(options), body(engine, name, spec)).await;
+    let created =
+        engine.docker.create_container(Some(options), body(engine, name, spec, short)).await;
     let (id, warnings) = match created {
         Ok(created) => (created.id, created.warnings),
         Err(error) if status(&error) == Some(409) => return Err(exists(engine, name).await),
         Err(error) => return Err(refused(engine, &doing, &said(&error), &error)),
     };
     let started = match left_out(&doing, &warnings) {
-        None => join_and_start(engine, name, &id, spec).await,
+        None => join_and_start(engine, name, &id, spec, short).await,
         Some(error) => Err(error),
     };
     if let Err(error) = started {
@@ -59,14 +91,15 @@ pub(crate) async fn create(
             )),
         });
     }
-    if spec.running {
-        wait::until(engine, name, &id, spec).await?;
-    }
-    let Some(container) = inspect(engine, &id).await? else {
-        let message = format!("container `{}` is gone right after it was made", name.natural);
-        return Err(CallError::refused(message));
-    };
-    Ok(Created { facts: facts(engine, &container, Some(&image)), id })
+    Ok((id, image))
+}
+
+/// Says where to look at one that was made and does not work.
+pub(super) fn still_there(mut error: CallError, name: &Name) -> CallError {
+    let hint =
+        format!("the container is still there to look at: `docker logs {}`", name.natural);
+    error.hints.insert(0, hint);
+    error
 }
 
 /// Refuses what this engine is too old for: it would leave it out without a word.
@@ -108,17 +141,17 @@ fn left_out(doing: &str, warnings: &[String]) -> Option<CallError> {
     Some(error.hint("take that attribute out, or use a machine whose kernel can do it"))
 }
 
-/// Joins a network as asked, under the container's short name too.
+/// Joins a network as asked, under a short name too.
 pub(super) async fn join(
     engine: &Engine,
     name: &Name,
     id: &str,
-    network: &str,
-    endpoint: &Endpoint,
+    (network, endpoint): (&str, &Endpoint),
+    short: &str,
 ) -> Result<(), CallError> {
     let request = NetworkConnectRequest {
         container: id.to_owned(),
-        endpoint_config: Some(endpoint.settings(network, name.address.name())),
+        endpoint_config: Some(endpoint.settings(network, short)),
     };
     let joined = engine.docker.connect_network(network, request).await;
     joined.map_err(|error| {
@@ -144,16 +177,22 @@ async fn join_and_start(
     name: &Name,
     id: &str,
     spec: &ContainerSpec,
+    short: &str,
 ) -> Result<(), CallError> {
     // Engines before API 1.44 take one network when a container is made.
     for (network, endpoint) in spec.networks.0.iter().skip(1) {
-        join(engine, name, id, network, endpoint).await?;
+        join(engine, name, id, (network, endpoint), short).await?;
     }
     spec.files.put(engine, name, id, &Files::default()).await?;
     if spec.running { start::start(engine, name, id, spec).await } else { Ok(()) }
 }
 
-fn body(engine: &Engine, name: &Name, spec: &ContainerSpec) -> ContainerCreateBody {
+fn body(
+    engine: &Engine,
+    name: &Name,
+    spec: &ContainerSpec,
+    short: &str,
+) -> ContainerCreateBody {
     let (mut exposed, bindings) = spec.ports.bindings();
     exposed.extend(spec.expose.keys());
     let first = spec.networks.0.iter().next();
@@ -162,9 +201,8 @@ fn body(engine: &Engine, name: &Name, spec: &ContainerSpec) -> ContainerCreateBo
         (None, Some((network, _))) => network.clone(),
         (None, None) => BRIDGE.to_owned(),
     };
-    let endpoints = first.map(|(network, endpoint)| {
-        (network.clone(), endpoint.settings(network, name.address.name()))
-    });
+    let endpoints =
+        first.map(|(network, endpoint)| (network.clone(), endpoint.settings(network, short)));
     let env = spec.env.0.iter().map(|(key, value)| format!("{key}={value}"));
     let seconds = spec.stop_grace_period.and_then(|span| i64::try_from(span.seconds()).ok());
     ContainerCreateBody {

@@ -10,6 +10,7 @@ mod create;
 mod devices;
 mod files;
 mod health;
+mod hooks;
 mod hosts;
 mod inherit;
 mod limits;
@@ -23,6 +24,8 @@ mod read;
 mod remove;
 mod spec;
 mod start;
+mod succession;
+mod survey;
 mod ulimits;
 mod units;
 mod wait;
@@ -31,7 +34,9 @@ mod words;
 use dollop_engine::address::Address;
 use dollop_engine::analysis::{Claimed, Lint};
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Created, Name, Problem, ReadResult, Resource, Traits, Wanted};
+use dollop_engine::resource::{
+    Created, Name, Planned, Problem, ReadResult, Resource, Rolling, Traits, Wanted,
+};
 
 pub(crate) use create::create;
 pub(crate) use hosts::Hosts;
@@ -48,6 +53,7 @@ use super::engine::Engine;
 use super::images;
 use super::labels;
 use spec::ContainerFacts;
+use succession::Order;
 
 /// `docker::container`; the API's `/containers`. Its id is the engine's.
 pub struct Container;
@@ -59,7 +65,7 @@ impl Resource for Container {
     type Facts = ContainerFacts;
 
     fn traits() -> Traits {
-        Traits { renames: true, gets_ready: true, ..Traits::default() }
+        Traits { renames: true, gets_ready: true, replicas: true, ..Traits::default() }
     }
 
     fn default_name(stack: &str, address: &Address) -> String {
@@ -93,8 +99,52 @@ impl Resource for Container {
         spec.volumes.keep_data(next.map(|next| &next.volumes))
     }
 
+    fn stand_in(natural: &str) -> Option<String> {
+        Some(succession::stand_in(natural))
+    }
+
+    fn creates_first(spec: &ContainerSpec) -> bool {
+        spec.update_config.as_ref().is_some_and(|config| config.order == Order::StartFirst)
+    }
+
+    fn rolling(spec: &ContainerSpec) -> Rolling {
+        spec.update_config.clone().unwrap_or_default().rolling()
+    }
+
+    fn check_beside(now: &ContainerSpec, next: &ContainerSpec) -> Vec<Problem> {
+        succession::check_beside(now, next)
+    }
+
+    async fn create_beside(
+        engine: &Engine,
+        name: &Name,
+        spec: ContainerSpec,
+    ) -> Result<Created<ContainerFacts>, CallError> {
+        succession::create_beside(engine, name, &spec).await
+    }
+
+    async fn take_over(
+        engine: &Engine,
+        name: &Name,
+        id: &str,
+        from: ContainerSpec,
+        to: ContainerSpec,
+        old: &str,
+    ) -> Result<ContainerFacts, CallError> {
+        succession::take_over(engine, name, id, (&from, &to), old).await
+    }
+
     async fn read(engine: &Engine, wanted: &[Wanted<ContainerSpec>]) -> Vec<ReadResult<Self>> {
         read::read(engine, wanted).await
+    }
+
+    const SURVEYS: bool = true;
+
+    async fn survey(
+        engine: &Engine,
+        planned: &[Planned<ContainerSpec>],
+    ) -> Vec<(Address, Lint)> {
+        survey::survey(engine, planned).await
     }
 
     async fn create(

@@ -94,6 +94,21 @@ impl Networks {
         }
     }
 
+    /// Adds a name it is found by in all of them.
+    pub(super) fn found_as(&mut self, alias: &str) {
+        for (network, endpoint) in &mut self.0 {
+            if !is_predefined(network) {
+                endpoint.aliases.push(alias.to_owned());
+            }
+        }
+    }
+
+    /// Whether it is found by a name in all of them.
+    pub(super) fn is_found_as(&self, alias: &str) -> bool {
+        let mut own = self.0.iter().filter(|(network, _)| !is_predefined(network));
+        own.all(|(_, endpoint)| endpoint.aliases.iter().any(|name| name == alias))
+    }
+
     /// What the container is in, read back.
     ///
     /// A network in which it cannot be found by its short name counts as one it is not in:

@@ -251,6 +251,10 @@ fn spec(
     let list = |value: &Option<Vec<String>>| Several(value.clone().unwrap_or_default());
     let ports = host.port_bindings.as_ref().map(Ports::observed).unwrap_or_default();
     let exposed = settings.and_then(|settings| settings.exposed_ports.as_deref());
+    let joined = match network_mode {
+        Some(_) => Networks::default(),
+        None => networks(container, wanted),
+    };
     ContainerSpec {
         image: image_name(world, container, &config),
         command: command(&config, inherited, asked),
@@ -272,10 +276,10 @@ fn spec(
         // Looked at apart.
         files: Files::default(),
         volumes_from: host.volumes_from.clone().unwrap_or_default(),
-        networks: match network_mode {
-            Some(_) => Networks::default(),
-            None => networks(container, wanted),
-        },
+        replicas: None,
+        // Under a name it lacks somewhere it is not found.
+        replica_of: asked.replica_of.clone().filter(|group| joined.is_found_as(group)),
+        networks: joined,
         labels: own_labels(&config, settings, asked),
         annotations: Pairs::observed(host.annotations.iter().flatten()),
         healthcheck: Healthcheck::observed(
@@ -360,6 +364,10 @@ fn spec(
         logging: logging(&host, asked, world.machine),
         network_mode,
         running: runs,
+        // What dollop does is nothing the engine knows.
+        post_start: asked.post_start.clone(),
+        pre_stop: asked.pre_stop.clone(),
+        update_config: asked.update_config.clone(),
         // How long dollop waits is nothing the engine knows.
         wait: asked.wait,
         wait_timeout: asked.wait_timeout,

@@ -20,6 +20,11 @@ pub(super) async fn remove(
     spec: &ContainerSpec,
 ) -> Result<(), CallError> {
     stop(engine, name, id, spec).await?;
+    at_once(engine, name, id).await
+}
+
+/// Removes it whether it runs or not.
+pub(super) async fn at_once(engine: &Engine, name: &Name, id: &str) -> Result<(), CallError> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     let Err(error) = engine.docker.remove_container(id, Some(options)).await else {
         return Ok(());

@@ -11,12 +11,14 @@ use super::blkio::BlockIo;
 use super::devices::{Devices, Gpus};
 use super::files::Files;
 use super::health::Healthcheck;
+use super::hooks::{self, Hook};
 use super::hosts::Hosts;
 use super::modes::{CgroupMode, Mode, NetworkMode, UserNamespace};
 use super::mounts::Mounts;
 use super::networks::Networks;
 use super::pairs::Pairs;
 use super::ports::{Exposed, Ports};
+use super::succession::UpdateConfig;
 use super::ulimits::Ulimits;
 use super::units::{Bytes, Cpus, MemorySwap, Micros, Restart, Span, capability, signal};
 use super::words::{Several, Words};
@@ -308,6 +310,23 @@ pub struct ContainerSpec {
     #[serde(default = "yes")]
     #[schemars(extend("x-disruption" = "restart"))]
     pub running: bool,
+    /// Commands run in it once it has started, `[#{ command: "./warm-up.sh" }]`.
+    #[serde(default)]
+    pub post_start: Vec<Hook>,
+    /// Commands run in it before dollop stops it.
+    #[serde(default)]
+    pub pre_stop: Vec<Hook>,
+    /// How many of it there are: `app-1`, `app-2` and so on, all found as `app` in their
+    /// networks.
+    #[serde(default)]
+    pub replicas: Option<u32>,
+    /// Another name it is found by in all of its networks; what `replicas` gives its own.
+    #[serde(default)]
+    #[schemars(extend("x-disruption" = "reconnect"))]
+    pub replica_of: Option<String>,
+    /// How it is replaced, `#{ order: "start-first", monitor: "10s" }`.
+    #[serde(default)]
+    pub update_config: Option<UpdateConfig>,
     /// When it counts as made: `started`, `healthy` (its health check passed) or `exited`
     /// (a job: it ended with code 0).
     #[serde(default)]
@@ -424,7 +443,15 @@ impl ContainerSpec {
         }
         self.platform = self.platform.take().map(|platform| platform.to_ascii_lowercase());
         self.user = self.user.take().filter(|user| !user.0.is_empty());
+        // Every one of them is a resource of its own.
+        self.replicas = None;
+        if let Some(group) = &self.replica_of {
+            self.networks.found_as(group);
+        }
         self.networks.normalize();
+        // To say the default is to say nothing.
+        self.update_config =
+            self.update_config.take().filter(|config| *config != UpdateConfig::default());
     }
 
     /// Rules across attributes.
@@ -435,6 +462,8 @@ impl ContainerSpec {
         problems.extend(self.networks.check());
         problems.extend(self.ulimits.check());
         problems.extend(self.files.check(self));
+        problems.extend(hooks::check("post_start", &self.post_start));
+        problems.extend(hooks::check("pre_stop", &self.pre_stop));
         let mut problem = |attribute: &str, message: String, hint: &str| {
             problems.push(Problem {
                 attribute: attribute.to_owned(),

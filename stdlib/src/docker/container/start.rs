@@ -9,6 +9,7 @@ use dollop_engine::resource::Name;
 
 use super::super::engine::{Engine, said, status};
 use super::super::labels;
+use super::hooks;
 use super::ports::{Port, Protocol};
 use super::spec::ContainerSpec;
 
@@ -21,6 +22,27 @@ pub(super) async fn start(
 ) -> Result<(), CallError> {
     let Err(error) = engine.docker.start_container(id, None).await else { return Ok(()) };
     Err(explain(engine, name, spec, &error).await)
+}
+
+/// Starts it and runs what is to run then.
+pub(super) async fn begin(
+    engine: &Engine,
+    name: &Name,
+    id: &str,
+    spec: &ContainerSpec,
+) -> Result<(), CallError> {
+    start(engine, name, id, spec).await?;
+    post_start(engine, name, id, spec).await
+}
+
+/// Runs what is to run once it has started.
+pub(super) async fn post_start(
+    engine: &Engine,
+    name: &Name,
+    id: &str,
+    spec: &ContainerSpec,
+) -> Result<(), CallError> {
+    hooks::run(engine, name, id, ("post_start", &spec.post_start), &spec.env).await
 }
 
 async fn explain(

@@ -13,6 +13,7 @@ use futures::StreamExt as _;
 use tokio::time::Instant;
 
 use super::super::engine::Engine;
+use super::create::still_there;
 use super::pairs::Pairs;
 use super::read::inspect;
 use super::spec::{ContainerSpec, Wait};
@@ -45,8 +46,18 @@ pub(super) fn check_possible(
         .hint("add one, `healthcheck: #{ test: \"...\" }`, or wait for `started`"))
 }
 
-/// Waits as `spec.wait` says. The container is left as it is, whatever comes out.
+/// Waits as `spec.wait` says, and says where to look when that does not come.
 pub(super) async fn until(
+    engine: &Engine,
+    name: &Name,
+    id: &str,
+    spec: &ContainerSpec,
+) -> Result<(), CallError> {
+    reached(engine, name, id, spec).await.map_err(|error| still_there(error, name))
+}
+
+/// Waits as `spec.wait` says. The container is left as it is, whatever comes out.
+pub(super) async fn reached(
     engine: &Engine,
     name: &Name,
     id: &str,
@@ -137,7 +148,8 @@ fn verdict(spec: &ContainerSpec, state: &ContainerState) -> Verdict {
     }
 }
 
-async fn report(
+/// What went wrong with it: its last health check and the end of its log.
+pub(super) async fn report(
     engine: &Engine,
     name: &Name,
     id: &str,
@@ -166,10 +178,7 @@ async fn report(
     } else {
         format!("the end of its log:\n{}", lines.join("\n"))
     };
-    error.note(without_env(&note, &spec.env)).hint(format!(
-        "the container is still there to look at: `docker logs {}`",
-        name.natural
-    ))
+    error.note(without_env(&note, &spec.env))
 }
 
 /// The end of what a container logged.

@@ -1,0 +1,82 @@
+//! What only services can tell about what is planned.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use crate::address::Address;
+use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::expr::Expr;
+use crate::plan::{Action, Change, Plan, Standing};
+use crate::pool::Pool;
+use crate::resource::{Name, Proposed};
+use crate::value::Value;
+
+/// Changes of one kind behind one connection.
+type Group<'a> = Vec<(&'a Change, Proposed<Value>)>;
+
+/// Asks the services about what is to be made or changed, and completes the plan with their
+/// notes. What is not known yet, or lives behind a connection that is not open yet, is not
+/// asked about.
+///
+/// # Errors
+/// What a service says it would refuse.
+pub async fn preview(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
+    let mut groups: BTreeMap<(&Address, &str), Group<'_>> = BTreeMap::new();
+    for change in &plan.changes {
+        let kind = pool.registry().kind(change.address.kind());
+        if kind.is_some_and(|kind| kind.calls.previews())
+            && let Some(connection) = &change.connection
+            && let Some(proposed) = proposed(&plan.stack, change)
+        {
+            let group = groups.entry((connection, change.address.kind())).or_default();
+            group.push((change, proposed));
+        }
+    }
+    let connections = &plan.connections;
+    let asked = groups.into_iter().filter_map(|((address, kind), group)| {
+        let kind = pool.registry().kind(kind)?;
+        let connection = connections.iter().find(|known| &known.address == address)?;
+        let spec = connection.spec.known().filter(|_| connection.standing == Standing::Open)?;
+        Some(async move {
+            let (changes, proposed): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+            let answers = match pool.line(address, spec, Duration::ZERO).await {
+                Ok(line) => kind.calls.preview(&line.connection, proposed).await,
+                Err(error) => Err(error),
+            };
+            // What could not be asked is found out during apply.
+            changes.into_iter().zip(answers.unwrap_or_default())
+        })
+    });
+    let mut diagnostics = Vec::new();
+    let mut notes = BTreeMap::new();
+    for (change, preview) in join_all(asked).await.into_iter().flatten() {
+        for problem in preview.problems {
+            let message = format!("`{}`: {}", change.address, problem.message);
+            let mut found = Diagnostic::new(Code::Rule, message);
+            if let Some(span) = &change.span {
+                found = found.at(span.clone());
+            }
+            found.hints.extend(problem.hint);
+            diagnostics.push(found);
+        }
+        if !preview.notes.is_empty() {
+            notes.insert(change.address.clone(), preview.notes);
+        }
+    }
+    plan.notes = notes;
+    if diagnostics.is_empty() {
+        return Ok(());
+    }
+    Err(Findings { diagnostics, sources: plan.sources.clone() })
+}
+
+fn proposed(stack: &str, change: &Change) -> Option<Proposed<Value>> {
+    let asks = matches!(change.action, Action::Create | Action::Update | Action::Replace);
+    let to = change.after.as_ref().and_then(Expr::known).filter(|_| asks)?.clone();
+    let natural = to.get("name").and_then(Value::as_str);
+    let natural = natural.unwrap_or_else(|| change.address.name()).to_owned();
+    let name = Name { stack: stack.to_owned(), address: change.address.clone(), natural };
+    Some(Proposed { name, from: change.before.clone(), to })
+}

@@ -1,0 +1,228 @@
+//! What stands against a plan on the engine's machine: ports others have, memory,
+//! processors and runtimes it does not have.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use bollard::models::ContainerSummary;
+use bollard::query_parameters::ListContainersOptions;
+use dollop_engine::address::Address;
+use dollop_engine::analysis::Lint;
+use dollop_engine::diagnostic::Code;
+use dollop_engine::path::Path;
+use dollop_engine::resource::Planned;
+
+use super::super::engine::{Engine, Machine};
+use super::super::labels;
+use super::ports::{HostPort, Port};
+use super::spec::ContainerSpec;
+use super::units::Bytes;
+
+type Found = Vec<(Address, Lint)>;
+
+/// One look at the machine and one list of what runs on it.
+pub(super) async fn survey(engine: &Engine, planned: &[Planned<ContainerSpec>]) -> Found {
+    let listed = engine.docker.list_containers(None::<ListContainersOptions>);
+    let (machine, listed) = futures::join!(engine.machine(), listed);
+    let mut found = Found::new();
+    if let Ok(machine) = machine {
+        for one in planned.iter().filter(|one| one.made) {
+            impossible(machine, one, &mut found);
+        }
+        sums(machine, planned, &mut found);
+    }
+    if let Ok(listed) = listed {
+        ports(planned, &listed, &mut found);
+    }
+    found
+}
+
+fn add(
+    found: &mut Found,
+    address: &Address,
+    code: Code,
+    attribute: &str,
+    message: String,
+    hint: String,
+) {
+    let lint = Lint { code, at: Path::attribute(attribute), message, hint };
+    found.push((address.clone(), lint));
+}
+
+/// What the engine would refuse.
+fn impossible(machine: &Machine, one: &Planned<ContainerSpec>, found: &mut Found) {
+    let (address, spec) = (&one.name.address, &one.spec);
+    let count = machine.cpus;
+    if let Some(cpus) = spec.cpus
+        && count > 0
+        && cpus.0 > machine.nano_cpus()
+    {
+        let message = format!("it may use {cpus} processors, and the machine has {count}");
+        let hint = format!("a limit lies between 0.01 and {count}");
+        add(found, address, Code::HostLacks, "cpus", message, hint);
+    }
+    if let Some(set) = &spec.cpuset
+        && let Some(highest) = cpus_in(set).max()
+        && count > 0
+        && i64::from(highest) >= count
+    {
+        let message = format!("there is no processor {highest}: the machine has {count}");
+        let hint = format!("they are counted from 0: `0-{}`", count - 1);
+        add(found, address, Code::HostLacks, "cpuset", message, hint);
+    }
+    if let Some(runtime) = &spec.runtime
+        && !machine.runtimes.is_empty()
+        && !machine.runtimes.contains(runtime)
+    {
+        let message = format!("the engine has no runtime `{runtime}`");
+        let hint = format!("it has {}", machine.runtimes.join(", "));
+        add(found, address, Code::HostLacks, "runtime", message, hint);
+    }
+    let graphics = spec.gpus.0.iter().any(|gpu| matches!(gpu.driver.as_str(), "" | "nvidia"));
+    if graphics && !machine.runtimes.iter().any(|name| name == "nvidia") {
+        let message = "the engine knows no runtime for graphics processors".to_owned();
+        let hint = "install the NVIDIA container toolkit on its machine, or leave `gpus` out";
+        add(found, address, Code::HostMayLack, "gpus", message, hint.to_owned());
+    }
+    if let Some(platform) = &spec.platform
+        && let Some(own) = &machine.platform
+        && !runs_on(platform, own)
+    {
+        let message = format!("its image is for {platform}, and the machine is {own}");
+        let hint = "it runs there only by emulation, slowly, where that is installed";
+        add(found, address, Code::HostMayLack, "platform", message, hint.to_owned());
+    }
+}
+
+/// The processors in a set, `0-2,5`.
+fn cpus_in(set: &str) -> impl Iterator<Item = u32> + '_ {
+    set.split([',', '-']).filter_map(|number| number.trim().parse().ok())
+}
+
+/// Whether a machine runs programs for a platform without emulation; where it is not known
+/// what the machine is, it does.
+fn runs_on(asked: &str, machine: &str) -> bool {
+    let part = |platform: &str, at: usize| {
+        let part = platform.split('/').nth(at).unwrap_or_default().to_ascii_lowercase();
+        match part.as_str() {
+            "x86_64" => "amd64".to_owned(),
+            "aarch64" => "arm64".to_owned(),
+            "i386" | "i686" => "386".to_owned(),
+            arm if arm.starts_with("arm") && arm != "arm64" => "arm".to_owned(),
+            _ => part,
+        }
+    };
+    let (asked, own) = (part(asked, 1), part(machine, 1));
+    asked.is_empty()
+        || asked == own
+        || matches!((asked.as_str(), own.as_str()), ("386", "amd64") | ("arm", "arm64"))
+}
+
+/// What all of them may use together.
+fn sums(machine: &Machine, planned: &[Planned<ContainerSpec>], found: &mut Found) {
+    let running = || planned.iter().filter(|one| one.spec.running);
+    let total = |of: fn(&ContainerSpec) -> Option<i64>| {
+        let each = running().filter_map(|one| of(&one.spec));
+        (each.clone().count(), each.fold(0_i64, i64::saturating_add))
+    };
+    let memory = [
+        ("mem_limit", "may use", total(|spec| Some(spec.mem_limit?.0))),
+        ("mem_reservation", "reserve", total(|spec| Some(spec.mem_reservation?.0))),
+    ];
+    for (attribute, verb, (count, sum)) in memory {
+        let largest = running().filter(|one| one.made).max_by_key(|one| match attribute {
+            "mem_limit" => one.spec.mem_limit.map(|bytes| bytes.0),
+            _ => one.spec.mem_reservation.map(|bytes| bytes.0),
+        });
+        let Some(largest) = largest.filter(|_| machine.memory > 0 && sum > machine.memory)
+        else {
+            continue;
+        };
+        let (sum, has) = (rounded(sum), rounded(machine.memory));
+        let message = format!(
+            "with it, {count} containers of this stack {verb} {sum} of memory, and the machine \
+             has {has}"
+        );
+        let hint = "lower the limits, or run some of them elsewhere".to_owned();
+        add(found, &largest.name.address, Code::HostTooSmall, attribute, message, hint);
+    }
+}
+
+/// To a tenth of a unit, for people.
+fn rounded(bytes: i64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    let gigabytes = bytes as f64 / f64::from(1 << 30);
+    if gigabytes < 1.0 {
+        Bytes(bytes >> 20 << 20).to_string()
+    } else {
+        format!("{gigabytes:.1}g")
+    }
+}
+
+/// Host ports that running containers of others have.
+fn ports(planned: &[Planned<ContainerSpec>], listed: &[ContainerSummary], found: &mut Found) {
+    // What is ours goes or stays as the plan says.
+    let own: HashSet<&str> = planned.iter().filter_map(|one| one.id.as_deref()).collect();
+    for one in planned.iter().filter(|one| one.made && one.spec.running) {
+        if one.spec.network_mode.is_some() {
+            continue;
+        }
+        for port in &one.spec.ports.0 {
+            let Some(host) = port.host.filter(|host| HostPort::is_one(*host)) else { continue };
+            let holder = listed.iter().find(|other| {
+                let ours = other.id.as_deref().is_some_and(|id| own.contains(id));
+                let stack = other.labels.as_ref().and_then(|labels| labels.get(labels::STACK));
+                !ours && stack != Some(&one.name.stack) && holds(other, port, host)
+            });
+            let Some(holder) = holder else { continue };
+            let name = holder.names.iter().flatten().next().map_or("", String::as_str);
+            let name = name.trim_start_matches('/');
+            let whose = labels::whose(&holder.labels.clone().unwrap_or_default());
+            let message = format!("host port {host} is taken by container `{name}` ({whose})");
+            let hint = format!("stop `{name}`, or publish another port instead of `{port}`");
+            add(found, &one.name.address, Code::HostPortTaken, "ports", message, hint);
+        }
+    }
+}
+
+fn holds(other: &ContainerSummary, port: &Port, host: HostPort) -> bool {
+    other.ports.iter().flatten().any(|held| {
+        let protocol = held.typ.is_none_or(|typ| typ.to_string() == port.protocol.word());
+        let at: Option<IpAddr> = held.ip.as_deref().and_then(|ip| ip.parse().ok());
+        let anywhere = |ip: Option<IpAddr>| ip.is_none_or(|ip| ip.is_unspecified());
+        let place = anywhere(at) || anywhere(port.ip) || at == port.ip;
+        protocol && place && held.public_port == Some(host.first)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_platform_is_compared_by_its_processor() {
+        for (asked, machine) in [
+            ("linux/amd64", "linux/x86_64"),
+            ("linux/386", "linux/x86_64"),
+            ("linux/arm64/v8", "linux/aarch64"),
+            ("linux/arm/v7", "linux/aarch64"),
+            ("linux/arm/v7", "linux/armv7l"),
+        ] {
+            assert!(runs_on(asked, machine), "{asked} on {machine}");
+        }
+        assert!(!runs_on("linux/arm64", "linux/x86_64"));
+        assert!(!runs_on("linux/amd64", "linux/aarch64"));
+    }
+
+    #[test]
+    fn sets_of_processors_are_read() {
+        assert_eq!(cpus_in("0-2,5").max(), Some(5));
+        assert_eq!(cpus_in("").max(), None);
+    }
+
+    #[test]
+    fn sums_are_said_in_few_digits() {
+        assert_eq!(rounded(512 << 20), "512m");
+        assert_eq!(rounded(6 << 30), "6.0g");
+    }
+}

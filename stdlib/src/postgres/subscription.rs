@@ -1,0 +1,244 @@
+//! `postgres::subscription`: changes taken from another server's publications.
+//!
+//! Catalog: `pg_subscription`; see "CREATE SUBSCRIPTION" in the PostgreSQL manual.
+
+use std::collections::BTreeSet;
+
+use dollop_engine::resource::{Problem, Traits};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio_postgres::error::SqlState;
+
+use super::object::{Nothing, Object, comment_and_owner};
+use super::server::Server;
+use super::sql;
+
+/// A subscription to publications of another server. Where to, what and how change in place.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "the server has that many")]
+pub struct Spec {
+    /// The database it is in.
+    #[schemars(extend("x-handle" = "postgres::database"))]
+    pub database: String,
+    /// How this server reaches the other: `host=db1 dbname=shop user=replicator password=..`.
+    #[schemars(extend("x-secret" = true))]
+    pub connection: String,
+    /// The publications there.
+    #[schemars(extend("x-handle" = "postgres::publication"))]
+    pub publications: BTreeSet<String>,
+    /// Whether it takes changes now.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// The replication slot over there; when left out, it has the subscription's name and is
+    /// not looked at.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "postgres::replication_slot"))]
+    pub slot: Option<String>,
+    /// Whether the slot is made and dropped with the subscription. Otherwise it is there
+    /// already, and stays.
+    #[serde(default = "yes")]
+    pub create_slot: bool,
+    /// Whether rows that are there already are copied when it begins, and those of tables that
+    /// are published later.
+    #[serde(default = "yes")]
+    pub copy_data: bool,
+    /// Whether values are sent in binary form; needs PostgreSQL 14.
+    #[serde(default)]
+    pub binary: bool,
+    /// Whether large transactions are sent before they end; needs PostgreSQL 14.
+    #[serde(default)]
+    pub streaming: bool,
+    /// `synchronous_commit` of what is applied.
+    #[serde(default = "off")]
+    pub synchronous_commit: String,
+    /// Whether it stops at the first change that cannot be applied, instead of trying again;
+    /// needs PostgreSQL 15.
+    #[serde(default)]
+    pub disable_on_error: bool,
+    /// The role that owns it; when left out, the user dollop works as owns a new one, and the
+    /// owner is not looked at.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "postgres::role"))]
+    pub owner: Option<String>,
+    /// What it is for, kept in the server.
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn off() -> String {
+    "off".to_owned()
+}
+
+/// The kind.
+pub struct Subscription;
+
+impl Object for Subscription {
+    const KIND: &'static str = "postgres::subscription";
+    const NEEDS: &'static str =
+        "a superuser, from PostgreSQL 16 on also pg_create_subscription";
+    type Spec = Spec;
+    type Facts = Nothing;
+
+    fn traits() -> Traits {
+        Traits { within: &["database"], ..Traits::default() }
+    }
+
+    fn normalize(spec: &mut Spec) {
+        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+    }
+
+    fn check(spec: &Spec) -> Vec<Problem> {
+        let none = spec.publications.is_empty();
+        let problem = Problem {
+            attribute: "publications".to_owned(),
+            message: "a subscription has a publication".to_owned(),
+            hint: None,
+        };
+        none.then_some(problem).into_iter().collect()
+    }
+
+    fn database(spec: &Spec) -> Option<&str> {
+        Some(&spec.database)
+    }
+
+    fn key(natural: &str, _: &Spec) -> Vec<String> {
+        vec![natural.to_owned()]
+    }
+
+    fn describe(key: &[String]) -> String {
+        format!("subscription `{}`", key[0])
+    }
+
+    fn hints() -> Vec<(SqlState, &'static str)> {
+        vec![
+            (
+                SqlState::CONNECTION_FAILURE,
+                "this server must reach the other: check `connection`, the network and the \
+                 other's `pg_hba.conf`",
+            ),
+            (
+                SqlState::DUPLICATE_OBJECT,
+                "a slot that is there already is used with `create_slot: false`",
+            ),
+        ]
+    }
+
+    fn since(spec: &Spec) -> Option<(u32, &'static str)> {
+        if spec.disable_on_error {
+            return Some((15, "`disable_on_error` of a subscription"));
+        }
+        let new = spec.binary || spec.streaming;
+        new.then_some((14, "`binary` or `streaming` of a subscription"))
+    }
+
+    fn stands_alone(_: &Spec) -> bool {
+        // It makes and drops slots elsewhere, which no transaction here takes back.
+        true
+    }
+
+    fn query(server: &Server) -> String {
+        let newer = |version: u32, column: &'static str| {
+            if server.version >= version { column } else { "false" }
+        };
+        let (binary, stream) = (
+            newer(140_000, "s.subbinary"),
+            newer(140_000, "s.substream::text in ('t', 'true', 'p')"),
+        );
+        let stop = newer(150_000, "s.subdisableonerr");
+        format!(
+            r#"select array[s.subname] "key", s.subconninfo "connection",
+            s.subpublications publications, s.subenabled enabled, s.subslotname slot,
+            {binary} "binary", {stream} streaming, {stop} disable_on_error,
+            s.subsynccommit synchronous_commit, pg_get_userbyid(s.subowner) "owner",
+            obj_description(s.oid, 'pg_subscription') "comment"
+        from pg_subscription s join pg_database d on d.oid = s.subdbid
+        where d.datname = current_database() and s.subname = any($1)"#
+        )
+    }
+
+    const OPTIONAL: &'static [&'static str] = &["owner", "slot"];
+
+    fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
+        let name = sql::name(&key[0]);
+        let on = format!("ALTER SUBSCRIPTION {name}");
+        let Some(to) = to else {
+            let mut all = Vec::new();
+            if from.is_some_and(|from| !from.create_slot) {
+                // Otherwise the slot, which is not its own, would go with it.
+                all.extend([format!("{on} DISABLE"), format!("{on} SET (slot_name = NONE)")]);
+            }
+            all.push(format!("DROP SUBSCRIPTION {name}"));
+            return all;
+        };
+        let publications = sql::names(&to.publications);
+        let mut options = Vec::new();
+        let mut option = |word: &str, was: Option<String>, is: String| {
+            if was.as_ref() != Some(&is) {
+                options.push(format!("{word} = {is}"));
+            }
+        };
+        let was = |pick: fn(&Spec) -> bool| Some(from.is_some_and(pick).to_string());
+        option("binary", was(|spec| spec.binary), to.binary.to_string());
+        option("streaming", was(|spec| spec.streaming), to.streaming.to_string());
+        option(
+            "disable_on_error",
+            was(|spec| spec.disable_on_error),
+            to.disable_on_error.to_string(),
+        );
+        let commit = |spec: &Spec| sql::text(&spec.synchronous_commit);
+        option(
+            "synchronous_commit",
+            Some(from.map_or_else(|| sql::text("off"), commit)),
+            commit(to),
+        );
+        if let Some(slot) = &to.slot {
+            let was = from.and_then(|from| from.slot.as_deref()).map(sql::text);
+            option("slot_name", was, sql::text(slot));
+        }
+        let mut all = Vec::new();
+        match from {
+            None => {
+                options.push(format!("create_slot = {}", to.create_slot));
+                options.push(format!("copy_data = {}", to.copy_data));
+                options.push(format!("enabled = {}", to.enabled));
+                all.push(format!(
+                    "CREATE SUBSCRIPTION {name} CONNECTION {} PUBLICATION {publications} WITH ({})",
+                    sql::text(&to.connection),
+                    options.join(", ")
+                ));
+            }
+            Some(from) => {
+                if from.enabled && !to.enabled {
+                    all.push(format!("{on} DISABLE"));
+                }
+                if from.connection != to.connection {
+                    all.push(format!("{on} CONNECTION {}", sql::text(&to.connection)));
+                }
+                if !options.is_empty() {
+                    all.push(format!("{on} SET ({})", options.join(", ")));
+                }
+                if !from.enabled && to.enabled {
+                    all.push(format!("{on} ENABLE"));
+                }
+                if from.publications != to.publications {
+                    // A subscription that is off cannot look what is published.
+                    let refresh = if to.enabled {
+                        format!("copy_data = {}", to.copy_data)
+                    } else {
+                        "refresh = false".to_owned()
+                    };
+                    all.push(format!("{on} SET PUBLICATION {publications} WITH ({refresh})"));
+                }
+            }
+        }
+        let of = |spec: &Spec| (spec.comment.clone(), spec.owner.clone());
+        let was = from.map(of).unwrap_or_default();
+        all.extend(comment_and_owner(&format!("SUBSCRIPTION {name}"), was, of(to)));
+        all
+    }
+}

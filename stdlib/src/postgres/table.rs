@@ -1,0 +1,529 @@
+//! `postgres::table`: tables, their columns and constraints.
+//!
+//! Catalogs: `pg_class`, `pg_attribute`, `pg_constraint`; see "ALTER TABLE" in the PostgreSQL
+//! manual.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dollop_engine::resource::{Problem, Traits, Wanted};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use tokio_postgres::error::SqlState;
+
+use super::column::{self, Column};
+use super::object::{self, Object, Observed, Row, comment_and_owner};
+use super::server::Server;
+use super::sql;
+use crate::text::Text;
+
+/// A table: all of its columns and constraints. It is changed in place; what would lose
+/// something that is stored in it must be named in the script.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// The database it is in.
+    #[schemars(extend("x-handle" = "postgres::database"))]
+    pub database: String,
+    /// The schema it is in.
+    #[serde(default = "sql::public")]
+    #[schemars(extend("x-handle" = "postgres::schema"))]
+    pub schema: String,
+    /// Its columns, all of them: `[#{ name: "id", type: "bigint", identity: "always" }, ..]`.
+    /// New ones are added at the end, whatever their place in the list.
+    #[serde(default)]
+    pub columns: Vec<Column>,
+    /// Columns that may be dropped with what is in them, when `columns` does not have them any
+    /// more.
+    #[serde(default)]
+    pub drop_columns: BTreeSet<String>,
+    /// The columns of the primary key, which is called `<table>_pkey`.
+    #[serde(default)]
+    pub primary_key: Vec<String>,
+    /// The other constraints by their names: `#{ positive: "CHECK (total > 0)", by_user:
+    /// "FOREIGN KEY (user_id) REFERENCES users (id)", one_each: "UNIQUE (mail)" }`.
+    #[serde(default)]
+    pub constraints: BTreeMap<String, String>,
+    /// How it is divided into partitions: `RANGE (created)`.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub partition_by: Option<String>,
+    /// The table it is a partition of, `events` or `app.events`; its columns are that one's.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true, "x-handle" = "postgres::table"))]
+    pub partition_of: Option<String>,
+    /// The rows it takes as a partition: `FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')`,
+    /// `DEFAULT`.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub bounds: Option<String>,
+    /// Whether it is left out of the write-ahead log: faster, and emptied by a crash.
+    #[serde(default)]
+    pub unlogged: bool,
+    /// Whether row-level security applies: then nobody but the owner sees a row that no
+    /// `postgres::policy` shows.
+    #[serde(default)]
+    pub row_security: bool,
+    /// Whether it applies to the owner, too.
+    #[serde(default)]
+    pub force_row_security: bool,
+    /// Storage parameters: `#{ fillfactor: 70 }`.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, Text>,
+    /// The tablespace its files are in; when left out, the database's, and it is not looked at.
+    /// Moving it takes as long as copying its files, and an ACCESS EXCLUSIVE lock.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "postgres::tablespace"))]
+    pub tablespace: Option<String>,
+    /// The role that owns it; when left out, the user dollop works as owns a new one, and the
+    /// owner is not looked at.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "postgres::role"))]
+    pub owner: Option<String>,
+    /// What it is for, kept in the server.
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+/// What the server reports.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Facts {
+    /// How many rows it has, as the planner last estimated; -1 when it never did.
+    pub rows_estimate: i64,
+    /// How many bytes it takes on disk with its indexes.
+    pub bytes: i64,
+    /// Defaults and constraints in the server's words.
+    #[serde(default)]
+    pub words: BTreeMap<String, String>,
+}
+
+/// What the row says of the primary key.
+#[derive(Deserialize)]
+struct Key {
+    key_name: Option<String>,
+    key_columns: Option<Vec<String>>,
+}
+
+/// The kind.
+pub struct Table;
+
+impl Object for Table {
+    const KIND: &'static str = "postgres::table";
+    const NEEDS: &'static str = "CREATE on the schema for a new one, its ownership for an \
+                                 existing one, and REFERENCES on tables that foreign keys name";
+    type Spec = Spec;
+    type Facts = Facts;
+
+    fn traits() -> Traits {
+        Traits { within: &["database", "schema"], holds_data: true, ..Traits::default() }
+    }
+
+    fn normalize(spec: &mut Spec) {
+        spec.columns.iter_mut().for_each(Column::normalize);
+        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+        for text in spec.constraints.values_mut() {
+            *text = text.trim().to_owned();
+        }
+        let named = spec.constraints.values().flat_map(|text| key_columns(text));
+        let keys: BTreeSet<String> = spec.primary_key.iter().cloned().chain(named).collect();
+        for column in &mut spec.columns {
+            column.not_null |= keys.contains(&column.name);
+        }
+    }
+
+    fn check(spec: &Spec) -> Vec<Problem> {
+        let problem = |attribute: &str, message: String, hint: &str| Problem {
+            attribute: attribute.to_owned(),
+            message,
+            hint: Some(hint.to_owned()),
+        };
+        let mut problems: Vec<_> = spec.columns.iter().filter_map(Column::check).collect();
+        let mut seen = BTreeSet::new();
+        for column in &spec.columns {
+            if !seen.insert(column.name.as_str()) {
+                let message = format!("there are two columns `{}`", column.name);
+                problems.push(problem("columns", message, "give one of them another name"));
+            }
+            if spec.drop_columns.contains(&column.name) {
+                let message =
+                    format!("column `{}` is declared, and to be dropped", column.name);
+                problems.push(problem(
+                    "drop_columns",
+                    message,
+                    "take it out of one of the lists",
+                ));
+            }
+        }
+        let partition = spec.partition_of.is_some();
+        if partition != spec.bounds.is_some() {
+            let message = "a partition needs `partition_of` and `bounds`".to_owned();
+            problems.push(problem("bounds", message, "give both, or none of them"));
+        }
+        if partition && !(spec.columns.is_empty() && spec.primary_key.is_empty()) {
+            let message = "a partition has the columns and the key of its table".to_owned();
+            problems.push(problem("columns", message, "leave `columns` and `primary_key` out"));
+        }
+        for column in
+            spec.primary_key.iter().filter(|name| !partition && !seen.contains(name.as_str()))
+        {
+            let message = format!("there is no column `{column}` for the primary key");
+            problems.push(problem("primary_key", message, "name columns of this table"));
+        }
+        problems
+    }
+
+    fn check_update(from: &Spec, to: &Spec) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for column in lost(from, to).filter(|column| !to.drop_columns.contains(&column.name)) {
+            problems.push(Problem {
+                attribute: "columns".to_owned(),
+                message: format!("column `{}` would be dropped with what is in it", column.name),
+                hint: Some(format!(
+                    "keep it in `columns`; or say `renamed_from: \"{0}\"` where it lives on, or \
+                     `drop_columns: [\"{0}\"]`",
+                    column.name
+                )),
+            });
+        }
+        problems.extend(kept(from, to).filter_map(|(old, new)| old.refuse(new)));
+        problems
+    }
+
+    fn cautions(_: &str, from: Option<&Spec>, to: &Spec) -> Vec<Problem> {
+        let Some(from) = from else { return Vec::new() };
+        let caution = |attribute: &str, message: String, hint: Option<&str>| Problem {
+            attribute: attribute.to_owned(),
+            message,
+            hint: hint.map(str::to_owned),
+        };
+        let mut all: Vec<_> =
+            kept(from, to).filter_map(|(old, new)| old.caution(new)).collect();
+        for column in lost(from, to) {
+            let message = format!("column `{}` is dropped with what is in it", column.name);
+            all.push(caution("columns", message, None));
+        }
+        for column in added(from, to).filter(|column| column.not_null) {
+            if column.default.is_none()
+                && column.identity.is_none()
+                && column.generated.is_none()
+            {
+                let message = format!(
+                    "`{}` is NOT NULL without a default, which a table with rows refuses",
+                    column.name
+                );
+                all.push(caution("columns", message, Some("give it a `default`")));
+            }
+        }
+        for (name, text) in changed(&from.constraints, &to.constraints) {
+            let upper = text.to_uppercase();
+            let what = if upper.starts_with("FOREIGN KEY") {
+                "reads every row, and keeps writers away from both tables meanwhile"
+            } else if upper.starts_with("CHECK") {
+                "reads every row under an ACCESS EXCLUSIVE lock"
+            } else {
+                "builds an index under an ACCESS EXCLUSIVE lock"
+            };
+            if !upper.contains("NOT VALID") {
+                all.push(caution("constraints", format!("adding `{name}` {what}"), None));
+            }
+        }
+        if from.unlogged != to.unlogged
+            || (to.tablespace.is_some() && from.tablespace != to.tablespace)
+        {
+            let message =
+                "writes the whole table anew under an ACCESS EXCLUSIVE lock".to_owned();
+            all.push(caution(
+                if from.unlogged == to.unlogged { "tablespace" } else { "unlogged" },
+                message,
+                None,
+            ));
+        }
+        all
+    }
+
+    fn database(spec: &Spec) -> Option<&str> {
+        Some(&spec.database)
+    }
+
+    fn key(natural: &str, spec: &Spec) -> Vec<String> {
+        vec![spec.schema.clone(), natural.to_owned()]
+    }
+
+    fn describe(key: &[String]) -> String {
+        format!("table `{}` in schema `{}`", key[1], key[0])
+    }
+
+    fn hints() -> Vec<(SqlState, &'static str)> {
+        vec![
+            (
+                SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+                "remove what uses it first; dollop never drops what it was not asked to",
+            ),
+            (
+                SqlState::NOT_NULL_VIOLATION,
+                "give the column a `default`, or fill it first and make it `not_null` then",
+            ),
+            (
+                SqlState::CHECK_VIOLATION,
+                "rows that are there break it: mend them, or end the constraint with `NOT VALID`",
+            ),
+        ]
+    }
+
+    fn query(_: &Server) -> String {
+        let parameters = sql::as_map("c.reloptions");
+        let columns = column::QUERY;
+        format!(
+            r#"select array[n.nspname, c.relname] "key", coalesce({columns}, '[]') "columns",
+            (select coalesce(json_object_agg(k.conname, pg_get_constraintdef(k.oid)), '{{}}')
+                from pg_constraint k where k.conrelid = c.oid and k.conislocal
+                    and k.contype in ('c', 'f', 'p', 'u', 'x') and k.conparentid = 0) "constraints",
+            (select k.conname from pg_constraint k where k.conrelid = c.oid and k.contype = 'p'
+                and k.conparentid = 0) key_name,
+            (select json_agg(a.attname order by u.at) from pg_constraint k
+                cross join unnest(k.conkey) with ordinality u(number, at)
+                join pg_attribute a on a.attrelid = c.oid and a.attnum = u.number
+                where k.conrelid = c.oid and k.contype = 'p') key_columns,
+            pg_get_partkeydef(c.oid) partition_by,
+            (select case when pn.nspname = 'public' then p.relname::text
+                    else pn.nspname || '.' || p.relname end
+                from pg_inherits i join pg_class p on p.oid = i.inhparent
+                join pg_namespace pn on pn.oid = p.relnamespace
+                where i.inhrelid = c.oid and c.relispartition) partition_of,
+            pg_get_expr(c.relpartbound, c.oid) bounds, c.relpersistence = 'u' unlogged,
+            c.relrowsecurity row_security, c.relforcerowsecurity force_row_security,
+            {parameters} "parameters",
+            (select s.spcname from pg_tablespace s where s.oid = case c.reltablespace when 0 then
+                (select dattablespace from pg_database where datname = current_database())
+                else c.reltablespace end) tablespace,
+            pg_get_userbyid(c.relowner) "owner", obj_description(c.oid, 'pg_class') "comment",
+            c.reltuples::int8 rows_estimate, pg_total_relation_size(c.oid) bytes
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where c.relkind in ('r', 'p') and n.nspname = any($1) and c.relname = any($2)"#
+        )
+    }
+
+    const OPTIONAL: &'static [&'static str] = &["owner", "tablespace"];
+
+    fn observe(row: Option<&Row>, wanted: &Wanted<Spec>) -> Observed<Self> {
+        let Some(row) = row else { return Ok(None) };
+        let asked = &wanted.spec;
+        let mut spec = object::overlay::<Self>(row, wanted)?;
+        let mut facts: Facts = row.read()?;
+        let Key { key_name, key_columns } = row.read()?;
+        let mut primary_key = Vec::new();
+        if let (Some(name), Some(columns)) = (key_name, key_columns)
+            && name == key_name_of(row.name())
+            && !asked.constraints.contains_key(&name)
+        {
+            spec.constraints.remove(&name);
+            primary_key = columns;
+        }
+        spec.primary_key = primary_key;
+        if asked.partition_of.is_some() && asked.columns.is_empty() {
+            spec.columns.clear();
+            spec.primary_key.clear();
+        }
+        facts.words = words(&spec);
+        let recorded = wanted.facts.as_ref().map(|facts| &facts["words"]);
+        let same = |what: &str, theirs: &str, ours: &str| match recorded.map(|all| &all[what]) {
+            Some(Json::String(then)) => then == theirs,
+            _ => sql::same_words(theirs, ours),
+        };
+        // Their order is the server's business.
+        let place = |name: &str| asked.columns.iter().position(|column| column.name == name);
+        spec.columns.sort_by_key(|column| place(&column.name).unwrap_or(usize::MAX));
+        for column in &mut spec.columns {
+            if let Some(at) = place(&column.name) {
+                let what = format!("column {}", column.name);
+                column.keep(&asked.columns[at], |theirs, ours| same(&what, theirs, ours));
+            }
+        }
+        for (name, text) in &mut spec.constraints {
+            if let Some(ours) = asked.constraints.get(name)
+                && same(&format!("constraint {name}"), text, ours)
+            {
+                text.clone_from(ours);
+            }
+        }
+        let whole = [
+            ("partition_by", &mut spec.partition_by, &asked.partition_by),
+            ("bounds", &mut spec.bounds, &asked.bounds),
+        ];
+        for (what, now, written) in whole {
+            object::keep_words(now, written.as_ref(), |theirs, ours| same(what, theirs, ours));
+        }
+        Ok(Some((spec, facts)))
+    }
+
+    fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
+        let table = sql::in_schema(&key[0], &key[1]);
+        let Some(to) = to else { return vec![format!("DROP TABLE {table}")] };
+        let key_name = key_name_of(&key[1]);
+        let mut all = match from {
+            None => create(&table, &key_name, to),
+            Some(from) => change(&table, &key_name, from, to),
+        };
+        let on = format!("ALTER TABLE {table}");
+        for (word, was, is) in [
+            ("ROW LEVEL SECURITY", from.is_some_and(|from| from.row_security), to.row_security),
+            (
+                "FORCE ROW LEVEL SECURITY",
+                from.is_some_and(|from| from.force_row_security),
+                to.force_row_security,
+            ),
+        ] {
+            let verb = match (is, word.starts_with("FORCE")) {
+                (true, false) => "ENABLE ",
+                (false, false) => "DISABLE ",
+                (true, true) => "",
+                (false, true) => "NO ",
+            };
+            all.extend((was != is).then(|| format!("{on} {verb}{word}")));
+        }
+        for column in &to.columns {
+            let old = from.and_then(|from| find(from, column));
+            let was = old.and_then(|old| old.comment.as_deref());
+            all.extend(column.comment_statement(&table, was));
+        }
+        let of = |spec: &Spec| (spec.comment.clone(), spec.owner.clone());
+        let was = from.map(of).unwrap_or_default();
+        all.extend(comment_and_owner(&format!("TABLE {table}"), was, of(to)));
+        all
+    }
+}
+
+/// The name the server gives the primary key of a table.
+fn key_name_of(table: &str) -> String {
+    // As long as a name may be, the suffix included.
+    let mut end = table.len().min(58);
+    while !table.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}_pkey", &table[..end])
+}
+
+/// The columns of a constraint that is a primary key.
+fn key_columns(text: &str) -> Vec<String> {
+    let is_key = text.to_uppercase().starts_with("PRIMARY KEY");
+    let inner = text.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+    let Some((inner, _)) = inner.filter(|_| is_key) else { return Vec::new() };
+    inner.split(',').map(|column| column.trim().trim_matches('"').to_owned()).collect()
+}
+
+fn words(spec: &Spec) -> BTreeMap<String, String> {
+    let columns = spec.columns.iter().filter_map(|column| {
+        let text = column.default.as_ref().or(column.generated.as_ref())?;
+        Some((format!("column {}", column.name), text.clone()))
+    });
+    let constraints = spec
+        .constraints
+        .iter()
+        .map(|(name, text)| (format!("constraint {name}"), text.clone()));
+    let whole = [("partition_by", &spec.partition_by), ("bounds", &spec.bounds)];
+    let whole =
+        whole.into_iter().filter_map(|(what, text)| Some((what.to_owned(), text.clone()?)));
+    columns.chain(constraints).chain(whole).collect()
+}
+
+/// The column of a table that a column of another form of it was.
+fn find<'a>(from: &'a Spec, column: &Column) -> Option<&'a Column> {
+    let named = |name: &str| from.columns.iter().find(|old| old.name == name);
+    named(&column.name).or_else(|| named(column.renamed_from.as_deref()?))
+}
+
+/// Columns that are in both, as they were and as they are to be.
+fn kept<'a>(from: &'a Spec, to: &'a Spec) -> impl Iterator<Item = (&'a Column, &'a Column)> {
+    to.columns.iter().filter_map(move |column| Some((find(from, column)?, column)))
+}
+
+fn added<'a>(from: &'a Spec, to: &'a Spec) -> impl Iterator<Item = &'a Column> {
+    to.columns.iter().filter(move |column| find(from, column).is_none())
+}
+
+/// Columns that go.
+fn lost<'a>(from: &'a Spec, to: &'a Spec) -> impl Iterator<Item = &'a Column> {
+    let stay: BTreeSet<&str> = kept(from, to).map(|(old, _)| old.name.as_str()).collect();
+    from.columns.iter().filter(move |column| !stay.contains(column.name.as_str()))
+}
+
+/// Constraints that are new or other than they were.
+fn changed<'a>(
+    from: &'a BTreeMap<String, String>,
+    to: &'a BTreeMap<String, String>,
+) -> impl Iterator<Item = (&'a String, &'a String)> {
+    to.iter().filter(move |(name, text)| from.get(*name) != Some(text))
+}
+
+fn create(table: &str, key_name: &str, to: &Spec) -> Vec<String> {
+    let unlogged = if to.unlogged { "UNLOGGED " } else { "" };
+    let mut inner: Vec<_> = to.columns.iter().map(Column::definition).collect();
+    if !to.primary_key.is_empty() {
+        inner.push(primary_key(key_name, &to.primary_key));
+    }
+    inner.extend(
+        to.constraints
+            .iter()
+            .map(|(name, text)| format!("CONSTRAINT {} {text}", sql::name(name))),
+    );
+    let inner = inner.join(",\n    ");
+    let body = match (&to.partition_of, &to.bounds) {
+        (Some(parent), Some(bounds)) => {
+            let inner =
+                if inner.is_empty() { String::new() } else { format!(" (\n    {inner}\n)") };
+            format!(" PARTITION OF {}{inner} {bounds}", sql::dotted(parent))
+        }
+        _ if inner.is_empty() => " ()".to_owned(),
+        _ => format!(" (\n    {inner}\n)"),
+    };
+    let mut create = format!("CREATE {unlogged}TABLE {table}{body}");
+    create.extend(to.partition_by.iter().map(|by| format!(" PARTITION BY {by}")));
+    if !to.parameters.is_empty() {
+        create.extend([format!(" WITH ({})", sql::parameters(&to.parameters))]);
+    }
+    create
+        .extend(to.tablespace.iter().map(|space| format!(" TABLESPACE {}", sql::name(space))));
+    vec![create]
+}
+
+fn primary_key(name: &str, columns: &[String]) -> String {
+    format!("CONSTRAINT {} PRIMARY KEY ({})", sql::name(name), sql::names(columns))
+}
+
+fn change(table: &str, key_name: &str, from: &Spec, to: &Spec) -> Vec<String> {
+    let on = format!("ALTER TABLE {table}");
+    let mut all = Vec::new();
+    let dropped =
+        from.constraints.iter().filter(|(name, text)| to.constraints.get(*name) != Some(text));
+    all.extend(dropped.map(|(name, _)| format!("{on} DROP CONSTRAINT {}", sql::name(name))));
+    let rekeyed = from.primary_key != to.primary_key;
+    if rekeyed && !from.primary_key.is_empty() {
+        all.push(format!("{on} DROP CONSTRAINT {}", sql::name(key_name)));
+    }
+    for (old, new) in kept(from, to).filter(|(old, new)| old.name != new.name) {
+        let (old, new) = (sql::name(&old.name), sql::name(&new.name));
+        all.push(format!("{on} RENAME COLUMN {old} TO {new}"));
+    }
+    let gone = lost(from, to).filter(|column| to.drop_columns.contains(&column.name));
+    all.extend(gone.map(|column| format!("{on} DROP COLUMN {}", sql::name(&column.name))));
+    all.extend(
+        added(from, to).map(|column| format!("{on} ADD COLUMN {}", column.definition())),
+    );
+    for (old, new) in kept(from, to) {
+        all.extend(old.changes(new).into_iter().map(|action| format!("{on} {action}")));
+    }
+    if rekeyed && !to.primary_key.is_empty() {
+        all.push(format!("{on} ADD {}", primary_key(key_name, &to.primary_key)));
+    }
+    for (name, text) in changed(&from.constraints, &to.constraints) {
+        all.push(format!("{on} ADD CONSTRAINT {} {text}", sql::name(name)));
+    }
+    if from.unlogged != to.unlogged {
+        all.push(format!("{on} SET {}", if to.unlogged { "UNLOGGED" } else { "LOGGED" }));
+    }
+    let moved = to.tablespace.as_ref().filter(|space| from.tablespace.as_ref() != Some(space));
+    all.extend(moved.map(|space| format!("{on} SET TABLESPACE {}", sql::name(space))));
+    let parameters = sql::change_parameters(&from.parameters, &to.parameters);
+    all.extend(parameters.into_iter().map(|action| format!("{on} {action}")));
+    all
+}

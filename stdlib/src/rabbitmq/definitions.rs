@@ -1,0 +1,82 @@
+//! The definitions of a server: nearly all of its topology in one answer
+//! (`GET /api/definitions`, <https://www.rabbitmq.com/docs/definitions>).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dollop_engine::error::CallError;
+use futures::future::{BoxFuture, FutureExt, Shared};
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::api::Api;
+use super::parameter::Row as Parameter;
+
+/// Everything a server defines, by section: `users`, `queues`, `parameters`, …
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Definitions(BTreeMap<String, Json>);
+
+impl Definitions {
+    /// The rows of a section.
+    pub(super) fn rows<'de, T: Deserialize<'de>>(
+        &'de self,
+        section: &str,
+    ) -> Result<Vec<T>, CallError> {
+        let Some(Json::Array(rows)) = self.0.get(section) else { return Ok(Vec::new()) };
+        rows.iter().map(|row| read(section, row)).collect()
+    }
+
+    /// The runtime parameters of a component.
+    pub(super) fn parameters(&self, component: &str) -> Result<Vec<Parameter>, CallError> {
+        let mut rows: Vec<Parameter> = self.rows("parameters")?;
+        rows.retain(|row| row.component == component);
+        Ok(rows)
+    }
+}
+
+/// A row as a struct.
+///
+/// # Errors
+/// It has another form than this dollop knows. The row itself may hold secrets.
+pub(super) fn read<'de, T: Deserialize<'de>>(
+    section: &str,
+    row: &'de Json,
+) -> Result<T, CallError> {
+    T::deserialize(row).map_err(|error| {
+        let name = row["name"].as_str().unwrap_or_default();
+        CallError::refused(format!("cannot read `{name}` among the {section}: {error}"))
+    })
+}
+
+type Fetch = Shared<BoxFuture<'static, Result<Arc<Definitions>, CallError>>>;
+
+/// Hands the definitions to whoever asks at the same time, asking the server once.
+#[derive(Default)]
+pub(super) struct Latest {
+    /// The request under way, and how many writes were begun when it was sent.
+    fetch: Mutex<Option<(u64, Fetch)>>,
+}
+
+impl Latest {
+    /// The definitions, as they are not before this call and the writes before it.
+    pub(super) async fn get(&self, api: &Arc<Api>) -> Result<Arc<Definitions>, CallError> {
+        let fetch = {
+            let mut known = self.fetch.lock().unwrap_or_else(PoisonError::into_inner);
+            let writes = api.writes();
+            let joined = known.take().filter(|(at, fetch)| {
+                // One that has its answer is of the past.
+                *at == writes && fetch.peek().is_none()
+            });
+            let (_, fetch) = known.insert(joined.unwrap_or_else(|| {
+                let api = Arc::clone(api);
+                let fetch = async move {
+                    api.list("read the definitions", "definitions").await.map(Arc::new)
+                };
+                (writes, fetch.boxed().shared())
+            }));
+            fetch.clone()
+        };
+        fetch.await
+    }
+}

@@ -1,0 +1,171 @@
+//! Federation: <https://www.rabbitmq.com/docs/federation-reference>.
+
+use dollop_engine::error::CallError;
+use dollop_engine::resource::Problem;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+
+use super::item::{Item, Place, in_vhost};
+use super::parameter::Row;
+use super::server::Server;
+use super::shovel::{AckMode, check_uri, from_value, to_value};
+
+/// Another server that exchanges and queues may get messages from; a `rabbitmq::policy` says
+/// which (`federation-upstream`). Needs the plugin `rabbitmq_federation`.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamSpec {
+    /// The vhost.
+    #[schemars(extend("x-handle" = "rabbitmq::vhost"))]
+    vhost: String,
+    /// Where it is. Example: `"amqp://user:secret@other/vhost"`.
+    #[schemars(extend("x-secret" = true))]
+    uri: String,
+    /// How many messages are under way at once.
+    #[serde(default)]
+    prefetch_count: Option<i64>,
+    /// Seconds until the link tries again when the other server is away.
+    #[serde(default)]
+    reconnect_delay: Option<i64>,
+    /// When a message counts as moved.
+    #[serde(default)]
+    ack_mode: Option<AckMode>,
+    /// Whether the other server's word is taken for who published a message.
+    #[serde(default)]
+    trust_user_id: Option<bool>,
+    /// The exchange over there; the same name as here when left out.
+    #[serde(default)]
+    exchange: Option<String>,
+    /// How many links a message may pass.
+    #[serde(default)]
+    max_hops: Option<i64>,
+    /// How long the queue over there outlives the link, in milliseconds.
+    #[serde(default)]
+    expires: Option<i64>,
+    /// How long messages live in it, in milliseconds.
+    #[serde(default)]
+    message_ttl: Option<i64>,
+    /// The queue over there; the same name as here when left out.
+    #[serde(default)]
+    queue: Option<String>,
+    /// How the link calls itself as a consumer.
+    #[serde(default)]
+    consumer_tag: Option<String>,
+}
+
+/// The kind `rabbitmq::federation_upstream`.
+pub struct Upstream;
+
+const UPSTREAM: &str = "federation-upstream";
+
+impl Item for Upstream {
+    const KIND: &'static str = "rabbitmq::federation_upstream";
+    type Spec = UpstreamSpec;
+    type Row = Row;
+
+    fn check(spec: &UpstreamSpec) -> Vec<Problem> {
+        check_uri("uri", &spec.uri).into_iter().collect()
+    }
+
+    async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
+        server.definitions().await?.parameters(UPSTREAM)
+    }
+
+    fn row_place(row: &Row) -> Place {
+        in_vhost(&row.vhost, &row.name)
+    }
+
+    fn place(name: &str, spec: &UpstreamSpec) -> Place {
+        in_vhost(&spec.vhost, name)
+    }
+
+    fn found(_: &UpstreamSpec, row: &Row) -> Result<UpstreamSpec, CallError> {
+        from_value("federation upstream", row)
+    }
+
+    fn words(name: &str, spec: &UpstreamSpec) -> String {
+        format!("federation upstream `{name}` in vhost `{}`", spec.vhost)
+    }
+
+    fn path<'a>(name: &'a str, spec: &'a UpstreamSpec) -> Vec<&'a str> {
+        vec!["parameters", UPSTREAM, &spec.vhost, name]
+    }
+
+    fn body(_: &str, spec: &UpstreamSpec) -> Json {
+        json!({ "value": to_value(spec) })
+    }
+}
+
+/// Several upstreams under one name, for `federation-upstream-set` of a `rabbitmq::policy`.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetSpec {
+    /// The vhost.
+    #[schemars(extend("x-handle" = "rabbitmq::vhost"))]
+    vhost: String,
+    /// The upstreams; the order does not matter.
+    #[schemars(extend("x-handle" = "rabbitmq::federation_upstream"))]
+    upstreams: Vec<String>,
+}
+
+/// The kind `rabbitmq::federation_upstream_set`.
+pub struct UpstreamSet;
+
+const SET: &str = "federation-upstream-set";
+
+impl Item for UpstreamSet {
+    const KIND: &'static str = "rabbitmq::federation_upstream_set";
+    type Spec = SetSpec;
+    type Row = Row;
+
+    fn normalize(spec: &mut SetSpec) {
+        spec.upstreams.sort();
+        spec.upstreams.dedup();
+    }
+
+    async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
+        server.definitions().await?.parameters(SET)
+    }
+
+    fn row_place(row: &Row) -> Place {
+        in_vhost(&row.vhost, &row.name)
+    }
+
+    fn place(name: &str, spec: &SetSpec) -> Place {
+        in_vhost(&spec.vhost, name)
+    }
+
+    fn found(_: &SetSpec, row: &Row) -> Result<SetSpec, CallError> {
+        let members = row.value.as_array().into_iter().flatten();
+        let upstreams = members.map(|member| {
+            let entries = member.as_object().filter(|entries| entries.len() == 1);
+            let name = entries.and_then(|entries| entries.get("upstream")?.as_str());
+            name.map(str::to_owned).ok_or_else(|| {
+                CallError::refused(format!(
+                    "federation upstream set `{}` in vhost `{}` has a member with settings of \
+                     its own, which dollop does not know",
+                    row.name, row.vhost
+                ))
+            })
+        });
+        Ok(SetSpec {
+            vhost: row.vhost.clone(),
+            upstreams: upstreams.collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn words(name: &str, spec: &SetSpec) -> String {
+        format!("federation upstream set `{name}` in vhost `{}`", spec.vhost)
+    }
+
+    fn path<'a>(name: &'a str, spec: &'a SetSpec) -> Vec<&'a str> {
+        vec!["parameters", SET, &spec.vhost, name]
+    }
+
+    fn body(_: &str, spec: &SetSpec) -> Json {
+        let members: Vec<_> =
+            spec.upstreams.iter().map(|name| json!({ "upstream": name })).collect();
+        json!({ "value": members })
+    }
+}

@@ -1,0 +1,264 @@
+//! What kinds that have a name and an address in the API share: one list to be read from,
+//! `PUT` to be written by, `DELETE` to be removed by.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+use dollop_engine::analysis::Lint;
+use dollop_engine::error::CallError;
+use dollop_engine::resource::{
+    Created, Found, Held, Moment, Name, Owner, Preview, Problem, Proposed, ReadResult,
+    Resource, Traits, Wanted,
+};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use super::server::Server;
+
+/// The longest name, in bytes.
+pub(super) const LONGEST: usize = 255;
+
+/// Nothing is reported beside the attributes.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct NoFacts {}
+
+/// Where an object is: its vhost (empty when it is in none) and its name.
+pub type Place = (String, String);
+
+/// A kind of named object. [`Kept`] makes a [`Resource`] of it.
+pub trait Item: Send + Sync + 'static {
+    /// The name in scripts: `rabbitmq::policy`.
+    const KIND: &'static str;
+    /// What users set.
+    type Spec: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
+    /// An object as the server lists it.
+    type Row: Send + Sync;
+
+    /// What the engine must know beside the attributes.
+    fn traits() -> Traits {
+        Traits { within: &["vhost"], ..Traits::default() }
+    }
+
+    /// See [`Resource::normalize`].
+    fn normalize(_spec: &mut Self::Spec) {}
+
+    /// See [`Resource::check`].
+    fn check(_spec: &Self::Spec) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// See [`Resource::lint`].
+    fn lint(_spec: &Self::Spec) -> Vec<Lint> {
+        Vec::new()
+    }
+
+    /// See [`Resource::migrates`].
+    fn migrates(_from: &Self::Spec, _to: &Self::Spec) -> bool {
+        false
+    }
+
+    /// Whose a found object is: of those that always exist nobody need take over one.
+    const OWNER: Owner = Owner::Unmarked;
+
+    /// All objects of the kind; `wanted` are the places that are asked about.
+    fn rows(
+        server: &Server,
+        wanted: &[Place],
+    ) -> impl Future<Output = Result<Vec<Self::Row>, CallError>> + Send;
+
+    /// Why an object that is not listed cannot be made either, where the list tells.
+    fn absent(
+        _server: &Server,
+        _name: &str,
+        _rows: &BTreeMap<Place, Self::Row>,
+    ) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    /// Where a listed object is.
+    fn row_place(row: &Self::Row) -> Place;
+
+    /// Where a declared object is.
+    fn place(name: &str, spec: &Self::Spec) -> Place;
+
+    /// A listed object as it would be declared. `wanted` tells what the server cannot.
+    fn found(wanted: &Self::Spec, row: &Self::Row) -> Result<Self::Spec, CallError>;
+
+    /// The object in words: ``policy `p` in vhost `v` ``.
+    fn words(name: &str, spec: &Self::Spec) -> String;
+
+    /// Its address in the API, part by part.
+    fn path<'a>(name: &'a str, spec: &'a Self::Spec) -> Vec<&'a str>;
+
+    /// What is sent to it.
+    fn body(name: &str, spec: &Self::Spec) -> Json;
+
+    /// Makes it (`from` is `None`) or changes it. `what` completes "cannot …".
+    fn write(
+        server: &Server,
+        what: &str,
+        name: &str,
+        from: Option<&Self::Spec>,
+        to: &Self::Spec,
+    ) -> impl Future<Output = Result<(), CallError>> + Send {
+        let _ = from;
+        async move { server.api.put(what, &Self::path(name, to), &Self::body(name, to)).await }
+    }
+
+    /// Removes it; fine when it is gone.
+    fn remove(
+        server: &Server,
+        what: &str,
+        name: &str,
+        spec: &Self::Spec,
+    ) -> impl Future<Output = Result<(), CallError>> + Send {
+        async move { server.api.delete(what, &Self::path(name, spec)).await }
+    }
+
+    /// Whether [`preview`](Self::preview) says anything.
+    const PREVIEWS: bool = false;
+
+    /// See [`Resource::preview`].
+    fn preview(
+        _server: &Server,
+        proposed: &[Proposed<Self::Spec>],
+    ) -> impl Future<Output = Result<Vec<Preview>, CallError>> + Send {
+        let many = proposed.len();
+        async move { Ok(vec![Preview::default(); many]) }
+    }
+
+    /// See [`Resource::held`].
+    fn held(
+        _server: &Server,
+        wanted: &[Place],
+        _moment: Moment,
+    ) -> impl Future<Output = Vec<Result<Held, CallError>>> + Send {
+        let many = wanted.len();
+        async move { vec![Ok(Held::Unknown); many] }
+    }
+}
+
+/// An [`Item`] as a resource.
+pub struct Kept<I>(PhantomData<fn() -> I>);
+
+impl<I: Item> Resource for Kept<I> {
+    const KIND: &'static str = I::KIND;
+    type Connection = Server;
+    type Spec = I::Spec;
+    type Facts = NoFacts;
+
+    fn traits() -> Traits {
+        I::traits()
+    }
+
+    fn normalize(spec: &mut I::Spec) {
+        I::normalize(spec);
+    }
+
+    fn check(spec: &I::Spec) -> Vec<Problem> {
+        I::check(spec)
+    }
+
+    fn lint(spec: &I::Spec) -> Vec<Lint> {
+        I::lint(spec)
+    }
+
+    fn keeps_data(_: &I::Spec, _: Option<&I::Spec>) -> bool {
+        !I::traits().holds_data
+    }
+
+    fn migrates(from: &I::Spec, to: &I::Spec) -> bool {
+        I::migrates(from, to)
+    }
+
+    async fn read(server: &Server, wanted: &[Wanted<I::Spec>]) -> Vec<ReadResult<Self>> {
+        let places = places::<I>(wanted);
+        let rows = match I::rows(server, &places).await {
+            Ok(rows) => rows,
+            Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let rows: BTreeMap<Place, I::Row> =
+            rows.into_iter().map(|row| (I::row_place(&row), row)).collect();
+        let look = |(wanted, place): (&Wanted<I::Spec>, Place)| {
+            let Some(row) = rows.get(&place) else {
+                return I::absent(server, &place.1, &rows).map(|()| None);
+            };
+            let spec = I::found(&wanted.spec, row)?;
+            let (id, natural) = (place.1.clone(), place.1);
+            Ok(Some(Found { id, natural, spec, facts: NoFacts {}, owner: I::OWNER }))
+        };
+        wanted.iter().zip(places).map(look).collect()
+    }
+
+    const PREVIEWS: bool = I::PREVIEWS;
+
+    async fn preview(
+        server: &Server,
+        proposed: &[Proposed<I::Spec>],
+    ) -> Result<Vec<Preview>, CallError> {
+        I::preview(server, proposed).await
+    }
+
+    async fn held(
+        server: &Server,
+        wanted: &[Wanted<I::Spec>],
+        moment: Moment,
+    ) -> Vec<Result<Held, CallError>> {
+        I::held(server, &places::<I>(wanted), moment).await
+    }
+
+    async fn create(
+        server: &Server,
+        name: &Name,
+        spec: I::Spec,
+    ) -> Result<Created<NoFacts>, CallError> {
+        let id = I::place(&name.natural, &spec).1;
+        let what = format!("create {}", I::words(&id, &spec));
+        if id.len() > LONGEST {
+            let many = id.len();
+            return Err(CallError::refused(format!(
+                "cannot {what}: the name has {many} bytes, RabbitMQ takes {LONGEST} bytes"
+            ))
+            .hint("give it a shorter name"));
+        }
+        I::write(server, &what, &id, None, &spec).await?;
+        Ok(Created { id, facts: NoFacts {} })
+    }
+
+    async fn update(
+        server: &Server,
+        _: &Name,
+        id: &str,
+        from: I::Spec,
+        to: I::Spec,
+    ) -> Result<NoFacts, CallError> {
+        let what = format!("change {}", I::words(id, &to));
+        I::write(server, &what, id, Some(&from), &to).await?;
+        Ok(NoFacts {})
+    }
+
+    async fn delete(
+        server: &Server,
+        _: &Name,
+        id: &str,
+        spec: I::Spec,
+    ) -> Result<(), CallError> {
+        let what = format!("delete {}", I::words(id, &spec));
+        I::remove(server, &what, id, &spec).await
+    }
+}
+
+/// Where the wanted objects are: under the name they were made with.
+fn places<I: Item>(wanted: &[Wanted<I::Spec>]) -> Vec<Place> {
+    let place = |wanted: &Wanted<I::Spec>| {
+        I::place(wanted.id.as_deref().unwrap_or(&wanted.name.natural), &wanted.spec)
+    };
+    wanted.iter().map(place).collect()
+}
+
+/// The place of an object in a vhost.
+pub(super) fn in_vhost(vhost: &str, name: &str) -> Place {
+    (vhost.to_owned(), name.to_owned())
+}

@@ -1,0 +1,260 @@
+//! What belongs to the server itself and is never removed: feature flags
+//! (<https://www.rabbitmq.com/docs/feature-flags>), plugins
+//! (<https://www.rabbitmq.com/docs/plugins>) and the name of the cluster.
+
+use std::collections::BTreeMap;
+
+use dollop_engine::diagnostic::did_you_mean;
+use dollop_engine::error::CallError;
+use dollop_engine::resource::{Owner, Traits};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+
+use super::item::{Item, Place, in_vhost};
+use super::server::Server;
+
+/// A feature flag, enabled. RabbitMQ cannot disable one, so it stays when it is not declared
+/// any more. Example: `mq.feature_flag("stream_queue")`.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureFlagSpec {}
+
+/// The kind `rabbitmq::feature_flag`.
+pub struct FeatureFlag;
+
+/// A feature flag as the server lists it.
+#[derive(Deserialize)]
+pub struct FeatureFlagRow {
+    name: String,
+    state: String,
+}
+
+impl Item for FeatureFlag {
+    const KIND: &'static str = "rabbitmq::feature_flag";
+    const OWNER: Owner = Owner::Ours;
+    type Spec = FeatureFlagSpec;
+    type Row = FeatureFlagRow;
+
+    fn traits() -> Traits {
+        Traits::default()
+    }
+
+    async fn rows(server: &Server, _: &[Place]) -> Result<Vec<FeatureFlagRow>, CallError> {
+        server.api.list("list the feature flags", "feature-flags").await
+    }
+
+    fn absent(
+        server: &Server,
+        name: &str,
+        rows: &BTreeMap<Place, FeatureFlagRow>,
+    ) -> Result<(), CallError> {
+        let names: Vec<_> = rows.values().map(|row| row.name.as_str()).collect();
+        if names.contains(&name) {
+            return Ok(());
+        }
+        let error = CallError::impossible(format!(
+            "RabbitMQ {} has no feature flag `{name}`",
+            server.version
+        ));
+        Err(match did_you_mean(name, names.iter().copied()) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => error.hint(format!("it has: {}", names.join(", "))),
+        })
+    }
+
+    /// What is not enabled is not there, and stands elsewhere.
+    fn row_place(row: &FeatureFlagRow) -> Place {
+        in_vhost(if row.state == "enabled" { "" } else { &row.state }, &row.name)
+    }
+
+    fn place(name: &str, _: &FeatureFlagSpec) -> Place {
+        in_vhost("", name)
+    }
+
+    fn found(_: &FeatureFlagSpec, _: &FeatureFlagRow) -> Result<FeatureFlagSpec, CallError> {
+        Ok(FeatureFlagSpec {})
+    }
+
+    fn words(name: &str, _: &FeatureFlagSpec) -> String {
+        format!("feature flag `{name}`")
+    }
+
+    fn path<'a>(name: &'a str, _: &'a FeatureFlagSpec) -> Vec<&'a str> {
+        vec!["feature-flags", name, "enable"]
+    }
+
+    fn body(name: &str, _: &FeatureFlagSpec) -> Json {
+        json!({ "name": name })
+    }
+
+    async fn remove(
+        _: &Server,
+        _: &str,
+        _: &str,
+        _: &FeatureFlagSpec,
+    ) -> Result<(), CallError> {
+        Ok(())
+    }
+}
+
+/// A plugin that must be enabled on every node. The API cannot enable one: this refuses the
+/// plan when it is not. Enable it with `rabbitmq-plugins enable`, or by the file
+/// `/etc/rabbitmq/enabled_plugins`, for example as one of the `files` of a
+/// `docker::container`. Example: `mq.plugin("rabbitmq_shovel")`.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PluginSpec {}
+
+/// The kind `rabbitmq::plugin`.
+pub struct Plugin;
+
+#[derive(Deserialize)]
+struct Node {
+    #[serde(default)]
+    enabled_plugins: Vec<String>,
+}
+
+impl Item for Plugin {
+    const KIND: &'static str = "rabbitmq::plugin";
+    const OWNER: Owner = Owner::Ours;
+    type Spec = PluginSpec;
+    type Row = String;
+
+    fn traits() -> Traits {
+        Traits::default()
+    }
+
+    /// Those that every running node has.
+    async fn rows(server: &Server, _: &[Place]) -> Result<Vec<String>, CallError> {
+        let path = "nodes?columns=name,enabled_plugins";
+        let mut nodes: Vec<Node> = server.api.list("list the plugins", path).await?;
+        // A node that is down tells nothing.
+        nodes.retain(|node| !node.enabled_plugins.is_empty());
+        let Some((first, others)) = nodes.split_first() else { return Ok(Vec::new()) };
+        let everywhere =
+            |name: &&String| others.iter().all(|node| node.enabled_plugins.contains(name));
+        Ok(first.enabled_plugins.iter().filter(everywhere).cloned().collect())
+    }
+
+    fn absent(_: &Server, name: &str, _: &BTreeMap<Place, String>) -> Result<(), CallError> {
+        Err(missing_plugin(name))
+    }
+
+    fn row_place(row: &String) -> Place {
+        in_vhost("", row)
+    }
+
+    fn place(name: &str, _: &PluginSpec) -> Place {
+        in_vhost("", name)
+    }
+
+    fn found(_: &PluginSpec, _: &String) -> Result<PluginSpec, CallError> {
+        Ok(PluginSpec {})
+    }
+
+    fn words(name: &str, _: &PluginSpec) -> String {
+        format!("plugin `{name}`")
+    }
+
+    fn path<'a>(_: &'a str, _: &'a PluginSpec) -> Vec<&'a str> {
+        Vec::new()
+    }
+
+    fn body(_: &str, _: &PluginSpec) -> Json {
+        Json::Null
+    }
+
+    async fn write(
+        server: &Server,
+        _: &str,
+        name: &str,
+        _: Option<&PluginSpec>,
+        _: &PluginSpec,
+    ) -> Result<(), CallError> {
+        let enabled = Self::rows(server, &[]).await?;
+        if enabled.iter().any(|enabled| enabled == name) {
+            Ok(())
+        } else {
+            Err(missing_plugin(name))
+        }
+    }
+
+    async fn remove(_: &Server, _: &str, _: &str, _: &PluginSpec) -> Result<(), CallError> {
+        Ok(())
+    }
+}
+
+/// Says that a plugin is not enabled, and how to enable it.
+pub(super) fn missing_plugin(name: &str) -> CallError {
+    CallError::impossible(format!("the plugin `{name}` is not enabled on every node"))
+        .note("the management API cannot enable plugins")
+        .hint(format!(
+            "run `rabbitmq-plugins enable {name}` on each node, or name it in \
+             `/etc/rabbitmq/enabled_plugins`, for example by the `files` of its container"
+        ))
+}
+
+/// The name of the cluster, as other servers and people see it. The argument is the name; it
+/// stays when it is not declared any more. Example: `mq.cluster_name("shop@production")`.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterNameSpec {}
+
+/// The kind `rabbitmq::cluster_name`.
+pub struct ClusterName;
+
+/// The one answer.
+#[derive(Deserialize)]
+pub struct ClusterNameRow {
+    name: String,
+}
+
+impl Item for ClusterName {
+    const KIND: &'static str = "rabbitmq::cluster_name";
+    const OWNER: Owner = Owner::Ours;
+    type Spec = ClusterNameSpec;
+    type Row = ClusterNameRow;
+
+    fn traits() -> Traits {
+        Traits::default()
+    }
+
+    async fn rows(server: &Server, _: &[Place]) -> Result<Vec<ClusterNameRow>, CallError> {
+        let row = server.api.list("read the name of the cluster", "cluster-name").await?;
+        Ok(vec![row])
+    }
+
+    fn row_place(row: &ClusterNameRow) -> Place {
+        in_vhost("", &row.name)
+    }
+
+    fn place(name: &str, _: &ClusterNameSpec) -> Place {
+        in_vhost("", name)
+    }
+
+    fn found(_: &ClusterNameSpec, _: &ClusterNameRow) -> Result<ClusterNameSpec, CallError> {
+        Ok(ClusterNameSpec {})
+    }
+
+    fn words(name: &str, _: &ClusterNameSpec) -> String {
+        format!("the name of the cluster, `{name}`")
+    }
+
+    fn path<'a>(_: &'a str, _: &'a ClusterNameSpec) -> Vec<&'a str> {
+        vec!["cluster-name"]
+    }
+
+    fn body(name: &str, _: &ClusterNameSpec) -> Json {
+        json!({ "name": name })
+    }
+
+    async fn remove(
+        _: &Server,
+        _: &str,
+        _: &str,
+        _: &ClusterNameSpec,
+    ) -> Result<(), CallError> {
+        Ok(())
+    }
+}

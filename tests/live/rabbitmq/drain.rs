@@ -1,0 +1,223 @@
+//! Making a queue anew with its messages, under a live publisher and a live consumer.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dollop_tests::cli::Project;
+use futures::StreamExt as _;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
+    ConfirmSelectOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
+use serde_json::json;
+
+use super::broker::Broker;
+
+/// How many messages wait when the queue is made anew.
+const WAITING: u64 = 100_000;
+
+fn script(vhost: &str, queue: &str) -> String {
+    let port = Broker::shared().port;
+    format!(
+        "let mq = rabbitmq::server(\"broker\", #{{ host: \"127.0.0.1\", port: {port}, \
+         password: \"guest\" }});\n\
+         let v = mq.vhost(\"{vhost}\");\n\
+         let orders = v.exchange(\"orders\", #{{ type: \"topic\" }});\n\
+         let q = v.queue(\"work\", #{{ migrate: \"drain\", {queue} }});\n\
+         v.binding(\"all\", #{{ source: orders, destination: q, routing_key: \"order.#\" }});\n"
+    )
+}
+
+async fn channel(vhost: &str) -> Channel {
+    let port = Broker::shared().amqp_port;
+    let address = format!("amqp://guest:guest@127.0.0.1:{port}/{vhost}");
+    let connection =
+        Connection::connect(&address, ConnectionProperties::default()).await.unwrap();
+    // A channel outlives the handle of its connection.
+    let channel = connection.create_channel().await.unwrap();
+    std::mem::forget(connection);
+    channel
+}
+
+/// Publishes numbers to the exchange; each must be routed and confirmed.
+async fn publish(channel: &Channel, numbers: impl Iterator<Item = u64>) {
+    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    let mut pending = Vec::new();
+    for number in numbers {
+        let properties = BasicProperties::default().with_delivery_mode(2);
+        let payload = number.to_string();
+        let sent = channel.basic_publish(
+            "orders".into(),
+            "order.new".into(),
+            options,
+            payload.as_bytes(),
+            properties,
+        );
+        pending.push(sent.await.unwrap());
+        if pending.len() == 500 {
+            confirmed(&mut pending).await;
+        }
+    }
+    confirmed(&mut pending).await;
+}
+
+async fn confirmed(pending: &mut Vec<lapin::PublisherConfirm>) {
+    for sent in pending.drain(..) {
+        // `Ack(Some(_))` would be a message that no queue took.
+        assert!(matches!(sent.await.unwrap(), Confirmation::Ack(None)), "not routed");
+    }
+}
+
+/// Consumes whatever comes until told to stop; a consumer whose queue goes comes back.
+async fn consume(
+    vhost: String,
+    seen: Arc<Mutex<BTreeSet<u64>>>,
+    slow: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+) {
+    while !stop.load(Ordering::SeqCst) {
+        let channel = channel(&vhost).await;
+        channel.basic_qos(20, BasicQosOptions::default()).await.unwrap();
+        let options = BasicConsumeOptions::default();
+        let consumer = channel
+            .basic_consume("work".into(), "live".into(), options, FieldTable::default())
+            .await;
+        let Ok(mut consumer) = consumer else {
+            // Between the old queue and the new one.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        loop {
+            let next = tokio::time::timeout(Duration::from_millis(200), consumer.next()).await;
+            match next {
+                Err(_) if stop.load(Ordering::SeqCst) => return,
+                Err(_) => {}
+                Ok(Some(Ok(delivery))) => {
+                    let text = String::from_utf8_lossy(&delivery.data).into_owned();
+                    seen.lock().unwrap().insert(text.parse().unwrap());
+                    if slow.load(Ordering::SeqCst) {
+                        tokio::time::sleep(Duration::from_millis(2)).await;
+                    }
+                    let _ = delivery.ack(BasicAckOptions::default()).await;
+                }
+                Ok(Some(Err(_)) | None) => break,
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn draining_loses_nothing() {
+    let vhost = "drain";
+    let project = Project::new("drain", &script(vhost, "type: \"quorum\""));
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+
+    let source = channel(vhost).await;
+    source.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    publish(&source, 0..WAITING).await;
+
+    let seen = Arc::new(Mutex::new(BTreeSet::new()));
+    let (slow, stop) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+    let consumer = tokio::spawn(consume(
+        vhost.to_owned(),
+        Arc::clone(&seen),
+        Arc::clone(&slow),
+        Arc::clone(&stop),
+    ));
+    let published = Arc::new(AtomicU64::new(WAITING));
+    let enough = Arc::new(AtomicBool::new(false));
+    let live = {
+        let (published, enough) = (Arc::clone(&published), Arc::clone(&enough));
+        tokio::spawn(async move {
+            while !enough.load(Ordering::SeqCst) {
+                let next = published.load(Ordering::SeqCst);
+                publish(&source, next..next + 10).await;
+                published.store(next + 10, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+    };
+
+    project.write("stack.rhai", &script(vhost, "type: \"quorum\", delivery_limit: 50"));
+    let project = tokio::task::spawn_blocking(move || {
+        let plan = project.run(&["plan"]).expect(0);
+        assert!(!plan.stdout.contains("DATA LOSS"), "{}", plan.text());
+        let words = plan.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("what it holds moves to the new one"), "{}", plan.text());
+        // No consent is needed: nothing is lost.
+        let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+        let _ = project.run(&["plan", "--detailed-exitcode"]).expect(0);
+        project
+    })
+    .await
+    .unwrap();
+    let new = Broker::shared().get("queues/drain/work");
+    assert_eq!(new["arguments"]["x-delivery-limit"], 50);
+    let aside = Broker::shared().get("queues/drain/work.dollop-drain");
+    assert_eq!(aside["error"], "Object Not Found");
+    assert_eq!(Broker::shared().get("parameters/shovel"), json!([]));
+
+    enough.store(true, Ordering::SeqCst);
+    live.await.unwrap();
+    slow.store(false, Ordering::SeqCst);
+    let total = published.load(Ordering::SeqCst);
+    let mut last = usize::MAX;
+    // As long as something still comes.
+    while seen.lock().unwrap().len() as u64 != total {
+        let now = seen.lock().unwrap().len();
+        assert_ne!(now, last, "{now} of {total} messages arrived, and no more come");
+        last = now;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    stop.store(true, Ordering::SeqCst);
+    consumer.await.unwrap();
+    println!("drained {WAITING} waiting and {} live messages: none lost", total - WAITING);
+    let consent =
+        ["destroy", "--auto-approve", "--allow-data-loss", "rabbitmq::vhost.broker/drain"];
+    tokio::task::spawn_blocking(move || drop(project.run(&consent).expect(0))).await.unwrap();
+}
+
+/// Whatever a run leaves when it is killed in the middle, the next one finishes.
+#[test]
+fn a_drain_that_was_interrupted_is_finished() {
+    let vhost = "drain-again";
+    let broker = Broker::shared();
+    let project = Project::new("drainagain", &script(vhost, ""));
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+    let publish = |count: usize| {
+        for _ in 0..count {
+            let body = json!({
+                "properties": { "delivery_mode": 2 }, "routing_key": "order.new",
+                "payload": "x", "payload_encoding": "string",
+            });
+            broker.post(&format!("exchanges/{vhost}/orders/publish"), &body);
+        }
+    };
+    publish(5);
+    // As after a kill between the old queue and the new one: only the other one is left.
+    let aside = format!("queues/{vhost}/work.dollop-drain");
+    broker.put(&aside, &json!({ "durable": true, "arguments": { "x-queue-type": "classic" } }));
+    let bind = format!("bindings/{vhost}/e/orders/q/work.dollop-drain");
+    broker.post(&bind, &json!({ "routing_key": "order.#" }));
+    broker.delete(&format!("queues/{vhost}/work"));
+    publish(7);
+
+    project.write("stack.rhai", &script(vhost, "max_priority: 5"));
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+    assert_eq!(broker.get(&aside)["error"], "Object Not Found");
+    let new = broker.get(&format!("queues/{vhost}/work"));
+    assert_eq!(new["arguments"]["x-max-priority"], 5);
+    let taken = broker.ask(
+        &format!("queues/{vhost}/work/get"),
+        &json!({ "count": 100, "ackmode": "ack_requeue_false", "encoding": "auto" }),
+    );
+    assert_eq!(taken.as_array().unwrap().len(), 7);
+    publish(1);
+    let consent = format!("rabbitmq::vhost.broker/{vhost}");
+    let _ =
+        project.run(&["destroy", "--auto-approve", "--allow-data-loss", &consent]).expect(0);
+}

@@ -1,0 +1,121 @@
+//! Names of every kind: slashes, percent signs, Unicode, the longest, and those the API
+//! cannot say.
+
+use serde_json::{Value as Json, json};
+
+use super::bench::Bench;
+
+/// Names that are hard to get through an address.
+fn hard() -> Vec<String> {
+    let mut names: Vec<String> = [
+        "a/b",
+        "100%",
+        "%2F",
+        "ü – 漢字 🐇",
+        "a b",
+        "a+b",
+        "?q=1&r#x",
+        "~",
+        "a\\b",
+        "\"q\"",
+        "'",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    // 255 bytes: in one-byte and in three-byte characters.
+    names.push("n".repeat(255));
+    names.push("漢".repeat(85));
+    names
+}
+
+#[tokio::test]
+async fn hard_names_work_everywhere() {
+    let bench = Bench::new().await;
+    for vhost in hard() {
+        bench.create("rabbitmq::vhost", &vhost, json!({})).await.unwrap();
+        assert!(bench.read("rabbitmq::vhost", &vhost, json!({})).await.is_some(), "{vhost}");
+        check(&bench, &vhost, &vhost).await;
+        bench.delete("rabbitmq::vhost", &vhost, &vhost, json!({})).await;
+        assert!(bench.read("rabbitmq::vhost", &vhost, json!({})).await.is_none(), "{vhost}");
+    }
+    for name in hard() {
+        check(&bench, "/", &name).await;
+    }
+}
+
+/// Makes, finds and removes one object of each kind under a name.
+async fn check(bench: &Bench, vhost: &str, name: &str) {
+    let specs: [(&str, Json); 6] = [
+        ("rabbitmq::user", json!({ "password": "x" })),
+        (
+            "rabbitmq::permission",
+            json!({ "vhost": vhost, "topics": { name: { "read": "a" } } }),
+        ),
+        ("rabbitmq::exchange", json!({ "vhost": vhost })),
+        ("rabbitmq::queue", json!({ "vhost": vhost })),
+        (
+            "rabbitmq::binding",
+            json!({ "vhost": vhost, "source": name, "destination": name, "routing_key": name }),
+        ),
+        (
+            "rabbitmq::policy",
+            json!({ "vhost": vhost, "pattern": "", "definition": { "max-length": 1 } }),
+        ),
+    ];
+    let mut ids = Vec::new();
+    for (kind, spec) in &specs {
+        let created = bench.create(kind, name, spec.clone()).await;
+        ids.push(created.unwrap_or_else(|error| panic!("{kind} {name}: {error:?}")).id);
+    }
+    for (kind, spec) in &specs {
+        let found = bench.read(kind, name, spec.clone()).await;
+        assert!(found.is_some(), "{kind} {name}");
+    }
+    for ((kind, spec), id) in specs.iter().zip(&ids).rev() {
+        bench.delete(kind, name, id, spec.clone()).await;
+        assert!(bench.read(kind, name, spec.clone()).await.is_none(), "{kind} {name}");
+    }
+}
+
+/// What the server and its API cannot take is refused before anything is sent.
+#[tokio::test]
+async fn names_that_cannot_be_said_are_refused() {
+    let bench = Bench::new().await;
+    for name in ["", ".", ".."] {
+        for (kind, spec) in [
+            ("rabbitmq::vhost", json!({})),
+            ("rabbitmq::user", json!({ "password": "x" })),
+            ("rabbitmq::queue", json!({ "vhost": "/" })),
+            ("rabbitmq::exchange", json!({ "vhost": "/" })),
+            ("rabbitmq::global_parameter", json!({ "value": 1 })),
+        ] {
+            let error = bench.create(kind, name, spec).await.unwrap_err();
+            assert!(
+                error.message.contains(&format!("the API cannot address the name `{name}`")),
+                "{kind}: {}",
+                error.message
+            );
+        }
+    }
+    let long = "n".repeat(256);
+    for (kind, spec) in [
+        ("rabbitmq::queue", json!({ "vhost": "/" })),
+        ("rabbitmq::exchange", json!({ "vhost": "/" })),
+    ] {
+        let error = bench.create(kind, &long, spec.clone()).await.unwrap_err();
+        assert!(error.message.contains("255 bytes"), "{kind}: {}", error.message);
+        let short = "漢".repeat(85);
+        assert!(bench.create(kind, &short, spec.clone()).await.is_ok());
+        bench.delete(kind, &short, &short, spec).await;
+    }
+}
+
+/// The server's own exchanges can be looked up, the default one too.
+#[tokio::test]
+async fn the_servers_own_exchanges_are_found() {
+    let bench = Bench::new().await;
+    for (name, is) in [("amq.topic", "topic"), ("amq.match", "headers"), ("", "direct")] {
+        let found = bench.read("rabbitmq::exchange", name, json!({ "vhost": "/" })).await;
+        assert_eq!(found.unwrap().spec.to_json()["type"], is, "{name}");
+    }
+}
