@@ -301,9 +301,8 @@ async fn each_in_its_words() {
     ];
     for case in &cases {
         let declared = world.declare(case.kind, case.name, case.spec.clone());
-        let error = match world.try_create(&declared).await {
-            Err(error) => error,
-            Ok(_) => panic!("{} {}: it was made", case.kind, case.name),
+        let Err(error) = world.try_create(&declared).await else {
+            panic!("{} {}: it was made", case.kind, case.name)
         };
         if case.message.ends_with(" at") {
             assert!(error.message.contains(case.message), "{error:?}");

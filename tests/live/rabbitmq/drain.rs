@@ -92,10 +92,8 @@ async fn consume(
             continue;
         };
         loop {
-            let next = tokio::time::timeout(Duration::from_millis(200), consumer.next()).await;
+            let next = tokio::time::timeout(Duration::from_secs(1), consumer.next()).await;
             match next {
-                Err(_) if stop.load(Ordering::SeqCst) => return,
-                Err(_) => {}
                 Ok(Some(Ok(delivery))) => {
                     let text = String::from_utf8_lossy(&delivery.data).into_owned();
                     seen.lock().unwrap().insert(text.parse().unwrap());
@@ -104,9 +102,11 @@ async fn consume(
                     }
                     let _ = delivery.ack(BasicAckOptions::default()).await;
                 }
-                Ok(Some(Err(_)) | None) => break,
+                // Nothing comes, or the queue it subscribed to is gone: subscribe anew.
+                Err(_) | Ok(Some(Err(_)) | None) => break,
             }
         }
+        let _ = channel.close(200, "subscribing anew".into()).await;
     }
 }
 
@@ -169,7 +169,9 @@ async fn draining_loses_nothing() {
     // As long as something still comes.
     while seen.lock().unwrap().len() as u64 != total {
         let now = seen.lock().unwrap().len();
-        assert_ne!(now, last, "{now} of {total} messages arrived, and no more come");
+        let queue = Broker::shared().get("queues/drain/work");
+        let (left, held) = (&queue["messages_ready"], &queue["messages_unacknowledged"]);
+        assert_ne!(now, last, "{now} of {total} arrived, {left} wait, {held} are handed out");
         last = now;
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
