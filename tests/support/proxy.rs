@@ -186,8 +186,12 @@ fn statements(sent: &[u8]) -> Vec<String> {
         usize::try_from(i32::from_be_bytes(bytes.try_into().ok()?)).ok()
     };
     let mut found = Vec::new();
-    // The first message has no kind.
+    // The first message has no kind, nor has one before it that asks for TLS.
     let Some(mut at) = length(0) else { return found };
+    if sent.get(4..8) == Some(&80_877_103_u32.to_be_bytes()) {
+        let Some(first) = length(at) else { return found };
+        at += first;
+    }
     while let Some(size) = length(at + 1) {
         let body = sent.get(at + 5..at + 1 + size).unwrap_or_default();
         let mut texts = body.split(|byte| *byte == 0).map(String::from_utf8_lossy);
