@@ -1,14 +1,16 @@
 # Two commands do everything on a fresh machine with a Rust toolchain:
 #   make quickstart   build, start the lab if needed, apply scripts/quickstart, plan again
 #   make test         format, lints, unit, suite, CLI, live and crash tests, some fuzzing
+# And what takes too long for every time:
 #   make platforms    the five platforms of scripts/ on the lab
+#   make bare         the lab itself, on a minimal Debian in namespaces of its own
 
 DOLLOP := target/debug/dollop
 LAB := tests/lab/lab
 # One set of features for lints and tests, so that nothing is compiled twice.
 EVERYTHING := --workspace --all-targets --features dollop-tests/live
 
-.PHONY: platforms quickstart clean-quickstart hello test lint quick-test lab build fuzz bench
+.PHONY: platforms bare quickstart clean-quickstart hello test lint quick-test lab build fuzz bench
 
 build:
 	cargo build -p dollop
@@ -40,12 +42,17 @@ quick-test:
 # With the feature `live` a missing service is a failure, never a skip. The platforms have a
 # target of their own: two hundred containers take longer than all the rest.
 test: lint lab
+	$(LAB) tools
 	eval "$$($(LAB) env)"; cargo test $(EVERYTHING) --no-fail-fast -- --skip live::platforms
 
 # The five platforms of scripts/, each with all its profiles, on the lab's images.
 platforms: lab
+	$(LAB) tools
 	$(LAB) platforms
 	eval "$$($(LAB) env)"; cargo test $(EVERYTHING) -- live::platforms --test-threads 1
+
+bare:
+	tests/lab/bare
 
 # Ten minutes of scripts nobody would write; DOLLOP_FUZZ_SEED repeats a run.
 fuzz:

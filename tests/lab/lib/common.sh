@@ -6,7 +6,11 @@ LAB_STATE=${DOLLOP_LAB_DIR:-${XDG_STATE_HOME:-$HOME/.local/state}/dollop-lab}
 say() { printf 'lab: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-have() { command -v "$1" >/dev/null 2>&1; }
+# `su` without a dash leaves root without the folders of dockerd and its like.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+# A program, not a word of the shell: `kill` is both.
+have() { type -P "$1" >/dev/null; }
 
 # need COMMAND PACKAGE: the command, from Debian's package when it is missing.
 need() {

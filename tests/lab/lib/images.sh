@@ -89,7 +89,8 @@ images_pull() {
     for name; do
         case $name in
             *-alt) image_pull_alt "$name" ;;
-            *) docker pull --quiet "$name" >/dev/null || die "pulling $name failed" ;;
+            *) docker pull --quiet "$name" >/dev/null \
+                || die "pulling $name failed (DOLLOP_LAB_IMAGES=built builds it from Debian packages)" ;;
         esac
     done
 }

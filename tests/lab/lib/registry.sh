@@ -25,6 +25,7 @@ registry_answers() {
 }
 
 registry_up() {
+    need curl curl
     local port
     if ! port=$(registry_port) || ! registry_answers "$port"; then
         registry_down
