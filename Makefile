@@ -1,17 +1,21 @@
 # Two commands do everything on a fresh machine with a Rust toolchain:
 #   make quickstart   build, start the lab if needed, apply scripts/quickstart, plan again
 #   make test         format, lints, unit, suite, CLI, live and crash tests, some fuzzing
+# And what takes too long for every time:
 #   make platforms    the five platforms of scripts/ on the lab
+#   make drain        a queue with 100,000 messages made anew, while others publish and consume
+#   make bare         the lab itself, on a minimal Debian in namespaces of its own
 
 DOLLOP := target/debug/dollop
 LAB := tests/lab/lab
 # One set of features for lints and tests, so that nothing is compiled twice.
 EVERYTHING := --workspace --all-targets --features dollop-tests/live
 
-.PHONY: platforms quickstart clean-quickstart hello test lint quick-test lab build fuzz bench
+.PHONY: platforms drain bare quickstart clean-quickstart hello test lint quick-test lab build fuzz bench
 
+# With the features of the whole workspace, so that `make test` goes on from there.
 build:
-	cargo build -p dollop
+	cargo build --workspace --bin dollop
 
 lab:
 	$(LAB) up
@@ -19,8 +23,10 @@ lab:
 quickstart: build lab
 	eval "$$($(LAB) env)"; \
 	  $(DOLLOP) apply --auto-approve scripts/quickstart && \
-	  $(DOLLOP) output --stack scripts/quickstart && \
 	  $(DOLLOP) plan --detailed-exitcode scripts/quickstart
+	@echo
+	@echo 'To look around:   eval "$$($(LAB) env)"; docker ps; $(DOLLOP) show scripts/quickstart'
+	@echo 'To take it down:  make clean-quickstart; $(LAB) down'
 
 clean-quickstart: build
 	eval "$$($(LAB) env)"; $(DOLLOP) destroy --auto-approve scripts/quickstart
@@ -38,19 +44,31 @@ quick-test:
 	cargo test --workspace
 
 # With the feature `live` a missing service is a failure, never a skip. The platforms have a
-# target of their own: two hundred containers take longer than all the rest.
+# target of their own: two hundred containers take longer than all the rest. More threads than
+# processors, because live tests wait for servers most of the time.
 test: lint lab
-	eval "$$($(LAB) env)"; cargo test $(EVERYTHING) --no-fail-fast -- --skip live::platforms
+	$(LAB) tools
+	eval "$$($(LAB) env)"; RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6} cargo test $(EVERYTHING) --no-fail-fast -- --skip live::platforms
 
 # The five platforms of scripts/, each with all its profiles, on the lab's images.
 platforms: lab
+	$(LAB) tools
 	$(LAB) platforms
 	eval "$$($(LAB) env)"; cargo test $(EVERYTHING) -- live::platforms --test-threads 1
+
+# `make test` does it with 20,000.
+drain: lab
+	$(LAB) tools
+	eval "$$($(LAB) env)"; DOLLOP_DRAIN_MESSAGES=100000 \
+	  cargo test $(EVERYTHING) -- draining_loses_nothing --nocapture
+
+bare:
+	tests/lab/bare
 
 # Ten minutes of scripts nobody would write; DOLLOP_FUZZ_SEED repeats a run.
 fuzz:
 	DOLLOP_FUZZ_SECONDS=$${DOLLOP_FUZZ_SECONDS:-600} cargo test $(EVERYTHING) -- fuzz:: --nocapture
 
 bench:
-	cargo build --release -p dollop
-	cargo run --release -p dollop-tests --bin bench
+	cargo build --release --workspace --bins
+	target/release/bench

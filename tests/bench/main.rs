@@ -1,7 +1,7 @@
 //! How long each stage takes on graphs of 100, 1,000 and 10,000 no-op resources with three
 //! references each, and how that compares to `terraform` on the same graph.
 //!
-//! `make bench`, or `cargo run --release -p dollop-tests --bin bench [-- --full]`.
+//! `make bench`; after that also `target/release/bench [--full]`.
 //! `--full` gives terraform the 10,000 as well, which takes it minutes; `--rival 50` compares
 //! the two on 50 resources and measures nothing else.
 //! `--rabbitmq PORT` compares with the bare requests to a broker's management API instead.
@@ -333,7 +333,7 @@ fn rival(sizes: &[usize]) {
     }
     let dollop = std::env::current_exe().expect("own path").with_file_name("dollop");
     if !dollop.exists() {
-        println!("\nno release binary beside this one: run `cargo build --release -p dollop`");
+        println!("\nno release binary beside this one: run `make bench`");
         return;
     }
     println!("\nwhole processes, seconds: dollop / terraform = ratio");

@@ -405,7 +405,8 @@ impl Plan {
                 Action::Adopt => summary.adopt += 1,
                 Action::Forget => summary.forget += 1,
                 Action::Verify => summary.verify += 1,
-                Action::Keep => summary.keep += 1,
+                // Counted already; it is here because its record is written anew.
+                Action::Keep => {}
             }
         }
         summary

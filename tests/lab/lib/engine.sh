@@ -22,29 +22,37 @@ engine_select() {
 
 engine_up() {
     engine_select
-    need docker docker.io
+    have docker || engine_install
     engine_answers && return 0
     # Two engines on one machine share docker0 and the DOCKER firewall chains;
     # the second would take both away from the first and its containers.
     ! dockerd_runs || die "a dockerd runs on this machine but does not answer here (DOCKER_HOST=${DOCKER_HOST-unset}): not starting a second one"
-    engine_install
+    have dockerd || engine_install
     engine_start
 }
 
-dockerd_runs() { grep -qsx dockerd /proc/[0-9]*/comm; }
+dockerd_runs() { grep -qsE '^[0-9]+ \(dockerd\) [^ZX] ' /proc/[0-9]*/stat; }
 
 engine_install() {
-    have dockerd && return 0
-    # Debian's maintainer scripts must not start a second engine, on the
-    # default socket, that 'down' would then not know to stop.
-    local policy=/usr/sbin/policy-rc.d ours=
-    if [[ ! -e $policy && $(id -u) == 0 ]]; then
-        printf '#!/bin/sh\nexit 101\n' >"$policy"
-        chmod 755 "$policy"
-        ours=1
+    [[ $(id -u) == 0 ]] || die "there is no Docker here: install docker.io, or run this as root"
+    apt_refreshed
+    # Debian's maintainer scripts must not start a second engine, on the default socket, that
+    # 'down' would then not know to stop. However this ends, that holds for no other package.
+    (
+        policy=/usr/sbin/policy-rc.d
+        if [[ ! -e $policy ]]; then
+            trap 'rm -f "$policy"' EXIT
+            printf '#!/bin/sh\nexit 101\n' >"$policy"
+            chmod 755 "$policy"
+        fi
+        need docker docker.io
+        need dockerd docker.io
+    )
+    # Where the kernel has AppArmor, no container starts without its parser, which docker.io
+    # only recommends.
+    if [[ $(cat /sys/module/apparmor/parameters/enabled 2>/dev/null) == Y ]]; then
+        need apparmor_parser apparmor
     fi
-    (need dockerd docker.io) || { [[ -z $ours ]] || rm -f "$policy"; exit 1; }
-    [[ -z $ours ]] || rm -f "$policy"
 }
 
 engine_start() {
@@ -63,11 +71,27 @@ engine_start() {
     export DOCKER_HOST=unix://$ENGINE_SOCKET
     for _ in $(seq 60); do
         engine_answers && return 0
-        kill -0 "$pid" 2>/dev/null || break
+        is_alive "$pid" || break
         sleep 0.5
     done
     tail -5 "$ENGINE_DIR/dockerd.log" >&2 || true
     die "the Docker engine did not start: see $ENGINE_DIR/dockerd.log"
+}
+
+# Something of the lab's engine lives, though it may itself be dead: killed, it leaves its
+# containerd and the containers behind.
+engine_lives() { grep -qsF -- "$ENGINE_DIR/exec/" /proc/[0-9]*/cmdline; }
+
+# engine_wake [--images]: the lab's engine, for what only an engine can do: ending in order
+# what it left behind when it was killed, and removing images.
+engine_wake() {
+    engine_select
+    if engine_own_pid >/dev/null || dockerd_runs; then
+        return 0
+    fi
+    if engine_lives || [[ ${1-} == --images && -d $ENGINE_DIR/data ]]; then
+        engine_start
+    fi
 }
 
 engine_down() {

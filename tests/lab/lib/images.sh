@@ -79,7 +79,8 @@ images_up() {
         say "a registry answers: pulling the official images"
         images_pull "${missing[@]}"
     else
-        say "no registry answers: building from Debian packages: ${missing[*]}"
+        [[ ${DOLLOP_LAB_IMAGES-} == built ]] || say "no registry answers"
+        say "building from Debian packages: ${missing[*]}"
         images_build "${missing[@]}"
     fi
 }
@@ -89,7 +90,8 @@ images_pull() {
     for name; do
         case $name in
             *-alt) image_pull_alt "$name" ;;
-            *) docker pull --quiet "$name" >/dev/null || die "pulling $name failed" ;;
+            *) docker pull --quiet "$name" >/dev/null \
+                || die "pulling $name failed (DOLLOP_LAB_IMAGES=built builds it from Debian packages)" ;;
         esac
     done
 }
