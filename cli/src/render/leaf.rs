@@ -91,14 +91,10 @@ pub fn leaves(differences: &[Difference]) -> Vec<Leaf> {
     found
 }
 
-/// Leaves out what says nothing: of something new, empty defaults the script did not set, and
-/// empty parts of what it did set, which are hardly ever its own words.
+/// Leaves out what says nothing: of something new, empty defaults the script did not set.
 pub fn worth_showing(change: &Change, leaves: &mut Vec<Leaf>) {
     if change.action == Action::Create {
-        leaves.retain(|leaf| {
-            let written = leaf.span.is_some() && leaf.path.0.len() == 1;
-            written || !leaf.after.is_empty()
-        });
+        leaves.retain(|leaf| leaf.span.is_some() || !leaf.after.is_empty());
     }
 }
 

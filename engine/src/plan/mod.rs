@@ -374,8 +374,9 @@ fn outputs(inputs: Inputs<'_>, decisions: &Decisions) -> Vec<OutputChange> {
             after: Some(after.clone()),
         })
         .collect();
+    let known: HashSet<&String> = decisions.outputs.iter().map(|(name, _)| name).collect();
     for (name, before) in &inputs.state.outputs {
-        if !decisions.outputs.iter().any(|(known, _)| known == name) {
+        if !known.contains(name) {
             found.push(OutputChange {
                 name: name.clone(),
                 before: Some(before.clone()),

@@ -1,7 +1,5 @@
 use anstream::adapter::strip_str;
-use dollop_engine::map::Map;
 use dollop_engine::plan::OutputChange;
-use dollop_engine::value::Value;
 
 use super::*;
 use crate::render::fixture::{self, change, differs, empty, now};
@@ -296,31 +294,6 @@ fn no_change_is_one_line() {
 
     No changes. There is nothing to destroy.
     ");
-}
-
-#[test]
-fn of_something_new_empty_parts_are_left_out() {
-    let network = Map::from([
-        ("aliases".to_owned(), Value::List(Vec::new())),
-        ("ipv4_address".to_owned(), Value::String("10.0.0.2".to_owned())),
-    ]);
-    let networks = Value::Map(Map::from([("app".to_owned(), Value::Map(network))]));
-    let mut written = differs("networks", None, Some(networks.into()));
-    written.span = Some(fixture::at(4, 5));
-    let mut web = change("docker::container.web", Action::Create);
-    web.differences = vec![written];
-    let mut plan = empty();
-    plan.changes = vec![web];
-    insta::assert_snapshot!(show(&plan, 80), @r#"
-    Plan for stack `shop`
-
-      +  create
-
-      + docker::container.web
-          + networks.app.ipv4_address  "10.0.0.2"
-
-    Plan: 1 to create, 0 to update, 0 to replace, 0 to delete; 0 unchanged.
-    "#);
 }
 
 #[test]
