@@ -10,5 +10,6 @@ mod conformance;
 mod counter;
 mod drain;
 mod errors;
+mod import;
 mod losses;
 mod names;

@@ -9,6 +9,7 @@ pub mod env;
 pub mod explain;
 pub mod graph;
 pub mod impact;
+pub mod import;
 pub mod init;
 pub mod output;
 pub mod params;

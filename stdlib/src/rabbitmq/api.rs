@@ -48,6 +48,11 @@ impl Api {
         Ok(Self { http, root, user, password, writes: AtomicU64::new(0) })
     }
 
+    /// Who it logs in as.
+    pub(super) fn user(&self) -> &str {
+        &self.user
+    }
+
     /// How many writes were begun so far.
     pub(super) fn writes(&self) -> u64 {
         self.writes.load(Ordering::SeqCst)

@@ -121,7 +121,7 @@ impl Item for Policy {
         in_vhost(&spec.vhost, name)
     }
 
-    fn found(_: &Spec, row: &Row) -> Result<Spec, CallError> {
+    fn found(_: Option<&Spec>, row: &Row) -> Result<Spec, CallError> {
         found("policy", row)
     }
 
@@ -182,7 +182,7 @@ impl Item for OperatorPolicy {
         in_vhost(&spec.vhost, name)
     }
 
-    fn found(_: &OperatorSpec, row: &Row) -> Result<OperatorSpec, CallError> {
+    fn found(_: Option<&OperatorSpec>, row: &Row) -> Result<OperatorSpec, CallError> {
         found("operator policy", row).map(OperatorSpec)
     }
 

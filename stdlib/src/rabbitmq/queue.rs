@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::arguments::{check_nulls, lift, lower};
-use super::item::{Item, Place, in_vhost};
+use super::arguments::{check_nulls, is_internal, lift, lower};
+use super::item::{Item, Place, Whose, in_vhost};
 use super::queue_rules::{TYPE, TYPED, check, lint};
 use super::server::Server;
 pub use super::vhost::QueueType;
@@ -263,7 +263,13 @@ impl Item for Queue {
         in_vhost(&spec.vhost, name)
     }
 
-    fn found(wanted: &Spec, row: &Row) -> Result<Spec, CallError> {
+    /// Plugins keep some for themselves, and clients let the server name some.
+    fn whose(_: &Server, row: &Row) -> Whose {
+        let own = row.name.starts_with("amq.") || is_internal(&row.arguments);
+        if own { Whose::Hidden } else { Whose::Theirs }
+    }
+
+    fn found(wanted: Option<&Spec>, row: &Row) -> Result<Spec, CallError> {
         found(wanted, row)
     }
 
@@ -320,7 +326,7 @@ pub(super) async fn look(
 ) -> Result<Option<Spec>, CallError> {
     let row: Option<Row> = server.api.get_at(what, &Queue::path(name, wanted)).await?;
     let Some(row) = row else { return Ok(None) };
-    let mut spec = found(wanted, &row)?;
+    let mut spec = found(Some(wanted), &row)?;
     Queue::normalize(&mut spec);
     Ok(Some(spec))
 }
@@ -333,7 +339,7 @@ fn yes() -> bool {
     true
 }
 
-fn found(wanted: &Spec, row: &Row) -> Result<Spec, CallError> {
+fn found(wanted: Option<&Spec>, row: &Row) -> Result<Spec, CallError> {
     let argument = || row.arguments.get(TYPE).and_then(Json::as_str);
     let queue_type = row.queue_type.as_deref().or_else(argument).unwrap_or("classic");
     // The engine brings it to normal form: arguments become attributes.
@@ -343,7 +349,7 @@ fn found(wanted: &Spec, row: &Row) -> Result<Spec, CallError> {
         "durable": row.durable,
         "auto_delete": row.auto_delete,
         // Only dollop knows.
-        "migrate": wanted.migrate,
+        "migrate": wanted.and_then(|wanted| wanted.migrate),
         "arguments": row.arguments,
     }));
     spec.map_err(|_| {

@@ -54,6 +54,11 @@ struct ExchangeType {
 }
 
 impl Server {
+    /// Who dollop is there.
+    pub(super) fn user(&self) -> &str {
+        self.api.user()
+    }
+
     /// Nearly everything there is, in one request for all who ask at the same time.
     pub(super) async fn definitions(&self) -> Result<Arc<Definitions>, CallError> {
         self.definitions.get(&self.api).await

@@ -24,15 +24,18 @@ impl Broker {
     /// The server all tests use, ready.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Broker> = OnceLock::new();
-        SHARED.get_or_init(|| {
-            let broker = Self::start("shared");
-            let start = Instant::now();
-            while broker.get("overview")["rabbitmq_version"].is_null() {
-                assert!(start.elapsed() < Duration::from_mins(2), "RabbitMQ does not start");
-                std::thread::sleep(Duration::from_millis(200));
-            }
-            broker
-        })
+        SHARED.get_or_init(|| Self::ready("shared"))
+    }
+
+    /// A server of its own that answers.
+    pub(super) fn ready(role: &str) -> Self {
+        let broker = Self::start(role);
+        let start = Instant::now();
+        while broker.get("overview")["rabbitmq_version"].is_null() {
+            assert!(start.elapsed() < Duration::from_mins(2), "RabbitMQ does not start");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        broker
     }
 
     /// A server of its own, perhaps still starting.
