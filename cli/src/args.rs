@@ -13,11 +13,13 @@ use crate::error::{CommandError, DONE, FAILED, USAGE};
 use crate::project::{Environment, Project};
 
 mod consent;
+mod export;
 mod import;
 mod state;
 mod tools;
 
 pub use consent::ConsentArgs;
+pub use export::ExportArgs;
 pub use import::ImportArgs;
 pub use state::{StateCommand, StateForgetArgs, StateShowArgs, TaintArgs, UntaintArgs};
 pub use tools::{
@@ -107,6 +109,12 @@ pub enum Command {
     /// one resource. Nothing in the world changes.
     /// Example: `dollop import rabbitmq::server.mq --out topology.rhai --append`
     Import(ImportArgs),
+    /// Write everything in a server to a file, in the server's own form.
+    ///
+    /// `rabbitmq-definitions` is what `rabbitmqctl import_definitions` and
+    /// `rabbitmq::definitions` take. It holds secrets: hashes of passwords, addresses.
+    /// Example: `dollop export rabbitmq-definitions shop --out definitions.json`
+    Export(ExportArgs),
     /// Remove everything the stack made.
     ///
     /// Shows the plan and asks first. Example: `dollop destroy shop`

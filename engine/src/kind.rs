@@ -207,6 +207,12 @@ pub trait Dial: Send + Sync {
     fn is_local(&self, spec: &Value) -> bool;
     /// See [`Connection::open`].
     async fn open(&self, spec: &Value, scope: Scope) -> Result<OpenConnection, CallError>;
+    /// See [`Connection::ready`].
+    async fn ready(&self, connection: &OpenConnection) -> Result<(), CallError>;
+    /// See [`Connection::EXPORTS`].
+    fn exports(&self) -> Option<&'static str>;
+    /// See [`Connection::export`].
+    async fn export(&self, connection: &OpenConnection) -> Result<String, CallError>;
 }
 
 /// A kind of resource.

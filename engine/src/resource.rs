@@ -310,6 +310,21 @@ pub trait Connection: Sized + Send + Sync + 'static {
     /// The address in words, for messages: `127.0.0.1:5432 as postgres`. No secrets.
     fn describe(spec: &Self::Spec) -> String;
 
+    /// Whether the service works, not only answers: asked for what names it in
+    /// `after_healthy`, again and again while it is [`Unreachable`](crate::error::Failure).
+    fn ready(&self) -> impl Future<Output = Result<(), CallError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// The form in which [`export`](Self::export) hands everything out, by a name for
+    /// `dollop export`.
+    const EXPORTS: Option<&'static str> = None;
+
+    /// Everything in the service, in a form of its own, secrets included.
+    fn export(&self) -> impl Future<Output = Result<String, CallError>> + Send {
+        async { Err(CallError::refused("there is nothing to export")) }
+    }
+
     /// Whether what lives in it sees the files of this machine.
     fn is_local(_spec: &Self::Spec) -> bool {
         false

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use dollop_engine::address::Address;
@@ -75,6 +75,9 @@ async fn all(session: &Session, graph: &Graph, args: &ImportArgs) -> Result<u8, 
     if written.addresses.is_empty() {
         adopt(session, graph, behind).await?;
         return Ok(DONE);
+    }
+    if args.append && args.secrets.is_none() && !written.secrets.is_empty() {
+        return Err(unset_secrets(&written));
     }
     // What is handed out is a script that works, and declares what is there.
     let extended = target.try_out(session, args, &written)?;
@@ -328,7 +331,7 @@ fn extended(session: &Session, addition: &str) -> Result<String, CommandError> {
     Ok(format!("{text}\n{addition}"))
 }
 
-/// Values of secret parameters, for nobody else's eyes.
+/// Writes the values of secret parameters.
 fn write_secrets(file: &Path, secrets: &BTreeMap<String, Value>) -> Result<(), CommandError> {
     let values: serde_json::Map<_, _> =
         secrets.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
@@ -339,14 +342,25 @@ fn write_secrets(file: &Path, secrets: &BTreeMap<String, Value>) -> Result<(), C
         Some("toml") => toml::to_string(&values).map_err(|error| error.to_string()),
         _ => Err("its name must end with `.toml` or `.json`".to_owned()),
     };
+    let text = text.map_err(|why| {
+        CommandError::failed(format!("cannot write `{}`: {why}", file.display()))
+    })?;
+    write_secret(file, &text)
+}
+
+/// Writes a new file for nobody else's eyes.
+pub(super) fn write_secret(file: &Path, text: &str) -> Result<(), CommandError> {
     let shown = file.display();
-    let failed = |why: String| CommandError::failed(format!("cannot write `{shown}`: {why}"));
+    let failed = |error: std::io::Error| match error.kind() {
+        ErrorKind::AlreadyExists => CommandError::failed(format!("`{shown}` is there already")),
+        _ => CommandError::failed(format!("cannot write `{shown}`: {error}")),
+    };
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut out = options.open(file).map_err(|error| failed(error.to_string()))?;
-    out.write_all(text.map_err(failed)?.as_bytes()).map_err(|error| failed(error.to_string()))
+    let mut out = options.open(file).map_err(failed)?;
+    out.write_all(text.as_bytes()).map_err(failed)
 }
 
 /// What there is, in numbers.
@@ -355,11 +369,12 @@ fn summary(survey: &Survey, written: &Written) -> String {
     for address in &written.addresses {
         *kinds.entry(short_name(address.kind())).or_default() += 1;
     }
-    let kinds: Vec<_> = kinds.into_iter().map(|(kind, many)| count(many, kind)).collect();
+    let kinds: Vec<_> =
+        kinds.into_iter().map(|(kind, many)| format!("{kind} {many}")).collect();
     let target = clean(&survey.connection.target).into_owned();
     let mut text = match kinds.as_slice() {
         [] => format!("{target} has nothing that is not declared\n"),
-        kinds => format!("{target} has {} that no script declares\n", kinds.join(", ")),
+        kinds => format!("{target} has what no script declares: {}\n", kinds.join(", ")),
     };
     for left_out in &survey.left_out {
         text.push_str(&format!("left out: {}\n", clean(left_out)));
@@ -385,6 +400,15 @@ fn not_there(address: &Address, known: &[Address]) -> CommandError {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error.hint("import the whole server to see what there is"),
     }
+}
+
+/// Without their values the next plan would not be empty, but an error.
+fn unset_secrets(written: &Written) -> CommandError {
+    let names: Vec<_> = written.secrets.keys().map(|name| format!("`{name}`")).collect();
+    let many = count(names.len(), "secret parameter");
+    CommandError::failed(format!("the stack would ask for {many} nobody has set"))
+        .note(names.join(", "))
+        .hint("have their values written to a file the stack reads by itself: `--secrets default.params.toml`")
 }
 
 fn no_variable(session: &Session, connection: &Address) -> CommandError {

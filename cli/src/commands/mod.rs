@@ -7,6 +7,7 @@ pub mod destroy;
 pub mod doc;
 pub mod env;
 pub mod explain;
+pub mod export;
 pub mod graph;
 pub mod impact;
 pub mod import;

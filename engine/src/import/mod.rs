@@ -16,7 +16,6 @@ use self::compose::{Place, compose};
 use crate::address::Address;
 use crate::apply::{connection_record, record};
 use crate::diagnostic::{Code, Diagnostic, Findings};
-use crate::error::CallError;
 use crate::expr::Expr;
 use crate::graph::Graph;
 use crate::journal::Effect;
@@ -27,7 +26,7 @@ use crate::plan::{
     ConnectionPlan, Decisions, Inputs, Options, Plan, Standing, decide, plan, undeclared_ids,
     unusable,
 };
-use crate::pool::Pool;
+use crate::pool::{Line, Pool};
 use crate::program::Declaration;
 use crate::refresh::refresh;
 use crate::script::write::Writer;
@@ -69,11 +68,7 @@ pub async fn survey(
 ) -> Result<Survey, Findings> {
     let world = look(graph, state, pool).await;
     let through = world.connection(connection)?;
-    let failed =
-        |error: &CallError| refused(graph, unusable(connection, &through.target, error, false));
-    let Some(spec) = through.spec.known() else { return Err(not_yet(graph, connection)) };
-    let line = pool.line(connection, spec, std::time::Duration::ZERO).await;
-    let line = line.map_err(|error| failed(&error))?;
+    let line = open(graph, pool, &through).await?;
     let kinds: Vec<&Kind> = pool
         .registry()
         .kinds()
@@ -124,6 +119,37 @@ pub async fn survey(
     } else {
         Err(Findings { diagnostics: problems, sources: graph.program().sources.clone() })
     }
+}
+
+/// Everything behind a connection, in the service's own form ([`Connection::export`]).
+///
+/// # Errors
+/// The connection cannot be used yet or does not answer, or there is no such form.
+///
+/// [`Connection::export`]: crate::resource::Connection::export
+pub async fn export(
+    graph: &Graph,
+    state: &State,
+    pool: &Pool,
+    connection: &Address,
+) -> Result<String, Findings> {
+    let world = look(graph, state, pool).await;
+    let through = world.connection(connection)?;
+    let line = open(graph, pool, &through).await?;
+    let kind = pool.registry().connection_kind(connection.kind());
+    let Some(kind) = kind else { return Err(not_yet(graph, connection)) };
+    kind.dial
+        .export(&line.connection)
+        .await
+        .map_err(|error| refused(graph, unusable(connection, &through.target, &error, false)))
+}
+
+/// Opens a connection; tries once.
+async fn open(graph: &Graph, pool: &Pool, through: &ConnectionPlan) -> Result<Line, Findings> {
+    let ConnectionPlan { address, target, .. } = through;
+    let Some(spec) = through.spec.known() else { return Err(not_yet(graph, address)) };
+    let line = pool.line(address, spec, std::time::Duration::ZERO).await;
+    line.map_err(|error| refused(graph, unusable(address, target, &error, false)))
 }
 
 /// ``queue `orders` ``.

@@ -414,6 +414,18 @@ impl<C: Connection> Dial for Dialer<C> {
         })?;
         Ok(Arc::new(C::open(spec, scope).await?))
     }
+
+    async fn ready(&self, connection: &OpenConnection) -> Result<(), CallError> {
+        downcast::<C>(connection).ready().await
+    }
+
+    fn exports(&self) -> Option<&'static str> {
+        C::EXPORTS
+    }
+
+    async fn export(&self, connection: &OpenConnection) -> Result<String, CallError> {
+        downcast::<C>(connection).export().await
+    }
 }
 
 fn downcast<C: Connection>(connection: &OpenConnection) -> &C {

@@ -252,6 +252,8 @@ impl Writer {
     fn literal(&self, out: &mut String, value: &Value) {
         let _ = match value {
             Value::Bool(value) => write!(out, "{value}"),
+            // The language has no literal for this one number.
+            Value::Int(i64::MIN) => write!(out, "(-{} - 1)", i64::MAX),
             Value::Int(value) => write!(out, "{value}"),
             Value::Float(value) => {
                 let text = format!("{value:?}");
@@ -332,4 +334,91 @@ fn comment(out: &mut String, indent: usize, text: &str) {
 
 fn pad(out: &mut String, indent: usize) {
     out.extend(std::iter::repeat_n(' ', indent));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::map::Map;
+    use proptest::prelude::*;
+    use rhai::Dynamic;
+
+    fn read(value: Dynamic) -> Value {
+        if value.is_unit() {
+            Value::Null
+        } else if let Ok(value) = value.as_bool() {
+            Value::Bool(value)
+        } else if let Ok(value) = value.as_int() {
+            Value::Int(value)
+        } else if let Ok(value) = value.as_float() {
+            Value::Float(value)
+        } else if value.is_string() {
+            Value::String(value.into_string().unwrap())
+        } else if value.is_array() {
+            Value::List(value.cast::<rhai::Array>().into_iter().map(read).collect())
+        } else {
+            let entries = value.cast::<rhai::Map>().into_iter();
+            Value::Map(entries.map(|(key, value)| (key.to_string(), read(value))).collect())
+        }
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let text = prop_oneof![
+            any::<String>(),
+            "[a-z`$\\{\\}\n\t\"\\\\]{0,40}",
+            Just("let".to_owned()),
+            Just("\n``\n${".to_owned()),
+        ];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            (i64::MIN + 1..=i64::MAX).prop_map(Value::Int),
+            any::<f64>()
+                .prop_filter("JSON has no others", |f| f.is_finite())
+                .prop_map(Value::Float),
+            text.clone().prop_map(Value::String),
+        ];
+        leaf.prop_recursive(3, 24, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
+                prop::collection::btree_map(text.clone(), inner, 0..4)
+                    .prop_map(|entries| Value::Map(Map::from(entries))),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(value in any_value(), indent in 0..120_usize) {
+            let writer = Writer::default();
+            let mut text = String::new();
+            writer.code(&mut text, &Code::Value(value.clone()), 0, indent);
+            let back = writer.reader.eval::<Dynamic>(&text);
+            let back = back.map_err(|error| TestCaseError::fail(format!("{error}: {text}")))?;
+            prop_assert_eq!(read(back), value, "{}", text);
+        }
+
+        #[test]
+        fn every_name_is_a_variable(text in any::<String>()) {
+            let writer = Writer::default();
+            let name = writer.identifier(&text, "it");
+            let script = format!("let {name} = 1; {name}");
+            prop_assert_eq!(writer.reader.eval::<i64>(&script).ok(), Some(1), "{}", name);
+        }
+    }
+
+    #[test]
+    fn names_are_readable() {
+        let writer = Writer::default();
+        for (text, name) in [
+            ("orders.mails", "orders_mails"),
+            ("OrdersMails", "orders_mails"),
+            ("7 days", "n7_days"),
+            ("let", "let_"),
+            ("/", "it"),
+            ("漢字", "it"),
+        ] {
+            assert_eq!(writer.identifier(text, "it"), name);
+        }
+    }
 }

@@ -1,13 +1,13 @@
 //! The definitions of a server: nearly all of its topology in one answer
 //! (`GET /api/definitions`, <https://www.rabbitmq.com/docs/definitions>).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dollop_engine::error::CallError;
 use futures::future::{BoxFuture, FutureExt, Shared};
 use serde::Deserialize;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::api::Api;
 use super::arguments::{Arguments, is_internal};
@@ -16,9 +16,14 @@ use super::parameter::Row as Parameter;
 /// Everything a server defines, by section: `users`, `queues`, `parameters`, …
 #[derive(Deserialize)]
 #[serde(transparent)]
-pub(super) struct Definitions(BTreeMap<String, Json>);
+pub(super) struct Definitions(Map<String, Json>);
 
 impl Definitions {
+    /// All of it.
+    pub(super) fn document(&self) -> &Map<String, Json> {
+        &self.0
+    }
+
     /// The rows of a section.
     pub(super) fn rows<'de, T: Deserialize<'de>>(
         &'de self,

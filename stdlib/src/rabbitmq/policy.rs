@@ -106,7 +106,16 @@ impl Item for Policy {
         let known = rows.iter().filter_map(|row| {
             Some(Candidate { name: row.name.clone(), spec: found("policy", row).ok()? })
         });
-        matching::previews(server, proposed.collect(), known.collect()).await
+        let proposed: Vec<Candidate> = proposed.collect();
+        let gone: Vec<Vec<Problem>> = proposed
+            .iter()
+            .map(|one| policy_rules::gone(&server.version, &one.spec.definition))
+            .collect();
+        let mut previews = matching::previews(server, proposed, known.collect()).await?;
+        for (preview, gone) in previews.iter_mut().zip(gone) {
+            preview.problems.extend(gone);
+        }
+        Ok(previews)
     }
 
     async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {

@@ -15,7 +15,7 @@ use super::item::{Item, Place, Whose, in_vhost};
 use super::queue_rules::{TYPE, TYPED, check, lint};
 use super::server::Server;
 pub use super::vhost::QueueType;
-use super::{drain, held};
+use super::{drain, health, held};
 
 /// A queue or a stream. RabbitMQ cannot change one in place: a change makes a new one, and
 /// the messages of the old are gone, unless `migrate` says otherwise. What a `rabbitmq::policy` can say (limits,
@@ -229,18 +229,31 @@ impl Item for Queue {
             one.from.as_ref().is_some_and(|from| drain::drains(from, &one.to))
         };
         let mut previews = vec![Preview::default(); proposed.len()];
-        if !proposed.iter().any(drains) || drain::can(server).await? {
+        if !proposed.iter().any(drains) {
             return Ok(previews);
+        }
+        let mut problems = Vec::new();
+        let mut problem = |message: String, hint: &str| {
+            problems.push(Problem {
+                attribute: "migrate".to_owned(),
+                message,
+                hint: Some(hint.to_owned()),
+            });
+        };
+        if !drain::can(server).await? {
+            let message = "draining needs the plugin `rabbitmq_shovel`, which is not enabled \
+                           on every node";
+            problem(message.to_owned(), "run `rabbitmq-plugins enable rabbitmq_shovel`");
+        }
+        if let Some(alarm) = health::alarm(server).await? {
+            problem(
+                format!("messages cannot be moved: {alarm}"),
+                "free memory or disk space first; `rabbitmq-diagnostics alarms` tells which",
+            );
         }
         for (preview, one) in previews.iter_mut().zip(proposed) {
             if drains(one) {
-                preview.problems.push(Problem {
-                    attribute: "migrate".to_owned(),
-                    message: "draining needs the plugin `rabbitmq_shovel`, which is not \
-                              enabled on every node"
-                        .to_owned(),
-                    hint: Some("run `rabbitmq-plugins enable rabbitmq_shovel`".to_owned()),
-                });
+                preview.problems.clone_from(&problems);
             }
         }
         Ok(previews)

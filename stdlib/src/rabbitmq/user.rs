@@ -230,6 +230,17 @@ pub(super) fn check_tags(tags: &[String]) -> Vec<Problem> {
     .collect()
 }
 
+/// Tags as the server writes them: a list, or text with commas.
+pub(super) fn tags(value: &Json) -> Vec<String> {
+    match value {
+        Json::Array(tags) => tags.iter().filter_map(Json::as_str).map(str::to_owned).collect(),
+        Json::String(tags) => {
+            tags.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 fn limits_of(spec: &Spec) -> [Option<u32>; 2] {
     [spec.max_connections, spec.max_channels]
 }
@@ -251,20 +262,13 @@ fn found(wanted: Option<&Spec>, row: &Row) -> Spec {
     } else if !stored.is_empty() {
         password_hash = Some(stored.to_owned());
     }
-    let tags = match &row.tags {
-        Json::Array(tags) => tags.iter().filter_map(Json::as_str).map(str::to_owned).collect(),
-        Json::String(tags) => {
-            tags.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
-        }
-        _ => Vec::new(),
-    };
     let [max_connections, max_channels] = limits::read(&LIMITS, &row.limits);
     Spec {
         password,
         password_hash,
         // One that is unknown hashes no password of ours.
         hashing_algorithm: algorithm.unwrap_or_default(),
-        tags,
+        tags: tags(&row.tags),
         max_connections,
         max_channels,
     }

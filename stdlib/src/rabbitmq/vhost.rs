@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::item::{Item, Place, Whose, in_vhost};
 use super::server::Server;
+use super::user::tags;
 use super::{held, limits};
 
 /// A virtual host: a space of its own for exchanges, queues and permissions. Who makes it
@@ -59,8 +60,9 @@ pub struct Row {
     name: String,
     #[serde(default)]
     description: Option<String>,
+    /// A list; text with commas, or none, where `rabbitmqctl` made the vhost.
     #[serde(default)]
-    tags: Vec<String>,
+    tags: Json,
     /// `"undefined"` when there is none.
     #[serde(default)]
     default_queue_type: Option<String>,
@@ -187,7 +189,7 @@ fn found(wanted: Option<&Spec>, row: &Row) -> Spec {
     let [max_connections, max_queues] = limits::read(&LIMITS, &row.limits);
     Spec {
         description: row.description.clone().unwrap_or_default(),
-        tags: row.tags.clone(),
+        tags: tags(&row.tags),
         default_queue_type,
         tracing: row.tracing,
         max_connections,

@@ -59,6 +59,17 @@ impl Broker {
         Self { front, name, port, amqp_port }
     }
 
+    /// Runs `rabbitmqctl` in it.
+    pub(super) fn control(&self, arguments: &[&str]) {
+        let output = Command::new("docker")
+            .args(["exec", &self.name, "rabbitmqctl"])
+            .args(arguments)
+            .output()
+            .expect("docker runs");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "rabbitmqctl {arguments:?}: {error}");
+    }
+
     /// What the API says, asked from outside of the provider.
     pub(crate) fn get(&self, path: &str) -> Json {
         self.get_as("guest", "guest", path)
