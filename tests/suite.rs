@@ -24,8 +24,10 @@
 //! --- replace           addresses that plans from here on make anew
 //! --- taint             addresses marked as broken in the state
 //! --- state             the addresses in the state
+//! --- import ADDRESS    the script of what exists there, and what the next plan says of it
 //! ```
 
+mod imported;
 mod made;
 
 use std::cell::RefCell;
@@ -416,11 +418,18 @@ fn run(case: &Case) -> Case {
                     }
                 };
             }
-            other => match other.strip_prefix("file ") {
-                Some(path) => {
+            other => match (other.strip_prefix("file "), other.strip_prefix("import ")) {
+                (Some(path), _) => {
                     files.insert(path.to_owned(), body.clone());
                 }
-                None => panic!("{}: unknown section `{other}`", case.name),
+                (_, Some(address)) => {
+                    let address = address.parse().unwrap();
+                    let shown = CaseFiles(&files);
+                    let text = imported::imported(&request, &shown, &store, &pool, &address);
+                    *body =
+                        runtime.block_on(text).unwrap_or_else(|found| show_findings(&found));
+                }
+                _ => panic!("{}: unknown section `{other}`", case.name),
             },
         }
         *body = format!("{}\n", body.trim_end());
@@ -704,7 +713,8 @@ fn by_hand(stack: &str, line: &str) {
         "own" => words[3].clone_into(&mut world.objects.get_mut(&key(1)).expect(line).owner),
         "add" => {
             let spec = serde_json::from_str(&words[3..].join(" ")).unwrap();
-            let object = Object { id: "by-hand".to_owned(), spec, owner: String::new() };
+            let id = format!("by-hand-{}", words[2]);
+            let object = Object { id, spec, owner: String::new() };
             world.objects.insert(key(1), object);
         }
         "fail" => {

@@ -13,10 +13,14 @@ use crate::error::{CommandError, DONE, FAILED, USAGE};
 use crate::project::{Environment, Project};
 
 mod consent;
+mod export;
+mod import;
 mod state;
 mod tools;
 
 pub use consent::ConsentArgs;
+pub use export::ExportArgs;
+pub use import::ImportArgs;
 pub use state::{StateCommand, StateForgetArgs, StateShowArgs, TaintArgs, UntaintArgs};
 pub use tools::{
     CompletionsArgs, DocArgs, ExplainArgs, GraphArgs, GraphFormat, InitArgs, SchemaArgs,
@@ -98,6 +102,19 @@ pub enum Command {
     /// Shows the plan and asks first. With `--plan FILE` it does what was reviewed, or
     /// refuses if anything moved. Example: `dollop apply shop --param version=1.4`
     Apply(ApplyArgs),
+    /// Take what exists into the stack: into the state what the script declares, as script
+    /// what it does not.
+    ///
+    /// The address is that of a server (`rabbitmq::server.mq`) for everything in it, or of
+    /// one resource. Nothing in the world changes.
+    /// Example: `dollop import rabbitmq::server.mq --out topology.rhai --append`
+    Import(ImportArgs),
+    /// Write everything in a server to a file, in the server's own form.
+    ///
+    /// `rabbitmq-definitions` is what `rabbitmqctl import_definitions` and
+    /// `rabbitmq::definitions` take. It holds secrets: hashes of passwords, addresses.
+    /// Example: `dollop export rabbitmq-definitions shop --out definitions.json`
+    Export(ExportArgs),
     /// Remove everything the stack made.
     ///
     /// Shows the plan and asks first. Example: `dollop destroy shop`

@@ -178,6 +178,11 @@ impl ProjectFiles {
         self.secrets.wanted.set(wanted);
     }
 
+    /// Takes a file to be so, whatever is on disk: to see what a script would say.
+    pub fn suppose(&self, path: &str, text: &str) {
+        self.read.borrow_mut().insert(path.to_owned(), text.into());
+    }
+
     /// The bytes of a file.
     fn bytes(&self, path: &str) -> Result<Vec<u8>, FileError> {
         let unreadable = |cause: String| FileError::Unreadable { path: path.to_owned(), cause };

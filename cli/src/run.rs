@@ -57,6 +57,8 @@ fn run(cli: &Cli) -> Result<u8, CommandError> {
         Command::Completions(args) => commands::completions::run(args),
         Command::Plan(args) => commands::plan::run(args),
         Command::Apply(args) => commands::apply::run(args),
+        Command::Export(args) => commands::export::run(args),
+        Command::Import(args) => commands::import::run(args),
         Command::Destroy(args) => commands::destroy::run(args),
         Command::Show(args) => commands::show::run(args),
         Command::Output(args) => commands::output::run(args),

@@ -47,6 +47,26 @@ pub struct FoundObject {
     pub owner: Owner,
 }
 
+/// Everything of a kind that exists, with types erased.
+#[derive(Clone, Debug, Default)]
+pub struct ListedObjects {
+    /// The objects.
+    pub objects: Vec<ListedObject>,
+    /// What cannot be declared, and why.
+    pub left_out: Vec<String>,
+}
+
+/// One object that exists, with types erased.
+#[derive(Clone, Debug)]
+pub struct ListedObject {
+    /// As it is.
+    pub found: FoundObject,
+    /// See [`Listed::built_in`](crate::resource::Listed).
+    pub built_in: bool,
+    /// What its attributes do not say.
+    pub remarks: Vec<String>,
+}
+
 /// Who takes whose place.
 #[derive(Clone, Copy, Debug)]
 pub struct Taking<'a> {
@@ -103,6 +123,10 @@ pub trait Calls: Send + Sync {
         connection: &OpenConnection,
         wanted: Vec<Wanted<Value>>,
     ) -> Vec<Result<Option<FoundObject>, CallError>>;
+    /// Whether [`Resource::list`] knows what exists.
+    fn lists(&self) -> bool;
+    /// See [`Resource::list`].
+    async fn list(&self, connection: &OpenConnection) -> Result<ListedObjects, CallError>;
     /// See [`Resource::held`].
     async fn held(
         &self,
@@ -187,6 +211,12 @@ pub trait Dial: Send + Sync {
     fn is_local(&self, spec: &Value) -> bool;
     /// See [`Connection::open`].
     async fn open(&self, spec: &Value, scope: Scope) -> Result<OpenConnection, CallError>;
+    /// See [`Connection::ready`].
+    async fn ready(&self, connection: &OpenConnection) -> Result<(), CallError>;
+    /// See [`Connection::EXPORTS`].
+    fn exports(&self) -> Option<&'static str>;
+    /// See [`Connection::export`].
+    async fn export(&self, connection: &OpenConnection) -> Result<String, CallError>;
 }
 
 /// A kind of resource.

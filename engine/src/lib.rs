@@ -10,6 +10,7 @@ pub mod expr;
 pub mod files;
 mod function;
 pub mod graph;
+pub mod import;
 pub mod journal;
 pub mod kind;
 pub mod limit;

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::address::Address;
 use crate::error::{CallError, Failure};
-use crate::kind::{OpenConnection, Registry};
+use crate::kind::{ConnectionKind, OpenConnection, Registry};
 use crate::resource::Scope;
 use crate::value::Value;
 
@@ -66,14 +66,19 @@ impl Pool {
         Ok(line)
     }
 
-    /// Waits until a service can be spoken to, whether or not it could be before.
-    pub async fn answers(
+    /// Waits until a service can be spoken to and works, whether or not it could be before.
+    pub async fn works(
         &self,
         address: &Address,
         spec: &Value,
         patience: Duration,
     ) -> Result<(), CallError> {
-        self.open(address, spec, patience).await.map(drop)
+        let kind = self.kind(address)?;
+        let works = || async {
+            let connection = kind.dial.open(spec, self.scope.clone()).await?;
+            kind.dial.ready(&connection).await
+        };
+        patiently(patience, works).await
     }
 
     /// A new connection, and how many calls it takes at once.
@@ -83,23 +88,16 @@ impl Pool {
         spec: &Value,
         patience: Duration,
     ) -> Result<(OpenConnection, usize), CallError> {
-        let Some(kind) = self.registry.connection_kind(address.kind()) else {
-            let message = format!("this dollop knows no connection `{}`", address.kind());
-            return Err(CallError::refused(message));
-        };
+        let kind = self.kind(address)?;
         let open = || kind.dial.open(spec, self.scope.clone());
-        let opened = if patience.is_zero() {
-            open().await?
-        } else {
-            let often = ExponentialBuilder::default()
-                .with_min_delay(Duration::from_millis(50))
-                .with_max_delay(Duration::from_secs(1))
-                .with_factor(1.5)
-                .without_max_times()
-                .with_total_delay(Some(patience));
-            open.retry(often).when(|error| error.failure == Failure::Unreachable).await?
-        };
-        Ok((opened, kind.concurrency))
+        Ok((patiently(patience, open).await?, kind.concurrency))
+    }
+
+    fn kind(&self, address: &Address) -> Result<&ConnectionKind, CallError> {
+        self.registry.connection_kind(address.kind()).ok_or_else(|| {
+            let message = format!("this dollop knows no connection `{}`", address.kind());
+            CallError::refused(message)
+        })
     }
 
     /// Lets go of a connection, when what is behind it is about to change.
@@ -110,4 +108,20 @@ impl Pool {
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Address, Slot>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tries again while nothing answers, until `patience` is over.
+async fn patiently<T, F>(patience: Duration, attempt: impl FnMut() -> F) -> Result<T, CallError>
+where
+    F: Future<Output = Result<T, CallError>>,
+{
+    // No patience, no second attempt.
+    let times = if patience.is_zero() { 0 } else { usize::MAX };
+    let often = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(1))
+        .with_factor(1.5)
+        .with_max_times(times)
+        .with_total_delay(Some(patience));
+    attempt.retry(often).when(|error| error.failure == Failure::Unreachable).await
 }

@@ -37,6 +37,8 @@ pub struct Program {
     pub moves: Vec<Move>,
     /// Records to let go of, with where the script says so.
     pub forgets: BTreeMap<Address, Span>,
+    /// The variables of the script that hold connections, or ways into one (`broker.server`).
+    pub handles: BTreeMap<Address, String>,
     /// Warnings found on the way.
     pub warnings: Vec<Diagnostic>,
     /// What the script printed, in order; secrets masked, references by name.

@@ -86,6 +86,33 @@ pub struct Found<Spec, Facts> {
     pub owner: Owner,
 }
 
+/// Everything of a kind that exists, for [`Resource::list`].
+#[derive(Clone, Debug)]
+pub struct Listing<Spec, Facts> {
+    /// The objects, in any order.
+    pub objects: Vec<Listed<Spec, Facts>>,
+    /// What cannot be declared, and why: ``shovel `x` speaks AMQP 1.0``.
+    pub left_out: Vec<String>,
+}
+
+/// One object that exists.
+#[derive(Clone, Debug)]
+pub struct Listed<Spec, Facts> {
+    /// As [`Resource::read`] finds it.
+    pub found: Found<Spec, Facts>,
+    /// The service's own: not for a stack to declare, but others may refer to it.
+    pub built_in: bool,
+    /// What its attributes do not say, in words: for a comment beside it.
+    pub remarks: Vec<String>,
+}
+
+/// Nothing exists.
+impl<Spec, Facts> Default for Listing<Spec, Facts> {
+    fn default() -> Self {
+        Self { objects: Vec::new(), left_out: Vec::new() }
+    }
+}
+
 /// An object that was made.
 #[derive(Clone, Debug)]
 pub struct Created<Facts> {
@@ -189,6 +216,9 @@ pub struct Traits {
     /// The attributes that tell one real object from another, beside the parents and the name:
     /// for a label all there is, for a natural name what several objects of one name differ in.
     pub identity: &'static [&'static str],
+    /// The kind whose objects it is named after: `rabbitmq::user` for the permissions of a
+    /// user.
+    pub named_after: Option<&'static str>,
     /// Deleting or replacing it loses what people stored in it.
     pub holds_data: bool,
     /// It does nothing unless something else uses it.
@@ -219,6 +249,7 @@ impl Default for Traits {
             naming: Naming::Natural,
             within: &[],
             identity: &[],
+            named_after: None,
             holds_data: false,
             for_others: false,
             renames: false,
@@ -281,6 +312,21 @@ pub trait Connection: Sized + Send + Sync + 'static {
 
     /// The address in words, for messages: `127.0.0.1:5432 as postgres`. No secrets.
     fn describe(spec: &Self::Spec) -> String;
+
+    /// Whether the service works, not only answers: asked for what names it in
+    /// `after_healthy`, again and again while it is [`Unreachable`](crate::error::Failure).
+    fn ready(&self) -> impl Future<Output = Result<(), CallError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// The form in which [`export`](Self::export) hands everything out, by a name for
+    /// `dollop export`.
+    const EXPORTS: Option<&'static str> = None;
+
+    /// Everything in the service, in a form of its own, secrets included.
+    fn export(&self) -> impl Future<Output = Result<String, CallError>> + Send {
+        async { Err(CallError::refused("there is nothing to export")) }
+    }
 
     /// Whether what lives in it sees the files of this machine.
     fn is_local(_spec: &Self::Spec) -> bool {
@@ -395,6 +441,18 @@ pub trait Resource: Send + Sync + 'static {
         connection: &Self::Connection,
         wanted: &[Wanted<Self::Spec>],
     ) -> impl Future<Output = Vec<ReadResult<Self>>> + Send;
+
+    /// Whether [`list`](Self::list) knows what exists.
+    const LISTS: bool = false;
+
+    /// Everything of the kind that exists behind the connection, for `dollop import`: what
+    /// people made, and of what the service makes by itself at most what others refer to,
+    /// marked as built in. One call or two, as in [`read`](Self::read).
+    fn list(
+        _connection: &Self::Connection,
+    ) -> impl Future<Output = Result<Listing<Self::Spec, Self::Facts>, CallError>> + Send {
+        async { Ok(Listing::default()) }
+    }
 
     /// What people stored in objects that are about to be removed: asked while planning and
     /// again right before the removal, of kinds with [`Traits::holds_data`] only. One call

@@ -5,6 +5,7 @@ pub mod local;
 pub mod postgres;
 pub mod rabbitmq;
 pub mod text;
+mod tls;
 
 use dollop_engine::kind::Registry;
 

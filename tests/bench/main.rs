@@ -4,7 +4,7 @@
 //! `make bench`; after that also `target/release/bench [--full]`.
 //! `--full` gives terraform the 10,000 as well, which takes it minutes; `--rival 50` compares
 //! the two on 50 resources and measures nothing else.
-//! `--rabbitmq PORT` compares with the bare requests to a broker's management API instead.
+//! `--rabbitmq [VHOSTS]`: that part alone, with Ansible on fewer vhosts than ten if need be.
 
 mod rabbitmq;
 
@@ -51,10 +51,11 @@ fn main() {
         rival(&[size.parse().expect("a number")]);
         return;
     }
-    if let [broker, port] = arguments.as_slice()
+    if let [broker, rest @ ..] = arguments.as_slice()
         && broker == "--rabbitmq"
     {
-        rabbitmq::compare(port.parse().expect("a port"));
+        let vhosts = rest.first().map(|vhosts| vhosts.parse().expect("a number"));
+        rabbitmq::section(vhosts);
         return;
     }
     let full = arguments.iter().any(|argument| argument == "--full");
@@ -70,6 +71,7 @@ fn main() {
     let dollop = std::env::current_exe().expect("own path").with_file_name("dollop");
     if dollop.exists() {
         postgres::section(&dollop);
+        rabbitmq::section(None);
     }
 }
 

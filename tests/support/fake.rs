@@ -11,7 +11,8 @@ use dollop_engine::address::Address;
 use dollop_engine::error::{CallError, Failure};
 use dollop_engine::kind::Registry;
 use dollop_engine::resource::{
-    Connection, Created, Found, Name, Owner, ReadResult, Resource, Scope, Traits, Wanted,
+    Connection, Created, Found, Listed, Listing, Name, Owner, ReadResult, Resource, Scope,
+    Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -258,6 +259,37 @@ macro_rules! fake_kind {
                     .collect()
             }
 
+            const LISTS: bool = true;
+
+            /// What is called `own…` the world has by itself; what has an odd form is left out.
+            async fn list(
+                connection: &$connection,
+            ) -> Result<Listing<$spec, Facts>, CallError> {
+                let world = lock(connection.world());
+                let mut listing = Listing::default();
+                for ((kind, key), object) in &world.objects {
+                    let Some(natural) = connection.natural(key).filter(|_| kind == $kind)
+                    else {
+                        continue;
+                    };
+                    match serde_json::from_value(object.spec.clone()) {
+                        Ok(spec) => listing.objects.push(Listed {
+                            built_in: natural.starts_with("own"),
+                            remarks: Vec::new(),
+                            found: Found {
+                                id: object.id.clone(),
+                                natural,
+                                spec,
+                                facts: facts(&object.id),
+                                owner: Owner::Unmarked,
+                            },
+                        }),
+                        Err(_) => listing.left_out.push(format!("`{natural}` is odd")),
+                    }
+                }
+                Ok(listing)
+            }
+
             async fn create(
                 connection: &$connection,
                 name: &Name,
@@ -395,6 +427,8 @@ trait Inside {
     fn world(&self) -> &Mutex<World>;
     fn key(&self, spec: &Json, natural: &str) -> String;
     fn mark(&self, stack: &str) -> String;
+    /// The name of what has this key, when it lives here.
+    fn natural(&self, key: &str) -> Option<String>;
 }
 
 impl Inside for Engine {
@@ -406,6 +440,9 @@ impl Inside for Engine {
     }
     fn mark(&self, stack: &str) -> String {
         stack.to_owned()
+    }
+    fn natural(&self, key: &str) -> Option<String> {
+        (!key.contains('/')).then(|| key.to_owned())
     }
 }
 
@@ -419,6 +456,10 @@ impl Inside for Server {
     }
     fn mark(&self, _: &str) -> String {
         String::new()
+    }
+    fn natural(&self, key: &str) -> Option<String> {
+        let inside = key.strip_prefix(&self.place)?.strip_prefix('/')?;
+        inside.rsplit('/').next().map(str::to_owned)
     }
 }
 

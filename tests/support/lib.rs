@@ -1,5 +1,6 @@
 //! What several tests share.
 
+pub mod certificates;
 pub mod cli;
 pub mod conformance;
 pub mod fake;

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use serde_json::{Value as Json, json};
 
-const VHOSTS: usize = 10;
+const VHOSTS: usize = ALL as usize;
 const USERS: [&str; 2] = ["a", "b"];
 const POLICIES: usize = 5;
 const QUEUES: usize = 20;
@@ -41,6 +41,72 @@ pub fn script(port: u16, prefix: &str) -> String {
     }
     script
 }
+
+/// The same as a playbook for Ansible's `community.rabbitmq`, with so many of everything that
+/// belongs to a vhost: `vhosts` of them, each with its queues, bindings, users and policies.
+/// Queues, exchanges and bindings go through the management API; vhosts, users and policies
+/// through `rabbitmqctl` (`on_path` is the folder of one that reaches the broker).
+pub fn playbook(port: u16, prefix: &str, vhosts: u32, on_path: &str) -> String {
+    let login = json!({ "login_host": "127.0.0.1", "login_port": port.to_string() });
+    let through = |module: &str, arguments: Json| {
+        let mut arguments = arguments;
+        for (key, value) in login.as_object().into_iter().flatten() {
+            arguments[key] = value.clone();
+        }
+        json!({ module: arguments })
+    };
+    let names: Vec<String> = (0..vhosts).map(|vhost| format!("{prefix}{vhost}")).collect();
+    let vhost =
+        |name: &String| json!({ "community.rabbitmq.rabbitmq_vhost": { "name": name } });
+    let mut tasks: Vec<Json> = names.iter().map(vhost).collect();
+    // Who makes a vhost by `rabbitmqctl` may not do anything in it yet.
+    let may = |name: &str| json!({ "vhost": name, "configure_priv": ".*", "write_priv": ".*", "read_priv": ".*" });
+    let everywhere = names.iter().map(String::as_str).chain(["/"]).map(may);
+    tasks.push(json!({ "community.rabbitmq.rabbitmq_user": {
+        "user": "guest", "tags": "administrator", "update_password": "on_create",
+        "permissions": everywhere.collect::<Json>(),
+    }}));
+    for name in names {
+        let exchange = json!({ "name": "x", "type": "topic", "vhost": name });
+        tasks.push(through("community.rabbitmq.rabbitmq_exchange", exchange));
+        for user in USERS {
+            tasks.push(json!({ "community.rabbitmq.rabbitmq_user": {
+                "user": format!("{name}{user}"), "password": format!("pw{user}"),
+                "update_password": "always", "state": "present",
+                "permissions": [{
+                    "vhost": name, "configure_priv": "", "write_priv": "", "read_priv": ".*",
+                }],
+            }}));
+        }
+        for policy in 0..POLICIES {
+            tasks.push(json!({ "community.rabbitmq.rabbitmq_policy": {
+                "name": format!("p{policy}"), "vhost": name, "pattern": format!("^p{policy}"),
+                "tags": { "max-length": 10 },
+            }}));
+        }
+        for queue in 0..QUEUES {
+            let queue_of = json!({ "name": format!("q{queue}"), "vhost": name });
+            tasks.push(through("community.rabbitmq.rabbitmq_queue", queue_of));
+            let binding = json!({
+                "name": "x", "destination": format!("q{queue}"), "destination_type": "queue",
+                "routing_key": format!("k.{queue}"), "vhost": name,
+            });
+            tasks.push(through("community.rabbitmq.rabbitmq_binding", binding));
+        }
+    }
+    // JSON is YAML.
+    let path = format!("{on_path}:{{{{ ansible_env_path }}}}");
+    json!([{
+        "hosts": "localhost", "connection": "local", "gather_facts": false,
+        "vars": { "ansible_env_path": "{{ lookup('env', 'PATH') }}" },
+        "environment": { "PATH": path },
+        "tasks": tasks,
+    }])
+    .to_string()
+}
+
+/// How many vhosts the whole topology has.
+pub const ALL: u32 = 10;
 
 /// One request of the management API: method, path and body.
 pub type Request = (&'static str, String, Json);

@@ -71,8 +71,8 @@ fn name(folder: &Path) -> Result<String, CommandError> {
     Ok(whole.file_name().map_or("stack".into(), |name| name.to_string_lossy().into_owned()))
 }
 
-/// Never over a file that is there.
-fn write_new(path: &Path, text: &str) -> Result<(), CommandError> {
+/// Writes a file, never over one that is there.
+pub(super) fn write_new(path: &Path, text: &str) -> Result<(), CommandError> {
     let shown = path.display();
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::AlreadyExists => CommandError::failed(format!("`{shown}` is there already")),

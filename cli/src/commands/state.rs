@@ -48,7 +48,7 @@ fn forget(args: &StateForgetArgs) -> Result<u8, CommandError> {
     gone.sort();
     gone.dedup();
     let effects = gone.iter().map(|address| Effect::Remove(address.clone())).collect();
-    rewrite(&session, &store, "state forget", effects)?;
+    block_on(rewrite(&session, &store, "state forget", effects))?;
     for address in &gone {
         terminal::say(&format!("forgot {address}\n"));
     }
@@ -88,7 +88,7 @@ pub fn taint(
         });
     }
     if !effects.is_empty() {
-        rewrite(&session, &store, command, effects)?;
+        block_on(rewrite(&session, &store, command, effects))?;
     }
     for line in &lines {
         terminal::say(line);
@@ -97,27 +97,25 @@ pub fn taint(
 }
 
 /// Changes records as a run of its own: journaled, with a revision.
-fn rewrite(
+pub(super) async fn rewrite(
     session: &Session,
     store: &SledStore,
     command: &str,
     effects: Vec<Effect>,
 ) -> Result<(), CommandError> {
-    block_on(async {
-        store.begin(session.run_info(command, "")).await?;
-        for (number, effect) in effects.into_iter().enumerate() {
-            let step = StepId(u32::try_from(number).unwrap_or(u32::MAX));
-            let address = match &effect {
-                Effect::Put(record) => record.address.clone(),
-                Effect::Remove(address) => address.clone(),
-                Effect::All(_) | Effect::None => continue,
-            };
-            store.append(Event::Started { step, address, intent: None, deposed: None }).await?;
-            store.append(Event::Done { step, effect }).await?;
-        }
-        store.finish(RunEnd { complete: true, outputs: None }).await?;
-        Ok(())
-    })
+    store.begin(session.run_info(command, "")).await?;
+    for (number, effect) in effects.into_iter().enumerate() {
+        let step = StepId(u32::try_from(number).unwrap_or(u32::MAX));
+        let address = match &effect {
+            Effect::Put(record) => record.address.clone(),
+            Effect::Remove(address) => address.clone(),
+            Effect::All(_) | Effect::None => continue,
+        };
+        store.append(Event::Started { step, address, intent: None, deposed: None }).await?;
+        store.append(Event::Done { step, effect }).await?;
+    }
+    store.finish(RunEnd { complete: true, outputs: None }).await?;
+    Ok(())
 }
 
 fn not_recorded(state: &State, address: &Address) -> CommandError {

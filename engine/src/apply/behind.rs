@@ -13,7 +13,8 @@ use crate::kind::{FoundObject, Kind};
 use crate::limit::{self, Call};
 use crate::observed::Observation;
 use crate::plan::{
-    Action, Change, LookupPlan, MAY_BE_MISSING, Reason, Step, nothing_there, probe,
+    Action, Change, ConnectionPlan, LookupPlan, MAY_BE_MISSING, Reason, Step, nothing_there,
+    probe,
 };
 use crate::pool::Line;
 use crate::reading;
@@ -186,19 +187,24 @@ impl Run<'_> {
             return Ok(Effect::Remove(address.clone()));
         };
         let spec = self.connection_spec(address)?;
-        Ok(Effect::Put(Box::new(Record {
-            address: address.clone(),
-            connection: None,
-            id: String::new(),
-            spec,
-            facts: Value::Null,
-            dependencies: plan.dependencies.clone(),
-            lifecycle: crate::program::Lifecycle::default(),
-            interrupted: false,
-            unfinished: false,
-            tainted: false,
-            arguments: plan.arguments.clone(),
-        })))
+        Ok(Effect::Put(Box::new(connection_record(plan, spec))))
+    }
+}
+
+/// The record of a connection with these arguments, known.
+pub(crate) fn connection_record(plan: &ConnectionPlan, spec: Value) -> Record {
+    Record {
+        address: plan.address.clone(),
+        connection: None,
+        id: String::new(),
+        spec,
+        facts: Value::Null,
+        dependencies: plan.dependencies.clone(),
+        lifecycle: crate::program::Lifecycle::default(),
+        interrupted: false,
+        unfinished: false,
+        tainted: false,
+        arguments: plan.arguments.clone(),
     }
 }
 

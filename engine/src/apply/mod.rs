@@ -24,7 +24,9 @@ use crate::redact::{Redactor, Secrets};
 use crate::store::{Record, RunEnd, RunInfo, State, Store, StoreError};
 use crate::value::Value;
 
+pub(crate) use behind::connection_record;
 pub use perform::NOTHING_TO_DO;
+pub(crate) use perform::record;
 pub use schedule::{Outcome, Schedule};
 
 /// A place in the life of a step, for whoever watches.

@@ -95,10 +95,9 @@ impl Run<'_> {
         }
         self.pause(step, change).await;
         for address in &change.lifecycle.after_healthy {
-            // A server works when it can be spoken to.
             if self.pool.registry().connection_kind(address.kind()).is_some() {
                 let spec = self.connection_spec(address)?;
-                self.pool.answers(address, &spec, self.settings.patience).await?;
+                self.pool.works(address, &spec, self.settings.patience).await?;
                 continue;
             }
             let known = self.learned().objects.get(address).cloned();

@@ -10,9 +10,9 @@ use serde_json::Value as Json;
 
 use super::{
     Address, BTreeMap, CallError, Calls, Claimed, Connection, Created, Dial, Found,
-    FoundObject, Held, Lint, Moment, Name, OpenConnection, Path, Planned, Preview, Problem,
-    Proposed, Resource, Rolling, Scope, Script, Segment, SpecError, Taking, Territory, Value,
-    Wanted,
+    FoundObject, Held, Lint, ListedObject, ListedObjects, Moment, Name, OpenConnection, Path,
+    Planned, Preview, Problem, Proposed, Resource, Rolling, Scope, Script, Segment, SpecError,
+    Taking, Territory, Value, Wanted,
 };
 
 pub(super) struct Adapter<R>(pub(super) PhantomData<fn() -> R>);
@@ -258,6 +258,20 @@ impl<R: Resource> Calls for Adapter<R> {
         sorted.merge(answers, |answer| answer.map(|found| found.map(Self::found)))
     }
 
+    fn lists(&self) -> bool {
+        R::LISTS
+    }
+
+    async fn list(&self, connection: &OpenConnection) -> Result<ListedObjects, CallError> {
+        let listing = R::list(downcast::<R::Connection>(connection)).await?;
+        let objects = listing.objects.into_iter().map(|listed| ListedObject {
+            found: Self::found(listed.found),
+            built_in: listed.built_in,
+            remarks: listed.remarks,
+        });
+        Ok(ListedObjects { objects: objects.collect(), left_out: listing.left_out })
+    }
+
     async fn held(
         &self,
         connection: &OpenConnection,
@@ -408,6 +422,18 @@ impl<C: Connection> Dial for Dialer<C> {
             CallError::refused(message)
         })?;
         Ok(Arc::new(C::open(spec, scope).await?))
+    }
+
+    async fn ready(&self, connection: &OpenConnection) -> Result<(), CallError> {
+        downcast::<C>(connection).ready().await
+    }
+
+    fn exports(&self) -> Option<&'static str> {
+        C::EXPORTS
+    }
+
+    async fn export(&self, connection: &OpenConnection) -> Result<String, CallError> {
+        downcast::<C>(connection).export().await
     }
 }
 

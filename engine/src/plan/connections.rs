@@ -278,7 +278,12 @@ impl Walk<'_> {
 }
 
 /// The one clear error for a connection that cannot be used.
-fn unusable(address: &Address, target: &str, error: &CallError, recorded: bool) -> Diagnostic {
+pub(crate) fn unusable(
+    address: &Address,
+    target: &str,
+    error: &CallError,
+    recorded: bool,
+) -> Diagnostic {
     let what = match error.failure {
         Failure::Denied => format!("`{address}` refuses the login"),
         _ => format!("`{address}` does not answer"),

@@ -162,7 +162,10 @@ pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
     walk.decisions
 }
 
-fn undeclared_ids(inputs: Inputs<'_>) -> HashMap<(Address, String, String), Address> {
+/// Where the objects of records without a declaration are recorded: by connection, kind, id.
+pub(crate) fn undeclared_ids(
+    inputs: Inputs<'_>,
+) -> HashMap<(Address, String, String), Address> {
     if inputs.destroy {
         return HashMap::new();
     }

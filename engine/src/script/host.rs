@@ -107,6 +107,13 @@ pub(super) fn with_packages() -> Engine {
     engine
 }
 
+/// An engine that only reads: it says what is well-formed.
+pub(super) fn reader() -> Engine {
+    let mut engine = Engine::new_raw();
+    settings(&mut engine);
+    engine
+}
+
 fn settings(engine: &mut Engine) {
     engine
         .set_strict_variables(true)

@@ -43,6 +43,7 @@ mod statements;
 mod symbol;
 mod text;
 mod unused;
+pub mod write;
 
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
+
+use rhai::Scope;
 
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Findings, Severity, Sources};
@@ -249,8 +252,12 @@ impl Job {
         let engine = host::engine(&session, &self.entry);
         match loader::compile(&engine, &session, &self.entry) {
             Ok(syntax) => {
-                if let Err(error) = engine.run_ast(&syntax) {
-                    errors::explain(&session, &engine, &error, &self.entry);
+                let mut scope = Scope::new();
+                match engine.run_ast_with_scope(&mut scope, &syntax) {
+                    Ok(()) => *session.handles.borrow_mut() = symbol::connections(&scope),
+                    Err(error) => {
+                        errors::explain(&session, &engine, &error, &self.entry);
+                    }
                 }
             }
             Err(NotCompiled::Unreadable(error)) => {
@@ -275,6 +282,7 @@ impl Job {
             checks: session.checks.take(),
             moves: session.moves.take(),
             forgets: session.forgets.take(),
+            handles: session.handles.take(),
             warnings: warnings(session),
             messages: session.messages.take(),
             sources: sources(session),

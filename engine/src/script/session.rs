@@ -127,6 +127,8 @@ pub(super) struct Session {
     pub(super) moves: RefCell<Vec<Move>>,
     /// Records to let go of.
     pub(super) forgets: RefCell<BTreeMap<Address, Span>>,
+    /// The variables that hold connections at the end.
+    pub(super) handles: RefCell<BTreeMap<Address, String>>,
     /// What the script printed.
     pub(super) messages: RefCell<Vec<String>>,
     /// The last function that was not found, with the kind it was called on.
@@ -192,6 +194,7 @@ impl Session {
             checks: RefCell::default(),
             moves: RefCell::default(),
             forgets: RefCell::default(),
+            handles: RefCell::default(),
             messages: RefCell::default(),
             missing: RefCell::default(),
             enough: Cell::default(),

@@ -1,8 +1,9 @@
 //! What scripts hold instead of values nobody knows yet.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use rhai::{Dynamic, EvalAltResult, Position};
+use rhai::{Dynamic, EvalAltResult, Map, Position, Scope};
 
 use crate::address::Address;
 use crate::expr::{Expr, Reference};
@@ -65,6 +66,25 @@ impl Refusal {
         // catch this one, to no avail: the finding stays in the ledger.
         EvalAltResult::ErrorRuntime(Dynamic::from(self), Position::NONE).into()
     }
+}
+
+/// The variables, or ways into one, that hold connections when a script has ended.
+pub(super) fn connections(scope: &Scope) -> BTreeMap<Address, String> {
+    let mut found = BTreeMap::new();
+    let mut look = |way: String, value: &Dynamic| {
+        let handle = value.read_lock::<Handle>().filter(|handle| handle.is_connection());
+        if let Some(handle) = handle {
+            found.entry(handle.0.address.clone()).or_insert(way);
+        }
+    };
+    for (name, _, value) in scope.iter() {
+        look(name.to_owned(), &value);
+        // What a module of `std/` returns.
+        for (key, inner) in value.read_lock::<Map>().iter().flat_map(|map| map.iter()) {
+            look(format!("{name}.{key}"), inner);
+        }
+    }
+    found
 }
 
 /// An expression as scripts see it: plain data when it is known and nothing in it is

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 
 use super::host::Host;
 use super::token::token;
+use crate::tls;
 
 /// The longest time one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(5);
@@ -31,7 +32,8 @@ pub struct Spec {
     /// Where a TCP connection must be accepted, `127.0.0.1:6379`.
     #[serde(default)]
     tcp: Option<String>,
-    /// A page that must be there, `http://127.0.0.1:8080/health`.
+    /// A page that must be there, `http://127.0.0.1:8080/health`. With `https`, an authority
+    /// the system believes must have signed the certificate.
     #[serde(default)]
     http: Option<String>,
     /// The status the page must have; any from 200 to 399 when left out.
@@ -161,7 +163,10 @@ fn is_place(text: &str) -> bool {
 /// Asks again and again until it answers as it should.
 async fn answers(spec: &Spec) -> Result<(), CallError> {
     let patience = humantime::parse_duration(&spec.timeout).unwrap_or(ATTEMPT);
-    let client = Client::builder().no_proxy().timeout(ATTEMPT).build();
+    let by_tls = spec.http.as_deref().is_some_and(|url| url.starts_with("https"));
+    let tls = if by_tls { tls::system() } else { tls::unused() }?;
+    let client = Client::builder().no_proxy().timeout(ATTEMPT);
+    let client = client.tls_backend_preconfigured(tls).build();
     let client = client
         .map_err(|error| CallError::refused(format!("cannot make an HTTP client: {error}")))?;
     let often = ExponentialBuilder::default()

@@ -82,14 +82,7 @@ pub(super) fn connector(papers: &Papers) -> Result<MakeRustlsConnect, CallError>
 }
 
 fn certificates(what: &str, text: &str) -> Result<Vec<CertificateDer<'static>>, CallError> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-    match all {
-        Ok(all) if !all.is_empty() => Ok(all),
-        _ => Err(CallError::refused(format!(
-            "`{what}` of the `postgres::server` holds no certificate"
-        ))
-        .hint("give the text of a PEM file: `file(\"ca.pem\")`")),
-    }
+    crate::tls::certificates("postgres::server", what, text)
 }
 
 /// The authorities that are believed; nothing when whom one talks to is not checked.

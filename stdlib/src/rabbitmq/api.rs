@@ -12,9 +12,13 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use dollop_engine::error::{CallError, Failure};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::redirect::Policy;
 use reqwest::{Client, Method, StatusCode};
+use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
+
+use crate::tls;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_mins(1);
@@ -30,22 +34,38 @@ pub(super) struct Api {
 }
 
 /// `http://127.0.0.1:15672`.
-pub(super) fn root(host: &str, port: u16) -> String {
+pub(super) fn root(scheme: &str, host: &str, port: u16) -> String {
     match host.parse::<Ipv6Addr>() {
-        Ok(address) => format!("http://[{address}]:{port}"),
-        Err(_) => format!("http://{host}:{port}"),
+        Ok(address) => format!("{scheme}://[{address}]:{port}"),
+        Err(_) => format!("{scheme}://{host}:{port}"),
     }
 }
 
 impl Api {
-    /// A client; nothing is sent yet.
-    pub(super) fn new(root: String, user: String, password: String) -> Result<Self, CallError> {
+    /// A client, by TLS where `tls` says how; nothing is sent yet.
+    pub(super) fn new(
+        root: String,
+        user: String,
+        password: String,
+        tls: Option<ClientConfig>,
+    ) -> Result<Self, CallError> {
         // Without a proxy: the address is meant as it stands, and carries a password.
-        let http = Client::builder().no_proxy().connect_timeout(CONNECT).timeout(ANSWER);
-        let http = http.build().map_err(|error| {
+        // Without redirects, which could lead out of TLS.
+        let http = Client::builder()
+            .no_proxy()
+            .redirect(Policy::none())
+            .connect_timeout(CONNECT)
+            .timeout(ANSWER);
+        let tls = tls.map_or_else(tls::unused, Ok)?;
+        let http = http.tls_backend_preconfigured(tls).build().map_err(|error| {
             CallError::refused(format!("cannot make an HTTP client: {}", causes(&error)))
         })?;
         Ok(Self { http, root, user, password, writes: AtomicU64::new(0) })
+    }
+
+    /// Who it logs in as.
+    pub(super) fn user(&self) -> &str {
+        &self.user
     }
 
     /// How many writes were begun so far.
@@ -82,6 +102,32 @@ impl Api {
             Some(text) => parse(what, &url, &text),
             None => Err(CallError::refused(format!("cannot {what}: there is no {url}"))
                 .hint("check that `port` is the one of RabbitMQ's management API")),
+        }
+    }
+
+    /// Where it is.
+    pub(super) fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// Reads the answer of a health check, which is the same when it fails; `None` when the
+    /// server has no such check.
+    pub(super) async fn checked<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &str,
+    ) -> Result<Option<T>, CallError> {
+        let url = format!("{}/api/{path}", self.root);
+        let request = self.http.get(&url).basic_auth(&self.user, Some(&self.password));
+        let response = request.send().await.map_err(|error| self.unanswered(what, error))?;
+        let status = response.status();
+        let text = response.text().await.map_err(|error| self.unanswered(what, error))?;
+        match status {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() || status == StatusCode::SERVICE_UNAVAILABLE => {
+                parse(what, &url, &text).map(Some)
+            }
+            status => Err(self.refused(what, status, &text)),
         }
     }
 
@@ -199,6 +245,18 @@ impl Api {
         let message = format!("cannot {what}: no answer from {}: {why}", self.root);
         if error.is_builder() {
             return CallError::refused(message).hint("check `host` and `port`");
+        }
+        let by_tls = self.root.starts_with("https");
+        let of_papers = ["certificate", "fatal alert"];
+        if by_tls && of_papers.iter().any(|word| why.to_lowercase().contains(word)) {
+            return CallError::new(Failure::Denied, message).hint(
+                "give the authority that signed the server's certificate as `ca`, the name it \
+                 is for as `host`, and a client certificate if the server wants one",
+            );
+        }
+        if by_tls && (why.contains("InvalidContentType") || why.contains("corrupt message")) {
+            return CallError::refused(message)
+                .hint("nothing speaks TLS there; with `https` the port is usually 15671");
         }
         if why.contains("invalid HTTP") {
             return CallError::refused(message).hint(
@@ -323,7 +381,8 @@ mod tests {
 
     #[test]
     fn names_are_one_part_of_the_path() {
-        let api = Api::new(root("::1", 1), String::new(), String::new()).unwrap();
+        let none = String::new;
+        let api = Api::new(root("http", "::1", 1), none(), none(), None).unwrap();
         let url = api.url("test", &["queues", "/", "a/b%ü ."]).unwrap();
         assert_eq!(url, "http://[::1]:1/api/queues/%2F/a%2Fb%25%C3%BC%20%2E");
         for name in ["", ".", ".."] {

@@ -99,6 +99,11 @@ pub(super) fn check_leftover(typed: &[Typed], arguments: &Arguments) -> Vec<Prob
     .collect()
 }
 
+/// Whether a plugin made the object for itself, as federation does.
+pub(super) fn is_internal(arguments: &Arguments) -> bool {
+    arguments.contains_key("x-internal-purpose")
+}
+
 /// The API takes no `null`, at any depth.
 pub(super) fn check_nulls(attribute: &str, arguments: &Arguments) -> Vec<Problem> {
     fn has_null(value: &Json) -> bool {

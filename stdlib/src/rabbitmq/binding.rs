@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Name, Naming, Owner, Problem, ReadResult, Resource, Traits, Wanted,
+    Created, Found, Listed, Listing, Name, Naming, Owner, Problem, ReadResult, Resource,
+    Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -133,9 +134,31 @@ impl Resource for Binding {
             rows.into_iter().map(Row::into_spec).map(|spec| (identity(&spec), spec)).collect();
         let look = |wanted: &Wanted<Spec>| {
             let id = wanted.id.clone().unwrap_or_else(|| identity(&wanted.spec));
-            Ok(rows.get(&id).map(|spec| found(wanted, id, spec.clone())))
+            Ok(rows.get(&id).map(|spec| found(wanted.name.natural.clone(), id, spec.clone())))
         };
         wanted.iter().map(look).collect()
+    }
+
+    const LISTS: bool = true;
+
+    /// Those of the server's own queues and of federation go with these.
+    async fn list(server: &Server) -> Result<Listing<Spec, NoFacts>, CallError> {
+        let definitions = server.definitions().await?;
+        let kept = definitions.internal()?;
+        let rows: Vec<Row> = definitions.rows("bindings")?;
+        let specs = rows.into_iter().map(Row::into_spec);
+        let specs = specs.filter(|spec| {
+            !spec.destination.starts_with("amq.gen")
+                && [&spec.source, &spec.destination]
+                    .iter()
+                    .all(|name| !kept.contains(&(spec.vhost.as_str(), name.as_str())))
+        });
+        let objects = specs.map(|spec| Listed {
+            found: found(String::new(), identity(&spec), spec),
+            built_in: false,
+            remarks: Vec::new(),
+        });
+        Ok(Listing { objects: objects.collect(), left_out: Vec::new() })
     }
 
     async fn create(
@@ -226,12 +249,6 @@ fn ends(spec: &Spec) -> String {
     )
 }
 
-fn found(wanted: &Wanted<Spec>, id: String, spec: Spec) -> Found<Spec, NoFacts> {
-    Found {
-        id,
-        natural: wanted.name.natural.clone(),
-        spec,
-        facts: NoFacts {},
-        owner: Owner::Unmarked,
-    }
+fn found(natural: String, id: String, spec: Spec) -> Found<Spec, NoFacts> {
+    Found { id, natural, spec, facts: NoFacts {}, owner: Owner::Unmarked }
 }

@@ -1,23 +1,29 @@
 //! The definitions of a server: nearly all of its topology in one answer
 //! (`GET /api/definitions`, <https://www.rabbitmq.com/docs/definitions>).
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dollop_engine::error::CallError;
 use futures::future::{BoxFuture, FutureExt, Shared};
 use serde::Deserialize;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::api::Api;
+use super::arguments::{Arguments, is_internal};
 use super::parameter::Row as Parameter;
 
 /// Everything a server defines, by section: `users`, `queues`, `parameters`, …
 #[derive(Deserialize)]
 #[serde(transparent)]
-pub(super) struct Definitions(BTreeMap<String, Json>);
+pub(super) struct Definitions(Map<String, Json>);
 
 impl Definitions {
+    /// All of it.
+    pub(super) fn document(&self) -> &Map<String, Json> {
+        &self.0
+    }
+
     /// The rows of a section.
     pub(super) fn rows<'de, T: Deserialize<'de>>(
         &'de self,
@@ -25,6 +31,24 @@ impl Definitions {
     ) -> Result<Vec<T>, CallError> {
         let Some(Json::Array(rows)) = self.0.get(section) else { return Ok(Vec::new()) };
         rows.iter().map(|row| read(section, row)).collect()
+    }
+
+    /// The queues and exchanges that plugins made for themselves, by vhost and name.
+    pub(super) fn internal(&self) -> Result<HashSet<(&str, &str)>, CallError> {
+        #[derive(Deserialize)]
+        struct Row<'a> {
+            vhost: &'a str,
+            name: &'a str,
+            #[serde(default)]
+            arguments: Arguments,
+        }
+        let mut found = HashSet::new();
+        for section in ["queues", "exchanges"] {
+            let rows = self.rows::<Row<'_>>(section)?.into_iter();
+            let rows = rows.filter(|row| is_internal(&row.arguments));
+            found.extend(rows.map(|row| (row.vhost, row.name)));
+        }
+        Ok(found)
     }
 
     /// The runtime parameters of a component.

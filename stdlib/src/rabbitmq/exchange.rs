@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::arguments::{Form, Typed, check_leftover, check_nulls, lift, lower};
-use super::item::{Item, Place, in_vhost};
+use super::arguments::{Form, Typed, check_leftover, check_nulls, is_internal, lift, lower};
+use super::item::{Item, Place, Whose, in_vhost};
 use super::server::Server;
 
 const TYPED: &[Typed] = &[
@@ -146,7 +146,13 @@ impl Item for Exchange {
         in_vhost(&spec.vhost, name)
     }
 
-    fn found(_: &Spec, row: &Row) -> Result<Spec, CallError> {
+    /// Federation keeps some for itself.
+    fn whose(_: &Server, row: &Row) -> Whose {
+        let own = row.kind == "x-federation-upstream" || is_internal(&row.arguments);
+        if own { Whose::Hidden } else { Whose::Theirs }
+    }
+
+    fn found(_: Option<&Spec>, row: &Row) -> Result<Spec, CallError> {
         Ok(Spec {
             vhost: row.vhost.clone(),
             kind: row.kind.clone(),

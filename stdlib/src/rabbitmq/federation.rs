@@ -57,7 +57,8 @@ pub struct UpstreamSpec {
 /// The kind `rabbitmq::federation_upstream`.
 pub struct Upstream;
 
-const UPSTREAM: &str = "federation-upstream";
+/// The name of the component.
+pub(super) const UPSTREAM: &str = "federation-upstream";
 
 impl Item for Upstream {
     const KIND: &'static str = "rabbitmq::federation_upstream";
@@ -80,7 +81,7 @@ impl Item for Upstream {
         in_vhost(&spec.vhost, name)
     }
 
-    fn found(_: &UpstreamSpec, row: &Row) -> Result<UpstreamSpec, CallError> {
+    fn found(_: Option<&UpstreamSpec>, row: &Row) -> Result<UpstreamSpec, CallError> {
         from_value("federation upstream", row)
     }
 
@@ -112,7 +113,8 @@ pub struct SetSpec {
 /// The kind `rabbitmq::federation_upstream_set`.
 pub struct UpstreamSet;
 
-const SET: &str = "federation-upstream-set";
+/// The name of the component.
+pub(super) const SET: &str = "federation-upstream-set";
 
 impl Item for UpstreamSet {
     const KIND: &'static str = "rabbitmq::federation_upstream_set";
@@ -136,7 +138,7 @@ impl Item for UpstreamSet {
         in_vhost(&spec.vhost, name)
     }
 
-    fn found(_: &SetSpec, row: &Row) -> Result<SetSpec, CallError> {
+    fn found(_: Option<&SetSpec>, row: &Row) -> Result<SetSpec, CallError> {
         let members = row.value.as_array().into_iter().flatten();
         let upstreams = members.map(|member| {
             let entries = member.as_object().filter(|entries| entries.len() == 1);

@@ -7,8 +7,8 @@ use std::marker::PhantomData;
 use dollop_engine::analysis::Lint;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Held, Moment, Name, Owner, Preview, Problem, Proposed, ReadResult,
-    Resource, Traits, Wanted,
+    Created, Found, Held, Listed, Listing, Moment, Name, Owner, Preview, Problem, Proposed,
+    ReadResult, Resource, Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -26,6 +26,17 @@ pub struct NoFacts {}
 
 /// Where an object is: its vhost (empty when it is in none) and its name.
 pub type Place = (String, String);
+
+/// Whose an object is that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Somebody made it.
+    Theirs,
+    /// The server's own, which others may refer to.
+    BuiltIn,
+    /// The server's own, and nobody's business.
+    Hidden,
+}
 
 /// A kind of named object. [`Kept`] makes a [`Resource`] of it.
 pub trait Item: Send + Sync + 'static {
@@ -83,8 +94,17 @@ pub trait Item: Send + Sync + 'static {
     /// Where a declared object is.
     fn place(name: &str, spec: &Self::Spec) -> Place;
 
-    /// A listed object as it would be declared. `wanted` tells what the server cannot.
-    fn found(wanted: &Self::Spec, row: &Self::Row) -> Result<Self::Spec, CallError>;
+    /// A listed object as it would be declared. `wanted` tells what the server cannot;
+    /// without it, everything the server tells is part of the declaration.
+    fn found(wanted: Option<&Self::Spec>, row: &Self::Row) -> Result<Self::Spec, CallError>;
+
+    /// See [`Resource::LISTS`].
+    const LISTS: bool = true;
+
+    /// Whose a listed object is.
+    fn whose(_server: &Server, _row: &Self::Row) -> Whose {
+        Whose::Theirs
+    }
 
     /// The object in words: ``policy `p` in vhost `v` ``.
     fn words(name: &str, spec: &Self::Spec) -> String;
@@ -185,11 +205,31 @@ impl<I: Item> Resource for Kept<I> {
             let Some(row) = rows.get(&place) else {
                 return I::absent(server, &place.1, &rows).map(|()| None);
             };
-            let spec = I::found(&wanted.spec, row)?;
-            let (id, natural) = (place.1.clone(), place.1);
-            Ok(Some(Found { id, natural, spec, facts: NoFacts {}, owner: I::OWNER }))
+            let spec = I::found(Some(&wanted.spec), row)?;
+            Ok(Some(as_found::<I>(place.1, spec)))
         };
         wanted.iter().zip(places).map(look).collect()
+    }
+
+    const LISTS: bool = I::LISTS;
+
+    async fn list(server: &Server) -> Result<Listing<I::Spec, NoFacts>, CallError> {
+        let mut listing = Listing::default();
+        for row in I::rows(server, &[]).await? {
+            let whose = I::whose(server, &row);
+            if whose == Whose::Hidden {
+                continue;
+            }
+            match I::found(None, &row) {
+                Ok(spec) => listing.objects.push(Listed {
+                    found: as_found::<I>(I::row_place(&row).1, spec),
+                    built_in: whose == Whose::BuiltIn,
+                    remarks: Vec::new(),
+                }),
+                Err(error) => listing.left_out.push(error.message),
+            }
+        }
+        Ok(listing)
     }
 
     const PREVIEWS: bool = I::PREVIEWS;
@@ -248,6 +288,10 @@ impl<I: Item> Resource for Kept<I> {
         let what = format!("delete {}", I::words(id, &spec));
         I::remove(server, &what, id, &spec).await
     }
+}
+
+fn as_found<I: Item>(name: String, spec: I::Spec) -> Found<I::Spec, NoFacts> {
+    Found { id: name.clone(), natural: name, spec, facts: NoFacts {}, owner: I::OWNER }
 }
 
 /// Where the wanted objects are: under the name they were made with.

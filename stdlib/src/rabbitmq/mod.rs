@@ -8,7 +8,9 @@ mod definitions;
 mod drain;
 pub mod exchange;
 pub mod federation;
+mod health;
 mod held;
+pub mod imported;
 pub mod item;
 mod limits;
 mod matching;
@@ -34,6 +36,7 @@ pub fn register(registry: Registry) -> Registry {
         .provider("rabbitmq", "Virtual hosts, users, queues and their routing on RabbitMQ.")
         .connection::<server::Server>()
         .resource::<binding::Binding>()
+        .resource::<imported::Imported>()
         .resource::<Kept<exchange::Exchange>>()
         .resource::<Kept<federation::Upstream>>()
         .resource::<Kept<federation::UpstreamSet>>()

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::item::{Item, Place, in_vhost};
+use super::item::{Item, Place, Whose, in_vhost};
 use super::server::Server;
 
 /// A feature flag, enabled. RabbitMQ cannot disable one, so it stays when it is not declared
@@ -72,9 +72,15 @@ impl Item for FeatureFlag {
         in_vhost("", name)
     }
 
-    fn found(_: &FeatureFlagSpec, _: &FeatureFlagRow) -> Result<FeatureFlagSpec, CallError> {
+    fn found(
+        _: Option<&FeatureFlagSpec>,
+        _: &FeatureFlagRow,
+    ) -> Result<FeatureFlagSpec, CallError> {
         Ok(FeatureFlagSpec {})
     }
+
+    /// Every server has its own, enabled for good.
+    const LISTS: bool = false;
 
     fn words(name: &str, _: &FeatureFlagSpec) -> String {
         format!("feature flag `{name}`")
@@ -149,9 +155,12 @@ impl Item for Plugin {
         in_vhost("", name)
     }
 
-    fn found(_: &PluginSpec, _: &String) -> Result<PluginSpec, CallError> {
+    fn found(_: Option<&PluginSpec>, _: &String) -> Result<PluginSpec, CallError> {
         Ok(PluginSpec {})
     }
+
+    /// They are what a server comes with, not what is in it.
+    const LISTS: bool = false;
 
     fn words(name: &str, _: &PluginSpec) -> String {
         format!("plugin `{name}`")
@@ -233,8 +242,16 @@ impl Item for ClusterName {
         in_vhost("", name)
     }
 
-    fn found(_: &ClusterNameSpec, _: &ClusterNameRow) -> Result<ClusterNameSpec, CallError> {
+    fn found(
+        _: Option<&ClusterNameSpec>,
+        _: &ClusterNameRow,
+    ) -> Result<ClusterNameSpec, CallError> {
         Ok(ClusterNameSpec {})
+    }
+
+    /// Without one it is called like its first node.
+    fn whose(_: &Server, row: &ClusterNameRow) -> Whose {
+        if row.name.starts_with("rabbit@") { Whose::Hidden } else { Whose::Theirs }
     }
 
     fn words(name: &str, _: &ClusterNameSpec) -> String {

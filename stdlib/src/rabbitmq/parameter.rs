@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::item::{Item, Place, in_vhost};
+use super::item::{Item, Place, Whose, in_vhost};
 use super::server::Server;
+use super::{federation, shovel};
 
 /// A parameter of the whole server, for plugins. What has a kind of its own (the name of the
 /// cluster) is better said there.
@@ -49,8 +50,12 @@ impl Item for GlobalParameter {
         in_vhost("", name)
     }
 
-    fn found(wanted: &GlobalSpec, row: &GlobalRow) -> Result<GlobalSpec, CallError> {
-        Ok(GlobalSpec { value: kept(&wanted.value, &row.value) })
+    fn found(wanted: Option<&GlobalSpec>, row: &GlobalRow) -> Result<GlobalSpec, CallError> {
+        Ok(GlobalSpec { value: kept(wanted.map(|wanted| &wanted.value), &row.value) })
+    }
+
+    fn whose(_: &Server, row: &GlobalRow) -> Whose {
+        if OWN_GLOBAL.contains(&row.name.as_str()) { Whose::Hidden } else { Whose::Theirs }
     }
 
     fn words(name: &str, _: &GlobalSpec) -> String {
@@ -94,6 +99,10 @@ pub struct Row {
 /// The kind `rabbitmq::parameter`.
 pub struct Parameter;
 
+/// Global parameters that the server keeps for itself, or that have a kind of their own.
+const OWN_GLOBAL: [&str; 3] =
+    ["cluster_name", "imported_definition_hash_value", "internal_cluster_id"];
+
 /// Components that the API does not let through as parameters.
 const OWN_KIND: [(&str, &str); 2] =
     [("operator_policy", "rabbitmq::operator_policy"), ("vhost-limits", "rabbitmq::vhost")];
@@ -125,12 +134,20 @@ impl Item for Parameter {
         place(&spec.vhost, &spec.component, name)
     }
 
-    fn found(wanted: &Spec, row: &Row) -> Result<Spec, CallError> {
+    fn found(wanted: Option<&Spec>, row: &Row) -> Result<Spec, CallError> {
         Ok(Spec {
             vhost: row.vhost.clone(),
             component: row.component.clone(),
-            value: kept(&wanted.value, &row.value),
+            value: kept(wanted.map(|wanted| &wanted.value), &row.value),
         })
+    }
+
+    /// What has a kind of its own is listed there.
+    fn whose(_: &Server, row: &Row) -> Whose {
+        let typed = [shovel::COMPONENT, federation::UPSTREAM, federation::SET];
+        let own = OWN_KIND.iter().any(|(component, _)| *component == row.component);
+        let own = own || typed.contains(&row.component.as_str());
+        if own { Whose::Hidden } else { Whose::Theirs }
     }
 
     fn words(name: &str, spec: &Spec) -> String {
@@ -154,8 +171,8 @@ fn place(vhost: &str, component: &str, name: &str) -> Place {
 }
 
 /// What is stored, as it was written: an empty map comes back as an empty list.
-fn kept(wanted: &Json, stored: &Json) -> Json {
-    let empty_map = wanted.as_object().is_some_and(Map::is_empty);
+fn kept(wanted: Option<&Json>, stored: &Json) -> Json {
+    let empty_map = wanted.and_then(Json::as_object).is_some_and(Map::is_empty);
     let empty_list = stored.as_array().is_some_and(Vec::is_empty);
-    if empty_map && empty_list { wanted.clone() } else { stored.clone() }
+    if empty_map && empty_list { json!({}) } else { stored.clone() }
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use dollop_engine::error::CallError;
-use dollop_engine::resource::Problem;
+use dollop_engine::resource::{Problem, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::item::{Item, Place, in_vhost};
+use super::item::{Item, Place, Whose, in_vhost};
 use super::pattern;
 use super::server::Server;
 
@@ -76,6 +76,10 @@ impl Item for Permission {
     type Spec = Spec;
     type Row = Row;
 
+    fn traits() -> Traits {
+        Traits { within: &["vhost"], named_after: Some("rabbitmq::user"), ..Traits::default() }
+    }
+
     fn check(spec: &Spec) -> Vec<Problem> {
         let own =
             [("configure", &spec.configure), ("write", &spec.write), ("read", &spec.read)];
@@ -112,7 +116,14 @@ impl Item for Permission {
         in_vhost(&spec.vhost, user)
     }
 
-    fn found(_: &Spec, row: &Row) -> Result<Spec, CallError> {
+    /// Who makes a vhost gets every permission in it.
+    fn whose(server: &Server, row: &Row) -> Whose {
+        let all = [&row.configure, &row.write, &row.read].into_iter().all(|text| text == ".*");
+        let maker = row.user == "guest" || row.user == server.user();
+        if maker && all && row.topics.is_empty() { Whose::Hidden } else { Whose::Theirs }
+    }
+
+    fn found(_: Option<&Spec>, row: &Row) -> Result<Spec, CallError> {
         Ok(Spec {
             vhost: row.vhost.clone(),
             configure: row.configure.clone(),

@@ -106,7 +106,16 @@ impl Item for Policy {
         let known = rows.iter().filter_map(|row| {
             Some(Candidate { name: row.name.clone(), spec: found("policy", row).ok()? })
         });
-        matching::previews(server, proposed.collect(), known.collect()).await
+        let proposed: Vec<Candidate> = proposed.collect();
+        let gone: Vec<Vec<Problem>> = proposed
+            .iter()
+            .map(|one| policy_rules::gone(&server.version, &one.spec.definition))
+            .collect();
+        let mut previews = matching::previews(server, proposed, known.collect()).await?;
+        for (preview, gone) in previews.iter_mut().zip(gone) {
+            preview.problems.extend(gone);
+        }
+        Ok(previews)
     }
 
     async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
@@ -121,7 +130,7 @@ impl Item for Policy {
         in_vhost(&spec.vhost, name)
     }
 
-    fn found(_: &Spec, row: &Row) -> Result<Spec, CallError> {
+    fn found(_: Option<&Spec>, row: &Row) -> Result<Spec, CallError> {
         found("policy", row)
     }
 
@@ -182,7 +191,7 @@ impl Item for OperatorPolicy {
         in_vhost(&spec.vhost, name)
     }
 
-    fn found(_: &OperatorSpec, row: &Row) -> Result<OperatorSpec, CallError> {
+    fn found(_: Option<&OperatorSpec>, row: &Row) -> Result<OperatorSpec, CallError> {
         found("operator policy", row).map(OperatorSpec)
     }
 

@@ -10,12 +10,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::arguments::{check_nulls, lift, lower};
-use super::item::{Item, Place, in_vhost};
+use super::arguments::{check_nulls, is_internal, lift, lower};
+use super::item::{Item, Place, Whose, in_vhost};
 use super::queue_rules::{TYPE, TYPED, check, lint};
 use super::server::Server;
 pub use super::vhost::QueueType;
-use super::{drain, held};
+use super::{drain, health, held};
 
 /// A queue or a stream. RabbitMQ cannot change one in place: a change makes a new one, and
 /// the messages of the old are gone, unless `migrate` says otherwise. What a `rabbitmq::policy` can say (limits,
@@ -229,18 +229,31 @@ impl Item for Queue {
             one.from.as_ref().is_some_and(|from| drain::drains(from, &one.to))
         };
         let mut previews = vec![Preview::default(); proposed.len()];
-        if !proposed.iter().any(drains) || drain::can(server).await? {
+        if !proposed.iter().any(drains) {
             return Ok(previews);
+        }
+        let mut problems = Vec::new();
+        let mut problem = |message: String, hint: &str| {
+            problems.push(Problem {
+                attribute: "migrate".to_owned(),
+                message,
+                hint: Some(hint.to_owned()),
+            });
+        };
+        if !drain::can(server).await? {
+            let message = "draining needs the plugin `rabbitmq_shovel`, which is not enabled \
+                           on every node";
+            problem(message.to_owned(), "run `rabbitmq-plugins enable rabbitmq_shovel`");
+        }
+        if let Some(alarm) = health::alarm(server).await? {
+            problem(
+                format!("messages cannot be moved: {alarm}"),
+                "free memory or disk space first; `rabbitmq-diagnostics alarms` tells which",
+            );
         }
         for (preview, one) in previews.iter_mut().zip(proposed) {
             if drains(one) {
-                preview.problems.push(Problem {
-                    attribute: "migrate".to_owned(),
-                    message: "draining needs the plugin `rabbitmq_shovel`, which is not \
-                              enabled on every node"
-                        .to_owned(),
-                    hint: Some("run `rabbitmq-plugins enable rabbitmq_shovel`".to_owned()),
-                });
+                preview.problems.clone_from(&problems);
             }
         }
         Ok(previews)
@@ -263,7 +276,13 @@ impl Item for Queue {
         in_vhost(&spec.vhost, name)
     }
 
-    fn found(wanted: &Spec, row: &Row) -> Result<Spec, CallError> {
+    /// Plugins keep some for themselves, and clients let the server name some.
+    fn whose(_: &Server, row: &Row) -> Whose {
+        let own = row.name.starts_with("amq.") || is_internal(&row.arguments);
+        if own { Whose::Hidden } else { Whose::Theirs }
+    }
+
+    fn found(wanted: Option<&Spec>, row: &Row) -> Result<Spec, CallError> {
         found(wanted, row)
     }
 
@@ -320,7 +339,7 @@ pub(super) async fn look(
 ) -> Result<Option<Spec>, CallError> {
     let row: Option<Row> = server.api.get_at(what, &Queue::path(name, wanted)).await?;
     let Some(row) = row else { return Ok(None) };
-    let mut spec = found(wanted, &row)?;
+    let mut spec = found(Some(wanted), &row)?;
     Queue::normalize(&mut spec);
     Ok(Some(spec))
 }
@@ -333,7 +352,7 @@ fn yes() -> bool {
     true
 }
 
-fn found(wanted: &Spec, row: &Row) -> Result<Spec, CallError> {
+fn found(wanted: Option<&Spec>, row: &Row) -> Result<Spec, CallError> {
     let argument = || row.arguments.get(TYPE).and_then(Json::as_str);
     let queue_type = row.queue_type.as_deref().or_else(argument).unwrap_or("classic");
     // The engine brings it to normal form: arguments become attributes.
@@ -343,7 +362,7 @@ fn found(wanted: &Spec, row: &Row) -> Result<Spec, CallError> {
         "durable": row.durable,
         "auto_delete": row.auto_delete,
         // Only dollop knows.
-        "migrate": wanted.migrate,
+        "migrate": wanted.and_then(|wanted| wanted.migrate),
         "arguments": row.arguments,
     }));
     spec.map_err(|_| {

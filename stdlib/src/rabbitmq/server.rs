@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Connection, Scope};
+use rustls::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::api::{Api, root};
 use super::definitions::{Definitions, Latest};
+use super::health;
+use crate::tls::{self, Papers};
 
 /// A RabbitMQ server with the management plugin (the `-management` images have it), 3.10 or
 /// later. The user needs the tag `administrator`.
@@ -18,16 +21,41 @@ pub struct Spec {
     /// Name or address of the machine. Example: `"127.0.0.1"`.
     #[schemars(extend("x-replace" = true))]
     host: String,
-    /// Port of the management API, over plain HTTP; not the one for messages.
+    /// Port of the management API, not the one for messages; with `https` usually 15671.
     #[serde(default = "port")]
     #[schemars(extend("x-replace" = true))]
     port: u16,
+    /// Whether the management API is spoken to by TLS.
+    #[serde(default)]
+    scheme: Scheme,
+    /// The authorities that may have signed the server's certificate, as the text of a PEM
+    /// file: `file("ca.pem")`; the system's when left out. The certificate must be for `host`.
+    #[serde(default)]
+    ca: Option<String>,
+    /// The client's certificate, as the text of a PEM file.
+    #[serde(default)]
+    client_certificate: Option<String>,
+    /// Its private key, as the text of a PEM file: `secret_file("client.key")`.
+    #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
+    client_key: Option<String>,
     /// Who to log in as.
     #[serde(default = "user")]
     user: String,
     /// Their password.
     #[schemars(extend("x-secret" = true))]
     password: String,
+}
+
+/// How the management API is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// In clear: on this machine, or in a network nobody else is in.
+    #[default]
+    Http,
+    /// By TLS.
+    Https,
 }
 
 /// An open connection.
@@ -38,6 +66,8 @@ pub struct Server {
     pub(super) version: String,
     /// The types of exchanges that it and its plugins have.
     pub(super) exchange_types: Vec<String>,
+    /// Whether something listens for AMQP clients.
+    pub(super) takes_amqp: bool,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +76,13 @@ struct Overview {
     rabbitmq_version: Option<String>,
     #[serde(default)]
     exchange_types: Vec<ExchangeType>,
+    #[serde(default)]
+    listeners: Vec<Listener>,
+}
+
+#[derive(Deserialize)]
+struct Listener {
+    protocol: String,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +91,11 @@ struct ExchangeType {
 }
 
 impl Server {
+    /// Who dollop is there.
+    pub(super) fn user(&self) -> &str {
+        self.api.user()
+    }
+
     /// Nearly everything there is, in one request for all who ask at the same time.
     pub(super) async fn definitions(&self) -> Result<Arc<Definitions>, CallError> {
         self.definitions.get(&self.api).await
@@ -66,8 +108,9 @@ impl Connection for Server {
 
     /// Asks `GET /api/overview`, which needs the plugin, the login and its tag.
     async fn open(spec: Spec, _: Scope) -> Result<Self, CallError> {
-        let root = root(&spec.host, spec.port);
-        let api = Api::new(root.clone(), spec.user, spec.password)?;
+        let root = spec.root();
+        let tls = spec.tls()?;
+        let api = Api::new(root.clone(), spec.user, spec.password, tls)?;
         let overview: Overview = api.get("connect to RabbitMQ", "overview").await?;
         // The listener is up before the broker.
         let starting =
@@ -76,11 +119,54 @@ impl Connection for Server {
         let types = overview.exchange_types.into_iter();
         let exchange_types = types.map(|exchange_type| exchange_type.name).collect();
         let definitions = Latest::default();
-        Ok(Self { api: Arc::new(api), definitions, version, exchange_types })
+        // `amqp`, or `amqp/ssl`.
+        let takes_amqp =
+            overview.listeners.iter().any(|listener| listener.protocol.starts_with("amqp"));
+        Ok(Self { api: Arc::new(api), definitions, version, exchange_types, takes_amqp })
+    }
+
+    async fn ready(&self) -> Result<(), CallError> {
+        health::ready(self).await
+    }
+
+    const EXPORTS: Option<&'static str> = Some("rabbitmq-definitions");
+
+    async fn export(&self) -> Result<String, CallError> {
+        let definitions = self.definitions().await?;
+        let text = serde_json::to_string_pretty(definitions.document());
+        text.map_err(|error| CallError::refused(format!("cannot write them: {error}")))
     }
 
     fn describe(spec: &Spec) -> String {
-        format!("{} as {}", root(&spec.host, spec.port), spec.user)
+        format!("{} as {}", spec.root(), spec.user)
+    }
+}
+
+impl Spec {
+    fn root(&self) -> String {
+        let scheme = if self.scheme == Scheme::Https { "https" } else { "http" };
+        root(scheme, &self.host, self.port)
+    }
+
+    /// What is checked and shown by TLS, where it is used.
+    fn tls(&self) -> Result<Option<ClientConfig>, CallError> {
+        let papers = Papers {
+            of: Server::KIND,
+            ca: ("ca", self.ca.as_deref()),
+            certificate: ("client_certificate", self.client_certificate.as_deref()),
+            key: ("client_key", self.client_key.as_deref()),
+        };
+        let given = [papers.ca, papers.certificate, papers.key];
+        let given = given.iter().find_map(|(name, text)| text.map(|_| name));
+        match (self.scheme, given) {
+            (Scheme::Https, _) => tls::client(&papers).map(Some),
+            (Scheme::Http, None) => Ok(None),
+            (Scheme::Http, Some(name)) => {
+                let message = format!("`{name}` is for TLS, which `scheme` does not say");
+                Err(CallError::refused(message)
+                    .hint("set `scheme: \"https\"`, and `port: 15671` if it is the usual one"))
+            }
+        }
     }
 }
 

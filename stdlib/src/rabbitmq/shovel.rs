@@ -158,7 +158,7 @@ impl Item for Shovel {
         in_vhost(&spec.vhost, name)
     }
 
-    fn found(_: &Spec, row: &Row) -> Result<Spec, CallError> {
+    fn found(_: Option<&Spec>, row: &Row) -> Result<Spec, CallError> {
         from_value("shovel", row)
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256, Sha512};
 
-use super::item::{Item, Place, in_vhost};
+use super::item::{Item, Place, Whose, in_vhost};
 use super::limits;
 use super::server::Server;
 
@@ -96,6 +96,13 @@ pub struct Row {
     limits: Json,
 }
 
+impl Row {
+    /// How the password is hashed; `None` in a way dollop does not know.
+    fn algorithm(&self) -> Option<Hashing> {
+        self.hashing_algorithm.as_deref().map_or(Some(Hashing::Sha256), Hashing::of)
+    }
+}
+
 /// The limits the API knows, by attribute.
 const LIMITS: limits::Names<2> =
     [("max_connections", "max-connections"), ("max_channels", "max-channels")];
@@ -155,8 +162,16 @@ impl Item for User {
         in_vhost("", name)
     }
 
-    fn found(wanted: &Spec, row: &Row) -> Result<Spec, CallError> {
+    fn found(wanted: Option<&Spec>, row: &Row) -> Result<Spec, CallError> {
         Ok(found(wanted, row))
+    }
+
+    /// The one every server begins with, as long as it has that password.
+    fn whose(_: &Server, row: &Row) -> Whose {
+        let stored = row.password_hash.as_deref().unwrap_or_default();
+        let algorithm = row.algorithm().unwrap_or_default();
+        let as_made = row.name == "guest" && verifies(stored, algorithm, "guest");
+        if as_made { Whose::BuiltIn } else { Whose::Theirs }
     }
 
     fn words(name: &str, _: &Spec) -> String {
@@ -187,7 +202,17 @@ impl Item for User {
         from: Option<&Spec>,
         to: &Spec,
     ) -> Result<(), CallError> {
-        server.api.put(what, &Self::path(name, to), &Self::body(name, to)).await?;
+        let mut body = Self::body(name, to);
+        if to.password.as_deref() == Some(ANOTHER) {
+            // Somebody else's (`ignore_changes`): it stays, and only the server knows it.
+            let row: Option<Row> = server.api.get_at(what, &Self::path(name, to)).await?;
+            let row = row.ok_or_else(|| {
+                CallError::refused(format!("cannot {what}: there is no such user any more"))
+            })?;
+            body["password_hash"] = json!(row.password_hash);
+            body["hashing_algorithm"] = json!(row.hashing_algorithm);
+        }
+        server.api.put(what, &Self::path(name, to), &body).await?;
         let path = ["user-limits", name];
         limits::write(server, what, &path, &LIMITS, from.map(limits_of), limits_of(to)).await
     }
@@ -205,20 +230,29 @@ pub(super) fn check_tags(tags: &[String]) -> Vec<Problem> {
     .collect()
 }
 
+/// Tags as the server writes them: a list, or text with commas.
+pub(super) fn tags(value: &Json) -> Vec<String> {
+    match value {
+        Json::Array(tags) => tags.iter().filter_map(Json::as_str).map(str::to_owned).collect(),
+        Json::String(tags) => {
+            tags.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 fn limits_of(spec: &Spec) -> [Option<u32>; 2] {
     [spec.max_connections, spec.max_channels]
 }
 
-/// What stands for a password or hash that is not the one that was asked for.
+/// What stands for a password that is not the one that was asked for.
 const ANOTHER: &str = "(another password)";
 
-fn found(wanted: &Spec, row: &Row) -> Spec {
+fn found(wanted: Option<&Spec>, row: &Row) -> Spec {
     let stored = row.password_hash.as_deref().unwrap_or_default();
-    let algorithm = row.hashing_algorithm.as_deref().map_or(Some(Hashing::Sha256), Hashing::of);
+    let algorithm = row.algorithm();
     let (mut password, mut password_hash) = (None, None);
-    if wanted.password_hash.is_some() {
-        password_hash = Some(stored.to_owned()).filter(|hash| !hash.is_empty());
-    } else if let Some(wanted) = &wanted.password {
+    if let Some(wanted) = wanted.and_then(|wanted| wanted.password.as_ref()) {
         let same = algorithm.is_some_and(|algorithm| verifies(stored, algorithm, wanted));
         password = match stored {
             _ if same => Some(wanted.clone()),
@@ -226,22 +260,15 @@ fn found(wanted: &Spec, row: &Row) -> Spec {
             _ => Some(ANOTHER.to_owned()),
         };
     } else if !stored.is_empty() {
-        password = Some(ANOTHER.to_owned());
+        password_hash = Some(stored.to_owned());
     }
-    let tags = match &row.tags {
-        Json::Array(tags) => tags.iter().filter_map(Json::as_str).map(str::to_owned).collect(),
-        Json::String(tags) => {
-            tags.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
-        }
-        _ => Vec::new(),
-    };
     let [max_connections, max_channels] = limits::read(&LIMITS, &row.limits);
     Spec {
         password,
         password_hash,
         // One that is unknown hashes no password of ours.
         hashing_algorithm: algorithm.unwrap_or_default(),
-        tags,
+        tags: tags(&row.tags),
         max_connections,
         max_channels,
     }

@@ -8,8 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::item::{Item, Place, in_vhost};
+use super::item::{Item, Place, Whose, in_vhost};
 use super::server::Server;
+use super::user::tags;
 use super::{held, limits};
 
 /// A virtual host: a space of its own for exchanges, queues and permissions. Who makes it
@@ -59,8 +60,9 @@ pub struct Row {
     name: String,
     #[serde(default)]
     description: Option<String>,
+    /// A list; text with commas, or none, where `rabbitmqctl` made the vhost.
     #[serde(default)]
-    tags: Vec<String>,
+    tags: Json,
     /// `"undefined"` when there is none.
     #[serde(default)]
     default_queue_type: Option<String>,
@@ -114,8 +116,18 @@ impl Item for VirtualHost {
         in_vhost("", name)
     }
 
-    fn found(wanted: &Spec, row: &Row) -> Result<Spec, CallError> {
+    fn found(wanted: Option<&Spec>, row: &Row) -> Result<Spec, CallError> {
         Ok(found(wanted, row))
+    }
+
+    /// The one every server begins with, as long as nobody has set anything in it.
+    fn whose(_: &Server, row: &Row) -> Whose {
+        let spec = found(None, row);
+        let as_made = spec.tags.is_empty()
+            && !spec.tracing
+            && limits_of(&spec) == [None; 2]
+            && matches!(spec.description.as_str(), "" | "Default virtual host");
+        if row.name == "/" && as_made { Whose::BuiltIn } else { Whose::Theirs }
     }
 
     fn words(name: &str, _: &Spec) -> String {
@@ -170,14 +182,14 @@ fn limits_of(spec: &Spec) -> [Option<u32>; 2] {
     [spec.max_connections, spec.max_queues]
 }
 
-fn found(wanted: &Spec, row: &Row) -> Spec {
-    let word = row.default_queue_type.as_deref();
-    let managed = wanted.default_queue_type.and(word);
+fn found(wanted: Option<&Spec>, row: &Row) -> Spec {
+    let managed = wanted.is_none_or(|wanted| wanted.default_queue_type.is_some());
+    let managed = row.default_queue_type.as_deref().filter(|_| managed);
     let default_queue_type = managed.and_then(|word| serde_json::from_value(json!(word)).ok());
     let [max_connections, max_queues] = limits::read(&LIMITS, &row.limits);
     Spec {
         description: row.description.clone().unwrap_or_default(),
-        tags: row.tags.clone(),
+        tags: tags(&row.tags),
         default_queue_type,
         tracing: row.tracing,
         max_connections,
@@ -193,7 +205,7 @@ async fn took_queue_type(
     to: &Spec,
 ) -> Result<(), CallError> {
     let row: Option<Row> = server.api.get_at(what, &["vhosts", name]).await?;
-    let is = row.and_then(|row| found(to, &row).default_queue_type);
+    let is = row.and_then(|row| found(Some(to), &row).default_queue_type);
     if is == to.default_queue_type {
         return Ok(());
     }

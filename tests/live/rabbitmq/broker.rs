@@ -24,15 +24,18 @@ impl Broker {
     /// The server all tests use, ready.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Broker> = OnceLock::new();
-        SHARED.get_or_init(|| {
-            let broker = Self::start("shared");
-            let start = Instant::now();
-            while broker.get("overview")["rabbitmq_version"].is_null() {
-                assert!(start.elapsed() < Duration::from_mins(2), "RabbitMQ does not start");
-                std::thread::sleep(Duration::from_millis(200));
-            }
-            broker
-        })
+        SHARED.get_or_init(|| Self::ready("shared"))
+    }
+
+    /// A server of its own that answers.
+    pub(super) fn ready(role: &str) -> Self {
+        let broker = Self::start(role);
+        let start = Instant::now();
+        while broker.get("overview")["rabbitmq_version"].is_null() {
+            assert!(start.elapsed() < Duration::from_mins(2), "RabbitMQ does not start");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        broker
     }
 
     /// A server of its own, perhaps still starting.
@@ -54,6 +57,17 @@ impl Broker {
         let port = published(&name, "15672");
         let amqp_port = published(&name, "5672");
         Self { front, name, port, amqp_port }
+    }
+
+    /// Runs `rabbitmqctl` in it.
+    pub(super) fn control(&self, arguments: &[&str]) {
+        let output = Command::new("docker")
+            .args(["exec", &self.name, "rabbitmqctl"])
+            .args(arguments)
+            .output()
+            .expect("docker runs");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "rabbitmqctl {arguments:?}: {error}");
     }
 
     /// What the API says, asked from outside of the provider.

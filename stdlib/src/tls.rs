@@ -1,0 +1,98 @@
+//! TLS as several providers need it: PEM text from a script becomes what a client takes.
+
+use std::sync::Arc;
+
+use dollop_engine::error::CallError;
+use rustls::client::WantsClientCert;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+
+/// PEM texts by the attributes they stand in.
+pub(crate) struct Papers<'a> {
+    /// Whose attributes they are: `rabbitmq::server`.
+    pub(crate) of: &'static str,
+    /// The authorities that are believed; the system's when there are none.
+    pub(crate) ca: (&'static str, Option<&'a str>),
+    /// The client's certificate.
+    pub(crate) certificate: (&'static str, Option<&'a str>),
+    /// Its private key.
+    pub(crate) key: (&'static str, Option<&'a str>),
+}
+
+/// A client that checks by whom and for whom the server's certificate is.
+pub(crate) fn client(papers: &Papers<'_>) -> Result<ClientConfig, CallError> {
+    let Papers { of, ca: (ca, ca_text), certificate, key } = papers;
+    let roots = match ca_text {
+        Some(text) => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(certificates(of, ca, text)?);
+            roots
+        }
+        None => system_roots(),
+    };
+    let wrong = |what: &str, error: &dyn std::fmt::Display| {
+        CallError::refused(format!("`{what}` of the `{of}` cannot be used: {error}"))
+    };
+    let builder = believing(roots)?;
+    match (certificate, key) {
+        ((certificate, Some(text)), (key, Some(key_text))) => {
+            let chain = certificates(of, certificate, text)?;
+            // What is wrong with a key is not quoted: it is one.
+            let parsed = PrivateKeyDer::from_pem_slice(key_text.as_bytes())
+                .map_err(|_| wrong(key, &"it is no private key in PEM form"))?;
+            builder
+                .with_client_auth_cert(chain, parsed)
+                .map_err(|error| wrong(certificate, &error))
+        }
+        ((_, None), (_, None)) => Ok(builder.with_no_client_auth()),
+        ((certificate, _), (key, _)) => {
+            let message = format!("a client certificate needs `{certificate}` and `{key}`");
+            Err(CallError::refused(message).hint(format!("give both on the `{of}`, or none")))
+        }
+    }
+}
+
+/// A client that believes the authorities the system does.
+pub(crate) fn system() -> Result<ClientConfig, CallError> {
+    Ok(believing(system_roots())?.with_no_client_auth())
+}
+
+/// A client that believes nobody, where TLS is not used: HTTP clients want one all the same.
+pub(crate) fn unused() -> Result<ClientConfig, CallError> {
+    Ok(believing(RootCertStore::empty())?.with_no_client_auth())
+}
+
+fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+fn believing(
+    roots: RootCertStore,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, CallError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder
+        .with_safe_default_protocol_versions()
+        .map_err(|error| CallError::refused(format!("TLS cannot be set up: {error}")))?;
+    Ok(builder.with_root_certificates(roots))
+}
+
+/// The certificates in a PEM text.
+pub(crate) fn certificates(
+    of: &str,
+    attribute: &str,
+    text: &str,
+) -> Result<Vec<CertificateDer<'static>>, CallError> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+    match all {
+        Ok(all) if !all.is_empty() => Ok(all),
+        _ => {
+            let message = format!("`{attribute}` of the `{of}` holds no certificate");
+            Err(CallError::refused(message)
+                .hint("give the text of a PEM file: `file(\"ca.pem\")`"))
+        }
+    }
+}

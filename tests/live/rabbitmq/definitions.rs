@@ -1,0 +1,100 @@
+//! Definitions handed out and taken in.
+
+use dollop_tests::cli::Project;
+use serde_json::{Value as Json, json};
+
+use super::broker::Broker;
+
+fn stack(name: &str, broker: &Broker, body: &str) -> Project {
+    let script = format!(
+        "let mq = rabbitmq::server(\"mq\", #{{ host: \"127.0.0.1\", port: {}, password: \"guest\" }});\n{body}",
+        broker.port
+    );
+    Project::new(name, &script)
+}
+
+/// What one broker hands out, another takes in; the plan sees what is missing and what
+/// somebody changed.
+#[test]
+fn definitions_go_from_one_broker_to_another() {
+    let broker = Broker::ready("definitions");
+    let from = stack(
+        "defs-from",
+        &broker,
+        "let v = mq.vhost(\"defs\", #{ max_queues: 9 });\n\
+         let w = mq.user(\"defs-worker\", #{ password: \"pw\", tags: [\"management\", \"monitoring\"] });\n\
+         v.permission(w, #{ read: \".*\" });\n\
+         let x = v.exchange(\"x\", #{ type: \"topic\" });\n\
+         let q = v.queue(\"q\", #{ type: \"quorum\" });\n\
+         v.binding(\"b\", #{ source: x, destination: q, routing_key: \"a.*\" });\n\
+         v.policy(\"p\", #{ pattern: \"^q\", definition: #{ \"max-length\": 10 } });\n",
+    );
+    let _ = from.run(&["apply", "--auto-approve"]).expect(0);
+    let export = from.run(&["export", "rabbitmq-definitions", "--out", "defs.json"]).expect(0);
+    assert!(export.stdout.is_empty(), "{}", export.text());
+    let exported: Json = serde_json::from_str(&from.read("defs.json")).unwrap();
+    assert_eq!(exported["queues"][0]["name"], "q");
+    let twice = from.run(&["export", "rabbitmq-definitions", "--out", "defs.json"]).expect(1);
+    assert!(twice.stderr.contains("is there already"), "{}", twice.text());
+    let printed = from.run(&["export", "rabbitmq-definitions"]).expect(0);
+    let printed: Json = serde_json::from_str(&printed.stdout).unwrap();
+    assert_eq!(printed["policies"], exported["policies"]);
+    let unknown = from.run(&["export", "csv"]).expect(1);
+    assert!(unknown.stderr.contains("there is: rabbitmq-definitions"), "{}", unknown.text());
+    let _ = from.run(&["destroy", "--auto-approve"]).expect(0);
+
+    let body = "mq.definitions(\"base\", #{ content: file(\"defs.json\") });\n";
+    let to = stack("defs-to", &broker, body);
+    to.write("defs.json", &exported.to_string());
+    let plan = to.run(&["plan", "--detailed-exitcode"]).expect(2);
+    for part in ["makes, or makes so:", "1 of `queues`", "1 of `bindings`", "1 of `users`"] {
+        assert!(plan.stdout.contains(part), "{part}\n{}", plan.text());
+    }
+    let hash =
+        exported["users"].as_array().unwrap().iter().find(|user| user["name"] == "defs-worker");
+    let hash = hash.unwrap()["password_hash"].as_str().unwrap();
+    assert!(!plan.text().contains(hash), "{}", plan.text());
+    let _ = to.run(&["apply", "--auto-approve"]).expect(0);
+    assert_eq!(broker.get("queues/defs/q")["type"], "quorum");
+    assert_eq!(broker.get("vhost-limits/defs")[0]["value"]["max-queues"], 9);
+    let _ = to.run(&["plan", "--detailed-exitcode"]).expect(0);
+    // Layout is no difference.
+    to.write("defs.json", &serde_json::to_string_pretty(&exported).unwrap());
+    let _ = to.run(&["plan", "--detailed-exitcode"]).expect(0);
+
+    // Somebody changes and removes.
+    broker.put(
+        "policies/defs/p",
+        &json!({ "pattern": "^q", "definition": { "max-length": 99 } }),
+    );
+    broker.delete("queues/defs/q");
+    let plan = to.run(&["plan", "--detailed-exitcode"]).expect(2);
+    assert!(plan.stdout.contains("1 of `policies`"), "{}", plan.text());
+    assert!(plan.stdout.contains("1 of `queues`"), "{}", plan.text());
+    let _ = to.run(&["apply", "--auto-approve"]).expect(0);
+    assert_eq!(broker.get("policies/defs/p")["definition"]["max-length"], 10);
+    assert_eq!(broker.get("queues/defs/q")["type"], "quorum");
+
+    // Nobody knows what was there before: it stays.
+    let _ = to.run(&["destroy", "--auto-approve"]).expect(0);
+    assert_eq!(broker.get("queues/defs/q")["type"], "quorum");
+
+    to.write("defs.json", "[1]");
+    let refused = to.run(&["check"]).expect(1);
+    assert!(refused.stderr.contains("these are no definitions"), "{}", refused.text());
+}
+
+/// Definitions of one vhost, taken into another.
+#[test]
+fn definitions_of_a_vhost() {
+    let broker = Broker::shared();
+    let body = "let v = mq.vhost(\"defs-one\");\n\
+                mq.definitions(\"one\", #{ vhost: v, content: file(\"defs.json\") });\n";
+    let project = stack("defs-vhost", broker, body);
+    let defs = json!({ "queues": [{ "name": "q", "durable": true, "auto_delete": false, "arguments": {} }] });
+    project.write("defs.json", &defs.to_string());
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+    assert_eq!(broker.get("queues/defs-one/q")["durable"], true);
+    let _ = project.run(&["plan", "--detailed-exitcode"]).expect(0);
+    let _ = project.run(&["destroy", "--auto-approve"]).expect(0);
+}
