@@ -64,7 +64,9 @@ impl Platform {
     }
 
     fn goes(&self) {
-        drop(self.run(&["destroy", "--auto-approve"], &["*"]).expect(0));
+        let mut arguments = self.arguments.clone();
+        arguments.extend(["--profile", "*"]);
+        drop(self.stack.project.destroy(&arguments).expect(0));
         for what in ["container", "network", "volume"] {
             assert!(self.stack.labelled(what).is_empty(), "{what} left behind");
         }
