@@ -29,7 +29,8 @@ quickstart: build lab
 	@echo 'To take it down:  make clean-quickstart; $(LAB) down'
 
 clean-quickstart: build
-	eval "$$($(LAB) env)"; $(DOLLOP) destroy --auto-approve scripts/quickstart
+	eval "$$($(LAB) env)"; $(DOLLOP) destroy --auto-approve \
+	  --allow-data-loss docker::volume.pgdata scripts/quickstart
 
 hello: build
 	$(DOLLOP) apply --auto-approve scripts/hello

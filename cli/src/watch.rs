@@ -96,6 +96,7 @@ impl Watcher for Watch {
 
     #[cfg(feature = "faults")]
     fn reached(&self, point: Point, step: &Step) {
+        static MET: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let name = match point {
             Point::BeforeStarted => "before_started",
             Point::BeforeCall => "before_call",
@@ -103,9 +104,12 @@ impl Watcher for Watch {
             Point::AfterDone => "after_done",
         };
         let here = format!("{name}@{}", step.address);
-        // An address alone means the first of its steps.
+        // An address alone means the first of its steps, `#2` the second time.
         let exact = format!("{name}@{:?} {}", step.operation, step.address);
-        if std::env::var("DOLLOP_FAULT").is_ok_and(|fault| fault == here || fault == exact) {
+        let fault = std::env::var("DOLLOP_FAULT").unwrap_or_default();
+        let (place, time) = fault.rsplit_once('#').unwrap_or((&fault, "1"));
+        let met = place == here || place == exact;
+        if met && MET.fetch_add(1, Ordering::SeqCst) + 1 == time.parse().unwrap_or(1_u32) {
             // kill -9: nothing is flushed, nothing is dropped.
             let me = rustix::process::getpid();
             let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);

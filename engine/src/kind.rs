@@ -12,8 +12,8 @@ use crate::analysis::{Claimed, Lint};
 use crate::error::CallError;
 use crate::path::{Path, Segment};
 use crate::resource::{
-    Connection, Created, Found, Held, Moment, Name, Owner, Planned, Preview, Problem, Proposed,
-    Resource, Rolling, Scope, Script, Territory, Traits, Wanted,
+    Connection, Created, Found, Held, Migration, Moment, Name, Owner, Planned, Preview,
+    Problem, Proposed, Resource, Rolling, Scope, Script, Territory, Traits, Wanted,
 };
 use crate::schema::{Attribute, Schema, SchemaError};
 use crate::value::Value;
@@ -143,7 +143,7 @@ pub trait Calls: Send + Sync {
         proposed: Vec<Proposed<Value>>,
     ) -> Result<Vec<Preview>, CallError>;
     /// See [`Resource::migrates`].
-    fn migrates(&self, from: &Value, to: &Value) -> bool;
+    fn migrates(&self, from: &Value, to: &Value) -> Migration;
     /// See [`Resource::SURVEYS`].
     fn surveys(&self) -> bool;
     /// See [`Resource::survey`].

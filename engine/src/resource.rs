@@ -153,6 +153,18 @@ pub enum Held {
     Content(String),
 }
 
+/// Whether what is stored in an object moves to the one made in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Migration {
+    /// It does not: the object is replaced.
+    None,
+    /// It does, while others go on using it.
+    Live,
+    /// It does, while nobody uses it: what stands for it by name is removed before and made
+    /// again after.
+    Offline,
+}
+
 /// When [`Resource::held`] is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
@@ -221,6 +233,8 @@ pub struct Traits {
     pub named_after: Option<&'static str>,
     /// Deleting or replacing it loses what people stored in it.
     pub holds_data: bool,
+    /// Replacing it may lose what people stored in it, as [`Resource::held`] tells.
+    pub may_hold_data: bool,
     /// It does nothing unless something else uses it.
     pub for_others: bool,
     /// [`Resource::update`] gives it another natural name; without this, another name means
@@ -251,6 +265,7 @@ impl Default for Traits {
             identity: &[],
             named_after: None,
             holds_data: false,
+            may_hold_data: false,
             for_others: false,
             renames: false,
             gets_ready: false,
@@ -286,7 +301,7 @@ pub enum OnFailure {
     Pause,
     /// The others are changed all the same.
     Continue,
-    /// It is made again as it was, and the others stay as they are.
+    /// It is made again as it was, and so are those that were changed before.
     Rollback,
 }
 
@@ -455,8 +470,9 @@ pub trait Resource: Send + Sync + 'static {
     }
 
     /// What people stored in objects that are about to be removed: asked while planning and
-    /// again right before the removal, of kinds with [`Traits::holds_data`] only. One call
-    /// for many; the answers come in the order of `wanted`. What is gone holds nothing.
+    /// again right before the removal, of kinds with [`Traits::holds_data`], and before a
+    /// replacement of those with [`Traits::may_hold_data`]. One call for many; the answers
+    /// come in the order of `wanted`. What is gone holds nothing.
     ///
     /// Content is lost only with consent (`--allow-data-loss`).
     fn held(
@@ -470,8 +486,8 @@ pub trait Resource: Send + Sync + 'static {
 
     /// Whether [`update`](Self::update) makes an object like `to` out of one like `from` and
     /// keeps what is stored in it, although attributes differ that have `x-replace`.
-    fn migrates(_from: &Self::Spec, _to: &Self::Spec) -> bool {
-        false
+    fn migrates(_from: &Self::Spec, _to: &Self::Spec) -> Migration {
+        Migration::None
     }
 
     /// Whether [`preview`](Self::preview) says anything.

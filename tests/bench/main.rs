@@ -4,8 +4,10 @@
 //! `make bench`; after that also `target/release/bench [--full]`.
 //! `--full` gives terraform the 10,000 as well, which takes it minutes; `--rival 50` compares
 //! the two on 50 resources and measures nothing else.
+//! `--docker BINARY` compares with the bare calls to the Docker engine and `docker-compose`,
 //! `--rabbitmq [VHOSTS]`: that part alone, with Ansible on fewer vhosts than ten if need be.
 
+mod docker;
 mod rabbitmq;
 
 mod postgres;
@@ -59,6 +61,12 @@ fn main() {
         return;
     }
     let full = arguments.iter().any(|argument| argument == "--full");
+    if let [one, binary] = arguments.as_slice()
+        && one == "--docker"
+    {
+        docker::section(Path::new(binary));
+        return;
+    }
     // `--postgres BINARY`: that part alone, with that binary.
     if let [one, binary] = arguments.as_slice()
         && one == "--postgres"
@@ -70,6 +78,7 @@ fn main() {
     rival(if full { &SIZES } else { &SIZES[..2] });
     let dollop = std::env::current_exe().expect("own path").with_file_name("dollop");
     if dollop.exists() {
+        docker::section(&dollop);
         postgres::section(&dollop);
         rabbitmq::section(None);
     }

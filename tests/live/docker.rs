@@ -2,7 +2,11 @@
 
 mod behaviour;
 mod conformance;
+mod engines;
 mod errors;
 mod lifecycle;
+mod many;
 mod replace;
+mod second;
 mod support;
+mod volumes;

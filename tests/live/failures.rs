@@ -185,7 +185,7 @@ fn a_wrong_extension() {
     Failed after [time]: 1 done, 1 failed
     ");
     drop(healed(&stack, &script("uuid-ossp")));
-    drop(stack.project.run(&["destroy", "--auto-approve"]).expect(0));
+    drop(stack.project.destroy(&[]).expect(0));
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn roles_databases_and_extensions_are_looked_up() {
     assert!(said.contains("E0511") && said.contains("the limit is 8"), "{said}");
     server.psql("postgres", "alter role dt_found connection limit 7");
     // It is never removed, and one that is gone is an error.
-    drop(stack.project.run(&["destroy", "--auto-approve"]).expect(0));
+    drop(stack.project.destroy(&[]).expect(0));
     assert_eq!(
         server.psql("postgres", "select count(*) from pg_roles where rolname = 'dt_found'"),
         "1"
@@ -75,7 +75,7 @@ fn vhosts_users_and_queues_are_looked_up() {
     assert_eq!(stack.output("none"), "true");
     let bindings = broker.get("bindings/dt-look/e/events/q/orders");
     assert_eq!(bindings[0]["routing_key"], "order.*", "{bindings}");
-    drop(stack.project.run(&["destroy", "--auto-approve"]).expect(0));
+    drop(stack.project.destroy(&[]).expect(0));
     assert_eq!(broker.get("queues/dt-look/orders")["name"], "orders", "it is still there");
     broker.delete("vhosts/dt-look");
     let said = stack.project.run(&["plan"]).expect(1).stderr;

@@ -63,7 +63,7 @@ fn the_modules_make_servers_that_can_be_used() {
     assert!(url.starts_with("amqp://worker:") && url.ends_with("/shop"), "{url}");
     assert!(stack.output("database_here").contains("@127.0.0.1:"));
 
-    drop(stack.project.run(&["destroy", "--auto-approve"]).expect(0));
+    drop(stack.project.destroy(&[]).expect(0));
     for what in ["container", "network", "volume"] {
         assert!(stack.labelled(what).is_empty(), "{what} left behind");
     }
@@ -87,8 +87,8 @@ fn two_environments_share_one_engine() {
         stack.project.run(&["output", "port", "--raw", "--env", environment]).expect(0).stdout
     };
     assert_ne!(port("default"), port("prod"));
-    drop(stack.project.run(&["destroy", "--auto-approve"]).expect(0));
+    drop(stack.project.destroy(&[]).expect(0));
     let left = docker(&["ps", "--filter", "name=dt-beside", "--format", "{{.Names}}"]);
     assert_eq!(left, "dt-beside_prod-cache");
-    drop(stack.project.run(&["destroy", "--auto-approve", "--env", "prod"]).expect(0));
+    drop(stack.project.destroy(&["--env", "prod"]).expect(0));
 }

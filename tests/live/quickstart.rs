@@ -310,7 +310,13 @@ fn one_apply_makes_all_three_systems_and_repairs_them() {
     let rabbit_after = docker(&["inspect", "-f", "{{.Id}}", &stack.container("rabbitmq")]);
     assert_eq!(rabbit_before, rabbit_after, "the other container is left alone");
 
-    drop(stack.project.run(&["destroy", "--auto-approve"]).expect(0));
+    // The rows in the volume go only with consent to that.
+    let run = stack.project.run(&["destroy", "--auto-approve"]).expect(1);
+    assert!(run.stderr.contains("E0517"), "{}", run.stderr);
+    assert!(run.stderr.contains("--allow-data-loss docker::volume.pgdata"), "{}", run.stderr);
+    assert_eq!(stack.sql("shop", "select id from orders.kept"), "7");
+    let consent = ["--allow-data-loss", "docker::volume.pgdata"];
+    drop(stack.project.run(&["destroy", "--auto-approve", consent[0], consent[1]]).expect(0));
     for what in ["container", "network", "volume"] {
         assert!(stack.labelled(what).is_empty(), "{what} left behind");
     }

@@ -21,7 +21,7 @@ fn a_web_server_and_its_database_from_a_template() {
     drop(stack.project.run(&again).expect(0));
     let owner = "select pg_get_userbyid(datdba) from pg_database where datname = 'app'";
     assert_eq!(stack.sql("postgres", owner), "app");
-    drop(stack.project.run(&["destroy", "--auto-approve"]).expect(0));
+    drop(stack.project.destroy(&[]).expect(0));
     assert!(stack.labelled("container").is_empty());
 }
 
@@ -31,6 +31,6 @@ fn a_queue_and_its_workers_from_a_template() {
     stack.apply();
     stack.expect_no_changes();
     assert_eq!(stack.labelled("container").len(), 3);
-    drop(stack.project.run(&["destroy", "--auto-approve"]).expect(0));
+    drop(stack.project.destroy(&[]).expect(0));
     assert!(stack.labelled("container").is_empty());
 }

@@ -18,7 +18,8 @@ pub struct Run {
 }
 
 impl Run {
-    fn of(output: &Output) -> Self {
+    /// From what a process left.
+    pub fn of(output: &Output) -> Self {
         Self {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -128,6 +129,35 @@ impl Project {
     /// Runs the binary in the stack's folder.
     pub fn run(&self, arguments: &[&str]) -> Run {
         self.run_with(binary(), arguments, &[])
+    }
+
+    /// Destroys everything, in agreement with every loss.
+    pub fn destroy(&self, arguments: &[&str]) -> Run {
+        let consents = self.consents(arguments);
+        let mut all = vec!["destroy", "--auto-approve"];
+        all.extend_from_slice(arguments);
+        all.extend(consents.iter().map(String::as_str));
+        self.run(&all)
+    }
+
+    /// The flags that agree with every loss there may be when everything goes.
+    pub fn consents(&self, arguments: &[&str]) -> Vec<String> {
+        let mut all = vec!["plan", "--destroy", "--format", "json"];
+        all.extend_from_slice(arguments);
+        let run = self.run(&all).expect(0);
+        let plan: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+        let of = |list: &str| plan[list].as_array().cloned().unwrap_or_default();
+        let address = |entry: &serde_json::Value| {
+            entry["address"].as_str().expect("an address").to_owned()
+        };
+        let mut found: Vec<_> = of("losses").iter().map(address).collect();
+        // What could not be looked into while planning is not among the losses.
+        found.extend(
+            of("changes").iter().map(address).filter(|a| a.contains("docker::volume.")),
+        );
+        found.sort();
+        found.dedup();
+        found.into_iter().flat_map(|one| ["--allow-data-loss".to_owned(), one]).collect()
     }
 
     /// Runs the binary that is killed (SIGKILL) at a point of a step: `before_call@local::file.a`.

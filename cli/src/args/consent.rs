@@ -10,7 +10,7 @@ use dollop_engine::address::Address;
 pub struct ConsentArgs {
     /// Agree to lose what a resource holds, by its address; may be repeated.
     ///
-    /// A queue with messages is deleted or replaced only with this.
+    /// A volume with files or a queue with messages is deleted or replaced only with this.
     #[arg(long, value_name = "ADDRESS")]
     pub allow_data_loss: Vec<Address>,
 }

@@ -227,13 +227,17 @@ fn reason_sentence(
             }
             sentence.words(" cannot be changed in place")
         }
-        Reason::Migrates(paths) => {
+        Reason::Migrates { paths, offline } => {
             let mut sentence = say("is made anew for ");
             for (index, path) in paths.iter().enumerate() {
                 let comma = if index > 0 { ", " } else { "" };
                 sentence = sentence.words(comma).name(path);
             }
-            sentence.words("; what it holds moves to the new one")
+            sentence.words(if *offline {
+                "; what it holds is copied while nothing uses it"
+            } else {
+                "; what it holds moves to the new one"
+            })
         }
         Reason::Follows { via, address } => Sentence::default()
             .name(via)

@@ -2,10 +2,12 @@
 
 mod behind;
 mod perform;
+mod rollback;
 mod schedule;
 mod succession;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -180,6 +182,8 @@ struct Run<'a> {
     learned: Mutex<Learned>,
     /// Knows what the plan and the state know; made when first needed.
     known_secrets: std::sync::OnceLock<Redactor>,
+    /// The number of the next step that no plan has.
+    beyond: AtomicU32,
 }
 
 /// What is learned while steps finish.
@@ -234,6 +238,7 @@ impl<'a> Run<'a> {
                 .collect(),
             learned: Mutex::new(Learned::of(plan)),
             known_secrets: std::sync::OnceLock::new(),
+            beyond: AtomicU32::new(u32::try_from(plan.steps.len()).unwrap_or(u32::MAX)),
         }
     }
 

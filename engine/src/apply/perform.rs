@@ -9,7 +9,7 @@ use crate::kind::Kind;
 use crate::limit::{self, Call};
 use crate::map::Map;
 use crate::observed::Observation;
-use crate::plan::{Action, Change, Operation, Reason, Step, conditional, held, refusal};
+use crate::plan::{Action, Change, Operation, Reason, Step, asked, conditional, held, refusal};
 use crate::pool::Line;
 use crate::resource::{Held, Name, Owner, Wanted};
 use crate::store::{Record, StoreError};
@@ -236,7 +236,9 @@ impl Run<'_> {
                 // in mind; otherwise the next object of that name would be taken for ours.
                 Err(error) => {
                     if change.action == Action::Replace && change.rolls_back() {
-                        return Err(self.make_again(change, kind, &line, &spec, error).await);
+                        let again = self.make_again(change, kind, &line, &spec, error).await;
+                        let error = self.roll_back(change, again.error).await;
+                        return Err(Unmade { error, ..again });
                     }
                     let left = self.look_again(change, kind, &spec, &line).await;
                     let nothing = match error.failure {
@@ -385,11 +387,7 @@ impl Run<'_> {
         name: &Name,
         id: &str,
     ) -> Result<(), CallError> {
-        let loses = match &change.before {
-            Some(before) => kind.loses(before),
-            None => kind.traits.holds_data,
-        };
-        if !loses || self.plan.consents.contains(&change.address) {
+        if !asked(kind, change) || self.plan.consents.contains(&change.address) {
             return Ok(());
         }
         let wanted = Wanted {

@@ -125,7 +125,8 @@ impl Run<'_> {
             }
             Err(_) => false,
         };
-        Unmade { nothing: gone, ..Unmade::from(stays(change, error, gone)) }
+        let error = self.roll_back(change, stays(change, error, gone)).await;
+        Unmade { nothing: gone, ..Unmade::from(error) }
     }
 
     /// The old one has its place again: what should have taken it is removed.
@@ -146,7 +147,7 @@ impl Run<'_> {
         let address = change.address.clone();
         let effects =
             vec![Effect::Put(Box::new(Record { address, ..old })), Effect::Remove(deposed)];
-        let error = stays(change, error, true);
+        let error = self.roll_back(change, stays(change, error, true)).await;
         Unmade { left: Some(Effect::All(effects)), ..Unmade::from(error) }
     }
 
@@ -187,49 +188,6 @@ impl Run<'_> {
         });
         if waited {
             tokio::time::sleep(delay).await;
-        }
-    }
-
-    /// Makes what was removed again as it was, after its replacement failed.
-    pub(crate) async fn make_again(
-        &self,
-        change: &Change,
-        kind: &Kind,
-        line: &Line,
-        spec: &Value,
-        mut error: CallError,
-    ) -> Unmade {
-        let before = change.before.clone().unwrap_or_default();
-        let name = self.name(change, &before);
-        // What was said of the one that failed holds no longer.
-        error.hints.clear();
-        let address = &change.address;
-        // The id is that of the one that was removed.
-        let unnamed = Change { id: None, ..change.clone() };
-        let again = async {
-            if let Some(left) = self.look_again(&unnamed, kind, spec, line).await?
-                && !matches!(left.owner, Owner::Other(_))
-            {
-                kind.calls.delete(&line.connection, &name, &left.id, &left.spec).await?;
-            }
-            kind.calls.create(&line.connection, &name, &before).await
-        };
-        match again.await {
-            Ok(created) => {
-                let facts = kind.mark_facts(created.facts, &before);
-                let again = record(change, created.id, before.clone(), facts);
-                let error = error
-                    .note(format!("`{address}` was made again as it was"))
-                    .hint("correct what is declared, then apply again");
-                Unmade { left: Some(Effect::Put(Box::new(again))), ..Unmade::from(error) }
-            }
-            Err(again) => {
-                let error = error.note(format!(
-                    "`{address}` could not be made again as it was: {}",
-                    again.message
-                ));
-                Unmade::from(error)
-            }
         }
     }
 

@@ -10,9 +10,9 @@ use serde_json::Value as Json;
 
 use super::{
     Address, BTreeMap, CallError, Calls, Claimed, Connection, Created, Dial, Found,
-    FoundObject, Held, Lint, ListedObject, ListedObjects, Moment, Name, OpenConnection, Path,
-    Planned, Preview, Problem, Proposed, Resource, Rolling, Scope, Script, Segment, SpecError,
-    Taking, Territory, Value, Wanted,
+    FoundObject, Held, Lint, ListedObject, ListedObjects, Migration, Moment, Name, OpenConnection,
+    Path, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope, Script, Segment,
+    SpecError, Taking, Territory, Value, Wanted,
 };
 
 pub(super) struct Adapter<R>(pub(super) PhantomData<fn() -> R>);
@@ -302,10 +302,10 @@ impl<R: Resource> Calls for Adapter<R> {
         R::preview(connection, &typed).await
     }
 
-    fn migrates(&self, from: &Value, to: &Value) -> bool {
+    fn migrates(&self, from: &Value, to: &Value) -> Migration {
         match (typed(from, Self::natural()), typed(to, Self::natural())) {
             (Ok(from), Ok(to)) => R::migrates(&from, &to),
-            _ => false,
+            _ => Migration::None,
         }
     }
 

@@ -48,9 +48,13 @@ pub enum Reason {
     Changed,
     /// These attributes differ and cannot be changed in place.
     CannotUpdate(Vec<Path>),
-    /// These attributes differ; a new object is made in its place, and what is stored in the
-    /// old one moves there.
-    Migrates(Vec<Path>),
+    /// A new object is made in its place, and what is stored in the old one moves there.
+    Migrates {
+        /// The attributes that differ.
+        paths: Vec<Path>,
+        /// Whether nobody uses it meanwhile: what stands for it is made anew too.
+        offline: bool,
+    },
     /// An attribute stands for an object that is itself made anew.
     Follows {
         /// The attribute.
@@ -191,6 +195,14 @@ impl Change {
     /// Whether it is made again as it was when its replacement fails.
     pub fn rolls_back(&self) -> bool {
         self.rolling.is_some_and(|rolling| rolling.on_failure == OnFailure::Rollback)
+    }
+
+    /// Whether a new object is made in its place, and what is stored moves there while
+    /// nobody uses it.
+    pub fn migrates_offline(&self) -> bool {
+        self.reasons
+            .iter()
+            .any(|reason| matches!(reason, Reason::Migrates { offline: true, .. }))
     }
 
     /// Whether this change replaces an object and makes its successor first.

@@ -52,8 +52,7 @@ pub async fn weigh(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
     for change in &plan.changes {
         let kind = pool.registry().kind(change.address.kind());
         if goes(change)
-            && let Some(before) = &change.before
-            && kind.is_some_and(|kind| kind.loses(before))
+            && kind.is_some_and(|kind| asked(kind, change))
             && let Some(connection) = &change.connection
         {
             groups.entry((connection, change.address.kind())).or_default().push(change);
@@ -92,10 +91,9 @@ pub async fn weigh(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
                 continue;
             }
         };
-        if let Some(change) = plan.changes.iter_mut().find(|change| change.address == address)
-            && empty
-        {
+        if let Some(change) = plan.changes.iter_mut().find(|change| change.address == address) {
             change.disruption = match change.action {
+                _ if !empty => Disruption::DataLoss,
                 Action::Replace => Disruption::Recreate,
                 _ => Disruption::None,
             };
@@ -120,6 +118,13 @@ pub fn consent_hint<'a>(addresses: impl IntoIterator<Item = &'a Address>) -> Str
     let flags: Vec<_> =
         addresses.into_iter().map(|address| format!("--allow-data-loss {address}")).collect();
     format!("keep it, or agree to the loss with `{}`", flags.join(" "))
+}
+
+/// Whether the kind must be asked before this happens.
+pub(crate) fn asked(kind: &Kind, change: &Change) -> bool {
+    let loses =
+        change.before.as_ref().map_or(kind.traits.holds_data, |before| kind.loses(before));
+    loses || (kind.traits.may_hold_data && change.action == Action::Replace)
 }
 
 fn goes(change: &Change) -> bool {

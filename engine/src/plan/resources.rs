@@ -12,8 +12,9 @@ use crate::plan::change::{Action, Change, Difference, Reason};
 use crate::plan::decide::{Facts, Presence, Resolved, Walk};
 use crate::plan::desired::{Desired, desired};
 use crate::plan::diff::{Sides, all_set, differences};
+use crate::plan::following::migration;
 use crate::program::Declaration;
-use crate::resource::Owner;
+use crate::resource::{Migration, Owner};
 use crate::schema::Disruption;
 use crate::store::Record;
 use crate::value::Value;
@@ -378,15 +379,19 @@ impl Walk<'_> {
             .map(|difference| difference.path.clone())
             .collect();
         let moved = follows.iter().any(|(_, replaces)| *replaces);
-        let migrates =
-            !replacing.is_empty() && !moved && migrates(kind, before, change.after.as_ref());
-        if migrates {
+        let migration = if replacing.is_empty() || moved {
+            Migration::None
+        } else {
+            migration(kind, before, change.after.as_ref())
+        };
+        if migration != Migration::None {
             for difference in &mut change.differences {
                 difference.replaces = false;
             }
             change.action = Action::Update;
             change.disruption = Disruption::Recreate;
-            change.reasons.push(Reason::Migrates(replacing));
+            let offline = migration == Migration::Offline;
+            change.reasons.push(Reason::Migrates { paths: replacing, offline });
         } else if replacing.is_empty() && !moved {
             if change.differences.is_empty() && follows.is_empty() {
                 return;
@@ -413,53 +418,6 @@ impl Walk<'_> {
             }
         }
         change.reasons.extend(follows.into_iter().map(|(reason, _)| reason));
-    }
-
-    /// References to objects that are themselves made anew, and whether following them
-    /// means a replacement.
-    fn follows(&self, declaration: &Declaration, kind: &Kind) -> Vec<(Reason, bool)> {
-        let mut found = Vec::new();
-        for (name, value) in &declaration.attributes {
-            let Some(attribute) = kind.schema.spec.get(name) else { continue };
-            if attribute.by_name || kind.traits.within.contains(&name.as_str()) {
-                continue;
-            }
-            for reference in value.references() {
-                let target = &reference.address;
-                let identity = reference.path.first() == Some("name");
-                let anew = match self.action(target) {
-                    Some(Action::Replace) => true,
-                    Some(Action::Create) => self.inputs.state.records.contains_key(target),
-                    _ => false,
-                };
-                if identity && anew {
-                    let via = Path::attribute(name);
-                    let reason = Reason::Follows { via, address: target.clone() };
-                    found.push((reason, attribute.replace));
-                }
-            }
-        }
-        found
-    }
-
-    /// What the script says this one is made anew for, when that changes.
-    fn triggered(&self, declaration: &Declaration) -> Option<Reason> {
-        declaration.lifecycle.replace_triggered_by.iter().find_map(|trigger| {
-            let change = self.change(&trigger.address)?;
-            let touched = match change.action {
-                Action::Replace => true,
-                Action::Create => self.inputs.state.records.contains_key(&trigger.address),
-                Action::Update => {
-                    trigger.path.0.is_empty()
-                        || change.differences.iter().any(|difference| {
-                            difference.path.is_within(&trigger.path)
-                                || trigger.path.is_within(&difference.path)
-                        })
-                }
-                _ => false,
-            };
-            touched.then(|| Reason::Triggered { by: trigger.address.clone() })
-        })
     }
 
     /// The resource it lives in, when that is made anew.
@@ -562,19 +520,6 @@ pub(crate) fn as_recorded(record: &Record) -> FoundObject {
         facts: record.facts.clone(),
         owner: Owner::Ours,
     }
-}
-
-/// Whether the provider can make one out of the other and keep what is stored. What it
-/// lives in and its name stay: another place is another object.
-fn migrates(kind: &Kind, before: &Value, after: Option<&Expr>) -> bool {
-    let Some(after) = after.and_then(Expr::known) else { return false };
-    let places = kind.traits.within.iter().copied().chain(["name"]);
-    let stays = |place: &str| match (before.get(place), after.get(place)) {
-        (Some(before), Some(after)) => before.same(after),
-        (None, None) => true,
-        _ => false,
-    };
-    places.into_iter().all(stays) && kind.calls.migrates(before, after)
 }
 
 fn lost_with(kind: &Kind, before: Option<&Value>) -> Disruption {

@@ -367,8 +367,17 @@ impl Draft {
                 behind.entry(needed).or_default().push(record);
             }
         }
+        // What nobody may use while what is stored in it moves waits like what goes.
+        let offline: HashMap<&Address, usize> = changes
+            .iter()
+            .filter(|change| change.migrates_offline())
+            .filter_map(|change| {
+                Some((&change.address, self.forward.get(&change.address).copied()?))
+            })
+            .collect();
         for (needed, dependents) in &behind {
-            let Some(delete) = self.backward.get(*needed).copied() else { continue };
+            let delete = self.backward.get(*needed).or_else(|| offline.get(*needed));
+            let Some(delete) = delete.copied() else { continue };
             let mut queue: Vec<&Record> = dependents.clone();
             let mut seen = BTreeSet::new();
             while let Some(record) = queue.pop() {

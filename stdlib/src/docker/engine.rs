@@ -2,9 +2,12 @@
 
 use std::error::Error as StdError;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::errors::Error;
+use bollard::models::ContainerSummary;
+use bollard::query_parameters::ListContainersOptionsBuilder;
 use bollard::{API_DEFAULT_VERSION, Docker};
 use dollop_engine::error::{CallError, Failure};
 use dollop_engine::resource::{Connection, Scope};
@@ -78,7 +81,12 @@ pub struct Engine {
     /// Logins for registries of images.
     pub(crate) logins: Logins,
     machine: OnceCell<Machine>,
+    /// All containers as last listed.
+    listed: Mutex<Option<Containers>>,
 }
+
+/// Containers, those that do not run too.
+pub(crate) type Containers = Arc<Vec<ContainerSummary>>;
 
 /// The engine's machine and what the engine does when nothing is said.
 pub(crate) struct Machine {
@@ -153,7 +161,15 @@ impl Connection for Engine {
         let docker = client.map_err(|error| no_answer(&at, &host, &error))?;
         let reached_at = reached_at(&host);
         let logins = spec.registries;
-        Ok(Self { docker, scope, at, reached_at, logins, machine: OnceCell::new() })
+        Ok(Self {
+            docker,
+            scope,
+            at,
+            reached_at,
+            logins,
+            machine: OnceCell::new(),
+            listed: Mutex::default(),
+        })
     }
 
     fn describe(spec: &EngineSpec) -> String {
@@ -173,6 +189,25 @@ impl Engine {
     pub(crate) fn patient(&self, longer: Duration) -> Docker {
         let timeout = self.docker.timeout() + longer;
         self.docker.clone().with_timeout(timeout)
+    }
+
+    /// All containers as they are now.
+    pub(crate) async fn containers(&self) -> Result<Containers, CallError> {
+        let options = ListContainersOptionsBuilder::new().all(true).build();
+        let listed = self.docker.list_containers(Some(options)).await;
+        let listed = listed.map_err(|error| self.failed("listing containers", &error))?;
+        let listed = Arc::new(listed);
+        *self.listed.lock().unwrap_or_else(PoisonError::into_inner) = Some(listed.clone());
+        Ok(listed)
+    }
+
+    /// All containers as they were when they were last listed; listed now if they never were.
+    pub(crate) async fn known_containers(&self) -> Result<Containers, CallError> {
+        let known = self.listed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match known {
+            Some(known) => Ok(known),
+            None => self.containers().await,
+        }
     }
 
     /// What the engine's machine has; asked once.
@@ -201,12 +236,18 @@ impl Engine {
         asked.await
     }
 
+    /// Whether it speaks a version of the API.
+    fn has(&self, minor: usize) -> bool {
+        let has = self.docker.client_version();
+        has.major_version > 1 || has.minor_version >= minor
+    }
+
     /// Refuses what the engine would leave out without a word because it is too old.
     pub(crate) fn needs(&self, minor: usize, what: &str) -> Result<(), CallError> {
-        let has = self.docker.client_version();
-        if has.major_version > 1 || has.minor_version >= minor {
+        if self.has(minor) {
             return Ok(());
         }
+        let has = self.docker.client_version();
         let message = format!(
             "{what} needs an engine with API version 1.{minor}; the one at `{}` has {}.{}",
             self.at, has.major_version, has.minor_version

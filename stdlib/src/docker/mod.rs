@@ -11,10 +11,12 @@
 //! Spoken to through the Engine API by bollard, at the version both sides know.
 //! Everything made carries the labels of [`labels`], which never show in `labels`.
 
+mod carry;
 mod container;
 mod endpoint;
 mod engine;
 mod exec;
+mod helper;
 mod image;
 mod images;
 mod job;
@@ -24,6 +26,7 @@ mod network;
 mod pull;
 mod reference;
 mod registry;
+mod stored;
 mod subnets;
 mod volume;
 

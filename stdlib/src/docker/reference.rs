@@ -24,6 +24,13 @@ pub(crate) fn familiar(reference: &str) -> String {
     }
 }
 
+/// The names an image is found by that an engine lists under one: Podman writes them out, and
+/// puts `localhost` before those of no registry.
+pub(crate) fn known_as(listed: &str) -> Vec<String> {
+    let own = listed.strip_prefix("localhost/").map(str::to_owned);
+    std::iter::once(familiar(listed)).chain(own).collect()
+}
+
 /// Whether it names an image by its id and no registry has it.
 pub(crate) fn is_id(reference: &str) -> bool {
     reference.starts_with("sha256:")

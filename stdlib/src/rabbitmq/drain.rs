@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use dollop_engine::error::CallError;
+use dollop_engine::resource::Migration;
 use futures::{StreamExt, stream};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -84,7 +85,7 @@ pub(super) async fn replace(
 
 /// Whether a change means draining.
 pub(super) fn drains(from: &Spec, to: &Spec) -> bool {
-    Queue::migrates(from, to) && !same(from, to)
+    Queue::migrates(from, to) == Migration::Live && !same(from, to)
 }
 
 /// Whether the server can move messages.

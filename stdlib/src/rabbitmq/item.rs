@@ -7,7 +7,8 @@ use std::marker::PhantomData;
 use dollop_engine::analysis::Lint;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Held, Listed, Listing, Moment, Name, Owner, Preview, Problem, Proposed,
+    Created, Found, Held, Listed, Listing, Migration, Moment, Name, Owner, Preview, Problem,
+    Proposed,
     ReadResult, Resource, Traits, Wanted,
 };
 use schemars::JsonSchema;
@@ -66,8 +67,8 @@ pub trait Item: Send + Sync + 'static {
     }
 
     /// See [`Resource::migrates`].
-    fn migrates(_from: &Self::Spec, _to: &Self::Spec) -> bool {
-        false
+    fn migrates(_from: &Self::Spec, _to: &Self::Spec) -> Migration {
+        Migration::None
     }
 
     /// Whose a found object is: of those that always exist nobody need take over one.
@@ -189,7 +190,7 @@ impl<I: Item> Resource for Kept<I> {
         !I::traits().holds_data
     }
 
-    fn migrates(from: &I::Spec, to: &I::Spec) -> bool {
+    fn migrates(from: &I::Spec, to: &I::Spec) -> Migration {
         I::migrates(from, to)
     }
 

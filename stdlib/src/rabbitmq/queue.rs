@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use dollop_engine::analysis::Lint;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Held, Moment, Preview, Problem, Proposed, Traits};
+use dollop_engine::resource::{Held, Migration, Moment, Preview, Problem, Proposed, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -259,9 +259,13 @@ impl Item for Queue {
         Ok(previews)
     }
 
-    fn migrates(from: &Spec, to: &Spec) -> bool {
+    fn migrates(from: &Spec, to: &Spec) -> Migration {
         let streams = [from, to].iter().any(|spec| spec.queue_type == QueueType::Stream);
-        to.migrate == Some(Migrate::Drain) && !streams
+        if to.migrate == Some(Migrate::Drain) && !streams {
+            Migration::Live
+        } else {
+            Migration::None
+        }
     }
 
     async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {

@@ -23,6 +23,21 @@ need() {
         >"$LAB_STATE/apt.log" 2>&1 || die "installing $2 failed: see $LAB_STATE/apt.log"
 }
 
+# The same, from a package whose service must not start. However this ends, that holds for no
+# other package.
+need_idle() {
+    have "$1" && return 0
+    (
+        policy=/usr/sbin/policy-rc.d
+        if [[ ! -e $policy && $(id -u) == 0 ]]; then
+            trap 'rm -f "$policy"' EXIT
+            printf '#!/bin/sh\nexit 101\n' >"$policy"
+            chmod 755 "$policy"
+        fi
+        need "$1" "$2"
+    )
+}
+
 # Once per run at most: apt's lists may be older than the mirror's packages.
 apt_refreshed() {
     [[ -z ${LAB_APT_REFRESHED-} ]] || return 0

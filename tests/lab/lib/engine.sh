@@ -36,18 +36,9 @@ dockerd_runs() { grep -qsE '^[0-9]+ \(dockerd\) [^ZX] ' /proc/[0-9]*/stat; }
 engine_install() {
     [[ $(id -u) == 0 ]] || die "there is no Docker here: install docker.io, or run this as root"
     apt_refreshed
-    # Debian's maintainer scripts must not start a second engine, on the default socket, that
-    # 'down' would then not know to stop. However this ends, that holds for no other package.
-    (
-        policy=/usr/sbin/policy-rc.d
-        if [[ ! -e $policy ]]; then
-            trap 'rm -f "$policy"' EXIT
-            printf '#!/bin/sh\nexit 101\n' >"$policy"
-            chmod 755 "$policy"
-        fi
-        need docker docker.io
-        need dockerd docker.io
-    )
+    # A second engine, on the default socket, that 'down' would then not know to stop.
+    need_idle docker docker.io
+    need_idle dockerd docker.io
     # Where the kernel has AppArmor, no container starts without its parser, which docker.io
     # only recommends.
     if [[ $(cat /sys/module/apparmor/parameters/enabled 2>/dev/null) == Y ]]; then

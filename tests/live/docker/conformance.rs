@@ -51,6 +51,7 @@ async fn volume_conforms() {
         changes: vec![
             ("options", json!({ "type": "tmpfs", "device": "tmpfs", "o": "size=1m" })),
             ("labels", json!({ "team": "shop", "tier": 1 })),
+            ("migrate", json!("copy")),
         ],
         // The engine has `local` and what plugins are installed: none here.
         fixed: &["driver"],

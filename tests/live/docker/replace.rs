@@ -255,6 +255,60 @@ fn replicas_are_replaced_one_after_the_other_and_a_bad_version_stops_at_the_firs
     }
 }
 
+/// Three replicas; of a version with a gate, only the first to come works.
+fn gated(version: &str, gate: &str, more: &str) -> String {
+    three(version, gate, more)
+        .replace("let net =", "let flags = docker::volume(\"flags\");\nlet net =")
+        .replace("    init: true,", "    init: true,\n    volumes: [`${flags}:/flags`],")
+}
+
+#[test]
+fn a_rollback_takes_the_replicas_changed_before_along() {
+    const GATE: &str = "mkdir /flags/VERSION || sleep 600;";
+    for (name, more) in [
+        (
+            "dollop-test-back-start",
+            r#"update_config: #{ order: "start-first", monitor: "1s", failure_action: "rollback" }"#,
+        ),
+        ("dollop-test-back-stop", r#"update_config: #{ failure_action: "rollback" }"#),
+    ] {
+        let stack = Stack::of(Project::new(name, &gated("v1", "", more)), name);
+        stack.apply();
+        assert_eq!(versions(&stack), ["v1", "v1", "v1"]);
+        stack.project.write("stack.rhai", &gated("v2", &GATE.replace("VERSION", "v2"), more));
+        let run = stack.project.run(&["apply", "--auto-approve"]).expect(1);
+        assert!(run.stderr.contains("docker::container.app-2"), "{}", run.stderr);
+        let said: String = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            said.contains("`docker::container.app-1` was made again as it was, too"),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(versions(&stack), ["v1", "v1", "v1"], "{}", run.stderr);
+        stack.project.write("stack.rhai", &gated("v1", "", more));
+        stack.expect_no_changes();
+        assert_eq!(stack.labelled("container").len(), 4, "nothing is left over");
+
+        // Killed while it goes back, the next run goes on from what is there.
+        for point in &POINTS[1..] {
+            for operation in ["Delete", "Create"] {
+                let version = format!("{point}-{operation}");
+                let gate = GATE.replace("VERSION", &version);
+                stack.project.write("stack.rhai", &gated("v2", &gate, more));
+                // The first one is the plan's.
+                let fault = format!("{point}@{operation} docker::container.app-1#2");
+                let run = stack.project.run_until(&fault, &["apply", "--auto-approve"]);
+                assert_eq!(run.code, None, "{fault} was not reached\n{}", run.text());
+                stack.project.write("stack.rhai", &gated("v1", "", more));
+                stack.apply();
+                assert_eq!(versions(&stack), ["v1", "v1", "v1"], "{fault}");
+                stack.expect_no_changes();
+                assert_eq!(stack.labelled("container").len(), 4, "{fault}: nothing is left");
+            }
+        }
+    }
+}
+
 #[test]
 fn hooks_run_after_a_start_and_before_a_stop() {
     let name = "dollop-test-hooks";
@@ -384,6 +438,6 @@ docker::container("app", #{{ image: "busybox:1.35", command: "sleep 600", init: 
     assert_eq!(stack.labelled("container").len(), 2);
     let list = stack.project.run(&["state", "list"]).expect(0).stdout;
     assert!(list.contains("docker::container.app~deposed"), "{list}");
-    drop(stack.project.run(&["destroy", "--auto-approve"]).expect(0));
+    drop(stack.project.destroy(&[]).expect(0));
     assert_eq!(stack.labelled("container").len(), 0);
 }

@@ -35,7 +35,8 @@ use dollop_engine::address::Address;
 use dollop_engine::analysis::{Claimed, Lint};
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Name, Planned, Problem, ReadResult, Resource, Rolling, Traits, Wanted,
+    Created, Held, Moment, Name, Planned, Problem, ReadResult, Resource, Rolling, Traits,
+    Wanted,
 };
 
 pub(crate) use create::create;
@@ -51,7 +52,7 @@ pub(crate) use words::Words;
 
 use super::engine::Engine;
 use super::images;
-use super::labels;
+use super::{labels, stored};
 use spec::ContainerFacts;
 use succession::Order;
 
@@ -65,7 +66,13 @@ impl Resource for Container {
     type Facts = ContainerFacts;
 
     fn traits() -> Traits {
-        Traits { renames: true, gets_ready: true, replicas: true, ..Traits::default() }
+        Traits {
+            renames: true,
+            gets_ready: true,
+            replicas: true,
+            may_hold_data: true,
+            ..Traits::default()
+        }
     }
 
     fn default_name(stack: &str, address: &Address) -> String {
@@ -136,6 +143,16 @@ impl Resource for Container {
 
     async fn read(engine: &Engine, wanted: &[Wanted<ContainerSpec>]) -> Vec<ReadResult<Self>> {
         read::read(engine, wanted).await
+    }
+
+    /// What is in its volumes without a name goes with it.
+    async fn held(
+        engine: &Engine,
+        wanted: &[Wanted<ContainerSpec>],
+        _moment: Moment,
+    ) -> Vec<Result<Held, CallError>> {
+        let ids = wanted.iter().map(|wanted| wanted.id.as_deref().unwrap_or_default());
+        stored::without_a_name(engine, &ids.collect::<Vec<_>>()).await
     }
 
     const SURVEYS: bool = true;

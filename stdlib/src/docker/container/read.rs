@@ -7,7 +7,6 @@ use bollard::models::{
     ContainerSummary, HealthStatusEnum, HostConfig, HostConfigCgroupnsModeEnum, ImageConfig,
     ImageInspect, RestartPolicyNameEnum,
 };
-use bollard::query_parameters::ListContainersOptionsBuilder;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Found, ReadResult, Wanted};
 use futures::{StreamExt as _, stream};
@@ -54,24 +53,20 @@ struct World<'a> {
 /// One list of all containers and one of all images, then an inspection of each wanted
 /// container, of each image they were made from and of each file put into them.
 pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Container>> {
-    let options = ListContainersOptionsBuilder::new().all(true).build();
-    let listed = match engine.docker.list_containers(Some(options)).await {
+    let listed = match engine.containers().await {
         Ok(listed) => listed,
-        Err(error) => {
-            let error = engine.failed("listing containers", &error);
-            return wanted.iter().map(|_| Err(error.clone())).collect();
-        }
+        Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
     };
     let mut by_id = HashMap::new();
     let mut by_name = BTreeMap::new();
-    for ContainerSummary { id, names, .. } in listed {
+    for ContainerSummary { id, names, .. } in listed.iter() {
         let Some(id) = id else { continue };
-        let own = names.into_iter().flatten();
+        let own = names.iter().flatten();
         // A name with a second slash is a link to another container.
         let mut own = own.filter_map(|name| name.strip_prefix('/').map(str::to_owned));
         let name = own.find(|name| !name.contains('/')).unwrap_or_default();
         by_name.insert(name.clone(), id.clone());
-        by_id.insert(id, name);
+        by_id.insert(id.clone(), name);
     }
     let mut ids = Vec::with_capacity(wanted.len());
     for wanted in wanted {
@@ -256,7 +251,7 @@ fn spec(
         None => networks(container, wanted),
     };
     ContainerSpec {
-        image: image_name(world, container, &config),
+        image: image_name(world, container, &config, asked),
         command: command(&config, inherited, asked),
         entrypoint: entrypoint(&config, inherited, asked),
         env: env(&config, settings, asked),
@@ -380,8 +375,11 @@ fn image_name(
     world: &World<'_>,
     container: &ContainerInspectResponse,
     config: &ContainerConfig,
+    asked: &ContainerSpec,
 ) -> String {
-    let written = reference::familiar(config.image.as_deref().unwrap_or_default());
+    let known = reference::known_as(config.image.as_deref().unwrap_or_default());
+    let asked = known.iter().find(|name| **name == asked.image);
+    let written = asked.or(known.first()).cloned().unwrap_or_default();
     let now = world.images.get(&image::listed_as(&written));
     match (&container.image, now) {
         (Some(id), Some(now)) if id != now => id.clone(),

@@ -44,7 +44,7 @@ pub struct UpdateConfig {
     /// looked-up names.
     pub monitor: Span,
     /// When a new one does not work: `pause` leaves the other replicas as they are,
-    /// `continue` replaces them all the same, `rollback` also makes the old one again.
+    /// `continue` replaces them all the same, `rollback` also makes the old ones again.
     pub failure_action: OnFailure,
 }
 

@@ -1,11 +1,10 @@
 //! What stands against a plan on the engine's machine: ports others have, memory,
 //! processors and runtimes it does not have.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use bollard::models::ContainerSummary;
-use bollard::query_parameters::ListContainersOptions;
 use dollop_engine::address::Address;
 use dollop_engine::analysis::Lint;
 use dollop_engine::diagnostic::Code;
@@ -20,10 +19,9 @@ use super::units::Bytes;
 
 type Found = Vec<(Address, Lint)>;
 
-/// One look at the machine and one list of what runs on it.
+/// One look at the machine; what runs on it is known from reading.
 pub(super) async fn survey(engine: &Engine, planned: &[Planned<ContainerSpec>]) -> Found {
-    let listed = engine.docker.list_containers(None::<ListContainersOptions>);
-    let (machine, listed) = futures::join!(engine.machine(), listed);
+    let (machine, listed) = futures::join!(engine.machine(), engine.known_containers());
     let mut found = Found::new();
     if let Ok(machine) = machine {
         for one in planned.iter().filter(|one| one.made) {
@@ -138,7 +136,7 @@ fn sums(machine: &Machine, planned: &[Planned<ContainerSpec>], found: &mut Found
         else {
             continue;
         };
-        let (sum, has) = (rounded(sum), rounded(machine.memory));
+        let (sum, has) = (Bytes(sum).rounded(), Bytes(machine.memory).rounded());
         let message = format!(
             "with it, {count} containers of this stack {verb} {sum} of memory, and the machine \
              has {has}"
@@ -148,31 +146,26 @@ fn sums(machine: &Machine, planned: &[Planned<ContainerSpec>], found: &mut Found
     }
 }
 
-/// To a tenth of a unit, for people.
-fn rounded(bytes: i64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-    let gigabytes = bytes as f64 / f64::from(1 << 30);
-    if gigabytes < 1.0 {
-        Bytes(bytes >> 20 << 20).to_string()
-    } else {
-        format!("{gigabytes:.1}g")
-    }
-}
-
 /// Host ports that running containers of others have.
 fn ports(planned: &[Planned<ContainerSpec>], listed: &[ContainerSummary], found: &mut Found) {
     // What is ours goes or stays as the plan says.
     let own: HashSet<&str> = planned.iter().filter_map(|one| one.id.as_deref()).collect();
+    let mut holders: HashMap<u16, Vec<&ContainerSummary>> = HashMap::new();
+    for other in listed.iter().filter(|o| o.id.as_deref().is_none_or(|id| !own.contains(id))) {
+        for port in other.ports.iter().flatten().filter_map(|port| port.public_port) {
+            holders.entry(port).or_default().push(other);
+        }
+    }
     for one in planned.iter().filter(|one| one.made && one.spec.running) {
         if one.spec.network_mode.is_some() {
             continue;
         }
         for port in &one.spec.ports.0 {
             let Some(host) = port.host.filter(|host| HostPort::is_one(*host)) else { continue };
-            let holder = listed.iter().find(|other| {
-                let ours = other.id.as_deref().is_some_and(|id| own.contains(id));
+            let others = holders.get(&host.first).map_or(&[][..], Vec::as_slice);
+            let holder = others.iter().find(|other| {
                 let stack = other.labels.as_ref().and_then(|labels| labels.get(labels::STACK));
-                !ours && stack != Some(&one.name.stack) && holds(other, port, host)
+                stack != Some(&one.name.stack) && holds(other, port, host)
             });
             let Some(holder) = holder else { continue };
             let name = holder.names.iter().flatten().next().map_or("", String::as_str);
@@ -218,11 +211,5 @@ mod tests {
     fn sets_of_processors_are_read() {
         assert_eq!(cpus_in("0-2,5").max(), Some(5));
         assert_eq!(cpus_in("").max(), None);
-    }
-
-    #[test]
-    fn sums_are_said_in_few_digits() {
-        assert_eq!(rounded(512 << 20), "512m");
-        assert_eq!(rounded(6 << 30), "6.0g");
     }
 }

@@ -142,6 +142,18 @@ impl FromStr for Bytes {
     }
 }
 
+impl Bytes {
+    /// To a tenth of a unit, for people: `6.0g`.
+    pub(crate) fn rounded(self) -> String {
+        let unit = BYTE_UNITS.iter().find(|(_, scale)| self.0 >= *scale);
+        match unit {
+            #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+            Some((unit, scale)) => format!("{:.1}{unit}", self.0 as f64 / *scale as f64),
+            None => format!("{} bytes", self.0),
+        }
+    }
+}
+
 impl fmt::Display for Bytes {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = BYTE_UNITS.iter().find(|(_, scale)| self.0 != 0 && self.0 % scale == 0);
@@ -287,6 +299,10 @@ mod tests {
             assert_eq!(bytes(text).as_deref(), Ok("512m"), "{text}");
         }
         assert_eq!(bytes("1000").as_deref(), Ok("1000"));
+        let rounded = |bytes| Bytes(bytes).rounded();
+        assert_eq!(rounded(512 << 20), "512.0m");
+        assert_eq!(rounded(6 << 30), "6.0g");
+        assert_eq!(rounded(700), "700 bytes");
         assert!(bytes("lots").is_err());
         assert!(bytes("9999999999999g").is_err());
 

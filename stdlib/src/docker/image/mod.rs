@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use bollard::models::{ImageInspect, ImageSummary};
 use bollard::query_parameters::{
-    ListImagesOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder,
+    ListImagesOptions, RemoveImageOptions, TagImageOptionsBuilder,
 };
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
@@ -122,26 +122,23 @@ impl Resource for Image {
     }
 
     async fn read(engine: &Engine, wanted: &[Wanted<ImageSpec>]) -> Vec<ReadResult<Self>> {
-        let options = ListImagesOptionsBuilder::new().digests(true).build();
-        let listed = match engine.docker.list_images(Some(options)).await {
+        let listed = match list(engine).await {
             Ok(listed) => listed,
-            Err(error) => {
-                let error = engine.failed("listing images", &error);
-                return wanted.iter().map(|_| Err(error.clone())).collect();
-            }
+            Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
         };
-        let known: HashMap<&str, &ImageSummary> = listed
+        let known: HashMap<String, &ImageSummary> = listed
             .iter()
             .flat_map(|image| {
                 let names = image.repo_tags.iter().chain(&image.repo_digests);
-                names.map(String::as_str).chain([image.id.as_str()]).map(move |n| (n, image))
+                let names = names.flat_map(|name| reference::known_as(name));
+                names.chain([image.id.clone()]).map(move |name| (name, image))
             })
             .collect();
         let known = &known;
         let mut looks = Vec::with_capacity(wanted.len());
         for wanted in wanted {
             looks.push(async move {
-                match known.get(listed_as(&wanted.name.natural).as_str()) {
+                match known.get(&listed_as(&wanted.name.natural)) {
                     Some(image) => observed(engine, wanted, image).await.map(Some),
                     None => Ok(None),
                 }
@@ -303,7 +300,13 @@ async fn observed(
         },
         (None, _) => true,
     };
-    let tags = asked.tags.iter().filter(|tag| image.repo_tags.contains(tag)).cloned();
+    let tags = asked
+        .tags
+        .iter()
+        .filter(|tag| {
+            image.repo_tags.iter().any(|name| reference::known_as(name).contains(tag))
+        })
+        .cloned();
     let spec = ImageSpec {
         platform,
         up_to_date,
@@ -320,13 +323,18 @@ async fn observed(
     })
 }
 
+/// All images of the engine. Podman answers nothing when asked for digests, and Docker tells
+/// them anyway.
+async fn list(engine: &Engine) -> Result<Vec<ImageSummary>, CallError> {
+    let listed = engine.docker.list_images(None::<ListImagesOptions>).await;
+    listed.map_err(|error| engine.failed("listing images", &error))
+}
+
 /// The id of each image of the engine by its names; one list call.
 pub(crate) async fn ids(engine: &Engine) -> Result<HashMap<String, String>, CallError> {
-    let options = ListImagesOptionsBuilder::new().digests(true).build();
-    let listed = engine.docker.list_images(Some(options)).await;
-    let listed = listed.map_err(|error| engine.failed("listing images", &error))?;
-    let names = listed.into_iter().flat_map(|image| {
+    let names = list(engine).await?.into_iter().flat_map(|image| {
         let names = image.repo_tags.into_iter().chain(image.repo_digests);
+        let names = names.flat_map(|name| reference::known_as(&name));
         names.map(move |name| (name, image.id.clone())).collect::<Vec<_>>()
     });
     Ok(names.collect())

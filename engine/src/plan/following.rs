@@ -1,0 +1,83 @@
+//! What is made anew, or moves, because something else is.
+
+use crate::expr::Expr;
+use crate::kind::Kind;
+use crate::path::Path;
+use crate::plan::change::{Action, Change, Reason};
+use crate::plan::decide::Walk;
+use crate::program::Declaration;
+use crate::resource::Migration;
+use crate::value::Value;
+
+impl Walk<'_> {
+    /// References to objects that are themselves made anew, and whether following them
+    /// means a replacement.
+    pub(super) fn follows(
+        &self,
+        declaration: &Declaration,
+        kind: &Kind,
+    ) -> Vec<(Reason, bool)> {
+        let mut found = Vec::new();
+        for (name, value) in &declaration.attributes {
+            let Some(attribute) = kind.schema.spec.get(name) else { continue };
+            if attribute.by_name || kind.traits.within.contains(&name.as_str()) {
+                continue;
+            }
+            for reference in value.references() {
+                let target = &reference.address;
+                let identity = reference.path.first() == Some("name");
+                let anew = match self.action(target) {
+                    Some(Action::Replace) => true,
+                    Some(Action::Create) => self.inputs.state.records.contains_key(target),
+                    Some(Action::Update) => {
+                        self.change(target).is_some_and(Change::migrates_offline)
+                    }
+                    _ => false,
+                };
+                if identity && anew {
+                    let via = Path::attribute(name);
+                    let reason = Reason::Follows { via, address: target.clone() };
+                    found.push((reason, attribute.replace));
+                }
+            }
+        }
+        found
+    }
+
+    /// What the script says this one is made anew for, when that changes.
+    pub(super) fn triggered(&self, declaration: &Declaration) -> Option<Reason> {
+        declaration.lifecycle.replace_triggered_by.iter().find_map(|trigger| {
+            let change = self.change(&trigger.address)?;
+            let touched = match change.action {
+                Action::Replace => true,
+                Action::Create => self.inputs.state.records.contains_key(&trigger.address),
+                Action::Update => {
+                    trigger.path.0.is_empty()
+                        || change.differences.iter().any(|difference| {
+                            difference.path.is_within(&trigger.path)
+                                || trigger.path.is_within(&difference.path)
+                        })
+                }
+                _ => false,
+            };
+            touched.then(|| Reason::Triggered { by: trigger.address.clone() })
+        })
+    }
+}
+
+/// Whether the provider can make one out of the other and keep what is stored. What it
+/// lives in and its name stay: another place is another object.
+pub(super) fn migration(kind: &Kind, before: &Value, after: Option<&Expr>) -> Migration {
+    let Some(after) = after.and_then(Expr::known) else { return Migration::None };
+    let places = kind.traits.within.iter().copied().chain(["name"]);
+    let stays = |place: &str| match (before.get(place), after.get(place)) {
+        (Some(before), Some(after)) => before.same(after),
+        (None, None) => true,
+        _ => false,
+    };
+    if places.into_iter().all(stays) {
+        kind.calls.migrates(before, after)
+    } else {
+        Migration::None
+    }
+}

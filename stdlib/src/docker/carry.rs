@@ -1,0 +1,168 @@
+//! Making a volume anew without losing what is in it.
+//!
+//! Docker can neither change nor rename a volume, so its files move twice: to a volume of
+//! another name, and back once the new one is there. A copy counts when both archives are the
+//! same to the byte, and what was copied goes only then. Every part can be repeated: a run
+//! that was killed is finished by the next one, from what is there.
+
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::errors::Error;
+use bollard::query_parameters::{
+    DownloadFromContainerOptionsBuilder, UploadToContainerOptionsBuilder,
+};
+use bytes::Bytes as Chunk;
+use dollop_engine::error::CallError;
+use dollop_engine::resource::{Name, Owner};
+use futures::{Stream, TryStreamExt as _};
+use sha2::{Digest as _, Sha256};
+
+use super::engine::{Engine, said};
+use super::helper::Helper;
+use super::labels;
+use super::volume::{self, VolumeSpec};
+
+/// The longest a copy may take where no `timeouts` say otherwise.
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// The volume that holds the files meanwhile.
+pub(super) fn aside(natural: &str) -> String {
+    format!("{natural}.dollop-copy")
+}
+
+/// Whether there is a volume that holds the files of one that is just being made anew.
+pub(super) async fn set_aside(engine: &Engine, name: &Name) -> Result<bool, CallError> {
+    is_ours(engine, name, &aside(&name.natural)).await
+}
+
+async fn is_ours(engine: &Engine, name: &Name, volume: &str) -> Result<bool, CallError> {
+    let found = volume::look(engine, volume).await?;
+    Ok(found.is_some_and(|found| labels::owner(&found.labels, name, true) == Owner::Ours))
+}
+
+/// Makes a volume as declared out of whatever is there, and keeps its files.
+pub(super) async fn over(
+    engine: &Engine,
+    name: &Name,
+    to: &VolumeSpec,
+) -> Result<(), CallError> {
+    let aside = aside(&name.natural);
+    let there = volume::look(engine, &name.natural).await?;
+    if let Some(there) = &there
+        && !to.is_like(there)
+    {
+        Helper::cleared(engine, &name.natural).await?;
+        if volume::is_used(engine, &name.natural).await? {
+            return Err(volume::in_use(engine, name, &name.natural).await);
+        }
+        can_be(engine, name, to).await?;
+        // Not a whole copy, or an old one: what it was made from is there.
+        if set_aside(engine, name).await? {
+            volume::removed(engine, name, &aside).await?;
+        }
+        volume::make(engine, name, &aside, &VolumeSpec::plain()).await?;
+        copied(engine, &name.natural, &aside).await?;
+        volume::removed(engine, name, &name.natural).await?;
+    }
+    if there.is_none() && !set_aside(engine, name).await? {
+        return Err(volume::gone(name));
+    }
+    if there.is_none_or(|there| !to.is_like(&there)) {
+        let made = volume::make(engine, name, &name.natural, to).await;
+        made.map_err(|error| error.note(safe(&aside)))?;
+    }
+    if set_aside(engine, name).await? {
+        let back = copied(engine, &aside, &name.natural).await;
+        back.map_err(|error| error.note(safe(&aside)))?;
+        volume::removed(engine, name, &aside).await?;
+    }
+    Ok(())
+}
+
+fn safe(aside: &str) -> String {
+    format!("what was in it is safe in volume `{aside}`; the next apply goes on from there")
+}
+
+/// Tries a volume of that kind under another name: one that cannot be mounted must not take
+/// the place of one that works.
+async fn can_be(engine: &Engine, name: &Name, to: &VolumeSpec) -> Result<(), CallError> {
+    let trial = format!("{}.dollop-trial", name.natural);
+    if is_ours(engine, name, &trial).await? {
+        volume::removed(engine, name, &trial).await?;
+    }
+    volume::make(engine, name, &trial, to).await?;
+    let tried = async {
+        let helper = Helper::make(engine, &trial).await?;
+        let nothing = tar::Builder::new(Vec::new()).into_inner().unwrap_or_default();
+        let options = UploadToContainerOptionsBuilder::new().path(Helper::PATH).build();
+        let body = bollard::body_full(nothing.into());
+        let put = engine.docker.upload_to_container(helper.container(), Some(options), body);
+        let put = put.await;
+        helper.removed(engine).await?;
+        put.map_err(|error| {
+            let message = format!(
+                "volume `{}` cannot be made as declared: {}",
+                name.natural,
+                said(&error)
+            );
+            CallError::refused(message)
+                .hint("check `driver` and `options`; nothing was changed")
+        })
+    };
+    let tried = tried.await;
+    volume::removed(engine, name, &trial).await?;
+    tried
+}
+
+/// Copies all files from one volume to another and compares what is there then.
+async fn copied(engine: &Engine, from: &str, to: &str) -> Result<(), CallError> {
+    let (source, target) = (Helper::make(engine, from).await?, Helper::make(engine, to).await?);
+    let copied = transferred(engine, from, to, &source, &target).await;
+    source.removed(engine).await?;
+    target.removed(engine).await?;
+    copied
+}
+
+async fn transferred(
+    engine: &Engine,
+    from: &str,
+    to: &str,
+    source: &Helper,
+    target: &Helper,
+) -> Result<(), CallError> {
+    let doing = format!("copying volume `{from}` to `{to}`");
+    let docker = engine.patient(LONGEST);
+    let files = archive(&docker, source).map_err(std::io::Error::other);
+    let options = UploadToContainerOptionsBuilder::new().path("/").build();
+    let body = bollard::body_try_stream(files);
+    let put = docker.upload_to_container(target.container(), Some(options), body).await;
+    put.map_err(|error| engine.failed(&doing, &error))?;
+    let (one, other) =
+        futures::try_join!(digest(engine, source, &doing), digest(engine, target, &doing))?;
+    if one == other {
+        return Ok(());
+    }
+    let message = format!("{doing} failed: the copy differs from what was copied");
+    Err(CallError::refused(message)
+        .hint("make sure that nothing else writes to it, and apply again"))
+}
+
+/// Everything in the volume of a helper.
+fn archive(
+    docker: &Docker,
+    helper: &Helper,
+) -> impl Stream<Item = Result<Chunk, Error>> + Send + use<> {
+    let options = DownloadFromContainerOptionsBuilder::new().path(Helper::PATH).build();
+    docker.download_from_container(helper.container(), Some(options))
+}
+
+async fn digest(engine: &Engine, helper: &Helper, doing: &str) -> Result<String, CallError> {
+    let docker = engine.patient(LONGEST);
+    let hashed = archive(&docker, helper).try_fold(Sha256::new(), |mut hasher, part| {
+        hasher.update(&part);
+        futures::future::ok(hasher)
+    });
+    let hashed = hashed.await.map_err(|error| engine.failed(doing, &error))?;
+    Ok(hex::encode(hashed.finalize()))
+}

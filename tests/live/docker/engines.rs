@@ -1,0 +1,339 @@
+//! Engines that are restarted, far away, or behind a login.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use dollop_tests::cli::{Project, Run, binary};
+
+use super::second::SecondEngine;
+use super::support::{BUSYBOX, container_removed, docker, image_removed, unique};
+use crate::live::quickstart::Stack;
+
+/// Six containers, one after the other.
+const CHAIN: &str = r#"
+    let before = [];
+    for n in 0..6 {
+        let one = docker::container(`c${n}`, #{ image: "busybox:1.35", command: "sleep 600",
+            stop_signal: "SIGKILL", depends_on: before,
+            healthcheck: #{ test: "true", interval: "300ms" }, wait: "healthy" });
+        before = [one];
+    }
+"#;
+
+#[test]
+fn an_engine_restarted_in_the_middle_of_an_apply_loses_nothing() {
+    let mut engine = SecondEngine::start(&[]);
+    for (name, signal) in [("restarted", "TERM"), ("crashed", "KILL")] {
+        let project = Project::new(name, CHAIN).env("DOCKER_HOST", &engine.host());
+        let running = project.start(&["apply", "--auto-approve"]);
+        let names = |engine: &SecondEngine| {
+            let filter = format!("label=dollop.stack={name}");
+            let format = ["--format", "{{.Names}}", "--filter", &filter];
+            let listed = engine.docker(&[&["ps", "--all"], &format[..]].concat());
+            let mut listed: Vec<String> = listed.lines().map(str::to_owned).collect();
+            listed.sort();
+            listed
+        };
+        let begun = Instant::now();
+        while names(&engine).len() < 2 {
+            assert!(begun.elapsed() < Duration::from_mins(1), "nothing is made");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        engine.end(signal);
+        engine.go_on();
+        let run = running.end();
+        println!("{name}:\n{}", run.text());
+        // It went on, or said what happened.
+        if run.code != Some(0) {
+            assert_eq!(run.code, Some(1), "{}", run.text());
+            assert!(run.stderr.contains("Docker engine at"), "{}", run.stderr);
+        }
+        drop(project.run(&["apply", "--auto-approve"]).expect(0));
+        let again = project.run(&["plan", "--detailed-exitcode"]);
+        assert_eq!(again.code, Some(0), "{}", again.text());
+        let all: Vec<_> = (0..6).map(|n| format!("{name}-c{n}")).collect();
+        assert_eq!(names(&engine), all, "each is there once");
+        drop(project.run(&["destroy", "--auto-approve"]).expect(0));
+    }
+}
+
+/// Runs a program to its end.
+fn tool(program: &str, arguments: &[&str], folder: &Path) {
+    let output = Command::new(program).args(arguments).current_dir(folder).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {error}");
+}
+
+/// An authority, and certificates of a server and a client by it.
+fn certificates(folder: &Path) {
+    let subject = |name: &str| format!("/CN={name}");
+    let new = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"];
+    for ca in ["ca", "other"] {
+        let (key, cert) = (format!("{ca}-key.pem"), format!("{ca}.pem"));
+        let own = ["-keyout", &key, "-out", &cert, "-subj", &subject(ca)];
+        tool("openssl", &[&new[..], &own].concat(), folder);
+    }
+    std::fs::write(
+        folder.join("server.ext"),
+        "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth",
+    )
+    .expect("a file");
+    std::fs::write(folder.join("client.ext"), "extendedKeyUsage=clientAuth").expect("a file");
+    for (name, ca, extensions) in [
+        ("server", "ca", "server.ext"),
+        ("cert", "ca", "client.ext"),
+        ("stranger", "other", "client.ext"),
+    ] {
+        let (key, request, cert) =
+            (format!("{name}-key.pem"), format!("{name}.csr"), format!("{name}.pem"));
+        let (authority, its_key) = (format!("{ca}.pem"), format!("{ca}-key.pem"));
+        let ask = ["req", "-newkey", "rsa:2048", "-nodes", "-keyout", &key, "-out", &request];
+        tool("openssl", &[&ask[..], &["-subj", &subject(name)]].concat(), folder);
+        let sign = ["x509", "-req", "-in", &request, "-CA", &authority, "-CAkey", &its_key];
+        let rest = ["-CAcreateserial", "-days", "2", "-extfile", extensions, "-out", &cert];
+        tool("openssl", &[&sign[..], &rest].concat(), folder);
+    }
+}
+
+#[test]
+fn an_engine_is_reached_over_tls() {
+    let folder = tempfile::tempdir().expect("a folder");
+    certificates(folder.path());
+    let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (ca, cert, key) = (file("ca.pem"), file("server.pem"), file("server-key.pem"));
+    let engine = SecondEngine::start(&[
+        "--host",
+        "tcp://127.0.0.1:2376",
+        "--tlsverify",
+        "--tlscacert",
+        &ca,
+        "--tlscert",
+        &cert,
+        "--tlskey",
+        &key,
+    ]);
+    let script = |client: &str, ca: &str| {
+        format!(
+            r#"let far = docker::engine("far", #{{ host: "tcp://127.0.0.1:2376",
+                tls: #{{ ca: "{}", cert: "{}", key: "{}" }} }});
+            let box = far.container("box", #{{ image: "busybox:1.35", command: "sleep 600",
+                stop_signal: "SIGKILL" }});
+            output("state", box.state);"#,
+            file(ca),
+            file(&format!("{client}.pem")),
+            file(&format!("{client}-key.pem")),
+        )
+    };
+    let project = Project::new("tls", &script("cert", "ca.pem"));
+    let run = |arguments: &[&str]| engine.inside(&project.folder(), arguments);
+    drop(run(&["apply", "--auto-approve"]).expect(0));
+    assert_eq!(engine.docker(&["ps", "--format", "{{.Names}}"]), "tls-box");
+    drop(run(&["plan", "--detailed-exitcode"]).expect(0));
+    // Somebody the engine does not know, and an engine nobody vouches for.
+    for (client, ca) in [("stranger", "ca.pem"), ("cert", "other.pem")] {
+        project.write("stack.rhai", &script(client, ca));
+        let refused = run(&["plan"]).expect(1);
+        assert!(refused.stderr.contains("certificate"), "{}", refused.stderr);
+        println!("{}", refused.stderr);
+    }
+    project.write("stack.rhai", &script("cert", "ca.pem"));
+    drop(run(&["destroy", "--auto-approve"]).expect(0));
+    assert_eq!(engine.docker(&["ps", "--all", "--quiet"]), "");
+}
+
+/// A program that ends with this value.
+struct Ending(Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("its number").port()
+}
+
+fn wait_for_port(port: u16) {
+    let begun = Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "nothing listens on {port}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn an_engine_is_reached_over_ssh() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let port = free_port();
+    for key in ["host", "own", "stranger"] {
+        let new = ["-q", "-t", "ed25519", "-N", "", "-f", &file(key)];
+        tool("ssh-keygen", &new, folder.path());
+    }
+    std::fs::copy(file("own.pub"), file("authorized")).expect("a copy");
+    let host = std::fs::read_to_string(file("host.pub")).expect("the key");
+    // The client reads what root's folder says, whatever HOME is.
+    let home = folder.path().join("ssh");
+    std::fs::create_dir(&home).expect("a folder");
+    std::fs::write(home.join("known_hosts"), format!("[127.0.0.1]:{port} {host}"))
+        .expect("a file");
+    let configuration = format!(
+        "ListenAddress 127.0.0.1:{port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
+         StrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n\
+         AcceptEnv DOCKER_HOST\n",
+        file("host"),
+        file("authorized"),
+    );
+    std::fs::write(file("config"), configuration).expect("a file");
+    std::fs::create_dir_all("/run/sshd").expect("the folder of the server");
+    let server = Command::new("/usr/sbin/sshd")
+        .args(["-D", "-e", "-f", &file("config")])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(file("log")).expect("a log"))
+        .spawn();
+    let _server = Ending(server.expect("the server of `openssh-server`"));
+    wait_for_port(port);
+
+    let name = unique("ssh");
+    let _container = container_removed(&format!("{name}-box"));
+    let script = |key: &str| {
+        format!(
+            r#"let far = docker::engine("far", #{{ host: "ssh://root@127.0.0.1:{port}",
+                ssh_key: "{}" }});
+            far.container("box", #{{ image: "{BUSYBOX}", command: "sleep 600",
+                stop_signal: "SIGKILL", ports: ["127.0.0.1::80"],
+                files: #{{ "/etc/far": "away" }} }});"#,
+            file(key)
+        )
+    };
+    let project = Project::new(&name, &script("own"));
+    let run = |arguments: &[&str]| {
+        let line = "mkdir -p /root/.ssh; mount --bind \"$1\" /root/.ssh; shift; exec \"$@\"";
+        let output = Command::new("unshare")
+            .args(["--mount", "sh", "-c", line, "sh", &home.to_string_lossy()])
+            .arg(binary())
+            .args(arguments)
+            .current_dir(project.folder())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", folder.path())
+            .env("COLUMNS", "100")
+            .output();
+        Run::of(&output.expect("unshare of util-linux, as root"))
+    };
+    drop(run(&["apply", "--auto-approve"]).expect(0));
+    assert_eq!(docker(&["exec", &format!("{name}-box"), "cat", "/etc/far"]), "away");
+    drop(run(&["plan", "--detailed-exitcode"]).expect(0));
+    project.write("stack.rhai", &script("stranger"));
+    let refused = run(&["plan"]).expect(1);
+    assert!(refused.stderr.contains("no Docker engine answers at"), "{}", refused.stderr);
+    println!("{}", refused.stderr);
+    project.write("stack.rhai", &script("own"));
+    drop(run(&["destroy", "--auto-approve"]).expect(0));
+    let left = docker(&["ps", "--all", "--quiet", "--filter", &format!("name={name}-box")]);
+    assert_eq!(left, "");
+}
+
+/// `user` with the password `correct horse`.
+const HTPASSWD: &str = "user:$2y$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2";
+
+/// The program of the lab's registry.
+fn registry_program() -> String {
+    let unpacked = std::env::var("DOLLOP_LAB_DIR").unwrap_or_else(|_| {
+        let home = std::env::var("HOME").unwrap_or_default();
+        let state = std::env::var("XDG_STATE_HOME").unwrap_or(format!("{home}/.local/state"));
+        format!("{state}/dollop-lab")
+    });
+    let unpacked = format!("{unpacked}/registry/program/usr/bin/docker-registry");
+    if Path::new(&unpacked).exists() { unpacked } else { "docker-registry".to_owned() }
+}
+
+#[test]
+fn a_registry_with_a_password_is_logged_in_to() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let port = free_port();
+    std::fs::write(file("htpasswd"), HTPASSWD).expect("a file");
+    let configuration = format!(
+        "version: 0.1\nlog: {{ level: warn }}\nstorage: {{ filesystem: {{ rootdirectory: {} }} }}\n\
+         http: {{ addr: \"127.0.0.1:{port}\" }}\n\
+         auth: {{ htpasswd: {{ realm: test, path: {} }} }}\n",
+        file("data"),
+        file("htpasswd"),
+    );
+    std::fs::write(file("config.yml"), configuration).expect("a file");
+    let server = Command::new(registry_program())
+        .args(["serve", &file("config.yml")])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(file("log")).expect("a log"))
+        .spawn();
+    let _server = Ending(server.expect("the lab's registry program"));
+    wait_for_port(port);
+
+    let name = unique("login");
+    let registry = format!("127.0.0.1:{port}");
+    let image = format!("{registry}/team/app:1");
+    let base = format!("{registry}/team/base:1");
+    let _images = [image_removed(&image), image_removed(&base)];
+    let script = |engine: &str| {
+        format!(
+            r#"{engine}
+            let base = far.image("{base}", #{{ keep: false,
+                build: #{{ context: ".", dockerfile_inline: "FROM {BUSYBOX}\nRUN true" }},
+                push: true }});
+            let app = far.image("{image}", #{{ keep: false, push: true, depends_on: base,
+                build: #{{ context: ".", dockerfile_inline: "FROM {base}\nRUN echo 1 > /v" }} }});
+            far.container("app", #{{ image: app, command: "sleep 600", stop_signal: "SIGKILL",
+                depends_on: app }});"#
+        )
+    };
+    let login = format!(
+        r#"let far = docker::engine("far", #{{ registries: #{{
+            "{registry}": #{{ username: "user", password: "PASSWORD" }} }} }});"#
+    );
+    // Nobody: says whose login is missing. The wrong one: the same, without telling it.
+    let project = Project::new(&name, &script("let far = docker::engine(\"far\", #{});"));
+    let stack = Stack::of(project, &name);
+    let refused = stack.project.run(&["apply", "--auto-approve"]).expect(1);
+    assert!(refused.stderr.contains(&format!("docker login {registry}")), "{}", refused.stderr);
+    let wrong = login.replace("PASSWORD", "hunter2-is-wrong");
+    stack.project.write("stack.rhai", &script(&wrong));
+    let refused = stack.project.run(&["apply", "--auto-approve"]).expect(1);
+    assert!(refused.stderr.contains(&registry), "{}", refused.stderr);
+    assert!(!refused.text().contains("hunter2-is-wrong"), "{}", refused.text());
+
+    // Declared.
+    stack.project.write("stack.rhai", &script(&login.replace("PASSWORD", "correct horse")));
+    stack.apply();
+    stack.expect_no_changes();
+    drop(stack.project.run(&["destroy", "--auto-approve"]).expect(0));
+
+    // What `docker login` left, also for a pull: nothing is here any more.
+    let config = folder.path().join("docker");
+    let log_in = Command::new("docker")
+        .args(["--config", &config.to_string_lossy(), "login", "--username", "user"])
+        .args(["--password", "correct horse", &registry])
+        .output();
+    let log_in = log_in.expect("the docker program");
+    assert!(log_in.status.success(), "{}", String::from_utf8_lossy(&log_in.stderr));
+    let pulled = format!(
+        r#"docker::image("{image}", #{{ keep: false, pull: "always" }});
+        docker::container("app", #{{ image: "{image}", command: "sleep 600",
+            stop_signal: "SIGKILL" }});"#
+    );
+    let name = unique("pulled");
+    let project = Project::new(&name, &pulled);
+    let project = project.env("DOCKER_CONFIG", &config.to_string_lossy());
+    let stack = Stack::of(project, &name);
+    stack.apply();
+    stack.expect_no_changes();
+    assert_eq!(docker(&["exec", &stack.container("app"), "cat", "/v"]), "1");
+    drop(stack.project.run(&["destroy", "--auto-approve"]).expect(0));
+}
