@@ -11,7 +11,7 @@ use dollop_engine::program::{Given, GivenValue};
 use dollop_engine::script::{Request, evaluate};
 use dollop_engine::store::{MemoryStore, Store as _};
 
-use super::CaseFiles;
+use super::run::CaseFiles;
 
 /// Imports what lives behind a connection, or one object of it: the script that is written,
 /// and what the next plan says once it stands below the case's own.
