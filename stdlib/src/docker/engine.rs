@@ -2,16 +2,20 @@
 
 use std::error::Error as StdError;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, Docker};
+use dollop_engine::address::Address;
+use dollop_engine::backup::{Backup, Host};
 use dollop_engine::error::{CallError, Failure};
 use dollop_engine::resource::{Connection, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
+use super::backup::ContainerHost;
 use super::endpoint::{self, Endpoint};
 use super::registry::Logins;
 
@@ -65,6 +69,7 @@ fn default_timeout() -> u32 {
 }
 
 /// An open Docker engine.
+#[derive(Clone)]
 pub struct Engine {
     /// The client, at the API version both sides know.
     pub(crate) docker: Docker,
@@ -81,6 +86,7 @@ pub struct Engine {
 }
 
 /// The engine's machine and what the engine does when nothing is said.
+#[derive(Clone)]
 pub(crate) struct Machine {
     /// Processors.
     pub(crate) cpus: i64,
@@ -165,6 +171,21 @@ impl Connection for Engine {
 
     fn is_local(spec: &EngineSpec) -> bool {
         endpoint::of(spec).is_ok_and(|endpoint| endpoint.host.starts_with("unix://"))
+    }
+
+    const SAVES: bool = true;
+
+    fn backup(&self) -> Option<&dyn Backup> {
+        Some(self)
+    }
+
+    fn host(
+        engine: &Arc<Self>,
+        address: &Address,
+        id: &str,
+        spec: &serde_json::Value,
+    ) -> Option<Arc<dyn Host>> {
+        ContainerHost::of(engine, address, id, spec)
     }
 }
 

@@ -11,6 +11,7 @@
 //! Spoken to through the Engine API by bollard, at the version both sides know.
 //! Everything made carries the labels of [`labels`], which never show in `labels`.
 
+mod backup;
 mod container;
 mod endpoint;
 mod engine;
@@ -25,6 +26,7 @@ mod pull;
 mod reference;
 mod registry;
 mod subnets;
+mod versions;
 mod volume;
 
 use dollop_engine::kind::Registry;

@@ -5,6 +5,7 @@
 //!   of them share; `column`, `types`, `signature`: parts of tables and functions;
 //! - `sql`: quoting, settings, ids; `scram`: passwords; `error`: what went wrong, in words.
 
+mod backup;
 pub mod column;
 pub mod database;
 pub mod default_privileges;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dollop_engine::backup::Backup;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Connection, Scope};
 use schemars::JsonSchema;
@@ -81,6 +82,12 @@ impl Connection for Server {
 
     fn describe(spec: &Spec) -> String {
         format!("{} as {}", root(&spec.host, spec.port), spec.user)
+    }
+
+    const SAVES: bool = true;
+
+    fn backup(&self) -> Option<&dyn Backup> {
+        Some(self)
     }
 }
 
