@@ -45,6 +45,21 @@ impl Site {
         })
     }
 
+    /// A place like that of the server with nothing in it.
+    ///
+    /// # Errors
+    /// It is not known where the server runs.
+    pub async fn twin(&self) -> Result<Arc<dyn Host>, CallError> {
+        match &self.host {
+            Some(host) => host.twin().await,
+            None => Err(CallError::refused(format!(
+                "`{}` is not in a container of the stack, so nothing like it can be made for a \
+                 trial",
+                self.address
+            ))),
+        }
+    }
+
     /// The object of an address.
     pub fn object(&self, address: &Address) -> Option<&FoundObject> {
         self.objects

@@ -150,14 +150,7 @@ impl Backup for Server {
     }
 
     async fn scratch(&self, site: &Site) -> Result<Box<dyn Scratch>, CallError> {
-        let Some(host) = &site.host else {
-            return Err(CallError::refused(format!(
-                "`{}` is not in a container of the stack, so nothing like it can be made for a \
-                 trial",
-                site.address
-            )));
-        };
-        let twin = host.twin().await?;
+        let twin = site.twin().await?;
         Ok(Box::new(Trial { tools: Tools::at(self, twin) }))
     }
 }

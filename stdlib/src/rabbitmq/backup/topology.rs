@@ -6,22 +6,51 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
-/// The sections of a file of definitions, and what tells one row of each from another.
-const SECTIONS: [(&str, &[&str]); 11] = [
-    ("vhosts", &["name"]),
-    ("users", &["name"]),
-    ("permissions", &["vhost", "user"]),
-    ("topic_permissions", &["vhost", "user", "exchange"]),
-    ("parameters", &["vhost", "component", "name"]),
-    ("global_parameters", &["name"]),
-    ("policies", &["vhost", "name"]),
-    ("queues", &["vhost", "name"]),
-    ("exchanges", &["vhost", "name"]),
-    (
-        "bindings",
-        &["vhost", "source", "destination", "destination_type", "routing_key", "arguments"],
-    ),
-    ("operator_policies", &["vhost", "name"]),
+/// A section of a file of definitions.
+struct Section {
+    name: &'static str,
+    /// What tells one row from another.
+    keys: &'static [&'static str],
+    /// What else a row says, whoever is asked: the management API and `rabbitmqctl` do not
+    /// agree on the rest. How a user logs in is left out: one that is there keeps its password.
+    says: &'static [&'static str],
+}
+
+const SECTIONS: [Section; 10] = [
+    Section { name: "vhosts", keys: &["name"], says: &[] },
+    Section { name: "users", keys: &["name"], says: &["tags"] },
+    Section {
+        name: "permissions",
+        keys: &["vhost", "user"],
+        says: &["configure", "write", "read"],
+    },
+    Section {
+        name: "topic_permissions",
+        keys: &["vhost", "user", "exchange"],
+        says: &["write", "read"],
+    },
+    Section { name: "parameters", keys: &["vhost", "component", "name"], says: &["value"] },
+    Section { name: "global_parameters", keys: &["name"], says: &["value"] },
+    Section {
+        name: "policies",
+        keys: &["vhost", "name"],
+        says: &["pattern", "apply-to", "definition", "priority"],
+    },
+    Section {
+        name: "queues",
+        keys: &["vhost", "name"],
+        says: &["durable", "auto_delete", "arguments"],
+    },
+    Section {
+        name: "exchanges",
+        keys: &["vhost", "name"],
+        says: &["type", "durable", "auto_delete", "internal", "arguments"],
+    },
+    Section {
+        name: "bindings",
+        keys: &["vhost", "source", "destination", "destination_type", "routing_key"],
+        says: &["arguments"],
+    },
 ];
 
 /// What every broker has of its own.
@@ -35,12 +64,12 @@ pub(super) struct Topology(BTreeMap<String, BTreeSet<String>>);
 impl Topology {
     pub(super) fn of(definitions: &Json) -> Self {
         let mut all = BTreeMap::new();
-        for (section, _) in SECTIONS {
-            let rows = definitions[section].as_array().into_iter().flatten();
-            let rows = rows.filter(|row| section != "global_parameters" || !is_own(row));
-            let rows: BTreeSet<String> = rows.map(|row| line(section, row)).collect();
+        for section in &SECTIONS {
+            let rows = definitions[section.name].as_array().into_iter().flatten();
+            let rows = rows.filter(|row| section.name != "global_parameters" || !is_own(row));
+            let rows: BTreeSet<String> = rows.map(|row| section.line(row)).collect();
             if !rows.is_empty() {
-                all.insert(section.to_owned(), rows);
+                all.insert(section.name.to_owned(), rows);
             }
         }
         Self(all)
@@ -79,32 +108,29 @@ fn is_own(row: &Json) -> bool {
     OWN.iter().any(|own| row["name"] == **own)
 }
 
-/// Its names and a digest of all it says. How a user logs in is left out: a user that is
-/// there keeps its password.
-fn line(section: &str, row: &Json) -> String {
-    let mut row = row.clone();
-    if section == "users"
-        && let Some(entries) = row.as_object_mut()
-    {
-        entries.remove("password_hash");
-        entries.remove("hashing_algorithm");
-        entries.remove("limits");
+impl Section {
+    /// A row's names, and a digest of what it says.
+    fn line(&self, row: &Json) -> String {
+        let names: Vec<_> =
+            self.keys.iter().map(|key| row[*key].as_str().unwrap_or_default()).collect();
+        let mut digest = Sha256::new();
+        for name in self.says {
+            // Tags come as a list or as words with commas; nothing said is a list to Erlang.
+            let said = match &row[*name] {
+                Json::Array(items) if items.is_empty() => "{}".to_owned(),
+                Json::Array(items) => {
+                    let items = items.iter().map(|item| item.as_str().unwrap_or_default());
+                    items.collect::<Vec<_>>().join(",")
+                }
+                Json::String(text) if text.is_empty() => "{}".to_owned(),
+                Json::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            digest.update(said.len().to_be_bytes());
+            digest.update(said);
+        }
+        format!("{} {:.16}", names.join(" "), hex::encode(digest.finalize()))
     }
-    if section == "vhosts"
-        && let Some(entries) = row.as_object_mut()
-    {
-        // What else is said of it differs from one way of asking to another.
-        entries.retain(|name, _| name == "name");
-    }
-    let keys =
-        SECTIONS.iter().find(|(name, _)| *name == section).map_or(&[][..], |(_, keys)| keys);
-    let names: Vec<_> = keys
-        .iter()
-        .filter(|key| **key != "arguments")
-        .map(|key| row[*key].as_str().unwrap_or_default())
-        .collect();
-    let digest = hex::encode(Sha256::digest(row.to_string()));
-    format!("{} {digest:.16}", names.join(" "))
 }
 
 /// Leaves out of definitions what is not to be changed in a broker that has `here`: its own
