@@ -27,9 +27,9 @@ let orders = vhost.queue("orders", #{ "type": "quorum" });
 vhost.exchange("events", #{ "type": "topic" });
 vhost.binding("orders", #{ source: "events", destination: orders, routing_key: "order.#" });
 vhost.policy("limits", #{ pattern: ".*", apply_to: "queues", definition: #{ "max-length": 1000 } });
-redis::server("cache");
-output("app", pg::url(main, app, shop), #{ secret: true });
-output("broker", `http://${broker.user}:${broker.password}@${broker.host}:${broker.management_port}`, #{ secret: true });
+redis::server("cache", #{});
+output("app", pg::url(main, app, shop));
+output("broker", `http://${broker.user}:${broker.password}@${broker.host}:${broker.management_port}`);
 "#;
 
 /// What a run said, without the line breaks of a narrow terminal.

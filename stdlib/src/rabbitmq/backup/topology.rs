@@ -122,6 +122,8 @@ impl Section {
                     let items = items.iter().map(|item| item.as_str().unwrap_or_default());
                     items.collect::<Vec<_>>().join(",")
                 }
+                // What is not so is not always said.
+                Json::Null => "false".to_owned(),
                 Json::String(text) if text.is_empty() => "{}".to_owned(),
                 Json::String(text) => text.clone(),
                 other => other.to_string(),
