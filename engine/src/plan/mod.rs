@@ -374,8 +374,9 @@ fn outputs(inputs: Inputs<'_>, decisions: &Decisions) -> Vec<OutputChange> {
             after: Some(after.clone()),
         })
         .collect();
+    let known: HashSet<&String> = decisions.outputs.iter().map(|(name, _)| name).collect();
     for (name, before) in &inputs.state.outputs {
-        if !decisions.outputs.iter().any(|(known, _)| known == name) {
+        if !known.contains(name) {
             found.push(OutputChange {
                 name: name.clone(),
                 before: Some(before.clone()),
@@ -405,7 +406,8 @@ impl Plan {
                 Action::Adopt => summary.adopt += 1,
                 Action::Forget => summary.forget += 1,
                 Action::Verify => summary.verify += 1,
-                Action::Keep => summary.keep += 1,
+                // Counted already; it is here because its record is written anew.
+                Action::Keep => {}
             }
         }
         summary

@@ -76,6 +76,9 @@ impl Walk<'_> {
             self.refuse_update(declaration, kind, before, after);
         }
         self.caution(declaration, kind, &change);
+        if let Some(old) = self.old_address(declaration, change.id.as_deref()) {
+            self.taken_over.entry(old).or_insert_with(|| address.clone());
+        }
         let facts = usable_facts(&change);
         let presence = Presence::Here;
         let resolved = Resolved { spec: normal.spec, facts, settled, presence };
@@ -334,14 +337,6 @@ impl Walk<'_> {
                 change
             }
         }
-    }
-
-    /// The undeclared address under which the same object is recorded.
-    fn old_address(&self, declaration: &Declaration, id: Option<&str>) -> Option<Address> {
-        let id = id.filter(|id| !id.is_empty())?;
-        let connection = declaration.connection.clone()?;
-        let key = (connection, declaration.address.kind().to_owned(), id.to_owned());
-        self.undeclared_ids.get(&key).cloned()
     }
 
     /// Fills in what differs, and from that the action.

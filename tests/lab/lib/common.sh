@@ -37,12 +37,16 @@ process_is() {
     tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -qF -- "$2"
 }
 
+# What has ended may stay in the list of processes for long: not every first process of a
+# container or a machine collects what others leave to it.
+is_alive() { grep -qs ') [^ZX] ' "/proc/$1/stat"; }
+
 # stop_process PID: SIGTERM, up to 15 s, then SIGKILL.
 stop_process() {
     kill "$1" 2>/dev/null || return 0
     local _
     for _ in $(seq 150); do
-        kill -0 "$1" 2>/dev/null || return 0
+        is_alive "$1" || return 0
         sleep 0.1
     done
     kill -KILL "$1" 2>/dev/null || true

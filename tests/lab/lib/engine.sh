@@ -31,7 +31,7 @@ engine_up() {
     engine_start
 }
 
-dockerd_runs() { grep -qsx dockerd /proc/[0-9]*/comm; }
+dockerd_runs() { grep -qsE '^[0-9]+ \(dockerd\) [^ZX] ' /proc/[0-9]*/stat; }
 
 engine_install() {
     [[ $(id -u) == 0 ]] || die "there is no Docker here: install docker.io, or run this as root"
@@ -71,7 +71,7 @@ engine_start() {
     export DOCKER_HOST=unix://$ENGINE_SOCKET
     for _ in $(seq 60); do
         engine_answers && return 0
-        kill -0 "$pid" 2>/dev/null || break
+        is_alive "$pid" || break
         sleep 0.5
     done
     tail -5 "$ENGINE_DIR/dockerd.log" >&2 || true

@@ -79,7 +79,8 @@ images_up() {
         say "a registry answers: pulling the official images"
         images_pull "${missing[@]}"
     else
-        say "no registry answers: building from Debian packages: ${missing[*]}"
+        [[ ${DOLLOP_LAB_IMAGES-} == built ]] || say "no registry answers"
+        say "building from Debian packages: ${missing[*]}"
         images_build "${missing[@]}"
     fi
 }

@@ -75,7 +75,7 @@ CONFIG
     echo "$pid" >"$REGISTRY_DIR/pid"
     for _ in $(seq 100); do
         registry_answers "$port" && return 0
-        kill -0 "$pid" 2>/dev/null || break
+        is_alive "$pid" || break
         sleep 0.1
     done
     tail -5 "$REGISTRY_DIR/log" >&2 || true

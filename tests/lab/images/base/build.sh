@@ -8,28 +8,14 @@ set -euo pipefail
 
 out=$1
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-suite=bookworm
+# shellcheck source=../../lib/debian.sh
+. "$here/../../lib/debian.sh"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# apt's own view of its sources, so that it does not matter in which of the two
-# formats they are written. Only Debian's are taken: a third party's source
-# would only be one more thing that may be unreachable.
-# A line: deb <uri> <release> <component>
-apt-get indextargets 'Identifier: Packages' 'Origin: Debian' \
-    --format "deb \$(REPO_URI) \$(RELEASE) \$(COMPONENT)" | grep -E " $suite(-[a-z]+)? " | sort -u >"$work/sources.list" || true
-if ! grep -q " $suite main\$" "$work/sources.list"; then
-    echo "lab: no Debian $suite among this machine's apt sources (is 'apt-get update' needed?)" >&2
-    exit 1
-fi
-
-apt-config dump | grep -E '^Acquire::(http|https|Check-|Retries)' \
-    | grep -v '""' >"$work/apt.conf" || true
-cat >>"$work/apt.conf" <<'CONF'
-APT::Install-Recommends "false";
-Acquire::Languages "none";
-CONF
+debian_sources "$work/sources.list"
+debian_apt_conf "$work/apt.conf"
 
 include=$(sed 's/#.*//' "$here/packages" ${LAB_MORE_PACKAGES:+"$LAB_MORE_PACKAGES"} | xargs | tr ' ' ',')
 
@@ -81,4 +67,4 @@ mmdebstrap --quiet --variant=essential --mode=root --format=directory \
     --dpkgopt="$work/dpkg.cfg" \
     --essential-hook="$work/before" \
     --customize-hook="$work/after" \
-    "$suite" "$out" "$work/sources.list"
+    "$LAB_SUITE" "$out" "$work/sources.list"
