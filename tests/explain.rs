@@ -7,7 +7,7 @@ use dollop_tests::cli::{Project, root};
 
 /// Codes no script alone leads to: services, other versions, commands, mistakes in dollop.
 /// Their pages show what it looks like instead.
-const WITHOUT_SCRIPT: [Code; 26] = [
+const WITHOUT_SCRIPT: [Code; 27] = [
     // What exists already, and what an engine and its machine have.
     Code::NotSideBySide,
     Code::HostPortTaken,
@@ -25,6 +25,8 @@ const WITHOUT_SCRIPT: [Code; 26] = [
     Code::DormantNeeds,
     // A service that holds something.
     Code::DataLoss,
+    // Something that was applied before.
+    Code::OtherVersion,
     Code::CallRefused,
     Code::CallUnreachable,
     Code::CallDenied,

@@ -12,12 +12,17 @@ use crate::complete;
 use crate::error::{CommandError, DONE, FAILED, USAGE};
 use crate::project::{Environment, Project};
 
+mod backup;
 mod consent;
 mod export;
 mod import;
 mod state;
 mod tools;
 
+pub use backup::{
+    BackupArgs, BackupCommand, BackupListArgs, BackupTimerArgs, BackupVerifyArgs, RestoreArgs,
+    ShelfArgs,
+};
 pub use consent::{ConsentArgs, PartArgs};
 pub use export::ExportArgs;
 pub use import::ImportArgs;
@@ -119,6 +124,16 @@ pub enum Command {
     ///
     /// Shows the plan and asks first. Example: `dollop destroy shop`
     Destroy(DestroyArgs),
+    /// Save what people stored in the stack: databases, volumes, definitions.
+    ///
+    /// A folder with a manifest and checksums; nothing of it is secret to the terminal, the
+    /// files themselves are private. Example: `dollop backup --stop --keep 7`
+    Backup(BackupArgs),
+    /// Take a backup back.
+    ///
+    /// Shows what would be replaced and asks first; what holds something needs consent by
+    /// address. Example: `dollop restore latest --only postgres::database.main/shop`
+    Restore(RestoreArgs),
     /// Show the recorded state, or a saved plan.
     ///
     /// Example: `dollop show --plan shop.plan --format markdown`
@@ -190,6 +205,9 @@ impl Command {
             Self::State(StateCommand::Show(args)) => args.json,
             Self::Schema(args) => args.json,
             Self::Graph(args) => args.format == GraphFormat::Json,
+            Self::Backup(args) => {
+                matches!(&args.command, Some(BackupCommand::List(args)) if args.json)
+            }
             _ => false,
         }
     }

@@ -5,11 +5,13 @@
 //! - [`commands`]: one command a file, each read from top to bottom.
 //! - [`render`]: all text a person sees, as functions from data to text.
 //! - [`secrets`]: what commands know that scripts must not.
+//! - [`backup`]: backups as they lie on the disk.
 //! - [`session`], [`saved`] and [`watch`]: what a run of the hallway needs.
 //! - [`manual`]: what can be looked up offline; [`complete`]: what a shell offers.
 //! - [`terminal`]: the only place that prints.
 
 pub mod args;
+pub mod backup;
 pub mod commands;
 pub mod complete;
 pub mod dotenv;

@@ -60,6 +60,8 @@ fn run(cli: &Cli) -> Result<u8, CommandError> {
         Command::Export(args) => commands::export::run(args),
         Command::Import(args) => commands::import::run(args),
         Command::Destroy(args) => commands::destroy::run(args),
+        Command::Backup(args) => commands::backup::run(args),
+        Command::Restore(args) => commands::restore::run(args),
         Command::Show(args) => commands::show::run(args),
         Command::Output(args) => commands::output::run(args),
         Command::State(command) => commands::state::run(command),

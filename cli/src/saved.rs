@@ -135,8 +135,8 @@ fn digest(plan: &Json) -> String {
     hex::encode(Sha256::digest(plan.to_string().as_bytes()))
 }
 
-/// Never leaves half a plan, nor one that others may read.
-fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Writes a file durably; never leaves half of it, nor one that others may read.
+pub fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write as _;
     let folder = match file.parent() {
         Some(folder) if folder != Path::new("") => folder,

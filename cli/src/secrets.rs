@@ -94,8 +94,8 @@ impl Secrets {
     }
 }
 
-/// The text of an age file, opened with the identities of the file that [`IDENTITY`] names.
-fn decrypt(bytes: &[u8]) -> Result<String, String> {
+/// The identities of the file that [`IDENTITY`] names, and that file.
+pub fn identities() -> Result<(Vec<Box<dyn age::Identity>>, String), String> {
     let Some(file) = std::env::var_os(IDENTITY) else {
         return Err(format!("it is encrypted, and `{IDENTITY}` names no file with the key"));
     };
@@ -104,6 +104,15 @@ fn decrypt(bytes: &[u8]) -> Result<String, String> {
         .map_err(|error| error.to_string())
         .and_then(|file| file.into_identities().map_err(|error| error.to_string()))
         .map_err(|error| format!("the identity file `{shown}`: {error}"))?;
+    Ok((
+        identities.into_iter().map(|identity| -> Box<dyn age::Identity> { identity }).collect(),
+        shown,
+    ))
+}
+
+/// The text of an age file.
+fn decrypt(bytes: &[u8]) -> Result<String, String> {
+    let (identities, shown) = identities()?;
     let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(bytes));
     let decryptor = decryptor.map_err(|error| error.to_string())?;
     let identities = identities.iter().map(|identity| &**identity as &dyn age::Identity);

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 
 use crate::address::Address;
 use crate::analysis::{Claimed, Lint};
+use crate::backup::{Backup, Host};
 use crate::error::CallError;
 use crate::path::{Path, Segment};
 use crate::resource::{
@@ -101,6 +102,8 @@ pub trait Calls: Send + Sync {
     fn cautions(&self, from: Option<&Value>, to: &Value) -> Vec<Problem>;
     /// See [`Resource::replace_cautions`].
     fn replace_cautions(&self, from: &Value, to: &Value) -> Vec<Problem>;
+    /// See [`Resource::replace_refusals`].
+    fn replace_refusals(&self, from: &Value, to: &Value) -> Vec<Problem>;
     /// See [`Resource::script`]. Nothing when a spec does not fit.
     fn script(&self, name: &Name, from: Option<&Value>, to: Option<&Value>) -> Option<Script>;
     /// See [`Resource::keeps_data`].
@@ -209,6 +212,15 @@ pub trait Dial: Send + Sync {
     fn describe(&self, spec: &Value) -> String;
     /// See [`Connection::is_local`].
     fn is_local(&self, spec: &Value) -> bool;
+    /// See [`Connection::backup`].
+    fn backup<'a>(&self, connection: &'a OpenConnection) -> Option<&'a dyn Backup>;
+    /// See [`Connection::host`].
+    fn host(
+        &self,
+        connection: &OpenConnection,
+        address: &Address,
+        found: &FoundObject,
+    ) -> Option<Arc<dyn Host>>;
     /// See [`Connection::open`].
     async fn open(&self, spec: &Value, scope: Scope) -> Result<OpenConnection, CallError>;
     /// See [`Connection::ready`].
@@ -245,6 +257,8 @@ pub struct ConnectionKind {
     pub implicit: bool,
     /// The most calls under way at once.
     pub concurrency: usize,
+    /// Whether what people stored behind it can be saved.
+    pub saves: bool,
     /// Its calls.
     pub dial: Arc<dyn Dial>,
 }
@@ -305,6 +319,7 @@ impl Registry {
             schema,
             implicit: C::IMPLICIT,
             concurrency: C::CONCURRENCY,
+            saves: C::SAVES,
             dial: Arc::new(Dialer::<C>(PhantomData)),
         };
         self.connections.insert(C::KIND, kind);

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod analysis;
 pub mod apply;
+pub mod backup;
 mod condition;
 pub mod diagnostic;
 pub mod ephemeral;

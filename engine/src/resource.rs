@@ -1,6 +1,7 @@
 //! The traits a provider author writes. Nothing in them mentions scripts, plans or state.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::analysis::{Claimed, Lint};
+use crate::backup::{Backup, Host};
 use crate::error::CallError;
 
 /// Where a stack runs; given to every connection that is opened.
@@ -347,6 +349,25 @@ pub trait Connection: Sized + Send + Sync + 'static {
     fn is_local(_spec: &Self::Spec) -> bool {
         false
     }
+
+    /// Whether [`backup`](Self::backup) saves anything.
+    const SAVES: bool = false;
+
+    /// How what people stored behind it is saved and taken back.
+    fn backup(&self) -> Option<&dyn Backup> {
+        None
+    }
+
+    /// The place where programs of a server run, when an object behind it is one: a
+    /// container. `spec` is the object as it is.
+    fn host(
+        _connection: &Arc<Self>,
+        _address: &Address,
+        _id: &str,
+        _spec: &serde_json::Value,
+    ) -> Option<Arc<dyn Host>> {
+        None
+    }
 }
 
 /// One kind of resource.
@@ -418,6 +439,12 @@ pub trait Resource: Send + Sync + 'static {
     /// What a reader of the plan should know before an object like `from` is made anew like
     /// `to`, and what it holds stays.
     fn replace_cautions(_from: &Self::Spec, _to: &Self::Spec) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Why an object like `to` could not work with what one like `from` stored, and left
+    /// behind: files of another major version. Refused while planning.
+    fn replace_refusals(_from: &Self::Spec, _to: &Self::Spec) -> Vec<Problem> {
         Vec::new()
     }
 

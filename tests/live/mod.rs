@@ -1,5 +1,6 @@
 //! Conformance and behaviour of every provider against real services.
 
+mod backup;
 mod docker;
 mod ephemeral;
 mod failures;

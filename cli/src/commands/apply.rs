@@ -1,16 +1,14 @@
 //! `dollop apply`: the hallway from end to end.
 
-use std::io::{BufRead as _, IsTerminal as _};
 use std::time::{Duration, Instant};
 
 use dollop_engine::apply::{Settings, apply};
-use dollop_engine::diagnostic::Code;
-use dollop_engine::plan::{Options, Plan, consent_hint};
+use dollop_engine::plan::{Options, Plan};
 use dollop_engine::store::{State, Store as _};
 use dollop_state::{Keyring, SledStore};
 
 use crate::args::{ApplyArgs, Format, TreeFormat};
-use crate::commands::show_plan;
+use crate::commands::{consent, show_plan};
 use crate::error::{CommandError, DONE};
 use crate::render::tally::Tally;
 use crate::render::text::{clean, count};
@@ -90,13 +88,16 @@ pub(super) async fn perform(
         }
         return Ok(DONE);
     }
-    if go.approved || !std::io::stdin().is_terminal() {
-        refuse_losses(go.command, &plan)?;
-    }
-    if !go.approved && plan.has_changes() {
-        ask(go.command, &plan)?;
-        ask_losses(&mut plan)?;
-    }
+    let losses: Vec<_> = plan.without_consent().cloned().collect();
+    let place = match words::environment(&plan) {
+        Some(environment) => format!(" in environment `{}`", clean(environment)),
+        None => String::new(),
+    };
+    let question = format!("{} this plan{place}", go.command);
+    // Nobody is asked about what only the state has to learn.
+    let approved = go.approved || !plan.has_changes();
+    consent::approve(go.command, &question, approved, &losses)?;
+    plan.consents.extend(losses.into_iter().map(|loss| loss.address));
     let plan = &plan;
     let begun = Instant::now();
     let visible =
@@ -134,73 +135,4 @@ pub(super) async fn perform(
         return Err(CommandError::reported());
     }
     Ok(DONE)
-}
-
-/// Goes on only after a whole `yes`.
-fn ask(command: &str, plan: &Plan) -> Result<(), CommandError> {
-    if !std::io::stdin().is_terminal() {
-        return Err(CommandError::failed(format!("nobody is there to approve this {command}"))
-            .note("stdin is not a terminal")
-            .hint("review the plan, then run it again with `--auto-approve`"));
-    }
-    let place = match words::environment(plan) {
-        Some(environment) => format!(" in environment `{}`", clean(environment)),
-        None => String::new(),
-    };
-    terminal::say(&format!("\n{command} this plan{place}? Only `yes` goes on: "));
-    if answer()? == "yes" {
-        return Ok(());
-    }
-    Err(CommandError::failed("not approved; nothing was changed"))
-}
-
-/// Refuses to lose what nobody agreed to lose.
-fn refuse_losses(command: &str, plan: &Plan) -> Result<(), CommandError> {
-    let losses: Vec<_> = plan.without_consent().collect();
-    let mut error = match losses.as_slice() {
-        [] => return Ok(()),
-        [one] => {
-            let (address, content) =
-                (clean(&one.address.to_string()).into_owned(), &one.content);
-            CommandError::failed(format!("this {command} would lose {content} in `{address}`"))
-        }
-        many => CommandError::failed(format!(
-            "this {command} would lose what {} hold",
-            count(many.len(), "object")
-        )),
-    };
-    error.code = Code::DataLoss;
-    if losses.len() > 1 {
-        for loss in &losses {
-            let address = loss.address.to_string();
-            error = error.note(format!("`{}` holds {}", clean(&address), loss.content));
-        }
-    }
-    Err(error.hint(consent_hint(losses.iter().map(|loss| &loss.address))))
-}
-
-/// Asks about each loss nobody agreed to: its address has to be typed.
-fn ask_losses(plan: &mut Plan) -> Result<(), CommandError> {
-    let losses: Vec<_> = plan.without_consent().cloned().collect();
-    for loss in losses {
-        let address = loss.address.to_string();
-        terminal::say(&format!(
-            "\n`{}` holds {}, which would be lost. Only its address goes on: ",
-            clean(&address),
-            loss.content
-        ));
-        if answer()? != address {
-            return Err(CommandError::failed("not approved; nothing was changed"));
-        }
-        plan.consents.insert(loss.address);
-    }
-    Ok(())
-}
-
-/// One line from the terminal.
-fn answer() -> Result<String, CommandError> {
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    read.map_err(|error| CommandError::failed(format!("cannot read the answer: {error}")))?;
-    Ok(answer.trim().to_owned())
 }

@@ -1,8 +1,10 @@
 //! One command a file.
 
 pub mod apply;
+pub mod backup;
 pub mod check;
 pub mod completions;
+mod consent;
 pub mod destroy;
 pub mod doc;
 pub mod env;
@@ -15,6 +17,7 @@ pub mod init;
 pub mod output;
 pub mod params;
 pub mod plan;
+pub mod restore;
 pub mod schema;
 pub mod show;
 pub mod state;

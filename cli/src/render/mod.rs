@@ -3,6 +3,7 @@
 //! Text for a terminal carries styles; the stream it is written to strips them where they
 //! do not belong.
 
+pub mod backup;
 pub mod diagnostic;
 pub mod doc;
 pub mod explain;

@@ -106,6 +106,7 @@ codes! {
     DormantNeeds "E0515" "something that would go, and is needed by what stays"
     Impossible "E0516" "something that cannot be made where it is declared"
     DataLoss "E0517" "content that would be lost without consent"
+    OtherVersion "E0520" "a server that could not use the files of its predecessor"
     NotSideBySide "E0521" "a successor that cannot stand beside what it replaces"
     // E06: resources that get in each other's way.
     PortConflict "E0601" "one host port published twice"

@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::{
-    Address, BTreeMap, CallError, Calls, Claimed, Connection, Created, Dial, Found,
-    FoundObject, Held, Lint, ListedObject, ListedObjects, Migration, Moment, Name, OpenConnection,
-    Path, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope, Script, Segment,
-    SpecError, Taking, Territory, Value, Wanted,
+    Address, BTreeMap, Backup, CallError, Calls, Claimed, Connection, Created, Dial, Found,
+    FoundObject, Held, Host, Lint, ListedObject, ListedObjects, Migration, Moment, Name,
+    OpenConnection, Path, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope, Script,
+    Segment, SpecError, Taking, Territory, Value, Wanted,
 };
 
 pub(super) struct Adapter<R>(pub(super) PhantomData<fn() -> R>);
@@ -198,6 +198,13 @@ impl<R: Resource> Calls for Adapter<R> {
     fn replace_cautions(&self, from: &Value, to: &Value) -> Vec<Problem> {
         match (typed(from, Self::natural()), typed(to, Self::natural())) {
             (Ok(from), Ok(to)) => R::replace_cautions(&from, &to),
+            _ => Vec::new(),
+        }
+    }
+
+    fn replace_refusals(&self, from: &Value, to: &Value) -> Vec<Problem> {
+        match (typed(from, Self::natural()), typed(to, Self::natural())) {
+            (Ok(from), Ok(to)) => R::replace_refusals(&from, &to),
             _ => Vec::new(),
         }
     }
@@ -414,6 +421,20 @@ impl<C: Connection> Dial for Dialer<C> {
 
     fn is_local(&self, spec: &Value) -> bool {
         typed::<C::Spec>(spec, false).is_ok_and(|spec| C::is_local(&spec))
+    }
+
+    fn backup<'a>(&self, connection: &'a OpenConnection) -> Option<&'a dyn Backup> {
+        downcast::<C>(connection).backup()
+    }
+
+    fn host(
+        &self,
+        connection: &OpenConnection,
+        address: &Address,
+        found: &FoundObject,
+    ) -> Option<Arc<dyn Host>> {
+        let connection = Arc::downcast::<C>(Arc::clone(connection)).ok()?;
+        C::host(&connection, address, &found.id, &found.spec.to_json())
     }
 
     async fn open(&self, spec: &Value, scope: Scope) -> Result<OpenConnection, CallError> {

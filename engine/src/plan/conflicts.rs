@@ -61,7 +61,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Warns of what the kind knows to be worth a thought.
+    /// Refuses a replacement that could not use what its predecessor stored; warns of what
+    /// the kind knows to be worth a thought.
     pub(crate) fn caution(&mut self, declaration: &Declaration, kind: &Kind, change: &Change) {
         let before = match change.action {
             Action::Create | Action::Replace => None,
@@ -72,6 +73,13 @@ impl Walk<'_> {
         let mut problems = kind.calls.cautions(before, after);
         if let (Action::Replace, Some(before)) = (&change.action, &change.before) {
             problems.extend(kind.calls.replace_cautions(before, after));
+            for problem in kind.calls.replace_refusals(before, after) {
+                let span = declaration.span_of(&Path::attribute(&problem.attribute)).clone();
+                let message = format!("`{}`: {}", declaration.address, problem.message);
+                let mut found = Diagnostic::new(Code::OtherVersion, message).at(span);
+                found.hints.extend(problem.hint);
+                self.decisions.diagnostics.push(found);
+            }
         }
         for problem in problems {
             let span = declaration.span_of(&Path::attribute(&problem.attribute)).clone();

@@ -9,12 +9,15 @@ use bollard::errors::Error;
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use bollard::{API_DEFAULT_VERSION, Docker};
+use dollop_engine::address::Address;
+use dollop_engine::backup::{Backup, Host};
 use dollop_engine::error::{CallError, Failure};
 use dollop_engine::resource::{Connection, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
+use super::backup::ContainerHost;
 use super::endpoint::{self, Endpoint};
 use super::registry::Logins;
 
@@ -68,6 +71,7 @@ fn default_timeout() -> u32 {
 }
 
 /// An open Docker engine.
+#[derive(Clone)]
 pub struct Engine {
     /// The client, at the API version both sides know.
     pub(crate) docker: Docker,
@@ -89,6 +93,7 @@ pub struct Engine {
 pub(crate) type Containers = Arc<Vec<ContainerSummary>>;
 
 /// The engine's machine and what the engine does when nothing is said.
+#[derive(Clone)]
 pub(crate) struct Machine {
     /// Processors.
     pub(crate) cpus: i64,
@@ -181,6 +186,21 @@ impl Connection for Engine {
 
     fn is_local(spec: &EngineSpec) -> bool {
         endpoint::of(spec).is_ok_and(|endpoint| endpoint.host.starts_with("unix://"))
+    }
+
+    const SAVES: bool = true;
+
+    fn backup(&self) -> Option<&dyn Backup> {
+        Some(self)
+    }
+
+    fn host(
+        engine: &Arc<Self>,
+        address: &Address,
+        id: &str,
+        spec: &serde_json::Value,
+    ) -> Option<Arc<dyn Host>> {
+        ContainerHost::of(engine, address, id, spec)
     }
 }
 

@@ -203,7 +203,7 @@ fn names_exporter(config: &str, exporter: &str) -> bool {
 }
 
 /// Major and minor version of a tag: `26.0.8`, `v0.91.0`.
-fn version(tag: &str) -> Option<(u64, u64)> {
+pub(super) fn version(tag: &str) -> Option<(u64, u64)> {
     let mut parts = tag.trim_start_matches('v').split(['.', '-']);
     let major = parts.next()?.parse().ok()?;
     Some((major, parts.next().and_then(|minor| minor.parse().ok()).unwrap_or_default()))

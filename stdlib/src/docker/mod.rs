@@ -11,6 +11,7 @@
 //! Spoken to through the Engine API by bollard, at the version both sides know.
 //! Everything made carries the labels of [`labels`], which never show in `labels`.
 
+mod backup;
 mod carry;
 mod container;
 mod endpoint;
@@ -28,6 +29,7 @@ mod reference;
 mod registry;
 mod stored;
 mod subnets;
+mod versions;
 mod volume;
 
 use dollop_engine::kind::Registry;

@@ -5,6 +5,7 @@ pub mod data;
 pub mod file;
 pub mod host;
 pub mod probe;
+pub(crate) mod program;
 pub mod random;
 mod token;
 

@@ -10,6 +10,8 @@ mod ledger;
 mod run;
 mod script;
 
+pub(super) use script::texts as split;
+
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,6 +6,7 @@
 //! - `held`: what is stored in what is about to go;
 //! - `sql`: quoting, settings, ids; `scram`: passwords; `error`: what went wrong, in words.
 
+mod backup;
 pub mod column;
 pub mod database;
 pub mod default_privileges;

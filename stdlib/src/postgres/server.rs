@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use dollop_engine::backup::Backup;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Connection, Scope};
 use schemars::JsonSchema;
@@ -208,6 +209,12 @@ impl Connection for Server {
     fn describe(spec: &Spec) -> String {
         format!("{} as {}", address(spec), spec.user)
     }
+
+    const SAVES: bool = true;
+
+    fn backup(&self) -> Option<&dyn Backup> {
+        Some(self)
+    }
 }
 
 fn address(spec: &Spec) -> String {
@@ -229,6 +236,26 @@ impl Server {
     /// The database that is connected to first.
     pub(super) fn database(&self) -> &str {
         &self.spec.database
+    }
+
+    /// Host and port as they were given.
+    pub(super) fn place(&self) -> (&str, u16) {
+        (self.spec.host.split(',').next().unwrap_or_default().trim(), self.spec.port)
+    }
+
+    /// The password of the user dollop works as.
+    pub(super) fn password(&self) -> Option<&str> {
+        self.spec.password.as_deref()
+    }
+
+    /// A client that nobody else uses: its transaction lasts as long as its owner wants.
+    pub(super) async fn session(
+        &self,
+        database: &str,
+        task: &Task,
+    ) -> Result<Client, CallError> {
+        let opened = self.connect(database, Lane::Long).await;
+        opened.map_err(|fault| self.explain(fault, task))
     }
 
     /// The user dollop works as.
@@ -365,7 +392,7 @@ impl Server {
         database != self.spec.database && fault.is_missing_database()
     }
 
-    fn explain(&self, fault: Fault, task: &Task) -> CallError {
+    pub(super) fn explain(&self, fault: Fault, task: &Task) -> CallError {
         fault.explain(task, &self.address, &self.spec.user)
     }
 

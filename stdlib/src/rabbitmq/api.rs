@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use bytes::Bytes;
 use dollop_engine::error::{CallError, Failure};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode};
 use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -22,6 +23,8 @@ use crate::tls;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_mins(1);
+/// For all that waits in a queue.
+const LONG_ANSWER: Duration = Duration::from_hours(4);
 
 /// The API of one server, as one user.
 pub(super) struct Api {
@@ -31,6 +34,21 @@ pub(super) struct Api {
     password: String,
     /// How many writes were begun; tells a reader whether what it has is old.
     writes: AtomicU64,
+}
+
+/// An answer that comes in pieces.
+pub(super) struct Answer<'a> {
+    api: &'a Api,
+    what: String,
+    response: Response,
+}
+
+impl Answer<'_> {
+    /// The next piece; nothing at the end.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, CallError> {
+        let piece = self.response.chunk().await;
+        piece.map_err(|error| self.api.unanswered(&self.what, error))
+    }
 }
 
 /// `http://127.0.0.1:15672`.
@@ -179,6 +197,26 @@ impl Api {
             Ok(None) => Ok(T::default()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Asks a question whose answer may be longer than fits into memory, and may take long.
+    pub(super) async fn stream(
+        &self,
+        what: &str,
+        path: &[&str],
+        body: &Json,
+    ) -> Result<Answer<'_>, CallError> {
+        let url = self.url(what, path)?;
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        let request = self.http.post(&url).basic_auth(&self.user, Some(&self.password));
+        let request = request.json(body).timeout(LONG_ANSWER);
+        let response = request.send().await.map_err(|error| self.unanswered(what, error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Answer { api: self, what: what.to_owned(), response });
+        }
+        let text = response.text().await.map_err(|error| self.unanswered(what, error))?;
+        Err(self.refused(what, status, &text))
     }
 
     /// Removes an object; fine when it is gone.

@@ -16,21 +16,21 @@ use crate::text::count;
 const AT_ONCE: usize = 8;
 
 #[derive(Deserialize)]
-struct Row {
+pub(super) struct Row {
     vhost: String,
     name: String,
     #[serde(default, rename = "type")]
     queue_type: Option<String>,
     /// Missing until the server has counted for the first time.
     #[serde(default)]
-    messages: u64,
+    pub(super) messages: u64,
     #[serde(default)]
     consumers: u64,
 }
 
 impl Row {
     /// Streams are never empty again by being read, and cannot be looked into.
-    fn is_stream(&self) -> bool {
+    pub(super) fn is_stream(&self) -> bool {
         self.queue_type.as_deref() == Some("stream")
     }
 }
@@ -104,7 +104,7 @@ pub(super) async fn in_vhosts(
 }
 
 /// All queues with their numbers, which are up to five seconds old.
-async fn rows(server: &Server) -> Result<BTreeMap<Place, Row>, CallError> {
+pub(super) async fn rows(server: &Server) -> Result<BTreeMap<Place, Row>, CallError> {
     let path = "queues?columns=vhost,name,type,messages,consumers";
     let rows: Vec<Row> = server.api.list("count the messages", path).await?;
     Ok(rows.into_iter().map(|row| ((row.vhost.clone(), row.name.clone()), row)).collect())

@@ -3,6 +3,7 @@
 
 mod api;
 mod arguments;
+mod backup;
 pub mod binding;
 mod definitions;
 mod drain;

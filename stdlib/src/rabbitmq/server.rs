@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dollop_engine::backup::Backup;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Connection, Scope};
 use rustls::ClientConfig;
@@ -167,6 +168,12 @@ impl Spec {
                     .hint("set `scheme: \"https\"`, and `port: 15671` if it is the usual one"))
             }
         }
+    }
+
+    const SAVES: bool = true;
+
+    fn backup(&self) -> Option<&dyn Backup> {
+        Some(self)
     }
 }
 

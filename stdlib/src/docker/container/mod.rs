@@ -52,6 +52,7 @@ pub(crate) use words::Words;
 
 use super::engine::Engine;
 use super::images;
+use super::versions;
 use super::{labels, stored};
 use spec::ContainerFacts;
 use succession::Order;
@@ -100,6 +101,13 @@ impl Resource for Container {
             return Vec::new();
         }
         images::remembered(from, to)
+    }
+
+    fn replace_refusals(from: &ContainerSpec, to: &ContainerSpec) -> Vec<Problem> {
+        if !Self::keeps_data(from, Some(to)) {
+            return Vec::new();
+        }
+        versions::other_version(&from.image, &to.image).into_iter().collect()
     }
 
     fn keeps_data(spec: &ContainerSpec, next: Option<&ContainerSpec>) -> bool {

@@ -50,6 +50,16 @@ pub(super) fn statements(sql: &str) -> Result<Vec<Statement>, Unreadable> {
     Ok(found)
 }
 
+/// The statements of a script that a program wrote, whatever they are.
+pub(in super::super) fn texts(sql: &str) -> Result<Vec<String>, String> {
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
+        .tokenize_with_location()
+        .map_err(|error| format!("line {}: {}", error.location.line, error.message))?;
+    let found = split(sql, &tokens);
+    let found = found.map_err(|error| format!("line {}: {}", error.line, error.message))?;
+    Ok(found.into_iter().map(|statement| statement.text).collect())
+}
+
 fn split(sql: &str, tokens: &[TokenWithSpan]) -> Result<Vec<Statement>, Unreadable> {
     let places = Places::new(sql);
     let mut found = Vec::new();

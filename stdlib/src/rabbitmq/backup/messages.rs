@@ -1,0 +1,240 @@
+//! Messages that wait in queues, one a line of JSON, as the management API shows them.
+
+use std::collections::BTreeMap;
+
+use dollop_engine::backup::{Rehearsed, Sink, Source};
+use dollop_engine::error::CallError;
+use dollop_engine::resource::Held;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+
+use super::super::held::{at_least, count, rows};
+use super::super::server::Server;
+
+/// How many were saved, by vhost and queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Saved {
+    queues: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+/// A message as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    vhost: String,
+    queue: String,
+    message: Message,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Message {
+    payload: String,
+    payload_encoding: String,
+    #[serde(default)]
+    properties: Json,
+}
+
+impl Saved {
+    pub(super) fn read(saved: &Json) -> Result<Self, CallError> {
+        Self::deserialize(saved).map_err(|error| {
+            CallError::refused(format!(
+                "the manifest does not say which queues there were: {error}"
+            ))
+        })
+    }
+
+    fn total(&self) -> u64 {
+        self.queues.values().flat_map(BTreeMap::values).sum()
+    }
+
+    fn words(&self) -> String {
+        let queues: usize = self.queues.values().map(BTreeMap::len).sum();
+        let queues = u64::try_from(queues).unwrap_or(u64::MAX);
+        format!("{} in {}", count(self.total(), "message"), count(queues, "queue"))
+    }
+}
+
+/// Writes what waits in all queues; every message goes back where it was.
+pub(super) async fn save(server: &Server, sink: Sink<'_>) -> Result<Saved, CallError> {
+    let mut saved = Saved::default();
+    for ((vhost, name), row) in rows(server).await? {
+        // What the server counted may be old; how many there are is known by looking.
+        if row.is_stream() {
+            continue;
+        }
+        let many = at_least(server, &vhost, &name).await?;
+        if many == 0 {
+            continue;
+        }
+        let what = format!("read queue `{name}` in vhost `{vhost}`");
+        let body = json!({
+            "count": many, "ackmode": "ack_requeue_true", "encoding": "base64",
+        });
+        let mut answer =
+            server.api.stream(&what, &["queues", &vhost, &name, "get"], &body).await?;
+        let mut items = Items::default();
+        let mut written = 0;
+        while let Some(piece) = answer.chunk().await? {
+            for text in items.feed(&piece) {
+                let message: Message = serde_json::from_slice(&text).map_err(|error| {
+                    CallError::refused(format!(
+                        "cannot {what}: a message has another form: {error}"
+                    ))
+                })?;
+                let kept = Kept { vhost: vhost.clone(), queue: name.clone(), message };
+                let mut line = serde_json::to_vec(&kept).unwrap_or_default();
+                line.push(b'\n');
+                sink.write_all(&line).await.map_err(|e| CallError::refused(e.to_string()))?;
+                written += 1;
+            }
+        }
+        saved.queues.entry(vhost).or_default().insert(name, written);
+    }
+    Ok(saved)
+}
+
+/// What waits now in the queues that were saved.
+pub(super) async fn held(server: &Server, saved: &Saved) -> Result<Held, CallError> {
+    let mut now = Saved::default();
+    for (vhost, queues) in &saved.queues {
+        for name in queues.keys() {
+            let many = at_least(server, vhost, name).await?;
+            if many > 0 {
+                now.queues.entry(vhost.clone()).or_default().insert(name.clone(), many);
+            }
+        }
+    }
+    Ok(if now.total() == 0 {
+        Held::Nothing("no messages".to_owned())
+    } else {
+        Held::Content(now.words())
+    })
+}
+
+/// Publishes them again, each straight to its queue, after emptying that.
+pub(super) async fn load(
+    server: &Server,
+    saved: &Saved,
+    source: Source<'_>,
+) -> Result<Vec<String>, CallError> {
+    for (vhost, queues) in &saved.queues {
+        for name in queues.keys() {
+            let what = format!("empty queue `{name}` in vhost `{vhost}`");
+            server.api.delete(&what, &["queues", vhost, name, "contents"]).await?;
+        }
+    }
+    #[derive(Deserialize, Default)]
+    struct Published {
+        #[serde(default)]
+        routed: bool,
+    }
+    let mut lines = BufReader::new(source).lines();
+    while let Some(line) =
+        lines.next_line().await.map_err(|e| CallError::refused(e.to_string()))?
+    {
+        let Kept { vhost, queue, message } = kept(&line)?;
+        let what = format!("publish to queue `{queue}` in vhost `{vhost}`");
+        // Nothing said is a list there, as in all of Erlang.
+        let properties =
+            if message.properties.is_object() { message.properties } else { json!({}) };
+        let body = json!({
+            "properties": properties,
+            "routing_key": queue,
+            "payload": message.payload,
+            "payload_encoding": message.payload_encoding,
+        });
+        let path = ["exchanges", &vhost, "amq.default", "publish"];
+        let published: Published = server.api.ask(&what, &path, &body).await?;
+        if !published.routed {
+            return Err(CallError::refused(format!(
+                "cannot {what}: the queue did not take it"
+            ))
+            .hint("restore the definitions first, and run it again"));
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn kept(line: &str) -> Result<Kept, CallError> {
+    serde_json::from_str(line)
+        .map_err(|error| CallError::refused(format!("a saved message cannot be read: {error}")))
+}
+
+/// Counts what was saved: every line a message, each queue with as many as were there.
+pub(super) async fn rehearse(
+    saved: &Saved,
+    source: Source<'_>,
+) -> Result<Rehearsed, CallError> {
+    let mut found = Saved::default();
+    let mut lines = BufReader::new(source).lines();
+    while let Some(line) =
+        lines.next_line().await.map_err(|e| CallError::refused(e.to_string()))?
+    {
+        let Kept { vhost, queue, .. } = kept(&line)?;
+        *found.queues.entry(vhost).or_default().entry(queue).or_default() += 1;
+    }
+    let differences = if found == *saved {
+        Vec::new()
+    } else {
+        vec![format!("there are {}, and {} were saved", found.words(), saved.words())]
+    };
+    Ok(Rehearsed { compared: saved.words(), differences })
+}
+
+/// Takes a JSON list apart while it comes in: a queue may hold more than fits into memory.
+#[derive(Default)]
+struct Items {
+    item: Vec<u8>,
+    depth: usize,
+    in_text: bool,
+    escaped: bool,
+}
+
+impl Items {
+    /// The objects of the list that are whole with this piece.
+    fn feed(&mut self, piece: &[u8]) -> Vec<Vec<u8>> {
+        let mut whole = Vec::new();
+        for &byte in piece {
+            if self.depth > 0 {
+                self.item.push(byte);
+            }
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' if self.in_text => self.escaped = true,
+                b'"' => self.in_text = !self.in_text,
+                _ if self.in_text => {}
+                b'{' => {
+                    if self.depth == 0 {
+                        self.item.push(byte);
+                    }
+                    self.depth += 1;
+                }
+                b'}' => {
+                    self.depth = self.depth.saturating_sub(1);
+                    if self.depth == 0 {
+                        whole.push(std::mem::take(&mut self.item));
+                    }
+                }
+                _ => {}
+            }
+        }
+        whole
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_taken_apart_wherever_it_is_cut() {
+        let list = r#"[{"a":{"b":"}\"{"},"c":[1]},{"d":"\\"},{}]"#;
+        let expected = [r#"{"a":{"b":"}\"{"},"c":[1]}"#, r#"{"d":"\\"}"#, "{}"];
+        for size in 1..list.len() {
+            let mut items = Items::default();
+            let pieces = list.as_bytes().chunks(size);
+            let found: Vec<_> = pieces.flat_map(|piece| items.feed(piece)).collect();
+            assert_eq!(found, expected.map(|text| text.as_bytes().to_vec()), "{size}");
+        }
+    }
+}
