@@ -39,6 +39,8 @@ pub struct Program {
     pub forgets: BTreeMap<Address, Span>,
     /// The variables of the script that hold connections, or ways into one (`broker.server`).
     pub handles: BTreeMap<Address, String>,
+    /// Commands it publishes under names of its own, in order.
+    pub commands: Vec<NamedCommand>,
     /// Warnings found on the way.
     pub warnings: Vec<Diagnostic>,
     /// What the script printed, in order; secrets masked, references by name.
@@ -190,6 +192,43 @@ pub struct Check {
     pub warn: bool,
     /// Where it was declared.
     pub span: Span,
+}
+
+/// A command a stack publishes: `dollop run NAME`.
+#[derive(Clone, Debug)]
+pub struct NamedCommand {
+    /// Its name, after the components it was published in.
+    pub name: String,
+    /// What it is for.
+    pub doc: String,
+    /// What it runs in.
+    pub target: Option<Address>,
+    /// Program and arguments; never secret.
+    pub words: Vec<Expr>,
+    /// Variables beside those of what it runs in.
+    pub env: BTreeMap<String, Expr>,
+    /// Who runs it; whoever runs everything there when left out.
+    pub user: Option<String>,
+    /// The folder it starts in.
+    pub folder: Option<String>,
+    /// Where it is published.
+    pub span: Span,
+}
+
+impl NamedCommand {
+    /// A command of which nothing but its name is known.
+    pub fn new(name: String, span: Span) -> Self {
+        Self {
+            name,
+            doc: String::new(),
+            target: None,
+            words: Vec::new(),
+            env: BTreeMap::new(),
+            user: None,
+            folder: None,
+            span,
+        }
+    }
 }
 
 /// Records that belong to other addresses now.

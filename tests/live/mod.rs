@@ -7,6 +7,7 @@ mod failures;
 mod local;
 mod lookups;
 mod modules;
+mod operations;
 mod platforms;
 mod postgres;
 mod proxy;

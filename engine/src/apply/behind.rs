@@ -204,6 +204,7 @@ pub(crate) fn connection_record(plan: &ConnectionPlan, spec: Value) -> Record {
         interrupted: false,
         unfinished: false,
         tainted: false,
+        stopped: None,
         arguments: plan.arguments.clone(),
     }
 }
@@ -221,6 +222,7 @@ pub(crate) fn looked_up(planned: &LookupPlan, spec: Value, facts: Value) -> Reco
         interrupted: false,
         unfinished: false,
         tainted: false,
+        stopped: None,
         arguments: None,
     }
 }

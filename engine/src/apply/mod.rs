@@ -5,6 +5,7 @@ mod perform;
 mod rollback;
 mod schedule;
 mod succession;
+mod switch;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::AtomicU32;

@@ -12,7 +12,7 @@ use super::{
     Address, BTreeMap, Backup, CallError, Calls, Claimed, Connection, Created, Dial, Found,
     FoundObject, Held, Host, Lint, ListedObject, ListedObjects, Migration, Moment, Name,
     OpenConnection, Path, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope, Script,
-    Segment, SpecError, Taking, Territory, Value, Wanted,
+    Segment, SpecError, Taking, Territory, Value, Wanted, opened,
 };
 
 pub(super) struct Adapter<R>(pub(super) PhantomData<fn() -> R>);
@@ -259,7 +259,7 @@ impl<R: Resource> Calls for Adapter<R> {
         connection: &OpenConnection,
         wanted: Vec<Wanted<Value>>,
     ) -> Vec<Result<Option<FoundObject>, CallError>> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         let sorted = Self::sort(wanted);
         let answers = R::read(connection, &sorted.good).await;
         sorted.merge(answers, |answer| answer.map(|found| found.map(Self::found)))
@@ -270,7 +270,7 @@ impl<R: Resource> Calls for Adapter<R> {
     }
 
     async fn list(&self, connection: &OpenConnection) -> Result<ListedObjects, CallError> {
-        let listing = R::list(downcast::<R::Connection>(connection)).await?;
+        let listing = R::list(opened::<R::Connection>(connection)).await?;
         let objects = listing.objects.into_iter().map(|listed| ListedObject {
             found: Self::found(listed.found),
             built_in: listed.built_in,
@@ -285,7 +285,7 @@ impl<R: Resource> Calls for Adapter<R> {
         wanted: Vec<Wanted<Value>>,
         moment: Moment,
     ) -> Vec<Result<Held, CallError>> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         let sorted = Self::sort(wanted);
         let answers = R::held(connection, &sorted.good, moment).await;
         sorted.merge(answers, |answer| answer)
@@ -300,7 +300,7 @@ impl<R: Resource> Calls for Adapter<R> {
         connection: &OpenConnection,
         proposed: Vec<Proposed<Value>>,
     ) -> Result<Vec<Preview>, CallError> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         let typed = proposed.into_iter().map(|Proposed { name, from, to }| {
             let from = from.as_ref().map(Self::spec).transpose()?;
             Ok(Proposed { name, from, to: Self::spec(&to)? })
@@ -325,7 +325,7 @@ impl<R: Resource> Calls for Adapter<R> {
         connection: &OpenConnection,
         planned: Vec<Planned<Value>>,
     ) -> Vec<(Address, Lint)> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         let planned = planned.into_iter().filter_map(|planned| {
             let spec = Self::spec(&planned.spec).ok()?;
             let Planned { name, id, made, .. } = planned;
@@ -340,7 +340,7 @@ impl<R: Resource> Calls for Adapter<R> {
         name: &Name,
         spec: &Value,
     ) -> Result<Created<Value>, CallError> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         let created = R::create(connection, name, Self::spec(spec)?).await?;
         Ok(Created { id: created.id, facts: Self::facts(&created.facts) })
     }
@@ -353,7 +353,7 @@ impl<R: Resource> Calls for Adapter<R> {
         from: &Value,
         to: &Value,
     ) -> Result<Value, CallError> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         let (from, to) = (Self::spec(from)?, Self::spec(to)?);
         let facts = R::update(connection, name, id, from, to).await?;
         Ok(Self::facts(&facts))
@@ -365,7 +365,7 @@ impl<R: Resource> Calls for Adapter<R> {
         name: &Name,
         spec: &Value,
     ) -> Result<Created<Value>, CallError> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         let created = R::create_beside(connection, name, Self::spec(spec)?).await?;
         Ok(Created { id: created.id, facts: Self::facts(&created.facts) })
     }
@@ -376,7 +376,7 @@ impl<R: Resource> Calls for Adapter<R> {
         name: &Name,
         taking: Taking<'_>,
     ) -> Result<Value, CallError> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         let (from, to) = (Self::spec(taking.from)?, Self::spec(taking.to)?);
         let facts = R::take_over(connection, name, taking.id, from, to, taking.old).await?;
         Ok(Self::facts(&facts))
@@ -389,7 +389,7 @@ impl<R: Resource> Calls for Adapter<R> {
         id: &str,
         spec: &Value,
     ) -> Result<(), CallError> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         R::delete(connection, name, id, Self::spec(spec)?).await
     }
 
@@ -400,7 +400,7 @@ impl<R: Resource> Calls for Adapter<R> {
         id: &str,
         spec: &Value,
     ) -> Result<(), CallError> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         R::ready(connection, name, id, Self::spec(spec)?).await
     }
 }
@@ -424,7 +424,7 @@ impl<C: Connection> Dial for Dialer<C> {
     }
 
     fn backup<'a>(&self, connection: &'a OpenConnection) -> Option<&'a dyn Backup> {
-        downcast::<C>(connection).backup()
+        opened::<C>(connection).backup()
     }
 
     fn host(
@@ -446,7 +446,7 @@ impl<C: Connection> Dial for Dialer<C> {
     }
 
     async fn ready(&self, connection: &OpenConnection) -> Result<(), CallError> {
-        downcast::<C>(connection).ready().await
+        opened::<C>(connection).ready().await
     }
 
     fn exports(&self) -> Option<&'static str> {
@@ -454,12 +454,6 @@ impl<C: Connection> Dial for Dialer<C> {
     }
 
     async fn export(&self, connection: &OpenConnection) -> Result<String, CallError> {
-        downcast::<C>(connection).export().await
+        opened::<C>(connection).export().await
     }
-}
-
-fn downcast<C: Connection>(connection: &OpenConnection) -> &C {
-    connection
-        .downcast_ref()
-        .unwrap_or_else(|| panic!("BUG: a connection that is no `{}`", C::KIND))
 }

@@ -131,6 +131,7 @@ impl Walk<'_> {
                     interrupted: false,
                     unfinished: false,
                     tainted: false,
+                    stopped: None,
                     arguments: None,
                 };
                 &implied

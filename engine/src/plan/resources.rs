@@ -14,6 +14,8 @@ use crate::plan::decide::{Facts, Presence, Resolved, Walk};
 use crate::plan::desired::{Desired, desired};
 use crate::plan::diff::{Sides, all_set, differences};
 use crate::plan::following::migration;
+use crate::plan::switch::as_left;
+use crate::plan::undeclared::as_recorded;
 use crate::program::Declaration;
 use crate::resource::{Migration, Owner};
 use crate::schema::Disruption;
@@ -360,10 +362,13 @@ impl Walk<'_> {
             wanted = wanted.replaced(path, path.follow(before));
         }
         change.after = Some(wanted.clone());
+        let left = record
+            .filter(|record| !record.interrupted)
+            .map(|record| as_left(record, self.inputs.registry));
         let sides = Sides {
             desired: &wanted,
             actual: before,
-            recorded: record.filter(|record| !record.interrupted).map(|record| &record.spec),
+            recorded: left.as_deref(),
             schema: &kind.schema.spec,
             spans: Some(&declaration.spans),
         };
@@ -505,16 +510,6 @@ impl Walk<'_> {
             self.decisions.diagnostics.push(found.hint(hint));
         }
         change
-    }
-}
-
-/// An object nobody looked at, taken to be as recorded.
-pub(crate) fn as_recorded(record: &Record) -> FoundObject {
-    FoundObject {
-        id: record.id.clone(),
-        spec: record.spec.clone(),
-        facts: record.facts.clone(),
-        owner: Owner::Ours,
     }
 }
 

@@ -19,7 +19,9 @@ use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 use crate::expr::Expr;
 use crate::files::{FileError, Files, SecretSource};
 use crate::kind::Registry;
-use crate::program::{Check, Declaration, Given, Move, Output, Profiles, SecretInput};
+use crate::program::{
+    Check, Declaration, Given, Move, NamedCommand, Output, Profiles, SecretInput,
+};
 use crate::value::Value;
 
 /// The way to the project's files: asks the thread that holds them.
@@ -130,6 +132,8 @@ pub(super) struct Session {
     pub(super) forgets: RefCell<BTreeMap<Address, Span>>,
     /// The variables that hold connections at the end.
     pub(super) handles: RefCell<BTreeMap<Address, String>>,
+    /// Commands it publishes, in order.
+    pub(super) commands: RefCell<Vec<NamedCommand>>,
     /// What the script printed.
     pub(super) messages: RefCell<Vec<String>>,
     /// The script that is being read.
@@ -200,6 +204,7 @@ impl Session {
             moves: RefCell::default(),
             forgets: RefCell::default(),
             handles: RefCell::default(),
+            commands: RefCell::default(),
             messages: RefCell::default(),
             reading: RefCell::default(),
             defined: RefCell::default(),

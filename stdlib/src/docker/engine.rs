@@ -230,6 +230,11 @@ impl Engine {
         }
     }
 
+    /// Whether its networks are on this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        self.at.starts_with('/')
+    }
+
     /// What the engine's machine has; asked once.
     pub(crate) async fn machine(&self) -> Result<&Machine, CallError> {
         let asked = self.machine.get_or_try_init(|| async {

@@ -24,6 +24,7 @@ mod job;
 mod labels;
 mod lint;
 mod network;
+mod operate;
 mod pull;
 mod reference;
 mod registry;
@@ -33,6 +34,7 @@ mod versions;
 mod volume;
 
 use dollop_engine::kind::Registry;
+use dollop_engine::resource::{Connection as _, Resource as _};
 
 pub use container::Container;
 pub use engine::Engine;
@@ -55,4 +57,6 @@ pub fn register(registry: Registry) -> Registry {
         .resource::<Image>()
         .resource::<Container>()
         .resource::<Job>()
+        .operations_of(Engine::KIND, operate::OfEngines)
+        .operations_of(Container::KIND, operate::OfContainers)
 }
