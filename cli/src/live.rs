@@ -289,6 +289,7 @@ impl Live {
         CommandError::from(CallError {
             failure: error.failure,
             message: self.redactor.clean(&error.message),
+            attribute: error.attribute,
             notes: clean(&error.notes),
             hints: clean(&error.hints),
         })

@@ -11,8 +11,8 @@ use serde_json::Value as Json;
 use super::{
     Address, BTreeMap, Backup, CallError, Calls, Claimed, Connection, Created, Dial, Found,
     FoundObject, Held, Host, Lint, ListedObject, ListedObjects, Migration, Moment, Name,
-    OpenConnection, Path, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope, Script,
-    Segment, SpecError, Taking, Territory, Value, Wanted, opened,
+    OpenConnection, Path, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope,
+    Script, Segment, SpecError, Taking, Territory, Value, Wanted, opened,
 };
 
 pub(super) struct Adapter<R>(pub(super) PhantomData<fn() -> R>);

@@ -269,6 +269,7 @@ mod tests {
             default,
             replace: false,
             secret: false,
+            write_only: false,
             stable: false,
             disruption: crate::schema::Disruption::None,
             handle: Vec::new(),

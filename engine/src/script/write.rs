@@ -272,9 +272,11 @@ impl Writer {
                 quoted(out, text);
                 Ok(())
             }
-            Value::Null | Value::List(_) | Value::Map(_) | Value::Secret(_) => {
-                out.write_str("()")
-            }
+            Value::Null
+            | Value::List(_)
+            | Value::Map(_)
+            | Value::Secret(_)
+            | Value::Ephemeral(_) => out.write_str("()"),
         };
     }
 

@@ -86,7 +86,7 @@ pub struct Engine {
     pub(crate) logins: Logins,
     machine: OnceCell<Machine>,
     /// All containers as last listed.
-    listed: Mutex<Option<Containers>>,
+    listed: Arc<Mutex<Option<Containers>>>,
 }
 
 /// Containers, those that do not run too.
@@ -173,7 +173,7 @@ impl Connection for Engine {
             reached_at,
             logins,
             machine: OnceCell::new(),
-            listed: Mutex::default(),
+            listed: Arc::default(),
         })
     }
 

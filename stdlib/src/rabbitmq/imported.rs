@@ -183,7 +183,7 @@ impl Resource for Imported {
                 [] => Vec::new(),
                 missing => vec![format!("makes, or makes so: {}", missing.join(", "))],
             };
-            Ok(Preview { notes, problems: Vec::new() })
+            Ok(Preview { notes, ..Preview::default() })
         };
         proposed.iter().map(preview).collect()
     }

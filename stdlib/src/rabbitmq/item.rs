@@ -8,8 +8,7 @@ use dollop_engine::analysis::Lint;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
     Created, Found, Held, Listed, Listing, Migration, Moment, Name, Owner, Preview, Problem,
-    Proposed,
-    ReadResult, Resource, Traits, Wanted,
+    Proposed, ReadResult, Resource, Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;

@@ -141,6 +141,12 @@ impl Connection for Server {
     fn describe(spec: &Spec) -> String {
         format!("{} as {}", spec.root(), spec.user)
     }
+
+    const SAVES: bool = true;
+
+    fn backup(&self) -> Option<&dyn Backup> {
+        Some(self)
+    }
 }
 
 impl Spec {
@@ -168,12 +174,6 @@ impl Spec {
                     .hint("set `scheme: \"https\"`, and `port: 15671` if it is the usual one"))
             }
         }
-    }
-
-    const SAVES: bool = true;
-
-    fn backup(&self) -> Option<&dyn Backup> {
-        Some(self)
     }
 }
 

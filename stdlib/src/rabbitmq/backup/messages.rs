@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
-use super::super::held::{at_least, count, rows};
+use super::super::held::{at_least, rows};
 use super::super::server::Server;
+use crate::text::count;
 
 /// How many were saved, by vhost and queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,8 +16,9 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::held::{Row, count, rows};
+use super::held::{Row, rows};
 use super::server::Server;
+use crate::text::count;
 use topology::Topology;
 
 /// Vhosts, users, queues and the rest.
