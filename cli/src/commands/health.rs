@@ -16,7 +16,7 @@ use crate::session::block_on;
 use crate::terminal;
 
 const COLUMNS: [Column; 5] =
-    [text("NAME", 0), text("ASKED", 0), text("WORKS", 0), number("TOOK", 2), text("ANSWER", 1)];
+    [text("NAME", 0), text("ASKED", 0), text("WORKS", 0), number("TOOK", 2), text("ANSWER", 0)];
 
 /// How long to wait before asking again.
 const PAUSE: Duration = Duration::from_secs(1);
