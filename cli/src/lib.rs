@@ -15,6 +15,7 @@ pub mod complete;
 pub mod dotenv;
 pub mod error;
 pub mod manual;
+pub mod modules;
 pub mod parameters;
 pub mod project;
 pub mod render;
