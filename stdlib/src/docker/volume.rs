@@ -7,7 +7,9 @@ use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListVolumesOptions, RemoveVolumeOptions,
 };
 use dollop_engine::address::Address;
+use dollop_engine::analysis::{Claim, Claimed};
 use dollop_engine::error::{CallError, Failure};
+use dollop_engine::path::Path;
 use dollop_engine::resource::{
     Created, Found, Held, Migration, Moment, Name, Owner, Problem, ReadResult, Resource,
     Traits, Wanted,
@@ -154,6 +156,19 @@ impl Resource for Volume {
             message: "the volume made in its place is empty".to_owned(),
             hint: Some("let its files be copied: `migrate: \"copy\"`".to_owned()),
         }]
+    }
+
+    /// The folder a volume stands for must be there.
+    fn claims(_: &Name, spec: &VolumeSpec) -> Vec<Claimed> {
+        let option = |name: &str| spec.options.get(name).map_or("", |value| value.0.as_str());
+        let binds = spec.driver == "local"
+            && option("o").split(',').any(|word| matches!(word, "bind" | "rbind"));
+        let device = option("device");
+        if !binds || device.is_empty() {
+            return Vec::new();
+        }
+        let at = Path::attribute("options").key("device");
+        vec![Claimed::new(at, Claim::NeedsPath(device.to_owned()))]
     }
 
     async fn read(engine: &Engine, wanted: &[Wanted<VolumeSpec>]) -> Vec<ReadResult<Self>> {
