@@ -13,10 +13,18 @@ use crate::error::{CommandError, DONE, FAILED, USAGE};
 use crate::project::{Environment, Project};
 
 mod consent;
+mod look;
+mod operate;
 mod state;
 mod tools;
 
 pub use consent::ConsentArgs;
+pub use look::{OutputArgs, RelationArgs, ShowArgs};
+pub use operate::{
+    AttachArgs, EventsArgs, ExecArgs, ForwardArgs, HealthArgs, InputArgs, LogsArgs, OneArgs,
+    OutdatedArgs, Ports, PsqlArgs, RunArgs, SelectArgs, StatsArgs, StatusArgs, SwitchArgs,
+    UrlsArgs, WatchArgs,
+};
 pub use state::{StateCommand, StateForgetArgs, StateShowArgs, TaintArgs, UntaintArgs};
 pub use tools::{
     CompletionsArgs, DocArgs, ExplainArgs, GraphArgs, GraphFormat, InitArgs, SchemaArgs,
@@ -122,6 +130,73 @@ pub enum Command {
     ///
     /// Example: `dollop untaint docker::container.web`
     Untaint(UntaintArgs),
+    /// Show what runs, and whether it is as declared.
+    ///
+    /// State, health, time, ports and what an apply would change. Changes nothing and goes on
+    /// beside an apply. Example: `dollop status 'web-*'`
+    Status(StatusArgs),
+    /// Show what everything logs, as one log.
+    ///
+    /// In the order of time, a colour for each. Example: `dollop logs web worker -f --grep error`
+    Logs(LogsArgs),
+    /// Run a command in something that runs, or open a shell there.
+    ///
+    /// With this terminal, or with what is piped in; ends with the command's exit code.
+    /// Example: `dollop exec web -- ls /etc/nginx`
+    Exec(ExecArgs),
+    /// Speak SQL to a server of the stack.
+    ///
+    /// Opens `psql` in the server's container, or that of this machine; the password is never
+    /// among its arguments. Example: `dollop psql -d shop -- -c 'select 1'`
+    Psql(PsqlArgs),
+    /// Ask everything whether it works.
+    ///
+    /// Containers, published ports, pages, SQL and AMQP; exit code 1 when something does not.
+    /// Example: `dollop health --wait 2m`
+    Health(HealthArgs),
+    /// Start what was stopped, in the order of the graph.
+    ///
+    /// Example: `dollop start worker`
+    Start(SwitchArgs),
+    /// Stop what runs, in the reverse order of the graph.
+    ///
+    /// Recorded as intended: a plan shows who stopped it, and an apply starts it again. What is
+    /// to stay stopped is declared so: `running: false`. Example: `dollop stop 'worker-*'`
+    Stop(SwitchArgs),
+    /// Stop and start again.
+    ///
+    /// Example: `dollop restart web`
+    Restart(SwitchArgs),
+    /// Run a command that the stack publishes; without a name, list them.
+    ///
+    /// `command("topics", #{ container: kafka, command: [..] })` publishes one.
+    /// Example: `dollop run kafka-topics --list`
+    Run(RunArgs),
+    /// Show where everything can be reached from this machine.
+    ///
+    /// Example: `dollop urls grafana --open`
+    Urls(UrlsArgs),
+    /// Lead a port of this machine to one that is not published.
+    ///
+    /// Example: `dollop forward redis 16379:6379`
+    Forward(ForwardArgs),
+    /// Show what everything takes of its machine, beside what it may.
+    ///
+    /// Example: `dollop stats --format json`
+    Stats(StatsArgs),
+    /// Show what happened: to the objects of the stack, and by whose runs.
+    ///
+    /// Example: `dollop events --since 2h --follow`
+    Events(EventsArgs),
+    /// Apply what changes in the project folder, while you work on it.
+    ///
+    /// Images are built again, files put in place, containers replaced: what a plan shows,
+    /// without asking; what would lose data is refused. Example: `dollop watch --restart web`
+    Watch(WatchArgs),
+    /// Show which images have newer ones in their registries.
+    ///
+    /// Example: `dollop outdated --detailed-exitcode`
+    Outdated(OutdatedArgs),
     /// Show who needs whom.
     ///
     /// Example: `dollop graph shop | dot -Tsvg > shop.svg`
@@ -172,6 +247,14 @@ impl Command {
             Self::Output(args) => args.json,
             Self::State(StateCommand::Show(args)) => args.json,
             Self::Schema(args) => args.json,
+            Self::Status(args) => args.format == ListFormat::Json,
+            Self::Health(args) => args.format == ListFormat::Json,
+            Self::Urls(args) => args.format == ListFormat::Json,
+            Self::Stats(args) => args.format == ListFormat::Json,
+            Self::Outdated(args) => args.format == ListFormat::Json,
+            Self::Logs(args) => args.json,
+            Self::Events(args) => args.json,
+            Self::Run(args) => args.json,
             _ => false,
         }
     }
@@ -272,13 +355,6 @@ impl PlaceArgs {
     }
 }
 
-impl ShowArgs {
-    /// The stack that is meant.
-    pub fn project(&self) -> Result<Project, CommandError> {
-        Project::find(self.stack.as_deref(), self.environment.environment())
-    }
-}
-
 /// Which stack, where nothing is evaluated.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PlaceArgs {
@@ -345,23 +421,6 @@ pub enum CheckFormat {
     Json,
     /// SARIF 2.1.0, for annotations in code review.
     Sarif,
-}
-
-/// `dollop why`, `dollop impact`.
-#[derive(Debug, Args)]
-pub struct RelationArgs {
-    /// The address.
-    #[arg(value_name = "ADDRESS", add = complete::declared())]
-    pub address: Address,
-    /// Which stack.
-    #[command(flatten)]
-    pub stack: StackArgs,
-    /// How to show it.
-    #[arg(long, default_value = "text")]
-    pub format: TreeFormat,
-    /// Do not look at the world: compare with the last known state.
-    #[arg(long)]
-    pub no_refresh: bool,
 }
 
 /// How an answer is shown.
@@ -473,43 +532,6 @@ pub struct DestroyArgs {
     /// Show what is usually folded.
     #[arg(short, long)]
     pub verbose: bool,
-}
-
-/// `dollop show`.
-#[derive(Debug, Args)]
-pub struct ShowArgs {
-    /// A script, or a folder with `stack.rhai` [default: the current folder].
-    #[arg(value_name = "STACK", add = complete::stacks())]
-    pub stack: Option<PathBuf>,
-    /// In which environment.
-    #[command(flatten)]
-    pub environment: EnvironmentArgs,
-    /// Show a saved plan instead of the state.
-    #[arg(long, value_name = "FILE")]
-    pub plan: Option<PathBuf>,
-    /// How to show it; a state has no Markdown form.
-    #[arg(long, default_value = "text")]
-    pub format: Format,
-    /// Show what is usually folded.
-    #[arg(short, long)]
-    pub verbose: bool,
-}
-
-/// `dollop output`.
-#[derive(Debug, Args)]
-pub struct OutputArgs {
-    /// One output; all when left out.
-    #[arg(value_name = "NAME", add = complete::outputs())]
-    pub name: Option<String>,
-    /// Whose outputs.
-    #[command(flatten)]
-    pub place: PlaceArgs,
-    /// As JSON; a named secret is shown in clear.
-    #[arg(long, conflicts_with = "raw")]
-    pub json: bool,
-    /// As bare text, without quotes or a line break; a secret is shown in clear.
-    #[arg(long, requires = "name")]
-    pub raw: bool,
 }
 
 /// Reads a command line; prints help and usage errors itself and returns the exit code.

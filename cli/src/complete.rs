@@ -25,6 +25,7 @@ use crate::commands::env::environments_of;
 use crate::manual;
 use crate::parameters::{self, Places};
 use crate::project::{Environment, Project};
+use crate::select::short;
 use crate::session::state_folder;
 
 /// The variable that asks for completions.
@@ -128,6 +129,29 @@ fn recorded(fits: fn(&Record) -> bool) -> ArgValueCompleter {
 fn records() -> Vec<Record> {
     let state = asked_for().and_then(|(project, _)| read_state(&state_folder(&project)).ok());
     state.map(|found| found.state.records.into_values().collect()).unwrap_or_default()
+}
+
+/// Completes what can be asked about while it runs: names, and addresses once one is typed.
+pub fn running() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let registry = dollop_stdlib::registry();
+        let able = records()
+            .into_iter()
+            .filter(|record| registry.operations(record.address.kind()).is_some());
+        let by_address = current.to_string_lossy().contains("::");
+        let names: BTreeSet<String> = able
+            .map(|record| if by_address { record.address.to_string() } else { short(&record) })
+            .collect();
+        offer(current, names)
+    })
+}
+
+/// Completes the commands that the script publishes.
+pub fn commands() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let found = inputs().map(|(_, inputs)| inputs.commands);
+        offer(current, found.unwrap_or_default())
+    })
 }
 
 /// Completes the addresses the script declares, and those of the state when it is broken.

@@ -5,22 +5,28 @@
 //! - [`commands`]: one command a file, each read from top to bottom.
 //! - [`render`]: all text a person sees, as functions from data to text.
 //! - [`secrets`]: what commands know that scripts must not.
+//! - [`live`]: a stack as it runs, for what is done with it day by day; [`select`] chooses in
+//!   it, [`attach`] connects a terminal, [`merge`] orders what several tell.
 //! - [`session`], [`saved`] and [`watch`]: what a run of the hallway needs.
 //! - [`manual`]: what can be looked up offline; [`complete`]: what a shell offers.
 //! - [`terminal`]: the only place that prints.
 
 pub mod args;
+pub mod attach;
 pub mod commands;
 pub mod complete;
 pub mod dotenv;
 pub mod error;
+pub mod live;
 pub mod manual;
+pub mod merge;
 pub mod parameters;
 pub mod project;
 pub mod render;
 pub mod run;
 pub mod saved;
 pub mod secrets;
+pub mod select;
 pub mod session;
 pub mod terminal;
 pub mod watch;

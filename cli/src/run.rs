@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::args::{Cli, Command};
+use crate::commands::switch::Switch;
 use crate::error::{CommandError, DONE, FAILED, Kind};
 use crate::render::json;
 use crate::{args, commands, complete, terminal};
@@ -63,5 +64,20 @@ fn run(cli: &Cli) -> Result<u8, CommandError> {
         Command::State(command) => commands::state::run(command),
         Command::Taint(args) => commands::state::taint(&args.addresses, &args.place, true),
         Command::Untaint(args) => commands::state::taint(&args.addresses, &args.place, false),
+        Command::Status(args) => commands::status::run(args),
+        Command::Logs(args) => commands::logs::run(args),
+        Command::Exec(args) => commands::exec::run(args),
+        Command::Psql(args) => commands::psql::run(args),
+        Command::Health(args) => commands::health::run(args),
+        Command::Start(args) => commands::switch::run(args, Switch::Start),
+        Command::Stop(args) => commands::switch::run(args, Switch::Stop),
+        Command::Restart(args) => commands::switch::run(args, Switch::Restart),
+        Command::Run(args) => commands::run::run(args),
+        Command::Urls(args) => commands::urls::run(args),
+        Command::Forward(args) => commands::forward::run(args),
+        Command::Stats(args) => commands::stats::run(args),
+        Command::Events(args) => commands::events::run(args),
+        Command::Watch(args) => commands::watch::run(args),
+        Command::Outdated(args) => commands::outdated::run(args),
     }
 }

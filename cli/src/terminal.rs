@@ -46,12 +46,16 @@ fn width(terminal: bool, size: Option<(terminal_size::Width, terminal_size::Heig
 ///
 /// A reader that went away (`dollop plan | head`) is not an error.
 pub fn print(text: &str) -> Result<(), CommandError> {
+    write(text).map(drop)
+}
+
+/// Writes one piece of data that others follow to stdout; `false` when nobody reads any more.
+pub fn write(text: &str) -> Result<bool, CommandError> {
     let mut out = anstream::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(CommandError::failed(format!("cannot write to stdout: {error}")))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(CommandError::failed(format!("cannot write to stdout: {error}"))),
     }
 }
 

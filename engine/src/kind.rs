@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use crate::address::Address;
 use crate::analysis::{Claimed, Lint};
 use crate::error::CallError;
+use crate::operate::Operations;
 use crate::path::{Path, Segment};
 use crate::resource::{
     Connection, Created, Found, Held, Moment, Name, Owner, Planned, Preview, Problem, Proposed,
@@ -24,6 +25,16 @@ use adapter::{Adapter, Dialer};
 
 /// An open connection of any kind.
 pub type OpenConnection = Arc<dyn Any + Send + Sync>;
+
+/// An open connection as what it is.
+///
+/// # Panics
+/// When it is of another kind.
+pub fn opened<C: Connection>(connection: &OpenConnection) -> &C {
+    connection
+        .downcast_ref()
+        .unwrap_or_else(|| panic!("BUG: a connection that is no `{}`", C::KIND))
+}
 
 /// A value that does not fit the kind's Rust struct.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,6 +246,7 @@ pub struct Registry {
     connections: BTreeMap<&'static str, ConnectionKind>,
     docs: BTreeMap<&'static str, &'static str>,
     modules: BTreeMap<&'static str, &'static str>,
+    operations: BTreeMap<&'static str, Arc<dyn Operations>>,
 }
 
 impl Registry {
@@ -308,6 +320,17 @@ impl Registry {
         };
         self.kinds.insert(R::KIND, kind);
         self
+    }
+
+    /// Says what a kind of resource or connection can do beside being planned.
+    pub fn operations_of(mut self, kind: &'static str, operations: impl Operations) -> Self {
+        self.operations.insert(kind, Arc::new(operations));
+        self
+    }
+
+    /// What a kind can do beside being planned.
+    pub fn operations(&self, kind: &str) -> Option<&Arc<dyn Operations>> {
+        self.operations.get(kind)
     }
 
     /// The kind of that name.

@@ -15,6 +15,7 @@ pub mod kind;
 pub mod limit;
 pub mod map;
 pub mod observed;
+pub mod operate;
 pub mod path;
 pub mod plan;
 pub mod pool;

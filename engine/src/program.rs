@@ -37,6 +37,8 @@ pub struct Program {
     pub moves: Vec<Move>,
     /// Records to let go of, with where the script says so.
     pub forgets: BTreeMap<Address, Span>,
+    /// Commands it publishes under names of its own, in order.
+    pub commands: Vec<NamedCommand>,
     /// Warnings found on the way.
     pub warnings: Vec<Diagnostic>,
     /// What the script printed, in order; secrets masked, references by name.
@@ -179,6 +181,43 @@ pub struct Check {
     pub warn: bool,
     /// Where it was declared.
     pub span: Span,
+}
+
+/// A command a stack publishes: `dollop run NAME`.
+#[derive(Clone, Debug)]
+pub struct NamedCommand {
+    /// Its name, after the components it was published in.
+    pub name: String,
+    /// What it is for.
+    pub doc: String,
+    /// What it runs in.
+    pub target: Option<Address>,
+    /// Program and arguments; never secret.
+    pub words: Vec<Expr>,
+    /// Variables beside those of what it runs in.
+    pub env: BTreeMap<String, Expr>,
+    /// Who runs it; whoever runs everything there when left out.
+    pub user: Option<String>,
+    /// The folder it starts in.
+    pub folder: Option<String>,
+    /// Where it is published.
+    pub span: Span,
+}
+
+impl NamedCommand {
+    /// A command of which nothing but its name is known.
+    pub fn new(name: String, span: Span) -> Self {
+        Self {
+            name,
+            doc: String::new(),
+            target: None,
+            words: Vec::new(),
+            env: BTreeMap::new(),
+            user: None,
+            folder: None,
+            span,
+        }
+    }
 }
 
 /// Records that belong to other addresses now.

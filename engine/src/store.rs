@@ -37,10 +37,22 @@ pub struct Record {
     /// Whether a person said that it is broken, so that the next plan makes it anew.
     #[serde(default, skip_serializing_if = "is_false")]
     pub tainted: bool,
+    /// Set while somebody has it stopped on purpose, with `dollop stop`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
     /// For a connection: its arguments as declared, references and all, so that it is still
     /// found after its container was restarted and its script is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Expr>,
+}
+
+/// Who stopped something on purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// `user@host`.
+    pub who: String,
+    /// When, in RFC 3339 UTC.
+    pub when: String,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]

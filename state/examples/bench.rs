@@ -45,6 +45,7 @@ fn record(step: u32) -> Record {
         interrupted: false,
         unfinished: false,
         tainted: false,
+        stopped: None,
         arguments: None,
     }
 }

@@ -5,6 +5,7 @@ mod failures;
 mod local;
 mod lookups;
 mod modules;
+mod operations;
 mod platforms;
 mod postgres;
 mod proxy;

@@ -21,7 +21,7 @@ use crate::terminal;
 use crate::watch::Watch;
 
 /// How long a server that is starting may take until it answers.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Plans, shows, asks, applies.
 pub fn run(args: &ApplyArgs) -> Result<u8, CommandError> {

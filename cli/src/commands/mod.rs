@@ -6,17 +6,30 @@ pub mod completions;
 pub mod destroy;
 pub mod doc;
 pub mod env;
+pub mod events;
+pub mod exec;
 pub mod explain;
+pub mod forward;
 pub mod graph;
+pub mod health;
 pub mod impact;
 pub mod init;
+pub mod logs;
+pub mod outdated;
 pub mod output;
 pub mod params;
 pub mod plan;
+pub mod psql;
+pub mod run;
 pub mod schema;
 pub mod show;
 pub mod state;
+pub mod stats;
+pub mod status;
+pub mod switch;
+pub mod urls;
 pub mod version;
+pub mod watch;
 pub mod why;
 
 use dollop_engine::address::Address;
@@ -59,7 +72,7 @@ fn undeclared(graph: &Graph, address: &Address) -> CommandError {
 }
 
 /// Says something a reader should know beside the data.
-fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     let found = Diagnostic::new(Code::StateNote, text);
     let width = terminal::stderr_width();
     terminal::say(&diagnostic::diagnostic(&found, &Sources::default(), width));

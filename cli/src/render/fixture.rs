@@ -55,6 +55,7 @@ pub(crate) fn empty() -> Plan {
         kept: 0,
         losses: Vec::new(),
         notes: std::collections::BTreeMap::new(),
+        switch: None,
         consents: std::collections::BTreeSet::new(),
         secrets: Vec::new(),
         outputs: Vec::new(),

@@ -21,6 +21,7 @@ pub mod schema;
 pub mod sql;
 pub mod state;
 pub mod style;
+pub mod table;
 pub mod tally;
 pub mod text;
 pub mod textdiff;

@@ -175,6 +175,7 @@ mod tests {
             interrupted: true,
             unfinished: false,
             tainted: false,
+            stopped: None,
             arguments: None,
         };
         State {

@@ -10,7 +10,7 @@ use dollop_engine::plan::Operation;
 
 use crate::render::progress::Progress;
 use crate::render::style::{BOLD, DANGER, paint};
-use crate::render::text::took as duration;
+use crate::render::text::{count, took as duration};
 use crate::render::{diagnostic, words};
 
 /// What came of the steps of a run.
@@ -83,12 +83,27 @@ impl Tally {
 
     /// The closing text: errors when there are any, then one line with the numbers.
     pub fn summary(&self, destroy: bool, took: Duration, width: usize) -> String {
-        let took = duration(took);
         if self.complete() {
             let heading = if destroy { "Destroyed" } else { "Applied" };
+            let took = duration(took);
             let line = format!("{heading}: {} in {took}.", self.numbers(destroy));
             return paint(BOLD, line) + "\n";
         }
+        self.unfinished(took, width)
+    }
+
+    /// The same for a run that only starts or stops.
+    pub fn switched(&self, on: bool, took: Duration, width: usize) -> String {
+        if self.complete() {
+            let what = count(self.updated, "resource");
+            let heading = if on { "Started" } else { "Stopped" };
+            return paint(BOLD, format!("{heading} {what} in {}.", duration(took))) + "\n";
+        }
+        self.unfinished(took, width)
+    }
+
+    fn unfinished(&self, took: Duration, width: usize) -> String {
+        let took = duration(took);
         let mut out = String::from("\n");
         out.push_str(&diagnostic::diagnostics(&self.errors(), &Sources::default(), width));
         let failed = self.failed.len();

@@ -85,6 +85,18 @@ pub fn took(duration: std::time::Duration) -> String {
     format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60)
 }
 
+/// How long ago something was, in its two largest units: `45s`, `12m`, `3h 5m`, `2days 4h`.
+pub fn age(since: std::time::SystemTime, now: std::time::SystemTime) -> String {
+    let seconds = now.duration_since(since).unwrap_or_default().as_secs();
+    let unit = match seconds {
+        0..60 => 1,
+        60..86_400 => 60,
+        _ => 3600,
+    };
+    let rounded = std::time::Duration::from_secs(seconds / unit * unit);
+    humantime::format_duration(rounded).to_string()
+}
+
 /// Words folded into lines of so many columns; the first line starts at `start`, the others
 /// at `indent`. Words longer than a line stay whole.
 pub fn wrap(text: &str, columns: usize, start: usize, indent: usize) -> String {
@@ -134,6 +146,16 @@ mod tests {
         assert_eq!(took(Duration::from_millis(140)), "0.1s");
         assert_eq!(took(Duration::from_secs(125)), "2m 05s");
         assert_eq!(took(Duration::from_secs(3700)), "1h 01m");
+    }
+
+    #[test]
+    fn ages_have_two_units_at_most() {
+        let age = |seconds| {
+            let then = std::time::SystemTime::UNIX_EPOCH;
+            age(then, then + Duration::from_secs(seconds))
+        };
+        let ages = [5, 65, 3 * 3600 + 61, 86_400 * 2 + 3700].map(age);
+        assert_eq!(ages, ["5s", "1m", "3h 1m", "2days 1h"]);
     }
 
     #[test]

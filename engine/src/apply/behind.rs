@@ -197,6 +197,7 @@ impl Run<'_> {
             interrupted: false,
             unfinished: false,
             tainted: false,
+            stopped: None,
             arguments: plan.arguments.clone(),
         })))
     }
@@ -215,6 +216,7 @@ pub(crate) fn looked_up(planned: &LookupPlan, spec: Value, facts: Value) -> Reco
         interrupted: false,
         unfinished: false,
         tainted: false,
+        stopped: None,
         arguments: None,
     }
 }

@@ -4,6 +4,7 @@ mod behind;
 mod perform;
 mod schedule;
 mod succession;
+mod switch;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

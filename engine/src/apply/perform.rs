@@ -261,6 +261,9 @@ impl Run<'_> {
     }
 
     async fn update(&self, step: &Step) -> Result<Option<String>, Stop> {
+        if let Some(switching) = &self.plan.switch {
+            return self.switch(step, switching).await;
+        }
         let change = self.change(step)?;
         let kind = self.kind(change)?;
         let spec = self.spec(change)?;
@@ -542,6 +545,7 @@ pub(crate) fn record(change: &Change, id: String, spec: Value, facts: Value) -> 
         interrupted: false,
         unfinished: false,
         tainted: false,
+        stopped: None,
         arguments: None,
     }
 }

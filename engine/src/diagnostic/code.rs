@@ -87,6 +87,7 @@ codes! {
     MoveForm "E0409" "a move or forget that makes no sense"
     UnknownProfile "E0410" "a profile that does not exist"
     SecretUnusable "E0411" "a secret kept elsewhere that cannot be had"
+    CommandForm "E0412" "a command published in a wrong way"
     // E05: graph and plan.
     Undeclared "E0501" "an address nothing declares"
     Cycle "E0502" "resources that need each other in a circle"

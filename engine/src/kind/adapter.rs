@@ -12,7 +12,7 @@ use super::{
     Address, BTreeMap, CallError, Calls, Claimed, Connection, Created, Dial, Found,
     FoundObject, Held, Lint, Moment, Name, OpenConnection, Path, Planned, Preview, Problem,
     Proposed, Resource, Rolling, Scope, Script, Segment, SpecError, Taking, Territory, Value,
-    Wanted,
+    Wanted, opened,
 };
 
 pub(super) struct Adapter<R>(pub(super) PhantomData<fn() -> R>);
@@ -243,7 +243,7 @@ impl<R: Resource> Calls for Adapter<R> {
         connection: &OpenConnection,
         wanted: Vec<Wanted<Value>>,
     ) -> Vec<Result<Option<FoundObject>, CallError>> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         let sorted = Self::sort(wanted);
         let answers = R::read(connection, &sorted.good).await;
         sorted.merge(answers, |answer| answer.map(|found| found.map(Self::found)))
@@ -255,7 +255,7 @@ impl<R: Resource> Calls for Adapter<R> {
         wanted: Vec<Wanted<Value>>,
         moment: Moment,
     ) -> Vec<Result<Held, CallError>> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         let sorted = Self::sort(wanted);
         let answers = R::held(connection, &sorted.good, moment).await;
         sorted.merge(answers, |answer| answer)
@@ -270,7 +270,7 @@ impl<R: Resource> Calls for Adapter<R> {
         connection: &OpenConnection,
         proposed: Vec<Proposed<Value>>,
     ) -> Result<Vec<Preview>, CallError> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         let typed = proposed.into_iter().map(|Proposed { name, from, to }| {
             let from = from.as_ref().map(Self::spec).transpose()?;
             Ok(Proposed { name, from, to: Self::spec(&to)? })
@@ -295,7 +295,7 @@ impl<R: Resource> Calls for Adapter<R> {
         connection: &OpenConnection,
         planned: Vec<Planned<Value>>,
     ) -> Vec<(Address, Lint)> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         let planned = planned.into_iter().filter_map(|planned| {
             let spec = Self::spec(&planned.spec).ok()?;
             let Planned { name, id, made, .. } = planned;
@@ -310,7 +310,7 @@ impl<R: Resource> Calls for Adapter<R> {
         name: &Name,
         spec: &Value,
     ) -> Result<Created<Value>, CallError> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         let created = R::create(connection, name, Self::spec(spec)?).await?;
         Ok(Created { id: created.id, facts: Self::facts(&created.facts) })
     }
@@ -323,7 +323,7 @@ impl<R: Resource> Calls for Adapter<R> {
         from: &Value,
         to: &Value,
     ) -> Result<Value, CallError> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         let (from, to) = (Self::spec(from)?, Self::spec(to)?);
         let facts = R::update(connection, name, id, from, to).await?;
         Ok(Self::facts(&facts))
@@ -335,7 +335,7 @@ impl<R: Resource> Calls for Adapter<R> {
         name: &Name,
         spec: &Value,
     ) -> Result<Created<Value>, CallError> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         let created = R::create_beside(connection, name, Self::spec(spec)?).await?;
         Ok(Created { id: created.id, facts: Self::facts(&created.facts) })
     }
@@ -346,7 +346,7 @@ impl<R: Resource> Calls for Adapter<R> {
         name: &Name,
         taking: Taking<'_>,
     ) -> Result<Value, CallError> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         let (from, to) = (Self::spec(taking.from)?, Self::spec(taking.to)?);
         let facts = R::take_over(connection, name, taking.id, from, to, taking.old).await?;
         Ok(Self::facts(&facts))
@@ -359,7 +359,7 @@ impl<R: Resource> Calls for Adapter<R> {
         id: &str,
         spec: &Value,
     ) -> Result<(), CallError> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         R::delete(connection, name, id, Self::spec(spec)?).await
     }
 
@@ -370,7 +370,7 @@ impl<R: Resource> Calls for Adapter<R> {
         id: &str,
         spec: &Value,
     ) -> Result<(), CallError> {
-        let connection = downcast::<R::Connection>(connection);
+        let connection = opened::<R::Connection>(connection);
         R::ready(connection, name, id, Self::spec(spec)?).await
     }
 }
@@ -400,10 +400,4 @@ impl<C: Connection> Dial for Dialer<C> {
         })?;
         Ok(Arc::new(C::open(spec, scope).await?))
     }
-}
-
-fn downcast<C: Connection>(connection: &OpenConnection) -> &C {
-    connection
-        .downcast_ref()
-        .unwrap_or_else(|| panic!("BUG: a connection that is no `{}`", C::KIND))
 }

@@ -130,6 +130,7 @@ impl Walk<'_> {
                     interrupted: false,
                     unfinished: false,
                     tainted: false,
+                    stopped: None,
                     arguments: None,
                 };
                 &implied

@@ -15,6 +15,7 @@ mod renames;
 mod resources;
 mod steps;
 mod succession;
+mod switch;
 mod undeclared;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -43,6 +44,7 @@ pub(crate) use losses::{held, refusal};
 pub(crate) use moves::{check as check_moves, moved};
 pub use previews::preview;
 pub(crate) use steps::conditional;
+pub use switch::{Switching, as_left, switch};
 
 /// The version of the plan's form. A plan of another version is refused.
 pub const FORMAT: u32 = 2;
@@ -100,6 +102,9 @@ pub struct Plan {
     pub consents: BTreeSet<Address>,
     /// The work, in an order in which everything comes after what it needs.
     pub steps: Vec<Step>,
+    /// Set when it starts or stops what is there and does nothing else; never saved.
+    #[serde(skip)]
+    pub switch: Option<Switching>,
     /// Warnings for the reader.
     pub warnings: Vec<Diagnostic>,
     /// The scripts that spans point into; not part of a saved plan's identity.
@@ -305,6 +310,7 @@ pub fn plan(
     let mut changes = decisions.changes;
     changes
         .retain(|change| change.action != Action::Keep || recorded.contains(&change.address));
+    let notes = stopped_on_purpose(inputs.state, &changes);
     let mut warnings = program.warnings.clone();
     warnings.extend(decisions.warnings);
     warnings.extend(renames);
@@ -326,12 +332,28 @@ pub fn plan(
         outputs,
         checks: decisions.checks,
         losses: Vec::new(),
-        notes: BTreeMap::new(),
+        notes,
         consents: allow_data_loss.clone(),
         steps,
+        switch: None,
         warnings,
         sources: program.sources.clone(),
     })
+}
+
+/// What somebody stopped on purpose is no drift, and is started again all the same.
+fn stopped_on_purpose(state: &State, changes: &[Change]) -> BTreeMap<Address, Vec<String>> {
+    let notes = changes.iter().filter_map(|change| {
+        let starts = matches!(change.action, Action::Update | Action::Replace);
+        let stopped =
+            state.records.get(&change.address)?.stopped.as_ref().filter(|_| starts)?;
+        let note = format!(
+            "stopped on purpose by {} at {}; this starts it again",
+            stopped.who, stopped.when
+        );
+        Some((change.address.clone(), vec![note]))
+    });
+    notes.collect()
 }
 
 /// What is to be made anew must be there and declared.

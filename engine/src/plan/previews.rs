@@ -65,7 +65,7 @@ pub async fn preview(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
             notes.insert(change.address.clone(), preview.notes);
         }
     }
-    plan.notes = notes;
+    plan.notes.append(&mut notes);
     if diagnostics.is_empty() {
         return Ok(());
     }

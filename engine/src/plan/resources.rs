@@ -12,6 +12,8 @@ use crate::plan::change::{Action, Change, Difference, Reason};
 use crate::plan::decide::{Facts, Presence, Resolved, Walk};
 use crate::plan::desired::{Desired, desired};
 use crate::plan::diff::{Sides, all_set, differences};
+use crate::plan::switch::as_left;
+use crate::plan::undeclared::as_recorded;
 use crate::program::Declaration;
 use crate::resource::Owner;
 use crate::schema::Disruption;
@@ -355,10 +357,13 @@ impl Walk<'_> {
             wanted = wanted.replaced(path, path.follow(before));
         }
         change.after = Some(wanted.clone());
+        let left = record
+            .filter(|record| !record.interrupted)
+            .map(|record| as_left(record, self.inputs.registry));
         let sides = Sides {
             desired: &wanted,
             actual: before,
-            recorded: record.filter(|record| !record.interrupted).map(|record| &record.spec),
+            recorded: left.as_deref(),
             schema: &kind.schema.spec,
             spans: Some(&declaration.spans),
         };
@@ -555,16 +560,6 @@ fn usable_facts(change: &Change) -> Facts {
         Action::Keep | Action::Adopt => Facts::All(change.facts.clone()),
         Action::Update | Action::Verify => Facts::Stable(change.facts.clone()),
         _ => Facts::None,
-    }
-}
-
-/// An object nobody looked at, taken to be as recorded.
-pub(crate) fn as_recorded(record: &Record) -> FoundObject {
-    FoundObject {
-        id: record.id.clone(),
-        spec: record.spec.clone(),
-        facts: record.facts.clone(),
-        owner: Owner::Ours,
     }
 }
 

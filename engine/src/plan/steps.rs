@@ -534,5 +534,6 @@ fn stale(record: &Record, change: &Change) -> bool {
         || record.dependencies != change.dependencies
         || record.lifecycle != change.lifecycle
         || record.unfinished
+        || record.stopped.is_some()
         || change.id.as_ref().is_some_and(|id| id != &record.id)
 }

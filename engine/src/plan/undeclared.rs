@@ -6,7 +6,7 @@ use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::error::Failure;
 use crate::expr::Expr;
-use crate::kind::Kind;
+use crate::kind::{FoundObject, Kind};
 use crate::observed::Observation;
 use crate::path::Path;
 use crate::plan::Standing;
@@ -297,7 +297,7 @@ fn all_gone(before: Option<&Value>) -> Vec<Difference> {
 
 /// Records for which `chosen` holds, each after what it needs; the order of addresses
 /// decides between equals. A cycle cannot be recorded; should one be, its members come last.
-fn from_the_ground_up(
+pub(super) fn from_the_ground_up(
     records: &BTreeMap<Address, Record>,
     chosen: impl Fn(&Address) -> bool,
 ) -> Vec<&Record> {
@@ -330,4 +330,14 @@ fn from_the_ground_up(
     }
     order.extend(missing.keys().map(|address| &records[*address]));
     order
+}
+
+/// An object nobody looked at, taken to be as recorded.
+pub(super) fn as_recorded(record: &Record) -> FoundObject {
+    FoundObject {
+        id: record.id.clone(),
+        spec: record.spec.clone(),
+        facts: record.facts.clone(),
+        owner: Owner::Ours,
+    }
 }

@@ -13,6 +13,7 @@
 mod access;
 mod budget;
 mod check;
+mod command;
 mod component;
 mod convert;
 mod declare;
@@ -91,6 +92,8 @@ pub struct Inputs {
     pub addresses: Vec<Address>,
     /// The profiles it has.
     pub profiles: Vec<String>,
+    /// The names of the commands it publishes.
+    pub commands: Vec<String>,
     /// What is wrong beside parameters that are not set. After an error the lists may end
     /// early.
     pub findings: Findings,
@@ -231,6 +234,7 @@ impl Job {
             secrets,
             addresses: addresses.into_iter().map(|declared| declared.address).collect(),
             profiles: session.profiles.take().into_keys().collect(),
+            commands: session.commands.take().into_iter().map(|command| command.name).collect(),
             findings,
         }
     }
@@ -275,6 +279,7 @@ impl Job {
             checks: session.checks.take(),
             moves: session.moves.take(),
             forgets: session.forgets.take(),
+            commands: session.commands.take(),
             warnings: warnings(session),
             messages: session.messages.take(),
             sources: sources(session),

@@ -19,9 +19,10 @@ use crate::path::Path;
 use crate::program::Output;
 
 /// Their names; scripts define no functions under these.
-pub(super) const NAMES: [&str; 20] = [
+pub(super) const NAMES: [&str; 21] = [
     "base64",
     "check",
+    "command",
     "debug",
     "env",
     "file",

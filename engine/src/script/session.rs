@@ -18,7 +18,9 @@ use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 use crate::expr::Expr;
 use crate::files::{FileError, Files, SecretSource};
 use crate::kind::Registry;
-use crate::program::{Check, Declaration, Given, Move, Output, Profiles, SecretInput};
+use crate::program::{
+    Check, Declaration, Given, Move, NamedCommand, Output, Profiles, SecretInput,
+};
 use crate::value::Value;
 
 /// The way to the project's files: asks the thread that holds them.
@@ -127,6 +129,8 @@ pub(super) struct Session {
     pub(super) moves: RefCell<Vec<Move>>,
     /// Records to let go of.
     pub(super) forgets: RefCell<BTreeMap<Address, Span>>,
+    /// Commands it publishes, in order.
+    pub(super) commands: RefCell<Vec<NamedCommand>>,
     /// What the script printed.
     pub(super) messages: RefCell<Vec<String>>,
     /// The last function that was not found, with the kind it was called on.
@@ -192,6 +196,7 @@ impl Session {
             checks: RefCell::default(),
             moves: RefCell::default(),
             forgets: RefCell::default(),
+            commands: RefCell::default(),
             messages: RefCell::default(),
             missing: RefCell::default(),
             enough: Cell::default(),

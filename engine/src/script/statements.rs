@@ -67,6 +67,14 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
     function!(
         engine,
         session,
+        "command",
+        ["name: string", "options: map"],
+        "Publishes a command, run by `dollop run NAME`; options are `container`, `command`, `doc`, `env`, `user`, `working_dir`.",
+        |here, context, name, options| super::command::command(&here, &context, &name, options)
+    );
+    function!(
+        engine,
+        session,
         "forget",
         ["address: string"],
         "Lets go of what was recorded under an address; the world stays as it is.",

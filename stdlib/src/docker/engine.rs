@@ -175,6 +175,11 @@ impl Engine {
         self.docker.clone().with_timeout(timeout)
     }
 
+    /// Whether its networks are on this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        self.at.starts_with('/')
+    }
+
     /// What the engine's machine has; asked once.
     pub(crate) async fn machine(&self) -> Result<&Machine, CallError> {
         let asked = self.machine.get_or_try_init(|| async {

@@ -21,6 +21,7 @@ mod job;
 mod labels;
 mod lint;
 mod network;
+mod operate;
 mod pull;
 mod reference;
 mod registry;
@@ -28,6 +29,7 @@ mod subnets;
 mod volume;
 
 use dollop_engine::kind::Registry;
+use dollop_engine::resource::{Connection as _, Resource as _};
 
 pub use container::Container;
 pub use engine::Engine;
@@ -50,4 +52,6 @@ pub fn register(registry: Registry) -> Registry {
         .resource::<Image>()
         .resource::<Container>()
         .resource::<Job>()
+        .operations_of(Engine::KIND, operate::OfEngines)
+        .operations_of(Container::KIND, operate::OfContainers)
 }

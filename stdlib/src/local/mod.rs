@@ -4,11 +4,15 @@
 pub mod data;
 pub mod file;
 pub mod host;
+mod operate;
 pub mod probe;
 pub mod random;
 mod token;
 
 use dollop_engine::kind::Registry;
+use dollop_engine::resource::Resource as _;
+
+pub(crate) use probe::connect;
 
 /// Adds the provider to a registry.
 pub fn register(registry: Registry) -> Registry {
@@ -19,4 +23,5 @@ pub fn register(registry: Registry) -> Registry {
         .resource::<file::File>()
         .resource::<probe::Probe>()
         .resource::<random::Random>()
+        .operations_of(probe::Probe::KIND, operate::OfProbes)
 }

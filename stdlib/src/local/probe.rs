@@ -45,6 +45,15 @@ pub struct Spec {
     timeout: String,
 }
 
+impl Spec {
+    /// What it asks, in words: `http http://127.0.0.1:8080/health`.
+    pub(super) fn what(&self) -> String {
+        let asked = [("tcp", &self.tcp), ("http", &self.http), ("amqp", &self.amqp)];
+        let found = asked.iter().find_map(|(way, place)| Some((way, place.as_ref()?)));
+        found.map_or_else(String::new, |(way, place)| format!("{way} {place}"))
+    }
+}
+
 fn minute() -> String {
     "1m".to_owned()
 }
@@ -161,29 +170,40 @@ fn is_place(text: &str) -> bool {
 /// Asks again and again until it answers as it should.
 async fn answers(spec: &Spec) -> Result<(), CallError> {
     let patience = humantime::parse_duration(&spec.timeout).unwrap_or(ATTEMPT);
-    let client = Client::builder().no_proxy().timeout(ATTEMPT).build();
-    let client = client
-        .map_err(|error| CallError::refused(format!("cannot make an HTTP client: {error}")))?;
+    let client = client()?;
     let often = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(100))
         .with_max_delay(Duration::from_secs(1))
         .without_max_times()
         .with_total_delay(Some(patience));
-    let ask = || async {
-        match (&spec.tcp, &spec.http, &spec.amqp) {
-            (Some(place), ..) => connect(place).await.map(drop),
-            (_, Some(url), _) => page(&client, url, spec.status).await,
-            (_, _, Some(place)) => broker(place).await,
-            (None, None, None) => Ok(()),
-        }
-    };
+    let ask = || ask(&client, spec);
     ask.retry(often).await.map_err(|why| {
         CallError::refused(format!("{why}, after {}", spec.timeout))
             .hint("give it longer with `timeout`, if it only is slow")
     })
 }
 
-async fn connect(place: &str) -> Result<TcpStream, String> {
+/// What asks for pages.
+pub(super) fn client() -> Result<Client, CallError> {
+    Client::builder()
+        .no_proxy()
+        .timeout(ATTEMPT)
+        .build()
+        .map_err(|error| CallError::refused(format!("cannot make an HTTP client: {error}")))
+}
+
+/// Asks once; the error says why it does not answer as it should.
+pub(super) async fn ask(client: &Client, spec: &Spec) -> Result<(), String> {
+    match (&spec.tcp, &spec.http, &spec.amqp) {
+        (Some(place), ..) => connect(place).await.map(drop),
+        (_, Some(url), _) => page(client, url, spec.status).await,
+        (_, _, Some(place)) => broker(place).await,
+        (None, None, None) => Ok(()),
+    }
+}
+
+/// A TCP connection to `host:port`; the error says why there is none.
+pub(crate) async fn connect(place: &str) -> Result<TcpStream, String> {
     let failed = |why: &str| format!("nothing answers at `{place}`: {why}");
     match tokio::time::timeout(ATTEMPT, TcpStream::connect(place)).await {
         Ok(Ok(stream)) => Ok(stream),

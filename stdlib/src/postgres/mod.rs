@@ -21,6 +21,7 @@ pub mod index;
 pub mod membership;
 pub mod migrations;
 pub mod object;
+mod operate;
 pub mod policy;
 pub mod publication;
 pub mod remark;
@@ -44,6 +45,7 @@ pub mod user_mapping;
 pub mod view;
 
 use dollop_engine::kind::Registry;
+use dollop_engine::resource::Connection as _;
 
 /// Adds the provider to a registry.
 pub fn register(registry: Registry) -> Registry {
@@ -82,4 +84,5 @@ pub fn register(registry: Registry) -> Registry {
         .resource::<object::Of<remark::Of<remark::Comment>>>()
         .resource::<object::Of<remark::Of<remark::SecurityLabel>>>()
         .resource::<statement::Statement>()
+        .operations_of(server::Server::KIND, operate::OfServers)
 }

@@ -13,6 +13,7 @@ pub mod item;
 mod limits;
 mod matching;
 pub mod node;
+mod operate;
 pub mod parameter;
 mod pattern;
 pub mod permission;
@@ -26,6 +27,7 @@ pub mod user;
 pub mod vhost;
 
 use dollop_engine::kind::Registry;
+use dollop_engine::resource::Connection as _;
 use item::Kept;
 
 /// Adds the provider to a registry.
@@ -49,4 +51,5 @@ pub fn register(registry: Registry) -> Registry {
         .resource::<Kept<shovel::Shovel>>()
         .resource::<Kept<user::User>>()
         .resource::<Kept<vhost::VirtualHost>>()
+        .operations_of(server::Server::KIND, operate::OfServers)
 }

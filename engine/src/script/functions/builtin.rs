@@ -40,6 +40,11 @@ pub(super) const STACK: &[Entry] = &[
         &[],
     ),
     entry(
+        "command(name: string, options: map) -> ()",
+        "Publishes a command of the stack, run by `dollop run NAME`. Options: `container`, what it runs in; `command`, its words, none of them secret; `doc`, `env`, `user`, `working_dir`. Words and variables may be values that are not known yet.",
+        &[],
+    ),
+    entry(
         "moved(from: string, to: any) -> ()",
         "What was recorded under an address belongs to another now: a rename that makes nothing anew. The names of a component, as in `moved(\"shop\", \"store\")`, move all that is in it; `\"\"` is the top of the stack.",
         &[],

@@ -43,7 +43,7 @@ pub(crate) use hosts::Hosts;
 pub(crate) use mounts::Mounts;
 pub(crate) use networks::Networks;
 pub(crate) use pairs::Pairs;
-pub(crate) use read::inspect;
+pub(crate) use read::{facts, inspect};
 pub(crate) use spec::ContainerSpec;
 pub(crate) use units::{Bytes, Span};
 pub(crate) use wait::{last_lines, without_env};

@@ -148,7 +148,7 @@ pub(super) fn ended_well(state: &ContainerState) -> bool {
     state.status == Some(ContainerStateStatusEnum::EXITED) && state.exit_code == Some(0)
 }
 
-pub(super) fn facts(
+pub(crate) fn facts(
     engine: &Engine,
     container: &ContainerInspectResponse,
     image: Option<&ImageInspect>,

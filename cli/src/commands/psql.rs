@@ -1,0 +1,89 @@
+//! `dollop psql`: speak SQL to a server of the stack.
+
+use std::process::Command as Process;
+
+use dollop_engine::operate::{Ability, Client, Command};
+use dollop_engine::path::Segment;
+use dollop_engine::store::Record;
+
+use crate::args::{OneArgs, PsqlArgs};
+use crate::attach;
+use crate::error::{CommandError, FAILED};
+use crate::live::{Live, Target, several};
+use crate::session::block_on;
+
+/// The program.
+const PROGRAM: &str = "psql";
+/// The server as its own container sees it.
+const HERE: &str = "127.0.0.1";
+
+/// Opens it in the server's container, where the right version is, or else on this machine.
+/// The password is in its environment, never among its arguments.
+pub fn run(args: &PsqlArgs) -> Result<u8, CommandError> {
+    let live = Live::open(&args.place)?;
+    let target = connection(&live, args)?;
+    let under = if args.local { None } else { container(&live, target.record) };
+    let at = under.as_ref().map(|(_, port)| (HERE, *port));
+    let spec = match &under {
+        // Its way from this machine does not matter, and may be closed.
+        Some(_) => target.record.spec.clone(),
+        None => block_on(async {
+            let spec = live.connection(&target.record.address).await;
+            spec.map_err(|error| live.explain(&error))
+        })?,
+    };
+    let Some(client) = target.operations.client(&spec, at) else {
+        let address = &target.record.address;
+        return Err(CommandError::failed(format!("the arguments of `{address}` lead nowhere")));
+    };
+    let mut words = vec![client.program.clone()];
+    words.extend(client.arguments.iter().cloned());
+    if let Some(database) = &args.database {
+        words.extend(["-d".to_owned(), database.clone()]);
+    }
+    words.extend(args.arguments.iter().cloned());
+    match under {
+        Some((container, _)) => {
+            let command = Command { words, env: client.env, ..Command::default() };
+            attach::run(&live, &container, command, args.how)
+        }
+        None => here(&client, &words),
+    }
+}
+
+fn connection<'a>(live: &'a Live, args: &PsqlArgs) -> Result<Target<'a>, CommandError> {
+    if let Some(what) = &args.what {
+        let one = OneArgs { what: what.clone(), place: args.place.clone() };
+        return live.one(&one, Ability::Client);
+    }
+    let mut all = live.able(live.state.records.values().collect(), Ability::Client);
+    match all.len() {
+        0 => Err(CommandError::failed("nothing in this stack speaks SQL")
+            .hint("`postgres::server` declares a connection to a server")),
+        1 => Ok(all.remove(0)),
+        _ => Err(several("psql", &all)),
+    }
+}
+
+/// What a server runs in, and its port there: the resource whose published port leads to it.
+fn container<'a>(live: &'a Live, record: &Record) -> Option<(Target<'a>, u16)> {
+    let references = record.arguments.as_ref()?.references();
+    references.into_iter().find_map(|reference| {
+        let Some(Segment::Key(inner)) = reference.path.0.last() else { return None };
+        let port = inner.strip_suffix("/tcp")?.parse().ok()?;
+        let under = live.state.records.get(&reference.address)?;
+        let target = live.able(vec![under], Ability::Exec).pop()?;
+        Some((target, port))
+    })
+}
+
+/// The program of this machine.
+fn here(client: &Client, words: &[String]) -> Result<u8, CommandError> {
+    let mut process = Process::new(&client.program);
+    process.args(words.iter().skip(1)).envs(client.env.iter().map(|(key, value)| (key, value)));
+    let ended = process.status().map_err(|error| {
+        CommandError::failed(format!("`{PROGRAM}` does not start: {error}"))
+            .hint("install the PostgreSQL client, `apt install postgresql-client` say")
+    })?;
+    Ok(ended.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED))
+}

@@ -1,0 +1,182 @@
+//! `dollop watch`: apply what changes while somebody works on it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use dollop_engine::plan::Options;
+use dollop_engine::store::Store as _;
+use dollop_state::SledStore;
+use notify_debouncer_mini::notify::RecursiveMode;
+use notify_debouncer_mini::{DebounceEventResult, new_debouncer};
+use tokio::sync::mpsc;
+use walkdir::WalkDir;
+
+use super::apply::{Go, perform};
+use super::switch::{self, Switch};
+use crate::args::{Format, SelectArgs, SwitchArgs, WatchArgs};
+use crate::commands::show_plan;
+use crate::error::{CommandError, DONE};
+use crate::session::{Session, block_on};
+use crate::terminal;
+
+/// How long a folder must be quiet: editors write several files at once.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// Files with when they were changed and how long they are.
+type Files = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
+
+/// Applies, waits for a file of the project to change, applies again.
+pub fn run(args: &WatchArgs) -> Result<u8, CommandError> {
+    let folder = args.stack.project()?.folder;
+    let (told, mut woken) = mpsc::unbounded_channel();
+    let failed = |error: notify_debouncer_mini::notify::Error| {
+        CommandError::failed(format!("`{}` cannot be watched: {error}", folder.display()))
+    };
+    end_with_ctrl_c(told.clone());
+    let wake = move |_: DebounceEventResult| {
+        // A watch that missed something looks at everything anyway.
+        let _ = told.send(Wake::Changed);
+    };
+    let mut debouncer = new_debouncer(QUIET, wake).map_err(failed)?;
+    debouncer.watcher().watch(&folder, RecursiveMode::Recursive).map_err(failed)?;
+    let mut known = files(&folder);
+    let mut idle = Idle::default();
+    tell(once(args));
+    terminal::say(&format!("watching {}; Ctrl-C ends it\n", folder.display()));
+    while woken.blocking_recv() == Some(Wake::Changed) {
+        let now = files(&folder);
+        // To read a file is an event too, but no change.
+        let changed: Vec<_> = differing(&known, &now).into_iter().map(Path::to_owned).collect();
+        known = now;
+        let changed: Vec<_> = changed.into_iter().filter(|path| !idle.holds(path)).collect();
+        if changed.is_empty() {
+            continue;
+        }
+        for path in &changed {
+            terminal::say(&format!("changed {}\n", path.display()));
+        }
+        match tell(once(args)) {
+            Some(true) => idle = Idle::default(),
+            Some(false) if args.restart.is_empty() => idle.count(changed),
+            _ => {}
+        }
+        tell(restart(args));
+    }
+    Ok(DONE)
+}
+
+/// Why somebody who waits is woken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wake {
+    /// Something in the folder was touched.
+    Changed,
+    /// It is enough.
+    End,
+}
+
+/// Files that change again and again and change nothing: logs, what a program writes beside
+/// its sources. They are left alone until something else has an effect.
+#[derive(Default)]
+struct Idle(BTreeMap<PathBuf, u32>);
+
+impl Idle {
+    /// So often a change may have no effect: a file may be saved as it was.
+    const OFTEN: u32 = 3;
+
+    fn holds(&self, path: &Path) -> bool {
+        self.0.get(path).is_some_and(|times| *times >= Self::OFTEN)
+    }
+
+    fn count(&mut self, paths: Vec<PathBuf>) {
+        for path in paths {
+            // A script is never beside the point.
+            if path.extension().is_some_and(|end| end == "rhai") {
+                continue;
+            }
+            let times = self.0.entry(path.clone()).or_default();
+            *times += 1;
+            if *times == Self::OFTEN {
+                terminal::say(&format!("{} changes nothing: left alone\n", path.display()));
+            }
+        }
+    }
+}
+
+/// Listens all the time: a signal that comes while nobody does would be lost.
+fn end_with_ctrl_c(told: mpsc::UnboundedSender<Wake>) {
+    std::thread::spawn(move || {
+        block_on(async {
+            while tokio::signal::ctrl_c().await.is_ok() && told.send(Wake::End).is_ok() {}
+            Ok(())
+        })
+    });
+}
+
+/// A mistake in the script is said; the next change may mend it.
+fn tell<T>(ended: Result<T, CommandError>) -> Option<T> {
+    let said = ended.map_err(|error| {
+        terminal::say(&error.render(terminal::stderr_width()));
+    });
+    said.ok()
+}
+
+/// One apply that asks nobody, and whether it had anything to do; what would lose data is
+/// refused.
+fn once(args: &WatchArgs) -> Result<bool, CommandError> {
+    let session = Session::new(args.stack.project()?);
+    session.project.files.look_up_secrets(true);
+    let graph = session.graph(&args.stack)?;
+    let store = SledStore::open(&session.state_folder(), &Session::holder("watch"))?;
+    let state = store.state()?;
+    block_on(async {
+        let plan = session.plan(&graph, &state, &Options::default()).await?;
+        let changes = plan.has_changes();
+        if changes {
+            show_plan(&plan, Format::Text, false)?;
+        } else {
+            terminal::say("nothing to change\n");
+        }
+        let go =
+            Go { command: "apply", approved: true, parallelism: args.parallelism, json: false };
+        perform(&session, plan, &state, &store, go).await?;
+        Ok(changes)
+    })
+}
+
+/// Restarts what was named: programs that read their files once.
+fn restart(args: &WatchArgs) -> Result<(), CommandError> {
+    if args.restart.is_empty() {
+        return Ok(());
+    }
+    let place = crate::args::PlaceArgs {
+        stack: args.stack.stack.clone(),
+        environment: args.stack.environment.clone(),
+    };
+    let what = args.restart.clone();
+    let select = SelectArgs { what, place, ..SelectArgs::default() };
+    let switch = SwitchArgs { select, parallelism: args.parallelism };
+    switch::run(&switch, Switch::Restart).map(drop)
+}
+
+/// The project's files; hidden ones, dollop's own among them, excepted.
+fn files(folder: &Path) -> Files {
+    let walk = WalkDir::new(folder)
+        .min_depth(1)
+        .into_iter()
+        .filter_entry(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+    let found = walk.filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
+    let found = found.filter_map(|entry| {
+        let about = entry.metadata().ok()?;
+        let path = entry.path().strip_prefix(folder).ok()?.to_path_buf();
+        Some((path, (about.modified().ok(), about.len())))
+    });
+    found.collect()
+}
+
+/// What is new, gone or another.
+fn differing<'a>(before: &'a Files, now: &'a Files) -> Vec<&'a Path> {
+    let touched = now.iter().filter(|(path, about)| before.get(*path) != Some(about));
+    let gone = before.keys().filter(|path| !now.contains_key(*path));
+    touched.map(|(path, _)| path).chain(gone).map(PathBuf::as_path).collect()
+}

@@ -1,0 +1,51 @@
+//! Whether registries have something newer than what containers were made from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dollop_engine::error::CallError;
+use dollop_engine::operate::{Freshness, Object};
+use futures::future::join_all;
+
+use super::super::container::facts;
+use super::super::engine::Engine;
+use super::super::{pull, reference};
+use super::{find, gone, some_at_once};
+
+/// One question to a registry for each image, however many containers are made from it.
+pub(super) async fn freshness(
+    engine: &Engine,
+    objects: &[Object],
+) -> Vec<Result<Freshness, CallError>> {
+    let asked = objects.iter().map(|object| made_from(engine, object)).collect();
+    let made = some_at_once(asked).await;
+    let names: BTreeSet<String> =
+        made.iter().flatten().map(|fresh| fresh.image.clone()).collect();
+    let asked = names.into_iter().map(|image| async move {
+        let offered = pull::digest(engine, &image).await;
+        (image, offered)
+    });
+    let offered: BTreeMap<_, _> = join_all(asked).await.into_iter().collect();
+    let answers = made.into_iter().map(|fresh| {
+        let mut fresh = fresh?;
+        match offered.get(&fresh.image) {
+            Some(Ok(digest)) => fresh.offered.clone_from(digest),
+            Some(Err(error)) => fresh.unknown = Some(error.message.clone()),
+            None => {}
+        }
+        Ok(fresh)
+    });
+    answers.collect()
+}
+
+async fn made_from(engine: &Engine, object: &Object) -> Result<Freshness, CallError> {
+    let container = find(engine, object).await?.ok_or_else(|| gone(object))?;
+    let id = container.image.clone().unwrap_or_default();
+    let image = pull::local(engine, &id).await?;
+    let digest = facts(engine, &container, image.as_ref()).image_digest;
+    let written = container.config.as_ref().and_then(|config| config.image.clone());
+    Ok(Freshness {
+        image: reference::familiar(&written.unwrap_or_default()),
+        has: digest.and_then(|digest| Some(digest.split_once('@')?.1.to_owned())),
+        ..Freshness::default()
+    })
+}
