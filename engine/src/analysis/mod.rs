@@ -6,6 +6,7 @@
 
 mod claim;
 mod dormant;
+mod ephemeral;
 mod features;
 mod mounts;
 mod names;
@@ -42,6 +43,7 @@ pub fn analyse(graph: &Graph, registry: &Registry, files: &dyn Files) -> Vec<Dia
     mounts::check(&stack, files, &mut report);
     features::check(&stack, &mut report);
     secrets::check(&stack, &mut report);
+    ephemeral::check(&stack, registry, &mut report);
     unused::check(&stack, &mut report);
     for object in stack.objects() {
         for lint in &object.lints {

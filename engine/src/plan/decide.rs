@@ -110,6 +110,17 @@ pub(crate) enum Facts {
     None,
 }
 
+impl Facts {
+    /// What a change leaves of what an object reports.
+    pub(crate) fn usable(change: &Change) -> Self {
+        match change.action {
+            Action::Keep | Action::Adopt => Self::All(change.facts.clone()),
+            Action::Update | Action::Verify => Self::Stable(change.facts.clone()),
+            _ => Self::None,
+        }
+    }
+}
+
 pub(crate) struct Walk<'a> {
     pub(crate) inputs: Inputs<'a>,
     /// The records of the state, to be found quickly.

@@ -273,6 +273,7 @@ mod tests {
             disruption: crate::schema::Disruption::None,
             handle: Vec::new(),
             by_name: false,
+            write_only: false,
         };
         let inner = Type::Object(BTreeMap::from([
             ("aliases".to_owned(), attribute(Type::List(Box::new(Type::String)), None)),

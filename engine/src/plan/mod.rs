@@ -10,6 +10,7 @@ mod diff;
 mod lookups;
 mod losses;
 mod moves;
+mod part;
 mod previews;
 mod renames;
 mod resources;
@@ -42,6 +43,7 @@ pub(crate) use lookups::{MAY_BE_MISSING, nothing_there, probe};
 pub use losses::{Loss, consent_hint, weigh};
 pub(crate) use losses::{held, refusal};
 pub(crate) use moves::{check as check_moves, moved};
+pub use part::{LeftOut, Part, Pattern};
 pub use previews::preview;
 pub(crate) use steps::conditional;
 pub use switch::{Switching, as_left, switch};
@@ -100,6 +102,9 @@ pub struct Plan {
     /// The objects whose content may be lost.
     #[serde(default)]
     pub consents: BTreeSet<Address>,
+    /// What it leaves out, when it is for a part of the stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
     /// The work, in an order in which everything comes after what it needs.
     pub steps: Vec<Step>,
     /// Set when it starts or stops what is there and does nothing else; never saved.
@@ -248,6 +253,8 @@ pub struct Options {
     pub replace: BTreeSet<Address>,
     /// The objects whose content may be lost.
     pub allow_data_loss: BTreeSet<Address>,
+    /// Which part of the stack is meant.
+    pub part: Part,
 }
 
 /// Compares what is declared with what was observed, and decides.
@@ -262,7 +269,7 @@ pub fn plan(
     registry: &Registry,
     options: &Options,
 ) -> Result<Plan, Findings> {
-    let Options { unrefreshed, destroy, replace, allow_data_loss } = options;
+    let Options { unrefreshed, destroy, replace, allow_data_loss, part } = options;
     let moved = moved(graph, state);
     let inputs = Inputs {
         graph,
@@ -314,7 +321,7 @@ pub fn plan(
     let mut warnings = program.warnings.clone();
     warnings.extend(decisions.warnings);
     warnings.extend(renames);
-    Ok(Plan {
+    let mut plan = Plan {
         format: FORMAT,
         stack: program.stack.clone(),
         environment: program.environment.clone(),
@@ -334,11 +341,14 @@ pub fn plan(
         losses: Vec::new(),
         notes,
         consents: allow_data_loss.clone(),
+        left_out: None,
         steps,
         switch: None,
         warnings,
         sources: program.sources.clone(),
-    })
+    };
+    plan.narrow(part, graph, &moved.state)?;
+    Ok(plan)
 }
 
 /// What somebody stopped on purpose is no drift, and is started again all the same.

@@ -12,7 +12,7 @@ use crate::path::Path;
 use crate::plan::Standing;
 use crate::plan::change::{Action, Change, Difference, Reason};
 use crate::plan::decide::Walk;
-use crate::program::Declaration;
+use crate::program::{Declaration, alternatives};
 use crate::resource::Owner;
 use crate::schema::Disruption;
 use crate::store::Record;
@@ -201,6 +201,7 @@ impl Walk<'_> {
                     let message =
                         format!("`{needed}` would go, but `{kept}`, which stays, needs it");
                     let profile = record.lifecycle.profiles.first().map_or("", String::as_str);
+                    let profile = alternatives(profile).collect::<Vec<_>>().join("` or `");
                     found.push(
                         Diagnostic::new(Code::DormantNeeds, message)
                             .note(format!("profile `{profile}` is off and kept"))
