@@ -284,6 +284,7 @@ fn empty(state: &State, stack: &str) -> Plan {
         lookups: Vec::new(),
         changes: Vec::new(),
         kept: 0,
+        left_out: None,
         profiles: BTreeMap::new(),
         dormant: Vec::new(),
         secrets: Vec::new(),
