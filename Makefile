@@ -13,8 +13,9 @@ EVERYTHING := --workspace --all-targets --features dollop-tests/live
 
 .PHONY: platforms drain bare quickstart clean-quickstart hello test lint quick-test lab build fuzz bench
 
+# With the features of the whole workspace, so that `make test` goes on from there.
 build:
-	cargo build -p dollop
+	cargo build --workspace --bin dollop
 
 lab:
 	$(LAB) up
@@ -69,5 +70,5 @@ fuzz:
 	DOLLOP_FUZZ_SECONDS=$${DOLLOP_FUZZ_SECONDS:-600} cargo test $(EVERYTHING) -- fuzz:: --nocapture
 
 bench:
-	cargo build --release -p dollop
-	cargo run --release -p dollop-tests --bin bench
+	cargo build --release --workspace --bins
+	target/release/bench

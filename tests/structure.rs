@@ -253,15 +253,20 @@ fn modules_throw_what_cannot_be() {
 
 #[test]
 fn the_tour_is_right() {
-    let tour = std::fs::read_to_string(root().join("docs/language.md")).unwrap();
-    let blocks = |kind: &str| -> Vec<String> {
+    let page = |name: &str| std::fs::read_to_string(root().join("docs").join(name)).unwrap();
+    let (tour, living) = (page("language.md"), page("living.md"));
+    // Twenty minutes: that many words leave time to try the first stack.
+    let words = tour.split_whitespace().count();
+    assert!(words < 3_200, "the tour has {words} words; what is looked up goes elsewhere");
+    let blocks = |page: &str, kind: &str| -> Vec<String> {
         let fence = format!("```{kind}\n");
-        let blocks = tour.split(fence.as_str()).skip(1);
+        let blocks = page.split(fence.as_str()).skip(1);
         blocks.map(|block| block.split("```").next().unwrap().to_owned()).collect()
     };
-    let scripts = blocks("rhai");
-    assert!(scripts.len() > 15, "{}", scripts.len());
-    for script in &scripts {
+    let scripts = blocks(&tour, "rhai");
+    let more = blocks(&living, "rhai");
+    assert!(scripts.len() + more.len() > 15, "{} and {}", scripts.len(), more.len());
+    for script in scripts.iter().chain(&more) {
         let project = Project::new("tour", script);
         project.write("lib/database.rhai", "fn make(name) { local::data(name) }");
         let given = ["env=dev", "password=x-5-x", "db_password=x-5-x"];
@@ -272,7 +277,7 @@ fn the_tour_is_right() {
     // The first stack, as the page tells to run it.
     let project = Project::new("tour", &scripts[0]);
     let mut said = String::new();
-    for line in blocks("sh")[0].lines() {
+    for line in blocks(&tour, "sh")[0].lines() {
         let words: Vec<_> = line.split(' ').skip(1).collect();
         said += &project.run(&words).expect(0).text();
     }
@@ -357,4 +362,12 @@ local::file("a", #{ path: "out/a.txt", content: secret_age("keys/db.toml.age", "
     let applied = project.run(&["apply", "--auto-approve"]).expect(0);
     assert_eq!(project.read("out/a.txt"), "s3aled-word");
     assert!(!applied.text().contains("s3aled"), "{}", applied.text());
+}
+
+#[test]
+fn the_changelog_counts_the_functions() {
+    let changes = std::fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
+    let count = dollop_engine::script::library().count();
+    let words = format!("A library of {count} documented functions");
+    assert!(changes.contains(&words), "CHANGELOG.md: {words}");
 }

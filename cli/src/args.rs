@@ -16,11 +16,11 @@ mod consent;
 mod state;
 mod tools;
 
-pub use consent::ConsentArgs;
+pub use consent::{ConsentArgs, PartArgs};
 pub use state::{StateCommand, StateForgetArgs, StateShowArgs, TaintArgs, UntaintArgs};
 pub use tools::{
-    CompletionsArgs, DocArgs, ExplainArgs, GraphArgs, GraphFormat, InitArgs, SchemaArgs,
-    Template,
+    CompletionsArgs, Direction, DocArgs, ExplainArgs, GraphArgs, GraphFormat, InitArgs,
+    SchemaArgs, Template,
 };
 
 /// Infrastructure as code in Rhai for Docker, PostgreSQL and RabbitMQ.
@@ -172,6 +172,7 @@ impl Command {
             Self::Output(args) => args.json,
             Self::State(StateCommand::Show(args)) => args.json,
             Self::Schema(args) => args.json,
+            Self::Graph(args) => args.format == GraphFormat::Json,
             _ => false,
         }
     }
@@ -412,6 +413,9 @@ pub struct PlanArgs {
     /// Make a resource anew although nothing demands it; may be repeated.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "destroy", add = complete::made())]
     pub replace: Vec<Address>,
+    /// Which part of the stack.
+    #[command(flatten)]
+    pub part: PartArgs,
     /// What may be lost.
     #[command(flatten)]
     pub consent: ConsentArgs,
@@ -427,7 +431,7 @@ pub struct ApplyArgs {
     #[command(flatten)]
     pub stack: StackArgs,
     /// Apply a saved plan, exactly.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["param", "params", "no_refresh", "replace"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_refresh", "replace", "only", "exclude"])]
     pub plan: Option<PathBuf>,
     /// Do not ask.
     #[arg(long)]
@@ -444,6 +448,9 @@ pub struct ApplyArgs {
     /// Make a resource anew although nothing demands it; may be repeated.
     #[arg(long, value_name = "ADDRESS", add = complete::made())]
     pub replace: Vec<Address>,
+    /// Which part of the stack.
+    #[command(flatten)]
+    pub part: PartArgs,
     /// What may be lost.
     #[command(flatten)]
     pub consent: ConsentArgs,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dollop_engine::ephemeral::Recall;
 use dollop_engine::files::Files as _;
 use dollop_engine::plan::{FORMAT, Plan};
 use dollop_engine::store::State;
@@ -11,8 +12,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::args::StackArgs;
 use crate::error::CommandError;
 use crate::project::Project;
+use crate::render::text::clean;
+use crate::session::Session;
 
 /// A plan on disk. `seal` is the digest of `plan`, sealed with the state's key, so that it
 /// cannot be made to fit an altered plan.
@@ -96,6 +100,35 @@ pub fn refuse_stale(plan: &Plan, state: &State, project: &Project) -> Result<(),
     let mut error = CommandError::failed("the plan is stale");
     error.notes = moved;
     Err(error.hint("plan again, and review it"))
+}
+
+/// Fills in the ephemeral values of a saved plan, which are not in it: the script is asked
+/// again for those it was made with.
+pub fn recall(
+    plan: &mut Plan,
+    session: &Session,
+    state: &State,
+    args: &StackArgs,
+) -> Result<(), CommandError> {
+    if Recall::default().fill_plan(plan).is_ok() {
+        if args.param.is_empty() && args.params.is_empty() {
+            return Ok(());
+        }
+        return Err(CommandError::usage("a saved plan has its parameters already")
+            .hint("only ephemeral ones are given again, and it has none"));
+    }
+    session.project.files.look_up_secrets(true);
+    let graph = session.declared(args)?;
+    Recall::of(&graph, session.registry(), state).fill_plan(plan).map_err(|missing| {
+        let mut error = CommandError::failed(
+            "the plan was made with ephemeral values that are not the ones given now",
+        );
+        error.notes = missing
+            .iter()
+            .map(|address| format!("`{}` needs one", clean(&address.to_string())))
+            .collect();
+        error.hint("give the same values again, or plan again")
+    })
 }
 
 fn digest(plan: &Json) -> String {

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use dollop_engine::analysis::analyse;
 use dollop_engine::diagnostic::{Code, Diagnostic, Findings, Severity};
+use dollop_engine::ephemeral::Recall;
 use dollop_engine::graph::{self, Graph};
 use dollop_engine::kind::Registry;
 use dollop_engine::plan::{Options, Plan, plan, preview, weigh};
@@ -129,6 +130,9 @@ impl Session {
         state: &State,
         options: &Options,
     ) -> Result<Plan, CommandError> {
+        let mut recalled = state.clone();
+        Recall::of(graph, &self.registry, state).fill_state(&mut recalled);
+        let state = &recalled;
         let observed = if options.unrefreshed {
             dollop_engine::observed::Observed::default()
         } else {

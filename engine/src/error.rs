@@ -45,12 +45,20 @@ pub struct CallError {
     pub notes: Vec<String>,
     /// What to do about it.
     pub hints: Vec<String>,
+    /// The attribute it is about, when it is one.
+    pub attribute: Option<&'static str>,
 }
 
 impl CallError {
     /// A failure of a kind.
     pub fn new(failure: Failure, message: impl Into<String>) -> Self {
-        Self { failure, message: message.into(), notes: Vec::new(), hints: Vec::new() }
+        Self {
+            failure,
+            message: message.into(),
+            notes: Vec::new(),
+            hints: Vec::new(),
+            attribute: None,
+        }
     }
 
     /// The service answered and refused.
@@ -66,6 +74,12 @@ impl CallError {
     /// What is declared cannot be made there.
     pub fn impossible(message: impl Into<String>) -> Self {
         Self::new(Failure::Impossible, message)
+    }
+
+    /// Says which attribute it is about, so that the script is shown there.
+    pub fn about(mut self, attribute: &'static str) -> Self {
+        self.attribute = Some(attribute);
+        self
     }
 
     /// Adds context.

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
+use crate::ephemeral::Secrecy;
 use crate::path::Path;
 use crate::value::Value;
 
@@ -64,6 +65,9 @@ pub enum Function {
     SqlName,
     /// The argument as text, as a text in SQL.
     SqlText,
+    /// The first argument as text, a password, as PostgreSQL stores it, with a salt made from
+    /// the second.
+    ScramVerifier,
     /// Whether both arguments are the same.
     Eq,
     /// Whether they differ.
@@ -141,6 +145,42 @@ impl Expr {
             Self::Value(value) => Self::Value(value.secret()),
             Self::Secret(_) => self,
             other => Self::Secret(Box::new(other)),
+        }
+    }
+
+    /// The same with that mark. What is computed later takes it from what is known of it.
+    pub fn marked(self, secrecy: Secrecy) -> Self {
+        match (self, secrecy) {
+            (expr, Secrecy::Open) => expr,
+            (expr, Secrecy::Secret) => expr.secret(),
+            (Self::Value(value), Secrecy::Ephemeral) => Self::Value(value.ephemeral()),
+            (Self::List(items), Secrecy::Ephemeral) => {
+                Self::list(items.into_iter().map(|item| item.marked(secrecy)).collect())
+            }
+            (Self::Map(entries), Secrecy::Ephemeral) => {
+                let entries = entries.into_iter();
+                Self::map(entries.map(|(key, item)| (key, item.marked(secrecy))).collect())
+            }
+            (Self::Call(function, arguments), Secrecy::Ephemeral) => {
+                let arguments = arguments.into_iter().map(|item| item.marked(secrecy));
+                Self::call(function, arguments.collect()).secret()
+            }
+            (Self::Secret(inner), Secrecy::Ephemeral) => inner.marked(secrecy).secret(),
+            (reference @ Self::Reference(_), Secrecy::Ephemeral) => reference.secret(),
+        }
+    }
+
+    /// How far it, or a part of it, may travel, as far as is known.
+    pub fn secrecy(&self) -> Secrecy {
+        let most = |items: &mut dyn Iterator<Item = &Self>| {
+            items.map(Self::secrecy).max().unwrap_or_default()
+        };
+        match self {
+            Self::Value(value) => value.secrecy(),
+            Self::List(items) | Self::Call(_, items) => most(&mut items.iter()),
+            Self::Map(entries) => most(&mut entries.values()),
+            Self::Secret(inner) => inner.secrecy().max(Secrecy::Secret),
+            Self::Reference(_) => Secrecy::Open,
         }
     }
 

@@ -1,9 +1,11 @@
 //! Functions over values: computed at once when these are known, during apply otherwise.
 
 use base64::Engine as _;
+use hmac::{Hmac, KeyInit, Mac as _};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256, Sha512};
 
+use crate::ephemeral::Secrecy;
 use crate::expr::{Expr, Function};
 use crate::value::Value;
 
@@ -56,10 +58,10 @@ impl Function {
 
     /// The result for known arguments; secret when an argument holds a secret.
     pub(crate) fn apply(self, arguments: &[Value]) -> Value {
-        let secret = arguments.iter().any(holds_secret);
+        let secrecy = arguments.iter().map(Value::secrecy).max().unwrap_or_default();
         if self.is_condition() {
             let value = self.holds(arguments).map_or(Value::Null, Value::Bool);
-            return if secret { value.secret() } else { value };
+            return value.marked(secrecy);
         }
         let first = arguments.first().unwrap_or(&Value::Null);
         let text = match self {
@@ -100,12 +102,41 @@ impl Function {
             Self::ShellQuote => shell_words::quote(&text_of(first)).into_owned(),
             Self::SqlName => format!("\"{}\"", text_of(first).replace('"', "\"\"")),
             Self::SqlText => sql_text(&text_of(first)),
+            Self::ScramVerifier => scram_verifier(
+                &text_of(first),
+                &text_of(arguments.get(1).unwrap_or(&Value::Null)),
+            ),
             // A condition, answered above.
             _ => String::new(),
         };
-        let text = Value::String(text);
-        if secret { text.secret() } else { text }
+        Value::String(text).marked(secrecy)
     }
+}
+
+/// A password as PostgreSQL stores it: `pg_authid.rolpassword` in its manual, RFC 5802. The
+/// server counts the same way when it is given the clear text.
+fn scram_verifier(password: &str, salt: &str) -> String {
+    const ITERATIONS: u32 = 4096;
+    let base64 = |bytes: &[u8]| base64::prelude::BASE64_STANDARD.encode(bytes);
+    let salt = &Sha256::digest(salt)[..16];
+    // As the server does: what cannot be prepared is taken as it is.
+    let prepared = stringprep::saslprep(password).unwrap_or(password.into());
+    let mut salted = [0; 32];
+    pbkdf2::pbkdf2_hmac::<pbkdf2_sha2::Sha256>(
+        prepared.as_bytes(),
+        salt,
+        ITERATIONS,
+        &mut salted,
+    );
+    let key = |name: &[u8]| {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&salted)
+            .unwrap_or_else(|_| unreachable!("BUG: HMAC takes keys of any length"));
+        mac.update(name);
+        mac.finalize().into_bytes()
+    };
+    let stored = base64(&Sha256::digest(key(b"Client Key")));
+    let server = base64(&key(b"Server Key"));
+    format!("SCRAM-SHA-256${ITERATIONS}:{}${stored}:{server}", base64(salt))
 }
 
 /// A scalar as text; lists and maps as JSON.
@@ -119,12 +150,7 @@ fn text_of(value: &Value) -> String {
 
 /// Whether a value is secret or has a secret part.
 pub(crate) fn holds_secret(value: &Value) -> bool {
-    match value {
-        Value::Secret(_) => true,
-        Value::List(items) => items.iter().any(holds_secret),
-        Value::Map(entries) => entries.values().any(holds_secret),
-        _ => false,
-    }
+    value.secrecy() > Secrecy::Open
 }
 
 /// The value as YAML. Every text is quoted: YAML 1.1 takes `no`, `1:30` and others for

@@ -13,7 +13,7 @@ use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Findings, Span, did_you_mean};
 use crate::path::Path;
 use crate::plan::check_moves;
-use crate::program::{Declaration, Program};
+use crate::program::{Declaration, Program, alternatives};
 
 /// Why one declaration needs another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,15 +147,21 @@ fn needs(declaration: &Declaration) -> Vec<(&Address, Why)> {
 
 /// Something that is planned needs what is not.
 fn is_off(who: &str, at: &Span, asleep: &Declaration) -> Diagnostic {
-    let profile = asleep.off.as_deref().unwrap_or_default();
-    let message = format!("{who} needs `{}`, whose profile `{profile}` is off", asleep.address);
+    let names: Vec<_> = alternatives(asleep.off.as_deref().unwrap_or_default()).collect();
+    let profile = names.first().copied().unwrap_or_default();
+    let (words, asked) = match names.as_slice() {
+        [_] => (format!("profile `{profile}` is"), format!("\"{profile}\"")),
+        several => {
+            let names = several.join("`, `");
+            (format!("profiles `{names}` are"), format!("{several:?}"))
+        }
+    };
+    let message = format!("{who} needs `{}`, whose {words} off", asleep.address);
     Diagnostic::new(Code::ProfileOff, message)
         .at(at.clone())
         .related(asleep.span.clone(), "declared here")
         .hint(format!("turn it on with `--profile {profile}`"))
-        .hint(format!(
-            "or move what needs it into the profile, or ask `if profile(\"{profile}\")`"
-        ))
+        .hint(format!("or move what needs it into the profile, or ask `if profile({asked})`"))
 }
 
 fn undeclared(

@@ -370,6 +370,7 @@ fn name_attribute(renames: bool) -> Attribute {
         disruption: crate::schema::Disruption::None,
         handle: Vec::new(),
         by_name: false,
+        write_only: false,
     }
 }
 
@@ -396,9 +397,9 @@ impl Kind {
     /// Marks the facts the schema calls secret, and those that repeat a secret of the spec.
     pub fn mark_facts(&self, facts: Value, spec: &Value) -> Value {
         let mut secrets = Vec::new();
-        spec.each_secret(&mut |text| {
+        spec.each_marked(&mut |text, secrecy| {
             if !text.is_empty() {
-                secrets.push(text);
+                secrets.push((text, secrecy));
             }
         });
         let facts = mark(facts, &self.schema.facts);

@@ -5,6 +5,7 @@ pub mod analysis;
 pub mod apply;
 mod condition;
 pub mod diagnostic;
+pub mod ephemeral;
 pub mod error;
 pub mod expr;
 pub mod files;

@@ -58,7 +58,7 @@ impl Path {
 
     /// Follows the path into a value; a secret on the way makes the result secret.
     pub fn follow(&self, value: &Value) -> Option<Value> {
-        let mut secret = value.is_secret();
+        let mut secrecy = value.own_secrecy();
         let mut here = value.reveal();
         for segment in &self.0 {
             let next = match (segment, here) {
@@ -66,10 +66,10 @@ impl Path {
                 (Segment::Index(index), Value::List(items)) => items.get(*index)?,
                 _ => return None,
             };
-            secret |= next.is_secret();
+            secrecy = secrecy.max(next.own_secrecy());
             here = next.reveal();
         }
-        Some(if secret { here.clone().secret() } else { here.clone() })
+        Some(here.clone().marked(secrecy))
     }
 }
 

@@ -68,10 +68,18 @@ pub struct Profiles {
 }
 
 impl Profiles {
-    /// Whether a profile is on.
+    /// Whether a profile, or one of several alternatives, is on.
     pub fn is_on(&self, name: &str) -> bool {
-        self.all || self.names.contains(name)
+        self.all || alternatives(name).any(|name| self.names.contains(name))
     }
+}
+
+/// Stands between the names of profiles of which one is enough.
+pub const OR: char = '|';
+
+/// The profiles of which one is enough.
+pub fn alternatives(names: &str) -> impl Iterator<Item = &str> {
+    names.split(OR)
 }
 
 /// One declared resource or connection.
@@ -146,7 +154,8 @@ pub struct Lifecycle {
     pub replace_triggered_by: Vec<Reference>,
     /// When it would be deleted, it is let go of instead.
     pub retain_on_destroy: bool,
-    /// The profiles it belongs to, outermost first.
+    /// The profiles it belongs to, outermost first; where one of several is enough, their
+    /// names with [`OR`] between them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub profiles: Vec<String>,
     /// Set when it is one of several.

@@ -74,6 +74,8 @@ pub struct Attribute {
     /// A handle here stands for a name and nothing more: when the object behind it is made
     /// anew under the same name, this one does not follow (`x-by-name`).
     pub by_name: bool,
+    /// It takes a value that is not kept: the kind does not need it again (`x-write-only`).
+    pub write_only: bool,
 }
 
 /// What a kind accepts (`spec`) and reports (`facts`).
@@ -181,6 +183,7 @@ fn attributes(json: &Json, at: &str) -> Result<BTreeMap<String, Attribute>, Sche
             disruption,
             handle,
             by_name: flag("x-by-name"),
+            write_only: flag("x-write-only"),
         };
         found.insert(name.clone(), attribute);
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::ephemeral::{EPHEMERAL_KEY, Ephemeral, Secrecy, digest};
 use crate::map::Map;
 
 /// A known value: what JSON can say, plus a mark for what must never be shown.
@@ -26,7 +27,12 @@ pub enum Value {
     Map(Map),
     /// A value that no terminal, log, diff or file may show in clear.
     Secret(Box<Value>),
+    /// A value that is not kept; it stands in a [`Value::Secret`].
+    Ephemeral(Ephemeral),
 }
+
+/// What a provider sees of a value that was not kept.
+pub const NOT_KEPT: &str = "(not kept)";
 
 /// The key that carries a secret when a value is serialised for storage.
 ///
@@ -47,10 +53,47 @@ impl Value {
         }
     }
 
-    /// The value under a secret mark, or the value itself.
+    /// Marks the value as one that is not kept.
+    pub fn ephemeral(self) -> Self {
+        match self {
+            Self::Secret(inner) => inner.ephemeral(),
+            Self::Ephemeral(_) => self.secret(),
+            Self::Null => Self::Null,
+            other => Self::Ephemeral(Ephemeral::Known(Box::new(other))).secret(),
+        }
+    }
+
+    /// How far it, or a part of it, may travel.
+    pub fn secrecy(&self) -> Secrecy {
+        match self {
+            Self::Ephemeral(_) => Secrecy::Ephemeral,
+            Self::Secret(inner) => inner.secrecy().max(Secrecy::Secret),
+            Self::List(items) => items.iter().map(Self::secrecy).max().unwrap_or_default(),
+            Self::Map(entries) => entries.values().map(Self::secrecy).max().unwrap_or_default(),
+            _ => Secrecy::Open,
+        }
+    }
+
+    /// How far it may travel as a whole.
+    pub(crate) fn own_secrecy(&self) -> Secrecy {
+        if self.is_secret() { self.secrecy() } else { Secrecy::Open }
+    }
+
+    /// The same with that mark.
+    pub fn marked(self, secrecy: Secrecy) -> Self {
+        match secrecy {
+            Secrecy::Open => self,
+            Secrecy::Secret => self.secret(),
+            Secrecy::Ephemeral => self.ephemeral(),
+        }
+    }
+
+    /// The value under a secret mark, or the value itself; what is left of an ephemeral
+    /// value is nothing to reveal.
     pub fn reveal(&self) -> &Self {
         match self {
             Self::Secret(inner) => inner.reveal(),
+            Self::Ephemeral(Ephemeral::Known(inner)) => inner.reveal(),
             other => other,
         }
     }
@@ -81,7 +124,8 @@ impl Value {
         self.as_map()?.get(key)
     }
 
-    /// The same data without secret marks, as plain JSON for a provider.
+    /// The same data without secret marks, as plain JSON for a provider. Where an earlier run
+    /// had a value that is not kept stands [`NOT_KEPT`], which no service has.
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value as Json;
         match self {
@@ -95,6 +139,8 @@ impl Value {
                 entries.iter().map(|(key, value)| (key.clone(), value.to_json())).collect(),
             ),
             Self::Secret(inner) => inner.to_json(),
+            Self::Ephemeral(Ephemeral::Known(inner)) => inner.to_json(),
+            Self::Ephemeral(Ephemeral::Digest(_)) => Json::String(NOT_KEPT.to_owned()),
         }
     }
 
@@ -114,6 +160,10 @@ impl Value {
                 reason = "JSON compares numbers so"
             )]
             (Self::Int(a), Self::Float(b)) | (Self::Float(b), Self::Int(a)) => *a as f64 == *b,
+            (Self::Ephemeral(a), Self::Ephemeral(b)) => a.digest() == b.digest(),
+            (Self::Ephemeral(left), now) | (now, Self::Ephemeral(left)) => {
+                left.digest() == digest(now)
+            }
             (a, b) => a == b,
         }
     }
@@ -126,7 +176,7 @@ impl Value {
     /// one), nobody knows which part is the secret, so all that may be is marked.
     pub fn marked_like(self, marks: &Self) -> Self {
         match (self, marks) {
-            (value, Self::Secret(_)) => value.secret(),
+            (value, Self::Secret(mark)) => value.marked(mark.secrecy().max(Secrecy::Secret)),
             (Self::List(items), Self::List(like)) if items.len() == like.len() => Self::List(
                 items
                     .into_iter()
@@ -135,57 +185,53 @@ impl Value {
                     .collect(),
             ),
             (Self::Map(entries), Self::Map(like)) => {
-                let mut gone = like.iter().filter(|(key, _)| !entries.contains_key(*key));
-                let moved = gone.any(|(_, mark)| mark.holds_secret());
+                let gone = like.iter().filter(|(key, _)| !entries.contains_key(*key));
+                let moved = gone.map(|(_, mark)| mark.secrecy()).max().unwrap_or_default();
                 let marked = entries.into_iter().map(|(key, value)| {
                     let value = match like.get(&key) {
                         Some(mark) => value.marked_like(mark),
-                        None if moved => value.secret(),
-                        None => value,
+                        None => value.marked(moved),
                     };
                     (key, value)
                 });
                 Self::Map(marked.collect())
             }
-            (value, marks) if marks.holds_secret() => value.secret(),
-            (value, _) => value,
-        }
-    }
-
-    fn holds_secret(&self) -> bool {
-        match self {
-            Self::Secret(_) => true,
-            Self::List(items) => items.iter().any(Self::holds_secret),
-            Self::Map(entries) => entries.values().any(Self::holds_secret),
-            _ => false,
+            (value, marks) => value.marked(marks.secrecy()),
         }
     }
 
     /// Calls `visit` with every text that stands under a secret mark.
     pub fn each_secret<'a>(&'a self, visit: &mut impl FnMut(&'a str)) {
-        fn all<'a>(value: &'a Value, visit: &mut impl FnMut(&'a str)) {
+        self.each_marked(&mut |text, _| visit(text));
+    }
+
+    /// The same, with the mark.
+    pub fn each_marked<'a>(&'a self, visit: &mut impl FnMut(&'a str, Secrecy)) {
+        fn all<'a>(value: &'a Value, mark: Secrecy, visit: &mut impl FnMut(&'a str, Secrecy)) {
             match value {
-                Value::String(text) => visit(text),
-                Value::List(items) => items.iter().for_each(|item| all(item, visit)),
-                Value::Map(entries) => entries.values().for_each(|item| all(item, visit)),
-                Value::Secret(inner) => all(inner, visit),
+                Value::String(text) if mark > Secrecy::Open => visit(text, mark),
+                Value::List(items) => items.iter().for_each(|item| all(item, mark, visit)),
+                Value::Map(entries) => {
+                    entries.values().for_each(|item| all(item, mark, visit));
+                }
+                Value::Secret(inner) => all(inner, mark.max(Secrecy::Secret), visit),
+                Value::Ephemeral(Ephemeral::Known(inner)) => {
+                    all(inner, Secrecy::Ephemeral, visit);
+                }
                 _ => {}
             }
         }
-        match self {
-            Self::Secret(inner) => all(inner, visit),
-            Self::List(items) => items.iter().for_each(|item| item.each_secret(visit)),
-            Self::Map(entries) => entries.values().for_each(|item| item.each_secret(visit)),
-            _ => {}
-        }
+        all(self, Secrecy::Open, visit);
     }
 
     /// Marks every text that holds one of these secrets: a service may report back what it
     /// was given.
-    pub fn hiding(self, secrets: &[&str]) -> Self {
+    pub fn hiding(self, secrets: &[(&str, Secrecy)]) -> Self {
         match self {
-            Self::String(text) if secrets.iter().any(|secret| text.contains(secret)) => {
-                Self::String(text).secret()
+            Self::String(text) => {
+                let held = secrets.iter().filter(|(secret, _)| text.contains(secret));
+                let secrecy = held.map(|(_, secrecy)| *secrecy).max().unwrap_or_default();
+                Self::String(text).marked(secrecy)
             }
             Self::List(items) => {
                 Self::List(items.into_iter().map(|item| item.hiding(secrets)).collect())
@@ -225,7 +271,7 @@ impl Value {
             Self::String(_) => "a string",
             Self::List(_) => "a list",
             Self::Map(_) => "a map",
-            Self::Secret(_) => "a secret",
+            Self::Secret(_) | Self::Ephemeral(_) => "a secret",
         }
     }
 }
@@ -278,7 +324,7 @@ impl fmt::Display for Value {
                 }
                 out.write_str("}")
             }
-            Self::Secret(_) => out.write_str("(sensitive)"),
+            Self::Secret(_) | Self::Ephemeral(_) => out.write_str("(sensitive)"),
         }
     }
 }
@@ -306,6 +352,7 @@ impl Serialize for Value {
                 (key, value)
             })),
             Self::Secret(inner) => serializer.collect_map([(SECRET_KEY, &**inner)]),
+            Self::Ephemeral(ephemeral) => ephemeral.serialize(serializer),
         }
     }
 }
@@ -371,6 +418,10 @@ impl<'de> de::Visitor<'de> for ValueVisitor {
             if key == SECRET_KEY {
                 return Ok(value.secret());
             }
+            if key == EPHEMERAL_KEY {
+                let digest = value.as_str().unwrap_or_default().to_owned();
+                return Ok(Value::Ephemeral(Ephemeral::Digest(digest)));
+            }
             let key = match key.strip_prefix("$$") {
                 Some(rest) => format!("${rest}"),
                 None => key,
@@ -395,6 +446,31 @@ mod tests {
         let text = serde_json::to_string(&value).unwrap();
         let back: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(back, value);
+    }
+
+    #[test]
+    fn of_an_ephemeral_value_a_digest_is_stored() {
+        let value = Value::List(vec![Value::string("hunter2").ephemeral(), Value::Int(1)]);
+        let text = serde_json::to_string(&value).unwrap();
+        assert!(!text.contains("hunter2"), "{text}");
+        let back: Value = serde_json::from_str(&text).unwrap();
+        assert!(back.same(&value) && value.same(&back));
+        let other = Value::List(vec![Value::string("hunter3").ephemeral(), Value::Int(1)]);
+        assert!(!back.same(&other));
+        assert_eq!(back.to_json().to_string(), r#"["(not kept)",1]"#);
+        let mut filled = back.clone();
+        crate::ephemeral::Recall::of_value(&value).fill(&mut filled);
+        assert_eq!(filled.to_json().to_string(), r#"["hunter2",1]"#);
+        assert_eq!(format!("{value} {back:?}"), "[(sensitive), 1] [(sensitive), 1]");
+    }
+
+    #[test]
+    fn what_is_made_of_an_ephemeral_value_is_ephemeral() {
+        let marks = Value::List(vec![Value::string("pw").ephemeral()]);
+        let value = Value::List(vec![Value::string("pw")]).marked_like(&marks);
+        assert_eq!(value.secrecy(), Secrecy::Ephemeral);
+        assert_eq!(Value::string("x").ephemeral().secret().secrecy(), Secrecy::Ephemeral);
+        assert_eq!(Value::string("x").secret().ephemeral().secrecy(), Secrecy::Ephemeral);
     }
 
     #[test]

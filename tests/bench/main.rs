@@ -1,7 +1,7 @@
 //! How long each stage takes on graphs of 100, 1,000 and 10,000 no-op resources with three
 //! references each, and how that compares to `terraform` on the same graph.
 //!
-//! `make bench`, or `cargo run --release -p dollop-tests --bin bench [-- --full]`.
+//! `make bench`; after that also `target/release/bench [--full]`.
 //! `--full` gives terraform the 10,000 as well, which takes it minutes; `--rival 50` compares
 //! the two on 50 resources and measures nothing else.
 //! `--rabbitmq PORT` compares with the bare requests to a broker's management API instead.
@@ -19,9 +19,11 @@ use std::time::{Duration, Instant};
 use dollop_engine::apply::{Settings, Watcher, apply};
 use dollop_engine::files::{FileError, Files};
 use dollop_engine::graph::{self, Graph};
+use dollop_engine::kind::Registry;
 use dollop_engine::observed::Observed;
 use dollop_engine::plan::{Options, Plan, Step, plan};
 use dollop_engine::pool::Pool;
+use dollop_engine::program::{Profiles, Program};
 use dollop_engine::refresh::refresh;
 use dollop_engine::resource::Scope;
 use dollop_engine::script::{Request, evaluate};
@@ -37,10 +39,10 @@ const STAGES: [&str; 6] = ["evaluate", "graph", "plan", "apply", "empty plan", "
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [one, size] = arguments.as_slice()
-        && one == "--one"
+    if let [word, part, size, folder] = arguments.as_slice()
+        && word == "--part"
     {
-        measure(size.parse().expect("a number"));
+        measure(part, size.parse().expect("a number"), Path::new(folder));
         return;
     }
     if let [rival_only, size] = arguments.as_slice()
@@ -74,8 +76,7 @@ fn main() {
 /// How often each size is measured: the middle one counts, as a shared machine has its moods.
 const ROUNDS: usize = 5;
 
-/// Each size in a process of its own, so that peak memory is its own too; the sizes in turn,
-/// so that a slow minute of the machine slows all of them.
+/// The sizes in turn, so that a slow minute of the machine slows all of them.
 fn stages() {
     let mut rounds: BTreeMap<usize, Vec<Vec<f64>>> = BTreeMap::new();
     for _ in 0..ROUNDS {
@@ -108,15 +109,27 @@ fn stages() {
     );
 }
 
-/// One process's figures for one size.
+/// What `--part` measures, each in a process of its own, as people run it.
+const PARTS: [&str; 3] = ["apply", "empty plan", "destroy"];
+
+/// One size's figures, stage by stage, and the most memory that any of its processes took.
 fn figures(size: usize) -> Vec<f64> {
-    let output = Command::new(std::env::current_exe().expect("own path"))
-        .args(["--one", &size.to_string()])
-        .output()
-        .expect("the benchmark runs itself");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let line = String::from_utf8_lossy(&output.stdout);
-    line.split_whitespace().map(|word| word.parse().expect("a number")).collect()
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut took = Vec::new();
+    let mut memory: f64 = 0.0;
+    for part in PARTS {
+        let output = Command::new(std::env::current_exe().expect("own path"))
+            .args(["--part", part, &size.to_string()])
+            .arg(folder.path())
+            .output()
+            .expect("the benchmark runs itself");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let line = String::from_utf8_lossy(&output.stdout);
+        took.extend(line.split_whitespace().map(|word| word.parse::<f64>().expect("a number")));
+        memory = memory.max(took.pop().expect("the memory comes last"));
+    }
+    took.push(memory);
+    took
 }
 
 /// The middle of each column.
@@ -180,82 +193,98 @@ fn written_out(size: usize) -> String {
     text
 }
 
-fn measure(size: usize) {
+/// One part of the life of a stack in `folder`: prints what its stages took, in
+/// milliseconds, and the peak memory in MiB.
+fn measure(part: &str, size: usize, folder: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(async {
-        let folder = tempfile::tempdir().expect("a folder");
+    let took = runtime.expect("a runtime").block_on(async {
         let registry = Arc::new(dollop_stdlib::registry());
-        let files = NoFiles(script(size));
-        let parameters = BTreeMap::new();
-        let mut took = Vec::new();
-
-        let program = timed(&mut took, || {
-            let request = Request {
-                stack: "bench",
-                environment: "default",
-                entry: "stack.rhai",
-                files: &files,
-                registry: &registry,
-                parameters: &parameters,
-                profiles: &dollop_engine::program::Profiles::default(),
-            };
-            evaluate(&request).expect("the script is right")
-        });
-        let stack = timed(&mut took, || graph::build(program).expect("no cycle"));
-
-        let scope = || Scope { stack: "bench".to_owned(), folder: folder.path().to_owned() };
-        let pool = Pool::new(registry.clone(), scope());
-        let start = Instant::now();
-        let first = planned(&stack, &State::default(), &pool, false).await;
-        took.push(start.elapsed());
-        assert_eq!(first.summary().create, size);
-
-        let start = Instant::now();
-        let holder = Holder {
-            who: "bench".to_owned(),
-            host: "here".to_owned(),
-            pid: std::process::id(),
-            command: "bench".to_owned(),
-        };
-        let store = SledStore::open(&folder.path().join(".dollop"), &holder).expect("a store");
-        let state = store.state().expect("a state");
-        run(&first, &state, &pool, &store).await;
-        took.push(start.elapsed());
-        drop(store);
-
-        let start = Instant::now();
-        let read = dollop_state::read_state(&folder.path().join(".dollop")).expect("a state");
-        let request = Request {
-            stack: "bench",
-            environment: "default",
-            entry: "stack.rhai",
-            files: &files,
-            registry: &registry,
-            parameters: &parameters,
-            profiles: &dollop_engine::program::Profiles::default(),
-        };
-        let again = graph::build(evaluate(&request).expect("right")).expect("no cycle");
-        let empty = planned(&again, &read.state, &pool, false).await;
-        took.push(start.elapsed());
-        assert!(!empty.has_changes(), "the second plan is empty");
-
-        let start = Instant::now();
-        let store = SledStore::open(&folder.path().join(".dollop"), &holder).expect("a store");
-        let state = store.state().expect("a state");
-        let nothing =
-            dollop_engine::program::Program { stack: "bench".to_owned(), ..Default::default() };
-        let nothing = graph::build(nothing).expect("no cycle");
-        let all = planned(&nothing, &state, &pool, true).await;
-        run(&all, &state, &pool, &store).await;
-        took.push(start.elapsed());
-
-        let figures: Vec<String> = took
-            .iter()
-            .map(|took| format!("{:.3}", took.as_secs_f64() * 1000.0))
-            .chain([format!("{:.3}", peak_memory())])
-            .collect();
-        println!("{}", figures.join(" "));
+        let scope = Scope { stack: "bench".to_owned(), folder: folder.to_owned() };
+        let pool = Pool::new(registry.clone(), scope);
+        match part {
+            "apply" => first(size, folder, &registry, &pool).await,
+            "empty plan" => again(size, folder, &registry, &pool).await,
+            _ => destroy(folder, &pool).await,
+        }
     });
+    let figures: Vec<String> = took
+        .iter()
+        .map(|took| format!("{:.3}", took.as_secs_f64() * 1000.0))
+        .chain([format!("{:.3}", peak_memory())])
+        .collect();
+    println!("{}", figures.join(" "));
+}
+
+/// Evaluate, graph, plan and apply.
+async fn first(
+    size: usize,
+    folder: &Path,
+    registry: &Arc<Registry>,
+    pool: &Pool,
+) -> Vec<Duration> {
+    let mut took = Vec::new();
+    let program = timed(&mut took, || evaluated(size, registry));
+    let stack = timed(&mut took, || graph::build(program).expect("no cycle"));
+    let start = Instant::now();
+    let plan = planned(&stack, &State::default(), pool, false).await;
+    took.push(start.elapsed());
+    assert_eq!(plan.summary().create, size);
+    let start = Instant::now();
+    let store = SledStore::open(&folder.join(".dollop"), &holder()).expect("a store");
+    let state = store.state().expect("a state");
+    run(&plan, &state, pool, &store).await;
+    took.push(start.elapsed());
+    took
+}
+
+/// The plan of what is there already, from reading script and state to the end.
+async fn again(
+    size: usize,
+    folder: &Path,
+    registry: &Arc<Registry>,
+    pool: &Pool,
+) -> Vec<Duration> {
+    let start = Instant::now();
+    let read = dollop_state::read_state(&folder.join(".dollop")).expect("a state");
+    let stack = graph::build(evaluated(size, registry)).expect("no cycle");
+    let empty = planned(&stack, &read.state, pool, false).await;
+    let took = start.elapsed();
+    assert!(!empty.has_changes(), "the second plan is empty");
+    vec![took]
+}
+
+/// Planning that everything goes, and doing it.
+async fn destroy(folder: &Path, pool: &Pool) -> Vec<Duration> {
+    let start = Instant::now();
+    let store = SledStore::open(&folder.join(".dollop"), &holder()).expect("a store");
+    let state = store.state().expect("a state");
+    let nothing = Program { stack: "bench".to_owned(), ..Program::default() };
+    let nothing = graph::build(nothing).expect("no cycle");
+    let all = planned(&nothing, &state, pool, true).await;
+    run(&all, &state, pool, &store).await;
+    vec![start.elapsed()]
+}
+
+fn evaluated(size: usize, registry: &Registry) -> Program {
+    let request = Request {
+        stack: "bench",
+        environment: "default",
+        entry: "stack.rhai",
+        files: &NoFiles(script(size)),
+        registry,
+        parameters: &BTreeMap::new(),
+        profiles: &Profiles::default(),
+    };
+    evaluate(&request).expect("the script is right")
+}
+
+fn holder() -> Holder {
+    Holder {
+        who: "bench".to_owned(),
+        host: "here".to_owned(),
+        pid: std::process::id(),
+        command: "bench".to_owned(),
+    }
 }
 
 fn timed<T>(took: &mut Vec<Duration>, work: impl FnOnce() -> T) -> T {
@@ -304,7 +333,7 @@ fn rival(sizes: &[usize]) {
     }
     let dollop = std::env::current_exe().expect("own path").with_file_name("dollop");
     if !dollop.exists() {
-        println!("\nno release binary beside this one: run `cargo build --release -p dollop`");
+        println!("\nno release binary beside this one: run `make bench`");
         return;
     }
     println!("\nwhole processes, seconds: dollop / terraform = ratio");

@@ -1,6 +1,7 @@
 //! Conformance and behaviour of every provider against real services.
 
 mod docker;
+mod ephemeral;
 mod failures;
 mod local;
 mod lookups;

@@ -254,14 +254,16 @@ pub fn binary() -> &'static Path {
 pub fn faulty() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        build(&["--features", "faults", "--bin", "dollop-faults"], "dollop-faults")
+        build(&["--features", "dollop/faults", "--bin", "dollop-faults"], "dollop-faults")
     })
 }
 
 fn build(arguments: &[&str], name: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--quiet", "-p", "dollop"])
+        // The whole workspace's features, as in `make test`: else most crates would be
+        // compiled a second time.
+        .args(["build", "--quiet", "--workspace"])
         .args(arguments)
         .current_dir(root())
         .status()

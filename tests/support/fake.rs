@@ -463,7 +463,7 @@ pub struct UnitSpec {
     image: String,
     /// Cannot be changed.
     #[serde(default)]
-    #[schemars(extend("x-replace" = true))]
+    #[schemars(extend("x-replace" = true, "x-write-only" = true))]
     env: BTreeMap<String, String>,
     /// Live.
     #[serde(default)]
@@ -513,7 +513,7 @@ pub struct ItemSpec {
     value: String,
     /// Live and secret.
     #[serde(default)]
-    #[schemars(extend("x-secret" = true))]
+    #[schemars(extend("x-secret" = true, "x-write-only" = true))]
     token: Option<String>,
 }
 

@@ -21,7 +21,7 @@ fn wrong_usage_exits_with_64() {
         "dollop plan --param novalue",
         "dollop plan --param =x",
         "dollop apply --parallelism 0",
-        "dollop apply --plan f --param a=b",
+        "dollop apply --plan f --only local::data.a",
         "dollop output --raw",
         "dollop output x --raw --json",
         "dollop state show nonsense",

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use dollop_engine::address::Address;
 
 use super::StackArgs;
 use crate::complete;
@@ -70,6 +71,29 @@ pub struct GraphArgs {
     /// How to show it.
     #[arg(long, default_value = "dot")]
     pub format: GraphFormat,
+    /// Only this resource, what it needs and what needs it.
+    #[arg(long, value_name = "ADDRESS", add = complete::declared())]
+    pub of: Option<Address>,
+    /// Of `--of`, which way.
+    #[arg(long, default_value = "both", requires = "of")]
+    pub direction: Direction,
+    /// Only what the plan touches.
+    #[arg(long, conflicts_with = "of")]
+    pub planned: bool,
+    /// With `--planned`, do not look at the world: compare with the last known state.
+    #[arg(long, requires = "planned")]
+    pub no_refresh: bool,
+}
+
+/// Which way to go from a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Direction {
+    /// To what it needs.
+    Needs,
+    /// To what needs it.
+    NeededBy,
+    /// Both ways.
+    Both,
 }
 
 /// How a graph is shown.
@@ -79,6 +103,8 @@ pub enum GraphFormat {
     Dot,
     /// Mermaid.
     Mermaid,
+    /// For programs, in a versioned form.
+    Json,
 }
 
 /// `dollop explain`.

@@ -39,6 +39,7 @@ pub fn run(args: &ApplyArgs) -> Result<u8, CommandError> {
             let keyring = Keyring::load_or_create(&session.state_folder())?;
             let mut plan = saved::read(file, &keyring)?;
             saved::refuse_stale(&plan, &state, &session.project)?;
+            saved::recall(&mut plan, &session, &state, &args.stack)?;
             plan.consents.extend(args.consent.addresses());
             plan
         } else {
@@ -47,6 +48,7 @@ pub fn run(args: &ApplyArgs) -> Result<u8, CommandError> {
                 destroy: false,
                 replace: args.replace.iter().cloned().collect(),
                 allow_data_loss: args.consent.addresses(),
+                part: args.part.part(),
             };
             session.plan(&graph, &state, &options).await?
         };

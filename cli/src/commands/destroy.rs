@@ -1,5 +1,6 @@
 //! `dollop destroy`: remove everything the stack made.
 
+use dollop_engine::ephemeral::Recall;
 use dollop_engine::plan::Options;
 use dollop_engine::store::Store as _;
 use dollop_state::SledStore;
@@ -10,12 +11,19 @@ use crate::commands::show_plan;
 use crate::error::CommandError;
 use crate::session::{Session, block_on};
 
-/// Plans to remove everything, shows it, asks, does it. Needs no script to be right.
+/// Plans to remove everything, shows it, asks, does it. Needs no script to be right, unless a
+/// server was given an ephemeral value.
 pub fn run(args: &DestroyArgs) -> Result<u8, CommandError> {
     let session = Session::new(args.stack.project()?);
     let graph = session.nothing()?;
     let store = SledStore::open(&session.state_folder(), &Session::holder("destroy"))?;
-    let state = store.state()?;
+    let mut state = store.state()?;
+    // Servers that were told something nobody keeps are told it again by the script.
+    if Recall::forgets(&state) {
+        session.project.files.look_up_secrets(true);
+        let graph = session.declared(&args.stack)?;
+        Recall::of(&graph, session.registry(), &state).fill_state(&mut state);
+    }
     block_on(async {
         let options = Options {
             unrefreshed: args.no_refresh,

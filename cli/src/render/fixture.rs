@@ -45,6 +45,7 @@ pub(crate) fn empty() -> Plan {
         environment: "default".to_owned(),
         profiles: BTreeMap::new(),
         dormant: Vec::new(),
+        left_out: None,
         serial: 7,
         destroy: false,
         unrefreshed: false,

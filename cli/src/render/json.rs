@@ -26,6 +26,7 @@ pub fn plan(plan: &Plan) -> Json {
         "stack": plan.stack,
         "environment": plan.environment,
         "profiles": plan.profiles,
+        "left_out": plan.left_out,
         "dormant": plan.dormant.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "serial": plan.serial,
         "destroy": plan.destroy,
@@ -423,6 +424,7 @@ mod tests {
           "environment": "default",
           "format_version": "1.2",
           "has_changes": true,
+          "left_out": null,
           "lookups": [],
           "losses": [],
           "outputs": [

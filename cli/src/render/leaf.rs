@@ -208,9 +208,10 @@ fn shape(side: Option<&Expr>) -> Shape {
 /// Whether every item is a plain scalar, so that the list reads well on one line.
 fn simple(items: &[Expr]) -> bool {
     items.iter().all(|item| match item {
-        Expr::Value(value) => {
-            !matches!(value, Value::List(_) | Value::Map(_) | Value::Secret(_))
-        }
+        Expr::Value(value) => !matches!(
+            value,
+            Value::List(_) | Value::Map(_) | Value::Secret(_) | Value::Ephemeral(_)
+        ),
         _ => false,
     })
 }
@@ -261,7 +262,7 @@ fn hides(side: Option<&Expr>) -> bool {
 
 fn value_hides(value: &Value) -> bool {
     match value {
-        Value::Secret(_) => true,
+        Value::Secret(_) | Value::Ephemeral(_) => true,
         Value::List(items) => items.iter().any(value_hides),
         Value::Map(entries) => entries.values().any(value_hides),
         _ => false,
@@ -279,7 +280,7 @@ fn same(before: Option<&Expr>, after: Option<&Expr>) -> bool {
 pub fn masked_json(value: &Value) -> (serde_json::Value, bool) {
     use serde_json::Value as Json;
     match value {
-        Value::Secret(_) => (Json::Null, true),
+        Value::Secret(_) | Value::Ephemeral(_) => (Json::Null, true),
         Value::List(items) => {
             let parts: Vec<_> = items.iter().map(masked_json).collect();
             let secret = parts.iter().any(|(_, secret)| *secret);

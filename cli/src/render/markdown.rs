@@ -47,7 +47,7 @@ pub fn plan(plan: &Plan) -> String {
     let environment = environment.unwrap_or_default();
     out.push(&format!("\n### {title} for {}{environment}\n\n", code(&plan.stack)));
     out.push(&format!("**{}**\n\n", words::summary(plan)));
-    for sentence in words::profiles(plan) {
+    for sentence in words::left_out(plan).into_iter().chain(words::profiles(plan)) {
         out.push(&format!("{}\n\n", html(&sentence)));
     }
     if plan.unrefreshed {

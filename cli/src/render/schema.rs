@@ -101,6 +101,7 @@ fn attribute(attribute: &Attribute) -> Json {
         "stable": attribute.stable,
         "disruption": attribute.disruption,
         "by_name": attribute.by_name,
+        "write_only": attribute.write_only,
     });
     if let Some(default) = &attribute.default {
         out["default"] = default.to_json();

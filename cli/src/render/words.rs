@@ -7,6 +7,7 @@ use dollop_engine::plan::{
     Action, Change, CheckStanding, ConnectionPlan, DeferredBy, LookupOutcome, LookupPlan,
     Operation, Plan, Reason, Standing, Summary,
 };
+use dollop_engine::program::alternatives;
 use dollop_engine::schema::Disruption;
 
 use crate::render::text::count;
@@ -177,6 +178,35 @@ pub fn environment(plan: &Plan) -> Option<&str> {
     Some(plan.environment.as_str()).filter(|name| !matches!(*name, "" | "default"))
 }
 
+/// What a plan for a part leaves out.
+pub fn left_out(plan: &Plan) -> Vec<Sentence> {
+    let Some(left) = &plan.left_out else { return Vec::new() };
+    let mut sentences = Vec::new();
+    sentences.push(if left.changes.is_empty() {
+        say("this plan is for a part of the stack; the rest would stay as it is")
+    } else {
+        named("this plan is for a part of the stack; it leaves out changes of ", &left.changes)
+    });
+    if !left.dependents.is_empty() {
+        let words = "these need what changes, and are left as they are: ";
+        sentences.push(named(words, &left.dependents));
+    }
+    sentences
+}
+
+/// Words, and some addresses.
+fn named(words: &str, addresses: &[Address]) -> Sentence {
+    const MOST: usize = 5;
+    let mut sentence = say(words);
+    for (index, address) in addresses.iter().take(MOST).enumerate() {
+        sentence = sentence.words(if index == 0 { "" } else { ", " }).name(address);
+    }
+    match addresses.len().saturating_sub(MOST) {
+        0 => sentence,
+        more => sentence.words(&format!(" and {more} more")),
+    }
+}
+
 /// Which profiles are on and off, and what stays of those that are off.
 pub fn profiles(plan: &Plan) -> Vec<Sentence> {
     let mut sentences = Vec::new();
@@ -255,7 +285,7 @@ fn reason_sentence(
         Reason::Tainted => say("marked as broken with `dollop taint`"),
         Reason::Retained => say("stays as it is: `retain_on_destroy`"),
         Reason::Undeclared => say("not declared any more"),
-        Reason::ProfileOff(profile) => say("profile ").name(profile).words(" is off"),
+        Reason::ProfileOff(profile) => profile_off("", profile),
         Reason::GoesWith(address) => say("goes along with ").name(address),
         Reason::Interrupted => say("was interrupted; what is there is finished"),
         Reason::Deposed => say("another has taken its place"),
@@ -264,6 +294,18 @@ fn reason_sentence(
             say("can only be looked at during apply, through ").name(connection)
         }
     })
+}
+
+/// `profile a is off`, or `profiles a and b are off` where one of them would do.
+fn profile_off(before: &str, names: &str) -> Sentence {
+    let names: Vec<_> = alternatives(names).collect();
+    let (word, are) =
+        if names.len() == 1 { ("profile ", " is off") } else { ("profiles ", " are off") };
+    let mut sentence = say(before).words(word);
+    for (index, name) in names.iter().enumerate() {
+        sentence = sentence.words(if index == 0 { "" } else { " and " }).name(name);
+    }
+    sentence.words(are)
 }
 
 /// `, which is replaced because …`, as far back as the plan tells.
@@ -279,9 +321,7 @@ fn chain(plan: &Plan, address: &Address, seen: &mut BTreeSet<Address>) -> Senten
         }
         Reason::Gone => Some(say(" because it was removed outside dollop")),
         Reason::Undeclared => Some(say(" because it is not declared any more")),
-        Reason::ProfileOff(profile) => {
-            Some(say(" because profile ").name(profile).words(" is off"))
-        }
+        Reason::ProfileOff(profile) => Some(profile_off(" because ", profile)),
         Reason::DataLost { .. } => {
             let sentence = reason_sentence(plan, reason, seen)?;
             Some(say(" because ").then(sentence))

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::stack::{Object, Stack, profiles};
+use super::stack::{Object, Stack, comes};
 use super::{Report, networks, ports};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::path::Path;
@@ -68,9 +68,14 @@ pub(super) fn supposed(
     found: Diagnostic,
 ) -> Option<Diagnostic> {
     let Some(on) = on else { return Some(found) };
-    let needed: BTreeSet<&str> = of.iter().flat_map(|declared| profiles(declared)).collect();
+    // With one profile less, one of them is not there.
+    let needed = on.iter().all(|name| {
+        let mut fewer = on.clone();
+        fewer.remove(name);
+        of.iter().any(|declared| !comes(declared, &fewer))
+    });
     let is_off = of.iter().any(|declared| declared.off.is_some());
-    if !is_off || needed != *on || found.code.severity() != Severity::Error {
+    if !is_off || !needed || found.code.severity() != Severity::Error {
         return None;
     }
     let names: Vec<_> = on.iter().map(|name| format!("`{name}`")).collect();

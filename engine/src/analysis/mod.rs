@@ -7,6 +7,7 @@
 mod calls;
 mod claim;
 mod dormant;
+mod ephemeral;
 mod features;
 mod mounts;
 mod names;
@@ -44,6 +45,7 @@ pub fn analyse(graph: &Graph, registry: &Registry, files: &dyn Files) -> Vec<Dia
     mounts::check(&stack, files, &mut report);
     features::check(&stack, &mut report);
     secrets::check(&stack, &mut report);
+    ephemeral::check(&stack, registry, &mut report);
     unused::check(&stack, &mut report);
     for object in stack.objects() {
         for lint in &object.lints {

@@ -9,7 +9,7 @@ use crate::graph::Graph;
 use crate::kind::{Kind, Registry};
 use crate::path::{Path, Segment};
 use crate::plan::desired::desired;
-use crate::program::Declaration;
+use crate::program::{Declaration, alternatives};
 use crate::resource::Name;
 use crate::value::Value;
 
@@ -80,8 +80,22 @@ impl<'a> Stack<'a> {
     pub(super) fn objects(&self) -> impl Iterator<Item = &Object<'a>> {
         self.objects.iter().filter(|object| match &self.supposed {
             None => object.declaration.off.is_none(),
-            Some(on) => object.profiles().is_subset(on),
+            Some(on) => comes(object.declaration, on),
         })
+    }
+
+    /// The attributes of a declaration, as far as they are known.
+    pub(super) fn attributes(
+        &self,
+        declaration: &Declaration,
+    ) -> impl Iterator<Item = (&str, &Expr)> {
+        let known = self.known.get(&declaration.address);
+        known.into_iter().flatten().map(|(name, expr)| (name.as_str(), expr))
+    }
+
+    /// An expression, filled in with what is declared.
+    pub(super) fn resolve(&self, expr: &Expr) -> Expr {
+        expr.resolve(&|reference| declared(&self.known, reference))
     }
 
     /// Every claim with whose it is.
@@ -119,7 +133,7 @@ impl<'a> Stack<'a> {
     /// The sets of profiles that bring up something that is off.
     pub(super) fn dormant_sets(&self) -> BTreeSet<BTreeSet<&'a str>> {
         let dormant = self.objects.iter().filter(|object| object.declaration.off.is_some());
-        dormant.map(Object::profiles).collect()
+        dormant.flat_map(|object| sets(object.declaration)).collect()
     }
 
     /// Lets the rules look at what is there whenever some profiles are on.
@@ -134,20 +148,33 @@ impl<'a> Object<'a> {
         self.declaration.connection.as_ref()
     }
 
-    /// The profiles it belongs to.
-    pub(super) fn profiles(&self) -> BTreeSet<&'a str> {
-        profiles(self.declaration)
-    }
-
     /// Its address in the stack.
     pub(super) fn address(&self) -> &'a Address {
         &self.declaration.address
     }
 }
 
-/// The profiles a declaration belongs to.
-pub(super) fn profiles(declaration: &Declaration) -> BTreeSet<&str> {
-    declaration.lifecycle.profiles.iter().map(String::as_str).collect()
+/// Whether a declaration is there when these profiles are on.
+pub(super) fn comes(declaration: &Declaration, on: &BTreeSet<&str>) -> bool {
+    let mut around = declaration.lifecycle.profiles.iter();
+    around.all(|names| alternatives(names).any(|name| on.contains(name)))
+}
+
+/// More sets than these are not tried; a script could ask for any number.
+const MOST_SETS: usize = 64;
+
+/// The smallest sets of profiles that bring a declaration up.
+fn sets(declaration: &Declaration) -> Vec<BTreeSet<&str>> {
+    let mut sets = vec![BTreeSet::new()];
+    for names in &declaration.lifecycle.profiles {
+        let with = |set: &BTreeSet<_>, name| set.iter().copied().chain([name]).collect();
+        sets = sets
+            .iter()
+            .flat_map(|set| alternatives(names).map(move |name| with(set, name)))
+            .take(MOST_SETS)
+            .collect();
+    }
+    sets
 }
 
 /// The declared value behind a reference, when it was declared and not left to the world.

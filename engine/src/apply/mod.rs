@@ -317,6 +317,7 @@ impl<'a> Run<'a> {
             message: self.clean(&error.message),
             notes: clean(&error.notes),
             hints: clean(&error.hints),
+            attribute: error.attribute,
         }
     }
 }

@@ -75,6 +75,7 @@ codes! {
     NoSuchCall "E0312" "a resource that has no such function"
     LookupForm "E0313" "a look-up in the wrong form"
     NotDeclaredYet "E0314" "an override of something that is not declared"
+    EphemeralKept "E0315" "an ephemeral value where it would be kept"
     // E04: parameters, outputs, files and functions.
     ParameterNotSet "E0401" "a parameter that is not set"
     ParameterValue "E0402" "a parameter with a value that does not fit"

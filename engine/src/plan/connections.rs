@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::ephemeral::holds_digest;
 use crate::error::{CallError, Failure};
 use crate::expr::Expr;
 use crate::kind::ConnectionKind;
@@ -142,6 +143,10 @@ impl Walk<'_> {
         let settled = self.settled(&record.dependencies);
         let standing = match (self.upstream(&record.dependencies), known) {
             (Some(by), _) => Standing::Deferred(by),
+            (None, Some(_)) if self.inputs.refresh && self.is_forgotten(record) => {
+                self.decisions.diagnostics.push(forgotten(address, &record.spec));
+                Standing::Unused
+            }
             (None, Some(spec)) => {
                 let managed = !record.dependencies.is_empty();
                 self.usable(address, &spec, &target, settled, managed, None)
@@ -187,6 +192,18 @@ impl Walk<'_> {
             );
         };
         resolved
+    }
+
+    /// Whether something that lives in a server is still there, and what the server was told
+    /// is not.
+    fn is_forgotten(&self, record: &Record) -> bool {
+        holds_digest(&record.spec)
+            && self
+                .inputs
+                .state
+                .records
+                .values()
+                .any(|inner| inner.connection.as_ref() == Some(&record.address))
     }
 
     fn settled(&self, dependencies: &[Address]) -> bool {
@@ -275,6 +292,19 @@ impl Walk<'_> {
             None => reads.unchecked.push(address.clone()),
         }
     }
+}
+
+/// The error for a connection that an earlier run told something nobody tells it now.
+fn forgotten(address: &Address, spec: &Value) -> Diagnostic {
+    let gone = spec.as_map().into_iter().flatten();
+    let gone: Vec<_> =
+        gone.filter(|(_, value)| holds_digest(value)).map(|(name, _)| name.as_str()).collect();
+    let message =
+        format!("`{address}` cannot be used: its `{}` is not kept", gone.join("`, `"));
+    Diagnostic::new(Code::ConnectionUnusable, message)
+        .note("it was given as an ephemeral value, and something made there is still to go")
+        .hint("declare it until that is gone, or give the same value again")
+        .hint(format!("to leave what is there alone: `dollop state forget {address}`"))
 }
 
 /// The one clear error for a connection that cannot be used.

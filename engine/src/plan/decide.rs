@@ -110,6 +110,17 @@ pub(crate) enum Facts {
     None,
 }
 
+impl Facts {
+    /// What a change leaves of what an object reports.
+    pub(crate) fn usable(change: &Change) -> Self {
+        match change.action {
+            Action::Keep | Action::Adopt => Self::All(change.facts.clone()),
+            Action::Update | Action::Verify => Self::Stable(change.facts.clone()),
+            _ => Self::None,
+        }
+    }
+}
+
 pub(crate) struct Walk<'a> {
     pub(crate) inputs: Inputs<'a>,
     /// The records of the state, to be found quickly.
@@ -120,6 +131,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) pending: BTreeSet<Address>,
     /// Where each object of a record without a declaration is recorded: connection, kind, id.
     pub(crate) undeclared_ids: HashMap<(Address, String, String), Address>,
+    /// Who declares the object of a record without a declaration now, by the record's address.
+    pub(crate) taken_over: HashMap<Address, Address>,
     /// Who declares which real object: connection, kind, and the names that identify it.
     pub(crate) claims: HashMap<(Address, &'static str, Vec<String>), Address>,
     /// Who decides about what beside that.
@@ -141,6 +154,7 @@ pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
         claims: HashMap::new(),
         territories: Territories::default(),
         undeclared_ids: undeclared_ids(inputs),
+        taken_over: HashMap::new(),
         any_deposed: inputs.state.records.keys().any(Address::is_deposed),
         made_first: made_first(inputs.graph),
     };

@@ -46,27 +46,84 @@ pub(crate) fn differences(sides: &Sides<'_>) -> Vec<Difference> {
 /// Every attribute that is set, as differences from nothing: what a create shows.
 pub(crate) fn all_set(
     desired: &Expr,
-    defaults: &BTreeMap<String, Attribute>,
+    schema: &BTreeMap<String, Attribute>,
     spans: Option<&Arc<BTreeMap<Path, Span>>>,
 ) -> Vec<Difference> {
     let mut found = Vec::new();
-    for (name, value) in entries(desired) {
-        let default = defaults.get(&name).and_then(|attribute| attribute.default.as_ref());
-        let is_default = match (&value, default) {
-            (Expr::Value(value), Some(default)) => value.same(default),
-            (Expr::Value(value), None) => is_empty(value),
-            _ => false,
-        };
-        if is_default {
-            continue;
-        }
-        let path = Path::attribute(name);
-        compare(Some(&value), None, &path, &mut found);
+    for (name, value) in set(entries(desired), schema) {
+        compare(Some(&value), None, &Path::attribute(name), &mut found);
     }
     for difference in &mut found {
         difference.span = spans.and_then(|spans| nearest(spans, &difference.path));
     }
     found
+}
+
+/// The entries that say more than the schema says without them, and of those what does.
+fn set(
+    entries: BTreeMap<String, Expr>,
+    schema: &BTreeMap<String, Attribute>,
+) -> BTreeMap<String, Expr> {
+    let says_more = |(name, value): (String, Expr)| {
+        let attribute = schema.get(&name);
+        let default = attribute.and_then(|attribute| attribute.default.as_ref());
+        let left_out = match (&value, default) {
+            (Expr::Value(value), Some(default)) => value.same(default),
+            (Expr::Value(value), None) => is_empty(value),
+            _ => false,
+        };
+        let value = match attribute {
+            _ if left_out => return None,
+            Some(attribute) => set_within(value, &attribute.ty),
+            None => value,
+        };
+        Some((name, value))
+    };
+    entries.into_iter().filter_map(says_more).collect()
+}
+
+/// A value without the attributes inside it that only repeat their defaults.
+fn set_within(value: Expr, ty: &Type) -> Expr {
+    match ty {
+        Type::Object(attributes) if is_map(&value) => {
+            Expr::map(set(entries(&value), attributes))
+        }
+        Type::Map(item) if is_map(&value) => {
+            let inner = entries(&value).into_iter();
+            Expr::map(inner.map(|(key, value)| (key, set_within(value, item))).collect())
+        }
+        Type::List(item) => match value {
+            Expr::Value(Value::List(items)) => {
+                let items = items.into_iter().map(Expr::Value);
+                Expr::list(items.map(|value| set_within(value, item)).collect())
+            }
+            Expr::List(items) => {
+                Expr::list(items.into_iter().map(|value| set_within(value, item)).collect())
+            }
+            other => other,
+        },
+        Type::Either(forms) => match forms.iter().find(|form| fits(&value, form)) {
+            Some(form) => set_within(value, form),
+            None => value,
+        },
+        _ => value,
+    }
+}
+
+/// Whether a value has the form of a type of which there are several, by its outside.
+fn fits(value: &Expr, ty: &Type) -> bool {
+    match ty {
+        Type::Object(attributes) => {
+            is_map(value) && entries(value).keys().all(|name| attributes.contains_key(name))
+        }
+        Type::Map(_) => is_map(value),
+        Type::List(_) => matches!(value, Expr::List(_) | Expr::Value(Value::List(_))),
+        _ => false,
+    }
+}
+
+fn is_map(value: &Expr) -> bool {
+    matches!(value, Expr::Map(_) | Expr::Value(Value::Map(_)))
 }
 
 /// Whether two values are the same; nothing, an empty list and an empty map are alike only
@@ -116,13 +173,8 @@ fn compare(
     }
     let before_secret = actual.is_some_and(Value::is_secret);
     let after_secret = desired.is_some_and(Expr::is_secret);
-    let map_inside = |value: &Value| matches!(value, Value::Map(_));
-    let desired_is_map = match desired {
-        None | Some(Expr::Map(_)) => true,
-        Some(Expr::Value(value)) => map_inside(value),
-        _ => false,
-    };
-    let actual_is_map = actual.is_none_or(map_inside);
+    let desired_is_map = desired.is_none_or(is_map);
+    let actual_is_map = actual.is_none_or(|value| matches!(value, Value::Map(_)));
     // Below the top, an entry that is new or gone as a whole is shown entry by entry too.
     if desired_is_map && actual_is_map && !before_secret && !after_secret {
         let wanted = desired.map(entries).unwrap_or_default();
@@ -205,6 +257,54 @@ mod tests {
             r#"{"env":{"A":"1","C":"3"},"ports":["81"]}"#,
             r#"{"env":{"A":"1"},"ports":["81"]}"#,
             "env.B: - → \"2\"\nenv.C: \"3\" → - drift\nports: [\"81\"] → [\"80\"]",
+        );
+    }
+
+    #[test]
+    fn what_only_repeats_a_default_is_not_shown_however_deep() {
+        let attribute = |ty: Type, default: Option<Value>| Attribute {
+            doc: String::new(),
+            ty,
+            required: false,
+            default,
+            replace: false,
+            secret: false,
+            stable: false,
+            disruption: crate::schema::Disruption::None,
+            handle: Vec::new(),
+            by_name: false,
+            write_only: false,
+        };
+        let inner = Type::Object(BTreeMap::from([
+            ("aliases".to_owned(), attribute(Type::List(Box::new(Type::String)), None)),
+            ("priority".to_owned(), attribute(Type::Int, Some(Value::Int(0)))),
+            ("ip".to_owned(), attribute(Type::String, None)),
+        ]));
+        let schema = BTreeMap::from([
+            ("nets".to_owned(), attribute(Type::Map(Box::new(inner.clone())), None)),
+            (
+                "mounts".to_owned(),
+                attribute(Type::List(Box::new(Type::Either(vec![Type::String, inner]))), None),
+            ),
+        ]);
+        let desired = value(
+            r#"{"nets":{"a":{"aliases":[],"priority":0},"b":{"ip":"::1","priority":1}},
+                "mounts":["x",{"aliases":[],"ip":"::2","priority":0}]}"#,
+        );
+        let lines: Vec<_> = all_set(&Expr::Value(desired), &schema, None)
+            .iter()
+            .map(|d| {
+                format!("{}: {}", d.path, d.after.as_ref().map_or("-".into(), Expr::to_string))
+            })
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                r#"mounts: ["x", {ip: "::2"}]"#,
+                "nets.a: {}",
+                r#"nets.b.ip: "::1""#,
+                "nets.b.priority: 1",
+            ]
         );
     }
 

@@ -10,6 +10,7 @@ mod diff;
 mod lookups;
 mod losses;
 mod moves;
+mod part;
 mod previews;
 mod renames;
 mod resources;
@@ -41,6 +42,7 @@ pub(crate) use lookups::{MAY_BE_MISSING, nothing_there, probe};
 pub use losses::{Loss, consent_hint, weigh};
 pub(crate) use losses::{held, refusal};
 pub(crate) use moves::{check as check_moves, moved};
+pub use part::{LeftOut, Part, Pattern};
 pub use previews::preview;
 pub(crate) use steps::conditional;
 
@@ -98,6 +100,9 @@ pub struct Plan {
     /// The objects whose content may be lost.
     #[serde(default)]
     pub consents: BTreeSet<Address>,
+    /// What it leaves out, when it is for a part of the stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
     /// The work, in an order in which everything comes after what it needs.
     pub steps: Vec<Step>,
     /// Warnings for the reader.
@@ -243,6 +248,8 @@ pub struct Options {
     pub replace: BTreeSet<Address>,
     /// The objects whose content may be lost.
     pub allow_data_loss: BTreeSet<Address>,
+    /// Which part of the stack is meant.
+    pub part: Part,
 }
 
 /// Compares what is declared with what was observed, and decides.
@@ -257,7 +264,7 @@ pub fn plan(
     registry: &Registry,
     options: &Options,
 ) -> Result<Plan, Findings> {
-    let Options { unrefreshed, destroy, replace, allow_data_loss } = options;
+    let Options { unrefreshed, destroy, replace, allow_data_loss, part } = options;
     let moved = moved(graph, state);
     let inputs = Inputs {
         graph,
@@ -308,7 +315,7 @@ pub fn plan(
     let mut warnings = program.warnings.clone();
     warnings.extend(decisions.warnings);
     warnings.extend(renames);
-    Ok(Plan {
+    let mut plan = Plan {
         format: FORMAT,
         stack: program.stack.clone(),
         environment: program.environment.clone(),
@@ -328,10 +335,13 @@ pub fn plan(
         losses: Vec::new(),
         notes: BTreeMap::new(),
         consents: allow_data_loss.clone(),
+        left_out: None,
         steps,
         warnings,
         sources: program.sources.clone(),
-    })
+    };
+    plan.narrow(part, graph, &moved.state)?;
+    Ok(plan)
 }
 
 /// What is to be made anew must be there and declared.
@@ -374,8 +384,9 @@ fn outputs(inputs: Inputs<'_>, decisions: &Decisions) -> Vec<OutputChange> {
             after: Some(after.clone()),
         })
         .collect();
+    let known: HashSet<&String> = decisions.outputs.iter().map(|(name, _)| name).collect();
     for (name, before) in &inputs.state.outputs {
-        if !decisions.outputs.iter().any(|(known, _)| known == name) {
+        if !known.contains(name) {
             found.push(OutputChange {
                 name: name.clone(),
                 before: Some(before.clone()),
@@ -405,7 +416,8 @@ impl Plan {
                 Action::Adopt => summary.adopt += 1,
                 Action::Forget => summary.forget += 1,
                 Action::Verify => summary.verify += 1,
-                Action::Keep => summary.keep += 1,
+                // Counted already; it is here because its record is written anew.
+                Action::Keep => {}
             }
         }
         summary

@@ -2,6 +2,7 @@
 
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::ephemeral::told_again;
 use crate::error::Failure;
 use crate::expr::Expr;
 use crate::kind::{FoundObject, Kind};
@@ -76,7 +77,10 @@ impl Walk<'_> {
             self.refuse_update(declaration, kind, before, after);
         }
         self.caution(declaration, kind, &change);
-        let facts = usable_facts(&change);
+        if let Some(old) = self.old_address(declaration, change.id.as_deref()) {
+            self.taken_over.entry(old).or_insert_with(|| address.clone());
+        }
+        let facts = Facts::usable(&change);
         let presence = Presence::Here;
         let resolved = Resolved { spec: normal.spec, facts, settled, presence };
         self.resolved.insert(address.clone(), resolved);
@@ -151,7 +155,8 @@ impl Walk<'_> {
                     }
                     _ => (None, None),
                 };
-                let spec = record.map(|record| record.spec.clone());
+                let told = normal.spec.known();
+                let spec = record.map(|record| told_again(&record.spec, told));
                 let spec = spec.or_else(|| normal.probe.clone());
                 self.want(connection, address, id, facts, spec);
                 (unrefreshed(record), false)
@@ -171,7 +176,9 @@ impl Walk<'_> {
                         )
                         .note(error.message.clone()),
                     };
-                    let mut found = found.at(declaration.span.clone());
+                    let at = error.attribute.map(Path::attribute).unwrap_or_default();
+                    let span = declaration.span_of(&at);
+                    let mut found = found.at(span.clone());
                     found.notes.extend(error.notes.iter().cloned());
                     found.hints.extend(error.hints.iter().cloned());
                     self.decisions.diagnostics.push(found);
@@ -334,14 +341,6 @@ impl Walk<'_> {
                 change
             }
         }
-    }
-
-    /// The undeclared address under which the same object is recorded.
-    fn old_address(&self, declaration: &Declaration, id: Option<&str>) -> Option<Address> {
-        let id = id.filter(|id| !id.is_empty())?;
-        let connection = declaration.connection.clone()?;
-        let key = (connection, declaration.address.kind().to_owned(), id.to_owned());
-        self.undeclared_ids.get(&key).cloned()
     }
 
     /// Fills in what differs, and from that the action.
@@ -552,14 +551,6 @@ impl Walk<'_> {
             self.decisions.diagnostics.push(found.hint(hint));
         }
         change
-    }
-}
-
-fn usable_facts(change: &Change) -> Facts {
-    match change.action {
-        Action::Keep | Action::Adopt => Facts::All(change.facts.clone()),
-        Action::Update | Action::Verify => Facts::Stable(change.facts.clone()),
-        _ => Facts::None,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::path::Path;
 use crate::plan::Standing;
 use crate::plan::change::{Action, Change, Difference, Reason};
 use crate::plan::decide::Walk;
+use crate::program::{Declaration, alternatives};
 use crate::resource::Owner;
 use crate::schema::Disruption;
 use crate::store::Record;
@@ -106,7 +107,7 @@ impl Walk<'_> {
                 .push(Diagnostic::new(Code::PreventDestroy, message).hint(hint));
         }
         // Another address declares this very object now.
-        if let Some(to) = self.renamed_to(record) {
+        if let Some(to) = self.taken_over.get(&record.address).cloned() {
             change.action = Action::Forget;
             change.disruption = Disruption::None;
             change.reasons = vec![Reason::RenamedTo(to)];
@@ -200,6 +201,7 @@ impl Walk<'_> {
                     let message =
                         format!("`{needed}` would go, but `{kept}`, which stays, needs it");
                     let profile = record.lifecycle.profiles.first().map_or("", String::as_str);
+                    let profile = alternatives(profile).collect::<Vec<_>>().join("` or `");
                     found.push(
                         Diagnostic::new(Code::DormantNeeds, message)
                             .note(format!("profile `{profile}` is off and kept"))
@@ -211,19 +213,19 @@ impl Walk<'_> {
         self.decisions.diagnostics.extend(found);
     }
 
-    /// The declared resource that has the object of this record.
-    fn renamed_to(&self, record: &Record) -> Option<Address> {
-        let connection = record.connection.clone()?;
-        let key = (connection, record.address.kind().to_owned(), record.id.clone());
-        self.undeclared_ids.get(&key)?;
-        let taken = self.decisions.changes.iter().find(|change| {
-            change.connection == record.connection
-                && change.address.kind() == record.address.kind()
-                && change.id.as_deref() == Some(record.id.as_str())
-                && change.address != record.address
-                && self.inputs.graph.get(&change.address).is_some()
-        })?;
-        Some(taken.address.clone())
+    /// The undeclared address under which the same object is recorded.
+    pub(crate) fn old_address(
+        &self,
+        declaration: &Declaration,
+        id: Option<&str>,
+    ) -> Option<Address> {
+        if self.undeclared_ids.is_empty() {
+            return None;
+        }
+        let id = id.filter(|id| !id.is_empty())?;
+        let connection = declaration.connection.clone()?;
+        let key = (connection, declaration.address.kind().to_owned(), id.to_owned());
+        self.undeclared_ids.get(&key).cloned()
     }
 
     /// What takes it along when it goes: the object it lives in, or the server's container.

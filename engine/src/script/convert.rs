@@ -6,6 +6,7 @@ use super::marks::{self, Broken, Piece};
 use super::session::Session;
 use super::symbol::{Handle, Symbol, type_of};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::ephemeral::Ephemeral;
 use crate::expr::{Expr, Function};
 use crate::path::{Path, Segment};
 use crate::schema::Type;
@@ -256,7 +257,9 @@ fn take_value(value: &Value, left: &mut usize) -> bool {
     match value {
         Value::List(items) => items.iter().all(|item| take_value(item, left)),
         Value::Map(entries) => entries.values().all(|entry| take_value(entry, left)),
-        Value::Secret(inner) => take_value(inner, left),
+        Value::Secret(inner) | Value::Ephemeral(Ephemeral::Known(inner)) => {
+            take_value(inner, left)
+        }
         _ => true,
     }
 }

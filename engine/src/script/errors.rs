@@ -6,10 +6,10 @@ use rhai::{Engine, EvalAltResult, LexError, ParseError, ParseErrorType as Parse,
 
 use super::convert::list_words;
 use super::declare::no_method;
-use super::host;
 use super::session::Session;
 use super::sources::Source;
 use super::symbol::{Refusal, Symbol};
+use super::{host, ours};
 use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
 use crate::kind::short_name;
 
@@ -251,6 +251,7 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
             );
         }
     };
+    let name = ours::plain(name);
     let arguments: Vec<String> =
         arguments.split(", ").filter(|a| !a.is_empty()).map(type_words).collect();
     let unknown = arguments.iter().any(|argument| argument == UNKNOWN);
@@ -357,7 +358,9 @@ fn functions(session: &Session, engine: &Engine, file: &str) -> BTreeSet<String>
         .gen_fn_signatures(true)
         .iter()
         .filter_map(|signature| signature.split('(').next())
-        .filter(|name| !name.contains(['$', ':', ' ']) && name.starts_with(char::is_alphabetic))
+        .filter(|name| {
+            !name.contains(['$', ':', ' ', '!']) && name.starts_with(char::is_alphabetic)
+        })
         .map(str::to_owned)
         .collect();
     for internal in ["to_debug", "sleep", "chars"] {

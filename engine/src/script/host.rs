@@ -7,20 +7,17 @@ use rhai::packages::{
     BasicMapPackage, BasicMathPackage, BasicStringPackage, LanguageCorePackage, LogicPackage,
     Package,
 };
-use rhai::{
-    Dynamic, Engine, FuncRegistration, Module, NativeCallContext, OptimizationLevel, Token,
-};
+use rhai::{Dynamic, Engine, FuncRegistration, Module, NativeCallContext, OptimizationLevel};
 
 use super::loader::Loader;
-use super::rules::Taken;
 use super::session::Session;
 use super::symbol::{Answer, Handle};
 use super::{
-    budget, component, declare, functions, guards, lookup, operators, overrides, prelude,
+    budget, component, declare, functions, guards, lookup, operators, ours, overrides, prelude,
     profile, secrets, statements, text,
 };
 use crate::diagnostic::{Code, Diagnostic};
-use crate::kind::{Kind, Registry, lookup_of, short_name};
+use crate::kind::{lookup_of, short_name};
 use crate::schema::{Schema, summary};
 
 /// Steps a script may take; a stack of 10,000 resources takes well below a million.
@@ -80,7 +77,7 @@ pub(super) fn engine(session: &Rc<Session>, entry: &str) -> Engine {
     functions::register(&mut engine, session);
     register_modules(&mut engine, session);
     register_methods(&mut engine, session);
-    remember_missing(&mut engine, session);
+    ours::register(&mut engine, session);
     budget::register(&mut engine, session);
 
     let here = Rc::clone(session);
@@ -125,13 +122,6 @@ fn settings(engine: &mut Engine) {
     // Folding constants would lose the map literals, and with them attribute positions.
     engine.set_optimization_level(OptimizationLevel::None);
     engine.disable_symbol("eval");
-    #[expect(deprecated, reason = "marked volatile, not deprecated; Rhai is pinned exactly")]
-    engine.on_parse_token(|token, _, _| match token {
-        Token::Reserved(word) if PLAIN_WORDS.contains(&word.as_str()) => {
-            Token::Identifier(word)
-        }
-        other => other,
-    });
 }
 
 /// `docker::container(..)`, one module for each provider.
@@ -242,13 +232,39 @@ fn comments(schema: &Schema) -> Vec<String> {
     vec![lines.join("\n")]
 }
 
-/// `db.role(..)`: one function for each short name; the handle's kind decides.
+/// `db.role(..)` and `db.role_lookup(..)`: one function for each short name; the handle's
+/// kind decides.
 fn register_methods(engine: &mut Engine, session: &Rc<Session>) {
     let shorts: std::collections::BTreeSet<&'static str> =
         session.registry.kinds().map(|kind| short_name(kind.name)).collect();
     for short in shorts {
+        register_method(engine, session, short, |session, context, on, name, attributes| {
+            declare::by_method(session, context, on, short, name, attributes)
+        });
+        register_method(
+            engine,
+            session,
+            &lookup_of(short),
+            |session, context, on, name, attributes| {
+                lookup::by_method(session, context, on, short, name, attributes)
+                    .map(Dynamic::from)
+            },
+        );
+    }
+}
+
+/// Registers both forms of a method, under its own name and the one calls are read under.
+fn register_method(
+    engine: &mut Engine,
+    session: &Rc<Session>,
+    name: &str,
+    call: impl Fn(&Session, &NativeCallContext, &Handle, &Dynamic, Dynamic) -> Answer<Dynamic>
+    + Copy
+    + 'static,
+) {
+    for name in [name.to_owned(), ours::ours(name)] {
         let here = Rc::clone(session);
-        FuncRegistration::new(short)
+        FuncRegistration::new(name.as_str())
             .with_params_info(["on: resource", "name: string", "attributes: map", "resource"])
             .register_into_engine(
                 engine,
@@ -256,85 +272,25 @@ fn register_methods(engine: &mut Engine, session: &Rc<Session>) {
                       on: Handle,
                       name: Dynamic,
                       attributes: Dynamic| {
-                    declare::by_method(&here, &context, &on, short, &name, attributes)
+                    call(&here, &context, &on, &name, attributes)
                 },
             );
         let here = Rc::clone(session);
-        FuncRegistration::new(short)
+        FuncRegistration::new(name.as_str())
             .with_params_info(["on: resource", "name: string", "resource"])
             .register_into_engine(
                 engine,
                 move |context: NativeCallContext, on: Handle, name: Dynamic| {
-                    declare::by_method(&here, &context, &on, short, &name, Dynamic::UNIT)
+                    call(&here, &context, &on, &name, Dynamic::UNIT)
                 },
             );
-        register_lookup_methods(engine, session, short);
     }
 }
 
-/// `db.role_lookup(..)`.
-fn register_lookup_methods(engine: &mut Engine, session: &Rc<Session>, short: &'static str) {
-    let here = Rc::clone(session);
-    FuncRegistration::new(lookup_of(short))
-        .with_params_info(["on: resource", "name: string", "attributes: map", "resource"])
-        .register_into_engine(
-            engine,
-            move |context: NativeCallContext,
-                  on: Handle,
-                  name: Dynamic,
-                  attributes: Dynamic| {
-                lookup::by_method(&here, &context, &on, short, &name, attributes)
-            },
-        );
-    let here = Rc::clone(session);
-    FuncRegistration::new(lookup_of(short))
-        .with_params_info(["on: resource", "name: string", "resource"])
-        .register_into_engine(
-            engine,
-            move |context: NativeCallContext, on: Handle, name: Dynamic| {
-                lookup::by_method(&here, &context, &on, short, &name, Dynamic::UNIT)
-            },
-        );
-}
-
-/// Rhai's error for an unknown function tells the types of the arguments only; which kind of
-/// resource it was called on is kept here.
-fn remember_missing(engine: &mut Engine, session: &Rc<Session>) {
-    let here = Rc::clone(session);
-    #[expect(deprecated, reason = "marked volatile, not deprecated; Rhai is pinned exactly")]
-    engine.on_missing_function(move |name, arguments, _, _| {
-        let kind =
-            arguments.first().and_then(|on| on.read_lock::<Handle>().map(|on| on.0.kind));
-        *here.missing.borrow_mut() = kind.map(|kind| (name.to_owned(), kind));
-        Ok(None)
-    });
-}
-
-/// Names of functions scripts cannot define.
-pub(super) struct Names<'a> {
-    /// Whose kinds take names.
-    pub(super) registry: &'a Registry,
-}
-
-impl Taken for Names<'_> {
-    fn refuse(&self, name: &str, parameters: usize) -> Option<Diagnostic> {
-        if prelude::NAMES.contains(&name) {
-            let message =
-                format!("`{name}` is a function of dollop and cannot be defined anew");
-            return Some(
-                Diagnostic::new(Code::Reserved, message).hint("give yours another name"),
-            );
-        }
-        // `db.role("x")` would call it instead, with `this` bound to the handle.
-        let is_taken = |kind: &&Kind| {
-            let short = short_name(kind.name);
-            short == name || lookup_of(short) == name
-        };
-        let kind = self.registry.kinds().find(is_taken)?;
-        (1..=2).contains(&parameters).then(|| {
-            let does = if short_name(kind.name) == name { "declares" } else { "looks up" };
-            let message = format!("`{name}` is taken: it {does} a `{}`", kind.name);
-            Diagnostic::new(Code::Reserved, message).hint("give your function another name")
-        })
-    }
+/// Why a script cannot define a function of that name.
+pub(super) fn taken(name: &str) -> Option<Diagnostic> {
+    prelude::NAMES.contains(&name).then(|| {
+        let message = format!("`{name}` is a function of dollop and cannot be defined anew");
+        Diagnostic::new(Code::Reserved, message).hint("give yours another name")
+    })
 }

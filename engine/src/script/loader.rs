@@ -11,7 +11,7 @@ use rhai::{
 
 use super::convert::list_words;
 use super::errors;
-use super::host::Names;
+use super::ours::Reading;
 use super::rules;
 use super::session::Session;
 use super::sources::Source;
@@ -217,7 +217,12 @@ pub(super) fn compile(
         keep(source);
         return Err(NotCompiled::Refused(Refusal(session.record(finding))));
     }
-    let mut syntax = match engine.compile(&*text) {
+    let seen = Source::new(Arc::clone(&name), Arc::clone(&text));
+    let reading = Reading::new(seen, &mut session.defined.borrow_mut());
+    *session.reading.borrow_mut() = Some(reading);
+    let compiled = engine.compile(&*text);
+    *session.reading.borrow_mut() = None;
+    let mut syntax = match compiled {
         Ok(syntax) => syntax,
         Err(error) => {
             let finding = errors::parse(session, &source, &error);
@@ -231,7 +236,7 @@ pub(super) fn compile(
     source.own_calls = spans::own_calls(&syntax, &source);
     source.has_functions = syntax.has_functions();
     source.unread = unused::asked_for(&syntax, &source);
-    let mut findings = rules::check(&syntax, &source, &Names { registry: &session.registry });
+    let mut findings = rules::check(&syntax, &source);
     findings.extend(taken(session, &source));
     keep(source);
     let mut first = None;

@@ -28,6 +28,7 @@ mod loader;
 mod lookup;
 mod marks;
 mod operators;
+mod ours;
 mod overrides;
 mod parameters;
 mod place;

@@ -74,7 +74,7 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
         session,
         "param",
         ["name: string", "options: map", "value"],
-        "The value of a parameter; options are `type`, `default`, `choices`, `pattern`, `check`, `message`, `secret`, `doc`, `deprecated`.",
+        "The value of a parameter; options are `type`, `default`, `choices`, `pattern`, `check`, `message`, `secret`, `ephemeral`, `doc`, `deprecated`.",
         |here, context, name, options| parameters::param(&here, &context, &name, options)
     );
     function!(
@@ -108,6 +108,14 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
         ["value: any", "value"],
         "The value, never shown.",
         |here, context, value| Ok(to_dynamic(expr(&here, &context, value)?.secret()))
+    );
+    function!(
+        engine,
+        session,
+        "ephemeral",
+        ["value: any", "value"],
+        "The value, never shown and never kept.",
+        |here, context, value| ephemeral(&here, &context, value)
     );
     function!(
         engine,
@@ -306,6 +314,25 @@ fn output(
         session.outputs.borrow_mut().push(Output { name, value, doc, span });
     }
     Ok(Dynamic::UNIT)
+}
+
+/// Only what comes from outside can be known to no one else.
+fn ephemeral(
+    session: &Session,
+    context: &NativeCallContext,
+    value: Dynamic,
+) -> Answer<Dynamic> {
+    match expr(session, context, value)? {
+        Expr::Value(value) => Ok(to_dynamic(Expr::Value(value.ephemeral()))),
+        _ => {
+            let finding = Diagnostic::new(
+                Code::NotKnown,
+                "what a resource reports is kept in the state, so it cannot be ephemeral",
+            )
+            .hint("what comes from outside can: a parameter, `secret_file`, `secret_command`");
+            Err(session.refuse(finding.at(session.span(context))))
+        }
+    }
 }
 
 fn file(session: &Session, context: &NativeCallContext, path: &Dynamic) -> Answer<Dynamic> {

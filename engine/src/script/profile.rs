@@ -6,28 +6,30 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use rhai::{Dynamic, Engine, FnPtr, FuncRegistration, ImmutableString, NativeCallContext};
+use rhai::{Array, Dynamic, Engine, FnPtr, FuncRegistration, NativeCallContext};
 
 use super::convert::list_words;
-use super::marks;
+use super::parameters::known_text;
 use super::session::Session;
 use super::symbol::Answer;
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
+use crate::program::OR;
 
-/// Registers `profile(name, body)` and `profile(name)`.
+/// Registers `profile(name, body)` and `profile(name)`; a list of names means that one is
+/// enough.
 pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
     let here = Rc::clone(session);
     FuncRegistration::new("profile")
-        .with_params_info(["name: string", "body: closure", "any"])
+        .with_params_info(["name: string | list", "body: closure", "any"])
         .with_comments([
-            "/// What the closure declares is there only while the profile is on; returns what \
-             the closure returns.",
+            "/// What the closure declares is there only while the profile is on, or one of \
+             several; returns what the closure returns.",
         ])
         .register_into_engine(
             engine,
-            move |context: NativeCallContext, name: ImmutableString, body: FnPtr| {
-                is_on(&here, &context, &name)?;
-                here.inside.borrow_mut().push(name.to_string());
+            move |context: NativeCallContext, name: Dynamic, body: FnPtr| {
+                let (names, _) = named(&here, &context, name)?;
+                here.inside.borrow_mut().push(names);
                 let result = body.call_within_context::<Dynamic>(&context, ());
                 here.inside.borrow_mut().pop();
                 result
@@ -35,28 +37,38 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
         );
     let here = Rc::clone(session);
     FuncRegistration::new("profile")
-        .with_params_info(["name: string", "bool"])
-        .with_comments(["/// Whether a profile is on."])
-        .register_into_engine(
-            engine,
-            move |context: NativeCallContext, name: ImmutableString| {
-                is_on(&here, &context, &name)
-            },
-        );
+        .with_params_info(["name: string | list", "bool"])
+        .with_comments(["/// Whether a profile is on, or one of several."])
+        .register_into_engine(engine, move |context: NativeCallContext, name: Dynamic| {
+            named(&here, &context, name).map(|(_, on)| on)
+        });
 }
 
-/// Whether a profile is on; keeps in mind that the script has it.
-fn is_on(session: &Session, context: &NativeCallContext, name: &str) -> Answer<bool> {
+/// The profiles that are named, and whether one is on; keeps in mind that the script has them.
+fn named(
+    session: &Session,
+    context: &NativeCallContext,
+    names: Dynamic,
+) -> Answer<(String, bool)> {
     let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if name.is_empty() || marks::is_marked(name) || !name.chars().all(allowed) {
-        let message =
-            "the name of a profile must be known text of letters, digits, `-`, `_`, `.`";
+    let names = names.flatten();
+    let names = if names.is_array() { names.cast::<Array>() } else { vec![names] };
+    let names: Option<Vec<String>> = names.iter().map(known_text).collect();
+    let fits = |name: &String| !name.is_empty() && name.chars().all(allowed);
+    let names = names.filter(|names| !names.is_empty() && names.iter().all(fits));
+    let Some(names) = names else {
+        let message = "the name of a profile must be known text of letters, digits, `-`, `_`, \
+                       `.`, or a list of such names";
         return Err(session
             .refuse(Diagnostic::new(Code::NameNotKnown, message).at(session.span(context))));
+    };
+    for name in &names {
+        let on = session.chosen.is_on(name);
+        session.profiles.borrow_mut().insert(name.clone(), on);
     }
-    let on = session.chosen.is_on(name);
-    session.profiles.borrow_mut().insert(name.to_owned(), on);
-    Ok(on)
+    let names = names.join(&OR.to_string());
+    let on = session.chosen.is_on(&names);
+    Ok((names, on))
 }
 
 /// The outermost profile around the script's place that is off.

@@ -3,6 +3,7 @@
 
 use rhai::{AST, ASTNode, Expr as Syntax, FnCallExpr, Position, Stmt};
 
+use super::host::taken;
 use super::marks;
 use super::sources::Source;
 use crate::diagnostic::{Code, Diagnostic};
@@ -14,10 +15,10 @@ const TAKE_RANGES: [&str; 10] = [
 ];
 
 /// Everything in a script that breaks a rule.
-pub(super) fn check(syntax: &AST, source: &Source, taken: &dyn Taken) -> Vec<Diagnostic> {
+pub(super) fn check(syntax: &AST, source: &Source) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for function in syntax.iter_functions() {
-        if let Some(finding) = taken.refuse(function.name, function.params.len()) {
+        if let Some(finding) = taken(function.name) {
             found.push(finding.at(place_of_function(source, function.name)));
         }
     }
@@ -44,12 +45,6 @@ pub(super) fn check(syntax: &AST, source: &Source, taken: &dyn Taken) -> Vec<Dia
     // Rhai keeps functions in no order; findings come in the order of the text.
     found.sort_by(|a, b| a.span.cmp(&b.span));
     found
-}
-
-/// Names scripts may not define functions under.
-pub(super) trait Taken {
-    /// The finding, when the name is taken for that number of parameters.
-    fn refuse(&self, name: &str, parameters: usize) -> Option<Diagnostic>;
 }
 
 /// Noncharacters written straight into the source.

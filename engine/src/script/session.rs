@@ -1,7 +1,7 @@
 //! One run of a script: what it may look at, and what it has said so far.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
@@ -10,6 +10,7 @@ use rhai::{EvalAltResult, NativeCallContext, Position};
 use sha2::{Digest, Sha256};
 
 use super::marks;
+use super::ours::Reading;
 use super::parameters::Asked;
 use super::sources::{Call, Source};
 use super::symbol::{Answer, Refusal};
@@ -129,6 +130,10 @@ pub(super) struct Session {
     pub(super) forgets: RefCell<BTreeMap<Address, Span>>,
     /// What the script printed.
     pub(super) messages: RefCell<Vec<String>>,
+    /// The script that is being read.
+    pub(super) reading: RefCell<Option<Reading>>,
+    /// The functions that the scripts read so far define.
+    pub(super) defined: RefCell<BTreeSet<String>>,
     /// The last function that was not found, with the kind it was called on.
     pub(super) missing: RefCell<Option<(String, &'static str)>>,
     /// The last finding of a run that has found enough.
@@ -193,6 +198,8 @@ impl Session {
             moves: RefCell::default(),
             forgets: RefCell::default(),
             messages: RefCell::default(),
+            reading: RefCell::default(),
+            defined: RefCell::default(),
             missing: RefCell::default(),
             enough: Cell::default(),
             printed: Cell::default(),

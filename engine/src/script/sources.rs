@@ -106,6 +106,28 @@ impl Source {
         }
     }
 
+    /// Whether the name at a position is called: a parenthesis follows.
+    pub(super) fn is_called(&self, name: &str, position: Position) -> bool {
+        let (Some(line), Some(column)) = (position.line(), position.position()) else {
+            return false;
+        };
+        let after = column - 1 + name.chars().count();
+        self.line(line).chars().skip(after).find(|c| !c.is_whitespace()) == Some('(')
+    }
+
+    /// Names of what looks like the definition of a function.
+    pub(super) fn defines(&self) -> impl Iterator<Item = &str> {
+        let is_name = |c: char| c.is_alphanumeric() || c == '_';
+        self.text.match_indices("fn ").filter_map(move |(at, _)| {
+            if self.text[..at].ends_with(is_name) {
+                return None;
+            }
+            let rest = self.text[at + 3..].trim_start();
+            let end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
+            (end > 0).then_some(&rest[..end])
+        })
+    }
+
     /// Names the script gives: what follows `let`, `const`, `for`, `as`, and parameters.
     pub(super) fn names(&self) -> Vec<&str> {
         let mut names = Vec::new();

@@ -93,7 +93,9 @@ fn value_to_dynamic(value: crate::value::Value) -> Dynamic {
                 .map(|(key, value)| (key.into(), value_to_dynamic(value)))
                 .collect(),
         ),
-        Value::Secret(_) => Dynamic::from(Symbol::new(Expr::Value(value))),
+        Value::Secret(_) | Value::Ephemeral(_) => {
+            Dynamic::from(Symbol::new(Expr::Value(value)))
+        }
     }
 }
 

@@ -101,7 +101,7 @@ pub(super) fn taken(
                  engine ({})",
                 labels::whose(&marks)
             );
-            return Some(CallError::impossible(message).hint(
+            return Some(CallError::impossible(message).about(attribute).hint(
                 "choose a range nobody has, or leave it out and let the engine choose; \
                  `docker network ls` shows the others",
             ));

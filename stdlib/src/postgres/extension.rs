@@ -265,6 +265,7 @@ fn available(
                 Err(CallError::impossible(format!(
                     "the server at {server} has no version `{version}` of extension `{name}`"
                 ))
+                .about("version")
                 .hint(format!("it has {}", row.versions.join(", "))))
             }
             _ => Ok(()),
@@ -274,7 +275,8 @@ fn available(
         return Ok(());
     }
     let said =
-        CallError::impossible(format!("the server at {server} has no extension `{name}`"));
+        CallError::impossible(format!("the server at {server} has no extension `{name}`"))
+            .about("name");
     let known = KNOWN.iter().find(|(word, ..)| word.eq_ignore_ascii_case(name));
     if let Some((_, real, image)) = known {
         let there = rows.iter().any(|row| row.name == *real);

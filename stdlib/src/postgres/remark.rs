@@ -275,6 +275,7 @@ impl Remark for SecurityLabel {
                 "the server has loaded no library that knows security labels, so none is for `{}`",
                 self.provider
             ))
+            .about("provider")
             .hint("name the provider's library in `shared_preload_libraries` and restart the server")
         })
     }

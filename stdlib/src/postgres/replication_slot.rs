@@ -102,6 +102,7 @@ impl Object for ReplicationSlot {
             CallError::impossible(format!(
                 "logical slot `{natural}` needs `wal_level = logical`; the server has `{level}`"
             ))
+            .about("plugin")
             .hint("start the server with `-c wal_level=logical`")
         })
     }

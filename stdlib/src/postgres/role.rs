@@ -53,7 +53,7 @@ pub struct Spec {
     /// computed by dollop; a password changed by hand shows as a change. When left out, a
     /// password that the role has is not looked at.
     #[serde(default)]
-    #[schemars(extend("x-secret" = true))]
+    #[schemars(extend("x-secret" = true, "x-write-only" = true))]
     pub password: Option<String>,
     /// Until when the password is valid: `2027-01-31`, `2027-01-31T12:00:00+01:00`; for ever
     /// when left out.

@@ -140,7 +140,8 @@ impl Object for Setting {
         }
         let named = |rule: &&Json| rule["name"].as_str() == Some(name.as_str());
         let Some(rule) = rules.iter().find(named) else {
-            let said = CallError::impossible(format!("the server has no setting `{natural}`"));
+            let said = CallError::impossible(format!("the server has no setting `{natural}`"))
+                .about("name");
             let all = rules.iter().filter_map(|rule| rule["name"].as_str());
             let parts: Vec<_> = name.split('_').filter(|part| part.len() > 2).collect();
             let like = |other: &&str| {

@@ -56,7 +56,8 @@ impl Item for FeatureFlag {
         let error = CallError::impossible(format!(
             "RabbitMQ {} has no feature flag `{name}`",
             server.version
-        ));
+        ))
+        .about("name");
         Err(match did_you_mean(name, names.iter().copied()) {
             Some(near) => error.hint(format!("did you mean `{near}`?")),
             None => error.hint(format!("it has: {}", names.join(", "))),

@@ -25,7 +25,7 @@ pub struct Spec {
     /// there is noticed. Without it and without a hash, nobody can log in by password (but
     /// by certificate, for example).
     #[serde(default)]
-    #[schemars(extend("x-secret" = true))]
+    #[schemars(extend("x-secret" = true, "x-write-only" = true))]
     password: Option<String>,
     /// The hash of the password instead of the password, as `rabbitmqctl hash_password`
     /// prints it: base64 of the salt and the digest.

@@ -59,7 +59,10 @@ pub(super) fn block(out: &mut String, plan: &Plan, change: &Change, screen: &Scr
         worth_showing(change, &mut shown);
     }
     let mut layout = leaf::Layout::new(&shown, 6, screen);
-    if matches!(change.action, Action::Create | Action::Delete) {
+    // Of what is new all is set by the script; where, is asked for.
+    if matches!(change.action, Action::Delete)
+        || (change.action == Action::Create && !screen.verbose)
+    {
         layout = layout.without_positions();
     }
     for item in &shown {

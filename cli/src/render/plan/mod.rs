@@ -100,7 +100,7 @@ fn header(out: &mut String, plan: &Plan, screen: &Screen) {
         let _ = write!(title, ", environment `{}`", clean(environment));
     }
     let _ = writeln!(out, "{}", paint(BOLD, title));
-    for sentence in words::profiles(plan) {
+    for sentence in words::left_out(plan).into_iter().chain(words::profiles(plan)) {
         let _ = writeln!(out, "  {}", wrap(&sentence.plain(), screen.width, 2, 4));
     }
     if plan.unrefreshed {

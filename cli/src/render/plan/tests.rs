@@ -283,6 +283,10 @@ fn no_change_is_one_line() {
 
     No changes. 34 resources are as declared.
     ");
+    // One whose record is written anew is one of them, not one more.
+    same.changes = vec![change("docker::container.web", Action::Keep)];
+    assert!(show(&same, 80).ends_with("34 resources are as declared.\n"));
+    same.changes.clear();
     same.kept = 0;
     same.destroy = true;
     insta::assert_snapshot!(show(&same, 80), @r"

@@ -16,7 +16,7 @@ const fn entry(
 pub(super) const STACK: &[Entry] = &[
     entry(
         "param(name: string, options?: map) -> any",
-        "The value of a parameter from outside; options are `type`, `default`, `choices`, `pattern`, `check`, `message`, `secret`, `doc`, `deprecated`.",
+        "The value of a parameter from outside; options are `type`, `default`, `choices`, `pattern`, `check`, `message`, `secret`, `ephemeral`, `doc`, `deprecated`.",
         &[(r#"param("size", #{ default: 3 })"#, "3")],
     ),
     entry(
@@ -63,6 +63,11 @@ pub(super) const STACK: &[Entry] = &[
         "secret(value: any) -> any",
         "The value, never shown. Works on values that are not known yet.",
         &[(r#"json(secret("x"))"#, r#"secret("\"x\"")"#)],
+    ),
+    entry(
+        "ephemeral(value: any) -> any",
+        "The value, never shown and never kept: the state has a digest of it. Only what comes from outside can be, so it must be known.",
+        &[(r#"json(ephemeral("x"))"#, r#"ephemeral("\"x\"")"#)],
     ),
     entry(
         "secret_file(path: string) -> string",

@@ -14,6 +14,7 @@ use super::super::symbol::{Answer, Handle, Refusal, Symbol, to_dynamic};
 use super::signature::{Kind, Signature};
 use super::{Entry, Fault, Run};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::ephemeral::{Ephemeral, Secrecy};
 use crate::expr::Expr;
 use crate::function::holds_secret;
 use crate::path::Path;
@@ -113,13 +114,13 @@ fn apply(
     function: impl Fn(&[Value], &mut usize) -> Result<Value, Fault>,
 ) -> Answer<Dynamic> {
     hand.spend(values.iter().map(bytes).sum())?;
-    let secret = values.iter().any(holds_secret);
+    let secrecy = values.iter().map(Value::secrecy).max().unwrap_or_default();
     let mut steps = 0;
     let result = function(values, &mut steps);
     hand.spend(steps)?;
     match result {
         Ok(value) => {
-            let value = if secret { value.secret() } else { value };
+            let value = value.marked(secrecy);
             if holds_noncharacter(&value) {
                 let message = "this holds Unicode noncharacters U+FDD0 to U+FDEF";
                 return Err(hand.fault(Fault::new(message)));
@@ -127,7 +128,7 @@ fn apply(
             hand.spend(bytes(&value))?;
             Ok(to_dynamic(hand.bounded(Expr::Value(value))?))
         }
-        Err(_) if secret => {
+        Err(_) if secrecy > Secrecy::Open => {
             let message = format!("`{}` does not work on this secret", hand.name());
             Err(hand.refuse(
                 Diagnostic::new(Code::LooksIntoSecret, message)
@@ -146,7 +147,7 @@ fn bytes(value: &Value) -> usize {
         Value::Map(entries) => {
             16 + entries.iter().map(|(key, entry)| key.len() + bytes(entry)).sum::<usize>()
         }
-        Value::Secret(inner) => bytes(inner),
+        Value::Secret(inner) | Value::Ephemeral(Ephemeral::Known(inner)) => bytes(inner),
         _ => 16,
     }
 }
@@ -175,7 +176,9 @@ fn extent(value: &Value, items: &mut usize, longest: &mut usize) {
                 extent(item, items, longest);
             }
         }
-        Value::Secret(inner) => extent(inner, items, longest),
+        Value::Secret(inner) | Value::Ephemeral(Ephemeral::Known(inner)) => {
+            extent(inner, items, longest);
+        }
         _ => {}
     }
 }

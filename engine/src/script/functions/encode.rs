@@ -180,7 +180,7 @@ fn first_line(text: &str) -> &str {
 fn toml_encode(arguments: &[Value]) -> Outcome {
     fn convert(value: &Value, path: &str) -> Result<toml::Value, Fault> {
         Ok(match value.reveal() {
-            Value::Null | Value::Secret(_) => {
+            Value::Null | Value::Secret(_) | Value::Ephemeral(_) => {
                 let place = if path.is_empty() { "the value" } else { path };
                 return Err(Fault::new(format!("TOML has no word for nothing: `{place}`"))
                     .hint("leave the entry out"));

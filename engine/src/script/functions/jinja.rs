@@ -9,6 +9,7 @@ use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value as Jinja};
 
 use super::super::host::LONGEST_TEXT;
 use super::{Fault, bounds};
+use crate::ephemeral::Ephemeral;
 use crate::expr::Expr;
 use crate::value::Value;
 
@@ -43,7 +44,9 @@ fn known(value: &Value) -> Jinja {
         Value::Map(entries) => {
             named(entries.iter().map(|(key, entry)| (key.clone(), known(entry))))
         }
-        Value::Secret(inner) => known(inner),
+        Value::Secret(inner) | Value::Ephemeral(Ephemeral::Known(inner)) => known(inner),
+        // What an earlier run left is not met while a script runs.
+        Value::Ephemeral(Ephemeral::Digest(_)) => Jinja::from(()),
     }
 }
 

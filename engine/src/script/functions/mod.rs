@@ -18,6 +18,7 @@ mod maps;
 mod network;
 mod patterns;
 mod reference;
+mod services;
 mod sets;
 mod shapes;
 mod signature;
@@ -121,6 +122,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group { title: "Encoding", entries: encode::ENTRIES },
     Group { title: "Hashes", entries: ciphers::ENTRIES },
     Group { title: "Networks", entries: network::ENTRIES },
+    Group { title: "Services", entries: services::ENTRIES },
     Group { title: "Versions, durations and sizes", entries: units::ENTRIES },
     Group { title: "Files and paths", entries: files::ENTRIES },
     Group { title: "Templates", entries: template::ENTRIES },

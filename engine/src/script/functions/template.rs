@@ -10,9 +10,10 @@ use super::super::convert::Converter;
 use super::super::symbol::{Answer, to_dynamic};
 use super::{Entry, Fault, Hand, Run, files, jinja, taint};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::ephemeral::Secrecy;
 use crate::expr::Expr;
-use crate::function::holds_secret;
 use crate::path::Path;
+use crate::value::Value;
 
 /// The functions.
 pub(super) const ENTRIES: &[Entry] = &[
@@ -84,7 +85,8 @@ fn fill(hand: &Hand<'_>, text: &str, arguments: &[Dynamic]) -> Result<Dynamic, P
         _ => BTreeMap::new(),
     };
     let known = values.values().all(|value| value.known().is_some());
-    let secret = values.values().any(|value| value.known().is_some_and(holds_secret));
+    let secrecy = values.values().filter_map(Expr::known).map(Value::secrecy).max();
+    let secrecy = secrecy.unwrap_or_default();
     if !known && let Err(name) = taint::check(text, &values).map_err(Problem::Fault)? {
         let finding = Diagnostic::new(
             Code::NotKnown,
@@ -102,7 +104,7 @@ fn fill(hand: &Hand<'_>, text: &str, arguments: &[Dynamic]) -> Result<Dynamic, P
     hand.spend(text.len().saturating_add(steps.saturating_mul(64)))?;
     let rendered = match rendered {
         Ok(rendered) => rendered,
-        Err(_) if secret => {
+        Err(_) if secrecy > Secrecy::Open => {
             let finding = Diagnostic::new(
                 Code::LooksIntoSecret,
                 "the template does not work on these values",
@@ -113,11 +115,11 @@ fn fill(hand: &Hand<'_>, text: &str, arguments: &[Dynamic]) -> Result<Dynamic, P
         Err(fault) => return Err(Problem::Fault(fault)),
     };
     hand.spend(rendered.len())?;
-    finish(hand, &rendered, secret).map_err(Problem::Error)
+    finish(hand, &rendered, secrecy).map_err(Problem::Error)
 }
 
 /// The rendered text as a value.
-fn finish(hand: &Hand<'_>, rendered: &str, secret: bool) -> Answer<Dynamic> {
+fn finish(hand: &Hand<'_>, rendered: &str, secrecy: Secrecy) -> Answer<Dynamic> {
     let mut converter = Converter::new(hand.session, Path::default());
     let expr = converter.text(&rendered.into());
     if let Some(trouble) = converter.troubles.pop() {
@@ -126,5 +128,5 @@ fn finish(hand: &Hand<'_>, rendered: &str, secret: bool) -> Answer<Dynamic> {
             hint: trouble.hints.into_iter().next(),
         }));
     }
-    Ok(to_dynamic(if secret { expr.secret() } else { expr }))
+    Ok(to_dynamic(expr.marked(secrecy)))
 }

@@ -11,6 +11,7 @@ use super::profile;
 use super::session::{MOST_PARAMETERS, Session};
 use super::symbol::{Answer, Symbol, to_dynamic};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
+use crate::ephemeral::Ephemeral;
 use crate::expr::Expr;
 use crate::path::Path;
 use crate::program::{Given, GivenValue, Parameter};
@@ -128,7 +129,12 @@ pub(super) fn param(
 }
 
 fn marked(value: Value, options: &Options) -> Value {
-    if options.secret && value != Value::Null { value.secret() } else { value }
+    match (options.secret, options.ephemeral) {
+        _ if value == Value::Null => value,
+        (_, true) => value.ephemeral(),
+        (true, _) => value.secret(),
+        _ => value,
+    }
 }
 
 /// What the parameter's own rules say against a value.
@@ -278,7 +284,9 @@ pub(super) fn holds_noncharacter(value: &Value) -> bool {
         Value::Map(entries) => entries
             .iter()
             .any(|(key, value)| marks::is_marked(key) || holds_noncharacter(value)),
-        Value::Secret(inner) => holds_noncharacter(inner),
+        Value::Secret(inner) | Value::Ephemeral(Ephemeral::Known(inner)) => {
+            holds_noncharacter(inner)
+        }
         _ => false,
     }
 }

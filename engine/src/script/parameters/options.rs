@@ -15,12 +15,13 @@ use crate::path::Path;
 use crate::value::Value;
 
 /// Every option there is.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "check",
     "choices",
     "default",
     "deprecated",
     "doc",
+    "ephemeral",
     "message",
     "pattern",
     "secret",
@@ -33,6 +34,8 @@ pub(super) struct Options {
     pub(super) ty: Type,
     pub(super) default: Option<Value>,
     pub(super) secret: bool,
+    /// Not kept either.
+    pub(super) ephemeral: bool,
     pub(super) doc: String,
     pub(super) choices: Vec<Value>,
     /// What to use instead; empty when the script does not say.
@@ -51,6 +54,7 @@ impl Options {
             ty: Type::String,
             default: None,
             secret: false,
+            ephemeral: false,
             doc: String::new(),
             choices: Vec::new(),
             deprecated: None,
@@ -66,6 +70,7 @@ impl Options {
         self.ty == other.ty
             && self.default == other.default
             && self.secret == other.secret
+            && self.ephemeral == other.ephemeral
             && self.doc == other.doc
             && self.choices == other.choices
             && self.deprecated == other.deprecated
@@ -115,6 +120,10 @@ pub(super) fn read(
                 Ok(value) => read.secret = value,
                 Err(_) => return Err(reader.refuse("secret", "`secret` must be a bool")),
             },
+            "ephemeral" => match value.as_bool() {
+                Ok(value) => read.ephemeral = value,
+                Err(_) => return Err(reader.refuse("ephemeral", "`ephemeral` must be a bool")),
+            },
             "doc" => read.doc = reader.text("doc", &value)?,
             "message" => read.message = reader.text("message", &value)?,
             "deprecated" => {
@@ -154,6 +163,7 @@ pub(super) fn read(
             }
         }
     }
+    read.secret |= read.ephemeral;
     reader.fit_together(&mut read, ty)?;
     Ok(read)
 }

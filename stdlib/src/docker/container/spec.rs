@@ -47,7 +47,7 @@ pub struct ContainerSpec {
     pub entrypoint: Option<Words>,
     /// Environment variables, `#{ PGDATA: "/data", WORKERS: 4 }` or `["PGDATA=/data"]`.
     #[serde(default)]
-    #[schemars(extend("x-replace" = true))]
+    #[schemars(extend("x-replace" = true, "x-write-only" = true))]
     pub env: Pairs,
     /// Ports published on the host, in Compose's short form, `8080:80`,
     /// `127.0.0.1:8080:80`, `127.0.0.1::5432` (a free port, see `host_ports`), `53:53/udp`,
@@ -72,7 +72,7 @@ pub struct ContainerSpec {
     /// `#{ content: file("app.conf"), mode: "0640", uid: 70, on_change: "signal:HUP" }`. A
     /// changed one is copied in, and the container restarted unless told otherwise.
     #[serde(default)]
-    #[schemars(extend("x-disruption" = "restart"))]
+    #[schemars(extend("x-disruption" = "restart", "x-write-only" = true))]
     pub files: Files,
     /// Networks it is in: a list, or a map to aliases and address,
     /// `#{ app: #{ aliases: ["db"], ipv4_address: "10.20.0.5" } }`. In each it is found by

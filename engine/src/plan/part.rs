@@ -1,0 +1,252 @@
+//! A plan for a part of a stack.
+//!
+//! The whole is planned, so that nothing is overlooked; then what is left out is taken out of
+//! the plan. What is chosen brings along all it needs.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt;
+use std::str::FromStr;
+
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::expr::{Expr, Reference};
+use crate::graph::Graph;
+use crate::journal::StepId;
+use crate::plan::change::{Action, Change};
+use crate::plan::{CheckPlan, Operation, Plan};
+use crate::store::State;
+
+/// Addresses, as people write them: `*` stands for any characters but `/`, `**` for any.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    text: String,
+    regex: Regex,
+}
+
+impl Pattern {
+    /// Whether an address is one of them.
+    pub fn matches(&self, address: &Address) -> bool {
+        self.regex.is_match(&address.to_string())
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("an address, or a pattern such as `docker::*`, is expected".to_owned());
+        }
+        // `**` first: of the two it is the longer.
+        let escaped = regex::escape(text).replace(r"\*\*", ".*").replace(r"\*", "[^/]*");
+        let regex = Regex::new(&format!("^{escaped}$")).map_err(|error| error.to_string())?;
+        Ok(Self { text: text.to_owned(), regex })
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.text)
+    }
+}
+
+/// Which part of a stack is meant; all of it when nothing is said.
+#[derive(Clone, Debug, Default)]
+pub struct Part {
+    /// Only these, with what they need.
+    pub only: Vec<Pattern>,
+    /// Not these, nor what needs them.
+    pub exclude: Vec<Pattern>,
+}
+
+/// What a plan for a part leaves out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// What would change as well.
+    pub changes: Vec<Address>,
+    /// What needs something that changes, and is left as it is.
+    pub dependents: Vec<Address>,
+}
+
+impl Plan {
+    /// Takes out what is not of the part.
+    ///
+    /// # Errors
+    /// A pattern that fits nothing, and what cannot be done without what is left out.
+    pub fn narrow(
+        &mut self,
+        part: &Part,
+        graph: &Graph,
+        state: &State,
+    ) -> Result<(), Findings> {
+        if part.only.is_empty() && part.exclude.is_empty() {
+            return Ok(());
+        }
+        let needs = self.needs(graph, state);
+        let mut diagnostics = Vec::new();
+        for pattern in part.only.iter().chain(&part.exclude) {
+            if !needs.keys().any(|address| pattern.matches(address)) {
+                diagnostics.push(
+                    Diagnostic::new(Code::Usage, format!("`{pattern}` fits no resource")).hint(
+                        "`dollop graph` shows the addresses; `*` stands for any part of one",
+                    ),
+                );
+            }
+        }
+        let chosen = chosen(part, &needs);
+        diagnostics.extend(self.stuck(&chosen));
+        if !diagnostics.is_empty() {
+            return Err(Findings { diagnostics, sources: self.sources.clone() });
+        }
+        let is_change = |action: Action| action != Action::Keep;
+        let changing: BTreeSet<&Address> = self
+            .changes
+            .iter()
+            .filter(|change| is_change(change.action) && chosen.contains(&change.address))
+            .map(|change| &change.address)
+            .collect();
+        let dependents = needs.iter().filter(|(address, needed)| {
+            !chosen.contains(*address) && needed.iter().any(|needed| changing.contains(needed))
+        });
+        let out = self
+            .changes
+            .iter()
+            .filter(|change| is_change(change.action) && !chosen.contains(&change.address));
+        let changes: Vec<Address> = out.map(|change| change.address.clone()).collect();
+        // What was never made is not disturbed.
+        let made = |address: &Address| state.records.contains_key(address);
+        let dependents = dependents.map(|(address, _)| address);
+        let dependents = dependents.filter(|address| made(address)).cloned().collect();
+        let gone: HashSet<&Address> = changes.iter().collect();
+        let waits = |expr: &Expr| {
+            let mut waits = false;
+            expr.each_reference(&mut |Reference { address, .. }| {
+                waits |= gone.contains(address);
+            });
+            waits
+        };
+        let declared = &graph.program().outputs;
+        self.outputs.retain_mut(|output| {
+            let declared = declared.iter().find(|declared| declared.name == output.name);
+            if declared.is_some_and(|declared| waits(&declared.value)) {
+                output.after = output.before.clone().map(Expr::Value);
+            }
+            output.before.is_some() || output.after.is_some()
+        });
+        self.checks.retain(|CheckPlan { check, .. }| {
+            !waits(&check.condition) && !waits(&check.message)
+        });
+        self.changes.retain(|change| chosen.contains(&change.address));
+        self.losses.retain(|loss| chosen.contains(&loss.address));
+        self.notes.retain(|address, _| chosen.contains(address));
+        self.keep_steps(&chosen);
+        self.left_out = Some(LeftOut { changes, dependents });
+        Ok(())
+    }
+
+    /// What everything that is declared or recorded needs.
+    fn needs(&self, graph: &Graph, state: &State) -> BTreeMap<Address, BTreeSet<Address>> {
+        let mut needs: BTreeMap<Address, BTreeSet<Address>> = BTreeMap::new();
+        for declaration in graph.in_order() {
+            let needed = graph.needs(&declaration.address);
+            let needed = needed.map(|(other, _)| other.address.clone());
+            needs.entry(declaration.address.clone()).or_default().extend(needed);
+        }
+        for record in state.records.values() {
+            // What is declared counts as it is declared.
+            if graph.get(&record.address).is_some() {
+                continue;
+            }
+            let needed = record.dependencies.iter().chain(&record.connection).cloned();
+            needs.entry(record.address.clone()).or_default().extend(needed);
+        }
+        // What has just got another address is recorded under the old one.
+        for change in &self.changes {
+            needs.entry(change.address.clone()).or_default();
+        }
+        needs
+    }
+
+    /// What would have to go or come first, and is left out.
+    fn stuck(&self, chosen: &BTreeSet<Address>) -> Vec<Diagnostic> {
+        let goes = |change: &&Change| matches!(change.action, Action::Delete | Action::Cascade);
+        let mut needed: BTreeMap<&Address, &Address> = BTreeMap::new();
+        for change in self.changes.iter().filter(goes) {
+            if !chosen.contains(&change.address) {
+                needed
+                    .extend(change.dependencies.iter().map(|needed| (needed, &change.address)));
+            }
+        }
+        let going = self.changes.iter().filter(goes);
+        let going = going.filter(|change| chosen.contains(&change.address));
+        going
+            .filter_map(|change| {
+                let other = needed.get(&change.address)?;
+                let message = format!(
+                    "`{}` cannot go without `{other}`, which needs it and is left out",
+                    change.address
+                );
+                let found = Diagnostic::new(Code::Usage, message);
+                Some(found.hint(format!("add `--only {other}`")))
+            })
+            .collect()
+    }
+
+    /// Leaves only the steps of what is chosen, numbered anew.
+    fn keep_steps(&mut self, chosen: &BTreeSet<Address>) {
+        let kept = |step: &super::Step| {
+            // A record of something that stays is written anew only for what moved.
+            chosen.contains(&step.address) || step.operation == Operation::Read
+        };
+        let mut numbers: BTreeMap<StepId, StepId> = BTreeMap::new();
+        for step in self.steps.iter().filter(|step| kept(step)) {
+            let number = StepId(u32::try_from(numbers.len()).unwrap_or(u32::MAX));
+            numbers.insert(step.id, number);
+        }
+        self.steps.retain(kept);
+        for step in &mut self.steps {
+            step.id = numbers[&step.id];
+            let renumber = |ids: &mut Vec<StepId>| {
+                *ids = ids.iter().filter_map(|id| numbers.get(id).copied()).collect();
+            };
+            renumber(&mut step.needs);
+            renumber(&mut step.after);
+        }
+    }
+}
+
+/// What the patterns choose, with all it needs, without what is excluded and all that needs
+/// that.
+fn chosen(part: &Part, needs: &BTreeMap<Address, BTreeSet<Address>>) -> BTreeSet<Address> {
+    let fits = |patterns: &[Pattern], address: &Address| {
+        patterns.iter().any(|pattern| pattern.matches(address))
+    };
+    let start =
+        needs.keys().filter(|address| part.only.is_empty() || fits(&part.only, address));
+    let mut chosen: BTreeSet<Address> = BTreeSet::new();
+    let mut queue: Vec<&Address> = start.collect();
+    while let Some(address) = queue.pop() {
+        if chosen.insert(address.clone()) {
+            queue.extend(needs.get(address).into_iter().flatten());
+        }
+    }
+    let mut needed_by: BTreeMap<&Address, Vec<&Address>> = BTreeMap::new();
+    for (address, needed) in needs {
+        for other in needed {
+            needed_by.entry(other).or_default().push(address);
+        }
+    }
+    let mut queue: Vec<&Address> =
+        needs.keys().filter(|address| fits(&part.exclude, address)).collect();
+    let mut seen: HashSet<&Address> = HashSet::new();
+    while let Some(address) = queue.pop() {
+        if seen.insert(address) {
+            chosen.remove(address);
+            queue.extend(needed_by.get(address).into_iter().flatten());
+        }
+    }
+    chosen
+}

@@ -1,0 +1,306 @@
+//! What is written for programs, pull requests and drawing tools.
+
+use dollop_tests::cli::Project;
+use serde_json::Value as Json;
+
+use super::hello;
+
+const SECRETIVE: &str = r#"
+let pw = param("pw", #{ secret: true });
+let token = local::random("token", #{ length: 24 });
+local::file("conf", #{ path: "conf", content: `pw=${pw} token=${token.result}`, mode: "0600" });
+local::data("d", #{ input: #{ url: `pg://u:${urlencode(pw)}@h`, plain: "as it is" } });
+output("url", `pg://u:${pw}@h`);
+output("plain", "as it is");
+"#;
+
+#[test]
+fn json_is_json_and_without_secrets() {
+    let project = Project::new("forms", SECRETIVE).env("DOLLOP_PARAM_pw", "hunter%22");
+    let plan = project.run(&["plan", "--format", "json"]).expect(0);
+    assert_eq!(plan.stderr, "");
+    let json: Json = serde_json::from_str(&plan.stdout).expect("JSON");
+    assert_eq!(json["format_version"], "1.2");
+    assert_eq!(json["summary"]["create"], 3);
+    assert_eq!(json["has_changes"], true);
+    let conf = json["changes"].as_array().expect("changes").iter();
+    let conf = conf.clone().find(|change| change["address"] == "local::file.conf");
+    assert!(conf.expect("the file").to_string().contains("\"sensitive\":true"));
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    let token = project.run(&["output", "url", "--raw"]).expect(0).stdout;
+    assert_eq!(token, "pg://u:hunter%22@h");
+    for arguments in [
+        &["show", "--format", "json"][..],
+        &["output", "--json"],
+        &["state", "show", "local::file.conf", "--json"],
+        &["state", "show", "local::data.d", "--json"],
+        &["plan", "--format", "json", "--destroy"],
+        &["plan", "--format", "json", "--verbose", "--param", "pw=hunter%33"],
+        &["plan", "--format", "json", "--no-refresh"],
+    ] {
+        let run = project.run(arguments).expect(0);
+        serde_json::from_str::<Json>(&run.stdout).expect("JSON");
+        assert!(!run.text().contains("hunter"), "{arguments:?}: {}", run.text());
+    }
+    let named = project.run(&["output", "url", "--json"]).expect(0).stdout;
+    assert_eq!(named.trim_end(), r#""pg://u:hunter%22@h""#);
+    let masked = project.run(&["output", "url"]).expect(0).stdout;
+    assert_eq!(masked, "(sensitive)\n");
+}
+
+#[test]
+fn an_error_is_json_where_the_answer_would_have_been() {
+    let project = Project::new("broken", "local::file(\"a\", #{ path: 5 });\n");
+    let run = project.run(&["plan", "--format", "json"]).expect(1);
+    let json: Json = serde_json::from_str(&run.stdout).expect("JSON");
+    shows!(serde_json::to_string_pretty(&json).expect("JSON"), @r#"
+    {
+      "diagnostics": [
+        {
+          "code": "E0302",
+          "hints": [],
+          "label": "",
+          "message": "`path` must be a string, not an integer",
+          "notes": [],
+          "position": {
+            "column": 21,
+            "file": "stack.rhai",
+            "length": 4,
+            "line": 1
+          },
+          "related": [],
+          "severity": "error",
+          "trace": []
+        },
+        {
+          "code": "E0303",
+          "hints": [
+            "`content`: The whole text, as it is: nothing is added at the end."
+          ],
+          "label": "",
+          "message": "`local::file` needs `content`",
+          "notes": [],
+          "position": {
+            "column": 8,
+            "file": "stack.rhai",
+            "length": 4,
+            "line": 1
+          },
+          "related": [],
+          "severity": "error",
+          "trace": []
+        }
+      ],
+      "format_version": "1.2"
+    }
+    "#);
+    let run = project.run(&["output", "nothing", "--json"]).expect(1);
+    let json: Json = serde_json::from_str(&run.stdout).expect("JSON");
+    shows!(serde_json::to_string_pretty(&json).expect("JSON"), @r#"
+    {
+      "diagnostics": [
+        {
+          "code": "E0802",
+          "hints": [
+            "outputs appear after the first `dollop apply`"
+          ],
+          "label": "",
+          "message": "there is no output `nothing`",
+          "notes": [],
+          "position": null,
+          "related": [],
+          "severity": "error",
+          "trace": []
+        }
+      ],
+      "format_version": "1.2"
+    }
+    "#);
+}
+
+#[test]
+fn markdown_fits_a_pull_request() {
+    let project = Project::new("forms", SECRETIVE).env("DOLLOP_PARAM_pw", "hunter%22");
+    shows!(project.run(&["plan", "--format", "markdown"]).expect(0).stdout, @r#"
+    <!-- dollop:plan:forms -->
+    ### Plan for <code>forms</code>
+
+    **Plan: 3 to create, 0 to update, 0 to replace, 0 to delete; 0 unchanged.**
+
+    #### Changes
+
+    <details>
+    <summary><b>create</b> <code>local::random.token</code></summary>
+
+    - declared at <code>stack.rhai:3:20</code>
+
+    ```diff
+    + length = 24
+    ```
+
+    </details>
+
+    <details>
+    <summary><b>create</b> <code>local::file.conf</code></summary>
+
+    - declared at <code>stack.rhai:4:8</code>
+
+    ```diff
+    + content = (sensitive)
+    + mode = "0600"
+    + path = "conf"
+    ```
+
+    </details>
+
+    <details>
+    <summary><b>create</b> <code>local::data.d</code></summary>
+
+    - declared at <code>stack.rhai:5:8</code>
+
+    ```diff
+    + input.plain = "as it is"
+    + input.url = (sensitive)
+    ```
+
+    </details>
+
+    #### Outputs
+
+    ```diff
+    + url = (sensitive)
+    + plain = "as it is"
+    ```
+    "#);
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    std::fs::remove_file(project.folder().join("conf")).expect("it goes");
+    shows!(project.run(&["plan", "--format", "markdown"]).expect(0).stdout, @r#"
+    <!-- dollop:plan:forms -->
+    ### Plan for <code>forms</code>
+
+    **Plan: 1 to create, 0 to update, 0 to replace, 0 to delete; 2 unchanged.**
+
+    #### Changed outside dollop since the last run
+
+    - <code>local::file.conf</code> is gone
+
+    #### Changes
+
+    <details>
+    <summary><b>create</b> <code>local::file.conf</code></summary>
+
+    - was removed outside dollop
+    - declared at <code>stack.rhai:4:8</code>
+
+    ```diff
+    + content = (sensitive)
+    + mode = "0600"
+    + path = "conf"
+    ```
+
+    </details>
+    "#);
+    let run = project.run(&["show", "--format", "markdown"]);
+    shows!(run.text(), @"
+    exit 64
+    --- stderr
+    error: a state has no Markdown form
+      hint: use `--format text` or `--format json`
+    ");
+}
+
+#[test]
+fn check_says_what_is_declared() {
+    shows!(hello().run(&["check", "--param", "who=x"]).text(), @"
+    exit 0
+    --- stderr
+    `hello` is fine: 3 resources, 1 connection, 2 outputs
+      who from flag `--param`
+    ");
+    let project = Project::new("warned", "let a = param(\"a\", #{ default: 1 });\n");
+    shows!(project.run(&["check", "--param", "b=2"]).text(), @r#"
+    exit 0
+    --- stderr
+    warning[W0101]: unused parameter `b`
+      given by flag `--param`, but the script does not ask for it
+      hint: did you mean `a`?
+
+    warning[W0111]: nothing reads `a`
+     --> stack.rhai:1:5
+      |
+    1 | let a = param("a", #{ default: 1 });
+      |     ^
+      |
+      = note: so the parameter it holds changes nothing
+      = hint: remove it, or call it `_a` when that is meant
+
+    `warned` has 2 warnings: 0 resources, 0 connections, 0 outputs
+      a from default
+    "#);
+}
+
+#[test]
+fn graphs_are_drawn() {
+    let project = Project::new(
+        "drawn",
+        "let a = local::random(\"a\");\nlocal::data(\"b\", #{ input: a.result, depends_on: [\"local::data.c\"] });\nlocal::data(\"c\", #{ input: 1 });\n",
+    );
+    shows!(project.run(&["graph"]).text(), @r#"
+    exit 0
+    --- stdout
+    digraph dollop {
+      rankdir = LR
+      node [shape = box]
+      "local::host.default" [shape = ellipse]
+      "local::random.a"
+      "local::data.c"
+      "local::data.b"
+      "local::random.a" -> "local::host.default" [label = "through"]
+      "local::data.c" -> "local::host.default" [label = "through"]
+      "local::data.b" -> "local::data.c" [label = "depends_on"]
+      "local::data.b" -> "local::host.default" [label = "through"]
+      "local::data.b" -> "local::random.a" [label = "input"]
+    }
+    "#);
+    shows!(project.run(&["graph", "--format", "mermaid"]).text(), @r#"
+    exit 0
+    --- stdout
+    flowchart LR
+      n0(["local::host.default"])
+      n1["local::random.a"]
+      n2["local::data.c"]
+      n3["local::data.b"]
+      n1 -->|"through"| n0
+      n2 -->|"through"| n0
+      n3 -->|"depends_on"| n2
+      n3 -->|"through"| n0
+      n3 -->|"input"| n1
+    "#);
+}
+
+#[test]
+fn a_part_of_a_graph_is_drawn() {
+    let script = "let a = local::data(\"a\");\nlet b = local::data(\"b\", #{ input: a.id });\n\
+                  local::data(\"c\", #{ input: b.id });\nlocal::data(\"d\");\n";
+    let project = Project::new("parts", script);
+    let nodes = |arguments: &[&str]| -> Vec<String> {
+        let all = [&["graph", "--format", "json"], arguments].concat();
+        let json: Json = serde_json::from_str(&project.run(&all).expect(0).stdout).unwrap();
+        let nodes = json["nodes"].as_array().unwrap().iter();
+        let nodes = nodes.map(|node| node["address"].as_str().unwrap().to_owned());
+        nodes.filter(|address| !address.contains("host")).collect()
+    };
+    let (a, b, c, d) = ("local::data.a", "local::data.b", "local::data.c", "local::data.d");
+    assert_eq!(nodes(&[]), [a, b, c, d]);
+    assert_eq!(nodes(&["--of", b]), [a, b, c]);
+    assert_eq!(nodes(&["--of", b, "--direction", "needs"]), [a, b]);
+    assert_eq!(nodes(&["--of", b, "--direction", "needed-by"]), [b, c]);
+    drop(project.run(&["apply", "--auto-approve", "--only", b]).expect(0));
+    assert_eq!(nodes(&["--planned"]), [c, d]);
+    let plan = project.run(&["plan", "--exclude", "local::data.[cd]*"]).expect(1).stderr;
+    assert!(plan.contains("fits no resource"), "{plan}");
+    let plan = project.run(&["plan", "--exclude", c]).expect(0).stdout;
+    assert!(plan.contains("it leaves out changes of `local::data.c`"), "{plan}");
+    let wrong = project.run(&["graph", "--of", "local::data.x"]).expect(1).stderr;
+    assert!(wrong.contains("the stack declares no `local::data.x`"), "{wrong}");
+}
