@@ -183,6 +183,75 @@ fn the_tour_of_the_modules_is_right() {
 }
 
 #[test]
+fn the_examples_of_the_modules_are_right() {
+    let registry = dollop_stdlib::registry();
+    for module in dollop::manual::modules(&registry) {
+        let script = format!("// {}\n{}\n", module.name, module.example);
+        let project = Project::new("example", &script);
+        project.write("dashboards/a.json", "{}");
+        project.write("dags/a.py", "");
+        let engine = project.env("DOCKER_HOST", "unix:///nowhere/docker.sock");
+        drop(engine.run(&["check", "--deny-warnings"]).expect(0));
+        let plan = engine.run(&["plan", "--no-refresh"]).expect(0).stdout;
+        assert!(plan.contains("0 to update, 0 to replace, 0 to delete"), "{plan}");
+    }
+}
+
+#[test]
+fn the_manual_shows_modules() {
+    let project = Project::new("manual", "");
+    let page = project.run(&["doc", "std/postgres"]).expect(0).stdout;
+    for part in ["server(name, given)", "shared_buffers", "image: \"postgres:15\""] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    let one = project.run(&["doc", "std/postgres::application"]).expect(0).stdout;
+    assert!(
+        one.contains("application(at, name, given)") && !one.contains("server(name"),
+        "{one}"
+    );
+    let slip = project.run(&["doc", "std/postgress"]).expect(1).stderr;
+    assert!(slip.contains("did you mean `std/postgres`?"), "{slip}");
+    let slip = project.run(&["doc", "std/postgres::serverr"]).expect(1).stderr;
+    assert!(slip.contains("did you mean `std/postgres::server`?"), "{slip}");
+    assert!(project.run(&["doc"]).expect(0).stdout.contains("std/postgres"));
+}
+
+#[test]
+fn modules_throw_what_cannot_be() {
+    for (script, said) in [
+        (
+            "import \"std/redis\" as redis;\nlet at = redis::server(\"a\");\n\
+             redis::databases(at, #{ sessions: 3, jobs: 3 });\n",
+            "jobs and sessions both ask for database 3",
+        ),
+        (
+            "import \"std/redis\" as redis;\nlet at = redis::server(\"a\");\n\
+             redis::databases(at, #{ jobs: 16 });\n",
+            "the server has the databases 0 to 15, not 16",
+        ),
+        (
+            "import \"std/bullmq\" as bullmq;\n\
+             bullmq::queues(#{ url: \"redis://a\" }, #{ \"a\": [\"b-c\"], \"a-b\": [\"c\"] });\n",
+            "a and a-b both have the queue a-b-c",
+        ),
+        (
+            "import \"std/celery\" as celery;\n\
+             celery::beat(\"beat\", #{ image: \"a:1\", broker: \"redis://a\", replicas: 2 });\n",
+            "several of it would send every task as often",
+        ),
+        (
+            "import \"std/service\" as service;\nimport \"std/traefik\" as traefik;\n\
+             let at = service::run(\"a\", #{ image: \"a:1\", port: 1 });\n\
+             traefik::expose_http(at, \"a.example.com\", 1, #{});\n",
+            "which proxy?",
+        ),
+    ] {
+        let refused = Project::new("shop", script).run(&["check"]).expect(1).stderr;
+        assert!(refused.contains(said), "{said} in {refused}");
+    }
+}
+
+#[test]
 fn the_tour_is_right() {
     let page = |name: &str| std::fs::read_to_string(root().join("docs").join(name)).unwrap();
     let (tour, living) = (page("language.md"), page("living.md"));

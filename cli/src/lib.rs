@@ -20,6 +20,7 @@ pub mod error;
 pub mod live;
 pub mod manual;
 pub mod merge;
+pub mod modules;
 pub mod parameters;
 pub mod project;
 pub mod render;

@@ -10,6 +10,7 @@ use dollop_engine::script::{Documented, KEYS, Key, library};
 use dollop_engine::value::Value;
 
 use crate::error::CommandError;
+use crate::modules::{self, Module};
 
 /// Attributes by name.
 pub type Attributes = BTreeMap<String, Attribute>;
@@ -31,6 +32,8 @@ pub enum Topic<'a> {
     Function(Documented),
     /// A key every resource understands.
     Key(&'static Key),
+    /// A module that comes with dollop.
+    Module(Module),
 }
 
 /// Everything a name stands for; several when one word is a function and a kind.
@@ -41,6 +44,9 @@ pub enum Topic<'a> {
 /// # Errors
 /// When nothing is called so, with the nearest name.
 pub fn find<'a>(registry: &'a Registry, name: &str) -> Result<Vec<Topic<'a>>, CommandError> {
+    if let Some(module) = name.trim().strip_prefix(STANDARD) {
+        return module_of(registry, module).map(|found| vec![Topic::Module(found)]);
+    }
     let plain = name.trim().trim_end_matches("()").replace("::", ".");
     let parts: Vec<&str> = plain.split('.').filter(|part| !part.is_empty()).collect();
     let mut found = Vec::new();
@@ -74,6 +80,43 @@ pub fn find<'a>(registry: &'a Registry, name: &str) -> Result<Vec<Topic<'a>>, Co
         }
     }
     if found.is_empty() { Err(unknown(registry, name, &parts)) } else { Ok(found) }
+}
+
+/// What stands before the names of modules.
+pub const STANDARD: &str = "std/";
+
+/// The modules that come with dollop, by name.
+pub fn modules(registry: &Registry) -> impl Iterator<Item = Module> + '_ {
+    registry.modules().map(|(name, text)| modules::read(name, text))
+}
+
+/// A module; with `::`, one of its functions alone.
+fn module_of(registry: &Registry, path: &str) -> Result<Module, CommandError> {
+    let (name, function) = path.split_once("::").map_or((path, None), |(a, b)| (a, Some(b)));
+    let found = registry.modules().find(|(known, _)| *known == name);
+    let Some((_, text)) = found else {
+        let error = CommandError::failed(format!("there is no module `{STANDARD}{name}`"));
+        let near = did_you_mean(name, registry.modules().map(|(known, _)| known));
+        return Err(match near {
+            Some(near) => error.hint(format!("did you mean `{STANDARD}{near}`?")),
+            None => error.hint("`dollop doc` lists them"),
+        });
+    };
+    let mut module = modules::read(name, text);
+    let Some(function) = function.map(|word| word.trim_end_matches("()")) else {
+        return Ok(module);
+    };
+    let names: Vec<String> = module.functions.iter().map(|f| f.name().to_owned()).collect();
+    module.functions.retain(|found| found.name() == function);
+    if module.functions.is_empty() {
+        let message = format!("`{STANDARD}{name}` has no function `{function}`");
+        let error = CommandError::failed(message);
+        return Err(match did_you_mean(function, names.iter().map(String::as_str)) {
+            Some(near) => error.hint(format!("did you mean `{STANDARD}{name}::{near}`?")),
+            None => error.hint(format!("`dollop doc {STANDARD}{name}` shows what it has")),
+        });
+    }
+    Ok(module)
 }
 
 /// Whether a name is set by the script or reported.

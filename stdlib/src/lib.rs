@@ -19,19 +19,44 @@ pub fn registry() -> Registry {
 }
 
 /// The modules written in the language itself, `import "std/postgres"`: name and text.
-const MODULES: [(&str, &str); 14] = [
-    ("dapr", include_str!("../rhai/dapr.rhai")),
-    ("elastic", include_str!("../rhai/elastic.rhai")),
-    ("grafana", include_str!("../rhai/grafana.rhai")),
-    ("kafka", include_str!("../rhai/kafka.rhai")),
-    ("keycloak", include_str!("../rhai/keycloak.rhai")),
-    ("minio", include_str!("../rhai/minio.rhai")),
-    ("mosquitto", include_str!("../rhai/mosquitto.rhai")),
-    ("postgres", include_str!("../rhai/postgres.rhai")),
-    ("prometheus", include_str!("../rhai/prometheus.rhai")),
-    ("rabbitmq", include_str!("../rhai/rabbitmq.rhai")),
-    ("redis", include_str!("../rhai/redis.rhai")),
-    ("service", include_str!("../rhai/service.rhai")),
-    ("telemetry", include_str!("../rhai/telemetry.rhai")),
-    ("traefik", include_str!("../rhai/traefik.rhai")),
-];
+macro_rules! modules {
+    ($($name:literal)+) => {
+        &[$(($name, include_str!(concat!("../rhai/", $name, ".rhai")))),+]
+    };
+}
+
+const MODULES: &[(&str, &str)] = modules! {
+    "airflow"
+    "bullmq"
+    "celery"
+    "couchdb"
+    "dapr"
+    "elastic"
+    "grafana"
+    "influxdb"
+    "kafka"
+    "keycloak"
+    "kong"
+    "mailhog"
+    "minio"
+    "mosquitto"
+    "n8n"
+    "nginx"
+    "oauth2_proxy"
+    "ollama"
+    "open_webui"
+    "opensearch"
+    "postgres"
+    "prometheus"
+    "qdrant"
+    "rabbitmq"
+    "redis"
+    "sentry"
+    "service"
+    "sonarqube"
+    "spark"
+    "telemetry"
+    "terrakube"
+    "traefik"
+    "vault"
+};

@@ -2,11 +2,12 @@
 //! some, else stand-ins. What is said of them in `docs/platforms.md` is written from here:
 //! `DOLLOP_BLESS=1` does it anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use dollop_tests::cli::{Project, root};
+use dollop_tests::cli::{Project, Run, root};
 use serde_json::Value as Json;
 
 use super::quickstart::{Stack, docker};
@@ -30,41 +31,97 @@ impl Platform {
         if !matches!(name, "taylordash" | "bi-agent") {
             arguments.extend(["--param", "restricted=true"]);
         }
+        // Where the engine takes no network of its own accord.
+        match name {
+            "taylordash" => arguments.extend(["--param", "subnet=10.201.1.0/24"]),
+            "hy-home" => arguments.extend(["--param", "subnet=10.201.2.0/24"]),
+            _ => {}
+        }
         arguments.extend_from_slice(more);
         Self { name, stack, arguments }
     }
 
-    fn run(&self, command: &[&str], profiles: &[&str]) -> dollop_tests::cli::Run {
-        let mut all = command.to_vec();
-        all.extend_from_slice(&self.arguments);
+    fn with(&self, command: &[&str], profiles: &[&str]) -> Vec<String> {
+        let mut all: Vec<_> =
+            command.iter().chain(&self.arguments).map(ToString::to_string).collect();
         for profile in profiles {
-            all.extend(["--profile", profile]);
+            all.extend(["--profile".to_owned(), (*profile).to_owned()]);
         }
-        self.stack.project.run(&all)
+        all
     }
 
-    /// Clean, and planned as a whole without any engine, each set of profiles for itself.
+    fn run(&self, command: &[&str], profiles: &[&str]) -> Run {
+        let all = self.with(command, profiles);
+        self.stack.project.run(&all.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// Clean, and planned as a whole where there is no engine, each set of profiles for itself.
     fn plans(&self, sets: &[&[&str]]) {
+        let project = Project::copy_all(self.name, &format!("dt-{}", self.name));
+        let project = project.env("DOCKER_HOST", "unix:///nowhere/docker.sock");
         for profiles in sets.iter().copied().chain([&[][..], &["*"][..]]) {
-            drop(self.run(&["check", "--deny-warnings"], profiles).expect(0));
-            let plan = self.run(&["plan", "--no-refresh"], profiles).expect(0);
-            assert!(
-                plan.stdout.contains("0 to update, 0 to replace, 0 to delete"),
-                "{profiles:?}"
-            );
+            let run = |command: &[&str]| {
+                let all = self.with(command, profiles);
+                project.run(&all.iter().map(String::as_str).collect::<Vec<_>>()).expect(0)
+            };
+            drop(run(&["check", "--deny-warnings"]));
+            let plan = run(&["plan", "--no-refresh"]);
+            let all_new = "0 to update, 0 to replace, 0 to delete";
+            assert!(plan.stdout.contains(all_new), "{profiles:?}\n{}", plan.stdout);
         }
     }
 
-    fn applies(&self) {
-        drop(self.run(&["apply", "--auto-approve"], &["*"]).expect(0));
+    /// Without profiles, then each set for itself: one goes off as the next goes on.
+    fn applies_alone(&self, sets: &[&[&str]]) {
+        for profiles in [&[][..]].iter().chain(sets) {
+            self.applies(profiles);
+        }
+    }
+
+    /// Applied, healthy, as declared and no more, and planned again without a change.
+    fn applies(&self, profiles: &[&str]) {
+        let mut command = vec!["apply".to_owned(), "--auto-approve".to_owned()];
+        command.extend(self.consent());
+        let command: Vec<_> = command.iter().map(String::as_str).collect();
+        drop(self.run(&command, profiles).expect(0));
         self.wait_until_healthy();
-        let again = self.run(&["plan", "--detailed-exitcode"], &["*"]);
-        assert_eq!(again.code, Some(0), "the second plan is empty\n{}", again.text());
-        self.tell(&self.rows());
+        let again = self.run(&["plan", "--detailed-exitcode"], profiles);
+        assert_eq!(
+            again.code,
+            Some(0),
+            "the second plan with {profiles:?} is empty\n{}",
+            again.text()
+        );
+        let declared = self.addresses();
+        let declared = declared.iter().filter(|a| a.starts_with("docker::container.")).count();
+        assert_eq!(self.stack.labelled("container").len(), declared, "{profiles:?}");
+    }
+
+    /// What is there, by address.
+    fn addresses(&self) -> Vec<String> {
+        let listed = self.stack.project.run(&["state", "list"]).expect(0).stdout;
+        let first = |line: &str| line.split_whitespace().next().unwrap_or_default().to_owned();
+        listed.lines().map(first).collect()
+    }
+
+    /// Consent to losing what the stack holds: tests put nothing there.
+    fn consent(&self) -> Vec<String> {
+        let holds = [
+            "docker::volume.",
+            "postgres::database.",
+            "rabbitmq::queue.",
+            "postgres::migrations.",
+        ];
+        let holds = |address: &String| holds.iter().any(|kind| address.starts_with(kind));
+        let all = self.addresses().into_iter().filter(holds);
+        all.flat_map(|address| ["--allow-data-loss".to_owned(), address]).collect()
     }
 
     fn goes(&self) {
-        drop(self.run(&["destroy", "--auto-approve"], &["*"]).expect(0));
+        let mut command = vec!["destroy".to_owned(), "--auto-approve".to_owned()];
+        command.extend(self.consent());
+        let command: Vec<_> = command.iter().map(String::as_str).collect();
+        drop(self.run(&command, &["*"]).expect(0));
         for what in ["container", "network", "volume"] {
             assert!(self.stack.labelled(what).is_empty(), "{what} left behind");
         }
@@ -81,7 +138,7 @@ impl Platform {
 
     /// Clusters are not waited for node by node; here they are.
     fn wait_until_healthy(&self) {
-        let end = Instant::now() + Duration::from_mins(3);
+        let end = Instant::now() + Duration::from_mins(5);
         loop {
             let mut waiting = Vec::new();
             for container in self.inspect() {
@@ -100,62 +157,178 @@ impl Platform {
         }
     }
 
-    /// A row for each container: what it is called, made from, and really is in the lab.
-    fn rows(&self) -> Vec<String> {
-        let jobs = self.stack.project.run(&["state", "list"]).expect(0).stdout;
-        let mut rows = Vec::new();
+    /// Whoever is told the URL of another container reaches it, as seen from inside.
+    fn everybody_is_reached(&self) {
+        let url = regex::Regex::new(r"[a-z0-9+]+://(?:[^\s/@,]*@)?([A-Za-z0-9_-]+):([0-9]+)")
+            .expect("a pattern");
         for container in self.inspect() {
-            let name = container["Name"].as_str().unwrap_or_default();
-            let name =
-                name.trim_start_matches('/').trim_start_matches(&format!("dt-{}-", self.name));
-            let image = container["Config"]["Image"].as_str().unwrap_or_default();
-            let labels = &container["Config"]["Labels"];
-            let software = labels["dollop.lab.software"].as_str().unwrap_or_default();
-            // Without its version, which is Debian's.
-            let software = software
-                .rsplit_once(' ')
-                .filter(|(_, last)| last.starts_with(|c: char| c.is_ascii_digit()))
-                .map_or(software, |(software, _)| software);
-            let (image, what) = if image.starts_with("sha256:") {
-                (
-                    "built from the stack".to_owned(),
-                    "a stand-in for the platform's own".to_owned(),
-                )
-            } else {
-                let what = match labels["dollop.lab"].as_str() {
-                    Some("stand-in") => "stand-in".to_owned(),
-                    Some(_) => software.to_owned(),
-                    None => "official".to_owned(),
-                };
-                (format!("`{image}`"), what)
-            };
-            let health = if container["State"]["Health"].is_object() {
-                "healthy"
-            } else if jobs
-                .lines()
-                .any(|job| job.ends_with(&format!("docker::job.{name}-ready")))
-            {
-                "answers, asked from outside"
-            } else {
-                "runs; its image has nothing to ask with"
-            };
-            rows.push(format!("| {name} | {image} | {health} | {what} |"));
+            let name = container["Name"].as_str().unwrap_or_default().trim_start_matches('/');
+            let mut places = BTreeSet::new();
+            for variable in container["Config"]["Env"].as_array().into_iter().flatten() {
+                let value = variable.as_str().and_then(|text| text.split_once('='));
+                for found in url.captures_iter(value.map_or("", |(_, value)| value)) {
+                    let (host, port) = (&found[1], &found[2]);
+                    // Where somebody listens, and this machine as browsers see it.
+                    if !host.starts_with(|c: char| c.is_ascii_digit()) && host != "localhost" {
+                        places.insert(format!("{host} {port}"));
+                    }
+                }
+            }
+            for place in places {
+                let (host, port) = place.split_once(' ').expect("a place");
+                let ask = format!(
+                    "if command -v bash >/dev/null; then timeout 5 bash -c '</dev/tcp/{host}/{port}'; \
+                     else nc -w 5 {host} {port} -e /bin/true; fi"
+                );
+                let asked =
+                    Command::new("docker").args(["exec", name, "sh", "-c", &ask]).output();
+                let asked = asked.expect("docker");
+                assert!(asked.status.success(), "{name} does not reach {place}: {asked:?}");
+            }
         }
-        rows.sort();
+    }
+
+    /// A row for every system of the document (`tests/platforms`): what declares it, and what
+    /// became of that.
+    fn rows(&self) -> Vec<String> {
+        let file = root().join("tests/platforms").join(format!("{}.txt", self.name));
+        let systems = std::fs::read_to_string(file).expect("the systems of the document");
+        let there = self.addresses();
+        let containers: BTreeMap<String, Json> = self
+            .inspect()
+            .into_iter()
+            .map(|container| {
+                let address = container["Config"]["Labels"]["dollop.address"].as_str();
+                (address.unwrap_or_default().to_owned(), container)
+            })
+            .collect();
+        let mut seen = BTreeSet::new();
+        let mut rows = Vec::new();
+        for line in systems.lines() {
+            let (system, patterns) = line.split_once(" | ").expect("system | addresses");
+            let mut found = Vec::new();
+            for pattern in patterns.split(", ") {
+                let matching: Vec<_> =
+                    there.iter().filter(|address| matches(pattern, address)).collect();
+                assert!(!matching.is_empty(), "{}: nothing is `{pattern}`", self.name);
+                found.extend(matching.into_iter().cloned());
+            }
+            let (mut health, mut what) = (BTreeSet::new(), BTreeSet::new());
+            for address in &found {
+                let container = containers.get(address);
+                health.extend(self.health(address, container, &there));
+                what.extend(container.map(|container| software(container)));
+            }
+            seen.extend(found);
+            let list =
+                |words: BTreeSet<String>| words.into_iter().collect::<Vec<_>>().join("; ");
+            let declared: Vec<_> =
+                patterns.split(", ").map(|pattern| format!("`{pattern}`")).collect();
+            rows.push(format!(
+                "| {system} | {} | yes | {} | {} |",
+                declared.join(", "),
+                list(health),
+                list(what)
+            ));
+        }
+        let missing: Vec<_> =
+            containers.keys().filter(|address| !seen.contains(*address)).collect();
+        assert!(missing.is_empty(), "{}: no row for {missing:?}", self.name);
         rows
     }
 
+    /// What is known of how something is, and from whom.
+    fn health(
+        &self,
+        address: &str,
+        container: Option<&Json>,
+        there: &[String],
+    ) -> Option<String> {
+        let (kind, path) = address.split_once('.').expect("an address");
+        let words: Vec<_> = path.split('/').collect();
+        let sql = |database: &str, sql: &str| {
+            let found = self.sql(self.server(words[0]), database, sql);
+            assert_eq!(found, "1", "{address} in psql");
+            Some("found by psql".to_owned())
+        };
+        let last = words.last().expect("a name").replace("%20", " ");
+        match kind {
+            "docker::container" => {
+                let container = container.expect("its container");
+                Some(if container["State"]["Health"].is_object() {
+                    "healthy".to_owned()
+                } else if there.contains(&format!("docker::job.{path}-ready")) {
+                    "answers, asked from outside".to_owned()
+                } else {
+                    "runs; its image has nothing to ask with".to_owned()
+                })
+            }
+            "docker::job" => Some("job done".to_owned()),
+            "docker::volume" | "docker::network" | "docker::image" | "local::random" => None,
+            "postgres::database" => sql(
+                "postgres",
+                &format!("select count(*) from pg_database where datname = '{last}'"),
+            ),
+            "postgres::role" => sql(
+                "postgres",
+                &format!("select count(*) from pg_roles where rolname = '{last}'"),
+            ),
+            "postgres::schema" => sql(
+                words[1],
+                &format!("select count(*) from pg_namespace where nspname = '{last}'"),
+            ),
+            "postgres::extension" => sql(
+                words[1],
+                &format!("select count(*) from pg_extension where extname = '{last}'"),
+            ),
+            "postgres::migrations" => Some("migrated".to_owned()),
+            "rabbitmq::vhost" => {
+                assert!(self.rabbit(&["list_vhosts", "name"]).contains(&last), "{address}");
+                Some("found by rabbitmqctl".to_owned())
+            }
+            "rabbitmq::user" => {
+                let users = self.rabbit(&["list_users"]);
+                assert!(users.iter().any(|user| user.starts_with(&last)), "{address}");
+                Some("found by rabbitmqctl".to_owned())
+            }
+            "rabbitmq::queue" | "rabbitmq::exchange" => {
+                let list =
+                    if kind.ends_with("queue") { "list_queues" } else { "list_exchanges" };
+                assert!(
+                    self.rabbit(&[list, "-p", words[1], "name"]).contains(&last),
+                    "{address}"
+                );
+                Some("found by rabbitmqctl".to_owned())
+            }
+            _ => panic!("{address}: say how it is seen from outside"),
+        }
+    }
+
+    /// The container in which a declared server is asked.
+    fn server<'n>(&self, connection: &'n str) -> &'n str {
+        // Of the cluster, the one that leads.
+        if connection != "pg" {
+            return connection;
+        }
+        let leads = |node: &&str| {
+            let roles = "select count(*) from pg_roles where rolname = 'cluster_app'";
+            self.sql(node, "postgres", roles) == "1"
+        };
+        ["pg-0", "pg-1", "pg-2"].into_iter().find(leads).expect("a leader")
+    }
+
     /// Compares the platform's section of the page with what is there, or writes it.
-    fn tell(&self, rows: &[String]) {
+    fn tell(&self) {
         let page = root().join("docs/platforms.md");
         let text = std::fs::read_to_string(&page).expect("the page");
         let begin = format!("<!-- {} -->\n", self.name);
         let (before, rest) = text.split_once(&begin).expect("the platform's section");
         let (there, after) = rest.split_once("<!-- end -->").expect("its end");
         let mut section =
-            "| container | image | health | in the lab |\n|---|---|---|---|\n".to_owned();
-        for row in rows {
-            section.push_str(row);
+            "| system | declared | applied | seen | in the lab |\n|---|---|---|---|---|\n"
+                .to_owned();
+        for row in self.rows() {
+            section.push_str(&row);
             section.push('\n');
         }
         if std::env::var_os("DOLLOP_BLESS").is_some() {
@@ -186,6 +359,35 @@ impl Platform {
     }
 }
 
+/// Whether an address is meant by a pattern, in which `*` is anything but a slash.
+fn matches(pattern: &str, address: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == address,
+        Some((before, after)) => {
+            let Some(rest) = address.strip_prefix(before) else { return false };
+            rest.strip_suffix(after).is_some_and(|middle| !middle.contains('/'))
+        }
+    }
+}
+
+/// What runs in a container under the image's name.
+fn software(container: &Json) -> String {
+    let labels = &container["Config"]["Labels"];
+    let software = labels["dollop.lab.software"].as_str().unwrap_or_default();
+    // Without its version, which is Debian's.
+    let plain = software
+        .rsplit_once(' ')
+        .filter(|(_, last)| last.starts_with(|c: char| c.is_ascii_digit()))
+        .map_or(software, |(software, _)| software);
+    match labels["dollop.lab"].as_str() {
+        Some("stand-in") => "stand-in".to_owned(),
+        // Built from the stack over BusyBox, where the platform's own program is to be.
+        Some(_) if plain == "busybox" => "stand-in for the platform's own".to_owned(),
+        Some(_) => format!("real: {plain}"),
+        None => "official".to_owned(),
+    }
+}
+
 fn set(words: &str) -> BTreeSet<String> {
     words.split_whitespace().map(str::to_owned).collect()
 }
@@ -197,8 +399,12 @@ const APPLICATION_DATABASES: &str = "select datname || '=' || pg_get_userbyid(da
 fn taylordash_runs() {
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let platform = Platform::new("taylordash", &[]);
-    platform.plans(&[&["timescale"]]);
-    platform.applies();
+    let sets: &[&[&str]] = &[&["timescale"]];
+    platform.plans(sets);
+    platform.applies_alone(sets);
+    platform.applies(&["*"]);
+    platform.everybody_is_reached();
+    platform.tell();
 
     let databases = platform.sql("postgres", "postgres", APPLICATION_DATABASES);
     assert_eq!(databases, "keycloak=keycloak\ntaylordash=taylordash");
@@ -244,7 +450,7 @@ fn taylordash_runs() {
 fn expert_dollop_runs() {
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let platform = Platform::new("expert-dollop", &["--param", "helk=full"]);
-    platform.plans(&[
+    let sets: &[&[&str]] = &[
         &["dapr"],
         &["django"],
         &["fastapi"],
@@ -254,8 +460,18 @@ fn expert_dollop_runs() {
         &["elk"],
         &["proxy"],
         &["llm"],
-    ]);
-    platform.applies();
+        &["embeddings"],
+        &["firecrawl"],
+        &["goose"],
+        &["workflow"],
+        &["chat"],
+        &["analytics"],
+    ];
+    platform.plans(sets);
+    platform.applies_alone(sets);
+    platform.applies(&["*"]);
+    platform.everybody_is_reached();
+    platform.tell();
 
     let schemas = "select string_agg(nspname || '=' || pg_get_userbyid(nspowner), ' ' order by nspname) \
                    from pg_namespace where nspname !~ '^pg_|^information_schema$|^public$'";
@@ -280,6 +496,12 @@ fn expert_dollop_runs() {
     }
     let tables = "select count(*) from pg_tables where schemaname = tableowner";
     assert_eq!(platform.sql("postgres", "expert_dollop", tables), "11");
+    let reads = "select bool_and(has_table_privilege('reporting', schemaname || '.' || tablename, 'SELECT')) \
+                 from pg_tables where schemaname = tableowner";
+    assert_eq!(platform.sql("postgres", "expert_dollop", reads), "t");
+    let worker = platform.container("celery-worker");
+    let ask = "from tasks import add; print(add.delay(2, 3).get(timeout=60))";
+    assert_eq!(docker(&["exec", &worker, "python3", "-c", ask]), "5");
 
     assert_eq!(platform.rabbit(&["list_vhosts"]), set("/ celery dapr"));
     let users = platform.rabbit(&["list_users"]);
@@ -301,7 +523,14 @@ fn bi_agent_runs() {
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let platform = Platform::new("bi-agent", &[]);
     platform.plans(&[]);
-    platform.applies();
+    platform.applies(&[]);
+    platform.everybody_is_reached();
+    platform.tell();
+    // Celery is real: what is put into its queue comes back done.
+    let worker = platform.container("celery-worker");
+    let ask = "from tasks import update_ml_models as task; \
+               print(task.apply_async(queue='ml').get(timeout=60))";
+    assert_eq!(docker(&["exec", &worker, "python3", "-c", ask]), "updated");
 
     let extensions = "select string_agg(extname, ' ' order by extname) from pg_extension";
     let extensions = platform.sql("postgres", "analytics_db", extensions);
@@ -319,14 +548,18 @@ fn bi_agent_runs() {
 fn dictamesh_runs() {
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let platform = Platform::new("dictamesh", &["--param", "broker_memory=512m"]);
-    platform.plans(&[&["sentry"]]);
-    platform.applies();
+    let sets: &[&[&str]] = &[&["sentry"]];
+    platform.plans(sets);
+    platform.applies_alone(sets);
+    platform.applies(&["*"]);
+    platform.everybody_is_reached();
+    platform.tell();
 
     let tables = "select count(*) from pg_tables where tablename like 'dictamesh\\_%'";
-    assert_eq!(platform.sql("postgres", "dictamesh", tables), "6");
+    assert_eq!(platform.sql("postgres", "dictamesh_catalog", tables), "6");
     let rows = "select count(*) from dictamesh_entity_catalog";
-    assert_eq!(platform.sql("postgres", "dictamesh", rows), "2");
-    let memory = platform.sql("postgres", "dictamesh", "show shared_buffers");
+    assert_eq!(platform.sql("postgres", "dictamesh_catalog", rows), "2");
+    let memory = platform.sql("postgres", "dictamesh_catalog", "show shared_buffers");
     assert_eq!(memory, "256MB");
     let url = platform.stack.output("cache");
     let password = url.split([':', '@']).nth(2).expect("a password");
@@ -342,7 +575,7 @@ fn dictamesh_runs() {
 fn hy_home_runs() {
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let platform = Platform::new("hy-home", &[]);
-    platform.plans(&[
+    let sets: &[&[&str]] = &[
         &["nginx"],
         &["vault"],
         &["influxdb"],
@@ -357,8 +590,12 @@ fn hy_home_runs() {
         &["terrakube"],
         &["terraform"],
         &["mail"],
-    ]);
-    platform.applies();
+    ];
+    platform.plans(sets);
+    platform.applies_alone(sets);
+    platform.applies(&["*"]);
+    platform.everybody_is_reached();
+    platform.tell();
 
     let databases = platform.sql("mng-pg", "postgres", APPLICATION_DATABASES);
     assert_eq!(
@@ -369,17 +606,32 @@ fn hy_home_runs() {
     let state = docker(&["exec", &node, "valkey-cli", "cluster", "info"]);
     assert!(state.contains("cluster_state:ok"), "{state}");
     assert!(state.contains("cluster_size:3"), "{state}");
-    // The leader has what was made through the router, wherever it is.
-    let made = ["pg-0", "pg-1", "pg-2"].map(|node| {
-        platform.sql(
-            node,
-            "postgres",
-            "select count(*) from pg_roles where rolname = 'cluster_app'",
-        )
-    });
-    assert!(made.iter().any(|count| count == "1"), "{made:?}");
     assert_eq!(platform.rabbit(&["list_vhosts"]), set("/ home"));
-    let members = ["exec", &platform.container("etcd-2"), "etcdctl", "member", "list"];
+    let members = ["exec", &platform.container("pg-etcd-2"), "etcdctl", "member", "list"];
     assert_eq!(docker(&members).lines().count(), 3);
     platform.goes();
+}
+
+#[test]
+fn all_five_stand_side_by_side() {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let all = [
+        Platform::new("taylordash", &[]),
+        Platform::new("expert-dollop", &[]),
+        Platform::new("bi-agent", &[]),
+        Platform::new("dictamesh", &["--param", "broker_memory=512m"]),
+        Platform::new("hy-home", &[]),
+    ];
+    for platform in &all {
+        platform.applies(&[]);
+    }
+    // What came later took nothing from what was there.
+    for platform in &all {
+        platform.wait_until_healthy();
+        let again = platform.run(&["plan", "--detailed-exitcode"], &[]);
+        assert_eq!(again.code, Some(0), "{}\n{}", platform.name, again.text());
+    }
+    for platform in &all {
+        platform.goes();
+    }
 }

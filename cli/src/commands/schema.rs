@@ -34,7 +34,11 @@ fn kinds(registry: &Registry, name: &str) -> Result<Vec<&'static str>, CommandEr
             Topic::Provider(name, _) => kinds.extend(manual::kinds_of(registry, name)),
             Topic::Resource(kind) => kinds.push(kind.name),
             Topic::Connection(kind) => kinds.push(kind.name),
-            Topic::Attribute(..) | Topic::Fact(..) | Topic::Function(_) | Topic::Key(_) => {}
+            Topic::Attribute(..)
+            | Topic::Fact(..)
+            | Topic::Function(_)
+            | Topic::Key(_)
+            | Topic::Module(_) => {}
         }
     }
     if kinds.is_empty() {

@@ -7,6 +7,7 @@ use dollop_engine::schema::{Attribute, Schema, summary};
 use dollop_engine::script::{Documented, KEYS, Key, library};
 
 use crate::manual::{self, Attributes, Topic};
+use crate::modules::Module;
 use crate::render::style::{BOLD, DIM, paint};
 use crate::render::text::{pad, width, wrap};
 
@@ -41,8 +42,13 @@ pub fn index(registry: &Registry, columns: usize) -> String {
     }
     functions(&mut out, group, &names, columns);
     out.push('\n');
+    let _ = writeln!(out, "{}", paint(BOLD, "modules, as in `import \"std/postgres\" as pg;`"));
+    let modules: Vec<_> = manual::modules(registry).map(|module| module.name).collect();
+    paragraph(&mut out, &modules.join(", "), columns, 2);
+    out.push('\n');
     let line = "`dollop doc NAME` shows more: `docker.container`, \
-                `docker.container.healthcheck`, `cidr_host`.";
+                `docker.container.healthcheck`, `cidr_host`, `std/postgres`, \
+                `std/postgres::server`.";
     paragraph(&mut out, line, columns, 0);
     out
 }
@@ -98,6 +104,7 @@ pub fn page(registry: &Registry, topic: &Topic<'_>, columns: usize) -> String {
         }
         Topic::Function(entry) => function(&mut out, entry, columns),
         Topic::Key(key) => key_page(&mut out, key, columns),
+        Topic::Module(found) => module(&mut out, found, columns),
     }
     out
 }
@@ -201,6 +208,26 @@ fn function(out: &mut String, entry: &Documented, columns: usize) {
             let _ = writeln!(out, "  {line}");
         }
         let _ = writeln!(out, "  {}", paint(DIM, format!("// {result}")));
+    }
+}
+
+fn module(out: &mut String, found: &Module, columns: usize) {
+    heading(out, &format!("{}{}", manual::STANDARD, found.name), "module");
+    paragraphs(out, &found.doc, columns, 0);
+    section(out, "Example");
+    for line in found.example.lines() {
+        let _ = writeln!(out, "  {line}");
+    }
+    section(out, "Functions");
+    for function in &found.functions {
+        let _ = writeln!(out, "  {}", paint(BOLD, &function.signature));
+        paragraphs(out, &function.doc, columns, 6);
+        for option in &function.options {
+            let head =
+                format!("{}: {}", paint(BOLD, &option.name), paint(DIM, &option.default));
+            let _ = writeln!(out, "      {head}");
+            paragraphs(out, &option.doc, columns, 10);
+        }
     }
 }
 

@@ -14,7 +14,39 @@ pub fn files(registry: &Registry) -> Vec<(String, String)> {
     for (provider, doc) in registry.providers() {
         files.push((format!("{provider}.md"), page(registry, provider, doc)));
     }
+    files.push(("modules.md".to_owned(), modules(registry)));
     files
+}
+
+/// The modules of the language, from their own text.
+fn modules(registry: &Registry) -> String {
+    let mut out = String::from(
+        "# Modules\n\nWritten from `stdlib/rhai`; `dollop doc std/postgres` shows the same offline.\n\
+         The last argument, `given`, is a map of the options listed, each with what it is when left out.\n",
+    );
+    for module in manual::modules(registry) {
+        let name = &module.name;
+        let _ = write!(
+            out,
+            "\n## std/{name}\n\n{}\n\n```rhai\n{}\n```\n",
+            module.doc, module.example
+        );
+        for function in &module.functions {
+            let _ = write!(out, "\n### {name}::{}\n\n{}\n", function.signature, function.doc);
+            if !function.options.is_empty() {
+                out.push_str("\n| option | left out | |\n|---|---|---|\n");
+            }
+            for option in &function.options {
+                let cell = |text: &str| text.replace('|', "\\|");
+                let (default, doc) = (cell(&option.default), cell(&option.doc));
+                // A default with backticks in it is shown between two.
+                let tick = if default.contains('`') { "`` " } else { "`" };
+                let back: String = tick.chars().rev().collect();
+                let _ = writeln!(out, "| `{}` | {tick}{default}{back} | {doc} |", option.name);
+            }
+        }
+    }
+    out
 }
 
 fn index(registry: &Registry) -> String {
@@ -32,6 +64,7 @@ fn index(registry: &Registry) -> String {
         }
     }
     out.push_str("\n## Functions\n\n[functions.md](functions.md) has every function.\n");
+    out.push_str("\n## Modules\n\n[modules.md](modules.md) has those that come with dollop.\n");
     out.push_str("\n## Keys of every resource\n\n");
     for key in KEYS {
         let _ = writeln!(out, "- **`{}`**: {}. {}", key.name, key.takes, key.doc);

@@ -32,6 +32,8 @@ pub enum Claim {
         address: Option<IpAddr>,
         /// What others in the network find it by; empty where names are not found.
         names: Vec<String>,
+        /// What they find it by together with others like it.
+        group: Option<String>,
     },
     /// A use of stored data.
     Mount {
@@ -60,6 +62,15 @@ pub enum Claim {
         /// Where it can be had.
         hint: Option<String>,
     },
+    /// An address in a text it is told, of something it reaches.
+    Calls(Call),
+    /// A name by which callers log in to the software it is or lives in, or ask it for a part.
+    Knows {
+        /// What it names.
+        what: Known,
+        /// The name.
+        name: String,
+    },
     /// A path of this machine that must exist before; relative to the project folder.
     NeedsPath(String),
     /// A path of this machine it makes; relative to the project folder.
@@ -73,6 +84,44 @@ pub struct Named {
     pub kind: &'static str,
     /// The world's name for it.
     pub name: String,
+}
+
+/// A URL by its parts, without its password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Whom it leads to.
+    pub host: String,
+    /// The port, also when it follows from the scheme.
+    pub port: Option<u16>,
+    /// Who logs in, where that is known to be a name that somebody makes.
+    pub login: Option<Asked>,
+    /// The part that is asked for, likewise.
+    pub place: Option<Asked>,
+    /// Whether the text is handed on to browsers, which are elsewhere.
+    pub by_browsers: bool,
+}
+
+/// What a caller names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// What its software calls such a thing: `role`, `vhost`.
+    pub noun: &'static str,
+    /// Its name.
+    pub name: String,
+    /// What else is to be said when nobody makes it.
+    pub note: Option<&'static str>,
+}
+
+/// Said of a name when there may be others that nobody can know of.
+pub const ANY: &str = "*";
+
+/// What a name is for, to those who call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Known {
+    /// A role or user.
+    Login,
+    /// A database or vhost.
+    Place,
 }
 
 /// A claim and the attribute that makes it.

@@ -4,6 +4,7 @@
 //! Nothing here knows a provider. A kind says what its objects take and need ([`Claim`])
 //! and what is odd about one of them ([`Lint`]); the rules compare.
 
+mod calls;
 mod claim;
 mod dormant;
 mod ephemeral;
@@ -19,7 +20,7 @@ mod unused;
 
 use std::collections::BTreeSet;
 
-pub use claim::{Claim, Claimed, Lint, Named};
+pub use claim::{ANY, Asked, Call, Claim, Claimed, Known, Lint, Named};
 pub use relations::{Branch, Impact, Relation, impact, uses};
 use stack::Stack;
 
@@ -40,6 +41,7 @@ pub fn analyse(graph: &Graph, registry: &Registry, files: &dyn Files) -> Vec<Dia
     ports::check(&stack, &mut report);
     networks::check(&stack, &mut report);
     names::check(&stack, &mut report);
+    calls::check(&stack, &mut report);
     mounts::check(&stack, files, &mut report);
     features::check(&stack, &mut report);
     secrets::check(&stack, &mut report);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::claim::{Claim, Claimed, Lint};
+use super::claim::{Call, Claim, Claimed, Lint};
 use crate::address::Address;
 use crate::expr::{Expr, Reference};
 use crate::graph::Graph;
@@ -222,6 +222,13 @@ fn object<'a>(
         keeps_data = kind.calls.keeps_data(probe, Some(probe));
         claims = kind.calls.claims(&called, probe);
         claims.retain(|claimed| !holds_stand_in(&claimed.claim));
+        // Parts of a secret are not spelt out.
+        claims.retain(|claimed| {
+            let attribute = claimed.at.first().and_then(|name| attributes.get(name));
+            let secret =
+                attribute.is_some_and(|expr| part(expr, &claimed.at.0[1..]).is_secret());
+            !(secret && matches!(claimed.claim, Claim::Calls(_)))
+        });
         lints = kind.calls.lint(probe);
         // What is not known yet is neither odd nor in order.
         lints.retain(|lint| {
@@ -254,6 +261,10 @@ fn holds_stand_in(claim: &Claim) -> bool {
         Claim::Member { network, names, .. } => {
             marked(&network.name) || names.iter().any(|name| marked(name))
         }
+        Claim::Calls(Call { host, login, place, .. }) => {
+            marked(host) || login.iter().chain(place).any(|asked| marked(&asked.name))
+        }
+        Claim::Knows { name, .. } => marked(name),
         Claim::Mount { volume, .. } => marked(&volume.name),
         Claim::NeedsPath(path) | Claim::MakesPath(path) => marked(path),
     }

@@ -233,9 +233,11 @@ pub(super) fn compile(
     syntax.set_source(file);
     source.calls = spans::calls(&syntax, &source);
     source.functions = spans::functions(&syntax);
+    source.own_calls = spans::own_calls(&syntax, &source);
     source.has_functions = syntax.has_functions();
     source.unread = unused::asked_for(&syntax, &source);
-    let findings = rules::check(&syntax, &source);
+    let mut findings = rules::check(&syntax, &source);
+    findings.extend(taken(session, &source));
     keep(source);
     let mut first = None;
     for finding in findings {
@@ -246,6 +248,32 @@ pub(super) fn compile(
         None => Ok(syntax),
         Some(index) => Err(NotCompiled::Refused(Refusal(index))),
     }
+}
+
+/// Functions that two scripts both have and call themselves: Rhai (1.27) remembers by name
+/// and number of parameters which one was called last, and would take one for the other.
+fn taken(session: &Session, source: &Source) -> Vec<Diagnostic> {
+    let sources = session.sources.borrow();
+    let mut found = Vec::new();
+    for ((name, arity), span) in &source.own_calls {
+        let key = (name.clone(), *arity);
+        let other = sources
+            .values()
+            .find_map(|other| other.own_calls.get(&key).filter(|_| other.file != source.file));
+        if let Some(other) = other {
+            let parameters = if *arity == 1 { "parameter" } else { "parameters" };
+            let message = format!(
+                "two scripts have a function `{name}` with {arity} {parameters} and call it"
+            );
+            found.push(
+                Diagnostic::new(Code::DefinedTwice, message)
+                    .at(span.clone())
+                    .related(other.clone(), "called here as well")
+                    .hint("give one of them another name"),
+            );
+        }
+    }
+    found
 }
 
 /// A path relative to the folder of the script `from`; `None` when it leaves the project.

@@ -22,6 +22,8 @@ pub(super) struct Source {
     pub(super) calls: HashMap<Position, Rc<Call>>,
     /// Functions it defines: name and number of parameters.
     pub(super) functions: Vec<(String, usize)>,
+    /// Those of them it calls itself, with the place of one such call.
+    pub(super) own_calls: BTreeMap<(String, usize), Span>,
     /// Whether it has functions or closures.
     pub(super) has_functions: bool,
     /// Warnings about parameters nobody reads.
@@ -62,6 +64,7 @@ impl Source {
             starts,
             calls: HashMap::new(),
             functions: Vec::new(),
+            own_calls: BTreeMap::new(),
             has_functions: false,
             unread: Vec::new(),
         }

@@ -48,6 +48,26 @@ pub(super) fn functions(syntax: &AST) -> Vec<(String, usize)> {
         .collect()
 }
 
+/// Functions of a script that it calls itself, without a module before the name.
+pub(super) fn own_calls(syntax: &AST, source: &Source) -> BTreeMap<(String, usize), Span> {
+    let mut found = BTreeMap::new();
+    syntax.walk(&mut |path| {
+        let Some(
+            ASTNode::Expr(Syntax::FnCall(call, position))
+            | ASTNode::Stmt(Stmt::FnCall(call, position)),
+        ) = path.last()
+        else {
+            return true;
+        };
+        let key = (call.name.to_string(), call.args.len());
+        if !call.is_qualified() && source.functions.contains(&key) {
+            found.extend(source.span(*position).map(|span| (key, span)));
+        }
+        true
+    });
+    found
+}
+
 /// Whether a function's name is one Rhai made up for a closure.
 pub(super) fn is_closure(name: &str) -> bool {
     name.starts_with("anon$")

@@ -117,7 +117,7 @@ pub(super) fn remembered(from: &ContainerSpec, to: &ContainerSpec) -> Vec<Proble
     let repository = reference::split(&to.image).0;
     let last = repository.rsplit('/').next().unwrap_or_default();
     let changed = REMEMBERED.iter().filter(|(image, variable, _)| {
-        let (before, after) = (from.env.0.get(*variable), to.env.0.get(*variable));
+        let (before, after) = (told(from, variable), told(to, variable));
         *image == last && before.is_some() && after.is_some() && before != after
     });
     changed
@@ -133,6 +133,15 @@ pub(super) fn remembered(from: &ContainerSpec, to: &ContainerSpec) -> Vec<Proble
             )),
         })
         .collect()
+}
+
+/// What a variable says, itself or by the file that `.._FILE` names.
+fn told<'s>(spec: &'s ContainerSpec, variable: &str) -> Option<&'s str> {
+    if let Some(value) = spec.env.0.get(variable) {
+        return Some(&value.0);
+    }
+    let path = &spec.env.0.get(&format!("{variable}_FILE"))?.0;
+    spec.files.0.get(path)?.content.as_deref()
 }
 
 /// Settings that an image of this version does not know.
@@ -159,6 +168,14 @@ pub(super) fn unfit(spec: &ContainerSpec) -> Vec<Lint> {
         let message = "the image needs to be told how to start".to_owned();
         add(Path::attribute("image"), message, "say `command: \"start\"`, or `start-dev`");
     }
+    if repository == "traefik" {
+        for (path, entry) in &spec.files.0 {
+            if path.ends_with("acme.json") && entry.mode.0 & 0o077 != 0 {
+                let message = "Traefik refuses certificates that others may read".to_owned();
+                add(Path::attribute("files").key(path), message, "say `mode: \"0600\"`");
+            }
+        }
+    }
     let is_collector = repository.ends_with("opentelemetry-collector")
         || repository.ends_with("opentelemetry-collector-contrib");
     if let Some((0, minor)) = version.filter(|_| is_collector) {
@@ -174,6 +191,53 @@ pub(super) fn unfit(spec: &ContainerSpec) -> Vec<Lint> {
         }
     }
     found
+}
+
+/// A server in a network of the stack that listens to its own container alone.
+pub(super) fn loopback(spec: &ContainerSpec) -> Option<Lint> {
+    if spec.networks.0.is_empty() {
+        return None;
+    }
+    let software = super::lint::database(&spec.image)?;
+    let words = spec.command.iter().flat_map(|command| command.0.iter().map(String::as_str));
+    let line = words.collect::<Vec<_>>().join(" ");
+    let bound = |text: &str| {
+        let rest =
+            text.strip_prefix("bind").filter(|rest| rest.starts_with(char::is_whitespace))?;
+        let local =
+            |at: &str| matches!(at.trim_start_matches('-'), "127.0.0.1" | "::1" | "localhost");
+        rest.split_whitespace().all(local).then_some(())
+    };
+    let file = match software {
+        "Redis" | "Valkey" => spec.files.0.iter().find(|(_, entry)| {
+            let content = entry.content.as_deref().unwrap_or_default();
+            content.lines().any(|line| bound(line.trim()).is_some())
+        }),
+        _ => None,
+    };
+    let by_command = match software {
+        "Redis" | "Valkey" => {
+            line.contains("--bind 127.0.0.1") || line.contains("--bind localhost")
+        }
+        "PostgreSQL" => {
+            line.contains("listen_addresses=localhost")
+                || line.contains("listen_addresses=127.0.0.1")
+        }
+        _ => false,
+    };
+    let at = match file {
+        Some((path, _)) => Path::attribute("files").key(path),
+        None if by_command => Path::attribute("command"),
+        None => return None,
+    };
+    Some(Lint {
+        code: Code::LoopbackOnly,
+        at,
+        message: format!("{software} listens to its own container alone, and is in a network"),
+        hint: "let it listen on all addresses of the container, `0.0.0.0`: who reaches it is said \
+               by `networks` and `ports`"
+            .to_owned(),
+    })
 }
 
 /// Whether a configuration in YAML declares an exporter, `jaeger:` or `jaeger/two:`, in its
@@ -234,6 +298,20 @@ mod tests {
         assert_eq!(remembered(&old, &old).len(), 0);
         let other = container("acme/app:1", "b");
         assert_eq!(remembered(&container("acme/app:1", "a"), &other).len(), 0);
+    }
+
+    #[test]
+    fn a_password_in_a_file_is_named_as_well() {
+        let spec = |password: &str| -> ContainerSpec {
+            let spec = serde_json::json!({
+                "image": "postgres:15",
+                "env": { "POSTGRES_PASSWORD_FILE": "/run/secrets/pw" },
+                "files": { "/run/secrets/pw": password },
+            });
+            serde_json::from_value(spec).unwrap()
+        };
+        assert_eq!(remembered(&spec("a"), &spec("b")).len(), 1);
+        assert_eq!(remembered(&spec("a"), &spec("a")).len(), 0);
     }
 
     #[test]

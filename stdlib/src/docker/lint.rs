@@ -39,11 +39,14 @@ pub(super) fn floating(attribute: &str, image: &str) -> Option<Lint> {
         return None;
     }
     let (repository, tag, digest) = reference::split(image);
-    (digest.is_none() && tag == Some("latest")).then(|| Lint {
+    // `latest`, `main`, `alpine`: no version is without a digit.
+    let tag = tag.filter(|tag| !tag.contains(|c: char| c.is_ascii_digit()));
+    let tag = tag.filter(|_| digest.is_none())?;
+    Some(Lint {
         code: Code::FloatingImage,
         at: Path::attribute(attribute),
         message: format!(
-            "`{repository}` has no fixed version: `latest` is another one on another day"
+            "`{repository}` has no fixed version: `{tag}` is another one on another day"
         ),
         hint: format!("name one, as in `{repository}:1.2`, or a digest"),
     })
@@ -107,7 +110,7 @@ mod tests {
 
     #[test]
     fn versions_that_float_are_known() {
-        for image in ["nginx:latest", "registry:5000/a/b:latest"] {
+        for image in ["nginx:latest", "registry:5000/a/b:latest", "nginx:alpine", "a/b:main"] {
             assert!(floating("image", &reference::familiar(image)).is_some(), "{image}");
         }
         assert!(floating("image", &reference::familiar("nginx")).is_some());

@@ -7,7 +7,9 @@ use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListVolumesOptions, RemoveVolumeOptions,
 };
 use dollop_engine::address::Address;
+use dollop_engine::analysis::{Claim, Claimed};
 use dollop_engine::error::{CallError, Failure};
+use dollop_engine::path::Path;
 use dollop_engine::resource::{
     Created, Found, Name, Problem, ReadResult, Resource, Traits, Wanted,
 };
@@ -76,6 +78,19 @@ impl Resource for Volume {
     fn keeps_data(spec: &VolumeSpec, _: Option<&VolumeSpec>) -> bool {
         let kind = spec.options.get("type").map_or("", |kind| kind.0.as_str());
         spec.driver == "local" && spec.options.contains_key("device") && kind != "tmpfs"
+    }
+
+    /// The folder a volume stands for must be there.
+    fn claims(_: &Name, spec: &VolumeSpec) -> Vec<Claimed> {
+        let option = |name: &str| spec.options.get(name).map_or("", |value| value.0.as_str());
+        let binds = spec.driver == "local"
+            && option("o").split(',').any(|word| matches!(word, "bind" | "rbind"));
+        let device = option("device");
+        if !binds || device.is_empty() {
+            return Vec::new();
+        }
+        let at = Path::attribute("options").key("device");
+        vec![Claimed::new(at, Claim::NeedsPath(device.to_owned()))]
     }
 
     async fn read(engine: &Engine, wanted: &[Wanted<VolumeSpec>]) -> Vec<ReadResult<Self>> {

@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use dollop_engine::analysis::{Claim, Claimed, Known};
 use dollop_engine::error::CallError;
+use dollop_engine::path::Path;
 use dollop_engine::resource::{
     Created, Found, Name, Owner, Problem, ReadResult, Resource, Script, Traits, Wanted,
 };
@@ -203,6 +205,11 @@ impl Resource for Database {
         }
         spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
         sql::normalize_settings(&mut spec.settings);
+    }
+
+    fn claims(name: &Name, _: &Spec) -> Vec<Claimed> {
+        let claim = Claim::Knows { what: Known::Place, name: name.natural.clone() };
+        vec![Claimed::new(Path::attribute("name"), claim)]
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {

@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, FixedOffset, NaiveDate, SecondsFormat, Utc};
+use dollop_engine::analysis::{Claim, Claimed, Known};
 use dollop_engine::error::CallError;
+use dollop_engine::path::Path;
 use dollop_engine::resource::{
     Created, Found, Name, Owner, Problem, ReadResult, Resource, Script, Territory, Wanted,
 };
@@ -165,6 +167,11 @@ impl Resource for Role {
             }
         };
         Some(Script { place: sql::place(None), statements })
+    }
+
+    fn claims(name: &Name, _: &Spec) -> Vec<Claimed> {
+        let claim = Claim::Knows { what: Known::Login, name: name.natural.clone() };
+        vec![Claimed::new(Path::attribute("name"), claim)]
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use dollop_engine::analysis::Lint;
+use dollop_engine::analysis::{Claim, Claimed, Known, Lint};
 use dollop_engine::error::CallError;
+use dollop_engine::path::Path;
 use dollop_engine::resource::{
     Created, Found, Held, Moment, Name, Owner, Preview, Problem, Proposed, ReadResult,
     Resource, Traits, Wanted,
@@ -35,6 +36,9 @@ pub trait Item: Send + Sync + 'static {
     type Spec: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
     /// An object as the server lists it.
     type Row: Send + Sync;
+
+    /// What those who connect use its name for.
+    const KNOWN: Option<Known> = None;
 
     /// What the engine must know beside the attributes.
     fn traits() -> Traits {
@@ -159,6 +163,11 @@ impl<I: Item> Resource for Kept<I> {
 
     fn check(spec: &I::Spec) -> Vec<Problem> {
         I::check(spec)
+    }
+
+    fn claims(name: &Name, _: &I::Spec) -> Vec<Claimed> {
+        let known = I::KNOWN.map(|what| Claim::Knows { what, name: name.natural.clone() });
+        known.into_iter().map(|claim| Claimed::new(Path::attribute("name"), claim)).collect()
     }
 
     fn lint(spec: &I::Spec) -> Vec<Lint> {

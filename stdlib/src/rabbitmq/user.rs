@@ -3,6 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use dollop_engine::analysis::Known;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Problem, Traits};
 use schemars::JsonSchema;
@@ -104,6 +105,8 @@ impl Item for User {
     const KIND: &'static str = "rabbitmq::user";
     type Spec = Spec;
     type Row = Row;
+
+    const KNOWN: Option<Known> = Some(Known::Login);
 
     fn traits() -> Traits {
         Traits::default()

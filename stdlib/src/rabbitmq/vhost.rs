@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dollop_engine::analysis::Known;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Held, Moment, Problem, Traits};
 use schemars::JsonSchema;
@@ -78,6 +79,8 @@ impl Item for VirtualHost {
     const KIND: &'static str = "rabbitmq::vhost";
     type Spec = Spec;
     type Row = Row;
+
+    const KNOWN: Option<Known> = Some(Known::Place);
 
     fn traits() -> Traits {
         Traits { holds_data: true, ..Traits::default() }

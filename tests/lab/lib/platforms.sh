@@ -118,7 +118,12 @@ platforms_standin() {
     jq --arg name "$1" '
         .[$name] as $row
         | {
-            Env: ["PATH=/opt/platforms/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "STANDIN=\($name)"],
+            Env: [
+                "PATH=/opt/platforms/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                "STANDIN=\($name)",
+                # An image may hold several programs: one of their ports is enough.
+                "STANDIN_PORT=\([(($row.http // {}) + ($row.https // {}) | keys[]), ($row.tcp[]? | tostring)] | first // "")"
+            ],
             Entrypoint: ["/opt/platforms/standin.py", $name],
             ExposedPorts: ([(($row.http // {}) + ($row.https // {}) | keys[]), ($row.tcp[]? | tostring)] | map({"\(.)/tcp": {}}) | add // {}),
             Labels: {"dollop.lab.software": "a stand-in for \($name)"}

@@ -2,10 +2,10 @@
 # Runs in the root file system of the platforms, with their files in /opt/platforms.
 set -eu
 cd /opt/platforms
-chmod 755 standin.py tool.py bin/*
+chmod 755 standin.py tool.sh bin/*
 for tool in airflow celery clickhouse-client kafka-broker-api-versions kafka-topics kong \
     ksql-datagen mc ollama rpk sentry traefik vault; do
-    ln -sf ../tool.py "bin/$tool"
+    ln -sf ../tool.sh "bin/$tool"
 done
 for name in valkey-server valkey-cli; do
     ln -sf "/usr/bin/redis-${name#valkey-}" "bin/$name"

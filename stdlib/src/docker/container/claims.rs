@@ -6,6 +6,7 @@ use dollop_engine::path::Path;
 use dollop_engine::resource::{Name, Resource as _};
 
 use super::super::{images, lint, network::Network, volume::Volume};
+use super::calls;
 use super::modes::NetworkMode;
 use super::mounts::MountKind;
 use super::networks::{BRIDGE, is_predefined};
@@ -19,6 +20,7 @@ pub(super) fn claims(name: &Name, spec: &ContainerSpec) -> Vec<Claimed> {
         ports(spec, &mut claims);
     }
     networks(name, spec, &mut claims);
+    calls::claims(spec, &mut claims);
     mounts(spec, &mut claims);
     if let Some(features) = images::extensions(&spec.image) {
         let software = "PostgreSQL";
@@ -44,7 +46,9 @@ fn ports(spec: &ContainerSpec, claims: &mut Vec<Claimed>) {
 
 fn networks(name: &Name, spec: &ContainerSpec, claims: &mut Vec<Claimed>) {
     let network = |name: &str| Named { kind: Network::KIND, name: name.to_owned() };
-    let member = |network, address, names| Claim::Member { network, address, names };
+    let group = || spec.replica_of.clone();
+    let member =
+        |network, address, names| Claim::Member { network, address, names, group: group() };
     let at = Path::attribute("networks");
     for (joined, endpoint) in &spec.networks.0 {
         let mut names = Vec::new();
@@ -129,5 +133,6 @@ pub(super) fn lints(spec: &ContainerSpec) -> Vec<Lint> {
         }
     }
     found.extend(images::unfit(spec));
+    found.extend(images::loopback(spec));
     found
 }

@@ -4,6 +4,7 @@
 //! [`create`], [`change`] and [`remove`] make it so. The other files are one form of value each.
 
 mod blkio;
+mod calls;
 mod change;
 mod claims;
 mod create;

@@ -32,8 +32,10 @@ def serve_http(port, paths, secure):
     class Handler(BaseHTTPRequestHandler):
         def answer(self):
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            found = self.path.split("?")[0] in paths
-            body = b"" if "metrics" in self.path else b"stand-in\n"
+            path = self.path.split("?")[0]
+            found = path in paths
+            # A table of paths says what each answers.
+            body = paths[path].encode() if found and isinstance(paths, dict) else b""
             self.send_response(200 if found else 404)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.send_header("Content-Length", str(len(body)))
