@@ -274,7 +274,7 @@ impl Target {
             Some(module) => {
                 let argument = if self.implicit { "" } else { argument };
                 let lines = module.lines(argument);
-                lines.lines().map(|line| format!("    {line}\n")).collect()
+                lines.lines().map(|line| ["    ", line, "\n"].concat()).collect::<String>()
             }
             None => String::new(),
         };
@@ -377,7 +377,7 @@ fn summary(survey: &Survey, written: &Written) -> String {
         kinds => format!("{target} has what no script declares: {}\n", kinds.join(", ")),
     };
     for left_out in &survey.left_out {
-        text.push_str(&format!("left out: {}\n", clean(left_out)));
+        text += &format!("left out: {}\n", clean(left_out));
     }
     text
 }

@@ -221,7 +221,7 @@ impl Composer<'_> {
         };
         match (value, ty) {
             (Value::String(name), _) if !handle.is_empty() => {
-                match self.meant(holder, handle, name).and_then(|meant| refer(meant)) {
+                match self.meant(holder, handle, name).and_then(&mut *refer) {
                     Some(variable) => Code::Variable(variable),
                     None => Code::Value(value.clone()),
                 }

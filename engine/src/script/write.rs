@@ -158,7 +158,7 @@ impl Writer {
         }
         match code {
             Code::Value(value) if !matches!(value, Value::List(_) | Value::Map(_)) => {
-                self.literal(out, value);
+                Self::literal(out, value);
             }
             Code::Value(Value::List(items)) => {
                 let items: Vec<_> = items.iter().cloned().map(Code::Value).collect();
@@ -243,13 +243,13 @@ impl Writer {
             Code::Value(Value::String(text)) if is_block(text) => None,
             Code::Value(value) => {
                 let mut out = String::new();
-                self.literal(&mut out, value);
+                Self::literal(&mut out, value);
                 Some(out)
             }
         }
     }
 
-    fn literal(&self, out: &mut String, value: &Value) {
+    fn literal(out: &mut String, value: &Value) {
         let _ = match value {
             Value::Bool(value) => write!(out, "{value}"),
             // The language has no literal for this one number.
