@@ -96,6 +96,10 @@ pub trait Calls: Send + Sync {
     fn script(&self, name: &Name, from: Option<&Value>, to: Option<&Value>) -> Option<Script>;
     /// See [`Resource::keeps_data`].
     fn keeps_data(&self, spec: &Value, next: Option<&Value>) -> bool;
+    /// See [`Resource::holds`].
+    fn holds(&self, spec: &Value) -> bool;
+    /// See [`Resource::takes_along`].
+    fn takes_along(&self, spec: &Value) -> bool;
     /// See [`Resource::stand_in`].
     fn stand_in(&self, natural: &str) -> Option<String>;
     /// See [`Resource::creates_first`].
@@ -412,6 +416,11 @@ fn mark(mut value: Value, attributes: &BTreeMap<String, Attribute>) -> Value {
 }
 
 impl Kind {
+    /// Whether removing an object like this can lose what people stored.
+    pub fn loses(&self, spec: &Value) -> bool {
+        self.traits.holds_data && self.calls.holds(spec)
+    }
+
     /// Marks the attributes the schema calls secret in a spec.
     pub fn mark_spec(&self, spec: Value) -> Value {
         mark(spec, &self.schema.spec)

@@ -153,10 +153,13 @@ pub struct Preview {
     pub notes: Vec<String>,
     /// Why it cannot be.
     pub problems: Vec<Problem>,
+    /// What is sent, where the service's own lists tell more than [`Resource::script`] knows:
+    /// no secrets.
+    pub script: Option<Script>,
 }
 
 /// Statements of a service's own language, for somebody who reads them before they run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Script {
     /// The line that leads to where they run (`\connect "shop"`); empty when it does not
     /// matter.
@@ -371,6 +374,18 @@ pub trait Resource: Send + Sync + 'static {
     /// Whether what lives inside survives when this object is replaced by one like `next`,
     /// or removed when there is none.
     fn keeps_data(_spec: &Self::Spec, _next: Option<&Self::Spec>) -> bool {
+        true
+    }
+
+    /// Whether removing an object like this can lose what people stored, of kinds with
+    /// [`Traits::holds_data`]: a view has rows of its own only when they are kept.
+    fn holds(_spec: &Self::Spec) -> bool {
+        true
+    }
+
+    /// Whether removing an object like this removes what lives in it. What does not go along
+    /// is removed first, one by one.
+    fn takes_along(_spec: &Self::Spec) -> bool {
         true
     }
 

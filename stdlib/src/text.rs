@@ -1,4 +1,4 @@
-//! Scalars that people write loosely.
+//! Scalars that people write loosely, and numbers for people to read.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -76,5 +76,31 @@ impl de::Visitor<'_> for TextVisitor {
     fn visit_f64<E>(self, value: f64) -> Result<Text, E> {
         // As JSON and Rhai write it: `1.0`, not `1`.
         Ok(Text(serde_json::Value::from(value).to_string()))
+    }
+}
+
+/// `1,204 messages`.
+pub fn count(many: u64, what: &str) -> String {
+    let digits = many.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    format!("{text} {what}{}", if many == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_easy_to_read() {
+        assert_eq!(count(1, "message"), "1 message");
+        assert_eq!(count(999, "message"), "999 messages");
+        assert_eq!(count(1_204, "message"), "1,204 messages");
+        assert_eq!(count(1_234_567, "message"), "1,234,567 messages");
     }
 }

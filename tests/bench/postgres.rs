@@ -1,6 +1,7 @@
 //! Whole processes against a PostgreSQL server in a container: 11 schemas, 20 roles, 50 grants
-//! and 3 extensions, made for the first time and planned again, beside `psql` with the same
-//! statements and with one bare query.
+//! and 3 extensions in a database that is there, made for the first time and planned again,
+//! beside `psql` with the same statements and with one bare query, and beside Ansible's
+//! community.postgresql where `ansible-playbook` is on the PATH.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -67,7 +68,7 @@ impl Server {
     fn script(&self) -> String {
         let mut text = format!(
             "let pg = postgres::server(\"main\", #{{ host: \"127.0.0.1\", port: {}, \
-             password: \"{PASSWORD}\" }});\nlet db = pg.database(\"bench\");\n",
+             password: \"{PASSWORD}\" }});\nlet db = pg.database_lookup(\"bench\");\n",
             self.port
         );
         text.push_str(
@@ -81,9 +82,47 @@ impl Server {
     }
 }
 
+/// The same for Ansible, as its manual has it: one task for each sort of thing, a loop over
+/// the names.
+fn playbook(port: u16) -> String {
+    let login = format!(
+        "login_host: 127.0.0.1, login_port: {port}, login_user: postgres, \
+         login_password: {PASSWORD}"
+    );
+    let names = |count: usize, prefix: &str| {
+        (0..count).map(|number| format!("{prefix}{number}")).collect::<Vec<_>>().join(", ")
+    };
+    let grants: Vec<_> = (0..50)
+        .map(|grant| format!("{{role: bench_r{}, schema: s{}}}", grant % 20, schema_of(grant)))
+        .collect();
+    format!(
+        "- hosts: localhost\n  connection: local\n  gather_facts: false\n  tasks:\n\
+         \x20   - community.postgresql.postgresql_user: {{name: \"{{{{ item }}}}\", {login}}}\n\
+         \x20     loop: [{}]\n\
+         \x20   - community.postgresql.postgresql_schema: {{name: \"{{{{ item }}}}\", \
+         login_db: bench, {login}}}\n\
+         \x20     loop: [{}]\n\
+         \x20   - community.postgresql.postgresql_ext: {{name: \"{{{{ item }}}}\", \
+         login_db: bench, {login}}}\n\
+         \x20     loop: [pg_trgm, hstore, citext]\n\
+         \x20   - community.postgresql.postgresql_privs: {{type: schema, privs: USAGE, \
+         role: \"{{{{ item.role }}}}\", objs: \"{{{{ item.schema }}}}\", login_db: bench, \
+         {login}}}\n\
+         \x20     loop: [{}]\n",
+        names(20, "bench_r"),
+        names(11, "s"),
+        grants.join(", ")
+    )
+}
+
+/// The schema that a grant is on.
+fn schema_of(grant: usize) -> usize {
+    (grant / 20) * 4 + grant % 3
+}
+
 /// The same by hand.
 fn statements() -> String {
-    let mut text = String::from("create database bench template template0;\n\\connect bench\n");
+    let mut text = String::new();
     for role in 0..20 {
         let _ = writeln!(text, "create role bench_r{role} login;");
     }
@@ -91,7 +130,7 @@ fn statements() -> String {
         let _ = writeln!(text, "create schema s{schema};");
     }
     for grant in 0..50 {
-        let schema = (grant / 20) * 4 + grant % 3;
+        let schema = schema_of(grant);
         let _ = writeln!(text, "grant usage on schema s{schema} to bench_r{};", grant % 20);
     }
     text.push_str(
@@ -100,12 +139,13 @@ fn statements() -> String {
     text
 }
 
-/// What takes everything away again.
+/// Takes everything away again, and leaves an empty database.
 fn clear(server: &Server) {
     let mut text = String::from("drop database if exists bench with (force);");
     for role in 0..20 {
         let _ = write!(text, "drop role if exists bench_r{role};");
     }
+    text.push_str("create database bench template template0;");
     for statement in text.split_terminator(';') {
         super::spent(&mut server.psql(&["-c", statement]));
     }
@@ -121,36 +161,56 @@ pub(super) fn section(dollop: &Path) {
     std::fs::write(folder.path().join("stack.rhai"), server.script()).expect("the script");
     let by_hand = folder.path().join("by_hand.sql");
     std::fs::write(&by_hand, statements()).expect("the statements");
+    let by_hand = by_hand.to_string_lossy().into_owned();
     let run = |arguments: &[&str]| {
         super::spent(Command::new(dollop).args(arguments).current_dir(folder.path()))
     };
-    let mut first = Vec::new();
-    let mut hand = Vec::new();
+    let (mut first, mut one, mut each) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         clear(&server);
-        hand.push(super::spent(&mut server.psql(&["-f", &by_hand.to_string_lossy()])));
+        one.push(super::spent(&mut server.psql(&["-d", "bench", "-1", "-f", &by_hand])));
+        clear(&server);
+        each.push(super::spent(&mut server.psql(&["-d", "bench", "-f", &by_hand])));
         clear(&server);
         let _ = std::fs::remove_dir_all(folder.path().join(".dollop"));
         first.push(run(&["apply", "--auto-approve"]));
     }
     let query = "select nspname, nspacl from pg_namespace";
-    let mut again = Vec::new();
-    let mut bare = Vec::new();
+    let (mut again, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         bare.push(super::spent(&mut server.psql(&["-d", "bench", "-c", query])));
         again.push(run(&["plan", "--detailed-exitcode"]));
     }
-    println!(
-        "\nPostgreSQL, 84 objects and their database, whole processes, median milliseconds"
-    );
-    for (what, own, other, rival) in [
-        ("first apply", first, hand, "psql with the same statements"),
-        ("empty plan", again, bare, "psql with one bare query"),
-    ] {
-        let (own, other) = (median(own), median(other));
-        println!("{what:<12} {own:>8.1} / {other:>8.1} = {:.2}   ({rival})", own / other);
+    let (first, again) = (median(first), median(again));
+    println!("\nPostgreSQL, 84 objects, whole processes, median milliseconds");
+    let row = |what: &str, own: f64, other: f64, rival: &str| {
+        println!("{what:<12} {own:>8.1} / {other:>8.1} = {:.4}   ({rival})", own / other);
+    };
+    row("first apply", first, median(one), "psql, the same statements in one transaction");
+    row("first apply", first, median(each), "psql, the same statements one by one");
+    row("empty plan", again, median(bare), "psql with one bare query");
+    let book = folder.path().join("play.yml");
+    std::fs::write(&book, playbook(server.port)).expect("the playbook");
+    let ansible = || {
+        let mut command = Command::new("ansible-playbook");
+        command.args([
+            "-i",
+            "localhost,",
+            "-e",
+            "ansible_python_interpreter={{ ansible_playbook_python }}",
+        ]);
+        super::spent(command.arg(&book).env("ANSIBLE_NOCOWS", "1")) * 1000.0
+    };
+    if Command::new("ansible-playbook").arg("--version").output().is_err() {
+        println!("no `ansible-playbook` on the PATH: no figures beside it");
+    } else {
+        // What is there already is what dollop made: nothing to do for Ansible either.
+        row("empty plan", again, ansible(), "ansible-playbook, nothing to do");
+        clear(&server);
+        row("first apply", first, ansible(), "ansible-playbook");
     }
     clear(&server);
+    super::spent(&mut server.psql(&["-c", "drop database bench"]));
 }
 
 fn median(mut all: Vec<f64>) -> f64 {

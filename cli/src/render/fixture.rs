@@ -57,6 +57,7 @@ pub(crate) fn empty() -> Plan {
         losses: Vec::new(),
         notes: std::collections::BTreeMap::new(),
         switch: None,
+        scripts: std::collections::BTreeMap::new(),
         consents: std::collections::BTreeSet::new(),
         secrets: Vec::new(),
         outputs: Vec::new(),

@@ -66,6 +66,11 @@ fn statements(
     operation: Operation,
     registry: &Registry,
 ) -> Option<Script> {
+    // What the service itself told is what is sent.
+    let known = plan.scripts.get(&change.address);
+    if let Some(known) = known.filter(|_| operation != Operation::Delete) {
+        return Some(known.clone());
+    }
     let kind = registry.kind(change.address.kind())?;
     let before = change.before.clone().filter(|_| operation != Operation::Create);
     let after = change.after.as_ref().filter(|_| operation != Operation::Delete);

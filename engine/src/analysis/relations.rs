@@ -190,8 +190,7 @@ fn reached(
 
 /// Making something anew that people stored data in loses the data.
 fn replaced(declaration: &Declaration, objects: &BTreeMap<&Address, &Object<'_>>) -> Impact {
-    let loses =
-        objects.get(&declaration.address).is_some_and(|object| object.kind.traits.holds_data);
+    let loses = objects.get(&declaration.address).is_some_and(|object| object.loses);
     if loses { Impact::Lost } else { Impact::Replaced }
 }
 

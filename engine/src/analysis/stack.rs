@@ -47,6 +47,8 @@ pub(super) struct Object<'a> {
     probe: Option<Value>,
     /// Whether what it holds survives when it is made anew as it is.
     pub(super) keeps_data: bool,
+    /// Whether removing it can lose what people stored.
+    pub(super) loses: bool,
     /// What it takes and needs.
     pub(super) claims: Vec<Claimed>,
     /// What is odd about it.
@@ -212,7 +214,8 @@ fn object<'a>(
     let probe = normal.and_then(|normal| normal.probe);
     let name = attributes.get("name").and_then(Expr::known).and_then(Value::as_str);
     let name = name.filter(|_| kind.schema.spec.contains_key("name")).map(str::to_owned);
-    let (mut claims, mut lints, mut keeps_data) = (Vec::new(), Vec::new(), true);
+    let (mut claims, mut lints) = (Vec::new(), Vec::new());
+    let (mut keeps_data, mut loses) = (true, kind.traits.holds_data);
     let called = Name {
         stack: stack.to_owned(),
         address: declaration.address.clone(),
@@ -220,6 +223,7 @@ fn object<'a>(
     };
     if let Some(probe) = &probe {
         keeps_data = kind.calls.keeps_data(probe, Some(probe));
+        loses = kind.loses(probe);
         claims = kind.calls.claims(&called, probe);
         claims.retain(|claimed| !holds_stand_in(&claimed.claim));
         // Parts of a secret are not spelt out.
@@ -236,7 +240,7 @@ fn object<'a>(
             attribute.is_some_and(|expr| part(expr, &lint.at.0[1..]).known().is_some())
         });
     }
-    Object { declaration, kind, local, name, called, probe, keeps_data, claims, lints }
+    Object { declaration, kind, local, name, called, probe, keeps_data, loses, claims, lints }
 }
 
 /// The part of an attribute that a path leads to, as far as it can be told apart.

@@ -389,7 +389,11 @@ impl Run<'_> {
         name: &Name,
         id: &str,
     ) -> Result<(), CallError> {
-        if !kind.traits.holds_data || self.plan.consents.contains(&change.address) {
+        let loses = match &change.before {
+            Some(before) => kind.loses(before),
+            None => kind.traits.holds_data,
+        };
+        if !loses || self.plan.consents.contains(&change.address) {
             return Ok(());
         }
         let wanted = Wanted {

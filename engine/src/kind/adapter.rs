@@ -218,6 +218,15 @@ impl<R: Resource> Calls for Adapter<R> {
         typed(spec, Self::natural()).is_ok_and(|spec| R::keeps_data(&spec, next.as_ref()))
     }
 
+    // What is not understood may well hold something.
+    fn holds(&self, spec: &Value) -> bool {
+        typed(spec, Self::natural()).map_or(true, |spec| R::holds(&spec))
+    }
+
+    fn takes_along(&self, spec: &Value) -> bool {
+        typed(spec, Self::natural()).map_or(true, |spec| R::takes_along(&spec))
+    }
+
     fn stand_in(&self, natural: &str) -> Option<String> {
         R::stand_in(natural)
     }

@@ -52,7 +52,8 @@ pub async fn weigh(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
     for change in &plan.changes {
         let kind = pool.registry().kind(change.address.kind());
         if goes(change)
-            && kind.is_some_and(|kind| kind.traits.holds_data)
+            && let Some(before) = &change.before
+            && kind.is_some_and(|kind| kind.loses(before))
             && let Some(connection) = &change.connection
         {
             groups.entry((connection, change.address.kind())).or_default().push(change);

@@ -30,6 +30,7 @@ use crate::graph::Graph;
 use crate::journal::StepId;
 use crate::kind::Registry;
 use crate::observed::Observed;
+use crate::resource::Script;
 use crate::store::State;
 use crate::survey::findings;
 use crate::value::Value;
@@ -99,6 +100,9 @@ pub struct Plan {
     /// What the services say about what is made or changed.
     #[serde(default)]
     pub notes: BTreeMap<Address, Vec<String>>,
+    /// What is sent, where a service's own lists tell more than the declarations.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scripts: BTreeMap<Address, Script>,
     /// The objects whose content may be lost.
     #[serde(default)]
     pub consents: BTreeSet<Address>,
@@ -340,6 +344,7 @@ pub fn plan(
         checks: decisions.checks,
         losses: Vec::new(),
         notes,
+        scripts: BTreeMap::new(),
         consents: allow_data_loss.clone(),
         left_out: None,
         steps,

@@ -50,7 +50,7 @@ pub async fn preview(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
         })
     });
     let mut diagnostics = Vec::new();
-    let mut notes = BTreeMap::new();
+    let (mut notes, mut scripts) = (BTreeMap::new(), BTreeMap::new());
     for (change, preview) in join_all(asked).await.into_iter().flatten() {
         for problem in preview.problems {
             let message = format!("`{}`: {}", change.address, problem.message);
@@ -61,11 +61,15 @@ pub async fn preview(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
             found.hints.extend(problem.hint);
             diagnostics.push(found);
         }
+        if let Some(script) = preview.script {
+            scripts.insert(change.address.clone(), script);
+        }
         if !preview.notes.is_empty() {
             notes.insert(change.address.clone(), preview.notes);
         }
     }
     plan.notes.append(&mut notes);
+    plan.scripts = scripts;
     if diagnostics.is_empty() {
         return Ok(());
     }

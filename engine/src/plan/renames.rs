@@ -53,7 +53,7 @@ pub(crate) fn likely(changes: &[Change], registry: &Registry) -> Vec<Diagnostic>
                 || new.iter().filter(|new| alike(old, new)).count() > 1;
             if !ambiguous {
                 taken.insert(&next.address);
-                found.push(proposal(old, next, kind.traits.holds_data));
+                found.push(proposal(old, next, loses(old, kind)));
             }
         }
     }
@@ -81,8 +81,12 @@ fn likeness(gone: &Change, new: &Change, kind: &crate::kind::Kind) -> Option<usi
         let will = will.and_then(Expr::known);
         same += usize::from(was.zip(will).is_some_and(|(was, will)| was.same(will)));
     }
-    let exact = same == all && (all > 0 || kind.traits.holds_data);
+    let exact = same == all && (all > 0 || loses(gone, kind));
     (exact || all > 1 && same * ALIKE.1 >= all * ALIKE.0).then_some(same)
+}
+
+fn loses(gone: &Change, kind: &crate::kind::Kind) -> bool {
+    gone.before.as_ref().is_some_and(|before| kind.loses(before))
 }
 
 fn proposal(old: &Change, new: &Change, holds_data: bool) -> Diagnostic {

@@ -247,14 +247,14 @@ impl Walk<'_> {
             }
             Now::Lost(with) => {
                 let mut change = create(change, Reason::DataLost { with });
-                change.disruption = lost_with(kind);
+                change.disruption = lost_with(kind, record.map(|record| &record.spec));
                 change.reasons.extend(deferred);
                 change
             }
             Now::There(_) | Now::Away(_) if parent.is_some() && record.is_some() => {
                 let with = parent.unwrap_or_else(|| address.clone());
                 let mut change = create(change, Reason::DataLost { with });
-                change.disruption = lost_with(kind);
+                change.disruption = lost_with(kind, record.map(|record| &record.spec));
                 change
             }
             Now::Away(record) => {
@@ -416,11 +416,7 @@ impl Walk<'_> {
             }
         } else {
             change.action = Action::Replace;
-            change.disruption = if kind.traits.holds_data {
-                Disruption::DataLoss
-            } else {
-                Disruption::Recreate
-            };
+            change.disruption = lost_with(kind, change.before.as_ref());
             if !replacing.is_empty() {
                 change.reasons.push(Reason::CannotUpdate(replacing));
             }
@@ -572,8 +568,9 @@ fn migrates(kind: &Kind, before: &Value, after: Option<&Expr>) -> bool {
     places.into_iter().all(stays) && kind.calls.migrates(before, after)
 }
 
-fn lost_with(kind: &Kind) -> Disruption {
-    if kind.traits.holds_data { Disruption::DataLoss } else { Disruption::Recreate }
+fn lost_with(kind: &Kind, before: Option<&Value>) -> Disruption {
+    let loses = before.map_or(kind.traits.holds_data, |before| kind.loses(before));
+    if loses { Disruption::DataLoss } else { Disruption::Recreate }
 }
 
 /// The worst of what the changed attributes do.

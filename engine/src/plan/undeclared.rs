@@ -83,7 +83,7 @@ impl Walk<'_> {
             rolling: None,
             span: None,
         };
-        if kind.traits.holds_data {
+        if kind.loses(&record.spec) {
             change.disruption = Disruption::DataLoss;
         }
         let forgets = &self.inputs.graph.program().forgets;
@@ -247,8 +247,17 @@ impl Walk<'_> {
                         .get(*address)
                         .is_some_and(|owner| Some(owner.natural()) == name)
             });
+            let takes_along = |owner: &Address| {
+                let record = self.inputs.state.records.get(owner);
+                let kind = self.inputs.registry.kind(owner.kind());
+                record
+                    .zip(kind)
+                    .is_none_or(|(record, kind)| kind.calls.takes_along(&record.spec))
+            };
             if let Some(owner) = owner
                 && going(owner)
+                && (takes_along(owner)
+                    || !matches!(self.action(owner), Some(Action::Delete | Action::Replace)))
             {
                 return Some(owner.clone());
             }

@@ -83,7 +83,7 @@ impl Column {
     /// Brings it to the server's words.
     pub(super) fn normalize(&mut self) {
         self.ty = types::normal(&self.ty);
-        self.comment = self.comment.take().filter(|comment| !comment.is_empty());
+        sql::none_when_empty(&mut self.comment);
         if self.identity.is_some() {
             self.not_null = true;
         }

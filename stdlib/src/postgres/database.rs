@@ -8,15 +8,17 @@ use dollop_engine::analysis::{Claim, Claimed, Known};
 use dollop_engine::error::CallError;
 use dollop_engine::path::Path;
 use dollop_engine::resource::{
-    Created, Found, Name, Owner, Problem, ReadResult, Resource, Script, Traits, Wanted,
+    Created, Found, Held, Moment, Name, Owner, Problem, ReadResult, Resource, Script, Traits,
+    Wanted,
 };
+use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
 use super::error::Task;
 use super::server::{Lane, Server};
-use super::sql;
+use super::{held, sql};
 use crate::text::Text;
 
 /// The encodings a database can have ("Table 24.3. PostgreSQL Character Sets").
@@ -203,7 +205,7 @@ impl Resource for Database {
         if let Some(known) = encoding(&spec.encoding) {
             known.clone_into(&mut spec.encoding);
         }
-        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+        sql::none_when_empty(&mut spec.comment);
         sql::normalize_settings(&mut spec.settings);
     }
 
@@ -270,6 +272,19 @@ impl Resource for Database {
             .iter()
             .map(|wanted| Ok(rows.get(&key(wanted)).map(|row| found(row, &wanted.spec))))
             .collect()
+    }
+
+    async fn held(
+        server: &Server,
+        wanted: &[Wanted<Spec>],
+        _: Moment,
+    ) -> Vec<Result<Held, CallError>> {
+        let asked = wanted.iter().map(|wanted| {
+            let name = wanted.id.clone().unwrap_or_else(|| wanted.name.natural.clone());
+            async move { held::in_database(server, &name).await }
+        });
+        let asked: Vec<_> = asked.collect();
+        futures::stream::iter(asked).buffered(sql::DATABASES).collect().await
     }
 
     async fn create(

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::object::{Object, Worded, comment_and_owner};
+use super::place::in_schema;
 use super::server::Server;
 use super::{sql, types};
 
@@ -56,25 +57,11 @@ impl Object for Domain {
     type Spec = Spec;
     type Facts = Worded;
 
-    fn traits() -> Traits {
-        Traits { within: &["database", "schema"], ..Traits::default() }
-    }
+    in_schema!("domain");
 
     fn normalize(spec: &mut Spec) {
         spec.ty = types::normal(&spec.ty);
-        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
-    }
-
-    fn database(spec: &Spec) -> Option<&str> {
-        Some(&spec.database)
-    }
-
-    fn key(natural: &str, spec: &Spec) -> Vec<String> {
-        vec![spec.schema.clone(), natural.to_owned()]
-    }
-
-    fn describe(key: &[String]) -> String {
-        format!("domain `{}` in schema `{}`", key[1], key[0])
+        sql::none_when_empty(&mut spec.comment);
     }
 
     fn query(_: &Server) -> String {

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::object::{Nothing, Object, comment_and_owner};
+use super::place::in_schema;
 use super::server::Server;
 use super::sql;
 
@@ -43,12 +44,10 @@ impl Object for Enumeration {
     type Spec = Spec;
     type Facts = Nothing;
 
-    fn traits() -> Traits {
-        Traits { within: &["database", "schema"], ..Traits::default() }
-    }
+    in_schema!("enum");
 
     fn normalize(spec: &mut Spec) {
-        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+        sql::none_when_empty(&mut spec.comment);
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {
@@ -89,18 +88,6 @@ impl Object for Enumeration {
                     .to_owned(),
             ),
         }]
-    }
-
-    fn database(spec: &Spec) -> Option<&str> {
-        Some(&spec.database)
-    }
-
-    fn key(natural: &str, spec: &Spec) -> Vec<String> {
-        vec![spec.schema.clone(), natural.to_owned()]
-    }
-
-    fn describe(key: &[String]) -> String {
-        format!("enum `{}` in schema `{}`", key[1], key[0])
     }
 
     fn stands_alone(_: &Spec) -> bool {

@@ -60,7 +60,7 @@ impl Object for FdwServer {
     }
 
     fn normalize(spec: &mut Spec) {
-        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+        sql::none_when_empty(&mut spec.comment);
     }
 
     fn database(spec: &Spec) -> Option<&str> {

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::object::{Nothing, Object, comment_and_owner};
+use super::place::in_schema;
 use super::server::Server;
 use super::{sql, types};
 use crate::text::Text;
@@ -71,15 +72,13 @@ impl Object for ForeignTable {
     type Spec = Spec;
     type Facts = Nothing;
 
-    fn traits() -> Traits {
-        Traits { within: &["database", "schema"], ..Traits::default() }
-    }
+    in_schema!("foreign table");
 
     fn normalize(spec: &mut Spec) {
         for column in &mut spec.columns {
             column.ty = types::normal(&column.ty);
         }
-        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+        sql::none_when_empty(&mut spec.comment);
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {
@@ -90,18 +89,6 @@ impl Object for ForeignTable {
             hint: Some("the other server counts: say `integer` or `bigint`".to_owned()),
         });
         problem.into_iter().collect()
-    }
-
-    fn database(spec: &Spec) -> Option<&str> {
-        Some(&spec.database)
-    }
-
-    fn key(natural: &str, spec: &Spec) -> Vec<String> {
-        vec![spec.schema.clone(), natural.to_owned()]
-    }
-
-    fn describe(key: &[String]) -> String {
-        format!("foreign table `{}` in schema `{}`", key[1], key[0])
     }
 
     fn query(_: &Server) -> String {

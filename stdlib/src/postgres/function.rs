@@ -131,7 +131,7 @@ impl Object for Function {
     fn normalize(spec: &mut Spec) {
         spec.body = spec.body.replace("\r\n", "\n");
         spec.arguments = spec.arguments.trim().to_owned();
-        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+        sql::none_when_empty(&mut spec.comment);
         sql::normalize_settings(&mut spec.settings);
     }
 

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use dollop_engine::error::{CallError, Failure};
 use dollop_engine::resource::{
-    Created, Found, Name, Naming, Owner, Problem, ReadResult, Resource, Script, Territory,
-    Traits, Wanted,
+    Created, Found, Name, Naming, Owner, Preview, Problem, Proposed, ReadResult, Resource,
+    Script, Territory, Traits, Wanted,
 };
 use futures::StreamExt;
 use schemars::JsonSchema;
@@ -23,6 +23,10 @@ pub use self::on::On;
 use super::error::Task;
 use super::server::{Lane, Server};
 use super::sql;
+
+/// What stands above statements that are told from the declarations alone.
+const OUTLINE: &str =
+    "-- an outline: what is sent is worked out from the server's own lists when it runs";
 
 /// Everybody.
 pub(super) const PUBLIC: &str = "PUBLIC";
@@ -210,8 +214,46 @@ impl Resource for Grant {
 
     fn script(_: &Name, from: Option<&Spec>, to: Option<&Spec>) -> Option<Script> {
         let spec = to.or(from)?;
-        let statements = acl::outline(from, to);
+        let mut statements = acl::outline(from, to);
+        statements.insert(0, OUTLINE.to_owned());
         Some(Script { place: sql::place(Some(&spec.database)), statements })
+    }
+
+    const PREVIEWS: bool = true;
+
+    // The very statements, as far as all that a grant speaks of is there already.
+    async fn preview(
+        server: &Server,
+        proposed: &[Proposed<Spec>],
+    ) -> Result<Vec<Preview>, CallError> {
+        let left: Vec<Vec<Spec>> = proposed
+            .iter()
+            .map(|one| one.from.as_ref().map_or_else(Vec::new, |from| left(from, &one.to)))
+            .collect();
+        let mut specs: BTreeMap<&str, Vec<&Spec>> = BTreeMap::new();
+        for (one, left) in proposed.iter().zip(&left) {
+            let known = specs.entry(&one.to.database).or_default();
+            known.push(&one.to);
+            known.extend(left);
+        }
+        let mut snapshots = BTreeMap::new();
+        for (database, specs) in specs {
+            snapshots.insert(database, Snapshot::take(server, database, &specs).await?);
+        }
+        let preview = |(one, left): (&Proposed<Spec>, &Vec<Spec>)| {
+            let snapshot = &snapshots[one.to.database.as_str()];
+            if snapshot.expect_target(server, &one.to).is_err() {
+                return Preview::default();
+            }
+            let mut statements = snapshot.statements(&one.to, left);
+            if one.to.objects.is_empty() && one.to.on.is_in_schema() {
+                let on = one.to.on.word();
+                statements.push(format!("-- and the same on {on} made there before this runs"));
+            }
+            let place = sql::place(Some(&one.to.database));
+            Preview { script: Some(Script { place, statements }), ..Preview::default() }
+        };
+        Ok(proposed.iter().zip(&left).map(preview).collect())
     }
 
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
@@ -252,13 +294,7 @@ impl Resource for Grant {
         from: Spec,
         to: Spec,
     ) -> Result<Facts, CallError> {
-        // What it no longer speaks of must not keep what it was given.
-        let left = if from.objects == to.objects && from.columns == to.columns {
-            Vec::new()
-        } else {
-            vec![Spec { privileges: Vec::new(), ..from }]
-        };
-        bring_to(server, &to, &left).await?;
+        bring_to(server, &to, &left(&from, &to)).await?;
         Ok(Facts {})
     }
 
@@ -269,6 +305,14 @@ impl Resource for Grant {
         let task = task("revoke", &nothing);
         server.remove(&nothing.database, &statements, &task).await
     }
+}
+
+/// What a grant no longer speaks of must not keep what it was given.
+fn left(from: &Spec, to: &Spec) -> Vec<Spec> {
+    if from.objects == to.objects && from.columns == to.columns {
+        return Vec::new();
+    }
+    vec![Spec { privileges: Vec::new(), ..from.clone() }]
 }
 
 /// Grants and revokes in one transaction until a role has exactly these privileges, and none

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
 use super::object::{Object, Worded};
+use super::place::on_table;
 use super::server::Server;
 use super::sql;
 use crate::text::Text;
@@ -85,13 +86,11 @@ impl Object for Index {
     type Spec = Spec;
     type Facts = Worded;
 
-    fn traits() -> Traits {
-        Traits { within: &["database", "schema", "table"], ..Traits::default() }
-    }
+    on_table!("index");
 
     fn normalize(spec: &mut Spec) {
         spec.method = spec.method.trim().to_lowercase();
-        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+        sql::none_when_empty(&mut spec.comment);
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {
@@ -109,18 +108,6 @@ impl Object for Index {
             problems.push(problem("valid", message, "leave `valid` out"));
         }
         problems
-    }
-
-    fn database(spec: &Spec) -> Option<&str> {
-        Some(&spec.database)
-    }
-
-    fn key(natural: &str, spec: &Spec) -> Vec<String> {
-        vec![spec.schema.clone(), spec.table.clone(), natural.to_owned()]
-    }
-
-    fn describe(key: &[String]) -> String {
-        format!("index `{}` on table `{}` in schema `{}`", key[2], key[1], key[0])
     }
 
     fn hints() -> Vec<(SqlState, &'static str)> {
@@ -141,12 +128,18 @@ impl Object for Index {
         format!(
             r#"select array[n.nspname, t.relname, c.relname] "key",
             (select json_agg(pg_get_indexdef(c.oid, k.at::int4, false)
+                    || coalesce(' COLLATE ' || (select case when ln.nspname = 'pg_catalog'
+                        then quote_ident(l.collname) else format('%I.%I', ln.nspname, l.collname) end
+                        from pg_collation l join pg_namespace ln on ln.oid = l.collnamespace
+                        where l.oid = k."collation" and l.oid <> a.attcollation), '')
                     || case when o.opcdefault then '' else ' ' || o.opcname end
                     || case k.option & 3 when 0 then '' when 1 then ' DESC NULLS LAST'
                         when 2 then ' NULLS FIRST' else ' DESC' end order by k.at)
-                from unnest(i.indoption::int2[], i.indclass::oid[]) with ordinality
-                    k("option", class, at)
-                join pg_opclass o on o.oid = k.class) "columns",
+                from unnest(i.indoption::int2[], i.indclass::oid[], i.indcollation::oid[],
+                    i.indkey::int2[]) with ordinality k("option", class, "collation", number, at)
+                join pg_opclass o on o.oid = k.class
+                left join pg_attribute a on a.attrelid = t.oid and a.attnum = k.number
+                    and k.number > 0) "columns",
             (select coalesce(json_agg(a.attname order by a.attnum), '[]') from pg_attribute a
                 where a.attrelid = c.oid and a.attnum > i.indnkeyatts) "include",
             i.indisunique "unique", m.amname "method",

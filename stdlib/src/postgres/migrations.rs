@@ -11,16 +11,18 @@ mod run;
 mod script;
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Name, Owner, Problem, ReadResult, Resource, Script, Traits, Wanted,
+    Created, Found, Name, Owner, Preview, Problem, Proposed, ReadResult, Resource, Script,
+    Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::ledger::Ledger;
+use super::held;
 use super::server::Server;
 use super::sql::{self, Place};
 
@@ -103,6 +105,27 @@ fn pending<'a>(from: Option<&'a Spec>, to: &'a Spec) -> Vec<(&'a str, &'a str)> 
         !from.is_some_and(|from| from.files.contains_key(*name)) && !to.is_in_baseline(name)
     });
     files
+}
+
+/// A statement that is to be run and does something to others.
+struct Hazardous<'a> {
+    file: &'a str,
+    line: u64,
+    hazard: hazards::Hazard,
+}
+
+/// What the files that are to be run do to others.
+fn hazards_of<'a>(from: Option<&'a Spec>, to: &'a Spec) -> Vec<Hazardous<'a>> {
+    let mut new = hazards::New::default();
+    let mut found = Vec::new();
+    for (file, text) in pending(from, to) {
+        for statement in &script::statements(text).unwrap_or_default() {
+            let line = statement.line;
+            let hazards = hazards::hazards(statement, &mut new);
+            found.extend(hazards.into_iter().map(|hazard| Hazardous { file, line, hazard }));
+        }
+    }
+    found
 }
 
 fn problem(message: String, hint: &str) -> Problem {
@@ -197,18 +220,39 @@ impl Resource for Migrations {
     }
 
     fn cautions(_: &str, from: Option<&Spec>, to: &Spec) -> Vec<Problem> {
-        let mut new = hazards::New::default();
-        let mut found = Vec::new();
-        for (name, text) in pending(from, to) {
-            let statements = script::statements(text).unwrap_or_default();
-            for statement in &statements {
-                for hazard in hazards::hazards(statement, &mut new) {
-                    let message = format!("`{name}`, line {}: {}", statement.line, hazard.what);
-                    found.push(problem(message, hazard.instead));
+        let caution = |found: Hazardous<'_>| {
+            let message =
+                format!("`{}`, line {}: {}", found.file, found.line, found.hazard.what);
+            problem(message, found.hazard.instead)
+        };
+        hazards_of(from, to).into_iter().map(caution).collect()
+    }
+
+    const PREVIEWS: bool = true;
+
+    // How much there is in the tables that the warnings are about.
+    async fn preview(
+        server: &Server,
+        proposed: &[Proposed<Spec>],
+    ) -> Result<Vec<Preview>, CallError> {
+        let mut all = Vec::with_capacity(proposed.len());
+        for Proposed { from, to, .. } in proposed {
+            let found = hazards_of(from.as_ref(), to);
+            let tables = found.iter().filter_map(|found| found.hazard.table.clone());
+            let tables: BTreeSet<String> = tables.collect();
+            let sizes = held::sizes(server, &to.database, tables).await?;
+            let mut notes: Vec<String> = Vec::new();
+            for Hazardous { file, line, hazard } in found {
+                let Some(table) = hazard.table else { continue };
+                let Some(size) = sizes.get(&table) else { continue };
+                let note = format!("`{file}`, line {line}: {table} holds {size}");
+                if !notes.contains(&note) {
+                    notes.push(note);
                 }
             }
+            all.push(Preview { notes, ..Preview::default() });
         }
-        found
+        Ok(all)
     }
 
     fn script(_: &Name, from: Option<&Spec>, to: Option<&Spec>) -> Option<Script> {

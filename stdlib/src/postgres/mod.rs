@@ -3,6 +3,7 @@
 //! - [`server`]: the connection, its clients and how statements run;
 //! - one file per kind, each with the introspection query it reads with; `object`: what most
 //!   of them share; `column`, `types`, `signature`: parts of tables and functions;
+//! - `held`: what is stored in what is about to go;
 //! - `sql`: quoting, settings, ids; `scram`: passwords; `error`: what went wrong, in words.
 
 pub mod column;
@@ -17,11 +18,13 @@ pub mod foreign_table;
 pub mod function;
 pub mod grant;
 pub mod hba_rule;
+mod held;
 pub mod index;
 pub mod membership;
 pub mod migrations;
 pub mod object;
 mod operate;
+mod place;
 pub mod policy;
 pub mod publication;
 pub mod remark;

@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Name, Owner, Problem, ReadResult, Resource, Script, Territory, Traits,
-    Wanted,
+    Created, Found, Held, Moment, Name, Owner, Problem, ReadResult, Resource, Script,
+    Territory, Traits, Wanted,
 };
 use futures::StreamExt;
 use schemars::JsonSchema;
@@ -18,7 +18,7 @@ use tokio_postgres::error::SqlState;
 
 use super::error::Task;
 use super::server::{Lane, Server};
-use super::sql;
+use super::{held, sql};
 
 /// What identifies an object in its database: `[schema, name]`, say.
 pub(super) type Key = Vec<String>;
@@ -87,6 +87,12 @@ pub trait Object: Send + Sync + 'static {
     /// See [`Resource::territory`].
     fn territory(_natural: &str, _spec: &Self::Spec) -> Vec<Territory> {
         Vec::new()
+    }
+
+    /// See [`Resource::holds`]. What holds something is a relation: its key is the name of its
+    /// schema and its own.
+    fn holds(_spec: &Self::Spec) -> bool {
+        Self::traits().holds_data
     }
 
     /// The database it is in; `None` for what belongs to the whole server.
@@ -266,6 +272,22 @@ impl At {
     }
 }
 
+fn places<O: Object>(server: &Server, wanted: &[Wanted<O::Spec>]) -> Vec<At> {
+    wanted
+        .iter()
+        .map(|item| At::of::<O>(server, item.id.as_deref(), &item.name.natural, &item.spec))
+        .collect()
+}
+
+/// The keys wanted in each database.
+fn by_database(places: &[At]) -> BTreeMap<&str, Vec<&Key>> {
+    let mut keys: BTreeMap<&str, Vec<&Key>> = BTreeMap::new();
+    for at in places {
+        keys.entry(&at.database).or_default().push(&at.key);
+    }
+    keys
+}
+
 /// Refuses what the server is too old for.
 fn expect_version<O: Object>(server: &Server, spec: &O::Spec) -> Result<(), CallError> {
     match O::since(spec) {
@@ -387,6 +409,24 @@ impl<O: Object> Resource for Of<O> {
         !O::traits().holds_data
     }
 
+    fn holds(spec: &O::Spec) -> bool {
+        O::holds(spec)
+    }
+
+    async fn held(
+        server: &Server,
+        wanted: &[Wanted<O::Spec>],
+        _: Moment,
+    ) -> Vec<Result<Held, CallError>> {
+        let places = places::<O>(server, wanted);
+        let mut answers: HashMap<(&str, &Key), Result<Held, CallError>> = HashMap::new();
+        for (database, keys) in by_database(&places) {
+            let held = held::in_relations(server, database, &keys).await;
+            answers.extend(keys.into_iter().map(|key| (database, key)).zip(held));
+        }
+        places.iter().map(|at| answers[&(at.database.as_str(), &at.key)].clone()).collect()
+    }
+
     fn script(name: &Name, from: Option<&O::Spec>, to: Option<&O::Spec>) -> Option<Script> {
         let spec = to.or(from)?;
         let statements = O::statements(&O::key(&name.natural, spec), from, to);
@@ -394,16 +434,9 @@ impl<O: Object> Resource for Of<O> {
     }
 
     async fn read(server: &Server, wanted: &[Wanted<O::Spec>]) -> Vec<ReadResult<Self>> {
-        let places: Vec<_> = wanted
-            .iter()
-            .map(|item| At::of::<O>(server, item.id.as_deref(), &item.name.natural, &item.spec))
-            .collect();
-        let mut keys: BTreeMap<&str, Vec<&Key>> = BTreeMap::new();
-        for at in &places {
-            keys.entry(&at.database).or_default().push(&at.key);
-        }
+        let places = places::<O>(server, wanted);
         // Asked for before the stream exists: a closure inside of it would not be `Send`.
-        let asked: Vec<_> = keys
+        let asked: Vec<_> = by_database(&places)
             .into_iter()
             .map(|(database, keys)| async move {
                 (database, rows::<O>(server, database, &keys).await)

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::grant::{PUBLIC, normalize_grantee};
 use super::object::{Object, Worded};
+use super::place::on_table;
 use super::server::Server;
 use super::sql;
 
@@ -92,15 +93,13 @@ impl Object for Policy {
     type Spec = Spec;
     type Facts = Worded;
 
-    fn traits() -> Traits {
-        Traits { within: &["database", "schema", "table"], ..Traits::default() }
-    }
+    on_table!("policy");
 
     fn normalize(spec: &mut Spec) {
         spec.roles.iter_mut().for_each(normalize_grantee);
         spec.roles.sort();
         spec.roles.dedup();
-        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+        sql::none_when_empty(&mut spec.comment);
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {
@@ -137,18 +136,6 @@ impl Object for Policy {
         none.then(|| caution("without `using` it shows no rows", "give it one, `true` for all"))
             .into_iter()
             .collect()
-    }
-
-    fn database(spec: &Spec) -> Option<&str> {
-        Some(&spec.database)
-    }
-
-    fn key(natural: &str, spec: &Spec) -> Vec<String> {
-        vec![spec.schema.clone(), spec.table.clone(), natural.to_owned()]
-    }
-
-    fn describe(key: &[String]) -> String {
-        format!("policy `{}` on table `{}` in schema `{}`", key[2], key[1], key[0])
     }
 
     fn query(_: &Server) -> String {

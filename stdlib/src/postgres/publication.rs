@@ -113,7 +113,7 @@ impl Object for Publication {
 
     fn normalize(spec: &mut Spec) {
         spec.tables.sort();
-        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+        sql::none_when_empty(&mut spec.comment);
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {

@@ -9,7 +9,8 @@ use dollop_engine::analysis::{Claim, Claimed, Known};
 use dollop_engine::error::CallError;
 use dollop_engine::path::Path;
 use dollop_engine::resource::{
-    Created, Found, Name, Owner, Problem, ReadResult, Resource, Script, Territory, Wanted,
+    Created, Found, Held, Moment, Name, Owner, Problem, ReadResult, Resource, Script,
+    Territory, Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use tokio_postgres::error::SqlState;
 
 use super::error::Task;
 use super::server::{Lane, Server};
-use super::{scram, sql};
+use super::{held, scram, sql};
 use crate::text::Text;
 
 /// A role: a user that logs in, or a group that others are members of.
@@ -127,12 +128,37 @@ impl Resource for Role {
     type Spec = Spec;
     type Facts = Facts;
 
+    fn traits() -> Traits {
+        Traits { holds_data: true, ..Traits::default() }
+    }
+
+    // What it owns goes with it only when it is told to, and nobody else gets it.
+    fn holds(spec: &Spec) -> bool {
+        spec.drop_owned && spec.reassign_owned_to.is_none()
+    }
+
+    async fn held(
+        server: &Server,
+        wanted: &[Wanted<Spec>],
+        _: Moment,
+    ) -> Vec<Result<Held, CallError>> {
+        let mut answers = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            let name = wanted.id.as_deref().unwrap_or(&wanted.name.natural);
+            answers.push(match places(server, name).await {
+                Ok(places) => held::owned_by(server, name, &places).await,
+                Err(error) => Err(error),
+            });
+        }
+        answers
+    }
+
     fn normalize(spec: &mut Spec) {
         if let Some(groups) = &mut spec.member_of {
             groups.sort();
             groups.dedup();
         }
-        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+        sql::none_when_empty(&mut spec.comment);
         sql::normalize_settings(&mut spec.settings);
         spec.valid_until = spec.valid_until.take().and_then(|text| match text.trim() {
             "infinity" => None,
@@ -140,6 +166,29 @@ impl Resource for Role {
                 moment.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true)
             })),
         });
+    }
+
+    // A role has one password: between the change and the restart of its users nobody new gets
+    // in with the one they know.
+    fn cautions(natural: &str, from: Option<&Spec>, to: &Spec) -> Vec<Problem> {
+        let old = from.and_then(|from| from.password.as_ref());
+        let changes =
+            to.login && old.is_some() && to.password.is_some() && old != to.password.as_ref();
+        let caution = || {
+            Problem {
+            attribute: "password".to_owned(),
+            message: format!(
+                "who uses `{natural}` cannot log in from here on until they have the new password; \
+                 sessions that are open stay"
+            ),
+            hint: Some(
+                "without a gap: make a second role with `member_of` this one, move its users over, \
+                 then take this one's `login`"
+                    .to_owned(),
+            ),
+        }
+        };
+        changes.then(caution).into_iter().collect()
     }
 
     fn territory(natural: &str, spec: &Spec) -> Vec<Territory> {

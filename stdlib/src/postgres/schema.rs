@@ -4,13 +4,14 @@
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Name, Owner, ReadResult, Resource, Script, Traits, Wanted,
+    Created, Found, Held, Moment, Name, Owner, ReadResult, Resource, Script, Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
 use super::error::Task;
+use super::held;
 use super::server::{Lane, Server};
 use super::sql::{self, Place};
 
@@ -67,11 +68,35 @@ impl Resource for Schema {
     }
 
     fn normalize(spec: &mut Spec) {
-        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+        sql::none_when_empty(&mut spec.comment);
     }
 
     fn keeps_data(_: &Spec, _: Option<&Spec>) -> bool {
         false
+    }
+
+    // Without CASCADE the server drops only what is empty.
+    fn holds(spec: &Spec) -> bool {
+        spec.cascade
+    }
+
+    fn takes_along(spec: &Spec) -> bool {
+        spec.cascade
+    }
+
+    async fn held(
+        server: &Server,
+        wanted: &[Wanted<Spec>],
+        _: Moment,
+    ) -> Vec<Result<Held, CallError>> {
+        let place = |wanted: &Wanted<Spec>| {
+            Place::of(wanted.id.as_deref(), &wanted.spec.database, &wanted.name.natural)
+        };
+        let places: Vec<_> = wanted.iter().map(place).collect();
+        held::by_database(&places, |database, names| async move {
+            held::in_schemas(server, &database, &names).await
+        })
+        .await
     }
 
     fn script(name: &Name, from: Option<&Spec>, to: Option<&Spec>) -> Option<Script> {

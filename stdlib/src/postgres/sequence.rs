@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::object::{Nothing, Object, comment_and_owner};
+use super::place::in_schema;
 use super::server::Server;
 use super::sql;
 
@@ -95,24 +96,10 @@ impl Object for Sequence {
     type Spec = Spec;
     type Facts = Nothing;
 
-    fn traits() -> Traits {
-        Traits { within: &["database", "schema"], ..Traits::default() }
-    }
+    in_schema!("sequence");
 
     fn normalize(spec: &mut Spec) {
-        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
-    }
-
-    fn database(spec: &Spec) -> Option<&str> {
-        Some(&spec.database)
-    }
-
-    fn key(natural: &str, spec: &Spec) -> Vec<String> {
-        vec![spec.schema.clone(), natural.to_owned()]
-    }
-
-    fn describe(key: &[String]) -> String {
-        format!("sequence `{}` in schema `{}`", key[1], key[0])
+        sql::none_when_empty(&mut spec.comment);
     }
 
     fn query(_: &Server) -> String {

@@ -22,6 +22,9 @@ use super::tls::{self, Papers, SslMode};
 /// The most idle clients kept; each database needs its own.
 const CLIENTS: usize = 12;
 
+/// The longest that one of several hosts is waited for, in seconds.
+const ONE_OF_MANY: u64 = 5;
+
 /// A PostgreSQL server, 11 or newer, and the user dollop works as.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -105,6 +108,33 @@ pub(super) enum Lane {
     Scripts,
     /// What users ask.
     Questions,
+}
+
+impl Lane {
+    /// How long to wait for a lock. One that somebody else keeps must not hang a run for ever,
+    /// and waiting for one keeps everybody else waiting: better to let go and try again. What
+    /// stands alone waits for all who use a table.
+    fn patience(self) -> &'static str {
+        match self {
+            Self::Short | Self::Questions => "4s",
+            Self::Scripts => "30s",
+            Self::Long => "10min",
+        }
+    }
+
+    /// Whether every message is a transaction that can say its settings itself. A pooler may
+    /// give each of them to another session, which then belongs to somebody else.
+    fn sets_locally(self) -> bool {
+        matches!(self, Self::Short | Self::Questions)
+    }
+
+    fn settings(self) -> String {
+        let local = if self.sets_locally() { "local " } else { "" };
+        format!(
+            "set {local}lock_timeout = '{}'; set {local}client_min_messages = warning;\n",
+            self.patience()
+        )
+    }
 }
 
 /// Clients are shared: PostgreSQL answers the statements of one in order, and every write is
@@ -266,7 +296,8 @@ impl Server {
         let attempt = || async {
             let client = self.lively(database, Lane::Questions).await?;
             self.statements.fetch_add(1, Ordering::Relaxed);
-            let sql = format!("begin read only;\n{query}\n;rollback");
+            let settings = Lane::Questions.settings();
+            let sql = format!("begin read only; {settings}{query}\n;rollback");
             client.simple_query(&sql).await.map_err(Fault::Run)
         };
         match attempt.retry(self.patiently()).when(|fault: &Fault| self.may_pass(fault)).await {
@@ -349,7 +380,10 @@ impl Server {
         }
         // Several statements in one message are one transaction ("Multiple Statements in a
         // Simple Query", PostgreSQL manual 55.2.2.1).
-        let batch = statements.join(";\n");
+        let mut batch = statements.join(";\n");
+        if lane.sets_locally() {
+            batch = format!("{}{batch}", lane.settings());
+        }
         let attempt = || async {
             let client = self.lively(database, lane).await?;
             self.statements.fetch_add(1, Ordering::Relaxed);
@@ -436,8 +470,15 @@ impl Server {
 
     async fn connect(&self, database: &str, lane: Lane) -> Result<Client, Fault> {
         let mut config = Config::new();
-        for host in self.spec.host.split(',') {
-            config.host(host.trim());
+        let hosts: Vec<_> = self.spec.host.split(',').map(str::trim).collect();
+        for host in &hosts {
+            config.host(*host);
+        }
+        if hosts.len() > 1 {
+            // One that swallows everything, as a machine that is gone does, leaves time for the
+            // others.
+            let each = u64::from(self.spec.connect_timeout) / hosts.len() as u64;
+            config.connect_timeout(Duration::from_secs(each.clamp(1, ONE_OF_MANY)));
         }
         config
             .port(self.spec.port)
@@ -453,17 +494,9 @@ impl Server {
         }
         let opening = async {
             let client = self.greet(&mut config).await?;
-            // A lock that somebody else keeps must not hang a run for ever, and waiting for one
-            // keeps everybody else waiting: better to let go and try again. What stands alone
-            // waits for all who use a table.
-            let patience = match lane {
-                Lane::Short | Lane::Questions => "4s",
-                Lane::Scripts => "30s",
-                Lane::Long => "10min",
-            };
-            let set =
-                format!("set lock_timeout = '{patience}'; set client_min_messages = warning");
-            client.batch_execute(&set).await?;
+            if !lane.sets_locally() {
+                client.batch_execute(&lane.settings()).await?;
+            }
             Ok(client)
         };
         let limit = Duration::from_secs(self.spec.connect_timeout.max(1).into());

@@ -62,6 +62,11 @@ pub(super) fn text_or_null(value: Option<&str>) -> String {
     value.map_or_else(|| "NULL".to_owned(), text)
 }
 
+/// An empty text is none: the server forgets an empty comment.
+pub(super) fn none_when_empty(value: &mut Option<String>) {
+    *value = value.take().filter(|text| !text.is_empty());
+}
+
 /// The line that leads `psql` to a database.
 pub(super) fn place(database: Option<&str>) -> String {
     database.map_or_else(String::new, |database| format!("\\connect {}", name(database)))

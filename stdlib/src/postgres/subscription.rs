@@ -89,7 +89,7 @@ impl Object for Subscription {
     }
 
     fn normalize(spec: &mut Spec) {
-        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+        sql::none_when_empty(&mut spec.comment);
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {

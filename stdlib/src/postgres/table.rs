@@ -13,6 +13,7 @@ use tokio_postgres::error::SqlState;
 
 use super::column::{self, Column};
 use super::object::{self, Object, Observed, Row, comment_and_owner};
+use super::place::in_schema;
 use super::server::Server;
 use super::sql;
 use crate::text::Text;
@@ -114,13 +115,11 @@ impl Object for Table {
     type Spec = Spec;
     type Facts = Facts;
 
-    fn traits() -> Traits {
-        Traits { within: &["database", "schema"], holds_data: true, ..Traits::default() }
-    }
+    in_schema!("table", Traits { holds_data: true, ..Traits::default() });
 
     fn normalize(spec: &mut Spec) {
         spec.columns.iter_mut().for_each(Column::normalize);
-        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+        sql::none_when_empty(&mut spec.comment);
         for text in spec.constraints.values_mut() {
             *text = text.trim().to_owned();
         }
@@ -239,18 +238,6 @@ impl Object for Table {
             ));
         }
         all
-    }
-
-    fn database(spec: &Spec) -> Option<&str> {
-        Some(&spec.database)
-    }
-
-    fn key(natural: &str, spec: &Spec) -> Vec<String> {
-        vec![spec.schema.clone(), natural.to_owned()]
-    }
-
-    fn describe(key: &[String]) -> String {
-        format!("table `{}` in schema `{}`", key[1], key[0])
     }
 
     fn hints() -> Vec<(SqlState, &'static str)> {

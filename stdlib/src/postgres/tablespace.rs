@@ -48,7 +48,7 @@ impl Object for Tablespace {
     }
 
     fn normalize(spec: &mut Spec) {
-        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+        sql::none_when_empty(&mut spec.comment);
     }
 
     fn database(_: &Spec) -> Option<&str> {

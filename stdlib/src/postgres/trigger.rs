@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::object::{Object, Worded};
+use super::place::on_table;
 use super::server::Server;
 use super::sql;
 
@@ -95,9 +96,7 @@ impl Object for Trigger {
     type Spec = Spec;
     type Facts = Worded;
 
-    fn traits() -> Traits {
-        Traits { within: &["database", "schema", "table"], ..Traits::default() }
-    }
+    on_table!("trigger");
 
     fn normalize(spec: &mut Spec) {
         spec.events = spec.events.iter().map(|event| normal_event(event)).collect();
@@ -106,7 +105,7 @@ impl Object for Trigger {
         if let Some(function) = spec.function.strip_prefix("public.") {
             spec.function = function.to_owned();
         }
-        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
+        sql::none_when_empty(&mut spec.comment);
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {
@@ -130,18 +129,6 @@ impl Object for Trigger {
             problems.push(problem("events", "a trigger runs for something".to_owned(), hint));
         }
         problems
-    }
-
-    fn database(spec: &Spec) -> Option<&str> {
-        Some(&spec.database)
-    }
-
-    fn key(natural: &str, spec: &Spec) -> Vec<String> {
-        vec![spec.schema.clone(), spec.table.clone(), natural.to_owned()]
-    }
-
-    fn describe(key: &[String]) -> String {
-        format!("trigger `{}` on table `{}` in schema `{}`", key[2], key[1], key[0])
     }
 
     fn query(_: &Server) -> String {

@@ -2,13 +2,17 @@
 //!
 //! Catalog: `pg_class`, `pg_get_viewdef`.
 
+use std::collections::BTreeMap;
+
 use dollop_engine::resource::Traits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::object::{Object, Worded, comment_and_owner};
+use super::place::in_schema;
 use super::server::Server;
 use super::sql;
+use crate::text::Text;
 
 /// A view. The server keeps its query in words of its own; a change made there by hand is
 /// seen, and how the query is laid out in the script makes no difference once it was applied.
@@ -30,6 +34,10 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
     pub materialized: bool,
+    /// Options of a view: `#{ security_invoker: true, security_barrier: true, check_option:
+    /// "local" }`; storage parameters of a materialized one.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, Text>,
     /// The role that owns it; when left out, the user dollop works as owns a new one, and the
     /// owner is not looked at.
     #[serde(default)]
@@ -50,35 +58,28 @@ impl Object for View {
     type Spec = Spec;
     type Facts = Worded;
 
-    fn traits() -> Traits {
-        Traits { within: &["database", "schema"], ..Traits::default() }
+    in_schema!("view", Traits { holds_data: true, ..Traits::default() });
+
+    // A plain view has no rows of its own.
+    fn holds(spec: &Spec) -> bool {
+        spec.materialized
     }
 
     fn normalize(spec: &mut Spec) {
         let query = spec.query.trim().trim_end_matches(';').trim_end();
         spec.query = query.replace("\r\n", "\n");
-        spec.comment = spec.comment.take().filter(|comment| !comment.is_empty());
-    }
-
-    fn database(spec: &Spec) -> Option<&str> {
-        Some(&spec.database)
-    }
-
-    fn key(natural: &str, spec: &Spec) -> Vec<String> {
-        vec![spec.schema.clone(), natural.to_owned()]
-    }
-
-    fn describe(key: &[String]) -> String {
-        format!("view `{}` in schema `{}`", key[1], key[0])
+        sql::none_when_empty(&mut spec.comment);
     }
 
     fn query(_: &Server) -> String {
-        r#"select array[n.nspname, c.relname] "key", c.relkind = 'm' materialized,
-            pg_get_viewdef(c.oid) query, pg_get_userbyid(c.relowner) "owner",
-            obj_description(c.oid, 'pg_class') "comment"
+        let parameters = sql::as_map("c.reloptions");
+        format!(
+            r#"select array[n.nspname, c.relname] "key", c.relkind = 'm' materialized,
+            pg_get_viewdef(c.oid) query, {parameters} "parameters",
+            pg_get_userbyid(c.relowner) "owner", obj_description(c.oid, 'pg_class') "comment"
         from pg_class c join pg_namespace n on n.oid = c.relnamespace
         where c.relkind in ('v', 'm') and n.nspname = any($1) and c.relname = any($2)"#
-            .to_owned()
+        )
     }
 
     const WORDS: &'static [&'static str] = &["query"];
@@ -96,16 +97,26 @@ impl Object for View {
         let mut statements = Vec::new();
         let same = from.is_some_and(|from| from.query == to.query);
         let mut lost = from.is_none();
+        let with = match sql::parameters(&to.parameters) {
+            all if all.is_empty() => String::new(),
+            all => format!(" WITH ({all})"),
+        };
         match from {
-            None => statements.push(format!("CREATE {kind} {view} AS\n{}", to.query)),
-            Some(_) if same => {}
+            None => statements.push(format!("CREATE {kind} {view}{with} AS\n{}", to.query)),
+            Some(from) if same => {
+                let changes = sql::change_parameters(&from.parameters, &to.parameters);
+                statements.extend(
+                    changes.into_iter().map(|change| format!("ALTER {kind} {view} {change}")),
+                );
+            }
             Some(_) if to.materialized => {
                 statements.push(format!("DROP {kind} {view}"));
-                statements.push(format!("CREATE {kind} {view} AS\n{}", to.query));
+                statements.push(format!("CREATE {kind} {view}{with} AS\n{}", to.query));
                 lost = true;
             }
             Some(_) => {
-                statements.push(format!("CREATE OR REPLACE {kind} {view} AS\n{}", to.query));
+                statements
+                    .push(format!("CREATE OR REPLACE {kind} {view}{with} AS\n{}", to.query));
             }
         }
         let of = |spec: &Spec| (spec.comment.clone(), spec.owner.clone());

@@ -262,5 +262,5 @@ fn preview_type(server: &Server, spec: &Spec) -> Preview {
     };
     let message = format!("RabbitMQ {} has no exchange type `{}`", server.version, spec.kind);
     let problem = Problem { attribute: "type".to_owned(), message, hint: Some(hint) };
-    Preview { notes: Vec::new(), problems: vec![problem] }
+    Preview { problems: vec![problem], ..Preview::default() }
 }

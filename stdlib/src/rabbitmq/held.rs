@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::item::Place;
 use super::server::Server;
+use crate::text::count;
 
 /// How many queues are looked into at once.
 const AT_ONCE: usize = 8;
@@ -154,30 +155,4 @@ pub(super) async fn at_least(
     let path = ["queues", vhost, name, "get"];
     let messages: Vec<Message> = server.api.ask(&what, &path, &body).await?;
     Ok(messages.first().map_or(0, |message| message.message_count + 1))
-}
-
-/// `1,204 messages`.
-pub(super) fn count(many: u64, what: &str) -> String {
-    let digits = many.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    format!("{text} {what}{}", if many == 1 { "" } else { "s" })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_easy_to_read() {
-        assert_eq!(count(1, "message"), "1 message");
-        assert_eq!(count(999, "message"), "999 messages");
-        assert_eq!(count(1_204, "message"), "1,204 messages");
-        assert_eq!(count(1_234_567, "message"), "1,234,567 messages");
-    }
 }

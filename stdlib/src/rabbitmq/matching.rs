@@ -68,7 +68,7 @@ pub(super) async fn previews(
     let preview = |one: &Candidate| {
         let objects = objects.get(&one.spec.vhost).unwrap_or(&none);
         let rivals = rivals.get(one.spec.vhost.as_str()).map_or(&[][..], Vec::as_slice);
-        Preview { notes: notes(one, objects, rivals), problems: Vec::new() }
+        Preview { notes: notes(one, objects, rivals), ..Preview::default() }
     };
     Ok(proposed.iter().map(preview).collect())
 }

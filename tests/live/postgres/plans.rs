@@ -6,19 +6,20 @@ use dollop_tests::cli::Project;
 
 use super::container::{self, Container, PASSWORD};
 
-struct Stack {
-    project: Project,
-    server: Arc<Container>,
+/// A stack with a server and a database.
+pub(super) struct Stack {
+    pub(super) project: Project,
+    pub(super) server: Arc<Container>,
     database: &'static str,
 }
 
 impl Stack {
-    fn new(database: &'static str) -> Self {
+    pub(super) fn new(database: &'static str) -> Self {
         Self { project: Project::new(database, ""), server: container::shared(), database }
     }
 
     /// The stack's script: a server, a database, and what follows.
-    fn script(&self, rest: &str) -> &Project {
+    pub(super) fn script(&self, rest: &str) -> &Project {
         let (port, database) = (self.server.port, self.database);
         self.project.write(
             "stack.rhai",
@@ -123,7 +124,22 @@ fn migrations_from_a_folder() {
     assert_ne!(died.code, Some(0), "{}", died.text());
     drop(project.run(&["apply", "--auto-approve"]).expect(0));
     assert_eq!(stack.server.psql("dt_migrate", "select count(*) from orders"), "1");
-    drop(project.run(&["destroy", "--auto-approve"]).expect(0));
+
+    // What a file is about to lose is counted.
+    drop(stack.server.psql("dt_migrate", "analyze orders"));
+    project.write("migrations/0005_gone.sql", "ALTER TABLE public.orders DROP COLUMN id;\n");
+    let said = project.run(&["plan"]).expect(0).text();
+    for words in [
+        "`0005_gone.sql`, line 1: drops column id of public.orders with its data",
+        "`0005_gone.sql`, line 1: public.orders holds about 1 row (",
+    ] {
+        assert!(said.contains(words), "no `{words}` in\n{said}");
+    }
+    let refused = project.run(&["destroy", "--auto-approve"]).expect(1).stderr;
+    assert!(refused.contains("would lose 1 table with about 1 row ("), "{refused}");
+    let database = "postgres::database.main/dt_migrate";
+    let consent = ["destroy", "--auto-approve", "--allow-data-loss", database];
+    drop(project.run(&consent).expect(0));
 }
 
 #[test]

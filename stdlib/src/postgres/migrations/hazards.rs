@@ -21,6 +21,8 @@ pub(super) struct Hazard {
     pub(super) what: String,
     /// What to do instead.
     pub(super) instead: &'static str,
+    /// The table it is about, as it is written.
+    pub(super) table: Option<String>,
 }
 
 /// Tables that are new: nobody uses them, and there is nothing in them.
@@ -57,7 +59,14 @@ struct Found {
 
 impl Found {
     fn add(&mut self, what: impl Into<String>, instead: &'static str) {
-        self.hazards.push(Hazard { what: what.into(), instead });
+        self.hazards.push(Hazard { what: what.into(), instead, table: None });
+    }
+
+    /// Says which table the last one is about.
+    fn about(&mut self, table: &impl ToString) {
+        if let Some(last) = self.hazards.last_mut() {
+            last.table = Some(table.to_string());
+        }
     }
 
     fn look(&mut self, ast: &Ast, new: &mut New) {
@@ -79,6 +88,7 @@ impl Found {
                         what,
                         "make sure that nobody needs it, and that there is a backup",
                     );
+                    self.about(name);
                 }
             }
             Ast::Truncate(truncate) => {
@@ -86,6 +96,7 @@ impl Found {
                     if !new.0.contains(&plain(&table.name)) {
                         let what = format!("removes all rows of {}", table.name);
                         self.add(what, "make sure that there is a backup");
+                        self.about(&table.name);
                     }
                 }
             }
@@ -100,6 +111,7 @@ impl Found {
                     "changes all rows at once, and holds locks on them until the file ends",
                     "change a large table in parts",
                 );
+                self.about(&update.table.relation);
             }
             Ast::CreateIndex(index)
                 if !index.concurrently && !new.0.contains(&plain(&index.table_name)) =>
@@ -107,10 +119,15 @@ impl Found {
                 let what =
                     format!("blocks writes to {} while the index is built", index.table_name);
                 self.add(what, "write `CREATE INDEX CONCURRENTLY`");
+                self.about(&index.table_name);
             }
             Ast::AlterTable(alter) if !new.0.contains(&plain(&alter.name)) => {
+                let known = self.hazards.len();
                 for operation in &alter.operations {
                     self.alter(alter, operation);
+                }
+                for hazard in &mut self.hazards[known..] {
+                    hazard.table = Some(alter.name.to_string());
                 }
             }
             _ => {}

@@ -12,6 +12,17 @@ use super::super::sql::{self, Place};
 /// The table's name.
 const TABLE: &str = "dollop_migrations";
 
+/// What makes a session that of the user dollop works as again.
+pub(super) const AS_OURSELVES: [&str; 2] = ["RESET SESSION AUTHORIZATION", "RESET ROLE"];
+
+/// What remembers whom a session works as, and what makes it work as them again.
+pub(super) const THERE_AND_BACK: [&str; 3] = [
+    "SELECT set_config('dollop.user', current_setting('session_authorization'), false),
+        set_config('dollop.role', current_setting('role'), false)",
+    "SELECT set_config('session_authorization', current_setting('dollop.user'), false)",
+    "SELECT set_config('role', current_setting('dollop.role'), false)",
+];
+
 /// The table, in a statement.
 pub(super) fn table(schema: &str) -> String {
     format!("{}.{}", sql::name(schema), sql::name(TABLE))

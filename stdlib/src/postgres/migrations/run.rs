@@ -120,7 +120,22 @@ impl File<'_> {
         let body: String = self.text.chars().skip(begin).take(end - begin).collect();
         let task = self.task().reading(self.excerpt(begin, entry.chars().count() + 2));
         let close = self.change("finished_at = clock_timestamp()");
-        self.write(&[entry, body, close], &task).await
+        let [user, role] = ledger::AS_OURSELVES.map(str::to_owned);
+        self.write(&[entry, body, user, role, close], &task).await
+    }
+
+    /// A statement together with its entry, written as the user dollop works as, whoever the
+    /// file works as (`SET ROLE`); the next statement is run as that one again.
+    async fn write_counted(
+        &self,
+        text: String,
+        counted: String,
+        task: &Task,
+    ) -> Result<(), CallError> {
+        let [user, role] = ledger::AS_OURSELVES.map(str::to_owned);
+        let [leave, back_to_user, back_to_role] = ledger::THERE_AND_BACK.map(str::to_owned);
+        let all = [text, leave, user, role, counted, back_to_user, back_to_role];
+        self.write(&all, task).await
     }
 
     /// Statement by statement, each with its entry as far as the server allows.
@@ -144,16 +159,21 @@ impl File<'_> {
                 }
             }
         }
+        // What the part that is done set for its session is not there any more.
+        let settings = |one: &&Statement| one.starts(&["SET"]) || one.starts(&["RESET"]);
+        for statement in found.iter().take(done).filter(settings) {
+            self.write(std::slice::from_ref(&statement.text), &task).await?;
+        }
         for (index, statement) in found.iter().enumerate().skip(done) {
             let counted = self.change(&format!("done = {}, begun = false", index + 1));
             let text = statement.text.clone();
             if !statement.stands_alone() {
                 let task = self.task().reading(self.excerpt(statement.offset, 0));
-                self.write(&[text, counted], &task).await?;
+                self.write_counted(text, counted, &task).await?;
                 continue;
             }
             let again = self.begun.is_some_and(|row| row.begun && row.done == index);
-            self.write(&[self.change("begun = true")], &task).await?;
+            self.note(self.change("begun = true"), &task).await?;
             let task = self.task().reading(self.excerpt(statement.offset, 0));
             let ran = self.write(&[text], &task).await;
             ran.map_err(|error| {
@@ -167,9 +187,14 @@ impl File<'_> {
                     error
                 }
             })?;
-            self.write(&[counted], &task).await?;
+            self.note(counted, &task).await?;
         }
-        self.write(&[self.change("finished_at = clock_timestamp()")], &task).await
+        self.note(self.change("finished_at = clock_timestamp()"), &task).await
+    }
+
+    /// Writes an entry between two statements, in a session that the file knows nothing of.
+    async fn note(&self, entry: String, task: &Task) -> Result<(), CallError> {
+        self.server.write(&self.place.database, Lane::Short, &[entry], task).await
     }
 
     /// The part of the file that is sent, `before` characters into the message.

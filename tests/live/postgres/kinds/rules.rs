@@ -1,0 +1,196 @@
+//! What runs, guards and describes: triggers, policies, functions, comments.
+
+use dollop_tests::conformance::{Sample, conform_with_drift};
+use serde_json::json;
+
+use super::{gone, with_database};
+
+#[tokio::test]
+async fn trigger() {
+    let name = "conform_trigger";
+    let function = "returns trigger language plpgsql as 'begin return new; end'";
+    let world = with_database(
+        name,
+        &[
+            "create table t (a int, \"b c\" text)",
+            "create table \"S 1\".t (a int, \"b c\" text)",
+            "create table \"T 2\" (a int, \"b c\" text)",
+            &format!("create function note() {function}"),
+            &format!("create function \"S 1\".\"note It\"() {function}"),
+        ],
+    )
+    .await;
+    let mut sample = Sample {
+        kind: "postgres::trigger",
+        name: "Conform \"Trigger\" ü".to_owned(),
+        base: json!({
+            "database": name, "table": "t", "timing": "before",
+            "events": ["update", "insert"], "function": "note", "when": "new.a>1",
+        }),
+        changes: vec![
+            ("schema", json!("S 1")),
+            ("table", json!("T 2")),
+            ("timing", json!("after")),
+            ("events", json!(["update of \"b c\",a"])),
+            ("when", json!("new.a = 2")),
+            ("when", json!(null)),
+            ("function", json!("S 1.note It")),
+            ("arguments", json!(["it's", "", "ü"])),
+            ("enabled", json!("always")),
+            ("enabled", json!("replica")),
+            ("enabled", json!("disabled")),
+            ("comment", json!("what it's for")),
+        ],
+        fixed: &["database", "level"],
+    };
+    conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
+    sample.name = "statement".to_owned();
+    sample.base["when"] = json!(null);
+    sample.changes =
+        vec![("level", json!("statement")), ("events", json!(["delete", "insert"]))];
+    sample.fixed = &[
+        "database",
+        "schema",
+        "table",
+        "timing",
+        "when",
+        "function",
+        "arguments",
+        "enabled",
+        "comment",
+    ];
+    conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
+    gone(&world, name);
+}
+
+#[tokio::test]
+async fn policy() {
+    let name = "conform_policy";
+    let world = with_database(
+        name,
+        &[
+            "create table t (a int, b text)",
+            "create table \"S 1\".t (a int, b text)",
+            "create table \"T 2\" (a int, b text)",
+        ],
+    )
+    .await;
+    let mut sample = Sample {
+        kind: "postgres::policy",
+        name: "Conform \"Policy\" ü".to_owned(),
+        base: json!({ "database": name, "table": "t", "using": "b=current_user", "check": "a>1" }),
+        changes: vec![
+            ("schema", json!("S 1")),
+            ("table", json!("T 2")),
+            ("command", json!("UPDATE")),
+            ("permissive", json!(false)),
+            ("roles", json!(["conform_policy_owner", "pg_monitor"])),
+            ("using", json!("true")),
+            ("using", json!(null)),
+            ("check", json!("a > 2")),
+            ("check", json!(null)),
+            ("comment", json!("what it's for")),
+        ],
+        fixed: &["database"],
+    };
+    conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
+    sample.name = "for insert".to_owned();
+    sample.base = json!({ "database": name, "table": "t", "command": "INSERT" });
+    sample.changes = vec![("check", json!("true"))];
+    sample.fixed =
+        &["database", "schema", "table", "command", "permissive", "roles", "using", "comment"];
+    conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
+    gone(&world, name);
+}
+
+#[tokio::test]
+async fn functions_of_one_name() {
+    let name = "conform_overloads";
+    let world = with_database(name, &["create type \"S 1\".\"My Type\" as enum ('a')"]).await;
+    let declare = |label: &str, arguments: &str, body: &str| {
+        let mut declared = world.declare(
+            "postgres::function",
+            "f",
+            json!({
+                "database": name, "arguments": arguments, "returns": "text", "language": "sql",
+                "body": body,
+            }),
+        );
+        declared.name.address = dollop_engine::address::Address::new(
+            Vec::new(),
+            "postgres::function",
+            vec![label.to_owned()],
+        );
+        declared
+    };
+    let all = [
+        declare("none", "", "select 'none'"),
+        declare("int", "a int", "select 'int'"),
+        declare("two", "a varchar(9), out b text", "select 'two'"),
+        declare(
+            "mine",
+            "x \"S 1\".\"My Type\" default 'a', variadic y int[] = '{}'",
+            "select 'm'",
+        ),
+        declare("time", "timestamptz, double precision", "select 'time'"),
+    ];
+    for function in &all {
+        world.try_create(function).await.unwrap_or_else(|error| panic!("{error:?}"));
+    }
+    for (found, declared) in world.read_all(&all).await.into_iter().zip(&all) {
+        let found = found.unwrap().expect("it exists");
+        assert_eq!(found.spec.to_json()["body"], declared.spec.to_json()["body"]);
+    }
+    world.delete(&all[1]).await;
+    assert!(world.read(&all[1]).await.is_none());
+    assert!(world.read(&all[0]).await.is_some());
+    assert_eq!(world.psql(name, "select count(*) from pg_proc where proname = 'f'"), "4");
+    gone(&world, name);
+}
+
+#[tokio::test]
+async fn remarks() {
+    let name = "conform_remarks";
+    let world = with_database(name, &[
+        "create table \"S 1\".\"T 1\" (\"a b\" int constraint \"c 1\" check (\"a b\" > 0), c text)",
+        "create function \"S 1\".f(a int, b text) returns int language sql as 'select 1'",
+        "create statistics \"S 1\".st on \"a b\", c from \"S 1\".\"T 1\"",
+    ])
+    .await;
+    for (on, object, arguments, other) in [
+        ("table", json!(["S 1", "T 1"]), json!([]), None),
+        ("column", json!(["S 1", "T 1", "a b"]), json!([]), Some(json!(["S 1", "T 1", "c"]))),
+        ("function", json!(["S 1", "f"]), json!(["integer", "text"]), None),
+        ("table_constraint", json!(["S 1", "T 1", "c 1"]), json!([]), None),
+        ("statistics", json!(["S 1", "st"]), json!([]), None),
+        ("schema", json!(["S 1"]), json!([]), Some(json!(["public"]))),
+    ] {
+        if on == "schema" {
+            world.psql(name, "comment on schema public is null");
+        }
+        let mut changes = vec![("text", json!("other"))];
+        changes.extend(other.map(|other| ("object", other)));
+        let sample = Sample {
+            kind: "postgres::comment",
+            name: format!("on {on}"),
+            base: json!({
+                "database": name, "on": on, "object": object, "arguments": arguments,
+                "text": "what it's for",
+            }),
+            changes,
+            fixed: &["database", "on", "object", "arguments"],
+        };
+        conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
+    }
+    let spec = json!({
+        "database": name, "provider": "selinux", "on": "table", "object": ["S 1", "T 1"],
+        "label": "system_u:object_r:sepgsql_table_t:s0",
+    });
+    let label = world.declare("postgres::security_label", "label", spec);
+    let error = world.try_read(&label).await.unwrap_err();
+    assert_eq!(
+        error.message,
+        "the server has loaded no library that knows security labels, so none is for `selinux`"
+    );
+    gone(&world, name);
+}
