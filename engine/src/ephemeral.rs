@@ -175,14 +175,13 @@ impl Recall {
             }
             Value::Secret(inner) => self.fill(inner),
             Value::List(items) => items.iter_mut().for_each(|item| self.fill(item)),
-            Value::Map(entries) => {
+            Value::Map(entries)
                 // Maps are shared; only one that changes is copied.
-                if entries.values().any(holds_digest) {
+                if entries.values().any(holds_digest) => {
                     for (_, item) in entries {
                         self.fill(item);
                     }
                 }
-            }
             _ => {}
         }
     }

@@ -87,7 +87,7 @@ impl Shelf {
             }
             match Manifest::read(&folder) {
                 Ok(manifest) if manifest.stack == stack => {
-                    found.push(Backup { folder, manifest })
+                    found.push(Backup { folder, manifest });
                 }
                 Ok(_) => {}
                 Err(error) => broken.push(error),

@@ -108,7 +108,7 @@ impl Present {
             let attributes = connection.arguments.as_ref()?;
             let mut found = None;
             if let Expr::Map(entries) = attributes {
-                for (name, value) in entries.iter() {
+                for (name, value) in entries {
                     if matches!(value, Expr::Reference(same) if same == reference) {
                         found = connection.spec.get(name).cloned();
                     }

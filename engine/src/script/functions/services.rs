@@ -98,9 +98,9 @@ fn url(hand: &Hand<'_>, arguments: Vec<Dynamic>, scheme: &str, path: &str) -> An
     // An address of version 6 stands in brackets.
     let is_v6 = host.known().and_then(Value::as_str).is_some_and(|host| host.contains(':'));
     if is_v6 {
-        url.extend([plain("["), host, plain("]")])
+        url.extend([plain("["), host, plain("]")]);
     } else {
-        url.push(host)
+        url.push(host);
     }
     if let Some(port) = take("port") {
         url.extend([plain(":"), port]);
