@@ -185,7 +185,7 @@ fn the_tour_of_the_modules_is_right() {
 #[test]
 fn the_examples_of_the_modules_are_right() {
     let registry = dollop_stdlib::registry();
-    for module in dollop::manual::modules(&registry) {
+    for module in dollop_cli::manual::modules(&registry) {
         let script = format!("// {}\n{}\n", module.name, module.example);
         let project = Project::new("example", &script);
         project.write("dashboards/a.json", "{}");

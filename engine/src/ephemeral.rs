@@ -98,7 +98,9 @@ impl Recall {
             let attributes: BTreeMap<String, Expr> =
                 attributes.map(|(name, expr)| (name.clone(), expr.resolve(&lookup))).collect();
             if attributes.values().any(is_ephemeral) {
-                attributes.values().for_each(|expr| recall.note_expr(expr));
+                for expr in attributes.values() {
+                    recall.note_expr(expr);
+                }
                 let kind = declaration.address.kind();
                 let normal = match (registry.kind(kind), registry.connection_kind(kind)) {
                     (Some(kind), _) => {
@@ -141,7 +143,9 @@ impl Recall {
         match expr {
             Expr::Value(value) => self.note(value),
             Expr::List(items) | Expr::Call(_, items) => {
-                items.iter().for_each(|item| self.note_expr(item));
+                for item in items {
+                    self.note_expr(item);
+                }
             }
             Expr::Map(entries) => entries.values().for_each(|item| self.note_expr(item)),
             Expr::Secret(inner) => self.note_expr(inner),
@@ -238,7 +242,9 @@ impl Recall {
         match expr {
             Expr::Value(value) => self.fill(value),
             Expr::List(items) | Expr::Call(_, items) => {
-                items.iter_mut().for_each(|item| self.fill_expr(item));
+                for item in items {
+                    self.fill_expr(item);
+                }
             }
             Expr::Map(entries) => entries.values_mut().for_each(|item| self.fill_expr(item)),
             Expr::Secret(inner) => self.fill_expr(inner),

@@ -92,8 +92,7 @@ impl Value {
     /// value is nothing to reveal.
     pub fn reveal(&self) -> &Self {
         match self {
-            Self::Secret(inner) => inner.reveal(),
-            Self::Ephemeral(Ephemeral::Known(inner)) => inner.reveal(),
+            Self::Secret(inner) | Self::Ephemeral(Ephemeral::Known(inner)) => inner.reveal(),
             other => other,
         }
     }
@@ -138,8 +137,7 @@ impl Value {
             Self::Map(entries) => Json::Object(
                 entries.iter().map(|(key, value)| (key.clone(), value.to_json())).collect(),
             ),
-            Self::Secret(inner) => inner.to_json(),
-            Self::Ephemeral(Ephemeral::Known(inner)) => inner.to_json(),
+            Self::Secret(inner) | Self::Ephemeral(Ephemeral::Known(inner)) => inner.to_json(),
             Self::Ephemeral(Ephemeral::Digest(_)) => Json::String(NOT_KEPT.to_owned()),
         }
     }

@@ -217,7 +217,7 @@ impl Platform {
             for address in &found {
                 let container = containers.get(address);
                 health.extend(self.health(address, container, &there));
-                what.extend(container.map(|container| software(container)));
+                what.extend(container.map(software));
             }
             seen.extend(found);
             let list =
@@ -292,10 +292,10 @@ impl Platform {
                 Some("found by rabbitmqctl".to_owned())
             }
             "rabbitmq::queue" | "rabbitmq::exchange" => {
-                let list =
+                let command =
                     if kind.ends_with("queue") { "list_queues" } else { "list_exchanges" };
                 assert!(
-                    self.rabbit(&[list, "-p", words[1], "name"]).contains(&last),
+                    self.rabbit(&[command, "-p", words[1], "name"]).contains(&last),
                     "{address}"
                 );
                 Some("found by rabbitmqctl".to_owned())

@@ -120,10 +120,10 @@ impl Shelf {
     /// removed.
     pub fn begin(&self, stack: &str, begun: &str) -> Result<Unfinished, CommandError> {
         create_private(&self.folder)?;
-        let begin = format!("{stack}-");
+        let prefix = format!("{stack}-");
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with(&begin) && name.ends_with(UNFINISHED) {
+            if name.starts_with(&prefix) && name.ends_with(UNFINISHED) {
                 fs::remove_dir_all(entry.path())
                     .map_err(|error| cannot("remove", &entry.path(), &error))?;
             }

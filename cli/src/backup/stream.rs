@@ -92,7 +92,7 @@ impl Write for Sealed {
 }
 
 enum Packed {
-    Plain(Sealed),
+    Plain(Box<Sealed>),
     Zstd(Box<zstd::Encoder<'static, Sealed>>),
 }
 
@@ -127,14 +127,14 @@ impl Writer {
         Ok(Self(if zstd {
             Packed::Zstd(Box::new(zstd::Encoder::new(sealed, LEVEL)?))
         } else {
-            Packed::Plain(sealed)
+            Packed::Plain(Box::new(sealed))
         }))
     }
 
     /// Ends the file and makes it durable.
     pub fn finish(self) -> io::Result<Written> {
         let sealed = match self.0 {
-            Packed::Plain(sealed) => sealed,
+            Packed::Plain(sealed) => *sealed,
             Packed::Zstd(zstd) => zstd.finish()?,
         };
         let sum = match sealed {

@@ -1,6 +1,7 @@
 //! `dollop import`: take what exists into the stack.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -377,7 +378,7 @@ fn summary(survey: &Survey, written: &Written) -> String {
         kinds => format!("{target} has what no script declares: {}\n", kinds.join(", ")),
     };
     for left_out in &survey.left_out {
-        text += &format!("left out: {}\n", clean(left_out));
+        let _ = writeln!(text, "left out: {}", clean(left_out));
     }
     text
 }

@@ -84,7 +84,7 @@ impl Work<'_> {
             let part = &entry.part;
             let site = site_of(&sites, entry)?;
             let held = site.backup().held(site, part, &entry.saved).await?;
-            let (now, loses) = match held {
+            let (now, lost) = match held {
                 _ if begun.parts.contains(&entry.file) => {
                     ("goes on where a run was cut off".to_owned(), false)
                 }
@@ -92,11 +92,11 @@ impl Work<'_> {
                 Held::Content(words) => (words, true),
                 Held::Unknown => ("what it holds".to_owned(), true),
             };
-            if loses {
+            if lost {
                 let words = format!("{} ({})", now, part.what);
                 losses.entry(part.address.clone()).or_default().push(words);
             }
-            rows.push((*entry, now, loses));
+            rows.push((*entry, now, lost));
         }
         let stack = &self.session.project.stack;
         terminal::print(&render::plan(self.backup, stack, &rows))?;

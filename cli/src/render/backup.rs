@@ -83,9 +83,9 @@ pub fn quiet(how: Quiet, writers: &[Writer]) -> String {
 
 /// Who goes on writing while files are copied.
 pub fn live(writers: &[Writer]) -> String {
-    let writes = if writers.len() == 1 { "writes" } else { "write" };
+    let verb = if writers.len() == 1 { "writes" } else { "write" };
     format!(
-        "{} {} {writes} while volumes are copied, so that a copy may not be whole: `--stop` or \
+        "{} {} {verb} while volumes are copied, so that a copy may not be whole: `--stop` or \
          `--pause` prevents that\n",
         paint(CARE, "note:"),
         names(writers)

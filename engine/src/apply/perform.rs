@@ -71,11 +71,11 @@ impl Run<'_> {
             Operation::Read => self.read(step).await?,
             Operation::Connect => self.connect(step).await?,
             Operation::Record => self.record(step).await?,
-            Operation::Create => self.create(step).await?,
-            Operation::TakeOver => self.take_over(step).await?,
-            Operation::Update => self.update(step).await?,
+            Operation::Create => Box::pin(self.create(step)).await?,
+            Operation::TakeOver => Box::pin(self.take_over(step)).await?,
+            Operation::Update => Box::pin(self.update(step)).await?,
             Operation::Delete => self.delete(step).await?,
-            Operation::Verify => self.verify(step).await?,
+            Operation::Verify => Box::pin(self.verify(step)).await?,
         };
         self.watcher.finished(step, note.as_deref());
         Ok(())
@@ -213,7 +213,7 @@ impl Run<'_> {
         match found {
             // The old one was there when the server came back; it is removed by now.
             _ if change.action == Action::Replace => self.make(step, change).await,
-            Some(Observation::Found(_)) => self.verify(step).await,
+            Some(Observation::Found(_)) => Box::pin(self.verify(step)).await,
             _ => self.make(step, change).await,
         }
     }

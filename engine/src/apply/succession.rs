@@ -101,7 +101,7 @@ impl Run<'_> {
                 }
             }
         };
-        self.journaled(step, Some(intent), call).await
+        Box::pin(self.journaled(step, Some(intent), call)).await
     }
 
     /// Removes what a failed call made, so that the old one is all there is.

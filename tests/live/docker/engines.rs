@@ -317,12 +317,12 @@ fn a_registry_with_a_password_is_logged_in_to() {
 
     // What `docker login` left, also for a pull: nothing is here any more.
     let config = folder.path().join("docker");
-    let log_in = Command::new("docker")
+    let ran = Command::new("docker")
         .args(["--config", &config.to_string_lossy(), "login", "--username", "user"])
         .args(["--password", "correct horse", &registry])
         .output();
-    let log_in = log_in.expect("the docker program");
-    assert!(log_in.status.success(), "{}", String::from_utf8_lossy(&log_in.stderr));
+    let ran = ran.expect("the docker program");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     let pulled = format!(
         r#"docker::image("{image}", #{{ keep: false, pull: "always" }});
         docker::container("app", #{{ image: "{image}", command: "sleep 600",

@@ -35,7 +35,8 @@ fn named(entries: impl Iterator<Item = (String, Jinja)>) -> Jinja {
 
 fn known(value: &Value) -> Jinja {
     match value {
-        Value::Null => Jinja::from(()),
+        // What an earlier run left is not met while a script runs.
+        Value::Null | Value::Ephemeral(Ephemeral::Digest(_)) => Jinja::from(()),
         Value::Bool(value) => Jinja::from(*value),
         Value::Int(value) => Jinja::from(*value),
         Value::Float(value) => Jinja::from(*value),
@@ -45,8 +46,6 @@ fn known(value: &Value) -> Jinja {
             named(entries.iter().map(|(key, entry)| (key.clone(), known(entry))))
         }
         Value::Secret(inner) | Value::Ephemeral(Ephemeral::Known(inner)) => known(inner),
-        // What an earlier run left is not met while a script runs.
-        Value::Ephemeral(Ephemeral::Digest(_)) => Jinja::from(()),
     }
 }
 

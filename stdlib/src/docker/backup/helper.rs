@@ -148,8 +148,8 @@ impl<'a> Helper<'a> {
                 }
             }
         };
-        let (uploaded, fed) = futures::join!(upload, feed);
-        fed.map_err(|error| CallError::refused(error.to_string()))?;
+        let (uploaded, written) = futures::join!(upload, feed);
+        written.map_err(|error| CallError::refused(error.to_string()))?;
         uploaded.map_err(|error| self.engine.failed(&doing, &error))
     }
 

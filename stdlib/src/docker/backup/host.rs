@@ -119,8 +119,8 @@ impl Host for ContainerHost {
                 }
                 Ok::<_, CallError>(())
             };
-            let (fed, drained) = futures::join!(feed, drain);
-            fed?;
+            let (written, drained) = futures::join!(feed, drain);
+            written?;
             drained?;
         }
         let ended = docker.inspect_exec(&exec.id).await.map_err(|e| failed(&e))?;

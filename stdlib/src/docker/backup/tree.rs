@@ -44,7 +44,7 @@ impl Tree {
             }
             tree.entries += 1;
             tree.bytes += entry.size();
-            let mut buffer = [0; 64 * 1024];
+            let mut buffer = vec![0; 64 * 1024];
             loop {
                 let read = entry.read(&mut buffer)?;
                 if read == 0 {

@@ -111,24 +111,20 @@ impl Backup for Server {
 
     async fn save(&self, site: &Site, part: &Part, sink: Sink<'_>) -> Result<Json, CallError> {
         let tools = Tools::of(self, site).await?;
-        match part.form.as_str() {
-            GLOBALS => {
-                let words = ["pg_dumpall", "--globals-only"];
-                tools.run("save the roles", &words, None, sink).await?;
-                Ok(Json::Null)
-            }
-            _ => {
-                let saved = database::save(self, &tools, &part.name, sink).await?;
-                Ok(json!(saved))
-            }
+        if part.form == GLOBALS {
+            let words = ["pg_dumpall", "--globals-only"];
+            tools.run("save the roles", &words, None, sink).await?;
+            return Ok(Json::Null);
         }
+        let saved = database::save(self, &tools, &part.name, sink).await?;
+        Ok(json!(saved))
     }
 
     async fn held(&self, _: &Site, part: &Part, _: &Json) -> Result<Held, CallError> {
-        match part.form.as_str() {
-            GLOBALS => Ok(Held::Nothing("roles that exist stay as they are".to_owned())),
-            _ => database::held(self, &part.name).await,
+        if part.form == GLOBALS {
+            return Ok(Held::Nothing("roles that exist stay as they are".to_owned()));
         }
+        database::held(self, &part.name).await
     }
 
     async fn load(
@@ -139,14 +135,12 @@ impl Backup for Server {
         source: Source<'_>,
     ) -> Result<Vec<String>, CallError> {
         let tools = Tools::of(self, site).await?;
-        match part.form.as_str() {
-            GLOBALS => globals::load(&tools, source).await,
-            _ => {
-                let _alone = self.databases.lock().await;
-                self.close(&part.name);
-                database::load(&tools, &part.name, &read(saved)?, source).await
-            }
+        if part.form == GLOBALS {
+            return globals::load(&tools, source).await;
         }
+        let _alone = self.databases.lock().await;
+        self.close(&part.name);
+        database::load(&tools, &part.name, &read(saved)?, source).await
     }
 
     async fn scratch(&self, site: &Site) -> Result<Box<dyn Scratch>, CallError> {

@@ -112,6 +112,13 @@ pub(super) async fn held(server: &Server, saved: &Saved) -> Result<Held, CallErr
     })
 }
 
+/// What the server says of a message it took.
+#[derive(Deserialize, Default)]
+struct Published {
+    #[serde(default)]
+    routed: bool,
+}
+
 /// Publishes them again, each straight to its queue, after emptying that.
 pub(super) async fn load(
     server: &Server,
@@ -123,11 +130,6 @@ pub(super) async fn load(
             let what = format!("empty queue `{name}` in vhost `{vhost}`");
             server.api.delete(&what, &["queues", vhost, name, "contents"]).await?;
         }
-    }
-    #[derive(Deserialize, Default)]
-    struct Published {
-        #[serde(default)]
-        routed: bool,
     }
     let mut lines = BufReader::new(source).lines();
     while let Some(line) =
