@@ -27,9 +27,10 @@ const SECOND: &str = "sec0nd-ephemeral-word";
 fn remembered(project: &Project) -> String {
     let found = dollop_state::read_state(&project.folder().join(".dollop")).expect("a state");
     let records = found.state.records.values();
-    records
-        .map(|record| format!("{} {}\n", record.spec.to_json(), record.facts.to_json()))
-        .collect()
+    let lines: Vec<_> = records
+        .map(|record| format!("{} {}", record.spec.to_json(), record.facts.to_json()))
+        .collect();
+    lines.join("\n")
 }
 
 #[test]
