@@ -237,7 +237,7 @@ fn a_schema_is_for_programs() {
     // All of a provider, and what is no kind.
     let text = project.run(&["schema", "rabbitmq", "--json"]).expect(0).stdout;
     let schema: Json = serde_json::from_str(&text).expect("JSON");
-    assert_eq!(schema["kinds"].as_object().map(serde_json::Map::len), Some(17));
+    assert_eq!(schema["kinds"].as_object().map(serde_json::Map::len), Some(18));
     let error = project.run(&["schema", "cidr_host", "--json"]).expect(1);
     let found: Json = serde_json::from_str(&error.stdout).expect("JSON");
     assert_eq!(found["diagnostics"][0]["severity"], "error");

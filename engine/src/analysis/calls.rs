@@ -43,7 +43,7 @@ pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
         let at = |network| (object.connection(), network);
         let found = if matches!(call.host.as_str(), "localhost" | "127.0.0.1" | "[::1]") {
             this_machine(object, call, &ports)
-        } else if call.host.contains(['.', ':']) {
+        } else if call.host.contains(['.', ':']) || is_number(&call.host) {
             None
         } else if let Some(target) = networks
             .iter()
@@ -62,6 +62,11 @@ pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
             report.add(object.declaration, &claimed.at, found);
         }
     }
+}
+
+/// No name of a machine, but the status of an answer, say: `static://202`.
+fn is_number(host: &str) -> bool {
+    host.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The host port of another, asked for at this machine's address from inside a container.

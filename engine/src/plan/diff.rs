@@ -300,7 +300,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                r#"mounts: ["x", {ip: "::2"}]"#,
+                r#"mounts: ["x", {"ip": "::2"}]"#,
                 "nets.a: {}",
                 r#"nets.b.ip: "::1""#,
                 "nets.b.priority: 1",

@@ -75,6 +75,9 @@ mod tests {
         for (path, content) in files {
             let mut header = tar::Header::new_gnu();
             header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_mtime(0);
             header.set_size(content.len() as u64);
             builder.append_data(&mut header, path, content.as_bytes()).unwrap();
         }
