@@ -29,7 +29,7 @@ use crate::render::text::clean;
 use crate::terminal;
 
 /// The folder of a stack's state, beside its script.
-pub const STATE: &str = ".dollop";
+pub const STATE: &str = dollop_engine::resource::STATE_FOLDER;
 
 /// The folder of the environments in it.
 pub const ENVIRONMENTS: &str = "environments";

@@ -16,6 +16,10 @@ use crate::error::CallError;
 
 pub use traits::{Naming, OnFailure, Rolling, Traits};
 
+/// The folder of a stack's state beside its scripts. It holds the key of what is sealed, so
+/// whatever copies the folder around it leaves it out.
+pub const STATE_FOLDER: &str = ".dollop";
+
 /// Where a stack runs; given to every connection that is opened.
 #[derive(Clone, Debug)]
 pub struct Scope {

@@ -123,9 +123,9 @@ impl World {
             select lo_from_bytea(4242, decode(repeat('ab', 100000), 'hex'));");
         self.sql(
             "postgres",
-            "create role byhand login password 'by-hand-secret-1'; grant app to byhand;
-            create database undeclared owner byhand",
+            "create role byhand login password 'by-hand-secret-1'; grant app to byhand",
         );
+        self.sql("postgres", "create database undeclared owner byhand");
         self.sql("undeclared", "create table t (n int); insert into t values (1), (2)");
         for number in 0..20 {
             self.broker(
@@ -218,7 +218,7 @@ fn what_was_saved_comes_back() {
     assert!(said(&refused).contains("error[E0517]"), "{}", refused.stderr);
     assert!(said(&refused).contains("postgres::database.main/shop"));
 
-    drop(world.run(&["destroy", "--auto-approve"]).expect(0));
+    drop(world.stack.project.destroy(&[]).expect(0));
     assert!(world.stack.labelled("volume").is_empty());
     world.stack.apply();
     drop(world.run(&["restore", "latest", "--auto-approve"]).expect(0));
@@ -233,7 +233,7 @@ fn what_was_saved_comes_back() {
     let inside = format!("{login}@127.0.0.1:5432/shop");
     let who = docker(&["exec", &container, "psql", &inside, "-XAtqc", "select current_user"]);
     assert_eq!(who, "app");
-    drop(world.run(&["destroy", "--auto-approve"]).expect(0));
+    drop(world.stack.project.destroy(&[]).expect(0));
 }
 
 /// A program that writes a volume, and no server.

@@ -260,5 +260,5 @@ fn what_is_stopped_on_purpose_is_no_drift() {
     // A run of its own: what was declared is still what is recorded.
     drop(project.run(&["apply", "--auto-approve"]).expect(0));
     stack.expect_no_changes();
-    drop(project.run(&["destroy", "--auto-approve"]).expect(0));
+    drop(project.destroy(&[]).expect(0));
 }

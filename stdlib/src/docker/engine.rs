@@ -70,6 +70,17 @@ fn default_timeout() -> u32 {
     120
 }
 
+/// Refuses a port in the address of an engine by SSH: bollard hands it to `ssh` as a part of
+/// the host's name.
+fn portless(host: &str) -> Result<(), CallError> {
+    let place = host.trim_start_matches("ssh://");
+    let port = place.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
+    let Some((host, port)) = port else { return Ok(()) };
+    Err(CallError::refused(format!("an engine by SSH takes no port: `{place}`")).hint(format!(
+        "give `{host}` a name in `~/.ssh/config`, with `Port {port}` there, and use that name"
+    )))
+}
+
 /// An open Docker engine.
 #[derive(Clone)]
 pub struct Engine {
@@ -147,6 +158,7 @@ impl Connection for Engine {
             }
             ("tcp" | "http", _) => Docker::connect_with_http(&host, timeout, version),
             ("ssh", _) => {
+                portless(&host)?;
                 let key = spec.ssh_key.as_deref().map(file);
                 readable(key.as_ref())?;
                 Docker::connect_with_ssh(&host, timeout, version, key)

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use dollop_engine::resource::STATE_FOLDER;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
@@ -149,6 +150,9 @@ impl Context {
     }
 
     fn skips(&self, folder: &DirEntry) -> bool {
+        if folder.file_name() == STATE_FOLDER {
+            return true;
+        }
         let name = self.name(folder);
         let needed = |file: &String| Path::new(file).starts_with(&name);
         !self.ignored.has_exceptions
@@ -259,6 +263,9 @@ mod tests {
         write("target/big", "1");
         let first = digest();
         write("target/big", "2");
+        assert_eq!(digest(), first);
+        // Not even when everything but what is named counts: dollop writes there itself.
+        write("src/.dollop/key", "secret");
         assert_eq!(digest(), first);
         write("src/main", "2");
         let second = digest();
