@@ -103,11 +103,18 @@ impl World {
         all
     }
 
+    /// What waits in the queue, without order: reading a quorum queue counts as a delivery, and
+    /// what is handed back comes in another order.
     fn messages(&self) -> Vec<String> {
         let body = json!({ "count": 100, "ackmode": "ack_requeue_true", "encoding": "auto" });
         let found = self.broker("POST", "queues/shop/orders/get", &body);
         let found = found.as_array().expect("messages").iter();
-        found.map(|m| format!("{} {}", m["payload"], m["properties"]["headers"])).collect()
+        let text = |message: &Json| {
+            format!("{} {}", message["payload"], message["properties"]["headers"]["n"])
+        };
+        let mut all: Vec<String> = found.map(text).collect();
+        all.sort();
+        all
     }
 
     fn seed(&self) {

@@ -122,6 +122,10 @@ fn definitions(broker: &Broker) -> Json {
         rows.retain(|row| {
             section != "global_parameters" || row["name"] != "internal_cluster_id"
         });
+        // The tags of a user are a set.
+        for tags in rows.iter_mut().filter_map(|row| row.get_mut("tags")?.as_array_mut()) {
+            tags.sort_by_key(Json::to_string);
+        }
         rows.sort_by_key(Json::to_string);
     }
     Json::Object(all.clone())
