@@ -106,6 +106,10 @@ impl Work<'_> {
             .map(|(address, words)| Loss { address, content: words.join(", "), empty: false })
             .collect();
         consent::approve("restore", "restore this", args.auto_approve, &losses)?;
+        // Agreed to once: a run that dies from here on goes on without asking again.
+        for (entry, _, _) in rows.iter().filter(|(_, _, lost)| *lost) {
+            begun.add(&entry.file)?;
+        }
         // What servers run in first: it is stopped while its volumes are written.
         let (below, above): (Vec<&Site>, Vec<&Site>) =
             sites.iter().partition(|site| site.host.is_none());
@@ -251,7 +255,7 @@ fn site_of<'a>(sites: &'a [Site], entry: &Entry) -> Result<&'a Site, CommandErro
     })
 }
 
-/// The restore that is under way. What it has begun to overwrite needs no second consent.
+/// The restore that is under way. What was agreed to is not asked for a second time.
 struct Begun {
     file: PathBuf,
     backup: String,
