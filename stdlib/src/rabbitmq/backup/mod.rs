@@ -73,7 +73,7 @@ impl Backup for Server {
             if wishes.messages {
                 inventory.parts.push(part(MESSAGES, words(&queues), "jsonl"));
             } else {
-                let why = "`--messages` saves them";
+                let why = "messages are not saved";
                 inventory.left_out.push(left_out(words(&queues), why));
             }
         }
