@@ -262,17 +262,17 @@ let c = docker::container("c", #{{
     command: ["sh", "-c", "echo starting; echo no such table: users >&2; sleep 600"],
     stop_signal: "SIGKILL",
     healthcheck: #{{ test: "{check}", interval: "200ms", retries: 2 }},
-    wait: "healthy", wait_timeout: "3s",
+    wait: "healthy", wait_timeout: "8s",
 }});
 local::data("after", #{{ input: c.id }});
 "#
         )
     };
     shows!(failed(&stack, &script("echo checking the tables; exit 3")), @"
-    failed docker::container.c ([time]): container `dt-fail-health-c` did not get healthy: its health check still fails after 3s
+    failed docker::container.c ([time]): container `dt-fail-health-c` did not get healthy: its health check still fails after 8s
     skipped local::data.after (needs docker::container.c)
 
-    error[E0701]: `docker::container.c` could not be created: container `dt-fail-health-c` did not get healthy: its health check still fails after 3s
+    error[E0701]: `docker::container.c` could not be created: container `dt-fail-health-c` did not get healthy: its health check still fails after 8s
       the last health check ended with code 3:
       checking the tables
       the end of its log:

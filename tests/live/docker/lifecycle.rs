@@ -261,7 +261,7 @@ async fn an_engine_is_found_by_context_and_what_is_wrong_is_said() {
         (json!({ "host": "ftp://x" }), "`ftp://x` is no address of a Docker engine"),
         (
             json!({ "host": "ssh://127.0.0.1:1" }),
-            "no Docker engine answers at `ssh://127.0.0.1:1`",
+            "an engine by SSH takes no port: `127.0.0.1:1`",
         ),
     ];
     for (spec, says) in cases {
