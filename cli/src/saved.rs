@@ -4,7 +4,7 @@ use std::path::Path;
 
 use dollop_engine::ephemeral::Recall;
 use dollop_engine::files::Files as _;
-use dollop_engine::plan::{FORMAT, Plan};
+use dollop_engine::plan::{FORMAT, Plan, edited};
 use dollop_engine::store::State;
 use dollop_engine::value::SECRET_KEY;
 use dollop_state::Keyring;
@@ -14,7 +14,6 @@ use sha2::{Digest as _, Sha256};
 
 use crate::args::StackArgs;
 use crate::error::CommandError;
-use crate::project::Project;
 use crate::render::text::clean;
 use crate::session::Session;
 
@@ -69,8 +68,14 @@ pub fn read(file: &Path, keyring: &Keyring) -> Result<Plan, CommandError> {
         .map_err(|error| CommandError::failed(format!("cannot read `{shown}`: {error}")))
 }
 
-/// Refuses a plan that the state or the scripts have left behind, and says what moved.
-pub fn refuse_stale(plan: &Plan, state: &State, project: &Project) -> Result<(), CommandError> {
+/// Refuses a plan that the state, the scripts or other files have left behind, and says what
+/// moved.
+pub async fn refuse_stale(
+    plan: &Plan,
+    state: &State,
+    session: &Session,
+) -> Result<(), CommandError> {
+    let project = &session.project;
     let mut moved = Vec::new();
     if plan.stack != project.stack {
         moved.push(format!("it was made for stack `{}`", plan.stack));
@@ -93,6 +98,10 @@ pub fn refuse_stale(plan: &Plan, state: &State, project: &Project) -> Result<(),
             Some(_) => moved.push(format!("`{path}` has changed")),
             None => moved.push(format!("`{path}` cannot be read any more")),
         }
+    }
+    for (address, path) in edited(plan, &session.pool).await {
+        let needs = address.to_string();
+        moved.push(format!("`{}`, which `{}` needs, has changed", clean(&path), clean(&needs)));
     }
     if moved.is_empty() {
         return Ok(());

@@ -9,7 +9,7 @@ use dollop_engine::diagnostic::{Code, Diagnostic, Findings, Severity};
 use dollop_engine::ephemeral::Recall;
 use dollop_engine::graph::{self, Graph};
 use dollop_engine::kind::Registry;
-use dollop_engine::plan::{Options, Plan, plan, preview, weigh};
+use dollop_engine::plan::{Options, Plan, pin, plan, preview, weigh};
 use dollop_engine::pool::Pool;
 use dollop_engine::program::Program;
 use dollop_engine::redact::{Redactor, Secrets};
@@ -147,6 +147,7 @@ impl Session {
             let previewed = preview(&mut made, &self.pool).await;
             previewed.map_err(|findings| without_secrets(findings, &redactor))?;
         }
+        pin(&mut made, &self.pool).await;
         if !state.stack.is_empty() && state.stack != self.project.stack {
             made.warnings.push(
                 Diagnostic::new(Code::StackRenamed, format!(

@@ -158,6 +158,16 @@ pub trait Calls: Send + Sync {
     ) -> Result<Vec<Preview>, CallError>;
     /// See [`Resource::migrates`].
     fn migrates(&self, from: &Value, to: &Value) -> Migration;
+    /// See [`Resource::renews`].
+    fn renews(&self, from: &Value, to: &Value) -> bool;
+    /// See [`Resource::READS_FILES`].
+    fn reads_files(&self) -> bool;
+    /// See [`Resource::sources`].
+    async fn sources(
+        &self,
+        scope: &Scope,
+        spec: &Value,
+    ) -> Result<BTreeMap<String, String>, CallError>;
     /// See [`Resource::SURVEYS`].
     fn surveys(&self) -> bool;
     /// See [`Resource::survey`].

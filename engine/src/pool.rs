@@ -43,6 +43,11 @@ impl Pool {
         &self.registry
     }
 
+    /// Where the stack runs.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
     /// Opens a connection, or returns it when it is open with the same arguments.
     ///
     /// While the service does not answer, tries again until `patience` is over.

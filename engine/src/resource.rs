@@ -2,6 +2,7 @@
 
 mod traits;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -424,6 +425,26 @@ pub trait Resource: Send + Sync + 'static {
     /// keeps what is stored in it, although attributes differ that have `x-replace`.
     fn migrates(_from: &Self::Spec, _to: &Self::Spec) -> Migration {
         Migration::None
+    }
+
+    /// Whether an update from one to the other makes another thing of the same name, for
+    /// certain: an image that is built again. What stands for it by name alone (`x-by-name`)
+    /// is made anew with it.
+    fn renews(_from: &Self::Spec, _to: &Self::Spec) -> bool {
+        false
+    }
+
+    /// Whether [`sources`](Self::sources) says anything.
+    const READS_FILES: bool = false;
+
+    /// A digest of each file and folder of this machine that decides what is made and that no
+    /// script has read, by its path as declared. A plan keeps them: one that was saved is not
+    /// applied when something was edited since.
+    fn sources(
+        _scope: &Scope,
+        _spec: &Self::Spec,
+    ) -> impl Future<Output = Result<BTreeMap<String, String>, CallError>> + Send {
+        async { Ok(BTreeMap::new()) }
     }
 
     /// Whether [`preview`](Self::preview) says anything.

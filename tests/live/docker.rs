@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod conformance;
+mod contents;
 mod engines;
 mod errors;
 mod lifecycle;

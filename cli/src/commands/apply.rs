@@ -36,7 +36,7 @@ pub fn run(args: &ApplyArgs) -> Result<u8, CommandError> {
         let plan = if let Some(file) = &args.plan {
             let keyring = Keyring::load_or_create(&session.state_folder())?;
             let mut plan = saved::read(file, &keyring)?;
-            saved::refuse_stale(&plan, &state, &session.project)?;
+            saved::refuse_stale(&plan, &state, &session).await?;
             saved::recall(&mut plan, &session, &state, &args.stack)?;
             plan.consents.extend(args.consent.addresses());
             plan

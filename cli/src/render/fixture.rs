@@ -50,6 +50,7 @@ pub(crate) fn empty() -> Plan {
         destroy: false,
         unrefreshed: false,
         digests: BTreeMap::new(),
+        contents: BTreeMap::new(),
         connections: Vec::new(),
         lookups: Vec::new(),
         changes: Vec::new(),

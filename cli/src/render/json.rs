@@ -42,6 +42,7 @@ pub fn plan(plan: &Plan) -> Json {
         "losses": plan.losses.iter().map(|item| loss(plan, item)).collect::<Vec<_>>(),
         "warnings": plan.warnings.iter().map(diagnostic).collect::<Vec<_>>(),
         "digests": plan.digests,
+        "contents": plan.contents,
     })
 }
 
@@ -418,6 +419,7 @@ mod tests {
           ],
           "checks": [],
           "connections": [],
+          "contents": {},
           "destroy": false,
           "digests": {},
           "dormant": [],

@@ -316,6 +316,25 @@ impl<R: Resource> Calls for Adapter<R> {
         }
     }
 
+    fn renews(&self, from: &Value, to: &Value) -> bool {
+        match (typed(from, Self::natural()), typed(to, Self::natural())) {
+            (Ok(from), Ok(to)) => R::renews(&from, &to),
+            _ => false,
+        }
+    }
+
+    fn reads_files(&self) -> bool {
+        R::READS_FILES
+    }
+
+    async fn sources(
+        &self,
+        scope: &Scope,
+        spec: &Value,
+    ) -> Result<BTreeMap<String, String>, CallError> {
+        R::sources(scope, &Self::spec(spec)?).await
+    }
+
     fn surveys(&self) -> bool {
         R::SURVEYS
     }

@@ -1,5 +1,6 @@
 //! What is made anew, or moves, because something else is.
 
+use crate::address::Address;
 use crate::expr::Expr;
 use crate::kind::Kind;
 use crate::path::Path;
@@ -20,13 +21,15 @@ impl Walk<'_> {
         let mut found = Vec::new();
         for (name, value) in &declaration.attributes {
             let Some(attribute) = kind.schema.spec.get(name) else { continue };
-            if attribute.by_name || kind.traits.within.contains(&name.as_str()) {
+            if kind.traits.within.contains(&name.as_str()) {
                 continue;
             }
             for reference in value.references() {
                 let target = &reference.address;
                 let identity = reference.path.first() == Some("name");
                 let anew = match self.action(target) {
+                    // Whether another thing has the name, and what it stands for is kept.
+                    _ if attribute.by_name => attribute.replace && self.renewed(target),
                     Some(Action::Replace) => true,
                     Some(Action::Create) => self.inputs.state.records.contains_key(target),
                     Some(Action::Update) => {
@@ -42,6 +45,17 @@ impl Walk<'_> {
             }
         }
         found
+    }
+
+    /// Whether what has its name is another thing afterwards, for certain.
+    fn renewed(&self, address: &Address) -> bool {
+        let Some(change) = self.change(address) else { return false };
+        let kind = self.inputs.registry.kind(address.kind());
+        let after = change.after.as_ref().and_then(Expr::known);
+        change.action == Action::Update
+            && kind
+                .zip(change.before.as_ref().zip(after))
+                .is_some_and(|(kind, (before, after))| kind.calls.renews(before, after))
     }
 
     /// What the script says this one is made anew for, when that changes.

@@ -4,6 +4,7 @@ mod change;
 mod checks;
 mod conflicts;
 mod connections;
+mod contents;
 mod decide;
 pub(crate) mod desired;
 mod diff;
@@ -40,6 +41,7 @@ pub use change::{Action, Change, Difference, Reason, Succession};
 pub(crate) use checks::judge;
 pub use checks::{CheckPlan, CheckStanding};
 pub(crate) use connections::unusable;
+pub use contents::{Contents, edited, pin};
 pub(crate) use decide::{Decisions, Inputs, Reads, decide, undeclared_ids};
 pub use lookups::{LookupOutcome, LookupPlan};
 pub(crate) use lookups::{MAY_BE_MISSING, nothing_there, probe};
@@ -72,6 +74,9 @@ pub struct Plan {
     pub unrefreshed: bool,
     /// SHA-256 of the files the script read, by path.
     pub digests: BTreeMap<String, String>,
+    /// SHA-256 of what else of this machine decides what is made, by path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub contents: BTreeMap<Address, Contents>,
     /// How each connection stands.
     pub connections: Vec<ConnectionPlan>,
     /// What is looked up and not managed.
@@ -335,6 +340,7 @@ pub fn plan(
         destroy: inputs.destroy,
         unrefreshed: !inputs.refresh,
         digests: program.digests.clone(),
+        contents: BTreeMap::new(),
         connections: decisions.connections,
         lookups: decisions.lookups,
         changes,

@@ -280,6 +280,7 @@ fn empty(state: &State, stack: &str) -> Plan {
         destroy: false,
         unrefreshed: false,
         digests: BTreeMap::new(),
+        contents: BTreeMap::new(),
         connections: Vec::new(),
         lookups: Vec::new(),
         changes: Vec::new(),

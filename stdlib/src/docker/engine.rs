@@ -18,8 +18,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use super::backup::ContainerHost;
+use super::container::BRIDGE;
 use super::endpoint::{self, Endpoint};
 use super::registry::Logins;
+use super::trust;
 
 /// A Docker engine: the local one, another socket, or one reached over TCP or SSH.
 ///
@@ -96,6 +98,8 @@ pub struct Engine {
     /// Logins for registries of images.
     pub(crate) logins: Logins,
     machine: OnceCell<Machine>,
+    /// Whether it has the network of containers that are in no other.
+    bridged: OnceCell<bool>,
     /// All containers as last listed.
     listed: Arc<Mutex<Option<Containers>>>,
 }
@@ -153,6 +157,7 @@ impl Connection for Engine {
             ("tcp" | "https", Some(tls)) => {
                 let [key, cert, ca] = [&tls.key, &tls.cert, &tls.ca].map(|path| file(path));
                 readable([&key, &cert, &ca])?;
+                trust::usable([&ca, &cert, &key])?;
                 let paths = [&key, &cert, &ca].map(std::path::Path::new);
                 Docker::connect_with_ssl(&host, paths[0], paths[1], paths[2], timeout, version)
             }
@@ -185,6 +190,7 @@ impl Connection for Engine {
             reached_at,
             logins,
             machine: OnceCell::new(),
+            bridged: OnceCell::new(),
             listed: Arc::default(),
         })
     }
@@ -273,6 +279,19 @@ impl Engine {
         asked.await
     }
 
+    /// Whether it has the network of containers that are in no other (it may be turned off,
+    /// `--bridge=none`); asked once.
+    pub(crate) async fn bridged(&self) -> Result<bool, CallError> {
+        let asked = self.bridged.get_or_try_init(|| async {
+            match self.docker.inspect_network(BRIDGE, None).await {
+                Ok(_) => Ok(true),
+                Err(error) if status(&error) == Some(404) => Ok(false),
+                Err(error) => Err(self.failed("looking for the default network", &error)),
+            }
+        });
+        asked.await.copied()
+    }
+
     /// Whether it speaks a version of the API.
     fn has(&self, minor: usize) -> bool {
         let has = self.docker.client_version();
@@ -294,22 +313,7 @@ impl Engine {
 
     /// A relative path of a script as the engine must be told it.
     pub(crate) fn absolute(&self, path: &str) -> String {
-        let path = std::path::Path::new(path);
-        if path.is_absolute() {
-            return path.to_string_lossy().into_owned();
-        }
-        let folder = std::path::absolute(&self.scope.folder).unwrap_or_else(|_| PathBuf::new());
-        let mut whole = folder;
-        for part in path.components() {
-            match part {
-                std::path::Component::ParentDir => {
-                    whole.pop();
-                }
-                std::path::Component::CurDir => {}
-                part => whole.push(part),
-            }
-        }
-        whole.to_string_lossy().into_owned()
+        absolute(&self.scope, path)
     }
 
     /// A request that failed, in words: `{doing} failed: {what the engine says}`.
@@ -350,6 +354,25 @@ impl Engine {
             }
         }
     }
+}
+
+/// A relative path of a script from the root.
+pub(crate) fn absolute(scope: &Scope, path: &str) -> String {
+    let path = std::path::Path::new(path);
+    if path.is_absolute() {
+        return path.to_string_lossy().into_owned();
+    }
+    let mut whole = std::path::absolute(&scope.folder).unwrap_or_else(|_| PathBuf::new());
+    for part in path.components() {
+        match part {
+            std::path::Component::ParentDir => {
+                whole.pop();
+            }
+            std::path::Component::CurDir => {}
+            part => whole.push(part),
+        }
+    }
+    whole.to_string_lossy().into_owned()
 }
 
 /// The status the engine answered with.
@@ -436,6 +459,13 @@ fn no_answer(at: &str, host: &str, error: &Error) -> CallError {
     if why.contains("ermission denied") {
         return CallError::new(Failure::Denied, message)
             .hint(format!("let this user use `{at}`: add them to its group (often `docker`)"));
+    }
+    if let Some(found) = trust::explain(at, error) {
+        return found;
+    }
+    if why.contains("HTTP request to an HTTPS server") {
+        return CallError::refused(message)
+            .hint("it wants TLS: `tls: #{ ca: .., cert: .., key: .. }` of `docker::engine`");
     }
     if matches!(error, Error::DockerResponseServerError { .. }) {
         return CallError::refused(message)

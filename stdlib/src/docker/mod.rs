@@ -14,6 +14,7 @@
 mod backup;
 mod carry;
 mod container;
+mod content;
 mod endpoint;
 mod engine;
 mod exec;
@@ -30,6 +31,7 @@ mod reference;
 mod registry;
 mod stored;
 mod subnets;
+mod trust;
 mod versions;
 mod volume;
 

@@ -15,7 +15,7 @@ const CHAIN: &str = r#"
     let before = [];
     for n in 0..6 {
         let one = docker::container(`c${n}`, #{ image: "busybox:1.35", command: "sleep 600",
-            stop_signal: "SIGKILL", depends_on: before, network_mode: "none",
+            stop_signal: "SIGKILL", depends_on: before,
             healthcheck: #{ test: "true", interval: "300ms" }, wait: "healthy" });
         before = [one];
     }
@@ -23,7 +23,8 @@ const CHAIN: &str = r#"
 
 #[test]
 fn an_engine_restarted_in_the_middle_of_an_apply_loses_nothing() {
-    let mut engine = SecondEngine::start(&[]);
+    // Without a network for containers that are in no other, which is no drift.
+    let mut engine = SecondEngine::start(&["--bridge=none"]);
     for (name, signal) in [("restarted", "TERM"), ("crashed", "KILL")] {
         let project = Project::new(name, CHAIN).env("DOCKER_HOST", &engine.host());
         let running = project.start(&["apply", "--auto-approve"]);
@@ -114,32 +115,50 @@ fn an_engine_is_reached_over_tls() {
         "--tlskey",
         &key,
     ]);
-    let script = |client: &str, ca: &str| {
+    let at = |host: &str, tls: &str, more: &str| {
         format!(
-            r#"let far = docker::engine("far", #{{ host: "tcp://127.0.0.1:2376",
-                tls: #{{ ca: "{}", cert: "{}", key: "{}" }} }});
+            r#"let far = docker::engine("far", #{{ host: "tcp://{host}:2376", {tls} }});
             let box = far.container("box", #{{ image: "busybox:1.35", command: "sleep 600",
-                stop_signal: "SIGKILL" }});
-            output("state", box.state);"#,
-            file(ca),
-            file(&format!("{client}.pem")),
-            file(&format!("{client}-key.pem")),
+                stop_signal: "SIGKILL", {more} }});
+            output("state", box.state);"#
         )
     };
-    let project = Project::new("tls", &script("cert", "ca.pem"));
+    let tls = |ca: &str, cert: &str, key: &str| {
+        let [ca, cert, key] = [ca, cert, key].map(|name| file(&format!("{name}.pem")));
+        format!(r#"tls: #{{ ca: "{ca}", cert: "{cert}", key: "{key}" }}"#)
+    };
+    let good = tls("ca", "cert", "cert-key");
+    let script = at("127.0.0.1", &good, "");
+    let project = Project::new("tls", &script);
     let run = |arguments: &[&str]| engine.inside(&project.folder(), arguments);
     drop(run(&["apply", "--auto-approve"]).expect(0));
     assert_eq!(engine.docker(&["ps", "--format", "{{.Names}}"]), "tls-box");
     drop(run(&["plan", "--detailed-exitcode"]).expect(0));
-    // Somebody the engine does not know, and an engine nobody vouches for.
-    for (client, ca) in [("stranger", "ca.pem"), ("cert", "other.pem")] {
-        project.write("stack.rhai", &script(client, ca));
+    let (here, stranger) = ("127.0.0.1", tls("ca", "stranger", "stranger-key"));
+    for (host, tls, says) in [
+        (here, stranger, "the engine refuses our certificate, `cert`"),
+        (here, tls("other", "cert", "cert-key"), "is not by the authority in `ca`"),
+        ("localhost", good.clone(), "the engine's certificate is for another name"),
+        (here, tls("ca", "cert", "server-key"), "`tls.cert` of the `docker::engine` cannot be"),
+        (
+            here,
+            tls("cert-key", "cert", "cert-key"),
+            "`tls.ca` of the `docker::engine` holds no",
+        ),
+        (here, String::new(), "it wants TLS"),
+    ] {
+        project.write("stack.rhai", &at(host, &tls, ""));
         let refused = run(&["plan"]).expect(1);
-        let said = refused.stderr.to_lowercase();
-        assert!(said.contains("certificate"), "{}", refused.stderr);
         println!("{}", refused.stderr);
+        let said = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(says), "{}", refused.stderr);
     }
-    project.write("stack.rhai", &script("cert", "ca.pem"));
+    // Its files are not on this machine.
+    let tracked = r#"volumes: ["/etc:/conf:ro"], track: #{ "/conf": "none" }"#;
+    project.write("stack.rhai", &at(here, &good, tracked));
+    let refused = run(&["apply", "--auto-approve"]).expect(1);
+    assert!(refused.stderr.contains("`track` cannot look into"), "{}", refused.stderr);
+    project.write("stack.rhai", &script);
     drop(run(&["destroy", "--auto-approve"]).expect(0));
     assert_eq!(engine.docker(&["ps", "--all", "--quiet"]), "");
 }

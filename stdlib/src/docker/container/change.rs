@@ -14,6 +14,7 @@ use super::files::OnChange;
 use super::networks::{BRIDGE, Endpoint, NONE};
 use super::read::{ended_well, facts, inspect, runs};
 use super::spec::{ContainerFacts, ContainerSpec, Wait};
+use super::track::Track;
 use super::{files, hooks, limits, start, wait};
 
 /// Changes the container from what it is to what it should be.
@@ -26,6 +27,7 @@ pub(super) async fn update(
 ) -> Result<ContainerFacts, CallError> {
     let container = there(engine, name, id).await?;
     endpoints_supported(engine, to)?;
+    let seen = Track::seen(engine, to).await?;
     rename(engine, name, id, &container).await?;
     if let Some(limits) = limits::update(from, to, engine.machine().await?) {
         let updated = engine.docker.update_container(id, limits).await;
@@ -41,7 +43,7 @@ pub(super) async fn update(
     let done = to.wait == Wait::Exited && ended_well(&state) && from.running == to.running;
     if to.running && !done {
         let stopped = !runs(&state);
-        let told = match to.files.on_change(&from.files) {
+        let told = match to.files.on_change(&from.files).max(to.track.on_change(&from.track)) {
             OnChange::None => false,
             // It starts with the new ones anyway.
             _ if stopped => false,
@@ -71,7 +73,7 @@ pub(super) async fn update(
         Some(image) => pull::local(engine, image).await?,
         None => None,
     };
-    Ok(facts(engine, &container, image.as_ref()))
+    Ok(ContainerFacts { tracked: seen, ..facts(engine, &container, image.as_ref()) })
 }
 
 /// Stops it, giving it the time it was promised; fine when it is stopped or gone.
@@ -160,8 +162,11 @@ async fn networks(
     let real = container.network_settings.as_ref().and_then(|all| all.networks.as_ref());
     let real: Vec<&String> =
         real.into_iter().flat_map(std::collections::HashMap::keys).collect();
-    // Without networks of its own it is in the engine's default one.
-    let default = BTreeMap::from([(BRIDGE.to_owned(), Endpoint::default())]);
+    // Without networks of its own it is in the engine's default one, if that has one.
+    let mut default = BTreeMap::new();
+    if to.networks.0.is_empty() && engine.bridged().await? {
+        default.insert(BRIDGE.to_owned(), Endpoint::default());
+    }
     let wanted = if to.networks.0.is_empty() { &default } else { &to.networks.0 };
     for network in &real {
         let stays = wanted.get(*network).is_some_and(|endpoint| {

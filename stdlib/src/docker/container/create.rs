@@ -16,6 +16,7 @@ use super::modes::CgroupMode;
 use super::networks::{BRIDGE, Endpoint};
 use super::read::{facts, inspect};
 use super::spec::{ContainerFacts, ContainerSpec};
+use super::track::{Digests, Track};
 use super::units::Restart;
 use super::{limits, start, wait};
 
@@ -28,12 +29,13 @@ pub(crate) async fn create(
     name: &Name,
     spec: &ContainerSpec,
 ) -> Result<Created<ContainerFacts>, CallError> {
+    let seen = Track::seen(engine, spec).await?;
     let (id, image) = begin(engine, name, spec, name.address.name()).await?;
     if spec.running {
         start::post_start(engine, name, &id, spec).await?;
         wait::until(engine, name, &id, spec).await?;
     }
-    made(engine, name, id, &image).await
+    made(engine, name, id, &image, seen).await
 }
 
 /// What it is like once it is made.
@@ -42,12 +44,14 @@ pub(super) async fn made(
     name: &Name,
     id: String,
     image: &ImageInspect,
+    seen: Digests,
 ) -> Result<Created<ContainerFacts>, CallError> {
     let Some(container) = inspect(engine, &id).await? else {
         let message = format!("container `{}` is gone right after it was made", name.natural);
         return Err(CallError::refused(message));
     };
-    Ok(Created { facts: facts(engine, &container, Some(image)), id })
+    let facts = facts(engine, &container, Some(image));
+    Ok(Created { facts: ContainerFacts { tracked: seen, ..facts }, id })
 }
 
 /// Makes and starts it, and waits for nothing. Others in its networks find it by its name

@@ -27,23 +27,26 @@ mod spec;
 mod start;
 mod succession;
 mod survey;
+mod track;
 mod ulimits;
 mod units;
 mod wait;
 mod words;
 
+use std::collections::BTreeMap;
+
 use dollop_engine::address::Address;
 use dollop_engine::analysis::{Claimed, Lint};
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Held, Moment, Name, Planned, Problem, ReadResult, Resource, Rolling, Traits,
-    Wanted,
+    Created, Held, Moment, Name, Planned, Problem, ReadResult, Resource, Rolling, Scope,
+    Traits, Wanted,
 };
 
 pub(crate) use create::create;
 pub(crate) use hosts::Hosts;
 pub(crate) use mounts::Mounts;
-pub(crate) use networks::Networks;
+pub(crate) use networks::{BRIDGE, Networks};
 pub(crate) use pairs::Pairs;
 pub(crate) use read::{facts, inspect};
 pub(crate) use spec::ContainerSpec;
@@ -129,6 +132,15 @@ impl Resource for Container {
 
     fn check_beside(now: &ContainerSpec, next: &ContainerSpec) -> Vec<Problem> {
         succession::check_beside(now, next)
+    }
+
+    const READS_FILES: bool = true;
+
+    async fn sources(
+        scope: &Scope,
+        spec: &ContainerSpec,
+    ) -> Result<BTreeMap<String, String>, CallError> {
+        track::sources(scope, spec).await
     }
 
     async fn create_beside(

@@ -71,10 +71,15 @@ pub(super) struct Identity<'a> {
     pub(super) short: &'a str,
 }
 
-/// The network of containers that are in no other.
-pub(super) const BRIDGE: &str = "bridge";
+/// The network of containers that are in no other, unless the engine has none.
+pub(crate) const BRIDGE: &str = "bridge";
 /// What stands for no network at all.
 pub(super) const NONE: &str = "none";
+
+/// Whether a container is in no network.
+pub(super) fn unplugged(endpoints: &HashMap<String, EndpointSettings>) -> bool {
+    endpoints.keys().all(|network| network == NONE)
+}
 
 /// Networks that cannot have names in them.
 pub(super) fn is_predefined(network: &str) -> bool {
@@ -112,11 +117,13 @@ impl Networks {
     /// What the container is in, read back.
     ///
     /// A network in which it cannot be found by its short name counts as one it is not in:
-    /// then the plan joins it again, properly.
+    /// then the plan joins it again, properly. `bridged` is whether the engine has a network
+    /// for containers that are in no other.
     pub(super) fn observed(
         endpoints: &HashMap<String, EndpointSettings>,
         who: &Identity<'_>,
         wanted: &Self,
+        bridged: bool,
     ) -> Self {
         let mut found = BTreeMap::new();
         for (network, settings) in endpoints {
@@ -159,8 +166,7 @@ impl Networks {
         }
         let mut found = Self(found);
         // Without networks it is in the default one, unless it was taken out by hand.
-        let unplugged = endpoints.keys().all(|network| network == NONE);
-        if unplugged && wanted.0.is_empty() {
+        if bridged && unplugged(endpoints) && wanted.0.is_empty() {
             found.0.insert(NONE.to_owned(), Endpoint::default());
         }
         found.normalize();
@@ -285,18 +291,21 @@ mod tests {
         let mut settings = wanted.0["app"].settings("app", "web");
         settings.aliases.as_mut().unwrap().push("0123456789ab".into());
         let endpoints = HashMap::from([("app".to_owned(), settings)]);
-        assert_eq!(Networks::observed(&endpoints, &who, &wanted), wanted);
+        assert_eq!(Networks::observed(&endpoints, &who, &wanted, true), wanted);
         let endpoints = HashMap::from([("app".to_owned(), EndpointSettings::default())]);
-        assert!(Networks::observed(&endpoints, &who, &wanted).0.is_empty());
+        assert!(Networks::observed(&endpoints, &who, &wanted, true).0.is_empty());
     }
 
     #[test]
     fn a_container_without_any_network_shows() {
         let who = Identity { id: "01", natural: "shop-web", short: "web" };
         let nothing = Networks::default();
-        let found = Networks::observed(&HashMap::new(), &who, &nothing);
+        let found = Networks::observed(&HashMap::new(), &who, &nothing, true);
         assert!(found.0.contains_key(NONE));
+        // Where the engine has no network for it, that is what was asked for.
+        let found = Networks::observed(&HashMap::new(), &who, &nothing, false);
+        assert_eq!(found, nothing);
         let bridge = HashMap::from([(BRIDGE.to_owned(), EndpointSettings::default())]);
-        assert_eq!(Networks::observed(&bridge, &who, &nothing), nothing);
+        assert_eq!(Networks::observed(&bridge, &who, &nothing, true), nothing);
     }
 }

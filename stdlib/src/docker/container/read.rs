@@ -24,10 +24,11 @@ use super::inherit::Inherited;
 use super::limits::Limits;
 use super::modes::{CgroupMode, Mode, NetworkMode, UserNamespace, of_container};
 use super::mounts::Mounts;
-use super::networks::{Identity, Networks};
+use super::networks::{Identity, Networks, unplugged};
 use super::pairs::Pairs;
 use super::ports::{Exposed, Ports};
 use super::spec::{ContainerFacts, ContainerSpec, Logging, Wait};
+use super::track::{Digests, Track};
 use super::ulimits::Ulimits;
 use super::units::{Bytes, Micros, Restart, Span, capability, signal};
 use super::words::{Several, Words};
@@ -48,6 +49,8 @@ struct World<'a> {
     names: HashMap<String, String>,
     /// The id of each image by its name.
     images: HashMap<String, String>,
+    /// Whether there is a network for containers that are in no other.
+    bridged: bool,
 }
 
 /// One list of all containers and one of all images, then an inspection of each wanted
@@ -83,18 +86,23 @@ pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Co
     });
     let inspected: Vec<_> = stream::iter(inspections).buffered(AT_ONCE).collect().await;
     let images = images(engine, inspected.iter().flatten().flatten()).await;
-    let asked = futures::try_join!(engine.machine(), image::ids(engine));
-    let (machine, ids) = match asked {
+    let bridged = async {
+        let any = inspected.iter().flatten().flatten().any(seems_unplugged);
+        if any { engine.bridged().await } else { Ok(true) }
+    };
+    let asked = futures::try_join!(engine.machine(), image::ids(engine), bridged);
+    let (machine, ids, bridged) = match asked {
         Ok(asked) => asked,
         Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
     };
     // What is in files the engine tells for each of them alone.
-    let mut looks = Vec::new();
+    let (mut looks, mut tracked) = (Vec::new(), Vec::new());
     for (wanted, inspected) in wanted.iter().zip(&inspected) {
         let id = match inspected {
             Ok(Some(found)) if !wanted.spec.files.0.is_empty() => found.id.as_deref(),
             _ => None,
         };
+        tracked.push(Track::observed(&engine.scope, wanted));
         looks.push(async move {
             match id {
                 Some(id) => Files::observed(engine, id, &wanted.spec.files).await,
@@ -103,11 +111,12 @@ pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Co
         });
     }
     let files: Vec<_> = stream::iter(looks).buffered(AT_ONCE).collect().await;
-    let world = World { engine, machine, names: by_id, images: ids };
+    let tracked: Vec<_> = stream::iter(tracked).buffered(AT_ONCE).collect().await;
+    let world = World { engine, machine, names: by_id, images: ids, bridged };
     wanted
         .iter()
-        .zip(inspected.into_iter().zip(files))
-        .map(|(wanted, (inspected, files))| {
+        .zip(inspected.into_iter().zip(files.into_iter().zip(tracked)))
+        .map(|(wanted, (inspected, (files, tracked)))| {
             let Some(container) = inspected? else { return Ok(None) };
             let image = match images.get(container.image.as_deref().unwrap_or_default()) {
                 Some(Ok(image)) => image.as_ref(),
@@ -116,6 +125,7 @@ pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Co
             };
             let mut found = found(&world, &container, image, wanted);
             found.spec.files = files?;
+            (found.spec.track, found.facts.tracked) = tracked;
             Ok(Some(found))
         })
         .collect()
@@ -188,6 +198,8 @@ pub(crate) fn facts(
         state: state.status.map(|status| status.to_string()).unwrap_or_default(),
         health: health.map(|health| health.to_string()),
         exit_code: state.exit_code.filter(|_| ended),
+        // Nothing the engine knows.
+        tracked: Digests::new(),
     }
 }
 
@@ -248,7 +260,7 @@ fn spec(
     let exposed = settings.and_then(|settings| settings.exposed_ports.as_deref());
     let joined = match network_mode {
         Some(_) => Networks::default(),
-        None => networks(container, wanted),
+        None => networks(world, container, wanted),
     };
     ContainerSpec {
         image: image_name(world, container, &config, asked),
@@ -270,6 +282,7 @@ fn spec(
         ),
         // Looked at apart.
         files: Files::default(),
+        track: Track::default(),
         volumes_from: host.volumes_from.clone().unwrap_or_default(),
         replicas: None,
         // Under a name it lacks somewhere it is not found.
@@ -499,14 +512,25 @@ fn own_labels(
     Pairs(found)
 }
 
-fn networks(container: &ContainerInspectResponse, wanted: &Wants) -> Networks {
+/// Whether it is in no network, which is as it should be on an engine without a default one.
+fn seems_unplugged(container: &ContainerInspectResponse) -> bool {
+    let settings = container.network_settings.as_ref();
+    settings.and_then(|settings| settings.networks.as_ref()).is_none_or(unplugged)
+}
+
+fn networks(
+    world: &World<'_>,
+    container: &ContainerInspectResponse,
+    wanted: &Wants,
+) -> Networks {
     let who = Identity {
         id: container.id.as_deref().unwrap_or_default(),
         natural: container.name.as_deref().unwrap_or_default().trim_start_matches('/'),
         short: wanted.name.address.name(),
     };
     let settings = container.network_settings.clone().unwrap_or_default();
-    Networks::observed(&settings.networks.unwrap_or_default(), &who, &wanted.spec.networks)
+    let joined = settings.networks.unwrap_or_default();
+    Networks::observed(&joined, &who, &wanted.spec.networks, world.bridged)
 }
 
 fn restart(host: &HostConfig) -> Restart {

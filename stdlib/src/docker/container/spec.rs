@@ -19,6 +19,7 @@ use super::networks::Networks;
 use super::pairs::Pairs;
 use super::ports::{Exposed, Ports};
 use super::succession::UpdateConfig;
+use super::track::{Digests, Track};
 use super::ulimits::Ulimits;
 use super::units::{Bytes, Cpus, MemorySwap, Micros, Restart, Span, capability, signal};
 use super::words::{Several, Words};
@@ -68,6 +69,12 @@ pub struct ContainerSpec {
     #[serde(default)]
     #[schemars(extend("x-replace" = true, "x-handle" = "docker::container"))]
     pub volumes_from: Vec<String>,
+    /// Of what is mounted from the machine, what counts by its content, by its path in the
+    /// container, and what happens to a running one when somebody edits it:
+    /// `#{ "/etc/nginx/conf.d": "signal:HUP" }`, `restart` or `none`.
+    #[serde(default)]
+    #[schemars(extend("x-disruption" = "restart"))]
+    pub track: Track,
     /// Files put into it, by their path there: the text, or
     /// `#{ content: file("app.conf"), mode: "0640", uid: 70, on_change: "signal:HUP" }`. A
     /// changed one is copied in, and the container restarted unless told otherwise.
@@ -395,6 +402,9 @@ pub struct ContainerFacts {
     pub health: Option<String>,
     /// The code it ended with, when it did.
     pub exit_code: Option<i64>,
+    /// A digest of each path in `track`, as its program was last told of it.
+    #[serde(default)]
+    pub tracked: Digests,
 }
 
 impl ContainerSpec {
@@ -462,6 +472,7 @@ impl ContainerSpec {
         problems.extend(self.networks.check());
         problems.extend(self.ulimits.check());
         problems.extend(self.files.check(self));
+        problems.extend(self.track.check(&self.volumes));
         problems.extend(hooks::check("post_start", &self.post_start));
         problems.extend(hooks::check("pre_stop", &self.pre_stop));
         let mut problem = |attribute: &str, message: String, hint: &str| {

@@ -22,6 +22,7 @@ use super::networks::is_predefined;
 use super::ports::Port;
 use super::read::{inspect, runs};
 use super::spec::{ContainerFacts, ContainerSpec, Wait};
+use super::track::Track;
 use super::units::Span;
 use super::{remove, start, wait};
 
@@ -174,6 +175,7 @@ pub(super) async fn create_beside(
     spec: &ContainerSpec,
 ) -> Result<Created<ContainerFacts>, CallError> {
     leftover_removed(engine, name).await?;
+    let seen = Track::seen(engine, spec).await?;
     let mut hidden = spec.clone();
     for endpoint in hidden.networks.0.values_mut() {
         endpoint.aliases.clear();
@@ -184,7 +186,7 @@ pub(super) async fn create_beside(
         wait::reached(engine, name, &id, spec).await?;
         settled(engine, name, &id, spec).await?;
     }
-    create::made(engine, name, id, &image).await
+    create::made(engine, name, id, &image, seen).await
 }
 
 /// What an earlier attempt left is removed; what belongs to others is not.

@@ -9,16 +9,17 @@ use bollard::errors::Error;
 use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder};
 use bytes::Bytes as Chunk;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::Problem;
+use dollop_engine::resource::{Problem, Scope};
 use futures::{StreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::super::container::{Bytes, Hosts, Pairs};
-use super::super::engine::{Engine, said, status};
+use super::super::content::ContentError;
+use super::super::engine::{Engine, absolute, said, status};
 use super::super::registry;
-use super::context::{Context, ContextError, INLINE};
+use super::context::{Context, INLINE};
 
 /// The label that says what an image was built from.
 pub(super) const MARK: &str = "dollop.build";
@@ -104,7 +105,7 @@ impl Build {
         self.context.contains("://") || self.context.starts_with("git@")
     }
 
-    fn open(&self, folder: PathBuf) -> Result<Context, ContextError> {
+    fn open(&self, folder: PathBuf) -> Result<Context, ContentError> {
         let dockerfile = match (&self.dockerfile_inline, &self.dockerfile) {
             (Some(_), _) => None,
             (None, Some(path)) => Some(path.trim_start_matches("./").to_owned()),
@@ -116,7 +117,7 @@ impl Build {
     /// A digest of everything that decides what comes out.
     pub(super) async fn digest(
         &self,
-        engine: &Engine,
+        scope: &Scope,
         platform: Option<&str>,
     ) -> Result<String, CallError> {
         let mut hasher = Sha256::new();
@@ -126,7 +127,7 @@ impl Build {
         if self.is_remote() {
             return Ok(hex::encode(hasher.finalize()));
         }
-        let (build, folder) = (self.clone(), PathBuf::from(engine.absolute(&self.context)));
+        let (build, folder) = (self.clone(), PathBuf::from(absolute(scope, &self.context)));
         let digest =
             tokio::task::spawn_blocking(move || build.open(folder)?.digest(hasher)).await;
         self.readable(digest)
@@ -142,7 +143,7 @@ impl Build {
 
     fn readable<T>(
         &self,
-        read: Result<Result<T, ContextError>, tokio::task::JoinError>,
+        read: Result<Result<T, ContentError>, tokio::task::JoinError>,
     ) -> Result<T, CallError> {
         let hint =
             "check `context` and `dockerfile`; relative folders start in the project folder";

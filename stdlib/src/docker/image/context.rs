@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use dollop_engine::resource::STATE_FOLDER;
@@ -10,6 +9,8 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
 use walkdir::{DirEntry, WalkDir};
+
+use super::super::content::{self, ContentError, at};
 
 /// Where the text of a Dockerfile given in the script lies in what is sent.
 pub(super) const INLINE: &str = ".dollop.Dockerfile";
@@ -23,24 +24,12 @@ pub(super) struct Context {
     dockerfile: Option<String>,
 }
 
-/// What stands in the way of reading a folder.
-#[derive(Debug, thiserror::Error)]
-#[error("`{}`: {source}", path.display())]
-pub(super) struct ContextError {
-    path: PathBuf,
-    source: io::Error,
-}
-
-fn at<T>(path: &Path, result: io::Result<T>) -> Result<T, ContextError> {
-    result.map_err(|source| ContextError { path: path.to_owned(), source })
-}
-
 impl Context {
     /// `dockerfile` is the path of the Dockerfile in the folder, when it is a file.
     pub(super) fn open(
         folder: PathBuf,
         dockerfile: Option<String>,
-    ) -> Result<Self, ContextError> {
+    ) -> Result<Self, ContentError> {
         at(&folder, fs::read_dir(&folder))?;
         if let Some(dockerfile) = &dockerfile {
             let path = folder.join(dockerfile);
@@ -56,34 +45,17 @@ impl Context {
         Ok(Self { folder, ignored, dockerfile })
     }
 
-    /// A digest of names, kinds, permissions and contents; times do not count.
-    pub(super) fn digest(&self, mut hasher: Sha256) -> Result<String, ContextError> {
+    /// A digest of what counts.
+    pub(super) fn digest(&self, mut hasher: Sha256) -> Result<String, ContentError> {
         for entry in self.entries() {
             let (path, name) = entry?;
-            let meta = at(&path, fs::symlink_metadata(&path))?;
-            let kind = meta.file_type();
-            hasher.update(name.as_bytes());
-            hasher.update([0]);
-            if kind.is_symlink() {
-                let target = at(&path, fs::read_link(&path))?;
-                hasher.update(b"l");
-                hasher.update(target.to_string_lossy().as_bytes());
-                hasher.update([0]);
-            } else if kind.is_file() {
-                let mode = meta.permissions().mode() & 0o7777;
-                hasher.update(format!("f{mode:o} {}", meta.len()).as_bytes());
-                hasher.update([0]);
-                let mut file = at(&path, File::open(&path))?;
-                at(&path, io::copy(&mut file, &mut Writer(&mut hasher)))?;
-            } else {
-                hasher.update(b"d\0");
-            }
+            content::add(&mut hasher, &path, &name)?;
         }
         Ok(hex::encode(hasher.finalize()))
     }
 
     /// Everything as an archive, rewound; `inline` is the text of a Dockerfile to add.
-    pub(super) fn archive(&self, inline: Option<&str>) -> Result<File, ContextError> {
+    pub(super) fn archive(&self, inline: Option<&str>) -> Result<File, ContentError> {
         let folder = self.folder.as_path();
         let mut archive = Builder::new(at(folder, tempfile::tempfile())?);
         archive.follow_symlinks(false);
@@ -126,7 +98,7 @@ impl Context {
     }
 
     /// Paths and names of what counts, in one order.
-    fn entries(&self) -> impl Iterator<Item = Result<(PathBuf, String), ContextError>> {
+    fn entries(&self) -> impl Iterator<Item = Result<(PathBuf, String), ContentError>> {
         let walk = WalkDir::new(&self.folder).min_depth(1).sort_by_file_name();
         // A folder that is left out as a whole need not be looked into.
         let walk = walk.into_iter().filter_entry(|entry| {
@@ -139,7 +111,7 @@ impl Context {
             }
             Err(error) => {
                 let path = error.path().unwrap_or(&self.folder).to_owned();
-                Some(Err(ContextError { path, source: error.into() }))
+                Some(at(&path, Err(error.into())))
             }
         })
     }
@@ -207,20 +179,6 @@ impl Ignored {
 
     fn matches(&self, name: &str) -> bool {
         self.set.matches(name).last().is_some_and(|index| self.leaves_out[*index])
-    }
-}
-
-/// Feeds what is copied to a digest.
-struct Writer<'a>(&'a mut Sha256);
-
-impl io::Write for Writer<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 mod build;
 mod context;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{ImageInspect, ImageSummary};
 use bollard::query_parameters::{
@@ -11,7 +11,7 @@ use bollard::query_parameters::{
 };
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Name, Owner, Problem, ReadResult, Resource, Wanted,
+    Created, Found, Name, Owner, Problem, ReadResult, Resource, Scope, Wanted,
 };
 use futures::{StreamExt as _, stream};
 use schemars::JsonSchema;
@@ -121,6 +121,24 @@ impl Resource for Image {
         spec.build.as_ref().and_then(Build::check).into_iter().chain(pulled).collect()
     }
 
+    fn renews(from: &ImageSpec, to: &ImageSpec) -> bool {
+        let again = to.up_to_date && !from.up_to_date;
+        // What it was built from is part of the image.
+        let otherwise = to.build.is_some() && from.build != to.build;
+        again || otherwise || from.platform != to.platform
+    }
+
+    const READS_FILES: bool = true;
+
+    async fn sources(
+        scope: &Scope,
+        spec: &ImageSpec,
+    ) -> Result<BTreeMap<String, String>, CallError> {
+        let Some(build) = &spec.build else { return Ok(BTreeMap::new()) };
+        let digest = build.digest(scope, spec.platform.as_deref()).await?;
+        Ok(BTreeMap::from([(build.context.clone(), digest)]))
+    }
+
     async fn read(engine: &Engine, wanted: &[Wanted<ImageSpec>]) -> Vec<ReadResult<Self>> {
         let listed = match list(engine).await {
             Ok(listed) => listed,
@@ -226,7 +244,7 @@ async fn built(
     build: &Build,
     platform: Option<&str>,
 ) -> Result<ImageInspect, CallError> {
-    let digest = build.digest(engine, platform).await?;
+    let digest = build.digest(&engine.scope, platform).await?;
     if let Some(found) = pull::local(engine, image).await? {
         let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
         if labels.and_then(|labels| labels.get(build::MARK)) == Some(&digest) {
@@ -290,10 +308,12 @@ async fn observed(
         _ if !asked.up_to_date => false,
         // A folder that cannot be read is no reason to stop a plan that may take it out;
         // building says what is wrong with it.
-        (Some(build), _) => match build.digest(engine, asked.platform.as_deref()).await {
-            Ok(digest) => image.labels.get(build::MARK) == Some(&digest),
-            Err(_) => false,
-        },
+        (Some(build), _) => {
+            match build.digest(&engine.scope, asked.platform.as_deref()).await {
+                Ok(digest) => image.labels.get(build::MARK) == Some(&digest),
+                Err(_) => false,
+            }
+        }
         (None, Pull::Always) => match &facts.repo_digest {
             Some(has) => pull::digest(engine, natural).await?.is_none_or(|d| has.ends_with(&d)),
             None => false,

@@ -1,0 +1,123 @@
+//! What lies on this machine and no script reads: mounted configuration, build contexts.
+
+use std::time::{Duration, Instant};
+
+use dollop_tests::cli::Project;
+
+use super::support::{BUSYBOX, docker, image_removed, unique};
+use crate::live::quickstart::Stack;
+
+/// Reads its configuration when it starts and when it is told to.
+const READER: &str = r#"
+    docker::container("app", #{ image: "busybox:1.35", stop_signal: "SIGKILL",
+        command: ["sh", "-c", `look() { cat /conf/a > /seen; }; trap look HUP; look
+            while :; do sleep 0.05; done`],
+        volumes: ["./conf:/conf:ro"], track: #{ "/conf": "REACTION" } });
+"#;
+
+#[test]
+fn mounted_configuration_is_followed_by_its_content() {
+    let name = unique("track");
+    let script = |reaction: &str| READER.replace("REACTION", reaction);
+    let stack = Stack::of(Project::new(&name, &script("restart")), &name);
+    let project = &stack.project;
+    let container = stack.container("app");
+    let inspect = |format: &str| docker(&["inspect", "--format", format, &container]);
+    let seen = |text: &str| {
+        let begun = Instant::now();
+        while docker(&["exec", &container, "sh", "-c", "cat /seen || true"]) != text {
+            assert!(begun.elapsed() < Duration::from_secs(30), "it never saw `{text}`");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    project.write("conf/a", "first words");
+    stack.apply();
+    stack.expect_no_changes();
+    seen("first words");
+    let (id, begun) = (inspect("{{.Id}}"), inspect("{{.State.StartedAt}}"));
+
+    // An edit shows, without what was written; undone, it is none.
+    project.write("conf/a", "second words");
+    let plan = project.run(&["plan"]).expect(0).stdout;
+    assert!(plan.contains("up_to_date") && plan.contains("changed outside"), "{plan}");
+    assert!(!plan.contains("words"), "{plan}");
+    project.write("conf/a", "first words");
+    stack.expect_no_changes();
+    project.write("conf/a", "second words");
+
+    // A saved plan is for what was there then.
+    drop(project.run(&["plan", "--out", "the.plan"]).expect(0));
+    project.write("conf/sub/b", "more");
+    let refused = project.run(&["apply", "--plan", "the.plan", "--auto-approve"]).expect(1);
+    let why = "`./conf`, which `docker::container.app` needs, has changed";
+    assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    drop(project.run(&["plan", "--out", "the.plan"]).expect(0));
+    drop(project.run(&["apply", "--plan", "the.plan", "--auto-approve"]).expect(0));
+    seen("second words");
+    stack.expect_no_changes();
+    let restarted = inspect("{{.State.StartedAt}}");
+    assert_ne!(restarted, begun);
+
+    // Another reaction is no reason for one.
+    project.write("stack.rhai", &script("signal:HUP"));
+    stack.apply();
+    stack.expect_no_changes();
+    project.write("conf/a", "third words");
+    stack.apply();
+    seen("third words");
+    stack.expect_no_changes();
+    project.write("stack.rhai", &script("none"));
+    project.write("conf/a", "fourth words");
+    stack.apply();
+    stack.expect_no_changes();
+    assert_eq!(docker(&["exec", &container, "cat", "/seen"]), "third words");
+    assert_eq!((inspect("{{.Id}}"), inspect("{{.State.StartedAt}}")), (id, restarted));
+
+    // Without its folder nothing is told, and the error says why.
+    std::fs::remove_dir_all(project.folder().join("conf/sub")).expect("it goes");
+    let file = std::fs::File::create(project.folder().join("conf/big")).expect("a file");
+    file.set_len(65 << 20).expect("room");
+    let refused = project.run(&["apply", "--auto-approve"]).expect(1);
+    assert!(refused.stderr.contains("holds more than"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_container_follows_its_rebuilt_image_in_the_same_apply() {
+    let name = unique("rebuilt");
+    let image = format!("{name}:1");
+    let script = format!(
+        r#"let app = docker::image("{image}", #{{ build: #{{ context: "./app" }}, keep: false }});
+        docker::container("app", #{{ image: app, command: "sleep 600",
+            stop_signal: "SIGKILL" }});"#
+    );
+    let _image = image_removed(&image);
+    let stack = Stack::of(Project::new(&name, &script), &name);
+    let project = &stack.project;
+    let has = || docker(&["exec", &stack.container("app"), "cat", "/v"]);
+    project.write("app/Dockerfile", &format!("FROM {BUSYBOX}\nCOPY v /v\n"));
+    project.write("app/v", "1");
+    stack.apply();
+    stack.expect_no_changes();
+    assert_eq!(has(), "1");
+
+    project.write("app/v", "2");
+    let plan = project.run(&["plan", "--out", "the.plan"]).expect(0).stdout;
+    println!("{plan}");
+    assert!(plan.contains("1 to update, 1 to replace"), "{plan}");
+    project.write("app/v", "3");
+    let built = docker(&["image", "inspect", "--format", "{{.Id}}", &image]);
+    let refused = project.run(&["apply", "--plan", "the.plan", "--auto-approve"]).expect(1);
+    let why = "`./app`, which `docker::image.";
+    assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    assert_eq!(docker(&["image", "inspect", "--format", "{{.Id}}", &image]), built);
+
+    stack.apply();
+    assert_eq!(has(), "3");
+    stack.expect_no_changes();
+    // What makes no other image makes no other container.
+    let id = docker(&["inspect", "--format", "{{.Id}}", &stack.container("app")]);
+    project.write("stack.rhai", &script.replace("keep: false", "keep: true"));
+    stack.apply();
+    stack.expect_no_changes();
+    assert_eq!(docker(&["inspect", "--format", "{{.Id}}", &stack.container("app")]), id);
+}
