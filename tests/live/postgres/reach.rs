@@ -160,3 +160,24 @@ async fn a_pooler_in_every_mode() {
         assert!(Path::new("/proc").join(pooler.child.id().to_string()).exists());
     }
 }
+
+/// What names a server in `after_healthy` is made only when that answers SQL.
+#[test]
+fn what_comes_after_a_server_asks_it_first() {
+    let container = container::shared();
+    let script = |password: &str| {
+        format!(
+            r#"let pg = postgres::server("pg", #{{ host: "127.0.0.1", port: {},
+                password: "{password}" }});
+            local::file("after", #{{ path: "after", content: "x", after_healthy: pg }});"#,
+            container.port
+        )
+    };
+    let project = dollop_tests::cli::Project::new("pg-gate", &script("wrong"));
+    let refused = project.run(&["apply", "--auto-approve"]).expect(1);
+    assert!(refused.stderr.contains("does not accept the password"), "{}", refused.text());
+    assert!(!project.folder().join("after").exists(), "it does not wait");
+    project.write("stack.rhai", &script(PASSWORD));
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    assert_eq!(project.read("after"), "x");
+}
