@@ -1,14 +1,12 @@
 //! Plans made by hand for the tests of all renders.
 
-use std::collections::BTreeMap;
-
 use dollop_engine::address::Address;
-use dollop_engine::diagnostic::{Code, Diagnostic, Sources, Span};
+use dollop_engine::diagnostic::{Code, Diagnostic, Span};
 use dollop_engine::expr::{Expr, Function};
 use dollop_engine::map::Map;
 use dollop_engine::path::Path;
 use dollop_engine::plan::{
-    Action, Change, ConnectionPlan, DeferredBy, Difference, FORMAT, OutputChange, Plan, Reason,
+    Action, Change, ConnectionPlan, DeferredBy, Difference, OutputChange, Plan, Reason,
     Standing,
 };
 use dollop_engine::schema::Disruption;
@@ -39,33 +37,7 @@ pub(crate) fn reference(of: &str, attribute: &str) -> Expr {
 }
 
 pub(crate) fn empty() -> Plan {
-    Plan {
-        format: FORMAT,
-        stack: "shop".to_owned(),
-        environment: "default".to_owned(),
-        profiles: BTreeMap::new(),
-        dormant: Vec::new(),
-        left_out: None,
-        serial: 7,
-        destroy: false,
-        unrefreshed: false,
-        digests: BTreeMap::new(),
-        connections: Vec::new(),
-        lookups: Vec::new(),
-        changes: Vec::new(),
-        kept: 0,
-        losses: Vec::new(),
-        notes: std::collections::BTreeMap::new(),
-        scripts: std::collections::BTreeMap::new(),
-        switch: None,
-        consents: std::collections::BTreeSet::new(),
-        secrets: Vec::new(),
-        outputs: Vec::new(),
-        checks: Vec::new(),
-        steps: Vec::new(),
-        warnings: Vec::new(),
-        sources: Sources::default(),
-    }
+    Plan { environment: "default".to_owned(), serial: 7, ..Plan::empty("shop") }
 }
 
 pub(crate) fn change(of: &str, action: Action) -> Change {
