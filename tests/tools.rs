@@ -273,7 +273,17 @@ fn definition_files_say_what_a_script_can_call() {
 }
 
 /// Every template with what a check says of it.
-const TEMPLATES: [&str; 4] = ["empty", "quickstart", "web-postgres", "rabbitmq-worker"];
+const TEMPLATES: [&str; 9] = [
+    "empty",
+    "quickstart",
+    "web-postgres",
+    "rabbitmq-worker",
+    "bi-agent",
+    "dictamesh",
+    "expert-dollop",
+    "hy-home",
+    "taylordash",
+];
 
 #[test]
 fn every_template_is_fine_as_it_is_written() {
@@ -294,6 +304,11 @@ fn every_template_is_fine_as_it_is_written() {
     `quickstart` is fine: 43 resources, 4 connections, 4 outputs
     `web-postgres` is fine: 8 resources, 3 connections, 2 outputs
     `rabbitmq-worker` is fine: 14 resources, 3 connections, 1 output
+    `bi-agent` is fine: 50 resources, 3 connections, 6 outputs
+    `dictamesh` is fine: 36 resources, 3 connections, 6 outputs
+    `expert-dollop` is fine: 121 resources, 4 connections, 2 outputs
+    `hy-home` is fine: 130 resources, 4 connections, 6 outputs
+    `taylordash` is fine: 57 resources, 3 connections, 4 outputs
     "#);
     // No template is forgotten here.
     let help = project.run(&["init", "--template", "nonsense"]).expect(64).stderr;

@@ -23,18 +23,28 @@ pub struct Problem {
 /// Reads the text of a file; `outside` is the environment of the process.
 ///
 /// # Errors
-/// The first line that makes no sense or fills in what nobody sets.
+/// Every line that makes no sense or fills in what nobody sets, in order; at least one.
 pub fn parse(
     text: &str,
     outside: &dyn Fn(&str) -> Option<String>,
-) -> Result<Vec<(String, String)>, Problem> {
+) -> Result<Vec<(String, String)>, Vec<Problem>> {
     let mut reader = Reader { rest: text, line: 1, outside, above: BTreeMap::new() };
     let mut found = Vec::new();
-    while let Some((name, value)) = reader.entry()? {
-        reader.above.insert(name.clone(), value.clone());
-        found.push((name, value));
+    let mut problems = Vec::new();
+    loop {
+        match reader.entry() {
+            Ok(None) => break,
+            Ok(Some((name, value))) => {
+                reader.above.insert(name.clone(), value.clone());
+                found.push((name, value));
+            }
+            Err(problem) => {
+                problems.push(problem);
+                reader.skip_line();
+            }
+        }
     }
-    Ok(found)
+    if problems.is_empty() { Ok(found) } else { Err(problems) }
 }
 
 struct Reader<'a> {
@@ -72,8 +82,12 @@ impl<'a> Reader<'a> {
         match after.chars().next() {
             Some('=' | ':') => {
                 self.rest = after[1..].trim_start_matches([' ', '\t']);
-                let value = self.value()?;
-                Ok(Some((name, value)))
+                let value = self.value();
+                if value.is_err() {
+                    // Said once: lines below may fill it in.
+                    self.above.insert(name.clone(), String::new());
+                }
+                Ok(Some((name, value?)))
             }
             // A name alone takes its value from the environment.
             None | Some('\n' | '\r') => {
@@ -126,6 +140,8 @@ impl<'a> Reader<'a> {
             }
             escaped = character == '\\' && !escaped;
         }
+        // All that follows is inside.
+        self.rest = "";
         Err(self.problem("a quote is never closed", ""))
     }
 
@@ -287,7 +303,7 @@ fn variable_length(text: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Vec<(String, String)>, Problem> {
+    fn read(text: &str) -> Result<Vec<(String, String)>, Vec<Problem>> {
         parse(text, &|name| match name {
             "OUT" => Some("outside".to_owned()),
             "EMPTY" => Some(String::new()),
@@ -354,11 +370,19 @@ mod tests {
             ("A=1\nPW='hunter2", 2, "a quote is never closed"),
             ("PW='hunter'2", 1, "something follows the closing quote"),
         ] {
-            let problem = read(text).unwrap_err();
+            let problems = read(text).unwrap_err();
+            let [problem] = problems.as_slice() else { panic!("{text}: {problems:?}") };
             assert_eq!((problem.line, problem.message.as_str()), (line, message), "{text}");
             assert!(!problem.hint.contains("hunter"), "{text}");
         }
         let deep = format!("A={}x{}", "${N:-".repeat(99), "}".repeat(99));
-        assert_eq!(read(&deep).unwrap_err().message, "variables are nested too deeply");
+        assert_eq!(read(&deep).unwrap_err()[0].message, "variables are nested too deeply");
+    }
+
+    #[test]
+    fn all_problems_of_a_file_are_said_and_none_twice() {
+        let text = "A=$NO\nfine=1\nB=$A\nno line\nC='x' y\nD=\"one\ntwo\nthree=3";
+        let found: Vec<_> = read(text).unwrap_err().into_iter().map(|it| it.line).collect();
+        assert_eq!(found, [1, 4, 5, 6]);
     }
 }

@@ -105,7 +105,8 @@ impl CommandError {
         }
     }
 
-    fn diagnostic(&self) -> Diagnostic {
+    /// The same as one of several findings.
+    pub fn diagnostic(&self) -> Diagnostic {
         Diagnostic {
             notes: self.notes.clone(),
             hints: self.hints.clone(),

@@ -8,7 +8,7 @@
 //! - [`backup`]: backups as they lie on the disk.
 //! - [`live`]: a stack as it runs, for what is done with it day by day; [`select`] chooses in
 //!   it, [`attach`] connects a terminal, [`merge`] orders what several tell.
-//! - [`session`], [`saved`] and [`watch`]: what a run of the hallway needs.
+//! - [`session`], [`saved`], [`since`] and [`watch`]: what a run of the hallway needs.
 //! - [`manual`]: what can be looked up offline; [`complete`]: what a shell offers.
 //! - [`terminal`]: the only place that prints.
 
@@ -31,5 +31,6 @@ pub mod saved;
 pub mod secrets;
 pub mod select;
 pub mod session;
+pub mod since;
 pub mod terminal;
 pub mod watch;

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use dollop_engine::diagnostic::{Code, Diagnostic, Findings, Sources};
 use dollop_engine::program::{Given, GivenValue};
 use dollop_engine::value::Value;
 
@@ -40,15 +41,16 @@ pub struct Places<'a> {
 /// Everything given, by the name of the parameter.
 ///
 /// # Errors
-/// A file or variable that cannot be read.
+/// Every file and variable that cannot be read, with every line of it that is wrong.
 pub fn gather(places: &Places<'_>) -> Result<BTreeMap<String, Given>, CommandError> {
     let mut gathered = Gathered::default();
+    let mut problems: Vec<Diagnostic> = Vec::new();
     for (name, value) in places.flags.iter().rev() {
         gathered.add(name, GivenValue::Text(value.clone()), "flag `--param`");
     }
     for file in places.files.iter().rev() {
         let source = format!("file `{}`", file.display());
-        gathered.all(read(file, &places.variables)?, &source);
+        gathered.all(noted(read(file, &places.variables), &mut problems), &source);
     }
     for (variable, value) in &places.variables {
         let Some(variable) = variable.to_str() else { continue };
@@ -56,23 +58,43 @@ pub fn gather(places: &Places<'_>) -> Result<BTreeMap<String, Given>, CommandErr
             continue;
         };
         let Some(value) = value.to_str() else {
-            let message = format!("environment variable `{variable}` is not UTF-8 text");
-            return Err(CommandError::failed(message));
+            problems
+                .push(wrong(format!("environment variable `{variable}` is not UTF-8 text")));
+            continue;
         };
         let source = format!("environment variable `{variable}`");
         gathered.add(name, GivenValue::Text(value.to_owned()), &source);
     }
-    if let Some(name) = of_environment(places.folder, places.environment)? {
-        let values = read(&places.folder.join(&name), &places.variables)?;
-        gathered.all(values, &format!("file `{name}`"));
+    match of_environment(places.folder, places.environment) {
+        Ok(Some(name)) => {
+            let values = read(&places.folder.join(&name), &places.variables);
+            gathered.all(noted(values, &mut problems), &format!("file `{name}`"));
+        }
+        Ok(None) => {}
+        Err(error) => problems.push(error.diagnostic()),
     }
     let shared = places.folder.join(".env");
     if shared.is_file() {
         // Compose and others read it too, so it may say more than this script asks for.
         gathered.incidental = true;
-        gathered.all(read(&shared, &places.variables)?, "file `.env`");
+        gathered.all(noted(read(&shared, &places.variables), &mut problems), "file `.env`");
     }
-    Ok(gathered.found)
+    if problems.is_empty() {
+        return Ok(gathered.found);
+    }
+    Err(Findings { diagnostics: problems, sources: Sources::default() }.into())
+}
+
+/// What was read, or nothing and what is wrong with it.
+fn noted<T: Default>(read: Result<T, Vec<Diagnostic>>, problems: &mut Vec<Diagnostic>) -> T {
+    read.unwrap_or_else(|found| {
+        problems.extend(found);
+        T::default()
+    })
+}
+
+fn wrong(message: String) -> Diagnostic {
+    Diagnostic::new(Code::Command, message)
 }
 
 /// The parameter file of an environment, by its name in the project folder.
@@ -131,15 +153,15 @@ impl Gathered {
 fn read(
     file: &Path,
     variables: &BTreeMap<OsString, OsString>,
-) -> Result<Vec<(String, GivenValue)>, CommandError> {
+) -> Result<Vec<(String, GivenValue)>, Vec<Diagnostic>> {
     let shown = file.display();
     let form = form(file).ok_or_else(|| {
-        CommandError::failed(format!("the form of `{shown}` is not known"))
-            .hint("parameters are read from files that end in `.toml`, `.json` or `.env`")
+        let hint = "parameters are read from files that end in `.toml`, `.json` or `.env`";
+        vec![wrong(format!("the form of `{shown}` is not known")).hint(hint)]
     })?;
     let text = std::fs::read_to_string(file)
-        .map_err(|error| CommandError::failed(format!("cannot read `{shown}`: {error}")))?;
-    let wrong = |what: String| CommandError::failed(format!("`{shown}`: {what}"));
+        .map_err(|error| vec![wrong(format!("cannot read `{shown}`: {error}"))])?;
+    let wrong = |what: String| vec![wrong(format!("`{shown}`: {what}"))];
     match form {
         Form::Toml => {
             // The parser's own text quotes the line, and the line may hold a secret.
@@ -167,9 +189,17 @@ fn read(
             let outside = |name: &str| {
                 variables.get(std::ffi::OsStr::new(name))?.to_str().map(str::to_owned)
             };
-            let values = dotenv::parse(&text, &outside).map_err(|problem| {
-                let error = wrong(format!("line {}: {}", problem.line, problem.message));
-                if problem.hint.is_empty() { error } else { error.hint(problem.hint) }
+            let located = |problem: dotenv::Problem| {
+                let mut found = wrong(format!("line {}: {}", problem.line, problem.message));
+                found.iter_mut().for_each(|found| {
+                    found
+                        .hints
+                        .extend(Some(problem.hint.clone()).filter(|hint| !hint.is_empty()));
+                });
+                found
+            };
+            let values = dotenv::parse(&text, &outside).map_err(|problems| {
+                problems.into_iter().flat_map(located).collect::<Vec<_>>()
             })?;
             Ok(values.into_iter().map(|(name, text)| (name, GivenValue::Text(text))).collect())
         }

@@ -138,8 +138,10 @@ fn find(path: &str, text: &str, entry: &str) -> Result<String, String> {
             serde_json::to_value(table).map_err(|error| error.to_string())?
         }
         Some("env") => {
-            let entries = dotenv::parse(text, &|_| None)
-                .map_err(|problem| format!("line {}: {}", problem.line, problem.message))?;
+            let entries = dotenv::parse(text, &|_| None).map_err(|problems| {
+                let line = |it: &dotenv::Problem| format!("line {}: {}", it.line, it.message);
+                problems.iter().map(line).collect::<Vec<_>>().join("; ")
+            })?;
             let entries = entries.into_iter().map(|(name, value)| (name, Json::String(value)));
             Json::Object(entries.collect())
         }

@@ -1,5 +1,6 @@
 //! What every command that looks at state or the world shares.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -7,11 +8,12 @@ use std::time::SystemTime;
 use dollop_engine::analysis::analyse;
 use dollop_engine::diagnostic::{Code, Diagnostic, Findings, Severity};
 use dollop_engine::ephemeral::Recall;
+use dollop_engine::files::Files;
 use dollop_engine::graph::{self, Graph};
 use dollop_engine::kind::Registry;
 use dollop_engine::plan::{Options, Plan, pin, plan, preview, weigh};
 use dollop_engine::pool::Pool;
-use dollop_engine::program::Program;
+use dollop_engine::program::{Given, Profiles, Program};
 use dollop_engine::redact::{Redactor, Secrets};
 use dollop_engine::refresh::refresh;
 use dollop_engine::resource::Scope;
@@ -65,27 +67,51 @@ impl Session {
         Ok(self.with_request(args, script::inputs)??)
     }
 
+    /// What the script declares when its files are these. It may not know all parameters.
+    pub fn evaluated(
+        &self,
+        args: &StackArgs,
+        files: &dyn Files,
+    ) -> Result<Program, CommandError> {
+        let mut given = self.given(args)?;
+        given.values_mut().for_each(|given| given.incidental = true);
+        Ok(script::evaluate(&self.request(files, &given, &args.profiles()))?)
+    }
+
     fn with_request<T>(
         &self,
         args: &StackArgs,
         work: impl FnOnce(&Request<'_>) -> T,
     ) -> Result<T, CommandError> {
-        let given = parameters::gather(&Places {
+        let given = self.given(args)?;
+        Ok(work(&self.request(&self.project.files, &given, &args.profiles())))
+    }
+
+    fn given(&self, args: &StackArgs) -> Result<BTreeMap<String, Given>, CommandError> {
+        parameters::gather(&Places {
             folder: &self.project.folder,
             environment: self.project.environment.name(),
             files: &args.params,
             flags: &args.param,
             variables: std::env::vars_os().collect(),
-        })?;
-        Ok(work(&Request {
+        })
+    }
+
+    fn request<'a>(
+        &'a self,
+        files: &'a dyn Files,
+        parameters: &'a BTreeMap<String, Given>,
+        profiles: &'a Profiles,
+    ) -> Request<'a> {
+        Request {
             stack: &self.project.stack,
             environment: self.project.environment.name(),
             entry: &self.project.entry,
-            files: &self.project.files,
+            files,
             registry: &self.registry,
-            parameters: &given,
-            profiles: &args.profiles(),
-        }))
+            parameters,
+            profiles,
+        }
     }
 
     /// The same, with the analysis: what would surely fail is an error.

@@ -3,7 +3,7 @@
 //! That is a matter of the type, not of care: an [`Ephemeral`] has one way out of the
 //! process, its serialised form, and that is the digest.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
@@ -12,6 +12,7 @@ use crate::address::Address;
 use crate::expr::{Expr, Reference};
 use crate::graph::Graph;
 use crate::kind::Registry;
+use crate::map::Map;
 use crate::path::Path;
 use crate::plan::desired::desired;
 use crate::plan::{CheckPlan, Plan};
@@ -82,7 +83,7 @@ impl Recall {
         if !declarations.any(|declared| declared.attributes.values().any(is_ephemeral)) {
             return recall;
         }
-        let mut known: HashMap<&Address, BTreeMap<String, Expr>> = HashMap::new();
+        let mut known: HashMap<&Address, Map<Expr>> = HashMap::new();
         for declaration in graph.in_order() {
             let lookup = |reference: &Reference| {
                 let name = reference.path.first()?;
@@ -95,7 +96,7 @@ impl Recall {
                 found.or_else(|| reference.path.follow(&record.spec)).map(Expr::Value)
             };
             let attributes = declaration.attributes.iter();
-            let attributes: BTreeMap<String, Expr> =
+            let attributes: Map<Expr> =
                 attributes.map(|(name, expr)| (name.clone(), expr.resolve(&lookup))).collect();
             if attributes.values().any(is_ephemeral) {
                 for expr in attributes.values() {
@@ -246,7 +247,9 @@ impl Recall {
                     self.fill_expr(item);
                 }
             }
-            Expr::Map(entries) => entries.values_mut().for_each(|item| self.fill_expr(item)),
+            Expr::Map(entries) => {
+                entries.into_iter().for_each(|(_, item)| self.fill_expr(item));
+            }
             Expr::Secret(inner) => self.fill_expr(inner),
             Expr::Reference(_) => {}
         }

@@ -1,12 +1,13 @@
 //! Data that may hold references to values nobody knows yet.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::ephemeral::Secrecy;
+use crate::map::Map;
 use crate::path::Path;
 use crate::value::Value;
 
@@ -101,7 +102,7 @@ pub enum Expr {
     /// A list, some item of which is not known.
     List(Vec<Expr>),
     /// A map, some entry of which is not known.
-    Map(BTreeMap<String, Expr>),
+    Map(Map<Expr>),
     /// Not known, and secret once it is.
     Secret(Box<Expr>),
     /// A resource's value.
@@ -128,7 +129,7 @@ impl Expr {
     }
 
     /// A map; known when every entry is.
-    pub fn map(entries: BTreeMap<String, Self>) -> Self {
+    pub fn map(entries: Map<Self>) -> Self {
         if entries.values().all(|entry| matches!(entry, Self::Value(_))) {
             let known = entries.into_iter().filter_map(|(key, entry)| match entry {
                 Self::Value(value) => Some((key, value)),
@@ -323,7 +324,7 @@ impl Expr {
                         .iter()
                         .map(|(key, value)| (key.clone(), Self::Value(value.clone())))
                         .collect(),
-                    _ => BTreeMap::new(),
+                    _ => Map::new(),
                 };
                 match entries.get(key) {
                     Some(inner) if !rest.0.is_empty() => {

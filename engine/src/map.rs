@@ -1,10 +1,12 @@
 //! Named values, cheap to copy.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use litemap::LiteMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::value::Value;
 
@@ -13,18 +15,36 @@ use crate::value::Value;
 /// A spec goes through every stage and every stage keeps it, so a copy shares the entries
 /// until one side changes. They stand side by side in memory: most maps have few of them,
 /// and a tree's nodes have room for eleven.
-#[derive(Clone, PartialEq, Default)]
-pub struct Map(Arc<LiteMap<String, Value>>);
+#[derive(PartialEq)]
+pub struct Map<V = Value>(Arc<LiteMap<String, V>>);
 
-impl Map {
+impl<V> Map<V> {
     /// No entries.
     pub fn new() -> Self {
-        Self::default()
+        Self(Arc::new(LiteMap::new_vec()))
     }
 }
 
-impl Deref for Map {
-    type Target = LiteMap<String, Value>;
+impl<V> Default for Map<V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<V> Clone for Map<V> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<V: fmt::Debug> fmt::Debug for Map<V> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl<V> Deref for Map<V> {
+    type Target = LiteMap<String, V>;
 
     fn deref(&self) -> &Self::Target {
         &self.0
@@ -32,54 +52,66 @@ impl Deref for Map {
 }
 
 /// Changing a shared map copies it first.
-impl DerefMut for Map {
+impl<V: Clone> DerefMut for Map<V> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         Arc::make_mut(&mut self.0)
     }
 }
 
-impl FromIterator<(String, Value)> for Map {
-    fn from_iter<I: IntoIterator<Item = (String, Value)>>(entries: I) -> Self {
+impl<V> FromIterator<(String, V)> for Map<V> {
+    fn from_iter<I: IntoIterator<Item = (String, V)>>(entries: I) -> Self {
         Self(Arc::new(entries.into_iter().collect()))
     }
 }
 
-impl From<BTreeMap<String, Value>> for Map {
-    fn from(entries: BTreeMap<String, Value>) -> Self {
+impl<V> From<BTreeMap<String, V>> for Map<V> {
+    fn from(entries: BTreeMap<String, V>) -> Self {
         entries.into_iter().collect()
     }
 }
 
-impl<const N: usize> From<[(String, Value); N]> for Map {
-    fn from(entries: [(String, Value); N]) -> Self {
+impl<V, const N: usize> From<[(String, V); N]> for Map<V> {
+    fn from(entries: [(String, V); N]) -> Self {
         entries.into_iter().collect()
     }
 }
 
-impl IntoIterator for Map {
-    type Item = (String, Value);
-    type IntoIter = std::vec::IntoIter<(String, Value)>;
+impl<V: Clone> IntoIterator for Map<V> {
+    type Item = (String, V);
+    type IntoIter = std::vec::IntoIter<(String, V)>;
 
     fn into_iter(self) -> Self::IntoIter {
         Arc::unwrap_or_clone(self.0).into_tuple_vec().into_iter()
     }
 }
 
-impl<'a> IntoIterator for &'a Map {
-    type Item = (&'a String, &'a Value);
-    type IntoIter = <&'a LiteMap<String, Value> as IntoIterator>::IntoIter;
+impl<'a, V> IntoIterator for &'a Map<V> {
+    type Item = (&'a String, &'a V);
+    type IntoIter = <&'a LiteMap<String, V> as IntoIterator>::IntoIter;
 
     fn into_iter(self) -> Self::IntoIter {
         (&*self.0).into_iter()
     }
 }
 
-impl<'a> IntoIterator for &'a mut Map {
-    type Item = (&'a String, &'a mut Value);
-    type IntoIter = <&'a mut LiteMap<String, Value> as IntoIterator>::IntoIter;
+impl<'a, V: Clone> IntoIterator for &'a mut Map<V> {
+    type Item = (&'a String, &'a mut V);
+    type IntoIter = <&'a mut LiteMap<String, V> as IntoIterator>::IntoIter;
 
     fn into_iter(self) -> Self::IntoIter {
         Arc::make_mut(&mut self.0).into_iter()
+    }
+}
+
+impl<V: Serialize> Serialize for Map<V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Map<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BTreeMap::deserialize(deserializer).map(Self::from)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::diagnostic::{Code, Diagnostic, Sources, Span};
 use crate::expr::{Expr, Reference};
 use crate::files::SecretSource;
 use crate::limit::Timeouts;
+use crate::map::Map;
 use crate::path::Path;
 use crate::value::Value;
 
@@ -94,7 +95,7 @@ pub struct Declaration {
     /// The connection it is reached through; `None` for a connection itself.
     pub connection: Option<Address>,
     /// What the script set, `name` and parents included; defaults are not filled in.
-    pub attributes: BTreeMap<String, Expr>,
+    pub attributes: Map<Expr>,
     /// How it is treated.
     pub lifecycle: Lifecycle,
     /// Warnings that are meant here and not shown.
@@ -206,7 +207,7 @@ pub struct NamedCommand {
     /// Program and arguments; never secret.
     pub words: Vec<Expr>,
     /// Variables beside those of what it runs in.
-    pub env: BTreeMap<String, Expr>,
+    pub env: Map<Expr>,
     /// Who runs it; whoever runs everything there when left out.
     pub user: Option<String>,
     /// The folder it starts in.
@@ -223,7 +224,7 @@ impl NamedCommand {
             doc: String::new(),
             target: None,
             words: Vec::new(),
-            env: BTreeMap::new(),
+            env: Map::new(),
             user: None,
             folder: None,
             span,

@@ -304,3 +304,50 @@ fn a_part_of_a_graph_is_drawn() {
     let wrong = project.run(&["graph", "--of", "local::data.x"]).expect(1).stderr;
     assert!(wrong.contains("the stack declares no `local::data.x`"), "{wrong}");
 }
+
+#[test]
+fn a_plan_for_what_changed_since_a_revision() {
+    let before = r#"
+        import "more" as more;
+        let a = local::data("a", #{ input: 1 });
+        local::data("gone", #{ input: 1 });
+        profile("tools", || local::data("tool", #{ input: 1 }));
+        local::data("same", #{ input: a.output });
+    "#;
+    let project = Project::new("since", before);
+    project.write("more.rhai", r#"local::data("more", #{ input: "old" });"#);
+    let git = |arguments: &[&str]| {
+        let who = ["-c", "user.name=t", "-c", "user.email=t@localhost"];
+        let mut command = std::process::Command::new("git");
+        let run = command.current_dir(project.folder()).args(who).args(arguments).output();
+        let output = run.expect("git runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "stack.rhai", "more.rhai"]);
+    git(&["commit", "--quiet", "--message", "before"]);
+    let changes = |arguments: &[&str]| -> Vec<String> {
+        let all = [&["plan", "--format", "json"], arguments].concat();
+        let json: Json = serde_json::from_str(&project.run(&all).expect(0).stdout).unwrap();
+        let changes = json["changes"].as_array().unwrap().iter();
+        changes.map(|change| change["address"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(changes(&["--changed-since", "HEAD"]), [""; 0]);
+    assert_eq!(
+        changes(&["--profile", "tools", "--only", "profile:tools"]),
+        ["local::data.tool"]
+    );
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    // `same` needs `a`, which is brought along where it is chosen, and says nothing new.
+    let now = before.replace("local::data(\"gone\", #{ input: 1 });", "let p = param(\"p\");");
+    let now = now.replace("\"same\", #{", "\"new\", #{ input: p }); local::data(\"same\", #{");
+    project.write("stack.rhai", &now);
+    project.write("more.rhai", r#"local::data("more", #{ input: "new" });"#);
+    let since = ["--param", "p=1", "--changed-since", "HEAD"];
+    let mut found = changes(&since);
+    found.sort();
+    assert_eq!(found, ["local::data.gone", "local::data.more", "local::data.new"]);
+    let wrong = ["plan", "--param", "p=1", "--changed-since", "nowhere"];
+    let wrong = project.run(&wrong).expect(1).stderr;
+    assert!(wrong.contains("there is no revision `nowhere` to compare with"), "{wrong}");
+}

@@ -30,6 +30,16 @@ pub enum Template {
     WebPostgres,
     /// A RabbitMQ with a work queue, and workers that read it.
     RabbitmqWorker,
+    /// A platform: analytics over PostgreSQL, Redis and MinIO, with traces.
+    BiAgent,
+    /// A platform: a data mesh on Redpanda, with a catalog in PostgreSQL.
+    Dictamesh,
+    /// A platform: eleven schemas, DAPR, Django, workers, HELK.
+    ExpertDollop,
+    /// A platform: a home laboratory in ten domains, behind Traefik and Keycloak.
+    HyHome,
+    /// A platform: dashboards over an MQTT bus, behind Traefik, with single sign-on.
+    Taylordash,
 }
 
 /// `dollop doc`.

@@ -46,7 +46,7 @@ pub fn run(args: &ApplyArgs) -> Result<u8, CommandError> {
                 destroy: false,
                 replace: args.replace.iter().cloned().collect(),
                 allow_data_loss: args.consent.addresses(),
-                part: args.part.part(),
+                part: args.part.part(&session, &args.stack, &graph)?,
             };
             session.plan(&graph, &state, &options).await?
         };

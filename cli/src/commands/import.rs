@@ -228,7 +228,7 @@ impl Target {
     fn hand_out(&self, args: &ImportArgs, written: &Written) -> Result<(), CommandError> {
         match &self.module {
             Some(module) => {
-                write_new(&module.file, &written.text)?;
+                write_new(&module.file, written.text.as_bytes())?;
                 terminal::say(&format!("wrote {}\n", module.path));
             }
             None if args.append => {}

@@ -1,61 +1,101 @@
 //! `dollop init`: a folder with a stack to start from.
 
+use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+
+use rust_embed::Embed;
 
 use crate::args::{InitArgs, Template};
 use crate::error::{CommandError, DONE};
 use crate::project::SCRIPT;
 use crate::terminal;
 
+/// The small templates, a folder each.
+#[derive(Embed)]
+#[folder = "$CARGO_MANIFEST_DIR/templates"]
+#[include = "*/*"]
+struct Small;
+
+/// The stacks of `scripts/`, a folder each. Whoever builds may have applied them: what a run
+/// leaves there, keys and parameters among it, stays out of the binary.
+#[derive(Embed)]
+#[folder = "$CARGO_MANIFEST_DIR/../scripts"]
+#[exclude = "*/.*"]
+#[exclude = "*.plan"]
+#[exclude = "*.params.*"]
+struct Stacks;
+
+/// Name and content.
+type File = (String, Cow<'static, [u8]>);
+
 impl Template {
-    fn script(self) -> &'static str {
+    /// Its files, by their names in the folder, in the order of these.
+    fn files(self) -> Vec<File> {
         match self {
-            Self::Empty => include_str!("../../templates/empty/stack.rhai"),
-            Self::Quickstart => include_str!("../../../scripts/quickstart/stack.rhai"),
-            Self::WebPostgres => include_str!("../../templates/web-postgres/stack.rhai"),
-            Self::RabbitmqWorker => include_str!("../../templates/rabbitmq-worker/stack.rhai"),
+            Self::Empty => files::<Small>("empty/"),
+            Self::Quickstart => files::<Stacks>("quickstart/"),
+            Self::WebPostgres => files::<Small>("web-postgres/"),
+            Self::RabbitmqWorker => files::<Small>("rabbitmq-worker/"),
+            Self::BiAgent => files::<Stacks>("bi-agent/"),
+            Self::Dictamesh => files::<Stacks>("dictamesh/"),
+            Self::ExpertDollop => files::<Stacks>("expert-dollop/"),
+            Self::HyHome => files::<Stacks>("hy-home/"),
+            Self::Taylordash => files::<Stacks>("taylordash/"),
         }
     }
+}
 
-    /// What it is: the comment its script starts with.
-    fn summary(self) -> &'static str {
-        self.script().lines().next().unwrap_or_default().trim_start_matches("// ")
-    }
+fn files<From: Embed>(folder: &str) -> Vec<File> {
+    let mut found: Vec<File> = From::iter()
+        .filter_map(|path| {
+            Some((path.strip_prefix(folder)?.to_owned(), From::get(&path)?.data))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// What a stack is: the comment its script starts with.
+fn summary(files: &[File]) -> String {
+    let script = files.iter().find(|(name, _)| name == SCRIPT);
+    let text = script.map(|(_, content)| String::from_utf8_lossy(content)).unwrap_or_default();
+    text.lines().next().unwrap_or_default().trim_start_matches("// ").to_owned()
 }
 
 /// Writes the files of a template.
 pub fn run(args: &InitArgs) -> Result<u8, CommandError> {
     let folder = args.folder.clone().unwrap_or_else(|| PathBuf::from("."));
     let name = name(&folder)?;
+    let mut files = args.template.files();
     let readme = include_str!("../../templates/README.md")
         .replace("@NAME@", &name)
-        .replace("@SUMMARY@", args.template.summary());
-    let files = [
-        (SCRIPT, args.template.script()),
-        (".gitignore", include_str!("../../templates/gitignore")),
-        ("README.md", &readme),
-    ];
+        .replace("@SUMMARY@", &summary(&files));
     let shown = folder.display();
-    let taken: Vec<_> = files
-        .iter()
-        .map(|(name, _)| *name)
-        .filter(|name| folder.join(name).symlink_metadata().is_ok())
-        .collect();
-    // A folder under version control often has these two; they are its owner's.
-    if taken.contains(&SCRIPT) {
-        return Err(CommandError::failed(format!("`{shown}` has a `{SCRIPT}` already"))
+    let is_there = |name: &str| folder.join(name).symlink_metadata().is_ok();
+    if let Some((name, _)) = files.iter().find(|(name, _)| is_there(name)) {
+        return Err(CommandError::failed(format!("`{shown}` has a `{name}` already"))
             .hint("name another folder: `dollop init FOLDER`"));
     }
+    // A folder under version control often has these two; they are its owner's.
+    let gitignore = include_bytes!("../../templates/gitignore");
+    files.push((".gitignore".to_owned(), Cow::Borrowed(&gitignore[..])));
+    files.push(("README.md".to_owned(), Cow::Owned(readme.into_bytes())));
     std::fs::create_dir_all(&folder)
         .map_err(|error| CommandError::failed(format!("cannot make `{shown}`: {error}")))?;
-    for (file, text) in files {
-        if taken.contains(&file) {
+    for (file, content) in files {
+        if is_there(&file) {
             terminal::say(&format!("kept  {file}\n"));
             continue;
         }
-        write_new(&folder.join(file), text)?;
+        let path = folder.join(&file);
+        if let Some(around) = path.parent() {
+            std::fs::create_dir_all(around).map_err(|error| {
+                CommandError::failed(format!("cannot make `{}`: {error}", around.display()))
+            })?;
+        }
+        write_new(&path, &content)?;
         terminal::say(&format!("wrote {file}\n"));
     }
     let place = if args.folder.is_some() { format!(" {shown}") } else { String::new() };
@@ -72,7 +112,7 @@ fn name(folder: &Path) -> Result<String, CommandError> {
 }
 
 /// Writes a file, never over one that is there.
-pub(super) fn write_new(path: &Path, text: &str) -> Result<(), CommandError> {
+pub(super) fn write_new(path: &Path, content: &[u8]) -> Result<(), CommandError> {
     let shown = path.display();
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::AlreadyExists => CommandError::failed(format!("`{shown}` is there already")),
@@ -80,5 +120,5 @@ pub(super) fn write_new(path: &Path, text: &str) -> Result<(), CommandError> {
     };
     let mut file =
         OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)
+    file.write_all(content).map_err(failed)
 }

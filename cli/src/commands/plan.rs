@@ -23,7 +23,7 @@ pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
         destroy: args.destroy,
         replace: args.replace.iter().cloned().collect(),
         allow_data_loss: args.consent.addresses(),
-        part: args.part.part(),
+        part: args.part.part(&session, &args.stack, &graph)?,
     };
     let plan = block_on(session.plan(&graph, &snapshot.state, &options))?;
     if args.sql {

@@ -1,14 +1,12 @@
 //! Plans made by hand for the tests of all renders.
 
-use std::collections::BTreeMap;
-
 use dollop_engine::address::Address;
-use dollop_engine::diagnostic::{Code, Diagnostic, Sources, Span};
+use dollop_engine::diagnostic::{Code, Diagnostic, Span};
 use dollop_engine::expr::{Expr, Function};
 use dollop_engine::map::Map;
 use dollop_engine::path::Path;
 use dollop_engine::plan::{
-    Action, Change, ConnectionPlan, DeferredBy, Difference, FORMAT, OutputChange, Plan, Reason,
+    Action, Change, ConnectionPlan, DeferredBy, Difference, OutputChange, Plan, Reason,
     Standing,
 };
 use dollop_engine::schema::Disruption;
@@ -39,6 +37,7 @@ pub(crate) fn reference(of: &str, attribute: &str) -> Expr {
 }
 
 pub(crate) fn empty() -> Plan {
+<<<<<<< HEAD
     Plan {
         format: FORMAT,
         stack: "shop".to_owned(),
@@ -67,6 +66,9 @@ pub(crate) fn empty() -> Plan {
         warnings: Vec::new(),
         sources: Sources::default(),
     }
+=======
+    Plan { environment: "default".to_owned(), serial: 7, ..Plan::empty("shop") }
+>>>>>>> lean
 }
 
 pub(crate) fn change(of: &str, action: Action) -> Change {

@@ -3,10 +3,9 @@
 //! Terminal, Markdown and JSON all show leaves, so there is one place that decides what may
 //! be seen: a leaf never holds a secret.
 
-use std::collections::BTreeMap;
-
 use dollop_engine::diagnostic::Span;
 use dollop_engine::expr::{Expr, Reference};
+use dollop_engine::map::Map;
 use dollop_engine::path::Path;
 use dollop_engine::plan::{Action, Change, Difference, OutputChange};
 use dollop_engine::value::Value;
@@ -153,10 +152,10 @@ fn walk(path: &Path, before: Option<&Expr>, after: Option<&Expr>, found: &mut Ve
         (Shape::Absent, Shape::Absent) => {}
         (Shape::Map(a), Shape::Map(b)) => each_key(path, a, b, found),
         (Shape::Map(a), Shape::Absent) if !a.is_empty() => {
-            each_key(path, a, BTreeMap::new(), found);
+            each_key(path, a, Map::new(), found);
         }
         (Shape::Absent, Shape::Map(b)) if !b.is_empty() => {
-            each_key(path, BTreeMap::new(), b, found);
+            each_key(path, Map::new(), b, found);
         }
         (Shape::List(a), Shape::List(b)) if !(simple(&a) && simple(&b)) => {
             each_index(path, &a, &b, found);
@@ -179,7 +178,7 @@ fn walk(path: &Path, before: Option<&Expr>, after: Option<&Expr>, found: &mut Ve
 
 enum Shape {
     Absent,
-    Map(BTreeMap<String, Expr>),
+    Map(Map<Expr>),
     List(Vec<Expr>),
     Other,
 }
@@ -216,12 +215,7 @@ fn simple(items: &[Expr]) -> bool {
     })
 }
 
-fn each_key(
-    path: &Path,
-    mut before: BTreeMap<String, Expr>,
-    after: BTreeMap<String, Expr>,
-    found: &mut Vec<Pair>,
-) {
+fn each_key(path: &Path, mut before: Map<Expr>, after: Map<Expr>, found: &mut Vec<Pair>) {
     let mut keys: Vec<_> = before.keys().chain(after.keys()).cloned().collect();
     keys.sort();
     keys.dedup();

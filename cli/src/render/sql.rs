@@ -1,6 +1,7 @@
 //! A plan as a script for whoever reviews or runs it by hand: what every step would send, in
 //! order, secrets masked.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use dollop_engine::expr::Expr;
@@ -15,8 +16,10 @@ use crate::render::text::clean;
 pub fn script(plan: &Plan, registry: &Registry) -> String {
     let mut out = String::new();
     let (mut connection, mut place) = (None, String::new());
+    let changes: HashMap<_, _> =
+        plan.changes.iter().map(|change| (&change.address, change)).collect();
     for step in &plan.steps {
-        let Some(change) = plan.change(&step.address) else { continue };
+        let Some(change) = changes.get(&step.address) else { continue };
         let verb = match step.operation {
             Operation::Create => "create",
             Operation::Update => "update",

@@ -7,6 +7,7 @@ use crate::address::Address;
 use crate::expr::{Expr, Reference};
 use crate::graph::Graph;
 use crate::kind::{Kind, Registry};
+use crate::map::Map;
 use crate::path::{Path, Segment};
 use crate::plan::desired::desired;
 use crate::program::{Declaration, alternatives};
@@ -26,7 +27,7 @@ pub(super) struct Stack<'a> {
 }
 
 /// Attributes as far as they are known, by address.
-type Known<'a> = BTreeMap<&'a Address, BTreeMap<String, Expr>>;
+type Known<'a> = BTreeMap<&'a Address, Map<Expr>>;
 
 /// A claim with whose it is.
 pub(super) type Use<'s, 'a> = (&'s Object<'a>, &'s Claimed);
@@ -62,7 +63,7 @@ impl<'a> Stack<'a> {
         let mut objects = Vec::new();
         // What is dormant stands in the order of the script, after what it refers to.
         for declaration in graph.in_order().chain(&graph.program().dormant.declarations) {
-            let attributes: BTreeMap<String, Expr> = declaration
+            let attributes: Map<Expr> = declaration
                 .attributes
                 .iter()
                 .map(|(name, expr)| (name.clone(), expr.resolve(&|r| declared(&known, r))))
@@ -206,7 +207,7 @@ fn is_local(registry: &Registry, known: &Known<'_>, connection: Option<&Address>
 fn object<'a>(
     declaration: &'a Declaration,
     kind: &'a Kind,
-    attributes: &BTreeMap<String, Expr>,
+    attributes: &Map<Expr>,
     stack: &str,
     local: bool,
 ) -> Object<'a> {

@@ -12,6 +12,7 @@ use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::expr::{Expr, Reference};
 use crate::graph::Graph;
 use crate::kind::Registry;
+use crate::map::Map;
 use crate::observed::Observed;
 use crate::path::{Path, Segment};
 use crate::plan::change::{Action, Change, Reason};
@@ -194,7 +195,7 @@ pub(crate) fn undeclared_ids(
 
 impl Walk<'_> {
     /// The attributes of a declaration with everything filled in that is known by now.
-    pub(crate) fn resolve(&mut self, declaration: &Declaration) -> BTreeMap<String, Expr> {
+    pub(crate) fn resolve(&mut self, declaration: &Declaration) -> Map<Expr> {
         let problems = RefCell::new(Vec::new());
         let attributes = declaration
             .attributes

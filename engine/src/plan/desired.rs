@@ -28,7 +28,7 @@ pub(crate) struct Desired {
 /// A known value does not fit the kind.
 pub(crate) fn desired(
     schema: &Schema,
-    attributes: &BTreeMap<String, Expr>,
+    attributes: &Map<Expr>,
     normalize: &dyn Fn(&Value) -> Result<Value, SpecError>,
 ) -> Result<Desired, SpecError> {
     let spec = Expr::map(attributes.clone());
@@ -41,12 +41,12 @@ pub(crate) fn desired(
         .iter()
         .map(|(name, value)| (name.clone(), stand_in(value, &mut unknowns)))
         .collect();
-    let mut raw: BTreeMap<String, Expr> = BTreeMap::new();
+    let mut raw: Map<Expr> = Map::new();
     loop {
         match normalize(&Value::Map(stand_ins.clone())) {
             Ok(normal) => {
                 let probe = mark(normal, &schema.spec);
-                let mut entries: BTreeMap<String, Expr> = probe
+                let mut entries: Map<Expr> = probe
                     .as_map()
                     .into_iter()
                     .flatten()
@@ -89,10 +89,7 @@ pub(crate) fn desired(
     }
 }
 
-fn first_unknown(
-    attributes: &BTreeMap<String, Expr>,
-    raw: &BTreeMap<String, Expr>,
-) -> Option<String> {
+fn first_unknown(attributes: &Map<Expr>, raw: &Map<Expr>) -> Option<String> {
     attributes
         .iter()
         .find(|(name, value)| value.known().is_none() && !raw.contains_key(*name))

@@ -60,10 +60,7 @@ pub(crate) fn all_set(
 }
 
 /// The entries that say more than the schema says without them, and of those what does.
-fn set(
-    entries: BTreeMap<String, Expr>,
-    schema: &BTreeMap<String, Attribute>,
-) -> BTreeMap<String, Expr> {
+fn set(entries: Map<Expr>, schema: &BTreeMap<String, Attribute>) -> Map<Expr> {
     let says_more = |(name, value): (String, Expr)| {
         let attribute = schema.get(&name);
         let default = attribute.and_then(|attribute| attribute.default.as_ref());
@@ -146,14 +143,14 @@ fn is_empty(value: &Value) -> bool {
 }
 
 /// The entries of a map, known or partly known.
-pub(crate) fn entries(expr: &Expr) -> BTreeMap<String, Expr> {
+pub(crate) fn entries(expr: &Expr) -> Map<Expr> {
     match expr {
         Expr::Map(entries) => entries.clone(),
         Expr::Value(Value::Map(entries)) => entries
             .iter()
             .map(|(key, value)| (key.clone(), Expr::Value(value.clone())))
             .collect(),
-        _ => BTreeMap::new(),
+        _ => Map::new(),
     }
 }
 

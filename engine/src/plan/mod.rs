@@ -48,7 +48,7 @@ pub(crate) use lookups::{MAY_BE_MISSING, nothing_there, probe};
 pub use losses::{Loss, consent_hint, weigh};
 pub(crate) use losses::{asked, held, refusal};
 pub(crate) use moves::{check as check_moves, moved};
-pub use part::{LeftOut, Part, Pattern};
+pub use part::{LeftOut, Part, Pattern, changed};
 pub use previews::preview;
 pub(crate) use steps::conditional;
 pub use switch::{Switching, as_left, switch};
@@ -433,7 +433,40 @@ fn outputs(inputs: Inputs<'_>, decisions: &Decisions) -> Vec<OutputChange> {
 }
 
 impl Plan {
-    /// The change of an address, when it has one.
+    /// A plan in which nothing happens to a stack that has nothing.
+    pub fn empty(stack: impl Into<String>) -> Self {
+        Self {
+            format: FORMAT,
+            stack: stack.into(),
+            environment: String::new(),
+            serial: 0,
+            destroy: false,
+            unrefreshed: false,
+            digests: BTreeMap::new(),
+            contents: BTreeMap::new(),
+            connections: Vec::new(),
+            lookups: Vec::new(),
+            changes: Vec::new(),
+            kept: 0,
+            profiles: BTreeMap::new(),
+            dormant: Vec::new(),
+            secrets: Vec::new(),
+            outputs: Vec::new(),
+            checks: Vec::new(),
+            losses: Vec::new(),
+            notes: BTreeMap::new(),
+            scripts: BTreeMap::new(),
+            consents: BTreeSet::new(),
+            left_out: None,
+            steps: Vec::new(),
+            switch: None,
+            warnings: Vec::new(),
+            sources: Sources::default(),
+        }
+    }
+
+    /// The change of an address, when it has one. It looks at all of them: who wants many
+    /// makes a map first.
     pub fn change(&self, address: &Address) -> Option<&Change> {
         self.changes.iter().find(|change| &change.address == address)
     }

@@ -3,7 +3,7 @@
 //! The whole is planned, so that nothing is overlooked; then what is left out is taken out of
 //! the plan. What is chosen brings along all it needs.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -17,19 +17,35 @@ use crate::graph::Graph;
 use crate::journal::StepId;
 use crate::plan::change::{Action, Change};
 use crate::plan::{CheckPlan, Operation, Plan};
+use crate::program::{Program, alternatives};
 use crate::store::State;
 
-/// Addresses, as people write them: `*` stands for any characters but `/`, `**` for any.
+/// Resources, as people choose them: an address, in which `*` stands for any characters but
+/// `/` and `**` for any, or `profile:NAME`.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
-    regex: Regex,
+    chooses: Chooses,
 }
 
+#[derive(Clone, Debug)]
+enum Chooses {
+    Addresses(Regex),
+    Profile(String),
+}
+
+/// What stands before the name of a profile; no kind has such a name.
+const PROFILE: &str = "profile:";
+
 impl Pattern {
-    /// Whether an address is one of them.
-    pub fn matches(&self, address: &Address) -> bool {
-        self.regex.is_match(&address.to_string())
+    /// Whether it chooses a resource of these profiles.
+    fn matches(&self, address: &Address, profiles: &[String]) -> bool {
+        match &self.chooses {
+            Chooses::Addresses(regex) => regex.is_match(&address.to_string()),
+            Chooses::Profile(name) => {
+                profiles.iter().flat_map(|names| alternatives(names)).any(|one| one == name)
+            }
+        }
     }
 }
 
@@ -40,10 +56,14 @@ impl FromStr for Pattern {
         if text.is_empty() {
             return Err("an address, or a pattern such as `docker::*`, is expected".to_owned());
         }
+        if let Some(name) = text.strip_prefix(PROFILE) {
+            let chooses = Chooses::Profile(name.to_owned());
+            return Ok(Self { text: text.to_owned(), chooses });
+        }
         // `**` first: of the two it is the longer.
         let escaped = regex::escape(text).replace(r"\*\*", ".*").replace(r"\*", "[^/]*");
         let regex = Regex::new(&format!("^{escaped}$")).map_err(|error| error.to_string())?;
-        Ok(Self { text: text.to_owned(), regex })
+        Ok(Self { text: text.to_owned(), chooses: Chooses::Addresses(regex) })
     }
 }
 
@@ -60,6 +80,33 @@ pub struct Part {
     pub only: Vec<Pattern>,
     /// Not these, nor what needs them.
     pub exclude: Vec<Pattern>,
+    /// Of these, only what is among them: see [`changed`].
+    pub changed: Option<BTreeSet<Address>>,
+}
+
+impl Part {
+    fn is_all(&self) -> bool {
+        self.only.is_empty() && self.exclude.is_empty() && self.changed.is_none()
+    }
+}
+
+/// What two versions of a stack declare differently: what only one has, and what is told
+/// something else.
+pub fn changed(before: &Program, now: &Program) -> BTreeSet<Address> {
+    let by_address = |program: &'_ Program| -> HashMap<Address, usize> {
+        let all = program.declarations.iter().enumerate();
+        all.map(|(index, declaration)| (declaration.address.clone(), index)).collect()
+    };
+    let (old, new) = (by_address(before), by_address(now));
+    let same = |address: &Address| {
+        let (Some(old), Some(new)) = (old.get(address), new.get(address)) else { return false };
+        let (old, new) = (&before.declarations[*old], &now.declarations[*new]);
+        old.connection == new.connection
+            && old.attributes == new.attributes
+            && old.lifecycle == new.lifecycle
+            && old.lookup == new.lookup
+    };
+    old.keys().chain(new.keys()).filter(|address| !same(address)).cloned().collect()
 }
 
 /// What a plan for a part leaves out.
@@ -82,13 +129,20 @@ impl Plan {
         graph: &Graph,
         state: &State,
     ) -> Result<(), Findings> {
-        if part.only.is_empty() && part.exclude.is_empty() {
+        if part.is_all() {
             return Ok(());
         }
         let needs = self.needs(graph, state);
+        let fits = |pattern: &Pattern, address: &Address| {
+            let lifecycle = match graph.get(address) {
+                Some(declared) => Some(&declared.lifecycle),
+                None => state.records.get(address).map(|record| &record.lifecycle),
+            };
+            pattern.matches(address, lifecycle.map_or(&[], |lifecycle| &lifecycle.profiles))
+        };
         let mut diagnostics = Vec::new();
         for pattern in part.only.iter().chain(&part.exclude) {
-            if !needs.keys().any(|address| pattern.matches(address)) {
+            if !needs.keys().any(|address| fits(pattern, address)) {
                 diagnostics.push(
                     Diagnostic::new(Code::Usage, format!("`{pattern}` fits no resource")).hint(
                         "`dollop graph` shows the addresses; `*` stands for any part of one",
@@ -96,7 +150,7 @@ impl Plan {
                 );
             }
         }
-        let chosen = chosen(part, &needs);
+        let chosen = chosen(part, &needs, &fits);
         diagnostics.extend(self.stuck(&chosen));
         if !diagnostics.is_empty() {
             return Err(Findings { diagnostics, sources: self.sources.clone() });
@@ -220,12 +274,19 @@ impl Plan {
 
 /// What the patterns choose, with all it needs, without what is excluded and all that needs
 /// that.
-fn chosen(part: &Part, needs: &BTreeMap<Address, BTreeSet<Address>>) -> BTreeSet<Address> {
+fn chosen(
+    part: &Part,
+    needs: &BTreeMap<Address, BTreeSet<Address>>,
+    fits: &dyn Fn(&Pattern, &Address) -> bool,
+) -> BTreeSet<Address> {
     let fits = |patterns: &[Pattern], address: &Address| {
-        patterns.iter().any(|pattern| pattern.matches(address))
+        patterns.iter().any(|pattern| fits(pattern, address))
     };
-    let start =
-        needs.keys().filter(|address| part.only.is_empty() || fits(&part.only, address));
+    let start = needs.keys().filter(|address| {
+        let changed = part.changed.as_ref();
+        changed.is_none_or(|changed| changed.contains(address))
+            && (part.only.is_empty() || fits(&part.only, address))
+    });
     let mut chosen: BTreeSet<Address> = BTreeSet::new();
     let mut queue: Vec<&Address> = start.collect();
     while let Some(address) = queue.pop() {

@@ -11,7 +11,7 @@ use crate::kind::{FoundObject, Kind, Registry};
 use crate::map::Map;
 use crate::plan::change::{Action, Change, Reason};
 use crate::plan::undeclared::from_the_ground_up;
-use crate::plan::{ConnectionPlan, FORMAT, Operation, OutputChange, Plan, Standing, Step};
+use crate::plan::{ConnectionPlan, Operation, OutputChange, Plan, Standing, Step};
 use crate::pool::Pool;
 use crate::resource::{Name, Wanted};
 use crate::schema::Disruption;
@@ -273,32 +273,9 @@ fn kept((name, value): (&String, &Value)) -> OutputChange {
 
 fn empty(state: &State, stack: &str) -> Plan {
     Plan {
-        format: FORMAT,
-        stack: stack.to_owned(),
-        environment: String::new(),
         serial: state.serial,
-        destroy: false,
-        unrefreshed: false,
-        digests: BTreeMap::new(),
-        contents: BTreeMap::new(),
-        connections: Vec::new(),
-        lookups: Vec::new(),
-        changes: Vec::new(),
-        kept: 0,
-        profiles: BTreeMap::new(),
-        dormant: Vec::new(),
-        secrets: Vec::new(),
         // As they are: a run that ends leaves what its plan says.
         outputs: state.outputs.iter().map(kept).collect(),
-        checks: Vec::new(),
-        losses: Vec::new(),
-        notes: BTreeMap::new(),
-        scripts: BTreeMap::new(),
-        consents: BTreeSet::new(),
-        left_out: None,
-        steps: Vec::new(),
-        warnings: Vec::new(),
-        sources: crate::diagnostic::Sources::default(),
-        switch: None,
+        ..Plan::empty(stack)
     }
 }

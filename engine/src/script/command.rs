@@ -1,7 +1,5 @@
 //! Commands a stack publishes under names of its own: `command("topics", #{ .. })`.
 
-use std::collections::BTreeMap;
-
 use rhai::{Dynamic, Map, NativeCallContext};
 
 use super::convert::Converter;
@@ -152,7 +150,7 @@ fn words(value: Expr) -> Result<Vec<Expr>, (String, &'static str)> {
     Ok(words)
 }
 
-fn entries(value: Expr) -> Option<BTreeMap<String, Expr>> {
+fn entries(value: Expr) -> Option<crate::map::Map<Expr>> {
     match value {
         Expr::Map(entries) => Some(entries),
         Expr::Value(Value::Map(entries)) => {

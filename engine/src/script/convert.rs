@@ -130,7 +130,7 @@ impl<'a> Converter<'a> {
     }
 
     fn map(&mut self, map: Map) -> Expr {
-        let mut entries = std::collections::BTreeMap::new();
+        let mut entries = crate::map::Map::new();
         for (key, value) in map {
             if marks::is_marked(&key) {
                 let shown = self.session.show(&key);

@@ -1,6 +1,6 @@
 //! Declaring a resource or a connection: what the generated functions do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -16,7 +16,6 @@ use super::session::{MOST_DECLARED, Session};
 use super::symbol::{Answer, Declared, Handle};
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
-use crate::expr::Expr;
 use crate::kind::{ConnectionKind, Kind, SpecError};
 use crate::path::Path;
 use crate::program::{Declaration, Lifecycle, Lookup};
@@ -257,7 +256,7 @@ pub(super) fn default_connection(draft: &Draft, kind: &'static str) -> Address {
         declarations.push(Declaration {
             address: address.clone(),
             connection: None,
-            attributes: BTreeMap::<String, Expr>::new(),
+            attributes: crate::map::Map::new(),
             lifecycle: Lifecycle::default(),
             allow: BTreeSet::new(),
             clear: Vec::new(),

@@ -353,7 +353,7 @@ fn peel(expr: Expr) -> (Expr, bool) {
     }
 }
 
-fn entries(expr: &Expr) -> Option<BTreeMap<String, Expr>> {
+fn entries(expr: &Expr) -> Option<crate::map::Map<Expr>> {
     match expr {
         Expr::Map(entries) => Some(entries.clone()),
         Expr::Value(Value::Map(entries)) => Some(

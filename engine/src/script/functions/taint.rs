@@ -4,7 +4,7 @@
 //! known. A tainted value may be printed, put into lists and maps, passed on by `set` and
 //! looped over when only items are not known; anything else looks into it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use minijinja::machinery::ast::{self, Expr as Node, Stmt};
 use minijinja::machinery::parse;
@@ -12,6 +12,7 @@ use minijinja::machinery::parse;
 use super::Fault;
 use super::jinja::{syntax, word};
 use crate::expr::Expr;
+use crate::map::Map;
 
 /// Filters that give the items of a list or map as a list, without looking at them.
 const ORDERING: [&str; 4] = ["dictsort", "items", "list", "reverse"];
@@ -30,16 +31,13 @@ struct Computed;
 
 /// Names given by the template itself which may hold something that is not known.
 struct Taint<'v> {
-    values: &'v BTreeMap<String, Expr>,
+    values: &'v Map<Expr>,
     given: BTreeSet<String>,
     looked: Option<String>,
 }
 
 /// The first name the template looks into although it is not known, as the inner error.
-pub(super) fn check(
-    text: &str,
-    values: &BTreeMap<String, Expr>,
-) -> Result<Result<(), String>, Fault> {
+pub(super) fn check(text: &str, values: &Map<Expr>) -> Result<Result<(), String>, Fault> {
     let tree = parse(text, "template", syntax()?).map_err(|error| word(&error))?;
     let mut taint = Taint { values, given: BTreeSet::new(), looked: None };
     // Names flow backwards too, in loops: until nothing is added.

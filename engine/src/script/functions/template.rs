@@ -1,7 +1,7 @@
 //! `template` and `template_text`: Jinja templates, rendered while the script runs. What is
 //! not known yet passes through as it is; a template that would look into it is refused.
 
-use std::collections::BTreeMap;
+use crate::map::Map;
 use std::rc::Rc;
 
 use rhai::Dynamic;
@@ -82,7 +82,7 @@ fn fill(hand: &Hand<'_>, text: &str, arguments: &[Dynamic]) -> Result<Dynamic, P
             entries.into_iter().map(|(key, entry)| (key, Expr::Value(entry))).collect()
         }
         Expr::Map(entries) => entries,
-        _ => BTreeMap::new(),
+        _ => Map::new(),
     };
     let known = values.values().all(|value| value.known().is_some());
     let secrecy = values.values().filter_map(Expr::known).map(Value::secrecy).max();
