@@ -37,38 +37,7 @@ pub(crate) fn reference(of: &str, attribute: &str) -> Expr {
 }
 
 pub(crate) fn empty() -> Plan {
-<<<<<<< HEAD
-    Plan {
-        format: FORMAT,
-        stack: "shop".to_owned(),
-        environment: "default".to_owned(),
-        profiles: BTreeMap::new(),
-        dormant: Vec::new(),
-        left_out: None,
-        serial: 7,
-        destroy: false,
-        unrefreshed: false,
-        digests: BTreeMap::new(),
-        contents: BTreeMap::new(),
-        connections: Vec::new(),
-        lookups: Vec::new(),
-        changes: Vec::new(),
-        kept: 0,
-        losses: Vec::new(),
-        notes: std::collections::BTreeMap::new(),
-        scripts: std::collections::BTreeMap::new(),
-        switch: None,
-        consents: std::collections::BTreeSet::new(),
-        secrets: Vec::new(),
-        outputs: Vec::new(),
-        checks: Vec::new(),
-        steps: Vec::new(),
-        warnings: Vec::new(),
-        sources: Sources::default(),
-    }
-=======
     Plan { environment: "default".to_owned(), serial: 7, ..Plan::empty("shop") }
->>>>>>> lean
 }
 
 pub(crate) fn change(of: &str, action: Action) -> Change {
