@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use dollop_tests::cli::{Project, Run};
+use lapin::options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Confirmation, Connection, ConnectionProperties};
 use serde_json::{Value as Json, json};
+use tokio::runtime::Runtime;
 
 use super::quickstart::{Stack, docker};
 
@@ -22,19 +26,35 @@ shop.grant("private", #{ role: "PUBLIC", on: "database", privileges: [] });
 let broker = mq::server("broker");
 let vhost = broker.server.vhost("shop");
 let worker = broker.server.user("worker", #{ password: local::random("worker").result });
-vhost.permission(worker, #{ read: ".*", write: "^orders$" });
+vhost.permission(worker, #{ read: ".*", write: "^amq\\.default$" });
 let orders = vhost.queue("orders", #{ "type": "quorum" });
+vhost.queue("careful", #{ "type": "quorum", delivery_limit: 5 });
 vhost.exchange("events", #{ "type": "topic" });
 vhost.binding("orders", #{ source: "events", destination: orders, routing_key: "order.#" });
 vhost.policy("limits", #{ pattern: ".*", apply_to: "queues", definition: #{ "max-length": 1000 } });
 redis::server("cache", #{});
 output("app", pg::url(main, app, shop));
+output("amqp", mq::url(broker, worker, vhost));
 output("broker", `http://${broker.user}:${broker.password}@${broker.host}:${broker.management_port}`);
 "#;
 
 /// What a run said, without the line breaks of a narrow terminal.
 fn said(run: &Run) -> String {
     run.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The definitions of a broker, without what is new in every broker.
+pub(super) fn settled(mut all: Json) -> Json {
+    for user in all["users"].as_array_mut().expect("users") {
+        user["password_hash"] = Json::Null;
+    }
+    all["global_parameters"] = Json::Null;
+    for section in all.as_object_mut().expect("sections").values_mut() {
+        if let Some(rows) = section.as_array_mut() {
+            rows.sort_by_key(ToString::to_string);
+        }
+    }
+    all
 }
 
 struct World {
@@ -88,19 +108,9 @@ impl World {
         serde_json::from_slice(&output.stdout).unwrap_or_default()
     }
 
-    /// Everything the broker defines, without what is new in every broker.
+    /// Everything the broker defines.
     fn topology(&self) -> Json {
-        let mut all = self.broker("GET", "definitions", &Json::Null);
-        for user in all["users"].as_array_mut().expect("users") {
-            user["password_hash"] = Json::Null;
-        }
-        all["global_parameters"] = Json::Null;
-        for section in all.as_object_mut().expect("sections").values_mut() {
-            if let Some(rows) = section.as_array_mut() {
-                rows.sort_by_key(ToString::to_string);
-            }
-        }
-        all
+        settled(self.broker("GET", "definitions", &Json::Null))
     }
 
     fn seed(&self) {
@@ -120,17 +130,6 @@ impl World {
         );
         self.sql("postgres", "create database undeclared owner byhand");
         self.sql("undeclared", "create table t (n int); insert into t values (1), (2)");
-        for number in 0..20 {
-            self.broker(
-                "POST",
-                "exchanges/shop/events/publish",
-                &json!({
-                    "properties": { "delivery_mode": 2, "headers": { "n": number } },
-                    "routing_key": "order.new", "payload": format!("order {number}"),
-                    "payload_encoding": "string",
-                }),
-            );
-        }
         self.broker("PUT", "queues/shop/byhand", &json!({ "durable": true, "arguments": {} }));
         drop(self.redis(&["set", "greeting", "hello"]));
     }
@@ -166,18 +165,103 @@ impl World {
     }
 }
 
+/// A client of the broker, as a program would be one.
+struct Client {
+    runtime: Runtime,
+    connection: Connection,
+}
+
+impl Client {
+    fn of(world: &World) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let url = world.stack.output("amqp");
+        let connection = Connection::connect(&url, ConnectionProperties::default());
+        let connection = runtime.block_on(connection).expect("the broker");
+        Self { runtime, connection }
+    }
+
+    /// Messages of bytes that are no text, every third without any properties.
+    fn publish(&self, queue: &str, many: u8) {
+        self.runtime.block_on(async {
+            let channel = self.connection.create_channel().await.unwrap();
+            channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+            let must = BasicPublishOptions { mandatory: true, ..Default::default() };
+            for number in 0..many {
+                let mut headers = FieldTable::default();
+                let text = AMQPValue::LongString(format!("h{number}").into());
+                headers.insert("n".into(), text);
+                let full = BasicProperties::default()
+                    .with_delivery_mode(2)
+                    .with_content_type("application/json".into())
+                    .with_message_id(format!("{queue}-{number}").into())
+                    .with_correlation_id("of all".into())
+                    .with_timestamp(1_700_000_000)
+                    // The broker checks that it is the sender's own name.
+                    .with_user_id("worker".into())
+                    .with_headers(headers);
+                let properties =
+                    if number % 3 == 0 { BasicProperties::default() } else { full };
+                let payload = [0xff, 0, number];
+                let sent =
+                    channel.basic_publish("".into(), queue.into(), must, &payload, properties);
+                let taken = sent.await.unwrap().await.unwrap();
+                assert!(matches!(taken, Confirmation::Ack(None)), "not routed");
+            }
+        });
+    }
+
+    /// What waits in a queue, in words; it goes back when the channel closes, or is `taken`.
+    fn read(&self, queue: &str, taken: bool) -> Vec<String> {
+        self.runtime.block_on(async {
+            let channel = self.connection.create_channel().await.unwrap();
+            let mut found = Vec::new();
+            let options = BasicGetOptions { no_ack: taken };
+            while let Some(got) = channel.basic_get(queue.into(), options).await.unwrap() {
+                let about = &got.delivery.properties;
+                let headers = about.headers().clone().unwrap_or_default();
+                found.push(format!(
+                    "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+                    got.delivery.data,
+                    headers.inner().get("n"),
+                    about.content_type(),
+                    about.message_id(),
+                    about.correlation_id(),
+                    about.delivery_mode(),
+                    about.timestamp(),
+                ));
+            }
+            channel.close(200, "read".into()).await.unwrap();
+            found
+        })
+    }
+}
+
 #[test]
 fn what_was_saved_comes_back() {
     let world = World::new("dt-backup", STACK);
     world.seed();
     let (sums, topology) = (world.sums(), world.topology());
-    let run = world.run(&["backup", "--stop"]).expect(0);
+    let client = Client::of(&world);
+    for queue in ["orders", "byhand", "careful"] {
+        client.publish(queue, 20);
+    }
+    let (orders, byhand) = (client.read("orders", false), client.read("byhand", false));
+    assert_eq!((orders.len(), byhand.len()), (20, 20));
+    let run = world.run(&["backup", "--stop", "--messages"]).expect(0);
     let folder = PathBuf::from(run.stdout.trim_end());
     assert!(
         said(&run).contains("its data is saved by `postgres::server.main`"),
         "{}",
         run.stderr
     );
+    let limited = "not saved 1 queue with a limit on deliveries";
+    assert!(said(&run).contains(limited), "{}", run.stderr);
+    // Handing back changes the order in a quorum queue.
+    let sorted = |mut messages: Vec<String>| {
+        messages.sort();
+        messages
+    };
+    assert_eq!(sorted(client.read("orders", false)), sorted(orders.clone()), "they stay");
 
     // Private, whole by everybody's tools, and nothing unfinished beside it.
     let mut files = vec![folder.clone(), folder.join("parts")];
@@ -215,9 +299,15 @@ fn what_was_saved_comes_back() {
     // A new Redis has written files of its own.
     let consent = ["--allow-data-loss", "docker::volume.cache"];
     let restore = ["restore", "latest", "--auto-approve", consent[0], consent[1]];
-    drop(world.run(&restore).expect(0));
+    let restored = world.run(&restore).expect(0);
+    let signed = "lost `user_id`: others had sent them";
+    assert!(said(&restored).contains(signed), "{}", restored.stderr);
     assert_eq!(world.sums(), sums);
     assert_eq!(world.topology(), topology);
+    let client = Client::of(&world);
+    assert_eq!(sorted(client.read("orders", true)), sorted(orders));
+    assert_eq!(client.read("byhand", true), byhand, "in order");
+    assert_eq!(client.read("careful", true), [""; 0]);
     world.stack.expect_no_changes();
     // The passwords are those of the new stack, and work.
     let container = world.stack.container("main");

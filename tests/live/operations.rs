@@ -42,6 +42,9 @@ command("redis", #{
 output("site", `http://${web.host_ip}:${web.host_ports["80/tcp"]}/`);
 "#;
 
+/// What a stack asks itself.
+const PROBE: &str = r#"local::probe("front", #{ http: `http://${web.host_ip}:${web.host_ports["80/tcp"]}/` });"#;
+
 fn stack(name: &str) -> Stack {
     Stack::of(Project::new(name, SCRIPT), name)
 }
@@ -57,7 +60,8 @@ fn named<'a>(list: &'a Json, name: &str) -> &'a Json {
 
 #[test]
 fn a_stack_is_looked_at_while_it_runs() {
-    let stack = stack("dt-look");
+    let name = "dt-look";
+    let stack = Stack::of(Project::new(name, &format!("{SCRIPT}{PROBE}\n")), name);
     let project = &stack.project;
     let nothing = project.run(&["status"]).expect(1);
     assert!(
@@ -111,6 +115,7 @@ fn a_stack_is_looked_at_while_it_runs() {
     has("web", "tcp 127.0.0.1:");
     has("cache", "tcp 127.0.0.1:");
     has("postgres::server.db", "sql");
+    has("front", "http http://127.0.0.1:");
 
     let logs =
         project.run(&["logs", "quiet", "web", "--grep", "listening|oops"]).expect(0).stdout;
@@ -260,5 +265,107 @@ fn what_is_stopped_on_purpose_is_no_drift() {
     // A run of its own: what was declared is still what is recorded.
     drop(project.run(&["apply", "--auto-approve"]).expect(0));
     stack.expect_no_changes();
+    drop(project.destroy(&[]).expect(0));
+}
+
+const WATCHED: &str = r#"// What somebody works on.
+let image = docker::image("dt-watch/app:1", #{ build: #{ context: "./app" }, keep: false });
+docker::container("app", #{ image: image.id, init: true, command: ["sleep", "1d"] });
+docker::container("web", #{
+    image: "busybox:1.35", init: true, command: ["sleep", "1d"],
+    files: #{ "/page": file("page") },
+    volumes: ["./mounted:/mounted:ro"],
+});
+"#;
+
+#[test]
+fn what_changes_is_applied_while_somebody_works() {
+    let project = Project::new("dt-watch", WATCHED);
+    project.write("app/Dockerfile", "FROM busybox:1.35\nCOPY version /version\n");
+    project.write("app/version", "one");
+    project.write("page", "first");
+    project.write("mounted/file", "read once");
+    let stack = Stack::of(project, "dt-watch");
+    let project = &stack.project;
+    let cat = |name: &str, file: &str| docker(&["exec", &stack.container(name), "cat", file]);
+    let mut watch = project.start(&["watch"]);
+    let said = BufReader::new(watch.child().stderr.take().expect("a pipe")).lines();
+    let mut said = said.map(|line| line.expect("text"));
+    let mut until = |words: &str| assert!(said.any(|line| line.contains(words)), "{words}");
+    until("watching");
+    assert_eq!((cat("app", "/version"), cat("web", "/page")), ("one".into(), "first".into()));
+
+    project.write("page", "second");
+    until("Applied: ");
+    assert_eq!(cat("web", "/page"), "second");
+    project.write("app/version", "two");
+    until("Applied: ");
+    assert_eq!(cat("app", "/version"), "two");
+    // A mistake is said, and mended by the next change.
+    project.write("stack.rhai", &format!("{WATCHED}let x = ;"));
+    until("error[E0101]");
+    project.write("stack.rhai", WATCHED);
+    until("nothing to change");
+    // What a program writes beside its sources has no effect, and is left alone.
+    for time in 0..3 {
+        project.write("app.log", &"line\n".repeat(time + 1));
+        until("nothing to change");
+    }
+    until("app.log changes nothing: left alone");
+    watch.interrupt();
+    drop(watch.end().expect(0));
+
+    let started =
+        || docker(&["inspect", "-f", "{{.State.StartedAt}}", &stack.container("web")]);
+    let before = started();
+    let mut watch = project.start(&["watch", "--restart", "web"]);
+    let said = BufReader::new(watch.child().stderr.take().expect("a pipe")).lines();
+    let mut said = said.map(|line| line.expect("text"));
+    let mut until = |words: &str| assert!(said.any(|line| line.contains(words)), "{words}");
+    until("watching");
+    project.write("mounted/file", "read again");
+    until("Started 1 resource");
+    assert_ne!(started(), before);
+    watch.interrupt();
+    drop(watch.end().expect(0));
+    drop(project.destroy(&[]).expect(0));
+}
+
+#[test]
+fn a_tag_that_moved_is_outdated() {
+    let registry = std::env::var("DOLLOP_LAB_REGISTRY").unwrap_or("127.0.0.1:5000".to_owned());
+    let image = format!("{registry}/dollop-test/outdated:1");
+    let push = |from: &str| {
+        drop(docker(&["tag", from, &image]));
+        drop(docker(&["push", "--quiet", &image]));
+        drop(docker(&["image", "rm", &image]));
+    };
+    push("busybox:1.35");
+    let script = format!(
+        "docker::container(\"pulled\", #{{ image: \"{image}\", command: [\"sleep\", \"1d\"] }});\n\
+         docker::container(\"made\", #{{ image: \"nginx:1.22\" }});\n"
+    );
+    let stack = Stack::of(Project::new("dt-outdated", &script), "dt-outdated");
+    let project = &stack.project;
+    stack.apply();
+    let outdated = || {
+        let found = project.run(&["outdated", "--format", "json", "--detailed-exitcode"]);
+        let document: Json = serde_json::from_str(&found.stdout).expect("JSON");
+        (found.code, document["resources"].clone())
+    };
+    let (code, all) = outdated();
+    assert_eq!(code, Some(0), "{all}");
+    let fresh = named(&all, "pulled");
+    assert_eq!((&fresh["moved"], &fresh["unknown"]), (&false.into(), &Json::Null), "{fresh}");
+    assert_eq!(fresh["digest"], fresh["offered"]);
+    // Nobody is asked for what was built here.
+    let made = named(&all, "made");
+    assert_eq!((&made["digest"], &made["unknown"]), (&Json::Null, &Json::Null), "{made}");
+
+    push("redis:7");
+    let (code, all) = outdated();
+    assert_eq!((code, &named(&all, "pulled")["moved"]), (Some(2), &true.into()), "{all}");
+    let shown = project.run(&["outdated"]).expect(0).stdout;
+    assert!(shown.contains("1 resource could be newer"), "{shown}");
     drop(project.destroy(&[]).expect(0));
 }

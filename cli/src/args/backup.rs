@@ -24,6 +24,12 @@ pub struct BackupArgs {
     /// Where backups are kept.
     #[command(flatten)]
     pub shelf: ShelfArgs,
+    /// Save messages that wait in queues, too.
+    ///
+    /// Each is taken out and put back where it was; streams are left out, and queues that limit
+    /// how often a message is delivered.
+    #[arg(long)]
+    pub messages: bool,
     /// Stop containers while their volumes are copied, and start them again.
     ///
     /// They write what they have before they stop, so that what is saved is whole.

@@ -104,8 +104,7 @@ impl Work<'_> {
                 return Err(CommandError { message, ..error.into() });
             }
         }
-        // Not offered yet: the test of a quorum queue found none of them after the restore.
-        let wishes = Wishes { messages: false };
+        let wishes = Wishes { messages: args.messages };
         let inventories = take_inventory(&mut sites, wishes).await?;
         let all = inventories.iter().flat_map(|inventory| {
             let parts = inventory.parts.iter().map(|part| (&part.address, &part.connection));

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::item::Place;
+use super::policy_rules::is_since_4;
 use super::server::Server;
 use crate::text::count;
 
@@ -26,12 +27,37 @@ pub(super) struct Row {
     pub(super) messages: u64,
     #[serde(default)]
     consumers: u64,
+    /// Whether it lives and dies with a client's connection, and only that may read it.
+    #[serde(default)]
+    pub(super) exclusive: bool,
+    #[serde(default)]
+    arguments: Json,
+    #[serde(default)]
+    effective_policy_definition: Json,
 }
 
 impl Row {
     /// Streams are never empty again by being read, and cannot be looked into.
     pub(super) fn is_stream(&self) -> bool {
         self.queue_type.as_deref() == Some("stream")
+    }
+
+    /// Whether a message is dropped, or goes elsewhere, once it was handed out so many times:
+    /// being looked at is one of them.
+    pub(super) fn limits_deliveries(&self, version: &str) -> bool {
+        if self.queue_type.as_deref() != Some("quorum") {
+            return false;
+        }
+        let said = [
+            &self.arguments["x-delivery-limit"],
+            &self.effective_policy_definition["delivery-limit"],
+        ];
+        let said: Vec<_> = said.iter().filter_map(|limit| limit.as_i64()).collect();
+        if said.is_empty() {
+            return is_since_4(version);
+        }
+        // -1 is none.
+        said.iter().any(|limit| *limit >= 0)
     }
 }
 
@@ -105,13 +131,17 @@ pub(super) async fn in_vhosts(
 
 /// All queues with their numbers, which are up to five seconds old.
 pub(super) async fn rows(server: &Server) -> Result<BTreeMap<Place, Row>, CallError> {
-    let path = "queues?columns=vhost,name,type,messages,consumers";
+    let path = "queues?columns=vhost,name,type,messages,consumers,exclusive,\
+                arguments,effective_policy_definition";
     let rows: Vec<Row> = server.api.list("count the messages", path).await?;
     Ok(rows.into_iter().map(|row| ((row.vhost.clone(), row.name.clone()), row)).collect())
 }
 
 /// Looks into the queues that were empty when the server last counted.
-async fn recount(server: &Server, rows: &mut BTreeMap<Place, Row>) -> Result<(), CallError> {
+pub(super) async fn recount(
+    server: &Server,
+    rows: &mut BTreeMap<Place, Row>,
+) -> Result<(), CallError> {
     let mut empty: Vec<Place> = Vec::new();
     for (place, row) in rows.iter() {
         if row.messages == 0 && !row.is_stream() {
@@ -155,4 +185,28 @@ pub(super) async fn at_least(
     let path = ["queues", vhost, name, "get"];
     let messages: Vec<Message> = server.api.ask(&what, &path, &body).await?;
     Ok(messages.first().map_or(0, |message| message.message_count + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_limits_deliveries() {
+        let limits = |kind: &str, argument: Json, policy: Json, version: &str| {
+            let row = json!({
+                "vhost": "/", "name": "q", "type": kind, "arguments": argument,
+                "effective_policy_definition": policy,
+            });
+            let row: Row = serde_json::from_value(row).unwrap();
+            row.limits_deliveries(version)
+        };
+        let said = |limit: i64| json!({ "x-delivery-limit": limit });
+        assert!(!limits("quorum", json!({}), json!({}), "3.13.7"));
+        assert!(limits("quorum", json!({}), json!([]), "4.0.5"));
+        assert!(!limits("quorum", said(-1), json!({}), "4.0.5"));
+        assert!(limits("quorum", said(3), json!({}), "3.10.8"));
+        assert!(limits("quorum", json!({}), json!({ "delivery-limit": 3 }), "3.10.8"));
+        assert!(!limits("classic", json!({}), json!({ "delivery-limit": 3 }), "4.0.5"));
+    }
 }

@@ -118,15 +118,20 @@ pub(super) fn lint(definition: &BTreeMap<String, Json>) -> Vec<Lint> {
 
 /// Settings that this server does not know any more.
 pub(super) fn gone(version: &str, definition: &BTreeMap<String, Json>) -> Vec<Problem> {
-    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
     let mirrors = definition.keys().any(|key| key.starts_with("ha-"));
-    if !mirrors || major.is_none_or(|major| major < 4) {
+    if !mirrors || !is_since_4(version) {
         return Vec::new();
     }
     let message = format!("RabbitMQ {version} has no mirrored classic queues");
     let hint =
         "leave `ha-mode` and its like out, and declare the queues with `type: \"quorum\"`";
     vec![problem(message, hint.to_owned())]
+}
+
+/// RabbitMQ 4.0 was the end of much, and gave quorum queues a limit on deliveries.
+pub(super) fn is_since_4(version: &str) -> bool {
+    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    major.is_some_and(|major| major >= 4)
 }
 
 fn forms(definition: &BTreeMap<String, Json>) -> Vec<Problem> {

@@ -48,6 +48,9 @@ async fn an_alarm_is_told_and_waited_for() {
     );
     assert!(error.hints.iter().any(|hint| hint.contains("free memory")), "{error:?}");
 
+    let sick = project.run(&["health"]).expect(1).stdout;
+    assert!(sick.contains("an alarm for `memory` on `rabbit@"), "{sick}");
+
     // A plan that would move messages says that they cannot be moved.
     project.write("stack.rhai", &queue(", max_length: 100"));
     let plan = project.run(&["plan"]).expect(1);
@@ -70,5 +73,7 @@ async fn an_alarm_is_told_and_waited_for() {
     alarmed(&broker, false);
     let _ = running.end().expect(0);
     assert_eq!(project.read("f"), "x");
+    let well = project.run(&["health"]).expect(0).stdout;
+    assert!(well.contains("all run"), "{well}");
     let _ = project.run(&["destroy", "--auto-approve"]).expect(0);
 }

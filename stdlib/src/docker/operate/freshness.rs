@@ -18,8 +18,9 @@ pub(super) async fn freshness(
 ) -> Vec<Result<Freshness, CallError>> {
     let asked = objects.iter().map(|object| made_from(engine, object)).collect();
     let made = some_at_once(asked).await;
-    let names: BTreeSet<String> =
-        made.iter().flatten().map(|fresh| fresh.image.clone()).collect();
+    // What never came from a registry has no digest to compare.
+    let pulled = made.iter().flatten().filter(|fresh| fresh.has.is_some());
+    let names: BTreeSet<String> = pulled.map(|fresh| fresh.image.clone()).collect();
     let asked = names.into_iter().map(|image| async move {
         let offered = pull::digest(engine, &image).await;
         (image, offered)
@@ -43,8 +44,14 @@ async fn made_from(engine: &Engine, object: &Object) -> Result<Freshness, CallEr
     let image = pull::local(engine, &id).await?;
     let digest = facts(engine, &container, image.as_ref()).image_digest;
     let written = container.config.as_ref().and_then(|config| config.image.clone());
+    let mut written = written.unwrap_or_default();
+    // People know an image that was built by its name.
+    let tags = image.as_ref().and_then(|image| image.repo_tags.as_ref());
+    if let (true, Some([tag, ..])) = (written.starts_with("sha256:"), tags.map(Vec::as_slice)) {
+        written.clone_from(tag);
+    }
     Ok(Freshness {
-        image: reference::familiar(&written.unwrap_or_default()),
+        image: reference::familiar(&written),
         has: digest.and_then(|digest| Some(digest.split_once('@')?.1.to_owned())),
         ..Freshness::default()
     })

@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::super::held::{at_least, rows};
 use super::super::server::Server;
+use super::Queues;
 use crate::text::count;
 
 /// How many were saved, by vhost and queue.
@@ -33,6 +34,15 @@ struct Message {
     payload_encoding: String,
     #[serde(default)]
     properties: Json,
+}
+
+impl Message {
+    /// The server takes a message only from who it says it is from.
+    fn lose_sender(&mut self, user: &str) -> bool {
+        let Some(properties) = self.properties.as_object_mut() else { return false };
+        let others = properties.get("user_id").is_some_and(|sender| sender != user);
+        others && properties.remove("user_id").is_some()
+    }
 }
 
 impl Saved {
@@ -58,11 +68,8 @@ impl Saved {
 /// Writes what waits in all queues; every message goes back where it was.
 pub(super) async fn save(server: &Server, sink: Sink<'_>) -> Result<Saved, CallError> {
     let mut saved = Saved::default();
-    for ((vhost, name), row) in rows(server).await? {
+    for (vhost, name) in Queues::of(server).await?.readable.into_keys() {
         // What the server counted may be old; how many there are is known by looking.
-        if row.is_stream() {
-            continue;
-        }
         let many = at_least(server, &vhost, &name).await?;
         if many == 0 {
             continue;
@@ -97,8 +104,13 @@ pub(super) async fn save(server: &Server, sink: Sink<'_>) -> Result<Saved, CallE
 /// What waits now in the queues that were saved.
 pub(super) async fn held(server: &Server, saved: &Saved) -> Result<Held, CallError> {
     let mut now = Saved::default();
+    let there = rows(server).await?;
     for (vhost, queues) in &saved.queues {
         for name in queues.keys() {
+            // The definitions make it.
+            if !there.contains_key(&(vhost.clone(), name.clone())) {
+                continue;
+            }
             let many = at_least(server, vhost, name).await?;
             if many > 0 {
                 now.queues.entry(vhost.clone()).or_default().insert(name.clone(), many);
@@ -131,11 +143,13 @@ pub(super) async fn load(
             server.api.delete(&what, &["queues", vhost, name, "contents"]).await?;
         }
     }
+    let mut unsigned = 0;
     let mut lines = BufReader::new(source).lines();
     while let Some(line) =
         lines.next_line().await.map_err(|e| CallError::refused(e.to_string()))?
     {
-        let Kept { vhost, queue, message } = kept(&line)?;
+        let Kept { vhost, queue, mut message } = kept(&line)?;
+        unsigned += u64::from(message.lose_sender(server.user()));
         let what = format!("publish to queue `{queue}` in vhost `{vhost}`");
         // Nothing said is a list there, as in all of Erlang.
         let properties =
@@ -155,7 +169,8 @@ pub(super) async fn load(
             .hint("restore the definitions first, and run it again"));
         }
     }
-    Ok(Vec::new())
+    let note = format!("{} lost `user_id`: others had sent them", count(unsigned, "message"));
+    Ok((unsigned > 0).then_some(note).into_iter().collect())
 }
 
 fn kept(line: &str) -> Result<Kept, CallError> {

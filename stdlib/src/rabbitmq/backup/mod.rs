@@ -3,6 +3,7 @@
 mod messages;
 mod topology;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,7 +17,8 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::held::{Row, rows};
+use super::held::{Row, recount, rows};
+use super::item::Place;
 use super::server::Server;
 use crate::text::count;
 use topology::Topology;
@@ -55,33 +57,34 @@ impl Backup for Server {
         };
         let what = "definitions of the broker".to_owned();
         inventory.parts.push(part(DEFINITIONS, what, "json"));
-        let queues = rows(self).await?.into_values();
-        let (streams, queues): (Vec<Row>, Vec<Row>) =
-            queues.filter(|row| row.messages > 0).partition(Row::is_stream);
-        let words = |rows: &[Row]| {
-            let messages = rows.iter().map(|row| row.messages).sum();
-            let many = u64::try_from(rows.len()).unwrap_or(u64::MAX);
-            format!("{} in {}", count(messages, "message"), count(many, "queue"))
-        };
         let left_out = |what: String, why: &str| LeftOut {
             address: site.address.clone(),
             what,
             why: why.to_owned(),
             missed: true,
         };
-        if !queues.is_empty() {
-            if wishes.messages {
-                inventory.parts.push(part(MESSAGES, words(&queues), "jsonl"));
-            } else {
-                let why = "messages are not saved";
-                inventory.left_out.push(left_out(words(&queues), why));
+        let Queues { mut readable, mut limited, streams } = Queues::of(self).await?;
+        if wishes.messages {
+            recount(self, &mut readable).await?;
+            if let Some(what) = waiting(&readable, "queue") {
+                inventory.parts.push(part(MESSAGES, what, "jsonl"));
             }
+            // Whether they are empty is not known without a look.
+            if !limited.is_empty() {
+                let many = u64::try_from(limited.len()).unwrap_or(u64::MAX);
+                let what = format!("{} with a limit on deliveries", count(many, "queue"));
+                let why = "to be read counts as a delivery";
+                inventory.left_out.push(left_out(what, why));
+            }
+        } else {
+            readable.append(&mut limited);
+            let what = waiting(&readable, "queue");
+            inventory
+                .left_out
+                .extend(what.map(|what| left_out(what, "`--messages` saves them")));
         }
-        if !streams.is_empty() {
-            let what = words(&streams).replace("queue", "stream");
-            let why = "streams cannot be read through the management API";
-            inventory.left_out.push(left_out(what, why));
-        }
+        let why = "streams cannot be read through the management API";
+        inventory.left_out.extend(waiting(&streams, "stream").map(|what| left_out(what, why)));
         Ok(inventory)
     }
 
@@ -123,6 +126,37 @@ impl Backup for Server {
     async fn scratch(&self, site: &Site) -> Result<Box<dyn Scratch>, CallError> {
         Ok(Box::new(Trial(site.twin().await?)))
     }
+}
+
+type Rows = BTreeMap<Place, Row>;
+
+/// The queues of a broker, by whether their messages can be read and stay as they are.
+struct Queues {
+    readable: Rows,
+    /// A message that is looked at too often is gone from these.
+    limited: Rows,
+    streams: Rows,
+}
+
+impl Queues {
+    async fn of(server: &Server) -> Result<Self, CallError> {
+        let mut all = rows(server).await?;
+        // They go with somebody's connection.
+        all.retain(|_, row| !row.exclusive);
+        let (streams, queues): (Rows, Rows) =
+            all.into_iter().partition(|(_, row)| row.is_stream());
+        let (limited, readable) =
+            queues.into_iter().partition(|(_, row)| row.limits_deliveries(&server.version));
+        Ok(Self { readable, limited, streams })
+    }
+}
+
+/// `20 messages in 2 queues`, if there are any.
+fn waiting(queues: &Rows, kind: &str) -> Option<String> {
+    let filled = queues.values().filter(|row| row.messages > 0);
+    let many = u64::try_from(filled.clone().count()).unwrap_or(u64::MAX);
+    let messages = filled.map(|row| row.messages).sum();
+    (many > 0).then(|| format!("{} in {}", count(messages, "message"), count(many, kind)))
 }
 
 /// Definitions from a file.

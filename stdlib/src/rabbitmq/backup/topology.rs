@@ -136,16 +136,19 @@ impl Section {
 }
 
 /// Leaves out of definitions what is not to be changed in a broker that has `here`: its own
-/// name, and users that exist, whose passwords applications know.
+/// name, users that exist, whose passwords applications know, and vhosts that exist, whose
+/// descriptions definitions do not hold.
 pub(super) fn without_known(definitions: &mut Json, here: &Json) {
-    let known: BTreeSet<&str> = here["users"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|user| user["name"].as_str())
-        .collect();
-    if let Some(users) = definitions["users"].as_array_mut() {
-        users.retain(|user| !known.contains(user["name"].as_str().unwrap_or_default()));
+    for section in ["users", "vhosts"] {
+        let known: BTreeSet<&str> = here[section]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|row| row["name"].as_str())
+            .collect();
+        if let Some(rows) = definitions[section].as_array_mut() {
+            rows.retain(|row| !known.contains(row["name"].as_str().unwrap_or_default()));
+        }
     }
     if let Some(parameters) = definitions["global_parameters"].as_array_mut() {
         parameters.retain(|row| !is_own(row));
