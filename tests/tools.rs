@@ -57,8 +57,8 @@ fn the_manual_shows_a_kind() {
 
     Declared on it
 
-      .domain(..), .enum(..), .foreign_table(..), .function(..), .index(..),
-      .policy(..), .sequence(..), .table(..), .trigger(..), .view(..)
+      .constraint(..), .domain(..), .enum(..), .foreign_table(..), .function(..),
+      .index(..), .policy(..), .sequence(..), .table(..), .trigger(..), .view(..)
 
     Attributes
 

@@ -14,7 +14,7 @@ use crate::error::CallError;
 use crate::operate::Operations;
 use crate::path::{Path, Segment};
 use crate::resource::{
-    Connection, Created, Found, Held, Migration, Moment, Name, Owner, Planned, Preview,
+    Connection, Created, Found, Held, Migration, Moment, Name, Need, Owner, Planned, Preview,
     Problem, Proposed, Resource, Rolling, Scope, Script, Territory, Traits, Wanted,
 };
 use crate::schema::{Attribute, Schema, SchemaError};
@@ -77,6 +77,8 @@ pub struct ListedObject {
     pub built_in: bool,
     /// What its attributes do not say.
     pub remarks: Vec<String>,
+    /// What must be there first.
+    pub needs: Vec<Need>,
 }
 
 /// Who takes whose place.

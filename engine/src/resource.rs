@@ -114,6 +114,21 @@ pub struct Listed<Spec, Facts> {
     pub built_in: bool,
     /// What its attributes do not say, in words: for a comment beside it.
     pub remarks: Vec<String>,
+    /// Other objects behind the connection that must be there first, beside those that its
+    /// attributes name: the tables that a query reads.
+    pub needs: Vec<Need>,
+}
+
+/// An object that another one needs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    /// Its kind: `postgres::table`. Another word for what has no kind: what needs that cannot
+    /// be declared either.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// What it is, in words: "table `orders`".
+    pub what: String,
 }
 
 /// Nothing exists.

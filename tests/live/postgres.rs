@@ -5,6 +5,7 @@ pub(crate) mod container;
 mod failures;
 mod faults;
 mod grants;
+mod import;
 mod kinds;
 mod losses;
 mod migrations;

@@ -11,8 +11,8 @@ use dollop_engine::address::Address;
 use dollop_engine::error::{CallError, Failure};
 use dollop_engine::kind::Registry;
 use dollop_engine::resource::{
-    Connection, Created, Found, Listed, Listing, Name, Owner, ReadResult, Resource, Scope,
-    Traits, Wanted,
+    Connection, Created, Found, Listed, Listing, Name, Need, Owner, ReadResult, Resource,
+    Scope, Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,22 @@ async fn answer(world: &Mutex<World>, call: String) {
 
 fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the value of an item says that it needs.
+fn needs(world: &World, object: &Object) -> Vec<Need> {
+    let value = object.spec.get("value").and_then(Json::as_str);
+    let names = value.and_then(|value| value.strip_prefix("needs ")).into_iter();
+    let need = |name: &str| {
+        let known =
+            world.objects.iter().find(|((_, key), _)| key.ends_with(&format!("/{name}")));
+        Need {
+            kind: "fake::item".to_owned(),
+            id: known.map(|(_, object)| object.id.clone()).unwrap_or_default(),
+            what: format!("item `{name}`"),
+        }
+    };
+    names.flat_map(|names| names.split(", ")).map(need).collect()
 }
 
 impl World {
@@ -261,7 +277,8 @@ macro_rules! fake_kind {
 
             const LISTS: bool = true;
 
-            /// What is called `own…` the world has by itself; what has an odd form is left out.
+            /// What is called `own…` the world has by itself; what has an odd form is left out;
+            /// a value that says `needs b, c` needs the items of these names.
             async fn list(
                 connection: &$connection,
             ) -> Result<Listing<$spec, Facts>, CallError> {
@@ -276,6 +293,7 @@ macro_rules! fake_kind {
                         Ok(spec) => listing.objects.push(Listed {
                             built_in: natural.starts_with("own"),
                             remarks: Vec::new(),
+                            needs: needs(&world, object),
                             found: Found {
                                 id: object.id.clone(),
                                 natural,

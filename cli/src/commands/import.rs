@@ -378,7 +378,7 @@ fn summary(survey: &Survey, written: &Written) -> String {
         kinds => format!("{target} has what no script declares: {}\n", kinds.join(", ")),
     };
     for left_out in &survey.left_out {
-        let _ = writeln!(text, "left out: {}", clean(left_out));
+        let _ = writeln!(text, "not imported: {}", clean(left_out));
     }
     text
 }

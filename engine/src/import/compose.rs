@@ -54,6 +54,11 @@ pub(super) fn compose(place: &Place<'_>, objects: &[Existing]) -> Composed {
         objects,
         writer: Writer::default(),
         known: known(place, objects),
+        by_id: objects
+            .iter()
+            .enumerate()
+            .map(|(index, object)| ((object.kind.name, object.found.id.as_str()), index))
+            .collect(),
         levels: levels(place.registry),
     };
     let needs: Vec<BTreeSet<usize>> =
@@ -79,6 +84,7 @@ pub(super) struct Composer<'a> {
     objects: &'a [Existing],
     pub(super) writer: Writer,
     known: HashMap<Key, Meant>,
+    by_id: HashMap<(&'static str, &'a str), usize>,
     levels: BTreeMap<&'static str, usize>,
 }
 
@@ -161,11 +167,32 @@ impl Composer<'_> {
         })
     }
 
-    /// What the innermost of its parents is.
-    pub(super) fn parent(&self, object: &Existing) -> Option<&Meant> {
-        let name = object.kind.traits.within.last()?;
+    /// The innermost of its parents that is known: what it is, and the attributes that say so.
+    pub(super) fn parent(
+        &self,
+        object: &Existing,
+    ) -> Option<(&Meant, &'static [&'static str])> {
+        let within = object.kind.traits.within;
         let spec = &object.found.spec;
-        self.meant(spec, &object.kind.schema.spec.get(*name)?.handle, spec.get(name)?.as_str()?)
+        (1..=within.len()).rev().find_map(|depth| {
+            let name = within[depth - 1];
+            let handle = &object.kind.schema.spec.get(name)?.handle;
+            let meant = self.meant(spec, handle, spec.get(name)?.as_str()?)?;
+            Some((meant, &within[..depth]))
+        })
+    }
+
+    /// The objects it needs beside those that its attributes name.
+    pub(super) fn needed(&self, object: &Existing) -> impl Iterator<Item = usize> {
+        object
+            .needs
+            .iter()
+            .filter_map(|need| self.by_id.get(&(need.kind.as_str(), need.id.as_str())).copied())
+    }
+
+    /// What one of the objects is, in words.
+    pub(super) fn words(&self, index: usize) -> String {
+        super::words(&self.objects[index].kind, &self.objects[index].found.spec)
     }
 
     /// What it is named after.
@@ -196,6 +223,7 @@ impl Composer<'_> {
         if let Some(meant) = self.namesake(object) {
             note(meant);
         }
+        needs.extend(self.needed(object).filter(|other| *other != index));
         needs
     }
 
@@ -337,7 +365,8 @@ impl Composer<'_> {
                 object,
                 variables,
                 firsts: &firsts,
-                depends_on: BTreeSet::new(),
+                depends_on: object.after.clone(),
+                referred: BTreeSet::new(),
             };
             let (statement, first, address) =
                 one.statement(variables.get(index), &mut taken, &mut composed.secrets);

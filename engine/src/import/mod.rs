@@ -22,6 +22,7 @@ use crate::journal::Effect;
 use crate::kind::{FoundObject, Kind, Registry, short_name};
 use crate::map::Map;
 use crate::observed::{Answer, Observation, Observed};
+use crate::plan::conflicts::Territories;
 use crate::plan::{
     ConnectionPlan, Decisions, Inputs, Options, Plan, Standing, decide, plan, undeclared_ids,
     unusable,
@@ -29,6 +30,7 @@ use crate::plan::{
 use crate::pool::{Line, Pool};
 use crate::program::Declaration;
 use crate::refresh::refresh;
+use crate::resource::{Need, Territory};
 use crate::script::write::Writer;
 use crate::store::State;
 use crate::value::Value;
@@ -44,6 +46,10 @@ pub struct Existing {
     pub built_in: bool,
     /// What its attributes do not say.
     pub remarks: Vec<String>,
+    /// What must be there first, beside what its attributes name.
+    pub needs: Vec<Need>,
+    /// The same, as far as the stack declares it.
+    pub after: BTreeSet<Address>,
 }
 
 /// What there is.
@@ -77,6 +83,7 @@ pub async fn survey(
     let lists = kinds.iter().map(|kind| kind.calls.list(&line.connection));
     let lists = join_all(lists).await;
     let known = world.declared(connection);
+    let territories = world.territories(connection);
     let (mut objects, mut left_out, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     for (kind, list) in kinds.into_iter().zip(lists) {
         let list = match list {
@@ -93,31 +100,99 @@ pub async fn survey(
         };
         left_out.extend(list.left_out);
         for listed in list.objects {
-            if known.contains(&(kind.name, listed.found.id.as_str())) {
+            if known.contains_key(&(kind.name, listed.found.id.as_str())) {
                 continue;
             }
             let mut found = listed.found;
             found.spec = kind.mark_spec(found.spec);
+            match decided(&territories, connection, kind, &found.spec) {
+                Decided::Nothing => {}
+                Decided::Part(why) => {
+                    left_out.push(why);
+                    continue;
+                }
+                Decided::All => continue,
+            }
             found.facts = kind.mark_facts(found.facts, &found.spec);
             let problem = kind.calls.check(&found.spec).into_iter().next();
-            match problem.filter(|_| !listed.built_in) {
-                Some(problem) => {
-                    let what = words(kind, &found.spec);
-                    left_out.push(format!("{what}: {}", problem.message));
-                }
-                None => objects.push(Existing {
-                    kind: kind.clone(),
-                    found,
-                    built_in: listed.built_in,
-                    remarks: listed.remarks,
-                }),
+            if let Some(problem) = problem.filter(|_| !listed.built_in) {
+                let what = words(kind, &found.spec);
+                left_out.push(format!("{what}: {}", problem.message));
+                continue;
             }
+            let address = |need: &Need| {
+                known.get(&(need.kind.as_str(), need.id.as_str())).copied().cloned()
+            };
+            let after = listed.needs.iter().filter_map(address).collect();
+            let mut needs = listed.needs;
+            needs.retain(|need| address(need).is_none());
+            objects.push(Existing {
+                kind: kind.clone(),
+                found,
+                built_in: listed.built_in,
+                remarks: listed.remarks,
+                needs,
+                after,
+            });
         }
     }
+    leave_out(&mut objects, &mut left_out);
     if problems.is_empty() {
         Ok(Survey { connection: through.into_owned(), objects, left_out })
     } else {
         Err(Findings { diagnostics: problems, sources: graph.program().sources.clone() })
+    }
+}
+
+/// How much of what an object does the stack decides about already.
+enum Decided {
+    Nothing,
+    /// A part of it, in words: it cannot be written.
+    Part(String),
+    /// Everything: it is no object of its own.
+    All,
+}
+
+fn decided(
+    territories: &Territories,
+    connection: &Address,
+    kind: &Kind,
+    spec: &Value,
+) -> Decided {
+    let all = kind.calls.territory(spec);
+    let taken = |one: &Territory| {
+        let by = territories.owner(connection, &one.path)?;
+        Some(format!("a {}: `{by}` decides about {}", short_name(kind.name), one.what))
+    };
+    let mut taken: Vec<_> = all.iter().filter_map(taken).collect();
+    match taken.len() {
+        0 => Decided::Nothing,
+        many if many == all.len() => Decided::All,
+        _ => Decided::Part(taken.remove(0)),
+    }
+}
+
+/// Leaves out what needs something that is neither declared nor going to be.
+fn leave_out(objects: &mut Vec<Existing>, left_out: &mut Vec<String>) {
+    loop {
+        let there: HashSet<(String, String)> = objects
+            .iter()
+            .map(|object| (object.kind.name.to_owned(), object.found.id.clone()))
+            .collect();
+        let many = objects.len();
+        objects.retain(|object| {
+            let is_there = |need: &&Need| there.contains(&(need.kind.clone(), need.id.clone()));
+            let missing = object.needs.iter().find(|need| !is_there(need));
+            if let Some(missing) = missing.filter(|_| !object.built_in) {
+                let what = words(&object.kind, &object.found.spec);
+                left_out.push(format!("{what}: it needs {}, which is not", missing.what));
+                return false;
+            }
+            true
+        });
+        if objects.len() == many {
+            return;
+        }
     }
 }
 
@@ -192,9 +267,6 @@ pub fn write(graph: &Graph, pool: &Pool, survey: &Survey, form: Form<'_>) -> Wri
     let mut text = Writer::comment(&format!(
         "What there was on {target}, as `dollop import {connection}` found it."
     ));
-    for left_out in &survey.left_out {
-        text.push_str(&Writer::comment(&format!("Left out: {left_out}.")));
-    }
     text.push('\n');
     text.push_str(&match form {
         Form::Statements(_) => writer.statements(&composed.statements),
@@ -203,6 +275,13 @@ pub fn write(graph: &Graph, pool: &Pool, survey: &Survey, form: Form<'_>) -> Wri
             writer.function("declare", parameter, &composed.statements)
         }
     });
+    if !survey.left_out.is_empty() {
+        text.push('\n');
+        text.push_str(&Writer::comment("Not imported:"));
+        for left_out in &survey.left_out {
+            text.push_str(&Writer::comment(&format!("- {left_out}")));
+        }
+    }
     let addresses = composed.declared.into_iter().map(|(address, _)| address).collect();
     Written { text, addresses, secrets: composed.secrets }
 }
@@ -319,8 +398,28 @@ impl World<'_> {
         })
     }
 
+    /// What the declarations behind a connection decide about.
+    fn territories(&self, connection: &Address) -> Territories {
+        let mut territories = Territories::default();
+        for change in &self.decisions.changes {
+            let declared = self.graph.get(&change.address);
+            let behind =
+                declared.is_some_and(|one| one.connection.as_ref() == Some(connection));
+            let kind = self.registry.kind(change.address.kind()).filter(|_| behind);
+            let (Some(kind), Some(after)) = (kind, change.after.as_ref().and_then(Expr::known))
+            else {
+                continue;
+            };
+            for territory in kind.calls.territory(after) {
+                // A conflict among them is the plan's to tell.
+                let _ = territories.enter(connection, &territory.path, &change.address);
+            }
+        }
+        territories
+    }
+
     /// The objects behind a connection that a script declares, by kind and id.
-    fn declared(&self, connection: &Address) -> HashSet<(&str, &str)> {
+    fn declared(&self, connection: &Address) -> HashMap<(&str, &str), &Address> {
         let behind = self.graph.in_order().filter(|declaration| {
             declaration.lookup.is_none() && declaration.connection.as_ref() == Some(connection)
         });
@@ -328,7 +427,8 @@ impl World<'_> {
             .filter_map(|declaration| {
                 match self.observed.objects.get(&declaration.address)? {
                     Observation::Found(found) => {
-                        Some((declaration.address.kind(), found.id.as_str()))
+                        let address = &declaration.address;
+                        Some(((address.kind(), found.id.as_str()), address))
                     }
                     _ => None,
                 }

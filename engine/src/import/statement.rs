@@ -20,6 +20,8 @@ pub(super) struct One<'a> {
     pub(super) firsts: &'a HashMap<usize, String>,
     /// What is declared elsewhere in the stack and used here by its name.
     pub(super) depends_on: BTreeSet<Address>,
+    /// What is used here by its variable.
+    pub(super) referred: BTreeSet<usize>,
 }
 
 impl One<'_> {
@@ -30,14 +32,15 @@ impl One<'_> {
         taken: &mut HashSet<Address>,
         secrets: &mut BTreeMap<String, Value>,
     ) -> (Statement, String, Address) {
-        let Existing { kind, found, built_in, remarks } = self.object;
+        let Existing { kind, found, built_in, remarks, .. } = self.object;
         let spec = found.spec.as_map().cloned().unwrap_or_default();
         let composer = self.composer;
-        let parent = composer.parent(self.object).and_then(|meant| self.refer(meant));
+        let parent = composer.parent(self.object);
+        let parent = parent.and_then(|(meant, says)| Some((self.refer(meant)?, says)));
         let mut filled: Vec<&str> = vec!["name"];
         let on = match (parent, composer.place.on) {
-            (Some(variable), _) => {
-                filled.extend(kind.traits.within);
+            (Some((variable, says)), _) => {
+                filled.extend(says);
                 Receiver::Variable(variable)
             }
             (None, Some(on)) => Receiver::Variable(on.to_owned()),
@@ -87,11 +90,9 @@ impl One<'_> {
             }
             comments.extend(lost);
         }
-        if !self.depends_on.is_empty() {
-            let addresses = self.depends_on.iter();
-            let addresses = addresses.map(|address| Value::string(address.to_string()));
-            let list = Code::Value(Value::List(addresses.collect()));
-            attributes.push(("depends_on".to_owned(), list));
+        let first_of_all = self.first_of_all(&mut comments);
+        if !first_of_all.is_empty() {
+            attributes.push(("depends_on".to_owned(), Code::List(first_of_all)));
         }
         let short = short_name(kind.name);
         let statement = Statement {
@@ -104,6 +105,27 @@ impl One<'_> {
             attributes,
         };
         (statement, text, address)
+    }
+
+    /// What must be there first and is named by no attribute.
+    fn first_of_all(&self, comments: &mut Vec<String>) -> Vec<Code> {
+        let addresses = self.depends_on.iter();
+        let mut all: Vec<_> =
+            addresses.map(|address| Code::Value(Value::string(address.to_string()))).collect();
+        if self.object.built_in {
+            return all;
+        }
+        for other in self.composer.needed(self.object).collect::<BTreeSet<_>>() {
+            match self.variables.get(&other) {
+                Some(_) if self.referred.contains(&other) => {}
+                Some(variable) if self.firsts.contains_key(&other) => {
+                    all.push(Code::Variable(variable.clone()));
+                }
+                _ => comments
+                    .push(format!("it and {} need each other", self.composer.words(other))),
+            }
+        }
+        all
     }
 
     fn attribute(&mut self, name: &str, spec: &Map, attributes: &mut Vec<(String, Code)>) {
@@ -121,7 +143,9 @@ impl One<'_> {
     fn refer(&mut self, meant: &Meant) -> Option<String> {
         match meant {
             Meant::Object(other) if self.firsts.contains_key(other) => {
-                self.variables.get(other).cloned()
+                let variable = self.variables.get(other).cloned();
+                self.referred.extend(variable.as_ref().map(|_| *other));
+                variable
             }
             Meant::Object(_) => None,
             Meant::Declared(address) => {

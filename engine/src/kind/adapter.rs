@@ -275,6 +275,7 @@ impl<R: Resource> Calls for Adapter<R> {
             found: Self::found(listed.found),
             built_in: listed.built_in,
             remarks: listed.remarks,
+            needs: listed.needs,
         });
         Ok(ListedObjects { objects: objects.collect(), left_out: listing.left_out })
     }

@@ -18,23 +18,28 @@ use crate::value::Value;
 pub(crate) struct Territories(BTreeMap<(Address, Vec<String>), Address>);
 
 impl Territories {
-    /// Enters a territory, or says who has it, a part of it, or all around it.
-    fn enter(
-        &mut self,
-        connection: &Address,
-        path: &[String],
-        owner: &Address,
-    ) -> Result<(), Address> {
+    /// Who has a territory, a part of it, or all around it.
+    pub(crate) fn owner(&self, connection: &Address, path: &[String]) -> Option<&Address> {
         let key = |path: &[String]| (connection.clone(), path.to_vec());
         let around = (0..=path.len()).find_map(|end| self.0.get(&key(&path[..end])));
         // Everything within sorts right behind it.
         let within = self.0.range(key(path)..).next().and_then(|((place, part), owner)| {
             (place == connection && part.starts_with(path)).then_some(owner)
         });
-        match around.or(within) {
+        around.or(within)
+    }
+
+    /// Enters a territory, or says who has it, a part of it, or all around it.
+    pub(crate) fn enter(
+        &mut self,
+        connection: &Address,
+        path: &[String],
+        owner: &Address,
+    ) -> Result<(), Address> {
+        match self.owner(connection, path) {
             Some(first) if first != owner => Err(first.clone()),
             _ => {
-                self.0.insert(key(path), owner.clone());
+                self.0.insert((connection.clone(), path.to_vec()), owner.clone());
                 Ok(())
             }
         }

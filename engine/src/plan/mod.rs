@@ -2,7 +2,7 @@
 
 mod change;
 mod checks;
-mod conflicts;
+pub(crate) mod conflicts;
 mod connections;
 mod contents;
 mod decide;

@@ -25,6 +25,12 @@ pub struct Column {
     /// Whether its values are counted up by a sequence of its own.
     #[serde(default)]
     pub identity: Option<Identity>,
+    /// The sequence that goes with it, in the table's schema, as one of the type `serial` does:
+    /// dropped with the column, and of one owner with the table. When left out, it is not
+    /// looked at.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "postgres::sequence"))]
+    pub sequence: Option<String>,
     /// The expression it is computed from and stored; cannot be changed later.
     #[serde(default)]
     pub generated: Option<String>,
@@ -68,6 +74,10 @@ pub(super) const QUERY: &str = "(select json_agg(json_build_object(
         'not_null', a.attnotnull,
         'default', case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end,
         'generated', case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid) end,
+        'sequence', (select s.relname from pg_depend o join pg_class s on s.oid = o.objid
+            where o.classid = 'pg_class'::regclass and o.deptype = 'a' and s.relkind = 'S'
+                and o.refclassid = 'pg_class'::regclass and o.refobjid = c.oid
+                and o.refobjsubid = a.attnum order by s.relname limit 1),
         'identity', case a.attidentity when 'a' then 'always' when 'd' then 'by_default' end,
         'collation', case when a.attcollation <> t.typcollation then
             case when ln.nspname = 'pg_catalog' then l.collname::text
@@ -137,6 +147,28 @@ impl Column {
             let column = sql::name(&self.name);
             format!("COMMENT ON COLUMN {table}.{column} IS {}", sql::text_or_null(comment))
         })
+    }
+
+    /// Gives it its sequence, when it has one and had another.
+    pub(super) fn sequence_statements(
+        &self,
+        schema: &str,
+        table: &str,
+        was: Option<&Self>,
+    ) -> Vec<String> {
+        let old = was.and_then(|was| was.sequence.as_ref());
+        let Some(new) = self.sequence.as_ref().filter(|new| old != Some(new)) else {
+            return Vec::new();
+        };
+        let (new, column) = (sql::in_schema(schema, new), sql::name(&self.name));
+        let take = format!("ALTER SEQUENCE {new} OWNED BY {table}.{column}");
+        was.and_then(|was| was.release(schema)).into_iter().chain([take]).collect()
+    }
+
+    /// Keeps its sequence, which is an object of its own, from going with it.
+    pub(super) fn release(&self, schema: &str) -> Option<String> {
+        let sequence = sql::in_schema(schema, self.sequence.as_ref()?);
+        Some(format!("ALTER SEQUENCE {sequence} OWNED BY NONE"))
     }
 
     /// The actions of `ALTER TABLE` that make it like `to`, each a statement of its own.
@@ -224,6 +256,7 @@ impl Column {
     pub(super) fn keep(&mut self, asked: &Self, same: impl Fn(&str, &str) -> bool) {
         self.using.clone_from(&asked.using);
         self.renamed_from.clone_from(&asked.renamed_from);
+        self.sequence = self.sequence.take().filter(|_| asked.sequence.is_some());
         for (now, written) in
             [(&mut self.default, &asked.default), (&mut self.generated, &asked.generated)]
         {

@@ -8,8 +8,8 @@ use dollop_engine::analysis::{Claim, Claimed, Known};
 use dollop_engine::error::CallError;
 use dollop_engine::path::Path;
 use dollop_engine::resource::{
-    Created, Found, Held, Moment, Name, Owner, Problem, ReadResult, Resource, Script, Traits,
-    Wanted,
+    Created, Found, Held, Listing, Moment, Name, Owner, Problem, ReadResult, Resource, Script,
+    Traits, Wanted,
 };
 use futures::StreamExt;
 use schemars::JsonSchema;
@@ -18,7 +18,7 @@ use tokio_postgres::error::SqlState;
 
 use super::error::Task;
 use super::server::{Lane, Server};
-use super::{held, sql};
+use super::{held, imported, sql};
 use crate::text::Text;
 
 /// The encodings a database can have ("Table 24.3. PostgreSQL Character Sets").
@@ -172,20 +172,20 @@ pub struct Facts {
 
 /// A row of the introspection query.
 #[derive(Deserialize)]
-struct Row {
-    name: String,
-    oid: i64,
-    owner: String,
-    encoding: String,
-    collate: String,
-    ctype: String,
-    icu_locale: Option<String>,
-    connection_limit: i32,
-    allow_connections: bool,
-    is_template: bool,
-    tablespace: String,
-    settings: Vec<String>,
-    comment: Option<String>,
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) oid: i64,
+    pub(super) owner: String,
+    pub(super) encoding: String,
+    pub(super) collate: String,
+    pub(super) ctype: String,
+    pub(super) icu_locale: Option<String>,
+    pub(super) connection_limit: i32,
+    pub(super) allow_connections: bool,
+    pub(super) is_template: bool,
+    pub(super) tablespace: String,
+    pub(super) settings: Vec<String>,
+    pub(super) comment: Option<String>,
 }
 
 /// The kind.
@@ -285,6 +285,12 @@ impl Resource for Database {
         });
         let asked: Vec<_> = asked.collect();
         futures::stream::iter(asked).buffered(sql::DATABASES).collect().await
+    }
+
+    const LISTS: bool = true;
+
+    async fn list(server: &Server) -> Result<Listing<Spec, Facts>, CallError> {
+        imported::databases(server).await
     }
 
     async fn create(
@@ -496,7 +502,10 @@ async fn facts(server: &Server, name: &str) -> Result<Facts, CallError> {
     rows.get(name).map(facts_of).ok_or_else(|| gone(server, name))
 }
 
-async fn rows(server: &Server, names: Vec<String>) -> Result<HashMap<String, Row>, CallError> {
+pub(super) async fn rows(
+    server: &Server,
+    names: Vec<String>,
+) -> Result<HashMap<String, Row>, CallError> {
     let icu = match server.version {
         170_000.. => "d.datlocale",
         150_000.. => "d.daticulocale",
@@ -521,7 +530,7 @@ async fn rows(server: &Server, names: Vec<String>) -> Result<HashMap<String, Row
     Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
 }
 
-fn found(row: &Row, asked: &Spec) -> Found<Spec, Facts> {
+pub(super) fn found(row: &Row, asked: &Spec) -> Found<Spec, Facts> {
     let mut spec = Spec {
         owner: asked.owner.as_ref().map(|_| row.owner.clone()),
         encoding: row.encoding.clone(),

@@ -153,7 +153,7 @@ impl Object for DefaultPrivileges {
     }
 
     fn is_entry(spec: &Spec) -> bool {
-        spec.role == PUBLIC
+        spec.role == PUBLIC || spec.privileges.is_empty()
     }
 
     fn query(_: &Server) -> String {
@@ -169,29 +169,31 @@ impl Object for DefaultPrivileges {
                 ('tables', 'r', 'r'), ('sequences', 'S', 's'), ('functions', 'f', 'f'),
                 ('types', 'T', 'T'), ('schemas', 'n', 'n')
             )
-            select array[p."owner", p."schema", k.word, coalesce(g.rolname, '{PUBLIC}')] "key",
-                array_agg(distinct e.privilege_type) privileges,
+            select array[p."owner", p."schema", k.word, g.name] "key",
+                coalesce(array_agg(distinct e.privilege_type)
+                    filter (where e.privilege_type is not null), '{{}}') privileges,
                 coalesce(array_agg(distinct e.privilege_type) filter (where e.is_grantable),
                     '{{}}') grantable
             from places p cross join kinds k
+            cross join (select oid, rolname::text name from pg_roles
+                union all select 0, '{PUBLIC}') g
             left join pg_default_acl d on d.defaclrole = p."role"
                 and d.defaclnamespace = p.namespace and d.defaclobjtype = k.letter::"char"
-            cross join lateral aclexplode(coalesce(d.defaclacl,
+            left join lateral aclexplode(coalesce(d.defaclacl,
                 case when p.namespace = 0 then acldefault(k.built_in::"char", p."role") end)) e
-            left join pg_roles g on g.oid = e.grantee
-            where k.word = any($3) and coalesce(g.rolname, '{PUBLIC}') = any($4)
-            group by p."owner", p."schema", k.word, coalesce(g.rolname, '{PUBLIC}')"#
+                on e.grantee = g.oid
+            where k.word = any($3) and g.name = any($4)
+            group by p."owner", p."schema", k.word, g.name"#
         )
     }
 
     fn observe(row: Option<&Row>, wanted: &Wanted<Spec>) -> Observed<Self> {
         let asked = &wanted.spec;
-        let Some(row) = row else {
-            // Nothing was asked for, and nothing is there.
-            let none = wanted.id.is_some() && asked.privileges.is_empty();
-            return Ok(none.then(|| (asked.clone(), Nothing {})));
-        };
+        let Some(row) = row else { return Ok(None) };
         let held: Held = row.read()?;
+        if held.privileges.is_empty() && !asked.privileges.is_empty() {
+            return Ok(None);
+        }
         let differs = held
             .privileges
             .iter()

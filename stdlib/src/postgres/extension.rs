@@ -8,13 +8,14 @@ use dollop_engine::analysis::{Claim, Claimed};
 use dollop_engine::error::CallError;
 use dollop_engine::path::Path;
 use dollop_engine::resource::{
-    Created, Found, Name, Owner, ReadResult, Resource, Script, Traits, Wanted,
+    Created, Found, Listed, Listing, Name, Owner, ReadResult, Resource, Script, Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
 use super::error::Task;
+use super::imported;
 use super::server::{Lane, Server};
 use super::sql::{self, Place};
 
@@ -65,6 +66,8 @@ struct Row {
     name: String,
     version: String,
     schema: String,
+    /// Whether it can be in no other schema.
+    is_fixed: bool,
 }
 
 /// The kind.
@@ -139,6 +142,33 @@ impl Resource for Extension {
             });
         }
         results
+    }
+
+    const LISTS: bool = true;
+
+    async fn list(server: &Server) -> Result<Listing<Spec, Facts>, CallError> {
+        let inventory = server.inventory().await?;
+        let mut listing = Listing::default();
+        for (database, contents) in inventory.databases() {
+            let keys: Vec<_> = contents.of("extension").collect();
+            let names = keys.iter().map(|key| key.concat()).collect();
+            for row in rows(server, database, names).await? {
+                let place = Place { database: database.to_owned(), name: row.name.clone() };
+                let spec = Spec {
+                    database: database.to_owned(),
+                    // The version is the server's business, and so is a schema that is fixed.
+                    schema: Some(row.schema.clone())
+                        .filter(|schema| schema != "public" && !row.is_fixed),
+                    version: None,
+                    cascade: false,
+                };
+                let key = vec![row.name.clone()];
+                let needs = contents.needs(database, "extension", &key);
+                let listed = imported::plainly(found(&row, place, &spec), false);
+                listing.objects.push(Listed { needs, ..listed });
+            }
+        }
+        Ok(listing)
     }
 
     async fn create(
@@ -328,7 +358,9 @@ async fn rows(
     database: &str,
     names: Vec<String>,
 ) -> Result<Vec<Row>, CallError> {
-    let sql = r#"select e.extname name, e.extversion "version", n.nspname "schema"
+    let sql = r#"select e.extname name, e.extversion "version", n.nspname "schema",
+            exists (select from pg_available_extension_versions v where v.name = e.extname
+                and v."version" = e.extversion and v."schema" is not null) is_fixed
         from pg_extension e join pg_namespace n on n.oid = e.extnamespace
         where e.extname = any($1)"#;
     let task = Task::new(format!("read extensions of database `{database}`"));

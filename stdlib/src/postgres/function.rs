@@ -8,6 +8,7 @@ use dollop_engine::resource::{Problem, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::imported::Around;
 use super::object::{Object, Worded, comment_and_owner};
 use super::server::Server;
 use super::{signature, sql};
@@ -17,6 +18,7 @@ use crate::text::Text;
 /// arguments: give them addresses of their own and the same `name`.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "the server has that many")]
 pub struct Spec {
     /// The database it is in.
     #[schemars(extend("x-handle" = "postgres::database"))]
@@ -39,6 +41,10 @@ pub struct Spec {
     pub language: String,
     /// What it does, without the quotes around it.
     pub body: String,
+    /// Whether the server looks at the body when it is made. It need not when what the body
+    /// uses is made later.
+    #[serde(default = "yes")]
+    pub check_body: bool,
     /// What it may be relied on for.
     #[serde(default)]
     pub volatility: Volatility,
@@ -110,6 +116,10 @@ fn plpgsql() -> String {
     "plpgsql".to_owned()
 }
 
+fn yes() -> bool {
+    true
+}
+
 /// The kind.
 pub struct Function;
 
@@ -155,7 +165,7 @@ impl Object for Function {
     }
 
     fn key(natural: &str, spec: &Spec) -> Vec<String> {
-        let types = signature::types(&spec.arguments).join(signature::BETWEEN);
+        let types = signature::canonical(&spec.arguments).join(signature::BETWEEN);
         vec![spec.schema.clone(), natural.to_owned(), types]
     }
 
@@ -194,6 +204,12 @@ impl Object for Function {
 
     const WORDS: &'static [&'static str] = &["arguments", "returns", "language", "body"];
     const OPTIONAL: &'static [&'static str] = &["owner", "cost"];
+
+    fn goes_without_saying(spec: &mut Spec, around: &Around<'_>) {
+        spec.cost = spec.cost.filter(|cost| *cost != 100);
+        // Nothing tells what a body uses; but it uses nothing that it does not name.
+        spec.check_body = !around.contents.is_mentioned(&spec.body);
+    }
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
         let name = format!("{}.{}", sql::name(&key[0]), sql::name(&key[1]));
@@ -241,6 +257,10 @@ impl Object for Function {
             let set = sql::change_settings("", &BTreeMap::new(), &to.settings);
             parts.extend(set.into_iter().map(|set| set.trim_start().to_owned()));
             parts.push(format!("AS {}", sql::text(&to.body).trim_start()));
+            // In its own transaction; what comes after it is checked again.
+            if !to.check_body {
+                statements.push("SET LOCAL check_function_bodies = off".to_owned());
+            }
             statements.push(parts.join("\n"));
         }
         let of = |spec: &Spec| (spec.comment.clone(), spec.owner.clone());

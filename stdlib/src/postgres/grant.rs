@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use dollop_engine::error::{CallError, Failure};
 use dollop_engine::resource::{
-    Created, Found, Name, Naming, Owner, Preview, Problem, Proposed, ReadResult, Resource,
-    Script, Territory, Traits, Wanted,
+    Created, Found, Listed, Listing, Name, Naming, Owner, Preview, Problem, Proposed,
+    ReadResult, Resource, Script, Territory, Traits, Wanted,
 };
 use futures::StreamExt;
 use schemars::JsonSchema;
@@ -21,6 +21,7 @@ use tokio_postgres::error::SqlState;
 use self::acl::Snapshot;
 pub use self::on::On;
 use super::error::Task;
+use super::imported::{self, Granted};
 use super::server::{Lane, Server};
 use super::sql;
 
@@ -54,6 +55,10 @@ pub struct Spec {
     /// name) and so on; all that exist in the schema when empty. What is made later is not
     /// covered until the next apply; `postgres::default_privileges` covers it at once.
     #[serde(default)]
+    #[schemars(extend("x-handle" = [
+        "postgres::table", "postgres::view", "postgres::foreign_table", "postgres::sequence",
+        "postgres::function", "postgres::enum", "postgres::domain", "postgres::fdw_server",
+    ]))]
     pub objects: Vec<String>,
     /// Columns of the tables in `objects`: then the privileges are those on these columns,
     /// beside what the role may do with the whole table.
@@ -278,6 +283,31 @@ impl Resource for Grant {
             .collect()
     }
 
+    const LISTS: bool = true;
+
+    async fn list(server: &Server) -> Result<Listing<Spec, Facts>, CallError> {
+        let inventory = server.inventory().await?;
+        let mut listing = Listing::default();
+        for (database, contents) in inventory.databases() {
+            let (granted, left_out) = imported::grants(server, database, contents).await?;
+            listing.left_out.extend(
+                left_out.into_iter().map(|what| format!("in database `{database}`: {what}")),
+            );
+            for Granted { spec, needs } in granted {
+                let wanted = imported::wanted(Self::KIND, String::new(), "", spec);
+                let found = Found {
+                    id: id(&wanted.name, &wanted.spec),
+                    natural: String::new(),
+                    spec: wanted.spec,
+                    facts: Facts {},
+                    owner: Owner::Unmarked,
+                };
+                listing.objects.push(Listed { needs, ..imported::plainly(found, false) });
+            }
+        }
+        Ok(listing)
+    }
+
     async fn create(
         server: &Server,
         name: &Name,
@@ -398,12 +428,18 @@ fn id(name: &Name, spec: &Spec) -> String {
 
 fn found(snapshot: &Snapshot, wanted: &Wanted<Spec>) -> Option<Found<Spec, Facts>> {
     let spec = snapshot.observe(&wanted.spec, wanted.id.is_some())?;
+    let nothing = wanted.spec.privileges.is_empty();
     Some(Found {
         id: wanted.id.clone().unwrap_or_else(|| id(&wanted.name, &wanted.spec)),
         natural: wanted.name.natural.clone(),
         spec,
         facts: Facts {},
-        // Everybody may do some things before anybody grants them.
-        owner: if wanted.spec.role == PUBLIC { Owner::Ours } else { Owner::Unmarked },
+        // Everybody may do some things before anybody grants them, and to have no privileges
+        // is nobody's doing.
+        owner: if nothing || wanted.spec.role == PUBLIC {
+            Owner::Ours
+        } else {
+            Owner::Unmarked
+        },
     })
 }

@@ -132,7 +132,9 @@ impl Object for Index {
                         then quote_ident(l.collname) else format('%I.%I', ln.nspname, l.collname) end
                         from pg_collation l join pg_namespace ln on ln.oid = l.collnamespace
                         where l.oid = k."collation" and l.oid <> a.attcollation), '')
-                    || case when o.opcdefault then '' else ' ' || o.opcname end
+                    || case when o.opcdefault then '' when pg_opclass_is_visible(o.oid)
+                        then ' ' || quote_ident(o.opcname) else ' ' || format('%I.%I',
+                        (select nspname from pg_namespace where oid = o.opcnamespace), o.opcname) end
                     || case k.option & 3 when 0 then '' when 1 then ' DESC NULLS LAST'
                         when 2 then ' NULLS FIRST' else ' DESC' end order by k.at)
                 from unnest(i.indoption::int2[], i.indclass::oid[], i.indcollation::oid[],

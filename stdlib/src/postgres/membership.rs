@@ -6,6 +6,7 @@ use dollop_engine::resource::{Naming, Territory, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::imported::Around;
 use super::object::{Nothing, Object};
 use super::server::Server;
 use super::sql;
@@ -95,6 +96,10 @@ impl Object for Membership {
     }
 
     const OPTIONAL: &'static [&'static str] = &["inherit", "set"];
+
+    fn goes_without_saying(spec: &mut Spec, _: &Around<'_>) {
+        spec.set = spec.set.filter(|set| !set);
+    }
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
         let (role, member) = (sql::name(&key[0]), sql::name(&key[1]));

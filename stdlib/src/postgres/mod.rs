@@ -3,11 +3,13 @@
 //! - [`server`]: the connection, its clients and how statements run;
 //! - one file per kind, each with the introspection query it reads with; `object`: what most
 //!   of them share; `column`, `types`, `signature`: parts of tables and functions;
+//! - `imported`: everything on a server, for `dollop import`;
 //! - `held`: what is stored in what is about to go;
 //! - `sql`: quoting, settings, ids; `scram`: passwords; `error`: what went wrong, in words.
 
 mod backup;
 pub mod column;
+pub mod constraint;
 pub mod database;
 pub mod default_privileges;
 pub mod domain;
@@ -20,6 +22,7 @@ pub mod function;
 pub mod grant;
 pub mod hba_rule;
 mod held;
+pub mod imported;
 pub mod index;
 pub mod membership;
 pub mod migrations;
@@ -70,6 +73,7 @@ pub fn register(registry: Registry) -> Registry {
         .resource::<object::Of<view::View>>()
         .resource::<object::Of<function::Function>>()
         .resource::<object::Of<table::Table>>()
+        .resource::<object::Of<constraint::Constraint>>()
         .resource::<object::Of<index::Index>>()
         .resource::<object::Of<sequence::Sequence>>()
         .resource::<object::Of<enumeration::Enumeration>>()

@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Held, Moment, Name, Owner, Problem, ReadResult, Resource, Script,
-    Territory, Traits, Wanted,
+    Created, Found, Held, Listing, Moment, Name, Naming, Owner, Problem, ReadResult, Resource,
+    Script, Territory, Traits, Wanted,
 };
 use futures::StreamExt;
 use schemars::JsonSchema;
@@ -17,8 +17,9 @@ use serde_json::{Map, Value as Json};
 use tokio_postgres::error::SqlState;
 
 use super::error::Task;
+use super::imported::Around;
 use super::server::{Lane, Server};
-use super::{held, sql};
+use super::{held, imported, sql};
 
 /// What identifies an object in its database: `[schema, name]`, say.
 pub(super) type Key = Vec<String>;
@@ -33,6 +34,11 @@ pub struct Row {
 }
 
 impl Row {
+    /// Everything else.
+    pub(super) fn columns(&self) -> &Map<String, Json> {
+        &self.columns
+    }
+
     /// The last part of its key.
     pub(super) fn name(&self) -> &str {
         self.key.last().map_or("", String::as_str)
@@ -145,6 +151,19 @@ pub trait Object: Send + Sync + 'static {
     fn observe(row: Option<&Row>, wanted: &Wanted<Self::Spec>) -> Observed<Self> {
         row.map(|row| Ok((overlay::<Self>(row, wanted)?, row.facts(Self::WORDS)?))).transpose()
     }
+    /// Whether [`Resource::list`] lists what there is.
+    const LISTS: bool = true;
+    /// What the key of one that exists tells of its spec.
+    fn told(key: &[String]) -> Map<String, Json> {
+        let traits = Self::traits();
+        let places = traits.within.iter().filter(|name| **name != "database");
+        let told = traits.identity.iter().filter(|_| traits.naming == Naming::Label);
+        let parts = places.chain(told).zip(key).filter(|(_, part)| !part.is_empty());
+        parts.map(|(name, part)| ((*name).to_owned(), Json::from(part.as_str()))).collect()
+    }
+    /// Takes out of the spec of one that exists what a script need not say.
+    fn goes_without_saying(_spec: &mut Self::Spec, _around: &Around<'_>) {}
+
     /// The statements from one spec to another: `None` for what does not exist.
     fn statements(
         key: &[String],
@@ -235,14 +254,19 @@ pub struct Nothing {}
 pub struct Of<O>(PhantomData<fn() -> O>);
 
 /// Where one object is.
-struct At {
+pub(super) struct At {
     database: String,
     key: Key,
 }
 
 impl At {
     /// From the id it was made under, or else from what the script says.
-    fn of<O: Object>(server: &Server, id: Option<&str>, natural: &str, spec: &O::Spec) -> Self {
+    pub(super) fn of<O: Object>(
+        server: &Server,
+        id: Option<&str>,
+        natural: &str,
+        spec: &O::Spec,
+    ) -> Self {
         let parts = id.and_then(|id| serde_json::from_str::<Vec<String>>(id).ok());
         if let Some((database, key)) = parts.as_ref().and_then(|parts| parts.split_first()) {
             let global = O::database(spec).is_none();
@@ -254,7 +278,7 @@ impl At {
     }
 
     /// The same id whichever database is connected to for what belongs to the whole server.
-    fn id<O: Object>(&self, spec: &O::Spec) -> String {
+    pub(super) fn id<O: Object>(&self, spec: &O::Spec) -> String {
         let database = if O::database(spec).is_some() { self.database.as_str() } else { "" };
         let parts: Vec<_> =
             std::iter::once(database).chain(self.key.iter().map(String::as_str)).collect();
@@ -302,7 +326,7 @@ fn expect_version<O: Object>(server: &Server, spec: &O::Spec) -> Result<(), Call
     }
 }
 
-async fn rows<O: Object>(
+pub(super) async fn rows<O: Object>(
     server: &Server,
     database: &str,
     keys: &[&Key],
@@ -465,6 +489,12 @@ impl<O: Object> Resource for Of<O> {
             results.push(answer::<O>(server, at, wanted, found, rules));
         }
         results
+    }
+
+    const LISTS: bool = O::LISTS;
+
+    async fn list(server: &Server) -> Result<Listing<O::Spec, O::Facts>, CallError> {
+        imported::list::<O>(server).await
     }
 
     async fn create(

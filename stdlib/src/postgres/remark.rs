@@ -9,7 +9,7 @@ use dollop_engine::resource::{Naming, Problem, Traits};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json, json};
 
 use super::object::{Nothing, Object};
 use super::server::Server;
@@ -71,6 +71,34 @@ pub enum On {
 }
 
 impl On {
+    /// All of them; a domain is a type by its first word.
+    const ALL: [Self; 24] = [
+        Self::Aggregate,
+        Self::Collation,
+        Self::Column,
+        Self::Conversion,
+        Self::EventTrigger,
+        Self::Extension,
+        Self::ForeignDataWrapper,
+        Self::ForeignTable,
+        Self::Function,
+        Self::Index,
+        Self::Language,
+        Self::MaterializedView,
+        Self::Procedure,
+        Self::Schema,
+        Self::Sequence,
+        Self::Server,
+        Self::Statistics,
+        Self::TableConstraint,
+        Self::Table,
+        Self::TextSearchDictionary,
+        Self::TextSearchConfiguration,
+        Self::Type,
+        Self::View,
+        Self::Domain,
+    ];
+
     /// `pg_identify_object_as_address` and SQL have a word each.
     fn words(self) -> (&'static str, &'static str) {
         match self {
@@ -120,6 +148,13 @@ impl On {
     fn takes_arguments(self) -> bool {
         matches!(self, Self::Aggregate | Self::Function | Self::Procedure)
     }
+}
+
+/// The key of what is said of an object, as `pg_identify_object_as_address` names it; nothing
+/// for a sort of object of which nothing can be said here.
+pub(super) fn key_of(word: &str, names: &str, arguments: &str) -> Option<Vec<String>> {
+    let on = On::ALL.into_iter().find(|on| on.words().0 == word)?;
+    Some([word, on.words().1, names, arguments, ""].map(str::to_owned).to_vec())
 }
 
 /// What is said of which object.
@@ -341,6 +376,20 @@ impl<R: Remark> Object for Of<R> {
     }
 
     const NAMES: usize = 0;
+    const LISTS: bool = R::RULES.is_none();
+
+    fn told(key: &[String]) -> Map<String, Json> {
+        let on = On::ALL.into_iter().find(|on| on.words().1 == key[1]);
+        let parts = |text: &str| -> Vec<String> {
+            text.split(BETWEEN).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        };
+        let told = [
+            ("on", json!(on)),
+            ("object", json!(parts(&key[2]))),
+            ("arguments", json!(parts(&key[3]))),
+        ];
+        told.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
 
     fn describe(key: &[String]) -> String {
         format!("{} on {} `{}`", R::WORD, key[1].to_lowercase(), key[2].replace(BETWEEN, "."))
@@ -356,7 +405,7 @@ impl<R: Remark> Object for Of<R> {
         let (catalog, said) = R::CATALOG;
         // What came with the server has low numbers, but for the schema `public`.
         format!(
-            r#"select array[a.type, w.word, array_to_string(a.object_names, E'\x1f'),
+            r#"select array[case when a.type like '% column' then 'table column' else a.type end, w.word, array_to_string(a.object_names, E'\x1f'),
                 x.types, r."provider"] "key",
             r.said "text", r.said "label"
             from (select r.classoid, r.objoid, r.objsubid, {said} said from {catalog} r
@@ -364,7 +413,8 @@ impl<R: Remark> Object for Of<R> {
                     or r.classoid = 'pg_language'::regclass) r
             cross join lateral pg_identify_object_as_address(r.classoid, r.objoid, r.objsubid) a
             cross join unnest($2) w(word) cross join unnest($4) x(types)
-            where a.type = any($1) and array_to_string(a.object_names, E'\x1f') = any($3)
+            where case when a.type like '% column' then 'table column' else a.type end = any($1)
+                and array_to_string(a.object_names, E'\x1f') = any($3)
                 and array(select to_regtype(t) from unnest(a.object_args) t)
                     = array(select to_regtype(t) from unnest(string_to_array(x.types, E'\x1f')) t)
                 and r."provider" = any($5)"#

@@ -2,6 +2,8 @@
 //!
 //! Catalogs: `pg_roles`, `pg_authid` (passwords), `pg_auth_members`, `pg_db_role_setting`.
 
+mod flags;
+
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, FixedOffset, NaiveDate, SecondsFormat, Utc};
@@ -9,16 +11,17 @@ use dollop_engine::analysis::{Claim, Claimed, Known};
 use dollop_engine::error::CallError;
 use dollop_engine::path::Path;
 use dollop_engine::resource::{
-    Created, Found, Held, Moment, Name, Owner, Problem, ReadResult, Resource, Script,
+    Created, Found, Held, Listing, Moment, Name, Owner, Problem, ReadResult, Resource, Script,
     Territory, Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
+use self::flags::{Flags, SERVER_DEFAULTS, flags};
 use super::error::Task;
 use super::server::{Lane, Server};
-use super::{held, scram, sql};
+use super::{held, imported, scram, sql};
 use crate::text::Text;
 
 /// A role: a user that logs in, or a group that others are members of.
@@ -100,7 +103,7 @@ pub struct Facts {
 /// A row of the introspection query.
 #[derive(Clone, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "the server has that many")]
-struct Row {
+pub(super) struct Row {
     name: String,
     oid: i64,
     login: bool,
@@ -115,7 +118,7 @@ struct Row {
     member_of: Vec<String>,
     settings: Vec<String>,
     comment: Option<String>,
-    verifier: Option<String>,
+    pub(super) verifier: Option<String>,
 }
 
 /// The kind.
@@ -262,6 +265,12 @@ impl Resource for Role {
             .iter()
             .map(|wanted| Ok(rows.get(&key(wanted)).map(|row| found(server, row, wanted))))
             .collect()
+    }
+
+    const LISTS: bool = true;
+
+    async fn list(server: &Server) -> Result<Listing<Spec, Facts>, CallError> {
+        imported::roles(server).await
     }
 
     async fn create(
@@ -424,7 +433,10 @@ async fn facts(server: &Server, name: &str) -> Result<Facts, CallError> {
     Ok(Facts { oid: row.oid })
 }
 
-async fn rows(server: &Server, names: Vec<String>) -> Result<HashMap<String, Row>, CallError> {
+pub(super) async fn rows(
+    server: &Server,
+    names: Vec<String>,
+) -> Result<HashMap<String, Row>, CallError> {
     let (verifier, join) = if server.sees_passwords {
         ("a.rolpassword", "join pg_authid a on a.oid = r.oid")
     } else {
@@ -455,7 +467,7 @@ async fn rows(server: &Server, names: Vec<String>) -> Result<HashMap<String, Row
     Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
 }
 
-fn found(server: &Server, row: &Row, wanted: &Wanted<Spec>) -> Found<Spec, Facts> {
+pub(super) fn found(server: &Server, row: &Row, wanted: &Wanted<Spec>) -> Found<Spec, Facts> {
     let mut spec = spec_of(row);
     spec.reassign_owned_to.clone_from(&wanted.spec.reassign_owned_to);
     spec.drop_owned = wanted.spec.drop_owned;
@@ -475,7 +487,7 @@ fn found(server: &Server, row: &Row, wanted: &Wanted<Spec>) -> Found<Spec, Facts
 }
 
 /// The spec of a role without its password.
-fn spec_of(row: &Row) -> Spec {
+pub(super) fn spec_of(row: &Row) -> Spec {
     let mut spec = Spec {
         login: row.login,
         superuser: row.superuser,
@@ -508,59 +520,6 @@ fn moment(text: &str) -> Option<DateTime<FixedOffset>> {
     text.parse()
         .ok()
         .or_else(|| date().map(|naive| naive.and_utc().with_timezone(&Utc).fixed_offset()))
-}
-
-/// The options that are on or off, and the limit.
-struct Flags {
-    words: [(&'static str, bool); 7],
-    connection_limit: i32,
-}
-
-/// What `CREATE ROLE` makes when nothing is said.
-const SERVER_DEFAULTS: Flags = Flags {
-    words: [
-        ("LOGIN", false),
-        ("SUPERUSER", false),
-        ("CREATEDB", false),
-        ("CREATEROLE", false),
-        ("INHERIT", true),
-        ("REPLICATION", false),
-        ("BYPASSRLS", false),
-    ],
-    connection_limit: -1,
-};
-
-impl Flags {
-    fn of(spec: &Spec) -> Self {
-        Self {
-            words: [
-                ("LOGIN", spec.login),
-                ("SUPERUSER", spec.superuser),
-                ("CREATEDB", spec.createdb),
-                ("CREATEROLE", spec.createrole),
-                ("INHERIT", spec.inherit),
-                ("REPLICATION", spec.replication),
-                ("BYPASSRLS", spec.bypassrls),
-            ],
-            connection_limit: spec.connection_limit,
-        }
-    }
-}
-
-/// The options that differ: saying others needs rights that are not needed otherwise.
-fn flags(from: &Flags, to: &Spec) -> Vec<String> {
-    let to = Flags::of(to);
-    let mut options: Vec<_> = from
-        .words
-        .iter()
-        .zip(&to.words)
-        .filter(|(from, to)| from != to)
-        .map(|(_, (word, on))| format!("{}{word}", if *on { "" } else { "NO" }))
-        .collect();
-    if from.connection_limit != to.connection_limit {
-        options.push(format!("CONNECTION LIMIT {}", to.connection_limit));
-    }
-    options
 }
 
 /// What is set by statements beside `CREATE ROLE` and `ALTER ROLE ... <options>`.

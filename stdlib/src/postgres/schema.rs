@@ -4,7 +4,8 @@
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Held, Moment, Name, Owner, ReadResult, Resource, Script, Traits, Wanted,
+    Created, Found, Held, Listing, Moment, Name, Owner, ReadResult, Resource, Script, Traits,
+    Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use tokio_postgres::error::SqlState;
 
 use super::error::Task;
 use super::held;
+use super::imported;
 use super::server::{Lane, Server};
 use super::sql::{self, Place};
 
@@ -125,6 +127,27 @@ impl Resource for Schema {
             Ok(answer?.map(|row| found(&row, place(wanted), &wanted.spec)))
         };
         answers.into_iter().zip(wanted).map(found).collect()
+    }
+
+    const LISTS: bool = true;
+
+    async fn list(server: &Server) -> Result<Listing<Spec, Facts>, CallError> {
+        let inventory = server.inventory().await?;
+        let mut listing = Listing::default();
+        for (database, contents) in inventory.databases() {
+            let names = contents.of("schema").map(|key| key.concat()).collect();
+            for row in rows(server, database, names).await? {
+                let place = Place { database: database.to_owned(), name: row.name.clone() };
+                let spec = Spec {
+                    database: database.to_owned(),
+                    owner: Some(row.owner.clone()).filter(|owner| owner != server.user()),
+                    comment: None,
+                    cascade: false,
+                };
+                listing.objects.push(imported::plainly(found(&row, place, &spec), false));
+            }
+        }
+        Ok(listing)
     }
 
     async fn create(

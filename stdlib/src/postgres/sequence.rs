@@ -6,6 +6,7 @@ use dollop_engine::resource::Traits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::imported::Around;
 use super::object::{Nothing, Object, comment_and_owner};
 use super::place::in_schema;
 use super::server::Server;
@@ -46,7 +47,9 @@ pub struct Spec {
     /// Whether it begins anew after the last number.
     #[serde(default)]
     pub cycle: bool,
-    /// The column it goes with when that is dropped, in the same schema: `orders.id`.
+    /// The column it goes with when that is dropped, in the same schema: `orders.id`; a table
+    /// that needs the sequence for a default says so itself, with `sequence` of the column.
+    /// When left out, it is not looked at.
     #[serde(default)]
     pub owned_by: Option<String>,
     /// The role that owns it; when left out, the user dollop works as owns a new one, and the
@@ -118,7 +121,22 @@ impl Object for Sequence {
             .to_owned()
     }
 
-    const OPTIONAL: &'static [&'static str] = &["owner", "start", "min", "max"];
+    const OPTIONAL: &'static [&'static str] = &["owner", "start", "min", "max", "owned_by"];
+
+    fn goes_without_saying(spec: &mut Spec, _: &Around<'_>) {
+        // The column says so.
+        spec.owned_by = None;
+        let largest = match spec.ty {
+            Width::Smallint => i16::MAX.into(),
+            Width::Integer => i32::MAX.into(),
+            Width::Bigint => i64::MAX,
+        };
+        let (min, max) = if spec.increment > 0 { (1, largest) } else { (-largest - 1, -1) };
+        let first = if spec.increment > 0 { spec.min } else { spec.max };
+        spec.start = spec.start.filter(|start| Some(*start) != first);
+        spec.min = spec.min.filter(|is| *is != min);
+        spec.max = spec.max.filter(|is| *is != max);
+    }
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
         let sequence = sql::in_schema(&key[0], &key[1]);
@@ -156,11 +174,10 @@ impl Object for Sequence {
         let was = from.map(of).unwrap_or_default();
         all.extend(comment_and_owner(&format!("SEQUENCE {sequence}"), was, of(to)));
         // Both must have one owner by then.
-        if from.and_then(|from| from.owned_by.as_ref()) != to.owned_by.as_ref() {
-            let column = to.owned_by.as_ref().map_or_else(
-                || "NONE".to_owned(),
-                |column| format!("{}.{}", sql::name(&key[0]), sql::dotted(column)),
-            );
+        let column = to.owned_by.as_ref();
+        let column = column.filter(|_| from.and_then(|from| from.owned_by.as_ref()) != column);
+        if let Some(column) = column {
+            let column = format!("{}.{}", sql::name(&key[0]), sql::dotted(column));
             all.push(format!("ALTER SEQUENCE {sequence} OWNED BY {column}"));
         }
         all

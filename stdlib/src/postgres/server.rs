@@ -18,6 +18,7 @@ use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{self, Fault, Task};
+use super::imported::Inventory;
 use super::tls::{self, Papers, SslMode};
 
 /// The most idle clients kept; each database needs its own.
@@ -162,6 +163,8 @@ pub struct Server {
     /// Its version as `server_version_num`: 150004 is 15.4.
     pub(super) version: u32,
     statements: AtomicU64,
+    /// Everything there is, once somebody asked for it.
+    pub(super) known: tokio::sync::Mutex<Option<Arc<Inventory>>>,
 }
 
 #[derive(Deserialize)]
@@ -192,6 +195,7 @@ impl Connection for Server {
             sees_passwords: false,
             version: 0,
             statements: AtomicU64::new(0),
+            known: tokio::sync::Mutex::default(),
         };
         let task = Task::new("look at the server");
         let sql = "select has_table_privilege('pg_catalog.pg_authid', 'select') sees_passwords,
@@ -405,6 +409,7 @@ impl Server {
         if statements.is_empty() {
             return Ok(());
         }
+        *self.known.lock().await = None;
         // Several statements in one message are one transaction ("Multiple Statements in a
         // Simple Query", PostgreSQL manual 55.2.2.1).
         let mut batch = statements.join(";\n");

@@ -11,6 +11,11 @@ pub(super) fn types(arguments: &str) -> Vec<String> {
     split(arguments).iter().filter_map(|argument| one(argument)).collect()
 }
 
+/// The same as the server calls them, which keeps no size of an argument.
+pub(super) fn canonical(arguments: &str) -> Vec<String> {
+    types(arguments).iter().map(|text| types::without_size(text)).collect()
+}
+
 /// The type of one argument; nothing for one that is only given back.
 fn one(argument: &str) -> Option<String> {
     let argument = without_default(argument);

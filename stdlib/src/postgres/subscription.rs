@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
+use super::imported::Around;
 use super::object::{Nothing, Object, comment_and_owner};
 use super::server::Server;
 use super::sql;
@@ -162,6 +163,10 @@ impl Object for Subscription {
     }
 
     const OPTIONAL: &'static [&'static str] = &["owner", "slot"];
+
+    fn goes_without_saying(spec: &mut Spec, around: &Around<'_>) {
+        spec.slot = spec.slot.take().filter(|slot| around.key.first() != Some(slot));
+    }
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
         let name = sql::name(&key[0]);

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use tokio_postgres::error::SqlState;
 
 use super::column::{self, Column};
+use super::imported::Around;
 use super::object::{self, Object, Observed, Row, comment_and_owner};
 use super::place::in_schema;
 use super::server::Server;
@@ -45,6 +46,9 @@ pub struct Spec {
     /// "FOREIGN KEY (user_id) REFERENCES users (id)", one_each: "UNIQUE (mail)" }`.
     #[serde(default)]
     pub constraints: BTreeMap<String, String>,
+    /// Constraints that are not looked at here: each is a `postgres::constraint`.
+    #[serde(default)]
+    pub constraints_apart: BTreeSet<String>,
     /// How it is divided into partitions: `RANGE (created)`.
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
@@ -292,6 +296,21 @@ impl Object for Table {
 
     const OPTIONAL: &'static [&'static str] = &["owner", "tablespace"];
 
+    fn goes_without_saying(spec: &mut Spec, around: &Around<'_>) {
+        spec.constraints_apart = around.contents.apart(around.key);
+        spec.constraints.retain(|name, _| !spec.constraints_apart.contains(name));
+        if spec.partition_of.is_some() {
+            spec.columns.clear();
+            return;
+        }
+        let key_name = key_name_of(&around.key[1]);
+        // What `primary_key` cannot say stays in words: `INCLUDE`, `DEFERRABLE`.
+        let is_plain = |text: &String| text.ends_with(')') && !text.contains(" INCLUDE ");
+        if spec.constraints.get(&key_name).is_some_and(is_plain) {
+            spec.constraints.remove(&key_name);
+        }
+    }
+
     fn observe(row: Option<&Row>, wanted: &Wanted<Spec>) -> Observed<Self> {
         let Some(row) = row else { return Ok(None) };
         let asked = &wanted.spec;
@@ -307,6 +326,7 @@ impl Object for Table {
             primary_key = columns;
         }
         spec.primary_key = primary_key;
+        spec.constraints.retain(|name, _| !asked.constraints_apart.contains(name));
         if asked.partition_of.is_some() && asked.columns.is_empty() {
             spec.columns.clear();
             spec.primary_key.clear();
@@ -345,7 +365,11 @@ impl Object for Table {
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
         let table = sql::in_schema(&key[0], &key[1]);
-        let Some(to) = to else { return vec![format!("DROP TABLE {table}")] };
+        let Some(to) = to else {
+            let columns = from.into_iter().flat_map(|from| &from.columns);
+            let release = columns.filter_map(|column| column.release(&key[0]));
+            return release.chain([format!("DROP TABLE {table}")]).collect();
+        };
         let key_name = key_name_of(&key[1]);
         let mut all = match from {
             None => create(&table, &key_name, to),
@@ -376,6 +400,11 @@ impl Object for Table {
         let of = |spec: &Spec| (spec.comment.clone(), spec.owner.clone());
         let was = from.map(of).unwrap_or_default();
         all.extend(comment_and_owner(&format!("TABLE {table}"), was, of(to)));
+        // Both must have one owner by then.
+        for column in &to.columns {
+            let old = from.and_then(|from| find(from, column));
+            all.extend(column.sequence_statements(&key[0], &table, old));
+        }
         all
     }
 }

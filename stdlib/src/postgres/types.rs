@@ -60,6 +60,17 @@ pub(super) fn normal(text: &str) -> String {
     if array { format!("{plain}[]") } else { plain }
 }
 
+/// The server's word for a type, without its size: `varchar(9)` is `character varying`.
+pub(super) fn without_size(text: &str) -> String {
+    let normal = normal(text);
+    let Parts { base, size, array } = parts(&normal);
+    match size {
+        Some(_) => format!("{base}{}", if array { "[]" } else { "" }),
+        // `character` alone has a size.
+        None => normal,
+    }
+}
+
 /// Whether a text is a built-in type whose name has several words: `double precision`.
 pub(super) fn has_several_words(text: &str) -> bool {
     let base = parts(text).base;

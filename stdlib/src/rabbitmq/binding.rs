@@ -157,6 +157,7 @@ impl Resource for Binding {
             found: found(String::new(), identity(&spec), spec),
             built_in: false,
             remarks: Vec::new(),
+            needs: Vec::new(),
         });
         Ok(Listing { objects: objects.collect(), left_out: Vec::new() })
     }

@@ -234,6 +234,7 @@ impl<I: Item> Resource for Kept<I> {
                     found: as_found::<I>(I::row_place(&row).1, spec),
                     built_in: whose == Whose::BuiltIn,
                     remarks: Vec::new(),
+                    needs: Vec::new(),
                 }),
                 Err(error) => listing.left_out.push(error.message),
             }

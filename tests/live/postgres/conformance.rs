@@ -409,6 +409,7 @@ async fn function() {
             ("arguments", json!("a int")),
             ("returns", json!("bigint")),
             ("body", json!("begin return a + 1; end")),
+            ("check_body", json!(false)),
             ("volatility", json!("immutable")),
             ("volatility", json!("stable")),
             ("strict", json!(true)),
@@ -424,7 +425,13 @@ async fn function() {
         // A body is of one language; see below.
         fixed: &["database", "language"],
     };
-    conform_with_drift(&world.registry, &world.connection, &sample, &["owner", "cost"]).await;
+    conform_with_drift(
+        &world.registry,
+        &world.connection,
+        &sample,
+        &["owner", "cost", "check_body"],
+    )
+    .await;
     sample.name = "procedure".to_owned();
     sample.base = json!({ "database": database, "language": "sql", "body": "select 1" });
     sample.changes = vec![("arguments", json!("inout a int")), ("body", json!("select 2"))];
@@ -433,6 +440,7 @@ async fn function() {
         "schema",
         "returns",
         "language",
+        "check_body",
         "volatility",
         "strict",
         "parallel",

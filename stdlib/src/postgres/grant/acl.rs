@@ -221,8 +221,8 @@ impl Snapshot {
         }
         let held: Vec<_> = objects.iter().map(|object| object.held(&spec.role)).collect();
         if held.iter().all(BTreeMap::is_empty) {
-            let nothing_asked = known && spec.privileges.is_empty();
-            return nothing_asked.then(|| spec.clone());
+            // Where nothing is asked for, nothing has to be made.
+            return spec.privileges.is_empty().then(|| spec.clone());
         }
         let asked: BTreeSet<&str> = spec.privileges.iter().map(String::as_str).collect();
         let on_all =

@@ -13,6 +13,9 @@ async fn table() {
         &[
             "create table users (id bigint primary key)",
             "create collation \"S 1\".\"Deutsch\" (provider = icu, locale = 'de-DE')",
+            "create sequence counter",
+            "create sequence \"other counter\"",
+            "create sequence \"S 1\".counter",
         ],
     )
     .await;
@@ -20,7 +23,7 @@ async fn table() {
         let mut columns = json!([
             { "name": "id", "type": "int8", "identity": "always" },
             { "name": "Größe \"x\"", "type": "varchar(9)", "default": "'it''s'" },
-            { "name": "user_id", "type": "bigint" },
+            { "name": "user_id", "type": "bigint", "sequence": "counter" },
             { "name": "at", "type": "timestamptz", "not_null": true, "default": "now()" },
             { "name": "total", "type": "numeric(10, 2)", "comment": "in euros" },
             { "name": "double", "type": "bigint", "generated": "id * 2" },
@@ -65,6 +68,8 @@ async fn table() {
             ("primary_key", json!([])),
             ("constraints", json!({ "positive": "CHECK (total > 1)" })),
             ("constraints", json!({})),
+            ("constraints_apart", json!(["elsewhere"])),
+            ("columns", columns(&|all| all[2]["sequence"] = json!("other counter"))),
             ("unlogged", json!(true)),
             ("row_security", json!(true)),
             ("force_row_security", json!(true)),
@@ -90,7 +95,7 @@ async fn table() {
         &world.registry,
         &world.connection,
         &sample,
-        &["drop_columns", "tablespace", "owner"],
+        &["drop_columns", "tablespace", "owner", "constraints_apart"],
     )
     .await;
 
@@ -109,6 +114,7 @@ async fn table() {
             "drop_columns",
             "primary_key",
             "constraints",
+            "constraints_apart",
             "partition_of",
             "bounds",
             "unlogged",
@@ -141,6 +147,7 @@ async fn table() {
             "drop_columns",
             "primary_key",
             "constraints",
+            "constraints_apart",
             "partition_by",
             "unlogged",
             "force_row_security",
@@ -151,6 +158,62 @@ async fn table() {
         ],
     };
     conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
+    gone(&world, name);
+}
+
+#[tokio::test]
+async fn constraint() {
+    let name = "conform_constraint";
+    let world = with_database(
+        name,
+        &[
+            "create table t (a int, b int unique)",
+            "create table \"S 1\".t (a int, b int unique)",
+            "create table \"T 2\" (a int, b int unique)",
+        ],
+    )
+    .await;
+    let sample = Sample {
+        kind: "postgres::constraint",
+        name: "Conform \"Constraint\" ü".to_owned(),
+        base: json!({
+            "database": name, "table": "t",
+            "definition": "foreign key (a) references t(b) deferrable initially deferred",
+        }),
+        changes: vec![
+            ("schema", json!("S 1")),
+            ("table", json!("T 2")),
+            ("definition", json!("CHECK (a > 0)")),
+        ],
+        fixed: &["database"],
+    };
+    conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
+
+    // Two tables that need each other; the table leaves alone what is declared apart from it.
+    let table = world
+        .make(
+            "postgres::table",
+            "first",
+            json!({
+                "database": name, "columns": [{ "name": "id", "type": "int" }],
+                "primary_key": ["id"], "constraints_apart": ["circle"],
+            }),
+        )
+        .await;
+    let other = json!({
+        "database": name, "columns": [{ "name": "id", "type": "int" }], "primary_key": ["id"],
+        "constraints": { "there": "FOREIGN KEY (id) REFERENCES first(id)" },
+    });
+    let _ = world.make("postgres::table", "second", other).await;
+    let circle = json!({
+        "database": name, "table": "first",
+        "definition": "FOREIGN KEY (id) REFERENCES second(id)",
+    });
+    let circle = world.make("postgres::constraint", "circle", circle).await;
+    world.expect_same(&table).await;
+    world.expect_same(&circle).await;
+    world.repair(&table).await;
+    world.expect_same(&circle).await;
     gone(&world, name);
 }
 
@@ -233,7 +296,14 @@ async fn index() {
 #[tokio::test]
 async fn sequence() {
     let name = "conform_sequence";
-    let world = with_database(name, &["create table \"T 1\" (\"a b\" int)"]).await;
+    let world = with_database(
+        name,
+        &[
+            "create table \"T 1\" (\"a b\" int)",
+            "alter table \"T 1\" owner to conform_sequence_owner",
+        ],
+    )
+    .await;
     let sample = Sample {
         kind: "postgres::sequence",
         name: "Conform \"Seq\" ü".to_owned(),
@@ -247,14 +317,15 @@ async fn sequence() {
             ("max", json!(900)),
             ("cache", json!(4)),
             ("cycle", json!(true)),
-            ("owned_by", json!("T 1.a b")),
             ("owner", json!("conform_sequence_owner")),
             ("comment", json!("what it's for")),
+            // It stays so, and with the owner of its table.
+            ("owned_by", json!("T 1.a b")),
         ],
         fixed: &["database"],
     };
     // What is not asked for is not looked at.
-    let unseen = ["owner", "start", "min", "max"];
+    let unseen = ["owner", "start", "min", "max", "owned_by"];
     conform_with_drift(&world.registry, &world.connection, &sample, &unseen).await;
     gone(&world, name);
 }

@@ -1,0 +1,90 @@
+//! What belongs to the whole server.
+
+use dollop_engine::error::{CallError, Failure};
+use serde::Deserialize;
+
+use super::super::server::Server;
+use super::ask;
+use super::contents::{Contents, Thing};
+
+/// What is on the server beside its databases, and the names of these.
+#[derive(Default)]
+pub(super) struct Whole {
+    pub(super) contents: Contents,
+    pub(super) databases: Vec<String>,
+    /// Those that nobody can connect to.
+    pub(super) closed: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Database {
+    name: String,
+    is_open: bool,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    said: String,
+}
+
+/// The databases that people use.
+const DATABASES: &str = "select datname name, datallowconn
+        and has_database_privilege(datname, 'connect') is_open
+    from pg_database where datname not in ('template0', 'template1') order by 1";
+
+const THINGS: &str = "select concat('membership/', g.rolname, '/', m.rolname) node, 'membership' kind,
+        array[g.rolname, m.rolname] \"key\", null why
+    from pg_auth_members a join pg_roles g on g.oid = a.roleid join pg_roles m on m.oid = a.member
+    where a.member >= 16384 or a.roleid >= 16384 group by g.rolname, m.rolname
+    union all select concat('tablespace/', spcname), 'tablespace', array[spcname], null
+    from pg_tablespace where spcname !~ '^pg_'
+    union all select concat('slot/', slot_name), 'replication_slot', array[slot_name], null
+    from pg_replication_slots where not temporary
+    order by 2, 3";
+
+const SETTINGS: &str = "select distinct concat('setting/', lower(name)) node, 'setting' kind,
+        array[lower(name)] \"key\", null why
+    from pg_file_settings where sourcefile like '%postgresql.auto.conf' order by 3";
+
+const RULES: &str = r#"select concat('hba_rule/', line) node, 'hba_rule' kind,
+        array[substr(line, 16)] "key", null why
+    from regexp_split_to_table(pg_read_file(current_setting('hba_file')), E'\n') line
+    where line ~ '^# dollop [0-9]{5} ' order by 3"#;
+
+/// What no kind says: settings of a role in one database.
+const LOSSES: &str =
+    "select format('settings of role `%s` in database `%s`', r.rolname, d.datname) said
+    from pg_db_role_setting s join pg_roles r on r.oid = s.setrole
+        join pg_database d on d.oid = s.setdatabase order by 1";
+
+/// Asks for all that is on a server.
+pub(super) async fn whole_server(server: &Server) -> Result<Whole, CallError> {
+    let place = server.database();
+    let mut whole = Whole::default();
+    let mut left_out = Vec::new();
+    let mut things: Vec<Thing> = ask(server, place, THINGS).await?;
+    for (query, what) in [(SETTINGS, "settings of the server"), (RULES, "rules of pg_hba.conf")]
+    {
+        match ask::<Thing>(server, place, query).await {
+            Ok(found) => things.extend(found),
+            Err(error) if error.failure == Failure::Denied => {
+                left_out.push(format!("{what}: `{}` may not see them", server.user()));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    whole.contents = Contents::of_things(things);
+    for database in ask::<Database>(server, place, DATABASES).await? {
+        if database.is_open {
+            whole.databases.push(database.name);
+        } else {
+            let name = database.name;
+            left_out.push(format!("what is in database `{name}`: it cannot be connected to"));
+            whole.closed.push(name);
+        }
+    }
+    let losses: Vec<Said> = ask(server, place, LOSSES).await?;
+    left_out.extend(losses.into_iter().map(|loss| loss.said));
+    whole.contents.left_out = left_out;
+    Ok(whole)
+}
