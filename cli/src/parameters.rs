@@ -190,17 +190,12 @@ fn read(
                 variables.get(std::ffi::OsStr::new(name))?.to_str().map(str::to_owned)
             };
             let located = |problem: dotenv::Problem| {
-                let mut found = wrong(format!("line {}: {}", problem.line, problem.message));
-                found.iter_mut().for_each(|found| {
-                    found
-                        .hints
-                        .extend(Some(problem.hint.clone()).filter(|hint| !hint.is_empty()));
-                });
-                found
+                let message = format!("`{shown}`: line {}: {}", problem.line, problem.message);
+                let found = Diagnostic::new(Code::Command, message);
+                if problem.hint.is_empty() { found } else { found.hint(problem.hint) }
             };
-            let values = dotenv::parse(&text, &outside).map_err(|problems| {
-                problems.into_iter().flat_map(located).collect::<Vec<_>>()
-            })?;
+            let values = dotenv::parse(&text, &outside)
+                .map_err(|problems| problems.into_iter().map(located).collect::<Vec<_>>())?;
             Ok(values.into_iter().map(|(name, text)| (name, GivenValue::Text(text))).collect())
         }
     }

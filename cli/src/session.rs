@@ -74,7 +74,9 @@ impl Session {
         files: &dyn Files,
     ) -> Result<Program, CommandError> {
         let mut given = self.given(args)?;
-        given.values_mut().for_each(|given| given.incidental = true);
+        for given in given.values_mut() {
+            given.incidental = true;
+        }
         Ok(script::evaluate(&self.request(files, &given, &args.profiles()))?)
     }
 
