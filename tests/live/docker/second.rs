@@ -68,6 +68,9 @@ impl SecondEngine {
         let log = std::fs::File::options().create(true).append(true).open(at("log"));
         let log = log.expect("a log");
         drop(std::fs::remove_file(at("pid")));
+        // A killed engine leaves this behind, and in the new namespace another process may
+        // have that number: the engine would take it for its containerd, and wait.
+        drop(std::fs::remove_file(at("exec/containerd/containerd.pid")));
         std::fs::write(at("daemon.json"), "{}").expect("its configuration");
         let child = Command::new("unshare")
             .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
@@ -129,9 +132,11 @@ impl SecondEngine {
 
 impl Drop for SecondEngine {
     fn drop(&mut self) {
-        if self.unshare.is_some() {
-            self.end("KILL");
+        // What it left mounted is gone with its namespace. A test that failed may have come
+        // here because it did not start: nothing here may fail.
+        if let Some(mut unshare) = self.unshare.take() {
+            drop(unshare.kill());
+            drop(unshare.wait());
         }
-        // What a killed engine left mounted is gone with its namespace.
     }
 }
