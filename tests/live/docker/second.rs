@@ -72,29 +72,39 @@ impl SecondEngine {
         // have that number: the engine would take it for its containerd, and wait.
         drop(std::fs::remove_file(at("exec/containerd/containerd.pid")));
         std::fs::write(at("daemon.json"), "{}").expect("its configuration");
-        let child = Command::new("unshare")
-            .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
-            .args(["sh", "-c", "ip link set lo up; exec dockerd \"$@\"", "dockerd"])
-            .args(["--config-file", &at("daemon.json"), "--data-root", &at("data")])
-            .args(["--exec-root", &at("exec"), "--pidfile", &at("pid")])
-            .args(["--host", &self.host(), "--storage-driver", "vfs"])
-            .args(["--iptables=false", "--ip6tables=false"])
-            .args(&self.more)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("its log"))
-            .stderr(log)
-            .spawn();
-        self.unshare = Some(child.expect("unshare of util-linux, as root"));
-        let begun = Instant::now();
+        let start = || {
+            let child = Command::new("unshare")
+                .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
+                .args(["sh", "-c", "ip link set lo up; exec dockerd \"$@\"", "dockerd"])
+                .args(["--config-file", &at("daemon.json"), "--data-root", &at("data")])
+                .args(["--exec-root", &at("exec"), "--pidfile", &at("pid")])
+                .args(["--host", &self.host(), "--storage-driver", "vfs"])
+                .args(["--iptables=false", "--ip6tables=false"])
+                .args(&self.more)
+                .stdin(Stdio::null())
+                .stdout(log.try_clone().expect("its log"))
+                .stderr(log.try_clone().expect("its log"))
+                .spawn();
+            child.expect("unshare of util-linux, as root")
+        };
         let answers = || {
             let asked =
                 Command::new("docker").args(["--host", &self.host(), "version"]).output();
             asked.is_ok_and(|output| output.status.success())
         };
+        let begun = Instant::now();
+        let mut unshare = start();
         while !answers() {
-            assert!(begun.elapsed() < Duration::from_mins(1), "no answer\n{}", self.log());
+            assert!(begun.elapsed() < Duration::from_mins(3), "no answer\n{}", self.log());
+            // It gives up when its containerd is slow, and an init system starts it again.
+            if unshare.try_wait().is_ok_and(|ended| ended.is_some()) {
+                drop(std::fs::remove_file(at("pid")));
+                drop(std::fs::remove_file(at("exec/containerd/containerd.pid")));
+                unshare = start();
+            }
             std::thread::sleep(Duration::from_millis(100));
         }
+        self.unshare = Some(unshare);
     }
 
     /// The engine's own process.
