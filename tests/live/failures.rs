@@ -259,7 +259,7 @@ fn a_container_that_never_gets_healthy() {
             r#"
 let c = docker::container("c", #{{
     image: "busybox:1.35",
-    command: ["sh", "-c", "echo starting; echo no such table: users >&2; sleep 600"],
+    command: ["sh", "-c", "echo starting; sleep 1; echo no such table: users >&2; sleep 600"],
     stop_signal: "SIGKILL",
     healthcheck: #{{ test: "{check}", interval: "200ms", retries: 2 }},
     wait: "healthy", wait_timeout: "8s",
