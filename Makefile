@@ -11,7 +11,8 @@ LAB := tests/lab/lab
 # One set of features for lints and tests, so that nothing is compiled twice.
 EVERYTHING := --workspace --all-targets --features dollop-tests/live
 
-.PHONY: platforms drain bare quickstart clean-quickstart hello test lint quick-test lab build fuzz bench
+.PHONY: platforms drain bare quickstart clean-quickstart hello test lint quick-test lab tools build \
+  fuzz bench
 
 # With the features of the whole workspace, so that `make test` goes on from there.
 build:
@@ -19,6 +20,10 @@ build:
 
 lab:
 	$(LAB) up
+
+# And the programs that some tests run.
+tools: lab
+	$(LAB) tools
 
 quickstart: build lab
 	eval "$$($(LAB) env)"; \
@@ -46,20 +51,19 @@ quick-test:
 
 # With the feature `live` a missing service is a failure, never a skip. The platforms have a
 # target of their own: two hundred containers take longer than all the rest. More threads than
-# processors, because live tests wait for servers most of the time.
-test: lint lab
-	$(LAB) tools
+# processors, because live tests wait for servers most of the time. The lab is built while the
+# compiler works: one waits for packages, the other for a processor.
+test:
+	$(MAKE) --jobs=2 --output-sync=target lint tools
 	eval "$$($(LAB) env)"; RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6} cargo test $(EVERYTHING) --no-fail-fast -- --skip live::platforms
 
 # The five platforms of scripts/, each with all its profiles, on the lab's images.
-platforms: lab
-	$(LAB) tools
+platforms: tools
 	$(LAB) platforms
 	eval "$$($(LAB) env)"; cargo test $(EVERYTHING) -- live::platforms --test-threads 1
 
 # `make test` does it with 20,000.
-drain: lab
-	$(LAB) tools
+drain: tools
 	eval "$$($(LAB) env)"; DOLLOP_DRAIN_MESSAGES=100000 \
 	  cargo test $(EVERYTHING) -- draining_loses_nothing --nocapture
 

@@ -12,7 +12,7 @@ use crate::analysis::{Claimed, Lint};
 use crate::backup::{Backup, Host};
 use crate::error::CallError;
 use crate::operate::Operations;
-use crate::path::{Path, Segment};
+use crate::path::Path;
 use crate::resource::{
     Connection, Created, Found, Held, Migration, Moment, Name, Need, Owner, Planned, Preview,
     Problem, Proposed, Resource, Rolling, Scope, Script, Territory, Traits, Wanted,
@@ -21,6 +21,7 @@ use crate::schema::{Attribute, Schema, SchemaError};
 use crate::value::Value;
 
 mod adapter;
+mod plain;
 
 use adapter::{Adapter, Dialer};
 
@@ -459,11 +460,13 @@ fn name_attribute(renames: bool) -> Attribute {
 }
 
 /// Marks what the schema calls secret.
-fn mark(mut value: Value, attributes: &BTreeMap<String, Attribute>) -> Value {
+/// Marks the attributes that a schema calls secret.
+pub(crate) fn mark(mut value: Value, attributes: &BTreeMap<String, Attribute>) -> Value {
     if let Value::Map(entries) = &mut value {
-        for (name, entry) in entries {
-            if attributes.get(name).is_some_and(|attribute| attribute.secret)
-                && *entry != Value::Null
+        for (name, _) in attributes.iter().filter(|(_, attribute)| attribute.secret) {
+            // Looked at first: to change an entry copies a map that others have, too.
+            if entries.get(name).is_some_and(|entry| *entry != Value::Null)
+                && let Some(entry) = entries.get_mut(name)
             {
                 *entry = std::mem::take(entry).secret();
             }

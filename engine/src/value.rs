@@ -173,21 +173,22 @@ impl Value {
     /// Where a provider brought a value to another form (a list to a map, a key to its normal
     /// one), nobody knows which part is the secret, so all that may be is marked.
     pub fn marked_like(self, marks: &Self) -> Self {
+        // Most specs have no secret at all.
+        if marks.secrecy() == Secrecy::Open { self } else { self.marked_by(marks) }
+    }
+
+    fn marked_by(self, marks: &Self) -> Self {
         match (self, marks) {
             (value, Self::Secret(mark)) => value.marked(mark.secrecy().max(Secrecy::Secret)),
             (Self::List(items), Self::List(like)) if items.len() == like.len() => Self::List(
-                items
-                    .into_iter()
-                    .zip(like)
-                    .map(|(item, mark)| item.marked_like(mark))
-                    .collect(),
+                items.into_iter().zip(like).map(|(item, mark)| item.marked_by(mark)).collect(),
             ),
             (Self::Map(entries), Self::Map(like)) => {
                 let gone = like.iter().filter(|(key, _)| !entries.contains_key(*key));
                 let moved = gone.map(|(_, mark)| mark.secrecy()).max().unwrap_or_default();
                 let marked = entries.into_iter().map(|(key, value)| {
                     let value = match like.get(&key) {
-                        Some(mark) => value.marked_like(mark),
+                        Some(mark) => value.marked_by(mark),
                         None => value.marked(moved),
                     };
                     (key, value)

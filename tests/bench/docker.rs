@@ -35,6 +35,11 @@ pub(super) fn section(dollop: &Path) {
         let mut command = Command::new("docker-compose");
         super::spent(command.args(["-p", PROJECT]).args(arguments).current_dir(folder))
     };
+    // What a run that was killed left behind.
+    let left = ids();
+    if !left.is_empty() {
+        super::spent(Command::new("docker").args(["rm", "--force"]).args(left));
+    }
     run(&["apply", "--auto-approve"]);
     let before = ids();
     let (mut plan, mut bare, mut ps, mut up) = (vec![], vec![], vec![], vec![]);

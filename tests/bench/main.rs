@@ -2,10 +2,10 @@
 //! references each, and how that compares to `terraform` on the same graph.
 //!
 //! `make bench`; after that also `target/release/bench [--full]`.
-//! `--full` gives terraform the 10,000 as well, which takes it minutes; `--rival 50` compares
-//! the two on 50 resources and measures nothing else.
-//! `--docker BINARY` compares with the bare calls to the Docker engine and `docker-compose`,
-//! `--rabbitmq [VHOSTS]`: that part alone, with Ansible on fewer vhosts than ten if need be.
+//! `--full` gives terraform the 10,000 as well, which takes it minutes. One part alone:
+//! `--stages`; `--rival 50` with terraform on 50 resources; `--docker`, beside the bare calls to
+//! the engine and `docker-compose`; `--postgres`, beside `psql` and Ansible; `--rabbitmq
+//! [VHOSTS]`, beside the bare requests and Ansible, on fewer vhosts than ten if need be.
 
 mod docker;
 mod rabbitmq;
@@ -60,23 +60,18 @@ fn main() {
         rabbitmq::section(vhosts);
         return;
     }
+    let dollop = std::env::current_exe().expect("own path").with_file_name("dollop");
+    if let [part] = arguments.as_slice() {
+        match part.as_str() {
+            "--stages" => return stages(),
+            "--docker" => return docker::section(&dollop),
+            "--postgres" => return postgres::section(&dollop),
+            _ => {}
+        }
+    }
     let full = arguments.iter().any(|argument| argument == "--full");
-    if let [one, binary] = arguments.as_slice()
-        && one == "--docker"
-    {
-        docker::section(Path::new(binary));
-        return;
-    }
-    // `--postgres BINARY`: that part alone, with that binary.
-    if let [one, binary] = arguments.as_slice()
-        && one == "--postgres"
-    {
-        postgres::section(std::path::Path::new(binary));
-        return;
-    }
     stages();
     rival(if full { &SIZES } else { &SIZES[..2] });
-    let dollop = std::env::current_exe().expect("own path").with_file_name("dollop");
     if dollop.exists() {
         docker::section(&dollop);
         postgres::section(&dollop);

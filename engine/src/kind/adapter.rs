@@ -6,13 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value as Json;
 
+use super::plain::Spec;
 use super::{
     Address, BTreeMap, Backup, CallError, Calls, Claimed, Connection, Created, Dial, Found,
     FoundObject, Held, Host, Lint, ListedObject, ListedObjects, Migration, Moment, Name,
-    OpenConnection, Path, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope,
-    Script, Segment, SpecError, Taking, Territory, Value, Wanted, opened,
+    OpenConnection, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope, Script,
+    SpecError, Taking, Territory, Value, Wanted, opened,
 };
 
 pub(super) struct Adapter<R>(pub(super) PhantomData<fn() -> R>);
@@ -20,38 +20,7 @@ pub(super) struct Dialer<C>(pub(super) PhantomData<fn() -> C>);
 
 /// A spec as the provider's struct. `name` is the engine's, so it is left out.
 fn typed<T: DeserializeOwned>(value: &Value, natural: bool) -> Result<T, SpecError> {
-    let mut json = value.to_json();
-    if natural && let Json::Object(entries) = &mut json {
-        entries.remove("name");
-    }
-    if let Json::Object(entries) = &mut json {
-        // An attribute set to nothing is one left out: the default applies.
-        entries.retain(|_, value| !value.is_null());
-    }
-    serde_path_to_error::deserialize(json).map_err(|error| {
-        let path = error.path().iter().filter_map(|segment| match segment {
-            serde_path_to_error::Segment::Seq { index } => Some(Segment::Index(*index)),
-            serde_path_to_error::Segment::Map { key } => Some(Segment::Key(key.clone())),
-            _ => None,
-        });
-        SpecError { path: Path(path.collect()), message: plain(&error.inner().to_string()) }
-    })
-}
-
-/// serde's words with ranges for the names of Rust's integers.
-fn plain(message: &str) -> String {
-    let Some((before, expected)) = message.rsplit_once("expected ") else {
-        return message.to_owned();
-    };
-    let range = match expected {
-        "u8" => "0 to 255",
-        "u16" => "0 to 65535",
-        "u32" => "0 to 4294967295",
-        "u64" | "usize" => "0 upwards",
-        "i32" => "-2147483648 to 2147483647",
-        _ => return message.to_owned(),
-    };
-    format!("{before}expected a whole number from {range}")
+    Ok(T::deserialize(Spec { value, without_name: natural })?)
 }
 
 /// A provider's struct as a value, `name` put back.

@@ -68,24 +68,26 @@ fn entries(acl: &str, kind: char, owner: &str) -> String {
     )
 }
 
-fn query() -> String {
+/// Asks about the roles `$1`, the schemas `$2`, the database, these sorts of things in them,
+/// and the columns `$3` where they are among those. Only what is asked for becomes part of the
+/// statement: to plan it all takes a server longer than a grant.
+fn query(kinds: &BTreeSet<On>, with_columns: bool) -> String {
     let relations = |kind: On, letter: char, relkinds: &str| {
         format!(
             "select '{}', n.nspname::text, c.relname::text, null,
                 format('%I.%I', n.nspname, c.relname), {}
             from pg_class c join pg_namespace n on n.oid = c.relnamespace
-            where '{}' = any($3) and n.nspname = any($2) and c.relkind = any('{relkinds}')",
+            where n.nspname = any($2) and c.relkind = any('{relkinds}')",
             kind.word(),
-            entries("c.relacl", letter, "c.relowner"),
-            kind.word()
+            entries("c.relacl", letter, "c.relowner")
         )
     };
     let routines = |kind: On, which: &str| {
         format!(
-            "select '{0}', n.nspname::text, p.proname::text, null,
-                format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)), {1}
+            "select '{}', n.nspname::text, p.proname::text, null,
+                format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)), {}
             from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-            where '{0}' = any($3) and n.nspname = any($2) and {which}",
+            where n.nspname = any($2) and {which}",
             kind.word(),
             entries("p.proacl", 'f', "p.proowner")
         )
@@ -93,55 +95,71 @@ fn query() -> String {
     let named = |kind: On, catalog: &str, prefix: &str, letter: char| {
         let (acl, owner) = (format!("{prefix}acl"), format!("{prefix}owner"));
         format!(
-            "select '{0}', null, {prefix}name::text, null, format('%I', {prefix}name), {1}
-            from {catalog} where '{0}' = any($3)",
+            "select '{}', null, {prefix}name::text, null, format('%I', {prefix}name), {}
+            from {catalog}",
             kind.word(),
             entries(&acl, letter, &owner)
         )
     };
-    let parts = [
-        "select 'role' kind, null::text place, rolname::text object, null::text \"column\",
-                '' target, '[]'::json acl
-            from pg_roles where rolname = any($1)"
-            .to_owned(),
-        format!(
-            "select 'database', null, datname::text, null, format('%I', datname), {}
-            from pg_database where datname = current_database()",
-            entries("datacl", 'd', "datdba")
-        ),
-        format!(
-            "select 'schema', nspname::text, nspname::text, null, format('%I', nspname), {}
-            from pg_namespace where nspname = any($2)",
-            entries("nspacl", 'n', "nspowner")
-        ),
-        // Tables, partitioned tables, views, materialized views, foreign tables: what
-        // ALL TABLES IN SCHEMA means.
-        relations(On::Tables, 'r', "{r,p,v,m,f}"),
-        relations(On::Sequences, 's', "{S}"),
+    let columns = || {
         format!(
             "select 'columns', n.nspname::text, c.relname::text, a.attname::text,
                 format('%I.%I', n.nspname, c.relname), {}
             from pg_attribute a join pg_class c on c.oid = a.attrelid
                 join pg_namespace n on n.oid = c.relnamespace
-            where 'columns' = any($3) and n.nspname = any($2) and a.attname = any($4)
+            where n.nspname = any($2) and a.attname = any($3)
                 and a.attnum > 0 and not a.attisdropped and c.relkind = any('{{r,p,v,m,f}}')",
             entries("a.attacl", 'c', "c.relowner")
-        ),
-        routines(On::Functions, "p.prokind <> 'p'"),
-        routines(On::Procedures, "p.prokind = 'p'"),
+        )
+    };
+    let types = || {
         format!(
             "select 'types', n.nspname::text, t.typname::text, null,
                 format('%I.%I', n.nspname, t.typname), {}
             from pg_type t join pg_namespace n on n.oid = t.typnamespace
                 left join pg_class c on c.oid = t.typrelid
-            where 'types' = any($3) and n.nspname = any($2) and t.typelem = 0
+            where n.nspname = any($2) and t.typelem = 0
                 and (t.typrelid = 0 or c.relkind = 'c')",
             entries("t.typacl", 'T', "t.typowner")
-        ),
-        named(On::Languages, "pg_language", "lan", 'l'),
-        named(On::ForeignDataWrappers, "pg_foreign_data_wrapper", "fdw", 'F'),
-        named(On::ForeignServers, "pg_foreign_server", "srv", 'S'),
-    ];
+        )
+    };
+    let role = "select 'role' kind, null::text place, rolname::text object, \
+                null::text \"column\", '' target, '[]'::json acl
+            from pg_roles where rolname = any($1)";
+    let database = || {
+        format!(
+            "select 'database', null, datname::text, null, format('%I', datname), {}
+            from pg_database where datname = current_database()",
+            entries("datacl", 'd', "datdba")
+        )
+    };
+    let schema = || {
+        format!(
+            "select 'schema', nspname::text, nspname::text, null, format('%I', nspname), {}
+            from pg_namespace where nspname = any($2)",
+            entries("nspacl", 'n', "nspowner")
+        )
+    };
+    // The database and the schemas are what the others are in.
+    let mut parts = vec![role.to_owned(), database(), schema()];
+    if with_columns {
+        parts.push(columns());
+    }
+    parts.extend(On::ALL.into_iter().filter(|on| kinds.contains(on)).filter_map(|on| {
+        Some(match on {
+            On::Database | On::Schema => return None,
+            // Tables, partitioned tables, views, materialized views, foreign tables: what
+            // ALL TABLES IN SCHEMA means.
+            On::Tables => relations(on, 'r', "{r,p,v,m,f}"),
+            On::Sequences => relations(on, 's', "{S}"),
+            On::Functions => routines(on, "p.prokind <> 'p'"),
+            On::Procedures => routines(on, "p.prokind = 'p'"),
+            On::Types => types(),
+            On::Languages => named(on, "pg_language", "lan", 'l'),
+            On::ForeignDataWrappers => named(on, "pg_foreign_data_wrapper", "fdw", 'F'),
+            On::ForeignServers => named(on, "pg_foreign_server", "srv", 'S'),
+        })
+    }));
     parts.join(" union all ")
 }
 
@@ -155,16 +173,13 @@ impl Snapshot {
         let distinct = |texts: BTreeSet<String>| texts.into_iter().collect::<Vec<_>>();
         let roles = distinct(specs.iter().map(|spec| spec.role.clone()).collect());
         let schemas = distinct(specs.iter().filter_map(|spec| spec.schema.clone()).collect());
-        let mut kinds: BTreeSet<_> =
-            specs.iter().map(|spec| spec.on.word().to_owned()).collect();
+        let kinds: BTreeSet<_> = specs.iter().map(|spec| spec.on).collect();
         let columns: BTreeSet<_> =
             specs.iter().flat_map(|spec| spec.columns.iter().cloned()).collect();
-        if !columns.is_empty() {
-            kinds.insert("columns".to_owned());
-        }
-        let parameters = [roles, schemas, distinct(kinds), distinct(columns)];
+        let query = query(&kinds, !columns.is_empty());
+        let parameters = [roles, schemas, distinct(columns)];
         let task = Task::new(format!("read privileges in database `{database}`"));
-        let rows: Vec<Row> = server.rows(database, &query(), &parameters, &task).await?;
+        let rows: Vec<Row> = server.rows(database, &query, &parameters, &task).await?;
 
         let mut snapshot = Self { roles: BTreeSet::new(), objects: Vec::new() };
         for row in rows {
