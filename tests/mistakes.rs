@@ -216,6 +216,7 @@ fn parameters_of_a_wrong_type() {
       |               ^^^
       |
       = note: given by flag `--param`
+      = note: it is `test`
 
     error[E0402]: parameter `s` must be an integer
      --> stack.rhai:3:15
@@ -329,10 +330,12 @@ fn an_import_from_outside_the_folder() {
     let link = project.folder().join("lib.rhai");
     std::os::unix::fs::symlink("../other/lib.rhai", link).expect("a link");
     shows!(project.run(&["plan"]).expect(1).stderr, @r#"
-    error[E0405]: `lib.rhai` is outside the project folder
+    error[E0406]: `lib.rhai` is outside the project folder
      --> stack.rhai:1:8
       |
     1 | import "lib" as lib;
       |        ^^^^^
+      |
+      = hint: scripts read files of their own project only, with `/` between the parts of a path
     "#);
 }

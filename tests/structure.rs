@@ -65,6 +65,54 @@ fn parameters_are_listed_with_where_they_came_from() {
 }
 
 #[test]
+fn a_stack_has_a_page_of_its_own() {
+    let script = SCRIPT.replace(
+        "output(\"stack\", stack());",
+        r#"output("stack", stack(), #{ doc: "what Docker's names begin with" });
+output("old", 1, #{ deprecated: "use `stack`" });
+param("gone", #{ default: 1, deprecated: true });"#,
+    );
+    let project = Project::new("shop", &script);
+    shows!(project.run(&["doc", "."]).text(), @r#"
+    exit 0
+    --- stdout
+    shop
+      A stack in parts.
+
+    Parameters
+      size  int; 3 when left out
+          how many
+      mode  string: "dev", "live"; must be set
+      password  string, secret; must be set
+      gone  int; 1 when left out
+          deprecated
+
+    Outputs
+      stack
+          what Docker's names begin with
+      old
+          deprecated
+            use `stack`
+
+    Profiles
+      debug
+    "#);
+    let set = ["--param", "mode=dev", "--param", "password=hunter22"];
+    drop(project.run(&[&["apply", "--auto-approve"], &set[..]].concat()).expect(0));
+    let old = project.run(&["output", "old", "--raw"]).expect(0);
+    assert_eq!(
+        (&*old.stdout, &*old.stderr),
+        ("1", "output `old` is deprecated: use `stack`\n")
+    );
+    assert_eq!(project.run(&["output", "stack"]).expect(0).stderr, "");
+    // A script that is broken does not keep anybody from what was applied.
+    project.write("stack.rhai", "let");
+    assert_eq!(project.run(&["output", "old", "--raw"]).expect(0).stderr, "");
+    let broken = project.run(&["doc", "./stack.rhai"]).expect(1);
+    assert!(broken.stderr.contains("error[E0101]"), "{}", broken.text());
+}
+
+#[test]
 fn what_is_missing_or_wrong_is_listed_and_said_together() {
     let project = Project::new("shop", SCRIPT);
     let listed = project.run(&["params"]).expect(0);

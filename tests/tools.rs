@@ -325,6 +325,16 @@ fn a_start_is_never_over_what_is_there() {
     error: `.` has a `stack.rhai` already
       hint: name another folder: `dollop init FOLDER`
     "#);
+    // All that is in the way is said at once.
+    project.write("data.rhai", "");
+    project.write("dags/shop.py", "");
+    shows!(project.run(&["init", "--template", "hy-home"]).text(), @r#"
+    exit 1
+    --- stderr
+    error: `.` has 2 files of the template already
+      `data.rhai`, `stack.rhai`
+      hint: name another folder: `dollop init FOLDER`
+    "#);
     project.write("mine/README.md", "mine");
     project.write("mine/.gitignore", "mine");
     shows!(project.run(&["init", "mine"]).text(), @r#"
@@ -462,6 +472,8 @@ fn values_profiles_and_environments_are_completed() {
     assert_eq!(offered(&["dollop", "plan", "--profile", "mail,v"]), "mail,vault");
     assert_eq!(offered(&["dollop", "plan", "--env", "p"]), "prod");
     assert_eq!(offered(&["dollop", "why", "local::d"]), "local::data.d");
+    let parts = "local::data.d\nlocal::host.default\nprofile:mail\nprofile:vault";
+    assert_eq!(offered(&["dollop", "plan", "--only", ""]), parts);
 
     // A script that fails offers what it asked for before, one that cannot be read what
     // stands in it.

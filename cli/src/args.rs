@@ -250,8 +250,9 @@ pub enum Command {
     /// Writes `stack.rhai`, a README and a `.gitignore`; never over a file that is there.
     /// Example: `dollop init --template web-postgres shop`
     Init(InitArgs),
-    /// Look up kinds, attributes and functions, offline.
+    /// Look up kinds, attributes, functions and stacks, offline.
     ///
+    /// Of a stack, such as `./shop`, what it wants and what it hands out.
     /// Example: `dollop doc docker.container.healthcheck`
     Doc(DocArgs),
     /// Print what can be declared, for programs; or write definition files, for editors.
@@ -419,7 +420,7 @@ pub struct ApplyArgs {
     #[command(flatten)]
     pub stack: StackArgs,
     /// Apply a saved plan, exactly.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_refresh", "replace", "only", "exclude"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["no_refresh", "replace", "only", "exclude", "changed_since"])]
     pub plan: Option<PathBuf>,
     /// Do not ask.
     #[arg(long)]

@@ -168,6 +168,21 @@ pub fn declared() -> ArgValueCompleter {
     })
 }
 
+/// Completes what a part of a stack can be chosen by: what is declared or recorded, and
+/// profiles.
+pub fn parts() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let mut names: BTreeSet<String> =
+            records().iter().map(|record| record.address.to_string()).collect();
+        if let Some((project, inputs)) = inputs() {
+            names.extend(inputs.addresses.iter().map(ToString::to_string));
+            let profiles = inputs.profiles.into_iter().chain(written(&project, "profile("));
+            names.extend(profiles.map(|name| format!("profile:{name}")));
+        }
+        offer(current, names)
+    })
+}
+
 /// Completes the profiles of the script.
 pub fn profiles() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {

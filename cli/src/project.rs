@@ -213,7 +213,7 @@ impl ProjectFiles {
 }
 
 /// A path of the project in its shortest form.
-fn inside(path: &str) -> Result<String, FileError> {
+pub fn inside(path: &str) -> Result<String, FileError> {
     let mut parts: Vec<&str> = Vec::new();
     for component in Path::new(path).components() {
         match component {

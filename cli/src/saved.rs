@@ -127,7 +127,13 @@ pub fn recall(
             .hint("only ephemeral ones are given again, and it has none"));
     }
     session.project.files.look_up_secrets(true);
-    let graph = session.declared(args)?;
+    let mut args = args.clone();
+    if !plan.destroy {
+        // The script is asked as it was when the plan was made.
+        let on = plan.profiles.iter().filter(|(_, on)| **on);
+        args.profiles = on.map(|(name, _)| name.clone()).collect();
+    }
+    let graph = session.declared(&args)?;
     Recall::of(&graph, session.registry(), state).fill_plan(plan).map_err(|missing| {
         let mut error = CommandError::failed(
             "the plan was made with ephemeral values that are not the ones given now",

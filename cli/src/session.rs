@@ -141,6 +141,17 @@ impl Session {
         Ok(graph::build(program)?)
     }
 
+    /// Fills in what servers were told and nobody keeps, for a destroy, which asks the script
+    /// for nothing else: without it what lives in them cannot be reached.
+    pub fn remember(&self, args: &StackArgs, state: &mut State) -> Result<(), CommandError> {
+        if Recall::forgets(state) {
+            self.project.files.look_up_secrets(true);
+            let graph = self.declared(args)?;
+            Recall::of(&graph, &self.registry, state).fill_state(state);
+        }
+        Ok(())
+    }
+
     /// What can be declared.
     pub fn registry(&self) -> &Registry {
         &self.registry

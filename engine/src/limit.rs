@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::address::Address;
 use crate::error::{CallError, Failure};
 
 /// A span of time, written `5m` or `1m30s`; never zero.
@@ -58,6 +59,8 @@ impl From<Limit> for String {
 pub enum Call {
     /// Make an object, and wait until it is up where the kind does.
     Create,
+    /// Wait until one works, for what comes after it.
+    Ready,
     /// Change one in place, likewise.
     Update,
     /// Remove one.
@@ -68,12 +71,14 @@ pub enum Call {
 
 impl Call {
     /// All of them, in the order they are named.
-    pub const ALL: [Self; 4] = [Self::Create, Self::Update, Self::Delete, Self::Read];
+    pub const ALL: [Self; 5] =
+        [Self::Create, Self::Ready, Self::Update, Self::Delete, Self::Read];
 
     /// The key in `timeouts`.
     pub fn key(self) -> &'static str {
         match self {
             Self::Create => "create",
+            Self::Ready => "ready",
             Self::Update => "update",
             Self::Delete => "delete",
             Self::Read => "read",
@@ -82,10 +87,11 @@ impl Call {
 
     fn doing(self) -> &'static str {
         match self {
-            Self::Create => "creating",
-            Self::Update => "updating",
-            Self::Delete => "deleting",
-            Self::Read => "reading",
+            Self::Create => "creating it",
+            Self::Ready => "waiting until it works",
+            Self::Update => "updating it",
+            Self::Delete => "deleting it",
+            Self::Read => "reading it",
         }
     }
 }
@@ -97,6 +103,9 @@ pub struct Timeouts {
     /// For making it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub create: Option<Limit>,
+    /// For waiting until it works, by what comes after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Limit>,
     /// For changing it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update: Option<Limit>,
@@ -113,6 +122,7 @@ impl Timeouts {
     pub fn of(&self, call: Call) -> Option<Limit> {
         match call {
             Call::Create => self.create,
+            Call::Ready => self.ready,
             Call::Update => self.update,
             Call::Delete => self.delete,
             Call::Read => self.read,
@@ -123,6 +133,7 @@ impl Timeouts {
     pub fn set(&mut self, call: Call, limit: Limit) {
         let place = match call {
             Call::Create => &mut self.create,
+            Call::Ready => &mut self.ready,
             Call::Update => &mut self.update,
             Call::Delete => &mut self.delete,
             Call::Read => &mut self.read,
@@ -154,13 +165,20 @@ pub(crate) async fn within<T>(
 
 /// The error of a call that took too long.
 pub(crate) fn timed_out(limit: Limit, call: Call) -> CallError {
-    let message = format!("{} it took longer than its limit of {limit}", call.doing());
+    let message = format!("{} took longer than its limit of {limit}", call.doing());
     let error = CallError::new(Failure::TimedOut, message);
     let error = match call {
-        Call::Read => error,
+        Call::Read | Call::Ready => error,
         _ => error.note("the service may have done it all the same; the next run looks, and finishes what is there"),
     };
     error.hint(format!("to give it longer, raise `timeouts: #{{ {}: \"..\" }}`", call.key()))
+}
+
+/// The error of a step that waited too long for what it comes after.
+pub(crate) fn not_ready(other: &Address, limit: Limit) -> CallError {
+    let error = timed_out(limit, Call::Ready);
+    let message = format!("`{other}` did not work within its limit of {limit}");
+    CallError { message, ..error }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::address::Address;
-use crate::diagnostic::{Code, Diagnostic, Sources, Span};
+use crate::diagnostic::{Code, Diagnostic, Sources, Span, did_you_mean};
 use crate::expr::{Expr, Reference};
 use crate::files::SecretSource;
 use crate::limit::Timeouts;
@@ -85,6 +85,20 @@ pub const OR: char = '|';
 /// The profiles of which one is enough.
 pub fn alternatives(names: &str) -> impl Iterator<Item = &str> {
     names.split(OR)
+}
+
+/// What is said where somebody names a profile that a script does not have.
+pub(crate) fn unknown_profile(name: &str, known: &BTreeMap<String, bool>) -> Diagnostic {
+    let message = format!("the script has no profile `{name}`");
+    let found = Diagnostic::new(Code::UnknownProfile, message);
+    match did_you_mean(name, known.keys().map(String::as_str)) {
+        Some(meant) => found.hint(format!("did you mean `{meant}`?")),
+        None if known.is_empty() => found.note("it has no profiles at all"),
+        None => {
+            let names: Vec<_> = known.keys().map(|name| format!("`{name}`")).collect();
+            found.hint(format!("there are {}", names.join(", ")))
+        }
+    }
 }
 
 /// One declared resource or connection.
@@ -357,6 +371,8 @@ pub struct Output {
     pub value: Expr,
     /// What it is.
     pub doc: String,
+    /// Why it should not be read any more, which may be empty; `None` when it may.
+    pub deprecated: Option<String>,
     /// Where it was declared.
     pub span: Span,
 }

@@ -308,8 +308,9 @@ fn a_part_of_a_graph_is_drawn() {
 #[test]
 fn a_plan_for_what_changed_since_a_revision() {
     let before = r#"
-        import "more" as more;
+        import ".//more" as more;
         let a = local::data("a", #{ input: 1 });
+        local::data("texts", #{ input: [file("./conf//a.txt"), folder("./conf/"), files("new")] });
         local::data("gone", #{ input: 1 });
         profile("tools", || local::data("tool", #{ input: 1 }));
         local::data("same", #{ input: a.output });
@@ -323,8 +324,17 @@ fn a_plan_for_what_changed_since_a_revision() {
         let output = run.expect("git runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };
+    project.write("conf/a.txt", "old\n");
+    project.write("conf/deep/b.txt", "");
+    project.write("new/untracked", "");
+    let lonely = project.run(&["plan", "--changed-since", "HEAD"]).expect(1).stderr;
+    shows!(lonely.replace(project.folder().to_str().expect("text"), "[folder]"), @r#"
+    error: `[folder]` is in no Git repository
+      so there is no revision `HEAD` to compare with
+      hint: choose a part by address or profile instead: `--only ADDRESS`
+    "#);
     git(&["init", "--quiet"]);
-    git(&["add", "stack.rhai", "more.rhai"]);
+    git(&["add", "stack.rhai", "more.rhai", "conf"]);
     git(&["commit", "--quiet", "--message", "before"]);
     let changes = |arguments: &[&str]| -> Vec<String> {
         let all = [&["plan", "--format", "json"], arguments].concat();
@@ -333,6 +343,8 @@ fn a_plan_for_what_changed_since_a_revision() {
         changes.map(|change| change["address"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(changes(&["--changed-since", "HEAD"]), [""; 0]);
+    let nothing = project.run(&["plan", "--changed-since", "HEAD"]).expect(0).stdout;
+    assert!(nothing.ends_with("No changes. The part that is chosen is empty.\n"), "{nothing}");
     assert_eq!(
         changes(&["--profile", "tools", "--only", "profile:tools"]),
         ["local::data.tool"]
@@ -347,7 +359,43 @@ fn a_plan_for_what_changed_since_a_revision() {
     let mut found = changes(&since);
     found.sort();
     assert_eq!(found, ["local::data.gone", "local::data.more", "local::data.new"]);
+    project.write("conf/a.txt", "new\n");
+    let mut found = changes(&since);
+    found.sort();
+    let texts = "local::data.texts";
+    assert_eq!(found, ["local::data.gone", "local::data.more", "local::data.new", texts]);
     let wrong = ["plan", "--param", "p=1", "--changed-since", "nowhere"];
     let wrong = project.run(&wrong).expect(1).stderr;
-    assert!(wrong.contains("there is no revision `nowhere` to compare with"), "{wrong}");
+    shows!(wrong, @r#"
+    error: there is no revision `nowhere` to compare with
+      Git says: Needed a single revision
+      hint: name a commit, branch or tag that is here; `git fetch` brings those of others
+    "#);
+    let only = |what: &str| project.run(&["plan", "--param", "p=1", "--only", what]).expect(1);
+    shows!(only("profile:tool").text(), @r#"
+    exit 1
+    --- stderr
+    error[E0410]: the script has no profile `tool`
+      hint: did you mean `tools`?
+    "#);
+    shows!(only("profile:tools").text(), @r#"
+    exit 1
+    --- stderr
+    error: `profile:tools` fits no resource
+      profile `tools` is off, and nothing of it was made
+      hint: turn it on with `--profile tools`
+    "#);
+    shows!(only("local::data.tool").text(), @r#"
+    exit 1
+    --- stderr
+    error: `local::data.tool` fits no resource
+      what it fits belongs to profile `tools`, which is off
+      hint: turn it on with `--profile tools`
+    "#);
+    shows!(only("local::data.samee").text(), @r#"
+    exit 1
+    --- stderr
+    error: `local::data.samee` fits no resource
+      hint: did you mean `local::data.same`?
+    "#);
 }

@@ -76,6 +76,15 @@ fn what_is_ephemeral_is_told_and_not_kept() {
 
     let refused = stack.project.run(&["destroy", "--auto-approve"]).expect(1);
     assert!(refused.stderr.contains("parameter `root` is not set"), "{}", refused.stderr);
+    // A destroy that is reviewed first reaches the servers as well, and keeps nothing either.
+    let end = with(&["plan", "--destroy", "--out", "end.plan"], SECOND).expect(0).stdout;
+    assert!(end.contains("dt_ephemeral") && end.contains("dt-ephemeral"), "{end}");
+    let saved = ["apply", "--plan", "end.plan", "--auto-approve"];
+    let refused = stack.project.run(&saved).expect(1);
+    assert!(refused.stderr.contains("parameter `root` is not set"), "{}", refused.stderr);
+    drop(with(&saved, SECOND).expect(0));
+    assert_eq!(stack.project.run(&["state", "list"]).expect(0).stdout, "");
+    drop(with(&["apply", "--auto-approve"], SECOND).expect(0));
     drop(with(&["destroy", "--auto-approve"], SECOND).expect(0));
     assert_eq!(stack.project.run(&["state", "list"]).expect(0).stdout, "");
 }

@@ -430,9 +430,13 @@ macro_rules! fake_kind {
                 id: &str,
                 _: $spec,
             ) -> Result<(), CallError> {
-                let mut world = lock(connection.world());
-                world.calls.push(format!("wait for {} {id}", name.address));
-                if world.sick.contains(&name.address.to_string()) {
+                let sick = {
+                    let mut world = lock(connection.world());
+                    world.calls.push(format!("wait for {} {id}", name.address));
+                    world.sick.contains(&name.address.to_string())
+                };
+                answer(connection.world(), format!("ready {}", name.address)).await;
+                if sick {
                     return Err(CallError::refused(format!("`{}` is sick", name.natural)));
                 }
                 Ok(())

@@ -18,13 +18,13 @@ use crate::since::changed_since;
 pub struct PartArgs {
     /// Only these resources and what they need; may be repeated.
     ///
-    /// An address, or a pattern: `*` stands for any characters but `/`, `**` for any;
-    /// `profile:NAME` is what belongs to a profile.
-    /// Example: `--only 'shop/**' --only 'docker::network.*' --only profile:tools`
-    #[arg(long, value_name = "ADDRESS", add = complete::declared())]
+    /// An address, a component (`shop/`), a kind, a provider, `profile:NAME`, or a pattern:
+    /// `*` stands for any characters but `/`, `**` for any.
+    /// Example: `--only shop/ --only docker::network --only profile:tools`
+    #[arg(long, value_name = "ADDRESS", add = complete::parts())]
     pub only: Vec<Pattern>,
     /// Not these resources, nor what needs them; may be repeated.
-    #[arg(long, value_name = "ADDRESS", add = complete::declared())]
+    #[arg(long, value_name = "ADDRESS", add = complete::parts())]
     pub exclude: Vec<Pattern>,
     /// Only what the script declares otherwise than at this revision of Git, and what that
     /// needs.

@@ -45,7 +45,8 @@ pub enum Template {
 /// `dollop doc`.
 #[derive(Debug, Args)]
 pub struct DocArgs {
-    /// `docker.container`, `docker.container.healthcheck`, `cidr_host`; all when left out.
+    /// `docker.container`, `docker.container.healthcheck`, `cidr_host`, a stack such as
+    /// `./shop`; what there is when left out.
     #[arg(value_name = "NAME", add = complete::topics())]
     pub name: Option<String>,
 }

@@ -62,7 +62,9 @@ fn report(session: &Session, graph: &Graph) {
     );
     terminal::say(&format!("{what}\n"));
     for parameter in &program.parameters {
-        let line = format!("  {} from {}", parameter.name, parameter.source);
+        let from = &parameter.source;
+        let word = if from.starts_with("not set") { "is" } else { "from" };
+        let line = format!("  {} {word} {from}", parameter.name);
         terminal::say(&format!("{}\n", paint(DIM, line)));
     }
 }

@@ -1,6 +1,5 @@
 //! `dollop destroy`: remove everything the stack made.
 
-use dollop_engine::ephemeral::Recall;
 use dollop_engine::plan::Options;
 use dollop_engine::store::Store as _;
 use dollop_state::SledStore;
@@ -18,12 +17,7 @@ pub fn run(args: &DestroyArgs) -> Result<u8, CommandError> {
     let graph = session.nothing()?;
     let store = SledStore::open(&session.state_folder(), &Session::holder("destroy"))?;
     let mut state = store.state()?;
-    // Servers that were told something nobody keeps are told it again by the script.
-    if Recall::forgets(&state) {
-        session.project.files.look_up_secrets(true);
-        let graph = session.declared(&args.stack)?;
-        Recall::of(&graph, session.registry(), &state).fill_state(&mut state);
-    }
+    session.remember(&args.stack, &mut state)?;
     block_on(async {
         let options = Options {
             unrefreshed: args.no_refresh,

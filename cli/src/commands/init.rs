@@ -10,6 +10,7 @@ use rust_embed::Embed;
 use crate::args::{InitArgs, Template};
 use crate::error::{CommandError, DONE};
 use crate::project::SCRIPT;
+use crate::render::text::count;
 use crate::terminal;
 
 /// The small templates, a folder each.
@@ -74,9 +75,13 @@ pub fn run(args: &InitArgs) -> Result<u8, CommandError> {
         .replace("@SUMMARY@", &summary(&files));
     let shown = folder.display();
     let is_there = |name: &str| folder.join(name).symlink_metadata().is_ok();
-    if let Some((name, _)) = files.iter().find(|(name, _)| is_there(name)) {
-        return Err(CommandError::failed(format!("`{shown}` has a `{name}` already"))
-            .hint("name another folder: `dollop init FOLDER`"));
+    let there: Vec<_> = files
+        .iter()
+        .filter(|(name, _)| is_there(name))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if !there.is_empty() {
+        return Err(in_the_way(&shown.to_string(), &there));
     }
     // A folder under version control often has these two; they are its owner's.
     let gitignore = include_bytes!("../../templates/gitignore");
@@ -101,6 +106,19 @@ pub fn run(args: &InitArgs) -> Result<u8, CommandError> {
     let place = if args.folder.is_some() { format!(" {shown}") } else { String::new() };
     terminal::say(&format!("next: `dollop plan{place}`\n"));
     Ok(DONE)
+}
+
+/// The refusal to write where the folder has files of those names.
+fn in_the_way(folder: &str, names: &[&str]) -> CommandError {
+    let error = if let [name] = names {
+        CommandError::failed(format!("`{folder}` has a `{name}` already"))
+    } else {
+        let many = count(names.len(), "file");
+        let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+        CommandError::failed(format!("`{folder}` has {many} of the template already"))
+            .note(names.join(", "))
+    };
+    error.hint("name another folder: `dollop init FOLDER`")
 }
 
 /// What the folder is called, for the heading of the README.

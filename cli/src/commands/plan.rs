@@ -16,7 +16,10 @@ pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
     let session = Session::new(args.stack.project()?);
     session.project.files.look_up_secrets(true);
     let graph = if args.destroy { session.nothing()? } else { session.graph(&args.stack)? };
-    let snapshot = read_state(&session.state_folder())?;
+    let mut snapshot = read_state(&session.state_folder())?;
+    if args.destroy {
+        session.remember(&args.stack, &mut snapshot.state)?;
+    }
     snapshot.notes.iter().for_each(|text| note(text));
     let options = Options {
         unrefreshed: args.no_refresh,

@@ -10,6 +10,7 @@ use dollop_engine::value::Value;
 use serde_json::{Value as Json, json};
 
 use crate::render::leaf::{Leaf, Side, leaves, masked_json, output_leaves};
+use crate::render::reasons::Reasons;
 use crate::render::tally::Tally;
 use crate::render::words;
 
@@ -21,6 +22,7 @@ pub const FORMAT_VERSION: &str = "1.2";
 pub fn plan(plan: &Plan) -> Json {
     let changed: Vec<_> =
         plan.changes.iter().filter(|change| change.action != Action::Keep).collect();
+    let why = Reasons::of(plan);
     json!({
         "format_version": FORMAT_VERSION,
         "stack": plan.stack,
@@ -34,7 +36,7 @@ pub fn plan(plan: &Plan) -> Json {
         "has_changes": plan.has_changes(),
         "summary": summary(plan.summary()),
         "connections": plan.connections.iter().map(connection).collect::<Vec<_>>(),
-        "changes": changed.into_iter().map(|item| change(plan, item)).collect::<Vec<_>>(),
+        "changes": changed.into_iter().map(|item| change(plan, &why, item)).collect::<Vec<_>>(),
         "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
         "outputs": outputs(plan),
         "lookups": plan.lookups.iter().map(lookup).collect::<Vec<_>>(),
@@ -194,7 +196,7 @@ fn connection(connection: &ConnectionPlan) -> Json {
     })
 }
 
-fn change(plan: &Plan, change: &Change) -> Json {
+fn change(plan: &Plan, why: &Reasons<'_>, change: &Change) -> Json {
     let reasons: Vec<_> = change
         .reasons
         .iter()
@@ -205,7 +207,7 @@ fn change(plan: &Plan, change: &Change) -> Json {
                 Ok(Json::Object(tagged)) => tagged.keys().next().cloned().unwrap_or_default(),
                 _ => String::new(),
             };
-            let message = words::reason(plan, reason).map(|sentence| sentence.plain());
+            let message = why.sentence(reason).map(|sentence| sentence.plain());
             json!({"kind": kind, "message": message})
         })
         .collect();

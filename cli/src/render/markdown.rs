@@ -12,6 +12,7 @@ use dollop_engine::plan::{Action, Change, Plan};
 
 use crate::render::diagnostic;
 use crate::render::leaf::{Leaf, Side, leaves, output_leaves, worth_showing};
+use crate::render::reasons::Reasons;
 use crate::render::text::{clean, count, quoted};
 use crate::render::textdiff::{self, Line};
 use crate::render::words::{self, Piece, Sentence};
@@ -143,12 +144,13 @@ fn changes(out: &mut Comment, plan: &Plan) {
         return;
     }
     out.push("#### Changes\n\n");
+    let why = Reasons::of(plan);
     order.sort_by_key(|change| (Reverse(change.disruption), rank(change.action)));
     let mut hidden = 0;
     for change in order {
         // Once something did not fit, what follows is not shown either: what is cut is the
         // end of the list, not a hole in it.
-        if hidden > 0 || !out.fits(&details(plan, change)) {
+        if hidden > 0 || !out.fits(&details(&why, change)) {
             hidden += 1;
         }
     }
@@ -171,7 +173,7 @@ fn rank(action: Action) -> u8 {
     }
 }
 
-fn details(plan: &Plan, change: &Change) -> String {
+fn details(why: &Reasons<'_>, change: &Change) -> String {
     let mut out = String::from("<details>\n<summary>");
     let _ = write!(
         out,
@@ -183,7 +185,7 @@ fn details(plan: &Plan, change: &Change) -> String {
         let _ = write!(out, " <b>[{word}]</b>");
     }
     out.push_str("</summary>\n\n");
-    for sentence in words::reasons(plan, change) {
+    for sentence in why.sentences(change) {
         let _ = writeln!(out, "- {}", html(&sentence));
     }
     if let Some(span) = &change.span {

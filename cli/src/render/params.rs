@@ -143,7 +143,7 @@ fn value(parameter: &Parameter) -> String {
 }
 
 /// As a script writes it; a secret is masked.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Null => "()".to_owned(),
         value => clean(&value.to_string()).into_owned(),

@@ -1,17 +1,18 @@
 //! Who needs a resource, what would be disturbed, and why a plan touches it: trees.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use dollop_engine::address::Address;
 use dollop_engine::analysis::{Branch, Impact, Relation};
 use dollop_engine::graph::Why;
-use dollop_engine::plan::{Action, Change, DeferredBy, Plan, Reason, Standing};
+use dollop_engine::plan::{Action, Change, ConnectionPlan, DeferredBy, Plan, Reason, Standing};
 use dollop_engine::schema::Disruption;
 use serde_json::{Value as Json, json};
 use termtree::Tree;
 
 use crate::render::json::{FORMAT_VERSION, position};
+use crate::render::reasons::Reasons;
 use crate::render::style::{BOLD, CARE, DANGER, DIM, paint};
 use crate::render::text::{clean, count};
 use crate::render::words;
@@ -123,73 +124,79 @@ pub fn impact_summary(address: &Address, impacts: &Impacts<'_>) -> String {
 
 /// Why the plan touches an address, down to the first cause.
 pub fn cause(plan: &Plan, change: &Change) -> String {
-    let mut seen = BTreeSet::new();
-    cause_node(plan, change, &mut seen).to_string()
+    let why = Causes::of(plan);
+    why.node(change, &mut BTreeSet::new()).to_string()
 }
 
-fn cause_node<'a>(
-    plan: &'a Plan,
-    change: &'a Change,
-    seen: &mut BTreeSet<&'a Address>,
-) -> Tree<String> {
-    let mut label = format!(
-        "{} {}",
-        words::verb(change.action),
-        paint(BOLD, clean(&change.address.to_string()))
-    );
-    if let Some(span) = &change.span {
-        let _ = write!(label, "  {}", paint(DIM, clean(&span.to_string())));
-    }
-    let first = seen.insert(&change.address);
-    let mut tree = Tree::new(label);
-    if !first {
-        return tree;
-    }
-    for reason in &change.reasons {
-        if let Some(sentence) = words::reason(plan, reason) {
-            tree.push(Tree::new(clean(&sentence.plain()).into_owned()));
-        }
-    }
-    // Those that cannot be changed in place are among the reasons.
-    let differs: Vec<_> = change
-        .differences
-        .iter()
-        .filter(|d| !d.replaces)
-        .map(|d| format!("`{}`", d.path))
-        .collect();
-    if matches!(change.action, Action::Update | Action::Replace) && !differs.is_empty() {
-        let shown = differs.len().min(MOST_NAMED);
-        let more = match differs.len() - shown {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let names = clean(&differs[..shown].join(", ")).into_owned();
-        tree.push(Tree::new(format!("what differs: {names}{more}")));
-    }
-    for address in causes(plan, change) {
-        if let Some(cause) = plan.change(address) {
-            tree.push(cause_node(plan, cause, seen));
-        }
-    }
-    tree
+/// What a plan knows about why, by address.
+struct Causes<'a> {
+    why: Reasons<'a>,
+    connections: HashMap<&'a Address, &'a ConnectionPlan>,
 }
 
-/// The changes a change comes from.
-fn causes<'a>(plan: &'a Plan, change: &'a Change) -> BTreeSet<&'a Address> {
-    let of = |reason: &'a Reason| match reason {
-        Reason::Follows { address, .. } | Reason::GoesWith(address) => Some(address),
-        Reason::Triggered { by } => Some(by),
-        Reason::DataLost { with } => Some(with),
-        Reason::Deferred(connection) => {
-            let connection = plan.connections.iter().find(|c| c.address == *connection)?;
-            match &connection.standing {
-                Standing::Deferred(DeferredBy::Upstream { address, .. }) => Some(address),
-                _ => None,
+impl<'a> Causes<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        let connections = plan.connections.iter().map(|found| (&found.address, found));
+        Self { why: Reasons::of(plan), connections: connections.collect() }
+    }
+
+    fn node(&self, change: &'a Change, seen: &mut BTreeSet<&'a Address>) -> Tree<String> {
+        let mut label = format!(
+            "{} {}",
+            words::verb(change.action),
+            paint(BOLD, clean(&change.address.to_string()))
+        );
+        if let Some(span) = &change.span {
+            let _ = write!(label, "  {}", paint(DIM, clean(&span.to_string())));
+        }
+        let first = seen.insert(&change.address);
+        let mut tree = Tree::new(label);
+        if !first {
+            return tree;
+        }
+        for reason in &change.reasons {
+            if let Some(sentence) = self.why.sentence(reason) {
+                tree.push(Tree::new(clean(&sentence.plain()).into_owned()));
             }
         }
-        _ => None,
-    };
-    change.reasons.iter().filter_map(of).collect()
+        // Those that cannot be changed in place are among the reasons.
+        let differs: Vec<_> = change
+            .differences
+            .iter()
+            .filter(|d| !d.replaces)
+            .map(|d| format!("`{}`", d.path))
+            .collect();
+        if matches!(change.action, Action::Update | Action::Replace) && !differs.is_empty() {
+            let shown = differs.len().min(MOST_NAMED);
+            let more = match differs.len() - shown {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let names = clean(&differs[..shown].join(", ")).into_owned();
+            tree.push(Tree::new(format!("what differs: {names}{more}")));
+        }
+        for address in self.behind(change) {
+            if let Some(cause) = self.why.change(address) {
+                tree.push(self.node(cause, seen));
+            }
+        }
+        tree
+    }
+
+    /// The changes a change comes from.
+    fn behind(&self, change: &'a Change) -> BTreeSet<&'a Address> {
+        let of = |reason: &'a Reason| match reason {
+            Reason::Follows { address, .. } | Reason::GoesWith(address) => Some(address),
+            Reason::Triggered { by } => Some(by),
+            Reason::DataLost { with } => Some(with),
+            Reason::Deferred(connection) => match &self.connections.get(connection)?.standing {
+                Standing::Deferred(DeferredBy::Upstream { address, .. }) => Some(address),
+                _ => None,
+            },
+            _ => None,
+        };
+        change.reasons.iter().filter_map(of).collect()
+    }
 }
 
 /// The tree for programs.
@@ -224,12 +231,13 @@ pub fn tree_json(branch: &Branch<'_>, impacts: Option<&Impacts<'_>>) -> Json {
 
 /// What a plan does with an address and why, for programs.
 pub fn cause_json(plan: &Plan, change: &Change) -> Json {
-    let reasons = change.reasons.iter().filter_map(|reason| words::reason(plan, reason));
+    let causes = Causes::of(plan);
+    let reasons = causes.why.sentences(change).into_iter();
     json!({
         "action": words::verb(change.action),
         "reasons": reasons.map(|sentence| sentence.plain()).collect::<Vec<_>>(),
         "differs": change.differences.iter().map(|d| d.path.to_string()).collect::<Vec<_>>(),
-        "caused_by": causes(plan, change),
+        "caused_by": causes.behind(change),
     })
 }
 

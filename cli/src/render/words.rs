@@ -1,15 +1,15 @@
 //! The sentences of a plan, as pieces, so that each render can mark names its own way.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 
 use dollop_engine::address::Address;
 use dollop_engine::plan::{
-    Action, Change, CheckStanding, ConnectionPlan, DeferredBy, LookupOutcome, LookupPlan,
+    Action, Change, CheckStanding, ConnectionPlan, DeferredBy, LookupOutcome, LookupPlan, Loss,
     Operation, Plan, Reason, Standing, Summary,
 };
-use dollop_engine::program::alternatives;
 use dollop_engine::schema::Disruption;
 
+use crate::render::reasons::Reasons;
 use crate::render::text::count;
 
 /// Part of a sentence.
@@ -26,17 +26,17 @@ pub enum Piece {
 pub struct Sentence(pub Vec<Piece>);
 
 impl Sentence {
-    fn words(mut self, words: &str) -> Self {
+    pub(super) fn words(mut self, words: &str) -> Self {
         self.0.push(Piece::Words(words.to_owned()));
         self
     }
 
-    fn name(mut self, name: impl std::fmt::Display) -> Self {
+    pub(super) fn name(mut self, name: impl std::fmt::Display) -> Self {
         self.0.push(Piece::Name(name.to_string()));
         self
     }
 
-    fn then(mut self, other: Self) -> Self {
+    pub(super) fn then(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
@@ -51,7 +51,8 @@ impl Sentence {
     }
 }
 
-fn say(words: &str) -> Sentence {
+/// A sentence that begins with our words.
+pub(super) fn say(words: &str) -> Sentence {
     Sentence::default().words(words)
 }
 
@@ -107,7 +108,7 @@ pub fn verb(action: Action) -> &'static str {
 }
 
 /// What happens to it: ``docker::network.app` is created`.
-fn passive(action: Action) -> &'static str {
+pub(super) fn passive(action: Action) -> &'static str {
     match action {
         Action::Create => "is created",
         Action::Update => "is updated",
@@ -230,112 +231,6 @@ pub fn profiles(plan: &Plan) -> Vec<Sentence> {
     sentences
 }
 
-/// Why a change happens, one sentence a reason; what goes without saying is left out.
-pub fn reasons(plan: &Plan, change: &Change) -> Vec<Sentence> {
-    change.reasons.iter().filter_map(|reason| self::reason(plan, reason)).collect()
-}
-
-/// One reason as a sentence; `None` when it goes without saying.
-pub fn reason(plan: &Plan, reason: &Reason) -> Option<Sentence> {
-    reason_sentence(plan, reason, &mut BTreeSet::new())
-}
-
-fn reason_sentence(
-    plan: &Plan,
-    reason: &Reason,
-    seen: &mut BTreeSet<Address>,
-) -> Option<Sentence> {
-    Some(match reason {
-        // The sign says it, or the differences do.
-        Reason::New | Reason::Changed | Reason::Destroy => return None,
-        Reason::Gone => say("was removed outside dollop"),
-        Reason::CannotUpdate(paths) => {
-            let mut sentence = Sentence::default();
-            for (index, path) in paths.iter().enumerate() {
-                let comma = if index > 0 { ", " } else { "" };
-                sentence = sentence.words(comma).name(path);
-            }
-            sentence.words(" cannot be changed in place")
-        }
-        Reason::Migrates { paths, offline } => {
-            let mut sentence = say("is made anew for ");
-            for (index, path) in paths.iter().enumerate() {
-                let comma = if index > 0 { ", " } else { "" };
-                sentence = sentence.words(comma).name(path);
-            }
-            sentence.words(if *offline {
-                "; what it holds is copied while nothing uses it"
-            } else {
-                "; what it holds moves to the new one"
-            })
-        }
-        Reason::Follows { via, address } => Sentence::default()
-            .name(via)
-            .words(" stands for ")
-            .name(address)
-            .then(chain(plan, address, seen)),
-        Reason::DataLost { with } => {
-            say("its data is lost with ").name(with).then(chain(plan, with, seen))
-        }
-        Reason::Triggered { by } => {
-            let sentence = say("is made anew because ").name(by);
-            let how = plan.change(by).map_or("changes", |change| passive(change.action));
-            sentence.words(" ").words(how)
-        }
-        Reason::Renamed { from } => say("was ").name(from),
-        Reason::RenamedTo(to) => say("is ").name(to).words(" now"),
-        Reason::Forgotten => say("stays as it is: the script lets go of it"),
-        Reason::Requested => say("asked for with `--replace`"),
-        Reason::Tainted => say("marked as broken with `dollop taint`"),
-        Reason::Retained => say("stays as it is: `retain_on_destroy`"),
-        Reason::Undeclared => say("not declared any more"),
-        Reason::ProfileOff(profile) => profile_off("", profile),
-        Reason::GoesWith(address) => say("goes along with ").name(address),
-        Reason::Interrupted => say("was interrupted; what is there is finished"),
-        Reason::Deposed => say("another has taken its place"),
-        Reason::Adopted => say("exists already and is taken over"),
-        Reason::Deferred(connection) => {
-            say("can only be looked at during apply, through ").name(connection)
-        }
-    })
-}
-
-/// `profile a is off`, or `profiles a and b are off` where one of them would do.
-fn profile_off(before: &str, names: &str) -> Sentence {
-    let names: Vec<_> = alternatives(names).collect();
-    let (word, are) =
-        if names.len() == 1 { ("profile ", " is off") } else { ("profiles ", " are off") };
-    let mut sentence = say(before).words(word);
-    for (index, name) in names.iter().enumerate() {
-        sentence = sentence.words(if index == 0 { "" } else { " and " }).name(name);
-    }
-    sentence.words(are)
-}
-
-/// `, which is replaced because …`, as far back as the plan tells.
-fn chain(plan: &Plan, address: &Address, seen: &mut BTreeSet<Address>) -> Sentence {
-    let Some(change) = plan.change(address).filter(|_| seen.insert(address.clone())) else {
-        return Sentence::default();
-    };
-    let which = say(", which ").words(passive(change.action));
-    let because = change.reasons.iter().find_map(|reason| match reason {
-        Reason::CannotUpdate(_) | Reason::Follows { .. } => {
-            let sentence = reason_sentence(plan, reason, seen)?;
-            Some(say(" because its ").then(sentence))
-        }
-        Reason::Gone => Some(say(" because it was removed outside dollop")),
-        Reason::Undeclared => Some(say(" because it is not declared any more")),
-        Reason::ProfileOff(profile) => Some(profile_off(" because ", profile)),
-        Reason::DataLost { .. } => {
-            let sentence = reason_sentence(plan, reason, seen)?;
-            Some(say(" because ").then(sentence))
-        }
-        Reason::GoesWith(with) => Some(say(" along with ").name(with)),
-        _ => None,
-    });
-    which.then(because.unwrap_or_default())
-}
-
 /// Why a connection is deferred; `None` when it is not.
 pub fn deferral(connection: &ConnectionPlan) -> Option<Sentence> {
     let Standing::Deferred(by) = &connection.standing else { return None };
@@ -387,6 +282,7 @@ pub fn summary(plan: &Plan) -> String {
     let changed = plan.outputs.iter().filter(|output| output.differs()).count();
     let kept = match summary.keep {
         0 if plan.destroy => return "No changes. There is nothing to destroy.".to_owned(),
+        0 if plan.left_out.is_some() => "The part that is chosen is empty.".to_owned(),
         0 => "The stack declares no resources.".to_owned(),
         1 => "1 resource is as declared.".to_owned(),
         many => format!("{many} resources are as declared."),
@@ -421,6 +317,8 @@ pub fn numbers(summary: Summary) -> String {
 /// What a reader must not miss, worst first.
 pub fn risks(plan: &Plan) -> Vec<Risk<'_>> {
     let along = data_going_along(plan);
+    let reasons = Reasons::of(plan);
+    let losses: HashMap<_, _> = plan.losses.iter().map(|loss| (&loss.address, loss)).collect();
     let mut found: Vec<_> = plan
         .changes
         .iter()
@@ -433,7 +331,7 @@ pub fn risks(plan: &Plan) -> Vec<Risk<'_>> {
                     change,
                     data_loss,
                     because: Sentence::default()
-                        .words(&content(plan, change))
+                        .words(&content(losses.get(&change.address).copied()))
                         .words(passive(change.action))
                         .words(&if along > 0 {
                             format!(" and {} with data in it", count(along, "object"))
@@ -441,7 +339,8 @@ pub fn risks(plan: &Plan) -> Vec<Risk<'_>> {
                             String::new()
                         })
                         .then(
-                            reasons(plan, change)
+                            reasons
+                                .sentences(change)
                                 .into_iter()
                                 .next()
                                 .map_or_else(Sentence::default, |first| say(": ").then(first)),
@@ -455,8 +354,8 @@ pub fn risks(plan: &Plan) -> Vec<Risk<'_>> {
 }
 
 /// `holds 1,204 messages and `, where its service told.
-fn content(plan: &Plan, change: &Change) -> String {
-    match plan.loss(&change.address) {
+fn content(loss: Option<&Loss>) -> String {
+    match loss {
         Some(loss) => format!("holds {} and ", loss.content),
         None => String::new(),
     }

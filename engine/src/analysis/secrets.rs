@@ -53,6 +53,9 @@ const KNOWN_WORDS: [&str; 22] = [
 ];
 
 pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
+    if report.supposed.is_none() {
+        defaults(stack, report);
+    }
     for declaration in stack.graph.in_order() {
         let mut clear: BTreeSet<(Path, String)> = BTreeSet::new();
         for (path, text) in &declaration.clear {
@@ -62,23 +65,54 @@ pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
             walk_expr(expr, &Path::attribute(name), &mut clear);
         }
         for (path, text) in clear {
-            let is_known = KNOWN_WORDS.contains(&text.to_lowercase().as_str());
-            let found = if is_known {
-                Diagnostic::new(
-                    Code::DefaultCredential,
-                    format!("`{path}` is a password everybody knows"),
-                )
-            } else {
-                let message = format!("`{path}` holds a secret in clear text");
-                Diagnostic::new(Code::ClearSecret, message)
-            };
-            let found = found.hint(
+            let found = finding(&format!("`{path}`"), &text).hint(
                 "ask for it: `param(\"name\", #{ secret: true })`, or have it made: \
                  `local::random(\"name\").result`",
             );
             report.add(declaration, &path, found);
         }
     }
+}
+
+/// The defaults of secret parameters, which stand in the script.
+fn defaults<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
+    for parameter in stack.graph.program().parameters.iter().filter(|asked| asked.secret) {
+        let default = match &parameter.default {
+            Some(Value::Secret(inner)) => inner.as_str(),
+            Some(other) => other.as_str(),
+            None => None,
+        };
+        if let Some(text) = default.filter(|text| !text.is_empty()) {
+            let what = format!("the default of parameter `{}`", parameter.name);
+            report.found.push(
+                finding(&what, text)
+                    .at(parameter.span.clone())
+                    .hint("leave the default out, and give the value in a file that is not kept with the script: `default.params.toml`"),
+            );
+        }
+    }
+}
+
+fn finding(what: &str, text: &str) -> Diagnostic {
+    if KNOWN_WORDS.contains(&text.to_lowercase().as_str()) {
+        let message = format!("{what} is a password everybody knows");
+        Diagnostic::new(Code::DefaultCredential, message)
+    } else {
+        let message = format!("{what} holds a secret in clear text");
+        Diagnostic::new(Code::ClearSecret, message)
+    }
+}
+
+/// The passwords that stand in URLs of a text: `postgres://app:HERE@db/shop`.
+fn passwords(text: &str) -> impl Iterator<Item = &str> {
+    text.split("://").skip(1).filter_map(|rest| {
+        let end = rest.find(|c: char| c.is_whitespace() || "/?#\"'".contains(c));
+        let (login, _) = rest[..end.unwrap_or(rest.len())].rsplit_once('@')?;
+        let (_, password) = login.split_once(':')?;
+        // What a shell or a template fills in is not the password itself.
+        let is_plain = !password.is_empty() && !password.contains(['$', '{', '<', '*']);
+        is_plain.then_some(password)
+    })
 }
 
 fn walk_expr(expr: &Expr, at: &Path, found: &mut BTreeSet<(Path, String)>) {
@@ -94,6 +128,14 @@ fn walk_expr(expr: &Expr, at: &Path, found: &mut BTreeSet<(Path, String)>) {
                 walk_expr(item, &at.index(index), found);
             }
         }
+        // Text with parts that are known later: the others are as written.
+        Expr::Call(_, parts) => {
+            for part in parts {
+                if let Expr::Value(Value::String(text)) = part {
+                    found.extend(passwords(text).map(|one| (at.clone(), one.to_owned())));
+                }
+            }
+        }
         _ => {}
     }
 }
@@ -105,6 +147,8 @@ fn walk(value: &Value, at: &Path, found: &mut BTreeSet<(Path, String)>) {
             let inside = at.0.len() > 1;
             if inside && names_secret(at) && !text.is_empty() && !is_switch(text) {
                 found.insert((at.clone(), text.clone()));
+            } else {
+                found.extend(passwords(text).map(|one| (at.clone(), one.to_owned())));
             }
         }
         Value::List(items) => {

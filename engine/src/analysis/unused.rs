@@ -19,6 +19,13 @@ pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
             used.insert(&reference.address);
         });
     }
+    for check in &stack.graph.program().checks {
+        for value in [&check.condition, &check.message] {
+            value.each_reference(&mut |reference| {
+                used.insert(&reference.address);
+            });
+        }
+    }
     // Used by its real name, without a reference.
     let mut named = BTreeSet::new();
     for (object, claimed) in stack.claims() {

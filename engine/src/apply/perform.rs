@@ -114,7 +114,16 @@ impl Run<'_> {
                 address: address.clone(),
                 natural: record.natural().to_owned(),
             };
-            kind.calls.ready(&line.connection, &name, &record.id, &record.spec).await?;
+            let declared = self.changes.get(address).map(|change| &change.lifecycle.timeouts);
+            let limit = declared.unwrap_or(&record.lifecycle.timeouts).ready;
+            let ready = kind.calls.ready(&line.connection, &name, &record.id, &record.spec);
+            let waited = limit::within(limit, Call::Ready, ready).await;
+            waited.map_err(|error| {
+                match limit.filter(|_| error.failure == Failure::TimedOut) {
+                    Some(limit) => limit::not_ready(address, limit),
+                    None => error,
+                }
+            })?;
         }
         Ok(())
     }
@@ -258,7 +267,7 @@ impl Run<'_> {
             let effect = Effect::Put(Box::new(record(change, created.id, spec.clone(), facts)));
             Ok(Made { effect, note: None })
         };
-        self.journaled(step, Some(intent), call).await
+        Box::pin(self.journaled(step, Some(intent), call)).await
     }
 
     async fn update(&self, step: &Step) -> Result<Option<String>, Stop> {

@@ -58,6 +58,14 @@ impl Walk<'_> {
                 .is_some_and(|(kind, (before, after))| kind.calls.renews(before, after))
     }
 
+    /// Whether a path leads to something reported that an update may change: what it will be
+    /// is not known while planning.
+    fn may_report_anew(&self, address: &Address, path: &Path) -> bool {
+        let kind = self.inputs.registry.kind(address.kind());
+        let fact = kind.zip(path.first()).and_then(|(kind, name)| kind.schema.facts.get(name));
+        fact.is_some_and(|fact| !fact.stable)
+    }
+
     /// What the script says this one is made anew for, when that changes.
     pub(super) fn triggered(&self, declaration: &Declaration) -> Option<Reason> {
         declaration.lifecycle.replace_triggered_by.iter().find_map(|trigger| {
@@ -71,6 +79,7 @@ impl Walk<'_> {
                             difference.path.is_within(&trigger.path)
                                 || trigger.path.is_within(&difference.path)
                         })
+                        || self.may_report_anew(&trigger.address, &trigger.path)
                 }
                 _ => false,
             };

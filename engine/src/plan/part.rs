@@ -11,17 +11,17 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::diagnostic::{Code, Diagnostic, Findings, did_you_mean};
 use crate::expr::{Expr, Reference};
 use crate::graph::Graph;
 use crate::journal::StepId;
 use crate::plan::change::{Action, Change};
 use crate::plan::{CheckPlan, Operation, Plan};
-use crate::program::{Program, alternatives};
+use crate::program::{Program, alternatives, unknown_profile};
 use crate::store::State;
 
 /// Resources, as people choose them: an address, in which `*` stands for any characters but
-/// `/` and `**` for any, or `profile:NAME`.
+/// `/` and `**` for any, a component (`shop/`), a kind, a provider, or `profile:NAME`.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
@@ -31,6 +31,8 @@ pub struct Pattern {
 #[derive(Clone, Debug)]
 enum Chooses {
     Addresses(Regex),
+    /// A kind, or all of a provider.
+    Kind(String),
     Profile(String),
 }
 
@@ -42,6 +44,10 @@ impl Pattern {
     fn matches(&self, address: &Address, profiles: &[String]) -> bool {
         match &self.chooses {
             Chooses::Addresses(regex) => regex.is_match(&address.to_string()),
+            Chooses::Kind(name) => {
+                let rest = address.kind().strip_prefix(name.as_str());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+            }
             Chooses::Profile(name) => {
                 profiles.iter().flat_map(|names| alternatives(names)).any(|one| one == name)
             }
@@ -60,8 +66,14 @@ impl FromStr for Pattern {
             let chooses = Chooses::Profile(name.to_owned());
             return Ok(Self { text: text.to_owned(), chooses });
         }
+        // An address has a dot before its name.
+        if !text.contains(['.', '*', '/']) {
+            let chooses = Chooses::Kind(text.to_owned());
+            return Ok(Self { text: text.to_owned(), chooses });
+        }
+        let all = if text.ends_with('/') { format!("{text}**") } else { text.to_owned() };
         // `**` first: of the two it is the longer.
-        let escaped = regex::escape(text).replace(r"\*\*", ".*").replace(r"\*", "[^/]*");
+        let escaped = regex::escape(&all).replace(r"\*\*", ".*").replace(r"\*", "[^/]*");
         let regex = Regex::new(&format!("^{escaped}$")).map_err(|error| error.to_string())?;
         Ok(Self { text: text.to_owned(), chooses: Chooses::Addresses(regex) })
     }
@@ -143,11 +155,8 @@ impl Plan {
         let mut diagnostics = Vec::new();
         for pattern in part.only.iter().chain(&part.exclude) {
             if !needs.keys().any(|address| fits(pattern, address)) {
-                diagnostics.push(
-                    Diagnostic::new(Code::Usage, format!("`{pattern}` fits no resource")).hint(
-                        "`dollop graph` shows the addresses; `*` stands for any part of one",
-                    ),
-                );
+                let names = needs.keys().map(ToString::to_string);
+                diagnostics.push(self.fits_nothing(pattern, graph, names));
             }
         }
         let chosen = chosen(part, &needs, &fits);
@@ -182,10 +191,14 @@ impl Plan {
             });
             waits
         };
-        let declared = &graph.program().outputs;
+        let declared: HashMap<_, _> = graph
+            .program()
+            .outputs
+            .iter()
+            .map(|output| (&output.name, &output.value))
+            .collect();
         self.outputs.retain_mut(|output| {
-            let declared = declared.iter().find(|declared| declared.name == output.name);
-            if declared.is_some_and(|declared| waits(&declared.value)) {
+            if declared.get(&output.name).is_some_and(|value| waits(value)) {
                 output.after = output.before.clone().map(Expr::Value);
             }
             output.before.is_some() || output.after.is_some()
@@ -199,6 +212,63 @@ impl Plan {
         self.keep_steps(&chosen);
         self.left_out = Some(LeftOut { changes, dependents });
         Ok(())
+    }
+
+    /// Why a pattern fits none of the addresses, and what to do about it.
+    fn fits_nothing(
+        &self,
+        pattern: &Pattern,
+        graph: &Graph,
+        addresses: impl Iterator<Item = String>,
+    ) -> Diagnostic {
+        let found = Diagnostic::new(Code::Usage, format!("`{pattern}` fits no resource"));
+        let is_off = |names: &str| {
+            !alternatives(names).any(|name| self.profiles.get(name).copied().unwrap_or(false))
+        };
+        if let Chooses::Profile(name) = &pattern.chooses {
+            // A destroy knows what was made, not what the script says.
+            return if self.destroy {
+                found.note(format!("nothing of profile `{name}` was made"))
+            } else if !self.profiles.contains_key(name) {
+                unknown_profile(name, &self.profiles)
+            } else if is_off(name) {
+                found
+                    .note(format!("profile `{name}` is off, and nothing of it was made"))
+                    .hint(format!("turn it on with `--profile {name}`"))
+            } else {
+                found.note(format!("profile `{name}` holds no resource"))
+            };
+        }
+        let mut dormant = graph.program().dormant.declarations.iter();
+        let dormant = dormant.find(|one| pattern.matches(&one.address, &[]));
+        let off = dormant.and_then(|one| one.lifecycle.profiles.iter().find(|one| is_off(one)));
+        if let Some(name) = off.and_then(|names| alternatives(names).next()) {
+            return found
+                .note(format!("what it fits belongs to profile `{name}`, which is off"))
+                .hint(format!("turn it on with `--profile {name}`"));
+        }
+        let addresses: Vec<String> = addresses.collect();
+        if let Chooses::Kind(name) = &pattern.chooses {
+            let component = format!("{name}/");
+            if addresses.iter().any(|address| address.starts_with(&component)) {
+                return found.hint(format!("did you mean the component, `{component}`?"));
+            }
+            let kinds = graph.in_order().map(|declared| declared.address.kind());
+            let near = did_you_mean(name, kinds);
+            return found.hint(match near {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "`dollop graph` shows the addresses; the name of a kind alone, as in \
+                         `docker::network`, stands for all of it"
+                    .to_owned(),
+            });
+        }
+        let near = did_you_mean(&pattern.text, addresses.iter().map(String::as_str));
+        match near.filter(|_| !pattern.text.contains('*')) {
+            Some(meant) => found.hint(format!("did you mean `{meant}`?")),
+            None => {
+                found.hint("`dollop graph` shows the addresses; `*` stands for any part of one")
+            }
+        }
     }
 
     /// What everything that is declared or recorded needs.

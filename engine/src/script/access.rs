@@ -12,6 +12,9 @@ use crate::expr::{Expr, Reference};
 use crate::path::{Path, Segment};
 use crate::schema::Type;
 
+/// How many attributes a hint names.
+const MOST_NAMED: usize = 16;
+
 /// `net.id`.
 pub(super) fn attribute(
     session: &Session,
@@ -39,9 +42,14 @@ pub(super) fn attribute(
     if place::methods(&session.registry, kind).contains(&name) {
         return refuse(finding.hint(format!("`{name}` is a function: write `.{name}(..)`")));
     }
-    let names: Vec<_> = names().take(16).collect();
+    let all = names().count();
+    let names: Vec<_> = names().take(MOST_NAMED).collect();
     refuse(if names.is_empty() {
         finding
+    } else if all > names.len() {
+        let (some, page) = (list_words(&names), kind.replace("::", "."));
+        let more = all - names.len();
+        finding.hint(format!("there are {some} and {more} more: `dollop doc {page}`"))
     } else {
         finding.hint(format!("there are {}", list_words(&names)))
     })

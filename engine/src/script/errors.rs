@@ -9,7 +9,7 @@ use super::declare::no_method;
 use super::session::Session;
 use super::sources::Source;
 use super::symbol::{Refusal, Symbol};
-use super::{host, ours};
+use super::{host, operators, ours};
 use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
 use crate::kind::short_name;
 
@@ -259,6 +259,9 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
         return no_qualified(session, provider, short, name, &arguments);
     }
     if !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+        if let Some(found) = looked_into(session, name, unknown) {
+            return found;
+        }
         let message = format!("`{name}` does not work on {}", arguments.join(" and "));
         let finding = Diagnostic::new(Code::WrongType, message);
         return if unknown { finding.note(FILLED_IN) } else { finding };
@@ -284,6 +287,9 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
     }
     let known = functions(session, engine, file);
     if known.contains(name) {
+        if let Some(found) = looked_into(session, name, unknown) {
+            return found;
+        }
         let with =
             if arguments.is_empty() { "nothing".to_owned() } else { arguments.join(", ") };
         let finding = Diagnostic::new(
@@ -304,6 +310,13 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
         return finding.hint(format!("did you mean `{meant}`?"));
     }
     finding
+}
+
+/// The finding that names the value, when a function was called with one it cannot look into.
+fn looked_into(session: &Session, name: &str, unknown: bool) -> Option<Diagnostic> {
+    let last = session.looked_into.borrow();
+    let (called, value) = last.as_ref().filter(|_| unknown)?;
+    (called == name).then(|| operators::unknown(session, value, &format!("`{name}`")))
 }
 
 const UNKNOWN: &str = "a value that is not known yet, or secret";

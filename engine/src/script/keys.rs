@@ -70,8 +70,9 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "timeouts",
         takes: "map of durations",
-        doc: "How long each call may take: `#{ create: \"5m\", read: \"10s\" }`, with `update` and \
-              `delete`. Kept in the state, so it holds for a delete when its script is gone.",
+        doc: "How long each call may take: `#{ create: \"5m\", read: \"10s\" }`, with `update`, \
+              `delete` and `ready`, the time others wait for it in `after_healthy`. Kept in the \
+              state, so it holds for a delete when its script is gone.",
     },
 ];
 

@@ -155,6 +155,13 @@ impl Draft<'_> {
             }
             let text = value.into_string().ok().filter(|text| !marks::is_marked(text));
             let limit = text.as_deref().map(str::parse::<Limit>);
+            let kind = self.session.registry.kind(self.kind);
+            if call == Call::Ready && kind.is_some_and(|kind| !kind.traits.gets_ready) {
+                let message = format!("a `{}` is never waited for", self.kind);
+                let hint = "`ready` is for what others name in `after_healthy`";
+                self.trouble(Trouble::new(Code::Lifecycle, at, message).hint(hint));
+                continue;
+            }
             match limit {
                 Some(Ok(limit)) => self.lifecycle.timeouts.set(call, limit),
                 wrong => {

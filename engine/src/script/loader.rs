@@ -306,6 +306,8 @@ pub(super) fn outside(path: &str) -> Diagnostic {
 pub(super) fn unreadable(error: &FileError, from: &str) -> Diagnostic {
     let finding = Diagnostic::new(Code::FileUnreadable, error.to_string());
     match error {
+        // A link that leads out.
+        FileError::Outside(path) => outside(path),
         FileError::Missing(_) => {
             let folder = from.rsplit_once('/').map_or(".", |(folder, _)| folder);
             finding.hint(format!("paths are relative to the folder of the script: `{folder}`"))

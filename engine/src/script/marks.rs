@@ -47,6 +47,27 @@ pub(super) fn is_marked(text: &str) -> bool {
     text.as_bytes().contains(&0xEF) && text.chars().any(is_mark)
 }
 
+/// A text in which Rhai has escaped markers, as it does inside a list or map it prints, with
+/// the markers themselves.
+pub(super) fn unescaped(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("\\u{fd") {
+        let (before, escape) = rest.split_at(at);
+        out.push_str(before);
+        let digits = escape.get(3..7).filter(|_| escape[7..].starts_with('}'));
+        let character = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let character = character.and_then(char::from_u32).filter(|c| is_mark(*c));
+        let length = if character.is_some() { 8 } else { 3 };
+        match character {
+            Some(character) => out.push(character),
+            None => out.push_str(&escape[..length]),
+        }
+        rest = &escape[length..];
+    }
+    out + rest
+}
+
 /// The marker of a table entry.
 pub(super) fn mark(index: usize) -> String {
     marker(index, false)
@@ -143,6 +164,18 @@ pub(super) fn show(text: &str, name: &dyn Fn(usize) -> String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_rhai_escapes_inside_a_map_is_a_marker_again() {
+        let escaped = format!("{:?}", [format!("a{}b", mark(3)), "\u{fe00}".to_owned()]);
+        let shown = show(&unescaped(&escaped), &|index| format!("<{index}>"));
+        assert_eq!(shown, "[\"a<3>b\", \"\\u{fe00}\"]");
+        for text in
+            ["", "plain", "\\u{fd", "\\u{fdd", "\\u{fdzz}", "\\u{fdcf} x", "\\u{fd\u{e9}"]
+        {
+            assert_eq!(unescaped(text), text);
+        }
+    }
 
     #[test]
     fn markers_are_found_in_text() {

@@ -60,7 +60,9 @@ use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Findings, Severity, Sources};
 use crate::files::Files;
 use crate::kind::Registry;
-use crate::program::{Declaration, Dormant, Given, Parameter, Profiles, Program, SecretInput};
+use crate::program::{
+    Declaration, Dormant, Given, Output, Parameter, Profiles, Program, SecretInput,
+};
 use crate::value::Value;
 pub use definitions::definitions;
 pub use functions::{Documented, library, reference as functions_reference};
@@ -98,6 +100,8 @@ pub struct Inputs {
     pub profiles: Vec<String>,
     /// The names of the commands it publishes.
     pub commands: Vec<String>,
+    /// What it hands out, in order.
+    pub outputs: Vec<Output>,
     /// What is wrong beside parameters that are not set. After an error the lists may end
     /// early.
     pub findings: Findings,
@@ -239,6 +243,7 @@ impl Job {
             addresses: addresses.into_iter().map(|declared| declared.address).collect(),
             profiles: session.profiles.take().into_keys().collect(),
             commands: session.commands.take().into_iter().map(|command| command.name).collect(),
+            outputs: session.outputs.take(),
             findings,
         }
     }

@@ -16,7 +16,7 @@ use super::functions;
 use super::host::PLAIN_WORDS;
 use super::session::Session;
 use super::sources::Source;
-use super::symbol::{Answer, Handle};
+use super::symbol::{Answer, Handle, Symbol};
 use crate::kind::{lookup_of, short_name};
 
 /// Ends the name of a function under which only ours is found.
@@ -127,6 +127,9 @@ fn remember_missing(engine: &mut Engine, session: &Rc<Session>) {
             arguments.first().and_then(|on| on.read_lock::<Handle>().map(|on| on.0.kind));
         let word = plain(name);
         *here.missing.borrow_mut() = kind.map(|kind| (word.to_owned(), kind));
+        let value = arguments.iter().find(|value| value.is::<Symbol>());
+        *here.looked_into.borrow_mut() =
+            value.map(|value| (word.to_owned(), Dynamic::clone(value)));
         if word == name || kind.is_some() {
             return Ok(None);
         }

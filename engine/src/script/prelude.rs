@@ -267,14 +267,16 @@ fn output(
                 .at(call.at(&Path::attribute("name")));
         return Err(session.refuse(finding));
     };
-    let mut doc = String::new();
+    let (mut doc, mut deprecated) = (String::new(), None);
     for (key, value) in options.flatten().try_cast::<Map>().unwrap_or_default() {
-        match known_text(&value) {
-            Some(text) if key == "doc" => doc = text,
+        match (key.as_str(), known_text(&value), value.as_bool()) {
+            ("doc", Some(text), _) => doc = text,
+            ("deprecated", Some(text), _) => deprecated = Some(text),
+            ("deprecated", _, Ok(is_so)) => deprecated = is_so.then(String::new),
             _ => {
                 let finding = Diagnostic::new(
                     Code::OutputForm,
-                    "the option of an output is `doc`, a text",
+                    "the options of an output are `doc`, a text, and `deprecated`, a text or `true`",
                 )
                 .at(call.at(&Path::attribute(key.as_str())));
                 session.note(finding)?;
@@ -312,7 +314,7 @@ fn output(
     session.limit(index, MOST_OUTPUTS, "outputs", &span)?;
     if super::profile::off(session).is_none() {
         session.output_places.borrow_mut().insert(name.clone(), index);
-        session.outputs.borrow_mut().push(Output { name, value, doc, span });
+        session.outputs.borrow_mut().push(Output { name, value, doc, deprecated, span });
     }
     Ok(Dynamic::UNIT)
 }

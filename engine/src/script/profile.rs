@@ -8,12 +8,11 @@ use std::rc::Rc;
 
 use rhai::{Array, Dynamic, Engine, FnPtr, FuncRegistration, NativeCallContext};
 
-use super::convert::list_words;
 use super::parameters::known_text;
 use super::session::Session;
 use super::symbol::Answer;
-use crate::diagnostic::{Code, Diagnostic, did_you_mean};
-use crate::program::OR;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::program::{OR, unknown_profile};
 
 /// Registers `profile(name, body)` and `profile(name)`; a list of names means that one is
 /// enough.
@@ -80,18 +79,5 @@ pub(super) fn off(session: &Session) -> Option<String> {
 pub(super) fn unknown(session: &Session) -> Vec<Diagnostic> {
     let known: BTreeMap<String, bool> = session.profiles.borrow().clone();
     let unknown = session.chosen.names.iter().filter(|name| !known.contains_key(*name));
-    unknown
-        .map(|name| {
-            let finding = Diagnostic::new(
-                Code::UnknownProfile,
-                format!("the script has no profile `{name}`"),
-            );
-            let names: Vec<_> = known.keys().map(String::as_str).collect();
-            match did_you_mean(name, names.iter().copied()) {
-                Some(meant) => finding.hint(format!("did you mean `{meant}`?")),
-                None if names.is_empty() => finding.note("it has no profiles at all"),
-                None => finding.hint(format!("there are {}", list_words(&names))),
-            }
-        })
-        .collect()
+    unknown.map(|name| unknown_profile(name, &known)).collect()
 }

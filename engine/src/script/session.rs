@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
-use rhai::{EvalAltResult, NativeCallContext, Position};
+use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 use sha2::{Digest, Sha256};
 
 use super::marks;
@@ -142,6 +142,8 @@ pub(super) struct Session {
     pub(super) defined: RefCell<BTreeSet<String>>,
     /// The last function that was not found, with the kind it was called on.
     pub(super) missing: RefCell<Option<(String, &'static str)>>,
+    /// What was last called in vain with a value that is not known, or secret, and the value.
+    pub(super) looked_into: RefCell<Option<(String, Dynamic)>>,
     /// The last finding of a run that has found enough.
     pub(super) enough: Cell<Option<usize>>,
     /// Bytes of what the script printed.
@@ -209,6 +211,7 @@ impl Session {
             reading: RefCell::default(),
             defined: RefCell::default(),
             missing: RefCell::default(),
+            looked_into: RefCell::default(),
             enough: Cell::default(),
             printed: Cell::default(),
             work: Cell::default(),
@@ -384,7 +387,7 @@ impl Session {
         if printed > MOST_PRINTED || messages.len() > MOST_MESSAGES {
             return;
         }
-        let shown = self.show(text);
+        let shown = self.show(&marks::unescaped(text));
         self.printed.set(printed.saturating_add(shown.len()));
         let fits = self.printed.get() <= MOST_PRINTED && messages.len() < MOST_MESSAGES;
         messages.push(if fits { shown } else { "(more was printed)".to_owned() });

@@ -8,6 +8,7 @@ use dollop_engine::schema::Disruption;
 
 use super::leaf;
 use crate::render::leaf::{leaves, worth_showing};
+use crate::render::reasons::Reasons;
 use crate::render::style::{BOLD, CARE, CHANGED, DANGER, DIM, GONE, LOOKED, NEW, paint};
 use crate::render::text::{self, wrap};
 use crate::render::{Screen, words};
@@ -24,7 +25,13 @@ pub(super) fn style(action: Action) -> Style {
 }
 
 /// Writes one change.
-pub(super) fn block(out: &mut String, plan: &Plan, change: &Change, screen: &Screen) {
+pub(super) fn block(
+    out: &mut String,
+    plan: &Plan,
+    why: &Reasons<'_>,
+    change: &Change,
+    screen: &Screen,
+) {
     let folded = matches!(change.action, Action::Delete | Action::Cascade | Action::Forget)
         && !screen.verbose;
     if !folded && !out.ends_with("\n\n") {
@@ -37,7 +44,7 @@ pub(super) fn block(out: &mut String, plan: &Plan, change: &Change, screen: &Scr
         .reasons
         .iter()
         .filter(|reason| !(said && matches!(reason, Reason::Deferred(_))))
-        .filter_map(|reason| words::reason(plan, reason))
+        .filter_map(|reason| why.sentence(reason))
         .map(|sentence| sentence.plain());
     if folded {
         let reasons: Vec<_> = reasons.collect();

@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use dollop_engine::address::Address;
 use dollop_engine::plan::{Action, Change, Plan, Reason, Standing};
 
+use crate::render::reasons::Reasons;
 use crate::render::style::{BOLD, CARE, DANGER, DIM, paint};
 use crate::render::text::{clean, count, wrap};
 use crate::render::{Screen, diagnostic, words};
@@ -24,8 +25,9 @@ pub fn plan(plan: &Plan, screen: &Screen) -> String {
     header(&mut out, plan, screen);
     drift(&mut out, plan, screen);
     legend(&mut out, plan);
+    let why = Reasons::of(plan);
     for change in plan.changes.iter().filter(|change| !folded(change, screen)) {
-        change::block(&mut out, plan, change, screen);
+        change::block(&mut out, plan, &why, change, screen);
     }
     together(&mut out, plan, screen);
     if !out.ends_with("\n\n") {

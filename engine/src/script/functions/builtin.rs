@@ -31,7 +31,7 @@ pub(super) const STACK: &[Entry] = &[
     ),
     entry(
         "output(name: string, value: any, options?: map) -> ()",
-        "Hands out a value under a name; the option is `doc`. Works on values that are not known yet.",
+        "Hands out a value under a name. Options: `doc`, what it is; `deprecated`, what to read instead. Works on values that are not known yet.",
         &[],
     ),
     entry(

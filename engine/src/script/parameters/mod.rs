@@ -247,6 +247,10 @@ fn settle(
             .as_str()
             .filter(|_| !options.secret)
             .and_then(|text| did_you_mean(text, words.iter().map(String::as_str)));
+        let finding = match value.as_str().filter(|_| !options.secret) {
+            Some(text) => finding.note(format!("it is `{text}`")),
+            None => finding,
+        };
         return Err(Box::new(match meant {
             Some(meant) => finding.hint(format!("did you mean `{meant}`?")),
             None => finding,
