@@ -118,7 +118,7 @@ pub trait Calls: Send + Sync {
     fn replace_cautions(&self, from: &Value, to: &Value) -> Vec<Problem>;
     /// See [`Resource::replace_refusals`].
     fn replace_refusals(&self, from: &Value, to: &Value) -> Vec<Problem>;
-    /// See [`Resource::script`]. Nothing when a spec does not fit.
+    /// See [`Resource::script`], another name included. Nothing when a spec does not fit.
     fn script(&self, name: &Name, from: Option<&Value>, to: Option<&Value>) -> Option<Script>;
     /// See [`Resource::keeps_data`].
     fn keeps_data(&self, spec: &Value, next: Option<&Value>) -> bool;
@@ -126,6 +126,8 @@ pub trait Calls: Send + Sync {
     fn holds(&self, spec: &Value) -> bool;
     /// See [`Resource::takes_along`].
     fn takes_along(&self, spec: &Value) -> bool;
+    /// See [`Resource::id_of`]. Nothing when the spec does not fit.
+    fn id_of(&self, name: &Name, spec: &Value) -> Option<String>;
     /// See [`Resource::stand_in`].
     fn stand_in(&self, natural: &str) -> Option<String>;
     /// See [`Resource::creates_first`].

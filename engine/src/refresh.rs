@@ -4,18 +4,23 @@
 //! be read first (the container a database runs in). So this goes in waves: the walk of the
 //! plan names what it could read next, until it names nothing.
 
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use futures::future::join_all;
 
 use crate::address::Address;
 use crate::graph::Graph;
+use crate::kind::Registry;
 use crate::observed::{Answer, Observation, Observed};
+use crate::plan::renaming::{Renaming, carried, renamings};
 use crate::plan::{Inputs, Options, Reads, decide, moved};
 use crate::pool::Pool;
 use crate::reading;
+use crate::resource::Wanted;
 use crate::store::State;
 use crate::survey::survey;
+use crate::value::Value;
 
 /// How long a plan waits for a service whose container is there but which does not answer
 /// yet; it may have been started a moment ago.
@@ -94,10 +99,63 @@ async fn read_behind(
         let recorded = || inputs.state.records.get(address).map(|record| &record.lifecycle);
         declared.or_else(recorded)?.timeouts.read
     };
-    let kinds = reads.wanted.into_iter().filter_map(|(kind, wanted)| {
-        let kind = pool.registry().kind(&kind)?;
-        Some(reading::read(kind, &line, wanted, limit))
-    });
-    objects.extend(join_all(kinds).await.into_iter().flatten());
+    let renamings = renamings(inputs.graph, inputs.state, inputs.registry);
+    let asked = if renamings.is_empty() { BTreeMap::new() } else { reads.wanted.clone() };
+    let ask = |wanted: BTreeMap<String, Vec<Wanted<Value>>>| {
+        let kinds = wanted.into_iter().filter_map(|(kind, wanted)| {
+            let kind = pool.registry().kind(&kind)?;
+            Some(reading::read(kind, &line, wanted, limit))
+        });
+        join_all(kinds.collect::<Vec<_>>())
+    };
+    objects.extend(ask(reads.wanted).await.into_iter().flatten());
+    // A run that was killed gave something its new name and did not come to write that down:
+    // what is named after it is found under that name only.
+    let done = already(&renamings, &objects);
+    if !done.is_empty() {
+        let gone: HashSet<Address> = objects
+            .iter()
+            .filter(|(_, found)| matches!(found, Observation::Gone))
+            .map(|(address, _)| address.clone())
+            .collect();
+        let again = under_new_names(asked, &done, &connection, &gone, pool.registry());
+        objects.extend(ask(again).await.into_iter().flatten());
+    }
     Behind { connection, answer: Answer::Open, objects }
+}
+
+/// Those that have their new name.
+fn already(renamings: &[Renaming], objects: &[(Address, Observation)]) -> Vec<Renaming> {
+    let has = |renaming: &&Renaming| {
+        objects.iter().any(|(address, found)| match found {
+            Observation::Found(found) if *address == renaming.address => {
+                found.spec.get("name").and_then(Value::as_str) == Some(&renaming.to)
+            }
+            _ => false,
+        })
+    };
+    renamings.iter().filter(has).cloned().collect()
+}
+
+/// What is not there, as it is called when it is named after things with new names.
+fn under_new_names(
+    asked: BTreeMap<String, Vec<Wanted<Value>>>,
+    done: &[Renaming],
+    connection: &Address,
+    gone: &HashSet<Address>,
+    registry: &Registry,
+) -> BTreeMap<String, Vec<Wanted<Value>>> {
+    let again = asked.into_iter().filter_map(|(name, wanted)| {
+        let kind = registry.kind(&name)?;
+        let carry = |mut wanted: Wanted<Value>| {
+            let address = &wanted.name.address;
+            let id = wanted.id.as_deref().filter(|_| gone.contains(address))?;
+            let (id, spec) = carried(done, connection, kind, (address, id), &wanted.spec)?;
+            (wanted.id, wanted.spec) = (Some(id), spec);
+            Some(wanted)
+        };
+        let wanted: Vec<_> = wanted.into_iter().filter_map(carry).collect();
+        (!wanted.is_empty()).then_some((name, wanted))
+    });
+    again.collect()
 }

@@ -505,6 +505,19 @@ pub trait Resource: Send + Sync + 'static {
         to: Self::Spec,
     ) -> impl Future<Output = Result<Self::Facts, CallError>> + Send;
 
+    /// The id of an object like this, where its service knows it by its names: an object that
+    /// gets another name ([`Traits::renames`]) has another id then, and so have those that are
+    /// named after it. `None` for what keeps its id for life.
+    fn id_of(_name: &Name, _spec: &Self::Spec) -> Option<String> {
+        None
+    }
+
+    /// The statement with which [`update`](Self::update) gives it another name, for
+    /// [`script`](Self::script).
+    fn rename_statement(_from: &str, _to: &str) -> Option<String> {
+        None
+    }
+
     /// The name it has for the time in which it stands beside the one it replaces and which
     /// holds `natural`. `None` for kinds that cannot have two of one name: they are replaced
     /// before their predecessor is removed only under another name.

@@ -151,6 +151,17 @@ fn clear(server: &Server) {
     }
 }
 
+/// Everything the stack declares, asked for in one query: what a plan cannot do without.
+const QUERY: &str = "select 'schema', nspname::text, nspacl::text from pg_namespace
+    union all select 'role', rolname::text, null from pg_roles
+    union all select 'extension', extname::text, extversion from pg_extension";
+
+/// The most that a first apply may take, as a whole process, of what the server needs for it.
+const WORST_APPLY: f64 = 5.0;
+
+/// How many times faster than Ansible an empty plan must be.
+const LEAST_PLAN: f64 = 300.0;
+
 /// Prints the ratios.
 pub(super) fn section(dollop: &Path) {
     let Some(server) = Server::start() else {
@@ -165,9 +176,11 @@ pub(super) fn section(dollop: &Path) {
     let run = |arguments: &[&str]| {
         super::spent(Command::new(dollop).args(arguments).current_dir(folder.path()))
     };
-    let (mut first, mut one, mut each) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut first, mut one, mut each, mut nothing) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         clear(&server);
+        nothing.push(super::spent(&mut server.psql(&["-d", "bench", "-c", "select 1"])));
         one.push(super::spent(&mut server.psql(&["-d", "bench", "-1", "-f", &by_hand])));
         clear(&server);
         each.push(super::spent(&mut server.psql(&["-d", "bench", "-f", &by_hand])));
@@ -175,42 +188,74 @@ pub(super) fn section(dollop: &Path) {
         let _ = std::fs::remove_dir_all(folder.path().join(".dollop"));
         first.push(run(&["apply", "--auto-approve"]));
     }
-    let query = "select nspname, nspacl from pg_namespace";
     let (mut again, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        bare.push(super::spent(&mut server.psql(&["-d", "bench", "-c", query])));
+        bare.push(super::spent(&mut server.psql(&["-d", "bench", "-c", QUERY])));
         again.push(run(&["plan", "--detailed-exitcode"]));
     }
-    let (first, again) = (median(first), median(again));
-    println!("\nPostgreSQL, 84 objects, whole processes, median milliseconds");
+    let (first, again, bare) = (median(first), median(again), median(bare));
+    let (one, each, nothing) = (median(one), median(each), median(nothing));
+    println!("\nPostgreSQL, 84 objects, whole processes, median milliseconds of {ROUNDS}");
     let row = |what: &str, own: f64, other: f64, rival: &str| {
-        println!("{what:<12} {own:>8.1} / {other:>8.1} = {:.4}   ({rival})", own / other);
+        println!("{what:<12} {own:>8.1} / {other:>8.1} = {:>8.4}   ({rival})", own / other);
     };
-    row("first apply", first, median(one), "psql, the same statements in one transaction");
-    row("first apply", first, median(each), "psql, the same statements one by one");
-    row("empty plan", again, median(bare), "psql with one bare query");
+    row("first apply", first, one, "psql, the same statements in one transaction");
+    row("first apply", first, each, "psql, the same statements one by one");
+    // What is left of psql without its start and the connecting is the server's own work.
+    let floor = (one - nothing).max(f64::EPSILON);
+    row("first apply", first, floor, "that in one transaction on an open connection");
+    row("first apply", first, each - nothing, "that one by one on an open connection");
+    verdict("first apply", first / floor, WORST_APPLY, first <= WORST_APPLY * floor);
+    row("empty plan", again, bare, "psql with one query for all of it");
+    row("empty plan", again, bare - nothing, "that query on an open connection");
     let book = folder.path().join("play.yml");
     std::fs::write(&book, playbook(server.port)).expect("the playbook");
-    let ansible = || {
-        let mut command = Command::new("ansible-playbook");
-        command.args([
-            "-i",
-            "localhost,",
-            "-e",
-            "ansible_python_interpreter={{ ansible_playbook_python }}",
-        ]);
-        super::spent(command.arg(&book).env("ANSIBLE_NOCOWS", "1")) * 1000.0
-    };
     if Command::new("ansible-playbook").arg("--version").output().is_err() {
         println!("no `ansible-playbook` on the PATH: no figures beside it");
     } else {
         // What is there already is what dollop made: nothing to do for Ansible either.
-        row("empty plan", again, ansible(), "ansible-playbook, nothing to do");
-        clear(&server);
-        row("first apply", first, ansible(), "ansible-playbook");
+        let nothing_to_do = (0..ANSIBLE_ROUNDS).map(|_| ansible(&book, 0)).collect();
+        let rival = median(nothing_to_do);
+        row("empty plan", again, rival, "ansible-playbook, nothing to do");
+        verdict("empty plan", rival / again, LEAST_PLAN, rival >= LEAST_PLAN * again);
+        let made = |_| {
+            clear(&server);
+            ansible(&book, 84)
+        };
+        row(
+            "first apply",
+            first,
+            median((0..ANSIBLE_ROUNDS).map(made).collect()),
+            "ansible-playbook",
+        );
     }
     clear(&server);
     super::spent(&mut server.psql(&["-c", "drop database bench"]));
+}
+
+/// Ansible takes half a minute each time.
+const ANSIBLE_ROUNDS: usize = 3;
+
+/// How long Ansible takes, once it is certain that it changed as many things as it should:
+/// it says so for every item of a loop.
+fn ansible(book: &Path, changes: usize) -> f64 {
+    let mut command = Command::new("ansible-playbook");
+    command.args(["-i", "localhost,"]);
+    command.args(["-e", "ansible_python_interpreter={{ ansible_playbook_python }}"]);
+    let start = Instant::now();
+    let output = command.arg(book).env("ANSIBLE_NOCOWS", "1").output().expect("it runs");
+    let spent = start.elapsed().as_secs_f64();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let done = said.lines().filter(|line| line.starts_with("changed: [")).count();
+    assert_eq!(done, changes, "what Ansible changed: {said}");
+    spent
+}
+
+/// Whether a bound of the issue holds.
+fn verdict(what: &str, is: f64, bound: f64, holds: bool) {
+    let word = if holds { "holds" } else { "DOES NOT HOLD" };
+    println!("{what:<12} {is:>8.1}× with a bound of {bound}×: {word}");
 }
 
 fn median(mut all: Vec<f64>) -> f64 {

@@ -13,6 +13,7 @@ mod newer;
 mod objects;
 mod plans;
 mod reach;
+mod renames;
 mod roles;
 mod rotation;
 mod tls;

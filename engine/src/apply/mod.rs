@@ -2,6 +2,7 @@
 
 mod behind;
 mod perform;
+mod renamed;
 mod rollback;
 mod schedule;
 mod succession;

@@ -325,7 +325,7 @@ impl Run<'_> {
                 let limit = change.lifecycle.timeouts.update;
                 kind.mark_facts(limit::within(limit, Call::Update, call).await?, &spec)
             };
-            let effect = Effect::Put(Box::new(record(change, id, spec.clone(), facts)));
+            let effect = self.renamed(change, kind, (id.as_str(), &from), &spec, facts);
             let note = if same {
                 Some(NOTHING_TO_DO.to_owned())
             } else if step.operation == Operation::Update {

@@ -184,9 +184,15 @@ impl<R: Resource> Calls for Adapter<R> {
             known.each_secret(&mut |text| same.push(text));
         }
         let read = |value: &Value| typed::<R::Spec>(&value.masked(&same), Self::natural());
+        let old = from.and_then(|from| from.get("name")).and_then(Value::as_str);
+        let old = old.filter(|old| to.is_some() && *old != name.natural);
         let from = from.map(read).transpose().ok()?;
         let to = to.map(read).transpose().ok()?;
-        R::script(name, from.as_ref(), to.as_ref())
+        let mut script = R::script(name, from.as_ref(), to.as_ref())?;
+        if let Some(rename) = old.and_then(|old| R::rename_statement(old, &name.natural)) {
+            script.statements.insert(0, rename);
+        }
+        Some(script)
     }
 
     fn keeps_data(&self, spec: &Value, next: Option<&Value>) -> bool {
@@ -201,6 +207,10 @@ impl<R: Resource> Calls for Adapter<R> {
 
     fn takes_along(&self, spec: &Value) -> bool {
         typed(spec, Self::natural()).map_or(true, |spec| R::takes_along(&spec))
+    }
+
+    fn id_of(&self, name: &Name, spec: &Value) -> Option<String> {
+        typed(spec, Self::natural()).ok().and_then(|spec| R::id_of(name, &spec))
     }
 
     fn stand_in(&self, natural: &str) -> Option<String> {

@@ -276,11 +276,13 @@ impl Walk<'_> {
         if !self.decisions.reads.contains_key(connection) {
             return;
         }
-        let wanted = spec.map(|spec| Wanted {
-            id,
-            facts: facts.map(|facts| facts.to_json()),
-            name: self.name(address, &spec),
-            spec,
+        let wanted = spec.map(|spec| {
+            let mut name = self.name(address, &spec);
+            // A run that was killed may have given it that name already.
+            if let Some(new) = self.renamings.iter().find(|new| new.address == *address) {
+                name.natural.clone_from(&new.to);
+            }
+            Wanted { id, facts: facts.map(|facts| facts.to_json()), name, spec }
         });
         let Some(reads) = self.decisions.reads.get_mut(connection) else { return };
         match wanted {

@@ -17,6 +17,7 @@ use crate::observed::Observed;
 use crate::path::{Path, Segment};
 use crate::plan::change::{Action, Change, Reason};
 use crate::plan::conflicts::Territories;
+use crate::plan::renaming::{Renaming, renamings};
 use crate::plan::succession::made_first;
 use crate::plan::{CheckPlan, ConnectionPlan, LookupPlan, Standing};
 use crate::program::Declaration;
@@ -140,6 +141,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) territories: Territories,
     /// Whether an earlier run left something that has a successor.
     pub(crate) any_deposed: bool,
+    /// What gets another name in place.
+    pub(crate) renamings: Vec<Renaming>,
     /// What is made before its predecessor is removed because others are.
     pub(crate) made_first: HashSet<Address>,
 }
@@ -157,6 +160,7 @@ pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
         undeclared_ids: undeclared_ids(inputs),
         taken_over: HashMap::new(),
         any_deposed: inputs.state.records.keys().any(Address::is_deposed),
+        renamings: renamings(inputs.graph, inputs.state, inputs.registry),
         made_first: made_first(inputs.graph),
     };
     for declaration in inputs.graph.in_order() {

@@ -15,6 +15,7 @@ mod moves;
 mod part;
 mod previews;
 mod renames;
+pub(crate) mod renaming;
 mod resources;
 mod steps;
 mod succession;
@@ -307,6 +308,8 @@ pub fn plan(
         });
     }
     let declared = |address: &Address| inputs.graph.get(address).is_some();
+    let renamings = renaming::renamings(graph, &moved.state, registry);
+    let followers = renaming::followers(&renamings, &moved.state, registry);
     let steps = steps::steps(&steps::Work {
         changes: &decisions.changes,
         connections: &decisions.connections,
@@ -314,6 +317,7 @@ pub fn plan(
         declared: &declared,
         state: inputs.state,
         renamed: &moved.renamed,
+        followers: &followers,
     })
     .map_err(|stuck| Findings {
         diagnostics: vec![waiting_for_each_other(&stuck)],
@@ -328,7 +332,10 @@ pub fn plan(
     let mut changes = decisions.changes;
     changes
         .retain(|change| change.action != Action::Keep || recorded.contains(&change.address));
-    let notes = stopped_on_purpose(inputs.state, &changes);
+    let mut notes = stopped_on_purpose(inputs.state, &changes);
+    for (address, note) in renaming::notes(&changes, &followers, &renamings) {
+        notes.entry(address).or_default().push(note);
+    }
     let mut warnings = program.warnings.clone();
     warnings.extend(decisions.warnings);
     warnings.extend(renames);

@@ -53,7 +53,7 @@ pub(crate) fn likely(changes: &[Change], registry: &Registry) -> Vec<Diagnostic>
                 || new.iter().filter(|new| alike(old, new)).count() > 1;
             if !ambiguous {
                 taken.insert(&next.address);
-                found.push(proposal(old, next, loses(old, kind)));
+                found.push(proposal(old, next, kind));
             }
         }
     }
@@ -89,9 +89,9 @@ fn loses(gone: &Change, kind: &crate::kind::Kind) -> bool {
     gone.before.as_ref().is_some_and(|before| kind.loses(before))
 }
 
-fn proposal(old: &Change, new: &Change, holds_data: bool) -> Diagnostic {
+fn proposal(old: &Change, new: &Change, kind: &crate::kind::Kind) -> Diagnostic {
     let (from, to) = (&old.address, &new.address);
-    let lost = if holds_data { ", and what is stored in it is lost" } else { "" };
+    let lost = if loses(old, kind) { ", and what is stored in it is lost" } else { "" };
     let found = Diagnostic::new(
         Code::LikelyRename,
         format!("`{to}` looks like `{from}` under another name"),
@@ -100,6 +100,7 @@ fn proposal(old: &Change, new: &Change, holds_data: bool) -> Diagnostic {
     .note(format!("as planned, one is deleted and the other made anew{lost}"));
     let name = old.before.as_ref().and_then(|spec| spec.get("name")).and_then(Value::as_str);
     let keep = match name {
+        Some(_) if kind.traits.renames => " and it is renamed in place".to_owned(),
         Some(name) => format!(" and keep its real name: `name: \"{name}\"`"),
         None => String::new(),
     };

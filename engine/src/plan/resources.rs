@@ -14,6 +14,7 @@ use crate::plan::decide::{Facts, Presence, Resolved, Walk};
 use crate::plan::desired::{Desired, desired};
 use crate::plan::diff::{Sides, all_set, differences};
 use crate::plan::following::migration;
+use crate::plan::renaming::carried;
 use crate::plan::switch::as_left;
 use crate::plan::undeclared::as_recorded;
 use crate::program::Declaration;
@@ -73,6 +74,7 @@ impl Walk<'_> {
         let mut change = self.succession(declaration, kind, change);
         Self::rolling(kind, &mut change);
         let change = self.guard(declaration, change);
+        self.refuse_blind_rename(declaration, &change);
         if change.action == Action::Update
             && let (Some(before), Some(after)) =
                 (&change.before, change.after.as_ref().and_then(Expr::known))
@@ -290,9 +292,14 @@ impl Walk<'_> {
                 };
                 change.facts = kind.mark_facts(found.facts, &spec);
                 let (spec, stands_in) = self.in_place(&change, kind, spec);
-                change.before = Some(spec);
-                change.id = Some(found.id);
-                self.compare(&mut change, declaration, kind, normal, record);
+                self.compare_as_renamed(
+                    &mut change,
+                    declaration,
+                    kind,
+                    normal,
+                    record,
+                    (found.id, spec),
+                );
                 let old = match record {
                     Some(_) => None,
                     None => self.old_address(declaration, change.id.as_deref()),
@@ -344,6 +351,53 @@ impl Walk<'_> {
                 change
             }
         }
+    }
+
+    /// Compares an object as it is once those have their new names that it is named after.
+    fn compare_as_renamed(
+        &self,
+        change: &mut Change,
+        declaration: &Declaration,
+        kind: &Kind,
+        normal: &Desired,
+        record: Option<&Record>,
+        (id, spec): (String, Value),
+    ) {
+        let address = (&declaration.address, id.as_str());
+        let carried = match &declaration.connection {
+            Some(connection) if record.is_some() => {
+                carried(&self.renamings, connection, kind, address, &spec)
+            }
+            _ => None,
+        };
+        let now = (id, spec);
+        let (id, spec) = carried.clone().unwrap_or_else(|| now.clone());
+        (change.id, change.before) = (Some(id), Some(spec));
+        self.compare(change, declaration, kind, normal, record);
+        // What is made anew is removed before that, under its old name.
+        if carried.is_some() && change.action == Action::Replace {
+            (change.id, change.before) = (Some(now.0), Some(now.1));
+        }
+    }
+
+    /// Refuses another name behind a server that nobody can look into yet: whether what is
+    /// there has the old or the new one decides what is made.
+    fn refuse_blind_rename(&mut self, declaration: &Declaration, change: &Change) {
+        let deferred = change.reasons.iter().find_map(|reason| match reason {
+            Reason::Deferred(server) => Some(server),
+            _ => None,
+        });
+        let renamed = self.renamings.iter().find(|one| one.address == declaration.address);
+        let kept = matches!(change.action, Action::Update | Action::Verify);
+        let (Some(server), Some(_)) = (deferred, renamed.filter(|_| kept)) else { return };
+        let message = format!(
+            "`{}` gets another name while `{server}` cannot be reached",
+            declaration.address
+        );
+        let span = declaration.span_of(&Path::attribute("name")).clone();
+        let found = Diagnostic::new(Code::Rule, message).at(span);
+        let hint = "apply what makes the server available first, under the old name";
+        self.decisions.diagnostics.push(found.hint(hint));
     }
 
     /// Fills in what differs, and from that the action.

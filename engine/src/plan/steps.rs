@@ -19,6 +19,8 @@ pub(crate) struct Work<'a> {
     pub(crate) declared: &'a dyn Fn(&Address) -> bool,
     pub(crate) state: &'a State,
     pub(crate) renamed: &'a [(Address, Address)],
+    /// What gets another name in place, and who is named after it.
+    pub(crate) followers: &'a [(Address, Address)],
 }
 
 /// The work for a set of decisions, numbered so that everything comes after what it needs.
@@ -26,7 +28,7 @@ pub(crate) struct Work<'a> {
 /// # Errors
 /// The steps of these addresses wait for each other, which would be a bug.
 pub(crate) fn steps(work: &Work<'_>) -> Result<Vec<Step>, Vec<Address>> {
-    let Work { changes, connections, lookups, declared, state, renamed } = *work;
+    let Work { changes, connections, lookups, declared, state, renamed, followers } = *work;
     let mut draft = Draft::default();
     let used: HashSet<&Address> = changes
         .iter()
@@ -63,6 +65,7 @@ pub(crate) fn steps(work: &Work<'_>) -> Result<Vec<Step>, Vec<Address>> {
         let step = draft.add(&lookup.address, Operation::Read);
         draft.forward.insert(lookup.address.clone(), step);
     }
+    draft.name_first(followers);
     draft.wire(changes, connections, state);
     for lookup in later {
         if let Some(step) = draft.forward.get(&lookup.address).copied() {
@@ -217,6 +220,16 @@ impl Draft {
         self.dependents_first(changes, state);
         self.switch_first(changes, connections);
         self.room_first(changes);
+    }
+
+    /// What goes is called by the old name, what stays by the new one.
+    fn name_first(&mut self, followers: &[(Address, Address)]) {
+        for (renamed, follower) in followers {
+            let Some(rename) = self.forward.get(renamed).copied() else { continue };
+            let gone = self.backward.get(follower).map(|gone| (rename, *gone));
+            let stays = self.forward.get(follower).map(|stays| (*stays, rename));
+            self.wishes.extend(gone.into_iter().chain(stays));
+        }
     }
 
     /// Of replicas, only so many are changed at once: each waits for one before it.

@@ -39,7 +39,8 @@ pub struct Traits {
     /// It does nothing unless something else uses it.
     pub for_others: bool,
     /// [`Resource::update`] gives it another natural name; without this, another name means
-    /// another object.
+    /// another object. What is named after it (`x-handle`) goes along where the name is also
+    /// the id, see [`Resource::id_of`].
     pub renames: bool,
     /// Whether it gets ready some time after it is made, see [`Resource::ready`].
     pub gets_ready: bool,

@@ -2,6 +2,8 @@
 //!
 //! Catalogs: `pg_database`, `pg_db_role_setting`.
 
+mod encoding;
+
 use std::collections::{BTreeMap, HashMap};
 
 use dollop_engine::analysis::{Claim, Claimed, Known};
@@ -16,49 +18,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
+use self::encoding::{ENCODINGS, encoding};
 use super::error::Task;
 use super::server::{Lane, Server};
 use super::{held, imported, sql};
 use crate::text::Text;
-
-/// The encodings a database can have ("Table 24.3. PostgreSQL Character Sets").
-const ENCODINGS: [&str; 35] = [
-    "EUC_CN",
-    "EUC_JIS_2004",
-    "EUC_JP",
-    "EUC_KR",
-    "EUC_TW",
-    "ISO_8859_5",
-    "ISO_8859_6",
-    "ISO_8859_7",
-    "ISO_8859_8",
-    "KOI8R",
-    "KOI8U",
-    "LATIN1",
-    "LATIN2",
-    "LATIN3",
-    "LATIN4",
-    "LATIN5",
-    "LATIN6",
-    "LATIN7",
-    "LATIN8",
-    "LATIN9",
-    "LATIN10",
-    "MULE_INTERNAL",
-    "SQL_ASCII",
-    "UTF8",
-    "WIN1250",
-    "WIN1251",
-    "WIN1252",
-    "WIN1253",
-    "WIN1254",
-    "WIN1255",
-    "WIN1256",
-    "WIN1257",
-    "WIN1258",
-    "WIN866",
-    "WIN874",
-];
 
 /// A database.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -171,7 +135,7 @@ pub struct Facts {
 }
 
 /// A row of the introspection query.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 pub(super) struct Row {
     pub(super) name: String,
     pub(super) oid: i64,
@@ -198,7 +162,15 @@ impl Resource for Database {
     type Facts = Facts;
 
     fn traits() -> Traits {
-        Traits { holds_data: true, ..Traits::default() }
+        Traits { holds_data: true, renames: true, ..Traits::default() }
+    }
+
+    fn id_of(name: &Name, _: &Spec) -> Option<String> {
+        Some(name.natural.clone())
+    }
+
+    fn rename_statement(from: &str, to: &str) -> Option<String> {
+        Some(sql::rename("DATABASE", from, to))
     }
 
     fn normalize(spec: &mut Spec) {
@@ -261,17 +233,11 @@ impl Resource for Database {
     }
 
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        let key = |wanted: &Wanted<Spec>| {
-            wanted.id.clone().unwrap_or_else(|| wanted.name.natural.clone())
+        let rows = sql::on_server(wanted, |names| rows(server, names), |row: &Row| row.oid);
+        let found = |(row, wanted): (Result<Option<Row>, CallError>, &Wanted<Spec>)| {
+            Ok(row?.map(|row| found(&row, &wanted.spec)))
         };
-        let rows = match rows(server, wanted.iter().map(key).collect()).await {
-            Ok(rows) => rows,
-            Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
-        };
-        wanted
-            .iter()
-            .map(|wanted| Ok(rows.get(&key(wanted)).map(|row| found(row, &wanted.spec))))
-            .collect()
+        rows.await.into_iter().zip(wanted).map(found).collect()
     }
 
     async fn held(
@@ -338,11 +304,12 @@ impl Resource for Database {
 
     async fn update(
         server: &Server,
-        _: &Name,
+        name: &Name,
         id: &str,
         _: Spec,
         to: Spec,
     ) -> Result<Facts, CallError> {
+        let natural = &name.natural;
         let mut rows = rows(server, vec![id.to_owned()]).await?;
         let Some(row) = rows.remove(id) else { return Err(gone(server, id)) };
         let current = found(&row, &to).spec;
@@ -355,8 +322,15 @@ impl Resource for Database {
             server.close(id);
             server.write(server.database(), Lane::Long, &[statement], &task).await?;
         }
-        let statements = change_statements(id, &current, Some(&row.owner), &to);
-        server.write(server.database(), Lane::Short, &statements, &task("change", id)).await?;
+        let mut statements = change_statements(natural, &current, Some(&row.owner), &to);
+        if natural == id {
+            let task = task("change", id);
+            server.write(server.database(), Lane::Short, &statements, &task).await?;
+        } else {
+            sql::check_name(natural)?;
+            statements.insert(0, sql::rename("DATABASE", id, natural));
+            rename(server, id, &statements).await?;
+        }
         let facts = facts_of(&row);
         Ok(Facts { owned_by: to.owner.unwrap_or(row.owner), ..facts })
     }
@@ -446,7 +420,35 @@ async fn drop_database(
         server.write(server.database(), Lane::Short, &[open], &task).await?;
     }
     let dropped = server.write(server.database(), Lane::Long, &[statement], &task).await;
-    match dropped {
+    named(server, name, dropped).await
+}
+
+/// Gives a database another name, and changes what else there is to change. Nobody may be
+/// connected to it.
+async fn rename(server: &Server, id: &str, statements: &[String]) -> Result<(), CallError> {
+    let task = task("rename", id)
+        .hint(
+            SqlState::OBJECT_IN_USE,
+            "a database gets another name while nobody is connected to it: stop who is",
+        )
+        .hint(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "let the `postgres::server` connect to another one first: `database`",
+        );
+    let _alone = server.databases.lock().await;
+    server.close(id);
+    let written = server.write(server.database(), Lane::Long, statements, &task).await;
+    server.close(id);
+    named(server, id, written).await
+}
+
+/// Says who uses a database where that is why something failed.
+async fn named<T>(
+    server: &Server,
+    name: &str,
+    done: Result<T, CallError>,
+) -> Result<T, CallError> {
+    match done {
         Err(error) if error.message.contains("being accessed") => {
             let sessions = sessions(server, name).await;
             Err(sessions.into_iter().fold(error, CallError::note))
@@ -564,19 +566,4 @@ fn facts_of(row: &Row) -> Facts {
         collate: row.collate.clone(),
         ctype: row.ctype.clone(),
     }
-}
-
-/// The server's word for an encoding: `utf-8` is `UTF8`.
-fn encoding(text: &str) -> Option<&'static str> {
-    let clean = |text: &str| -> String {
-        text.chars()
-            .filter(char::is_ascii_alphanumeric)
-            .map(|c| c.to_ascii_uppercase())
-            .collect()
-    };
-    let wanted = match clean(text).as_str() {
-        "UNICODE" => "UTF8".to_owned(),
-        other => other.to_owned(),
-    };
-    ENCODINGS.into_iter().find(|known| clean(known) == wanted)
 }

@@ -273,6 +273,15 @@ fn connecting(
         )
         .hint("set `password` on the `postgres::server`");
     }
+    if cause.contains("channel binding") {
+        let message = format!(
+            "PostgreSQL at {address} takes the password of user `{user}` without tying it to the \
+             TLS session, which `channel_binding` demands"
+        );
+        return CallError::new(Failure::Denied, message)
+            .hint("it needs TLS (`sslmode: \"require\"`), a rule `scram-sha-256` in `pg_hba.conf` and a SCRAM password")
+            .hint("a server behind a proxy that ends TLS cannot do it: `channel_binding: \"prefer\"`");
+    }
     CallError::refused(format!("cannot connect to {address} as `{user}`: {cause}"))
 }
 

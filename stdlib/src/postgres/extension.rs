@@ -99,6 +99,10 @@ impl Resource for Extension {
         vec![Claimed::new(Path::attribute("name"), claim)]
     }
 
+    fn id_of(name: &Name, spec: &Spec) -> Option<String> {
+        Some(Place::of(None, &spec.database, &name.natural).id())
+    }
+
     fn script(name: &Name, from: Option<&Spec>, to: Option<&Spec>) -> Option<Script> {
         let spec = to.or(from)?;
         let statements = match (from, to) {
@@ -344,13 +348,7 @@ fn near<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Vec<String> {
 
 async fn row(server: &Server, place: &Place) -> Result<Row, CallError> {
     let rows = rows(server, &place.database, vec![place.name.clone()]).await?;
-    rows.into_iter().next().ok_or_else(|| {
-        let Place { database, name } = place;
-        CallError::refused(format!(
-            "extension `{name}` is not in database `{database}` any more"
-        ))
-        .hint("plan again")
-    })
+    sql::still_there(rows, "extension", place)
 }
 
 async fn rows(

@@ -132,6 +132,10 @@ impl Resource for Grant {
         spec.objects.iter().flat_map(each).collect()
     }
 
+    fn id_of(name: &Name, spec: &Spec) -> Option<String> {
+        Some(id(name, spec))
+    }
+
     fn normalize(spec: &mut Spec) {
         normalize_grantee(&mut spec.role);
         for names in [&mut spec.objects, &mut spec.columns] {

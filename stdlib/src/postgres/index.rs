@@ -18,6 +18,7 @@ use crate::text::Text;
 /// An index. It lives in the schema of its table. Another definition makes it anew.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "an index has that many")]
 pub struct Spec {
     /// The database it is in.
     #[schemars(extend("x-handle" = "postgres::database"))]
@@ -41,6 +42,11 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
     pub unique: bool,
+    /// Whether rows without a value count as rows that have the same; needs `unique` and
+    /// PostgreSQL 15.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub nulls_not_distinct: bool,
     /// How it works: `btree`, `gin`, `gist`, `brin`, `hash`, or what an extension brings.
     #[serde(default = "btree")]
     #[schemars(extend("x-replace" = true))]
@@ -103,6 +109,10 @@ impl Object for Index {
         if spec.columns.is_empty() {
             problems.push(problem("columns", "an index has a column", "name one"));
         }
+        if spec.nulls_not_distinct && !spec.unique {
+            let message = "only a unique index asks what is the same";
+            problems.push(problem("nulls_not_distinct", message, "set `unique: true`"));
+        }
         if !spec.valid {
             let message = "an index that cannot be used is nothing to ask for";
             problems.push(problem("valid", message, "leave `valid` out"));
@@ -115,15 +125,19 @@ impl Object for Index {
     }
 
     fn since(spec: &Spec) -> Option<(u32, &'static str)> {
-        (spec.method == "gist" && !spec.include.is_empty())
-            .then_some((12, "`include` of a GiST index"))
+        let nulls = spec.nulls_not_distinct.then_some((15, "`nulls_not_distinct`"));
+        nulls.or_else(|| {
+            (spec.method == "gist" && !spec.include.is_empty())
+                .then_some((12, "`include` of a GiST index"))
+        })
     }
 
     fn stands_alone(spec: &Spec) -> bool {
         spec.concurrently
     }
 
-    fn query(_: &Server) -> String {
+    fn query(server: &Server) -> String {
+        let nulls = if server.version >= 150_000 { "i.indnullsnotdistinct" } else { "false" };
         let parameters = sql::as_map("c.reloptions");
         format!(
             r#"select array[n.nspname, t.relname, c.relname] "key",
@@ -144,7 +158,7 @@ impl Object for Index {
                     and k.number > 0) "columns",
             (select coalesce(json_agg(a.attname order by a.attnum), '[]') from pg_attribute a
                 where a.attrelid = c.oid and a.attnum > i.indnkeyatts) "include",
-            i.indisunique "unique", m.amname "method",
+            i.indisunique "unique", {nulls} nulls_not_distinct, m.amname "method",
             pg_get_expr(i.indpred, i.indrelid) "where", i.indisvalid "valid",
             {parameters} "parameters",
             (select s.spcname from pg_tablespace s where s.oid = case c.reltablespace when 0 then
@@ -209,6 +223,9 @@ fn create(table: &str, name: &str, concurrently: &str, to: &Spec) -> String {
     );
     if !to.include.is_empty() {
         create.extend([format!(" INCLUDE ({})", sql::names(&to.include))]);
+    }
+    if to.nulls_not_distinct {
+        create.push_str(" NULLS NOT DISTINCT");
     }
     if !to.parameters.is_empty() {
         create.extend([format!(" WITH ({})", sql::parameters(&to.parameters))]);

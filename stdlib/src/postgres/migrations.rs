@@ -144,6 +144,10 @@ impl Resource for Migrations {
         Traits { within: &["database"], ..Traits::default() }
     }
 
+    fn id_of(name: &Name, spec: &Spec) -> Option<String> {
+        Some(place_of(None, name, spec).id())
+    }
+
     fn normalize(spec: &mut Spec) {
         spec.files.retain(|name, _| {
             let name = name.to_lowercase();

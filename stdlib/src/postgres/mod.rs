@@ -17,6 +17,7 @@ pub mod enumeration;
 mod error;
 pub mod extension;
 pub mod fdw_server;
+pub mod foreign_schema;
 pub mod foreign_table;
 pub mod function;
 pub mod grant;
@@ -86,6 +87,7 @@ pub fn register(registry: Registry) -> Registry {
         .resource::<object::Of<fdw_server::FdwServer>>()
         .resource::<object::Of<user_mapping::UserMapping>>()
         .resource::<object::Of<foreign_table::ForeignTable>>()
+        .resource::<object::Of<foreign_schema::ForeignSchema>>()
         .resource::<object::Of<setting::Setting>>()
         .resource::<object::Of<tablespace::Tablespace>>()
         .resource::<object::Of<hba_rule::HbaRule>>()

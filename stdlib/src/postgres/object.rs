@@ -285,6 +285,12 @@ impl At {
         sql::id(&parts)
     }
 
+    /// The id of one that is called so, wherever that is.
+    fn named<O: Object>(natural: &str, spec: &O::Spec) -> String {
+        let database = O::database(spec).unwrap_or_default().to_owned();
+        Self { database, key: O::key(natural, spec) }.id::<O>(spec)
+    }
+
     fn task<O: Object>(&self, verb: &str, spec: &O::Spec) -> Task {
         let what = O::describe(&self.key);
         let place = match O::database(spec) {
@@ -427,6 +433,10 @@ impl<O: Object> Resource for Of<O> {
 
     fn territory(natural: &str, spec: &O::Spec) -> Vec<Territory> {
         O::territory(natural, spec)
+    }
+
+    fn id_of(name: &Name, spec: &O::Spec) -> Option<String> {
+        Some(At::named::<O>(&name.natural, spec))
     }
 
     fn keeps_data(_: &O::Spec, _: Option<&O::Spec>) -> bool {

@@ -405,16 +405,20 @@ impl<R: Remark> Object for Of<R> {
         let (catalog, said) = R::CATALOG;
         // What came with the server has low numbers, but for the schema `public`.
         format!(
-            r#"select array[case when a.type like '% column' then 'table column' else a.type end, w.word, array_to_string(a.object_names, E'\x1f'),
+            r#"select array[case when a.type like '% column' then 'table column' else a.type end, w.word, array_to_string(names, E'\x1f'),
                 x.types, r."provider"] "key",
             r.said "text", r.said "label"
             from (select r.classoid, r.objoid, r.objsubid, {said} said from {catalog} r
                 where r.objoid >= 16384 or r.classoid = 'pg_namespace'::regclass
                     or r.classoid = 'pg_language'::regclass) r
             cross join lateral pg_identify_object_as_address(r.classoid, r.objoid, r.objsubid) a
+            -- A type's name comes in one piece there, quoted where it must be.
+            cross join lateral (select coalesce((select array[n.nspname::text, t.typname::text]
+                from pg_type t join pg_namespace n on n.oid = t.typnamespace
+                where r.classoid = 'pg_type'::regclass and t.oid = r.objoid), a.object_names)) n(names)
             cross join unnest($2) w(word) cross join unnest($4) x(types)
             where case when a.type like '% column' then 'table column' else a.type end = any($1)
-                and array_to_string(a.object_names, E'\x1f') = any($3)
+                and array_to_string(names, E'\x1f') = any($3)
                 and array(select to_regtype(t) from unnest(a.object_args) t)
                     = array(select to_regtype(t) from unnest(string_to_array(x.types, E'\x1f')) t)
                 and r."provider" = any($5)"#

@@ -132,7 +132,15 @@ impl Resource for Role {
     type Facts = Facts;
 
     fn traits() -> Traits {
-        Traits { holds_data: true, ..Traits::default() }
+        Traits { holds_data: true, renames: true, ..Traits::default() }
+    }
+
+    fn id_of(name: &Name, _: &Spec) -> Option<String> {
+        Some(name.natural.clone())
+    }
+
+    fn rename_statement(from: &str, to: &str) -> Option<String> {
+        Some(sql::rename("ROLE", from, to))
     }
 
     // What it owns goes with it only when it is told to, and nobody else gets it.
@@ -253,18 +261,11 @@ impl Resource for Role {
     }
 
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        let key = |wanted: &Wanted<Spec>| {
-            wanted.id.clone().unwrap_or_else(|| wanted.name.natural.clone())
+        let rows = sql::on_server(wanted, |names| rows(server, names), |row: &Row| row.oid);
+        let found = |(row, wanted): (Result<Option<Row>, CallError>, &Wanted<Spec>)| {
+            Ok(row?.map(|row| found(server, &row, wanted)))
         };
-        let names = wanted.iter().map(key).collect();
-        let rows = match rows(server, names).await {
-            Ok(rows) => rows,
-            Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
-        };
-        wanted
-            .iter()
-            .map(|wanted| Ok(rows.get(&key(wanted)).map(|row| found(server, row, wanted))))
-            .collect()
+        rows.await.into_iter().zip(wanted).map(found).collect()
     }
 
     const LISTS: bool = true;
@@ -290,7 +291,7 @@ impl Resource for Role {
 
     async fn update(
         server: &Server,
-        _: &Name,
+        name: &Name,
         id: &str,
         from: Spec,
         to: Spec,
@@ -299,15 +300,29 @@ impl Resource for Role {
         let Some(row) = rows.remove(id) else { return Err(gone(server, id)) };
         // What it is now counts, not what it was when the plan was made.
         let current = spec_of(&row);
+        let renamed = name.natural != id;
+        // An MD5 hash has the name in it, so that the server forgets it with the name.
+        let lost =
+            renamed && row.verifier.as_ref().is_none_or(|stored| stored.starts_with("md5"));
         let password = match (&to.password, &row.verifier) {
-            (Some(new), Some(stored)) if scram::verifies(stored, new) => None,
+            (Some(new), Some(stored)) if scram::verifies(stored, new) && !lost => None,
+            (Some(new), _) if lost => Some(password_is(&scram::verifier(new))),
             (Some(new), _) if server.sees_passwords || to.password != from.password => {
                 Some(password_is(&scram::verifier(new)))
             }
             _ => None,
         };
-        let statements = change_statements(&sql::name(id), &from, &current, &to, password);
-        server.write(server.database(), Lane::Short, &statements, &task("change", id)).await?;
+        let role = sql::name(&name.natural);
+        let mut statements = change_statements(&role, &from, &current, &to, password);
+        if renamed {
+            sql::check_name(&name.natural)?;
+            statements.insert(0, sql::rename("ROLE", id, &name.natural));
+        }
+        let task = task("change", id).hint(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "a role cannot rename itself: let the `postgres::server` work as another `user`",
+        );
+        server.write(server.database(), Lane::Short, &statements, &task).await?;
         Ok(Facts { oid: row.oid })
     }
 

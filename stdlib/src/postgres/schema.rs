@@ -66,7 +66,15 @@ impl Resource for Schema {
     type Facts = Facts;
 
     fn traits() -> Traits {
-        Traits { within: &["database"], holds_data: true, ..Traits::default() }
+        Traits { within: &["database"], holds_data: true, renames: true, ..Traits::default() }
+    }
+
+    fn id_of(name: &Name, spec: &Spec) -> Option<String> {
+        Some(Place::of(None, &spec.database, &name.natural).id())
+    }
+
+    fn rename_statement(from: &str, to: &str) -> Option<String> {
+        Some(sql::rename("SCHEMA", from, to))
     }
 
     fn normalize(spec: &mut Spec) {
@@ -118,13 +126,27 @@ impl Resource for Schema {
         let place = |wanted: &Wanted<Spec>| {
             Place::of(wanted.id.as_deref(), &wanted.spec.database, &wanted.name.natural)
         };
-        let answers = sql::by_database(wanted, place, |database, names| async move {
-            let rows = rows(server, &database, names).await?;
-            Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
-        })
-        .await;
+        let answers = looked_up(server, wanted, place).await;
+        // A run that was killed may have given it its new name already.
+        let new = |wanted: &Wanted<Spec>| {
+            let place = place(wanted);
+            Place { name: wanted.name.natural.clone(), ..place }
+        };
+        let missing = answers.iter().zip(wanted).any(|(answer, wanted)| {
+            matches!(answer, Ok(None)) && wanted.id.is_some() && new(wanted) != place(wanted)
+        });
+        let renamed = if missing { looked_up(server, wanted, new).await } else { Vec::new() };
+        let mut renamed = renamed.into_iter();
         let found = |(answer, wanted): (Result<Option<Row>, CallError>, &Wanted<Spec>)| {
-            Ok(answer?.map(|row| found(&row, place(wanted), &wanted.spec)))
+            let other = renamed.next().and_then(Result::ok).flatten();
+            let (row, place) = match answer? {
+                Some(row) => (row, place(wanted)),
+                None => match other.filter(|row| sql::is_it(wanted, row.oid)) {
+                    Some(row) => (row, new(wanted)),
+                    None => return Ok(None),
+                },
+            };
+            Ok(Some(found(&row, place, &wanted.spec)))
         };
         answers.into_iter().zip(wanted).map(found).collect()
     }
@@ -173,8 +195,12 @@ impl Resource for Schema {
     ) -> Result<Facts, CallError> {
         let place = Place::of(Some(id), &to.database, &name.natural);
         let row = row(server, &place).await?;
-        let schema = sql::name(&place.name);
-        let statements = change(&schema, &row.owner, row.comment.as_deref(), &to);
+        let schema = sql::name(&name.natural);
+        let mut statements = change(&schema, &row.owner, row.comment.as_deref(), &to);
+        if place.name != name.natural {
+            sql::check_name(&name.natural)?;
+            statements.insert(0, sql::rename("SCHEMA", &place.name, &name.natural));
+        }
         let task = task("change", &place);
         server.write(&place.database, Lane::Short, &statements, &task).await?;
         Ok(Facts { owned_by: to.owner.unwrap_or(row.owner), oid: row.oid })
@@ -232,11 +258,20 @@ fn change(schema: &str, owner: &str, comment: Option<&str>, to: &Spec) -> Vec<St
 
 async fn row(server: &Server, place: &Place) -> Result<Row, CallError> {
     let rows = rows(server, &place.database, vec![place.name.clone()]).await?;
-    rows.into_iter().next().ok_or_else(|| {
-        let Place { database, name } = place;
-        CallError::refused(format!("schema `{name}` is not in database `{database}` any more"))
-            .hint("plan again")
+    sql::still_there(rows, "schema", place)
+}
+
+/// The rows of schemas, each where `place` says.
+async fn looked_up(
+    server: &Server,
+    wanted: &[Wanted<Spec>],
+    place: impl Fn(&Wanted<Spec>) -> Place,
+) -> Vec<Result<Option<Row>, CallError>> {
+    sql::by_database(wanted, place, |database, names| async move {
+        let rows = rows(server, &database, names).await?;
+        Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
     })
+    .await
 }
 
 async fn rows(

@@ -19,7 +19,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{self, Fault, Task};
 use super::imported::Inventory;
-use super::tls::{self, Papers, SslMode};
+use super::tls::{self, Binding, Papers, SslMode};
 
 /// The most idle clients kept; each database needs its own.
 const CLIENTS: usize = 12;
@@ -63,6 +63,10 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(extend("x-secret" = true))]
     pub sslkey: Option<String>,
+    /// Whether the proof of the password is tied to the TLS session, so that nobody who stands
+    /// between can use it, even where no authority says whom one talks to.
+    #[serde(default)]
+    pub channel_binding: Binding,
     /// Which of several hosts is meant: any that answers, or the one that can be written to.
     #[serde(default)]
     pub target_session_attrs: Target,
@@ -517,6 +521,7 @@ impl Server {
             .user(&self.spec.user)
             .dbname(database)
             .application_name("dollop")
+            .channel_binding(self.spec.channel_binding.wanted())
             .tcp_user_timeout(Duration::from_secs(30));
         if self.spec.target_session_attrs == Target::ReadWrite {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);

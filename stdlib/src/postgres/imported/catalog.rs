@@ -9,7 +9,6 @@ const SPACES: &str = "spaces as (select oid, nspname from pg_namespace
 pub(super) fn things(version: u32) -> String {
     let clone = if version >= 130_000 { "t.tgparentid = 0" } else { "true" };
     let taken_apart = if version >= 140_000 { "p.prosqlbody is not null" } else { "false" };
-    let nulls = if version >= 150_000 { "i.indnullsnotdistinct" } else { "false" };
     let odd = odd();
     format!(
         r#"with {SPACES}, things(class, id, kind, "key", why) as (
@@ -40,7 +39,6 @@ pub(super) fn things(version: u32) -> String {
         select 'pg_class'::regclass, c.oid, 'index',
             array[n.nspname::text, t.relname::text, c.relname::text],
             case when not i.indisvalid then 'it was left unfinished'
-                when {nulls} then 'it is unique with NULLS NOT DISTINCT'
                 when exists (select from pg_attribute a where a.attrelid = c.oid
                     and a.attoptions is not null) then 'it has options of operator classes' end
             from pg_index i join pg_class c on c.oid = i.indexrelid
@@ -72,6 +70,9 @@ pub(super) fn things(version: u32) -> String {
                 when p.protrftypes is not null then 'it has transforms' end
             from pg_proc p join spaces n on n.oid = p.pronamespace
                 join pg_language l on l.oid = p.prolang
+            -- What makes values of a range is a part of its type.
+            where not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass
+                and d.objid = p.oid and d.deptype = 'i')
         union all
         select 'pg_trigger'::regclass, t.oid, 'trigger',
             array[n.nspname::text, c.relname::text, t.tgname::text],
@@ -142,7 +143,12 @@ fn odd() -> String {
         ("pg_operator", "true"),
         ("pg_opclass", "true"),
         ("pg_opfamily", "true"),
-        ("pg_cast", "true"),
+        // The server makes one between a range and several of it.
+        (
+            "pg_cast",
+            "not exists (select from pg_depend d where d.classid = 'pg_cast'::regclass
+                and d.objid = o.oid and d.deptype = 'i')",
+        ),
         ("pg_collation", "true"),
         ("pg_conversion", "true"),
         ("pg_ts_config", "true"),
@@ -168,6 +174,11 @@ fn odd() -> String {
     };
     catalogs.map(one).join("\n")
 }
+
+/// The functions that extensions brought: they may be where only some sessions look.
+pub(super) const BROUGHT: &str = "select distinct p.proname name from pg_proc p
+    join pg_depend e on e.classid = 'pg_proc'::regclass and e.objid = p.oid
+        and e.refclassid = 'pg_extension'::regclass and e.deptype = 'e'";
 
 /// The tablespace of a database.
 pub(super) const TABLESPACE: &str = "select s.spcname name from pg_database d
@@ -201,6 +212,8 @@ pub(super) fn parts(version: u32) -> String {
                 from pg_depend d join pg_class c on c.oid = d.objid
                 where d.classid = 'pg_class'::regclass and c.relkind = 'S' and d.deptype = 'i'
                     and d.refclassid = 'pg_class'::regclass
+            union all select 'pg_proc'::regclass, d.objid, d.refclassid::regclass, d.refobjid
+                from pg_depend d where d.classid = 'pg_proc'::regclass and d.deptype = 'i'
             union all select 'pg_type'::regclass, t.oid, 'pg_class'::regclass, t.typrelid
                 from pg_type t where t.typrelid <> 0
             union all select 'pg_type'::regclass, t.typarray, 'pg_type'::regclass, t.oid
@@ -288,7 +301,8 @@ pub(super) fn losses(version: u32) -> String {
                 where c.relkind in ('v', 'f')
             union all select 7, format('%s: constraint `%s`', c.said, k.conname)
                 from relations c join pg_constraint k on k.conrelid = c.oid
-                where c.relkind = 'f'
+                -- NOT NULL is told with the column.
+                where c.relkind = 'f' and k.contype <> 'n'
             union all select 8, c.said || ': that it is left out of the write-ahead log'
                 from relations c where c.relkind = 'S' and c.relpersistence = 'u'
             union all select 9, format('function `%s.%s`: the number of rows it is taken to give',
@@ -310,6 +324,13 @@ pub(super) fn losses(version: u32) -> String {
                     when n.nspowner <> {owner} then 'owner' else 'comment' end)
                 from pg_namespace n where n.nspname = 'public' and (n.nspowner <> {owner}
                     or obj_description(n.oid, 'pg_namespace') <> 'standard public schema')
+            -- Such constraints have names since PostgreSQL 18.
+            union all select 13, format('%s: what the NOT NULL constraint of column `%s` is called',
+                    c.said, a.attname)
+                from relations c join pg_constraint k on k.conrelid = c.oid and k.contype = 'n'
+                    join pg_attribute a on a.attrelid = c.oid and a.attnum = k.conkey[1]
+                where not c.relispartition
+                    and k.conname <> left(concat(c.relname, '_', a.attname, '_not_null'), 63)
         ) losses order by at, said"
     )
 }
@@ -318,7 +339,9 @@ pub(super) fn losses(version: u32) -> String {
 /// node of what they are about.
 pub(super) const COMMENTS: &str = r"select concat(r.classoid, '/', r.objoid) node,
         case when a.type like '% column' then 'table column' else a.type end type,
-        array_to_string(a.object_names, E'\x1f') names,
+        case when t.oid is null then array_to_string(a.object_names, E'\x1f')
+            else concat((select nspname from pg_namespace where oid = t.typnamespace), E'\x1f',
+                t.typname) end names,
         array_to_string(a.object_args, E'\x1f') arguments
     from pg_description r
     cross join lateral pg_identify_object_as_address(r.classoid, r.objoid, r.objsubid) a

@@ -9,12 +9,16 @@ use serde::Deserialize;
 use super::super::object::Key;
 use super::super::server::Server;
 use super::super::signature::BETWEEN;
-use super::super::sql;
+use super::super::{sql, statement};
 use super::ask;
 use super::catalog::{self, EDGES};
+use super::statements::{Made, made};
 
 /// The kind of a constraint that is declared apart from its table.
 const CONSTRAINT: &str = "constraint";
+
+/// The kind of what one statement makes. Its key begins with the word for what it really is.
+const STATEMENT: &str = "sql";
 
 /// One object.
 #[derive(Deserialize)]
@@ -71,6 +75,10 @@ pub(in super::super) struct Contents {
     by_node: HashMap<String, usize>,
     /// What is a part of what, as the catalogs have it.
     parts: HashMap<String, String>,
+    /// The names of functions that extensions brought.
+    brought: HashSet<String>,
+    /// The statements of what no kind is for.
+    made: HashMap<Key, Made>,
     /// Constraints that are declared apart from their table, by its schema and name.
     apart: HashMap<Key, BTreeSet<String>>,
     /// Where things are that say nothing else.
@@ -85,7 +93,11 @@ impl Contents {
         let version = server.version;
         let (losses, parts) = (catalog::losses(version), catalog::parts(version));
         let things = catalog::things(version);
-        let mut contents = Self::of_things(ask(server, database, &things).await?);
+        let mut things: Vec<Thing> = ask(server, database, &things).await?;
+        let made = made_by_statements(&mut things, made(server, database).await?);
+        let mut contents = Self { made, ..Self::of_things(things) };
+        let brought: Vec<Place> = ask(server, database, catalog::BROUGHT).await?;
+        contents.brought = brought.into_iter().map(|place| place.name).collect();
         let places: Vec<Place> = ask(server, database, catalog::TABLESPACE).await?;
         contents.tablespace = places.into_iter().map(|place| place.name).collect();
         let parts: Vec<Part> = ask(server, database, &parts).await?;
@@ -147,11 +159,18 @@ impl Contents {
         let thing = &self.things[index];
         let parts: Vec<&str> =
             std::iter::once(database).chain(thing.key.iter().map(String::as_str)).collect();
+        let made = self.made.get(&thing.key).filter(|_| thing.kind == STATEMENT);
         Need {
             kind: format!("postgres::{}", thing.kind),
-            id: sql::id(&parts),
+            id: made
+                .map_or_else(|| sql::id(&parts), |made| statement::id(database, &made.unless)),
             what: thing.words(),
         }
+    }
+
+    /// What one statement makes, by its key.
+    pub(in super::super) fn statements(&self) -> impl Iterator<Item = (&Key, &Made)> {
+        self.of(STATEMENT).filter_map(|key| Some((key, self.made.get(key)?)))
     }
 
     /// The constraints of a table that are declared apart from it.
@@ -164,11 +183,12 @@ impl Contents {
         let words: HashSet<&str> =
             text.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
         let named = |thing: &Thing| {
-            let relation = ["table", "view", "foreign_table", "enum", "domain", "function"];
+            let relation =
+                ["table", "view", "foreign_table", "enum", "domain", "function", STATEMENT];
             let known = relation.contains(&thing.kind.as_str()) || thing.why.is_some();
-            known && thing.key.get(1).is_some_and(|name| words.contains(name.as_str()))
+            known && thing.place().get(1).is_some_and(|name| words.contains(name.as_str()))
         };
-        self.things.iter().any(named)
+        self.things.iter().any(named) || words.iter().any(|word| self.brought.contains(*word))
     }
 
     /// The thing that a node is, or is a part of.
@@ -234,13 +254,13 @@ impl Contents {
             let made: &[&str] = match key[2].as_str() {
                 "tables" => &["table", "view", "foreign_table"],
                 "sequences" => &["sequence"],
-                "functions" => &["function"],
-                "types" => &["enum", "domain"],
+                "functions" => &["function", STATEMENT],
+                "types" => &["enum", "domain", STATEMENT],
                 _ => &["schema"],
             };
             // An extension makes things of every sort.
             let there = |thing: &Thing| {
-                let here = key[1].is_empty() || thing.key.first() == Some(&key[1]);
+                let here = key[1].is_empty() || thing.place().first() == Some(&key[1]);
                 let made = made.contains(&thing.kind.as_str()) && here;
                 thing.why.is_none() && (made || thing.kind == "extension")
             };
@@ -289,9 +309,38 @@ impl Contents {
     }
 }
 
+/// Turns what one statement makes into such statements; their keys say which is whose.
+fn made_by_statements(
+    things: &mut [Thing],
+    mut made: HashMap<String, Made>,
+) -> HashMap<Key, Made> {
+    let mut statements = HashMap::new();
+    for thing in things {
+        let Some(statement) = made.remove(&thing.node) else { continue };
+        let what = std::mem::replace(&mut thing.kind, STATEMENT.to_owned());
+        thing.key.insert(0, what);
+        thing.why = None;
+        statements.insert(thing.key.clone(), statement);
+    }
+    statements
+}
+
+/// What the object behind the key of a statement is, in words.
+pub(in super::super) fn words_of(key: &[String]) -> String {
+    format!("{} `{}`", key[0], key[1..3.min(key.len())].join("."))
+}
+
 impl Thing {
+    /// Its key, without what it is called.
+    fn place(&self) -> &[String] {
+        &self.key[usize::from(self.kind == STATEMENT)..]
+    }
+
     /// What it is: ``table `app.orders` ``.
     fn words(&self) -> String {
+        if self.kind == STATEMENT {
+            return words_of(&self.key);
+        }
         let key = match self.kind.as_str() {
             "comment" => &self.key[..2.min(self.key.len())],
             "function" | "aggregate" | "window function" => &self.key[..2],

@@ -3,6 +3,7 @@
 //! - `catalog`: the queries that tell what there is and what needs what;
 //! - `contents`: their answers, put together: what can be declared, and what comes first;
 //! - `server`, `whole`: what belongs to the whole server, roles and databases among it;
+//! - `statements`: what no kind is for and one statement makes;
 //! - `privileges`: access control lists as grants.
 //!
 //! What there is says no more than what each object is called; it is then read as a plan
@@ -12,6 +13,7 @@ mod catalog;
 mod contents;
 mod privileges;
 mod server;
+mod statements;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -25,7 +27,7 @@ use dollop_engine::schema::Schema;
 use futures::StreamExt;
 use serde_json::{Map, Value as Json, json};
 
-pub(super) use self::contents::Contents;
+pub(super) use self::contents::{Contents, words_of};
 pub(super) use self::privileges::{Granted, grants};
 use self::server::whole_server;
 pub(super) use self::whole::{databases, roles};

@@ -51,6 +51,13 @@ const RULES: &str = r#"select concat('hba_rule/', line) node, 'hba_rule' kind,
     from regexp_split_to_table(pg_read_file(current_setting('hba_file')), E'\n') line
     where line ~ '^# dollop [0-9]{5} ' order by 3"#;
 
+/// The lines that dollop did not write, by their numbers alone: some have passwords in them.
+const LINES: &str = r"select format('lines %s of pg_hba.conf: dollop did not write them; they stay where they are, after its own', string_agg(at::text, ', ' order by at)) said
+    from (select line, at, lag(line) over (order by at) ~ '^# dollop [0-9]{5} ' is_ours
+        from regexp_split_to_table(pg_read_file(current_setting('hba_file')), E'\n')
+            with ordinality f(line, at)) l
+    where line !~ '^\s*(#|$)' and is_ours is not true having count(*) > 0";
+
 /// What no kind says: settings of a role in one database.
 const LOSSES: &str =
     "select format('settings of role `%s` in database `%s`', r.rolname, d.datname) said
@@ -72,6 +79,12 @@ pub(super) async fn whole_server(server: &Server) -> Result<Whole, CallError> {
             }
             Err(error) => return Err(error),
         }
+    }
+    // Who may not see them was told so above.
+    match ask::<Said>(server, place, LINES).await {
+        Ok(lines) => left_out.extend(lines.into_iter().map(|lines| lines.said)),
+        Err(error) if error.failure == Failure::Denied => {}
+        Err(error) => return Err(error),
     }
     whole.contents = Contents::of_things(things);
     for database in ask::<Database>(server, place, DATABASES).await? {

@@ -14,3 +14,10 @@ CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; E
 CREATE CONSTRAINT TRIGGER late AFTER INSERT ON base DEFERRABLE FOR EACH ROW EXECUTE FUNCTION look();
 CREATE TRIGGER all_new AFTER INSERT ON base REFERENCING NEW TABLE AS made EXECUTE FUNCTION look();
 CREATE TABLE fine (id integer GENERATED ALWAYS AS IDENTITY (START 100));
+CREATE TYPE floats AS RANGE (SUBTYPE = float8);
+CREATE VIEW gaps AS SELECT floats(1, 2) AS gap;
+CREATE TABLE measured (at floats);
+-- What one statement makes can be declared by it, unless it belongs to somebody else.
+ALTER AGGREGATE all_of(text) OWNER TO web;
+ALTER TYPE pair OWNER TO web;
+ALTER TYPE floats OWNER TO web;

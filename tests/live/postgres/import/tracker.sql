@@ -22,6 +22,7 @@ COMMENT ON COLUMN tracker.issues."key" IS 'What people say: `ABC-1`, ${x}';
 COMMENT ON CONSTRAINT rooms ON tracker.issues IS 'One at a time';
 CREATE UNIQUE INDEX open_titles ON tracker.issues (project, lower(title) text_pattern_ops)
     INCLUDE (id) WHERE closed_at IS NULL;
+CREATE UNIQUE INDEX one_room ON tracker.issues (project, room) NULLS NOT DISTINCT WHERE number < 0;
 CREATE INDEX by_label ON tracker.issues USING gin (labels) WITH (fastupdate = off);
 CREATE INDEX "By Day" ON tracker.issues USING brin (closed_at);
 COMMENT ON INDEX tracker."By Day" IS 'For reports';
@@ -50,3 +51,17 @@ CREATE VIEW "Board"."All Posts" AS SELECT * FROM "Board"."Posts" p LEFT JOIN tra
 CREATE FUNCTION "Board".instead() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE TRIGGER instead INSTEAD OF INSERT ON "Board"."All Posts"
     FOR EACH ROW EXECUTE FUNCTION "Board".instead();
+-- What no kind is for, and what needs it.
+CREATE TYPE "Board"."Pair 'ü" AS (a integer, "b c" character varying(7) COLLATE "C", c text[]);
+CREATE TYPE tracker.both AS (one "Board"."Pair 'ü", day date);
+CREATE FUNCTION tracker.joined(text, text) RETURNS text LANGUAGE sql IMMUTABLE
+    AS $$SELECT concat_ws(', ', $1, $2)$$;
+CREATE AGGREGATE tracker.all_of(text) (SFUNC = tracker.joined, STYPE = text, INITCOND = 'it''s', PARALLEL = SAFE);
+CREATE AGGREGATE tracker.many(*) (SFUNC = int8inc, STYPE = bigint, INITCOND = '0');
+CREATE FUNCTION tracker.apart(float8, float8) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT $1 - $2';
+CREATE TYPE tracker.floats AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = tracker.apart);
+CREATE TABLE tracker.measured (at tracker.floats, said tracker.both);
+CREATE VIEW tracker.names AS SELECT tracker.all_of(title) AS all_of, tracker.floats(1, 2) AS gap FROM tracker.issues;
+COMMENT ON TYPE tracker.both IS 'A pair and a day';
+COMMENT ON AGGREGATE tracker.all_of(text) IS 'With commas';
+GRANT USAGE ON TYPE tracker.both TO web;

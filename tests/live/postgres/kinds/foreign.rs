@@ -96,3 +96,56 @@ async fn foreign() {
     conform_with_drift(&world.registry, &world.connection, &sample, &["owner"]).await;
     gone(&world, name);
 }
+
+#[tokio::test]
+async fn foreign_schema() {
+    let name = "conform_imported";
+    let world = with_database(
+        name,
+        &[
+            "create extension postgres_fdw",
+            "create schema far",
+            "create schema \"Far \"\"2\"\" ü\"",
+            "create table far.a (id int not null, b text default 'x')",
+            "create table far.\"B 'ü\" (id int)",
+            "create table far.c (id int)",
+            "create table \"Far \"\"2\"\" ü\".a (id int)",
+            "create table mine (id int)",
+            // The same server, seen as another one.
+            "do $$ begin for i in 1..2 loop
+                execute format('create server %I foreign data wrapper postgres_fdw
+                    options (dbname %L, host %L)', (array['other', 'again'])[i],
+                    current_database(), current_setting('unix_socket_directories'));
+                execute format('create user mapping for postgres server %I options (user %L,
+                    password %L)', (array['other', 'again'])[i], 'postgres',
+                    'the superuser''s p@ss');
+            end loop; end $$",
+        ],
+    )
+    .await;
+    let sample = Sample {
+        kind: "postgres::foreign_schema",
+        name: "label".to_owned(),
+        base: json!({
+            "database": name, "server": "other", "remote_schema": "far", "tables": ["a", "c"],
+        }),
+        changes: vec![
+            ("tables", json!(["B 'ü", "a"])),
+            ("schema", json!("S 1")),
+            ("server", json!("again")),
+        ],
+        fixed: &["database", "remote_schema", "options"],
+    };
+    conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
+    let all = json!({
+        "database": name, "server": "other", "remote_schema": "Far \"2\" ü",
+        "options": { "import_default": true },
+    });
+    let all = world.make("postgres::foreign_schema", "all", all).await;
+    world.expect_same(&all).await;
+    assert_eq!(world.psql(name, "select count(*) from pg_foreign_table"), "1");
+    world.delete(&all).await;
+    assert!(world.read(&all).await.is_none());
+    assert_eq!(world.psql(name, "select count(*) from mine"), "0", "nobody else's table goes");
+    gone(&world, name);
+}

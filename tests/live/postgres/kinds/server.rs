@@ -79,6 +79,15 @@ async fn hba_rule() {
     };
     conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
     world.expect_same(&other).await;
+    // In their order, and before all others: the first that fits decides.
+    let spec = json!({ "rule": "local all conform_first reject", "order": 4 });
+    let first = world.make("postgres::hba_rule", "zuerst", spec).await;
+    let order =
+        "select string_agg(coalesce(substring(user_name::text, 'conform_[a-z]+'), '.'), '')
+        from (select * from pg_hba_file_rules order by line_number) r";
+    let order = world.psql("postgres", order);
+    assert!(order.starts_with("conform_firstconform_other."), "{order}");
+    world.delete(&first).await;
     // A file that the server would not understand does not stay.
     let spec = json!({ "rule": "host all all 10.0.0.0/99 scram-sha-256" });
     let bad = world.declare("postgres::hba_rule", "bad", spec);

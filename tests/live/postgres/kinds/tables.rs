@@ -252,7 +252,7 @@ async fn index() {
                 ("tablespace", json!("pg_default")),
                 ("comment", json!("what it's for")),
             ],
-            fixed: &["database", "valid", "method"],
+            fixed: &["database", "valid", "method", "nulls_not_distinct"],
         };
         let unseen = ["concurrently", "tablespace"];
         conform_with_drift(&world.registry, &world.connection, &sample, &unseen).await;
@@ -269,6 +269,29 @@ async fn index() {
             "columns",
             "include",
             "unique",
+            "nulls_not_distinct",
+            "where",
+            "concurrently",
+            "parameters",
+            "tablespace",
+            "valid",
+            "comment",
+        ],
+    };
+    conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
+    let sample = Sample {
+        kind: "postgres::index",
+        name: "one without".to_owned(),
+        base: json!({ "database": name, "table": "t", "columns": ["a"], "unique": true }),
+        changes: vec![("nulls_not_distinct", json!(true))],
+        fixed: &[
+            "database",
+            "schema",
+            "table",
+            "columns",
+            "include",
+            "unique",
+            "method",
             "where",
             "concurrently",
             "parameters",

@@ -1,0 +1,230 @@
+//! Objects that get another name in place, and what is named after them.
+//!
+//! Where a service knows things by their names, an object's id and the attributes of others
+//! have the name in them. When the name changes, nothing happens to these others: the service
+//! goes on with them under the new name, and so do the records.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::address::Address;
+use crate::expr::Expr;
+use crate::graph::Graph;
+use crate::kind::{Kind, Registry};
+use crate::map::Map;
+use crate::plan::change::{Action, Change};
+use crate::resource::Name;
+use crate::schema::{Attribute, Type};
+use crate::store::{Record, State};
+use crate::value::Value;
+
+/// An object that gets another name and stays what it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Renaming {
+    pub(crate) address: Address,
+    connection: Address,
+    /// What it lives in, by the names that has when this is done.
+    places: Vec<(&'static str, String)>,
+    from: String,
+    pub(crate) to: String,
+}
+
+impl Renaming {
+    /// From what an object is to what it shall be, when its name is all that its service
+    /// knows it by, and differs.
+    pub(crate) fn between(
+        address: &Address,
+        connection: &Address,
+        kind: &Kind,
+        (id, from): (&str, &Value),
+        to: &Value,
+    ) -> Option<Self> {
+        let name = |spec: &Value| Some(spec.get("name")?.as_str()?.to_owned());
+        let (old, new) = (name(from)?, name(to)?);
+        let by_name = || id_of(kind, address, from).as_deref() == Some(id);
+        if old == new || !kind.traits.renames || !by_name() {
+            return None;
+        }
+        let place = |place: &&'static str| Some((*place, to.get(place)?.as_str()?.to_owned()));
+        Some(Self {
+            address: address.clone(),
+            connection: connection.clone(),
+            places: kind.traits.within.iter().filter_map(place).collect(),
+            from: old,
+            to: new,
+        })
+    }
+
+    /// The spec of an object behind the same connection as it is after this; nothing when that
+    /// changes nothing in it.
+    fn carry(&self, kind: &Kind, spec: &Value) -> Option<Value> {
+        let elsewhere = |(place, name): &(&str, String)| {
+            spec.get(place).and_then(Value::as_str).is_some_and(|other| other != name)
+        };
+        if self.places.iter().any(elsewhere) {
+            return None;
+        }
+        let entries = spec.as_map()?;
+        let carried = self.entries(entries, &kind.schema.spec);
+        (carried != *entries).then_some(Value::Map(carried))
+    }
+
+    fn entries(&self, entries: &Map, schema: &BTreeMap<String, Attribute>) -> Map {
+        let carried = entries.iter().map(|(name, value)| {
+            let value = match schema.get(name) {
+                Some(attribute) => {
+                    let means = attribute.handle.iter().any(|kind| kind == self.address.kind());
+                    self.value(value, &attribute.ty, means)
+                }
+                None => value.clone(),
+            };
+            (name.clone(), value)
+        });
+        carried.collect()
+    }
+
+    /// `means` says whether a text here is the name of such an object.
+    fn value(&self, value: &Value, ty: &Type, means: bool) -> Value {
+        match (value, ty) {
+            (Value::String(text), _) if means && *text == self.from => Value::string(&self.to),
+            (Value::List(items), Type::List(item)) => {
+                Value::List(items.iter().map(|value| self.value(value, item, means)).collect())
+            }
+            (Value::Map(entries), Type::Object(schema)) => {
+                Value::Map(self.entries(entries, schema))
+            }
+            (Value::Map(entries), Type::Map(item)) => {
+                let carried = entries.iter();
+                let carried =
+                    carried.map(|(key, value)| (key.clone(), self.value(value, item, means)));
+                Value::Map(carried.collect())
+            }
+            (value, Type::Either(forms)) => {
+                let carried = forms.iter().map(|form| self.value(value, form, means));
+                carried.into_iter().find(|carried| carried != value).unwrap_or(value.clone())
+            }
+            (value, _) => value.clone(),
+        }
+    }
+}
+
+/// The objects that a plan for the graph gives other names.
+pub(crate) fn renamings(graph: &Graph, state: &State, registry: &Registry) -> Vec<Renaming> {
+    let mut found: Vec<Renaming> = Vec::new();
+    for declaration in graph.in_order() {
+        let address = &declaration.address;
+        let Some(kind) = registry.kind(address.kind()).filter(|kind| kind.traits.renames)
+        else {
+            continue;
+        };
+        let record = state.records.get(address).filter(|record| !record.interrupted);
+        let (Some(connection), Some(record)) = (&declaration.connection, record) else {
+            continue;
+        };
+        let name = declaration.attributes.get("name").and_then(Expr::known);
+        let (Some(name), Value::Map(before)) = (name, &record.spec) else { continue };
+        let mut after = before.clone();
+        after.insert("name".to_owned(), name.reveal().clone());
+        // What it lives in may have another name by then, too.
+        let after = Value::Map(after);
+        let after = carried(&found, connection, kind, (address, record.id.as_str()), &after)
+            .map_or(after, |(_, after)| after);
+        let was = (record.id.as_str(), &record.spec);
+        found.extend(Renaming::between(address, connection, kind, was, &after));
+    }
+    found
+}
+
+/// The id of an object like this, where its service knows it by its names.
+pub(crate) fn id_of(kind: &Kind, address: &Address, spec: &Value) -> Option<String> {
+    let natural = spec.get("name").and_then(Value::as_str).unwrap_or_else(|| address.name());
+    let name =
+        Name { stack: String::new(), address: address.clone(), natural: natural.to_owned() };
+    kind.calls.id_of(&name, spec)
+}
+
+/// The id and the spec of an object when all of that is done; nothing when it has nothing to
+/// do with any of it.
+pub(crate) fn carried(
+    renamings: &[Renaming],
+    connection: &Address,
+    kind: &Kind,
+    (address, id): (&Address, &str),
+    spec: &Value,
+) -> Option<(String, Value)> {
+    let mut now: Option<Value> = None;
+    for renaming in renamings.iter().filter(|renaming| renaming.connection == *connection) {
+        let carried = renaming.carry(kind, now.as_ref().unwrap_or(spec));
+        now = carried.or(now);
+    }
+    let now = now?;
+    let by_name = id_of(kind, address, spec).as_deref() == Some(id);
+    let id = id_of(kind, address, &now).filter(|_| by_name).unwrap_or_else(|| id.to_owned());
+    Some((id, now))
+}
+
+/// Who is named after whom, as recorded: pairs of what gets another name and what has that in
+/// its record.
+pub(crate) fn followers(
+    renamings: &[Renaming],
+    state: &State,
+    registry: &Registry,
+) -> Vec<(Address, Address)> {
+    let mut found = Vec::new();
+    for record in state.records.values() {
+        let Some(kind) = registry.kind(record.address.kind()) else { continue };
+        let mut now = record.spec.clone();
+        for renaming in renamings {
+            if record.connection.as_ref() == Some(&renaming.connection)
+                && let Some(next) = renaming.carry(kind, &now)
+            {
+                found.push((renaming.address.clone(), record.address.clone()));
+                now = next;
+            }
+        }
+    }
+    found
+}
+
+/// What is to be known of objects that are renamed, by their addresses.
+pub(crate) fn notes(
+    changes: &[Change],
+    followers: &[(Address, Address)],
+    renamings: &[Renaming],
+) -> Vec<(Address, String)> {
+    let renamed = |change: &&Change| change.action == Action::Update;
+    let kept: BTreeSet<&Address> =
+        changes.iter().filter(renamed).map(|change| &change.address).collect();
+    let said = renamings.iter().filter(|renaming| kept.contains(&renaming.address));
+    let note = |renaming: &Renaming| {
+        let many = followers.iter().filter(|(of, _)| *of == renaming.address).count();
+        let along = match many {
+            0 => String::new(),
+            1 => "; 1 resource that is named after it goes along".to_owned(),
+            many => format!("; {many} resources that are named after it go along"),
+        };
+        (renaming.address.clone(), format!("renamed in place, with all that is in it{along}"))
+    };
+    said.map(note).collect()
+}
+
+/// The records of a state that are named after an object, as they are once it has its new name.
+pub(crate) fn records<'a>(
+    renaming: &Renaming,
+    known: impl Iterator<Item = &'a Record>,
+    registry: &Registry,
+) -> Vec<Record> {
+    let own = std::slice::from_ref(renaming);
+    let carry = |record: &Record| {
+        let kind = registry.kind(record.address.kind())?;
+        let connection = record.connection.as_ref()?;
+        let (id, spec) = carried(
+            own,
+            connection,
+            kind,
+            (&record.address, record.id.as_str()),
+            &record.spec,
+        )?;
+        Some(Record { id, spec, ..record.clone() })
+    };
+    known.filter_map(carry).collect()
+}

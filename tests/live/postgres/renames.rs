@@ -1,0 +1,192 @@
+//! Other names for what is there: nothing is made anew, and nothing that is named after it.
+
+use std::sync::Arc;
+
+use dollop_tests::cli::Project;
+
+use super::container::{self, Container, PASSWORD};
+
+/// What the stack is called: the database, the schema in it, the role that uses them.
+struct Names {
+    database: &'static str,
+    schema: &'static str,
+    role: &'static str,
+}
+
+const BEFORE: Names = Names { database: "dt_ren", schema: "app", role: "dt_ren_app" };
+const AFTER: Names =
+    Names { database: "dt_ren \"2\" ü", schema: "the shop", role: "dt_ren_web" };
+
+/// A stack in which everything is named after something.
+fn script(server: &Container, names: &Names) -> String {
+    let Names { database, schema, role } = names;
+    let database = database.replace('"', "\\\"");
+    format!(
+        r#"let pg = postgres::server("main", #{{ host: "127.0.0.1", port: {port}, password: "{PASSWORD}" }});
+let owner = pg.role("dt_ren_owner", #{{ login: false }});
+let app = pg.role("{role}", #{{ password: "s3cret", member_of: [] }});
+pg.membership("audit", #{{ role: "pg_monitor", member: owner }});
+pg.membership("app", #{{ role: app, member: owner }});
+let db = pg.database("db", #{{ name: "{database}", owner: owner, settings: #{{ timezone: "UTC" }} }});
+db.extension("pg_trgm");
+let s = db.schema("s", #{{ name: "{schema}", owner: owner }});
+let users = s.table("users", #{{ columns: [#{{ name: "id", type: "bigint" }}], primary_key: ["id"] }});
+let t = s.table("t", #{{
+    columns: [#{{ name: "id", type: "bigint" }}, #{{ name: "who", type: "text" }}],
+    constraints: #{{ by_user: `FOREIGN KEY (id) REFERENCES "${{s.name}}".${{users.name}} (id)` }},
+    row_security: true,
+}});
+t.index("t_who", #{{ columns: ["who"] }});
+t.policy("own", #{{ roles: [app], using: "who = current_user" }});
+s.view("v", #{{ query: `SELECT id FROM "${{s.name}}".${{t.name}}` }});
+db.grant("use", #{{ role: app, on: "schema", schema: s, privileges: ["USAGE"] }});
+db.grant("read", #{{ role: app, on: "tables", schema: s, objects: [users, t], privileges: ["SELECT"] }});
+db.default_privileges("later", #{{ owner: owner, role: app, schema: s, on: "tables", privileges: ["SELECT"] }});
+db.sql("seen", #{{ unless: "select true", run: "select 1" }});
+db.migrations("m", #{{ files: #{{ "1_a.sql": "create table public.made (id int)" }} }});
+moved("postgres::role.main/{old}", "postgres::role.main/{role}");
+"#,
+        port = server.port,
+        old = if *role == BEFORE.role { AFTER.role } else { BEFORE.role },
+    )
+}
+
+/// A stack on the shared server, and the end of all it made there.
+struct Stack {
+    server: Arc<Container>,
+    project: Project,
+}
+
+impl Stack {
+    fn new() -> Self {
+        Self { server: container::shared(), project: Project::new("renames", "") }
+    }
+
+    fn declare(&self, names: &Names) -> &Project {
+        let text = script(&self.server, names);
+        let moves = "moved(";
+        // Nothing is recorded yet that could move.
+        let text = match self
+            .server
+            .psql("postgres", "select 1 from pg_roles where rolname like 'dt_ren%' limit 1")
+            .as_str()
+        {
+            "" => text.split(moves).next().unwrap_or_default().to_owned(),
+            _ => text,
+        };
+        self.project.write("stack.rhai", &text);
+        &self.project
+    }
+
+    /// The server's numbers for all that has a name here.
+    fn numbers(&self, names: &Names) -> String {
+        let whole = "select string_agg(concat(n, ' ', oid), E'\\n' order by n) from (
+            select 'role' n, oid from pg_roles where rolname like 'dt_ren%' and rolname <> 'dt_ren_owner'
+            union all select 'database', oid from pg_database where datname like 'dt_ren%') x";
+        let inner = format!(
+            "select string_agg(concat(c.relname, ' ', c.oid), E'\\n' order by c.relname)
+             from pg_class c join pg_namespace n on n.oid = c.relnamespace
+             where n.nspname = '{}'",
+            names.schema
+        );
+        let whole = self.server.psql("postgres", whole);
+        format!("{whole}\n{}", self.server.psql(names.database, &inner))
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        for database in [BEFORE.database, AFTER.database, "dt_ren_last"] {
+            let database = database.replace('"', "\"\"");
+            let gone = format!("drop database if exists \"{database}\" with (force)");
+            drop(self.server.psql("postgres", &gone));
+        }
+        for role in [BEFORE.role, AFTER.role, "dt_ren_owner"] {
+            drop(self.server.psql("postgres", &format!("drop role if exists {role}")));
+        }
+    }
+}
+
+#[test]
+fn a_role_a_database_and_a_schema_are_renamed_in_place() {
+    let stack = Stack::new();
+    drop(stack.declare(&BEFORE).run(&["apply", "--auto-approve"]).expect(0));
+    let insert = "insert into app.users values (7); insert into app.t values (7, 'a')";
+    stack.server.psql(BEFORE.database, insert);
+    let before = stack.numbers(&BEFORE);
+
+    let project = stack.declare(&AFTER);
+    let said = project.run(&["plan"]).expect(0).text();
+    for words in ["renamed in place, with all that is in it; ", "named after it go along"] {
+        assert!(said.contains(words), "no `{words}` in\n{said}");
+    }
+    // The constraint and the view have the name in their texts.
+    let sums = "Plan: 0 to create, 5 to update, 0 to replace, 0 to delete, 1 to forget";
+    assert!(said.contains(sums), "{said}");
+    let sql = project.run(&["plan", "--sql"]).expect(0).stdout;
+    for words in [
+        "ALTER ROLE \"dt_ren_app\" RENAME TO \"dt_ren_web\"",
+        "ALTER DATABASE \"dt_ren\" RENAME TO \"dt_ren \"\"2\"\" ü\"",
+        "ALTER SCHEMA \"app\" RENAME TO \"the shop\"",
+    ] {
+        assert!(sql.contains(words), "no `{words}` in\n{sql}");
+    }
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    let same = project.run(&["plan", "--detailed-exitcode"]);
+    assert_eq!(same.code, Some(0), "{}", same.text());
+    assert_eq!(stack.numbers(&AFTER), before, "what is there is what was there");
+    let count = stack.server.psql_as(
+        AFTER.role,
+        "s3cret",
+        AFTER.database,
+        "select count(*) from \"the shop\".users",
+    );
+    assert_eq!(count.as_deref(), Ok("1"), "it logs in, and may do what it could");
+
+    // Killed right after a name was changed, before that was written down, three times.
+    let project = stack.declare(&BEFORE);
+    for address in ["role.main/dt_ren_app", "database.main/db", "schema.main/db/s"] {
+        let died = project.run_until(
+            &format!("after_call@postgres::{address}"),
+            &["apply", "--auto-approve"],
+        );
+        assert_ne!(died.code, Some(0), "{address}: {}", died.text());
+    }
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    let same = project.run(&["plan", "--detailed-exitcode"]);
+    assert_eq!(same.code, Some(0), "{}", same.text());
+    assert_eq!(stack.numbers(&BEFORE), before, "and back again");
+
+    // What goes while its database gets another name goes under the old one.
+    let text = project
+        .read("stack.rhai")
+        .replace("s.view(", "//")
+        .replace("name: \"dt_ren\"", "name: \"dt_ren_last\"");
+    project.write("stack.rhai", &text);
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    let views = "select count(*) from pg_views where schemaname = 'app'";
+    assert_eq!(stack.server.psql("dt_ren_last", views), "0");
+    drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
+
+    // Who is connected is named, and nothing is half done.
+    let text = text.replace("name: \"dt_ren_last\"", "name: \"dt_ren\"");
+    project.write("stack.rhai", &text);
+    let open = stack.server.session("dt_ren_last", "select 1");
+    let said = project.run(&["apply", "--auto-approve"]).expect(1).text();
+    for words in ["while nobody is connected to it", "of `postgres` with psql"] {
+        assert!(said.contains(words), "no `{words}` in\n{said}");
+    }
+    drop(open);
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
+    drop(
+        project
+            .run(&[
+                "destroy",
+                "--auto-approve",
+                "--allow-data-loss",
+                "postgres::database.main/db",
+            ])
+            .expect(0),
+    );
+}
