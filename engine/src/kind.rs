@@ -17,7 +17,7 @@ use crate::resource::{
     Connection, Created, Found, Held, Migration, Moment, Name, Need, Owner, Planned, Preview,
     Problem, Proposed, Resource, Rolling, Scope, Script, Territory, Traits, Wanted,
 };
-use crate::schema::{Attribute, Schema, SchemaError};
+use crate::schema::{Attribute, Schema, SchemaError, Type};
 use crate::value::Value;
 
 mod adapter;
@@ -455,21 +455,42 @@ fn name_attribute(renames: bool) -> Attribute {
         handle: Vec::new(),
         by_name: false,
         write_only: false,
+        not_kept: false,
     }
 }
 
-/// Marks what the schema calls secret.
-fn mark(mut value: Value, attributes: &BTreeMap<String, Attribute>) -> Value {
+/// Marks what the schema calls secret, and what it says is not kept.
+pub(crate) fn mark(mut value: Value, attributes: &BTreeMap<String, Attribute>) -> Value {
     if let Value::Map(entries) = &mut value {
         for (name, entry) in entries {
-            if attributes.get(name).is_some_and(|attribute| attribute.secret)
-                && *entry != Value::Null
-            {
+            let Some(attribute) = attributes.get(name) else { continue };
+            if let Type::Object(parts) = &attribute.ty {
+                *entry = mark(std::mem::take(entry), parts);
+            }
+            if *entry == Value::Null {
+                continue;
+            }
+            if attribute.not_kept {
+                *entry = forgotten(std::mem::take(entry));
+            } else if attribute.secret {
                 *entry = std::mem::take(entry).secret();
             }
         }
     }
     value
+}
+
+/// Marks what is not kept; of a map the entries, so that their keys still tell.
+fn forgotten(value: Value) -> Value {
+    match value.reveal() {
+        Value::Map(entries) => Value::Map(
+            entries
+                .iter()
+                .map(|(key, entry)| (key.clone(), entry.clone().ephemeral()))
+                .collect(),
+        ),
+        _ => value.ephemeral(),
+    }
 }
 
 impl Kind {
@@ -500,5 +521,37 @@ impl ConnectionKind {
     /// Marks the attributes the schema calls secret in a spec.
     pub fn mark_spec(&self, spec: Value) -> Value {
         mark(spec, &self.schema.spec)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize, schemars::JsonSchema)]
+    struct Spec {
+        build: Option<Part>,
+    }
+
+    #[derive(Serialize, Deserialize, schemars::JsonSchema)]
+    struct Part {
+        args: BTreeMap<String, String>,
+        #[schemars(extend("x-secret" = true, "x-write-only" = true, "x-not-kept" = true))]
+        secrets: BTreeMap<String, String>,
+    }
+
+    #[test]
+    fn what_is_not_kept_is_so_however_deep() {
+        let schema = Schema::of::<Spec, Spec>().unwrap();
+        assert!(schema.forgets());
+        let spec =
+            json!({ "build": { "args": { "A": "open" }, "secrets": { "npm": "word" } } });
+        let marked = mark(Value::from(spec), &schema.spec);
+        let stored = serde_json::to_string(&marked).unwrap();
+        assert!(stored.contains("open") && stored.contains("npm"), "{stored}");
+        assert!(!stored.contains("word"), "{stored}");
     }
 }

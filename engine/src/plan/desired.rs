@@ -1,11 +1,10 @@
 //! What a declaration asks for, in the normal form of its kind as far as it is known.
 
-use std::collections::BTreeMap;
-
+use crate::ephemeral::{Ephemeral, Secrecy};
 use crate::expr::{Expr, Function};
-use crate::kind::SpecError;
+use crate::kind::{SpecError, mark};
 use crate::map::Map;
-use crate::schema::{Attribute, Schema, Type};
+use crate::schema::{Schema, Type};
 use crate::value::Value;
 
 /// A declared spec, ready to be compared.
@@ -174,18 +173,9 @@ fn put_back(value: &Value, unknowns: &[Expr]) -> Expr {
             entries.iter().map(|(key, item)| (key.clone(), put_back(item, unknowns))).collect(),
         ),
         Value::Secret(inner) => put_back(inner, unknowns).secret(),
+        Value::Ephemeral(Ephemeral::Known(inner)) => {
+            put_back(inner, unknowns).marked(Secrecy::Ephemeral)
+        }
         other => Expr::Value(other.clone()),
     }
-}
-
-fn mark(mut value: Value, attributes: &BTreeMap<String, Attribute>) -> Value {
-    if let Value::Map(entries) = &mut value {
-        for (name, entry) in entries {
-            let secret = attributes.get(name).is_some_and(|attribute| attribute.secret);
-            if secret && *entry != Value::Null {
-                *entry = std::mem::take(entry).secret();
-            }
-        }
-    }
-    value
 }
