@@ -245,7 +245,9 @@ pub fn marks(attribute: &Attribute) -> Vec<String> {
     if attribute.secret {
         marks.push("secret".to_owned());
     }
-    if attribute.write_only {
+    if attribute.not_kept {
+        marks.push("not kept".to_owned());
+    } else if attribute.write_only {
         marks.push("takes ephemeral values".to_owned());
     }
     marks

@@ -16,6 +16,8 @@ use crate::map::Map;
 use crate::path::Path;
 use crate::plan::desired::desired;
 use crate::plan::{CheckPlan, Plan};
+use crate::program::Declaration;
+use crate::schema::Schema;
 use crate::store::State;
 use crate::value::Value;
 
@@ -79,8 +81,11 @@ impl Recall {
         let mut recall = Self::default();
         graph.program().secrets.iter().for_each(|value| recall.note(value));
         let is_ephemeral = |expr: &Expr| expr.secrecy() == Secrecy::Ephemeral;
-        let mut declarations = graph.in_order();
-        if !declarations.any(|declared| declared.attributes.values().any(is_ephemeral)) {
+        let forgets = |declared: &Declaration| {
+            declared.attributes.values().any(is_ephemeral)
+                || registry.schema(declared.address.kind()).is_some_and(Schema::forgets)
+        };
+        if !graph.in_order().any(forgets) {
             return recall;
         }
         let mut known: HashMap<&Address, Map<Expr>> = HashMap::new();
@@ -98,7 +103,7 @@ impl Recall {
             let attributes = declaration.attributes.iter();
             let attributes: Map<Expr> =
                 attributes.map(|(name, expr)| (name.clone(), expr.resolve(&lookup))).collect();
-            if attributes.values().any(is_ephemeral) {
+            if attributes.values().any(is_ephemeral) || forgets(declaration) {
                 for expr in attributes.values() {
                     recall.note_expr(expr);
                 }

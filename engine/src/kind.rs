@@ -17,7 +17,7 @@ use crate::resource::{
     Connection, Created, Found, Held, Migration, Moment, Name, Need, Owner, Planned, Preview,
     Problem, Proposed, Resource, Rolling, Scope, Script, Territory, Traits, Wanted,
 };
-use crate::schema::{Attribute, Schema, SchemaError};
+use crate::schema::{Attribute, Schema, SchemaError, Type};
 use crate::value::Value;
 
 mod adapter;
@@ -458,23 +458,50 @@ fn name_attribute(renames: bool) -> Attribute {
         handle: Vec::new(),
         by_name: false,
         write_only: false,
+        not_kept: false,
     }
 }
 
-/// Marks what the schema calls secret.
-/// Marks the attributes that a schema calls secret.
+/// Marks what the schema calls secret, and what it says is not kept.
 pub(crate) fn mark(mut value: Value, attributes: &BTreeMap<String, Attribute>) -> Value {
     if let Value::Map(entries) = &mut value {
-        for (name, _) in attributes.iter().filter(|(_, attribute)| attribute.secret) {
+        for (name, attribute) in attributes.iter().filter(|(_, attribute)| marks(attribute)) {
             // Looked at first: to change an entry copies a map that others have, too.
-            if entries.get(name).is_some_and(|entry| *entry != Value::Null)
-                && let Some(entry) = entries.get_mut(name)
-            {
+            if entries.get(name).is_none_or(|entry| *entry == Value::Null) {
+                continue;
+            }
+            let Some(entry) = entries.get_mut(name) else { continue };
+            if let Type::Object(parts) = &attribute.ty {
+                *entry = mark(std::mem::take(entry), parts);
+            }
+            if attribute.not_kept {
+                *entry = forgotten(std::mem::take(entry));
+            } else if attribute.secret {
                 *entry = std::mem::take(entry).secret();
             }
         }
     }
     value
+}
+
+/// Whether anything in an attribute is secret or not kept.
+fn marks(attribute: &Attribute) -> bool {
+    attribute.secret
+        || attribute.not_kept
+        || matches!(&attribute.ty, Type::Object(parts) if parts.values().any(marks))
+}
+
+/// Marks what is not kept; of a map the entries, so that their keys still tell.
+fn forgotten(value: Value) -> Value {
+    match value.reveal() {
+        Value::Map(entries) => Value::Map(
+            entries
+                .iter()
+                .map(|(key, entry)| (key.clone(), entry.clone().ephemeral()))
+                .collect(),
+        ),
+        _ => value.ephemeral(),
+    }
 }
 
 impl Kind {
@@ -505,5 +532,37 @@ impl ConnectionKind {
     /// Marks the attributes the schema calls secret in a spec.
     pub fn mark_spec(&self, spec: Value) -> Value {
         mark(spec, &self.schema.spec)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize, schemars::JsonSchema)]
+    struct Spec {
+        build: Option<Part>,
+    }
+
+    #[derive(Serialize, Deserialize, schemars::JsonSchema)]
+    struct Part {
+        args: BTreeMap<String, String>,
+        #[schemars(extend("x-secret" = true, "x-write-only" = true, "x-not-kept" = true))]
+        secrets: BTreeMap<String, String>,
+    }
+
+    #[test]
+    fn what_is_not_kept_is_so_however_deep() {
+        let schema = Schema::of::<Spec, Spec>().unwrap();
+        assert!(schema.forgets());
+        let spec =
+            json!({ "build": { "args": { "A": "open" }, "secrets": { "npm": "word" } } });
+        let marked = mark(Value::from(spec), &schema.spec);
+        let stored = serde_json::to_string(&marked).unwrap();
+        assert!(stored.contains("open") && stored.contains("npm"), "{stored}");
+        assert!(!stored.contains("word"), "{stored}");
     }
 }

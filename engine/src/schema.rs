@@ -76,6 +76,8 @@ pub struct Attribute {
     pub by_name: bool,
     /// It takes a value that is not kept: the kind does not need it again (`x-write-only`).
     pub write_only: bool,
+    /// Whatever value it is given is not kept (`x-not-kept`).
+    pub not_kept: bool,
 }
 
 /// What a kind accepts (`spec`) and reports (`facts`).
@@ -117,6 +119,16 @@ impl Schema {
     /// The attribute of that name, from the spec or else the facts.
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.spec.get(name).or_else(|| self.facts.get(name))
+    }
+
+    /// Whether something a spec says is never kept, whatever it is.
+    pub(crate) fn forgets(&self) -> bool {
+        fn any(attributes: &BTreeMap<String, Attribute>) -> bool {
+            attributes.values().any(|attribute| {
+                attribute.not_kept || matches!(&attribute.ty, Type::Object(parts) if any(parts))
+            })
+        }
+        any(&self.spec)
     }
 }
 
@@ -184,6 +196,7 @@ fn attributes(json: &Json, at: &str) -> Result<BTreeMap<String, Attribute>, Sche
             handle,
             by_name: flag("x-by-name"),
             write_only: flag("x-write-only"),
+            not_kept: flag("x-not-kept"),
         };
         found.insert(name.clone(), attribute);
     }

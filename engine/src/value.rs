@@ -179,6 +179,13 @@ impl Value {
 
     fn marked_by(self, marks: &Self) -> Self {
         match (self, marks) {
+            // An earlier value that was not kept, handed back as it was handed out.
+            (value, Self::Secret(mark))
+                if value.as_str() == Some(NOT_KEPT)
+                    && matches!(**mark, Self::Ephemeral(Ephemeral::Digest(_))) =>
+            {
+                marks.clone()
+            }
             (value, Self::Secret(mark)) => value.marked(mark.secrecy().max(Secrecy::Secret)),
             (Self::List(items), Self::List(like)) if items.len() == like.len() => Self::List(
                 items.into_iter().zip(like).map(|(item, mark)| item.marked_by(mark)).collect(),
@@ -445,6 +452,17 @@ mod tests {
         let text = serde_json::to_string(&value).unwrap();
         let back: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(back, value);
+    }
+
+    #[test]
+    fn what_was_not_kept_and_is_handed_back_is_what_it_was() {
+        let stored = serde_json::to_string(&Value::string("hunter2").ephemeral()).unwrap();
+        let kept: Value = serde_json::from_str(&stored).unwrap();
+        let told = Value::from(kept.to_json());
+        assert!(told.clone().marked_like(&kept).same(&Value::string("hunter2")));
+        // Against a new value it is another one.
+        let new = Value::string("other").ephemeral();
+        assert!(!told.marked_like(&new).same(&new));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The docker provider against the real thing.
 
 mod behaviour;
+mod builds;
 mod conformance;
 mod contents;
 mod engines;

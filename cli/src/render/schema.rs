@@ -102,6 +102,7 @@ fn attribute(attribute: &Attribute) -> Json {
         "disruption": attribute.disruption,
         "by_name": attribute.by_name,
         "write_only": attribute.write_only,
+        "not_kept": attribute.not_kept,
     });
     if let Some(default) = &attribute.default {
         out["default"] = default.to_json();

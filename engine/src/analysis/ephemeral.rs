@@ -7,6 +7,8 @@ use crate::ephemeral::Secrecy;
 use crate::expr::Expr;
 use crate::kind::Registry;
 use crate::path::Path;
+use crate::schema::{Attribute, Type};
+use crate::value::Value;
 
 pub(super) fn check<'a>(stack: &Stack<'a>, registry: &Registry, report: &mut Report<'a>) {
     for declaration in stack.graph.in_order() {
@@ -14,20 +16,26 @@ pub(super) fn check<'a>(stack: &Stack<'a>, registry: &Registry, report: &mut Rep
         let Some(schema) = registry.schema(kind) else { continue };
         // A server is only ever told; what it is told it is told again by every run.
         let is_server = registry.connection_kind(kind).is_some();
-        let takes = |name: &str| {
-            let attribute = schema.spec.get(name);
-            attribute.is_some_and(|it| it.write_only || (is_server && it.secret))
-        };
+        let takes = |it: &Attribute| it.write_only || (is_server && it.secret);
         for (name, expr) in stack.attributes(declaration) {
-            if takes(name) || expr.secrecy() < Secrecy::Ephemeral {
+            let attribute = schema.spec.get(name);
+            let keeps = attribute.is_none_or(|it| !takes(it) && keeps_some(it, expr));
+            if !keeps || expr.secrecy() < Secrecy::Ephemeral {
                 continue;
             }
             let message = format!(
                 "`{name}` of a `{kind}` is kept in the state, and this value is ephemeral"
             );
             let found = Diagnostic::new(Code::EphemeralKept, message);
-            let names = schema.spec.keys().filter(|name| takes(name));
-            let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+            let names = schema.spec.iter().flat_map(|(name, attribute)| match &attribute.ty {
+                _ if takes(attribute) => vec![format!("`{name}`")],
+                Type::Object(parts) => {
+                    let parts = parts.iter().filter(|(_, part)| part.write_only);
+                    parts.map(|(part, _)| format!("`{name}.{part}`")).collect()
+                }
+                _ => Vec::new(),
+            });
+            let names: Vec<_> = names.collect();
             let found = if names.is_empty() {
                 found.note(format!("a `{kind}` keeps all it is told"))
             } else {
@@ -52,6 +60,21 @@ pub(super) fn check<'a>(stack: &Stack<'a>, registry: &Registry, report: &mut Rep
     }
 }
 
+/// Whether an ephemeral part of a map stands where it would be kept.
+fn keeps_some(attribute: &Attribute, expr: &Expr) -> bool {
+    let Type::Object(parts) = &attribute.ty else { return true };
+    let kept = |key: &str| parts.get(key).is_none_or(|part| !part.write_only);
+    match expr {
+        Expr::Map(entries) => entries
+            .iter()
+            .any(|(key, entry)| kept(key) && entry.secrecy() == Secrecy::Ephemeral),
+        Expr::Value(Value::Map(entries)) => entries
+            .iter()
+            .any(|(key, entry)| kept(key) && entry.secrecy() == Secrecy::Ephemeral),
+        _ => true,
+    }
+}
+
 /// The part of an attribute that is ephemeral, as far as it is told apart.
 fn path_of(name: &str, expr: &Expr) -> Path {
     let at = Path::attribute(name);
@@ -60,7 +83,7 @@ fn path_of(name: &str, expr: &Expr) -> Path {
             .iter()
             .find(|(_, entry)| entry.secrecy() == Secrecy::Ephemeral)
             .map(|(key, _)| at.key(key)),
-        Expr::Value(crate::value::Value::Map(entries)) => entries
+        Expr::Value(Value::Map(entries)) => entries
             .iter()
             .find(|(_, entry)| entry.secrecy() == Secrecy::Ephemeral)
             .map(|(key, _)| at.key(key)),

@@ -1,5 +1,6 @@
 //! What a declaration asks for, in the normal form of its kind as far as it is known.
 
+use crate::ephemeral::{Ephemeral, Secrecy};
 use crate::expr::{Expr, Function};
 use crate::kind::{SpecError, mark};
 use crate::map::Map;
@@ -172,6 +173,9 @@ fn put_back(value: &Value, unknowns: &[Expr]) -> Expr {
             entries.iter().map(|(key, item)| (key.clone(), put_back(item, unknowns))).collect(),
         ),
         Value::Secret(inner) => put_back(inner, unknowns).secret(),
+        Value::Ephemeral(Ephemeral::Known(inner)) => {
+            put_back(inner, unknowns).marked(Secrecy::Ephemeral)
+        }
         other => Expr::Value(other.clone()),
     }
 }

@@ -267,6 +267,7 @@ mod tests {
             replace: false,
             secret: false,
             write_only: false,
+            not_kept: false,
             stable: false,
             disruption: crate::schema::Disruption::None,
             handle: Vec::new(),

@@ -22,6 +22,7 @@ use super::container::BRIDGE;
 use super::endpoint::{self, Endpoint};
 use super::registry::Logins;
 use super::trust;
+use super::wire::{Wire, WireError};
 
 /// A Docker engine: the local one, another socket, or one reached over TCP or SSH.
 ///
@@ -97,6 +98,10 @@ pub struct Engine {
     pub(crate) reached_at: String,
     /// Logins for registries of images.
     pub(crate) logins: Logins,
+    /// The way to it, for requests bollard does not make.
+    pub(crate) wire: Wire,
+    /// Whether it offers BuildKit.
+    pub(crate) buildkit: OnceCell<bool>,
     machine: OnceCell<Machine>,
     /// Whether it has the network of containers that are in no other.
     bridged: OnceCell<bool>,
@@ -144,7 +149,11 @@ impl Connection for Engine {
     type Spec = EngineSpec;
 
     async fn open(spec: EngineSpec, scope: Scope) -> Result<Self, CallError> {
-        let Endpoint { host, tls } = endpoint::of(&spec)?;
+        let endpoint = endpoint::of(&spec)?;
+        let wire = Wire::new(&endpoint, spec.ssh_key.as_deref(), |path| {
+            scope.folder.join(path).to_string_lossy().into_owned()
+        });
+        let Endpoint { host, tls } = endpoint;
         let at = words(&host);
         let timeout = u64::from(spec.timeout.max(1));
         let version = API_DEFAULT_VERSION;
@@ -189,6 +198,8 @@ impl Connection for Engine {
             at,
             reached_at,
             logins,
+            wire,
+            buildkit: OnceCell::new(),
             machine: OnceCell::new(),
             bridged: OnceCell::new(),
             listed: Arc::default(),
@@ -293,7 +304,7 @@ impl Engine {
     }
 
     /// Whether it speaks a version of the API.
-    fn has(&self, minor: usize) -> bool {
+    pub(crate) fn has(&self, minor: usize) -> bool {
         let has = self.docker.client_version();
         has.major_version > 1 || has.minor_version >= minor
     }
@@ -309,6 +320,34 @@ impl Engine {
             self.at, has.major_version, has.minor_version
         );
         Err(CallError::refused(message).hint("leave it out, or upgrade the engine"))
+    }
+
+    /// A path of its API, at the version both sides know.
+    pub(crate) fn path(&self, path: &str) -> String {
+        let version = self.docker.client_version();
+        format!("/v{}.{}{path}", version.major_version, version.minor_version)
+    }
+
+    /// A request on a connection of its own that failed, in words.
+    pub(crate) fn unanswered(&self, doing: &str, error: &WireError) -> CallError {
+        match error {
+            WireError::Refused { status, message } => {
+                let failed = Error::DockerResponseServerError {
+                    status_code: status.as_u16(),
+                    message: message.clone(),
+                };
+                self.failed(doing, &failed)
+            }
+            WireError::Late(_) => self.failed(doing, &Error::RequestTimeoutError),
+            WireError::Broken(_) => {
+                let message = format!(
+                    "{doing} failed: no answer from the Docker engine at `{}`: {error}",
+                    self.at
+                );
+                CallError::unreachable(message)
+                    .hint("check that it still runs: `docker version`")
+            }
+        }
     }
 
     /// A relative path of a script as the engine must be told it.
@@ -393,7 +432,7 @@ pub(crate) fn said(error: &Error) -> String {
 }
 
 /// In the house form: lower case where a sentence starts, no full stop.
-fn plain(message: &str) -> String {
+pub(crate) fn plain(message: &str) -> String {
     let message = message.trim().trim_end_matches('.');
     let mut letters = message.chars();
     match (letters.next(), letters.clone().next()) {

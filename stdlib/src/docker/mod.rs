@@ -34,6 +34,7 @@ mod subnets;
 mod trust;
 mod versions;
 mod volume;
+mod wire;
 
 use dollop_engine::kind::Registry;
 use dollop_engine::resource::{Connection as _, Resource as _};

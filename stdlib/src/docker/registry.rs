@@ -34,7 +34,15 @@ pub(crate) async fn credentials(
     logins: &Logins,
     image: &str,
 ) -> Result<Option<DockerCredentials>, CallError> {
-    let registry = reference::registry(image).to_owned();
+    login(logins, reference::registry(image)).await
+}
+
+/// The same for a registry.
+pub(crate) async fn login(
+    logins: &Logins,
+    registry: &str,
+) -> Result<Option<DockerCredentials>, CallError> {
+    let registry = registry.to_owned();
     if let Some(login) = logins.get(&registry) {
         return Ok(Some(DockerCredentials {
             username: Some(login.username.clone()),

@@ -131,6 +131,18 @@ async fn a_built_image_conforms() {
                 }),
             ),
             ("build", json!({ "context": context, "target": "one" })),
+            (
+                "build",
+                json!({
+                    "context": context,
+                    "dockerfile_inline": format!(
+                        "FROM {BUSYBOX}\nRUN --mount=type=secret,id=npm wc /run/secrets/npm\n"
+                    ),
+                    "secrets": { "npm": "a-t0ken" },
+                    "builder": "buildkit",
+                }),
+            ),
+            ("build", json!({ "context": context, "builder": "classic" })),
             ("push", json!(true)),
         ],
         fixed: &[

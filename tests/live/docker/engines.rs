@@ -118,7 +118,9 @@ fn an_engine_is_reached_over_tls() {
     let at = |host: &str, tls: &str, more: &str| {
         format!(
             r#"let far = docker::engine("far", #{{ host: "tcp://{host}:2376", {tls} }});
-            let box = far.container("box", #{{ image: "busybox:1.35", command: "sleep 600",
+            let built = far.image("dollop-test/far:1", #{{ build: #{{ context: ".",
+                dockerfile_inline: "FROM {BUSYBOX}\nRUN --mount=type=secret,id=s,required=true cp /run/secrets/s /s", secrets: #{{ s: "secret-word" }} }} }});
+            let box = far.container("box", #{{ image: built, command: "sleep 600",
                 stop_signal: "SIGKILL", {more} }});
             output("state", box.state);"#
         )
@@ -133,6 +135,7 @@ fn an_engine_is_reached_over_tls() {
     let run = |arguments: &[&str]| engine.inside(&project.folder(), arguments);
     drop(run(&["apply", "--auto-approve"]).expect(0));
     assert_eq!(engine.docker(&["ps", "--format", "{{.Names}}"]), "tls-box");
+    assert_eq!(engine.docker(&["exec", "tls-box", "cat", "/s"]), "secret-word");
     drop(run(&["plan", "--detailed-exitcode"]).expect(0));
     let (here, stranger) = ("127.0.0.1", tls("ca", "stranger", "stranger-key"));
     for (host, tls, says) in [
@@ -223,12 +226,16 @@ fn an_engine_is_reached_over_ssh() {
     wait_for_port(port);
 
     let name = unique("ssh");
+    let image = format!("{name}:1");
+    let _image = image_removed(&image);
     let _container = container_removed(&format!("{name}-box"));
     let script = |key: &str| {
         format!(
             r#"let far = docker::engine("far", #{{ host: "ssh://root@far",
                 ssh_key: "{}" }});
-            far.container("box", #{{ image: "{BUSYBOX}", command: "sleep 600",
+            let built = far.image("{image}", #{{ keep: false, build: #{{ context: ".",
+                dockerfile_inline: "FROM {BUSYBOX}\nRUN --mount=type=secret,id=s,required=true cp /run/secrets/s /s", secrets: #{{ s: "secret-word" }} }} }});
+            far.container("box", #{{ image: built, command: "sleep 600",
                 stop_signal: "SIGKILL", ports: ["127.0.0.1::80"],
                 files: #{{ "/etc/far": "away" }} }});"#,
             file(key)
@@ -251,6 +258,7 @@ fn an_engine_is_reached_over_ssh() {
     };
     drop(run(&["apply", "--auto-approve"]).expect(0));
     assert_eq!(docker(&["exec", &format!("{name}-box"), "cat", "/etc/far"]), "away");
+    assert_eq!(docker(&["exec", &format!("{name}-box"), "cat", "/s"]), "secret-word");
     drop(run(&["plan", "--detailed-exitcode"]).expect(0));
     project.write("stack.rhai", &script("stranger"));
     let refused = run(&["plan"]).expect(1);
@@ -311,7 +319,8 @@ fn a_registry_with_a_password_is_logged_in_to() {
                 build: #{{ context: ".", dockerfile_inline: "FROM {BUSYBOX}\nRUN true" }},
                 push: true }});
             let app = far.image("{image}", #{{ keep: false, push: true, depends_on: base,
-                build: #{{ context: ".", dockerfile_inline: "FROM {base}\nRUN echo 1 > /v" }} }});
+                build: #{{ context: ".", dockerfile_inline: "FROM {base}\nRUN echo 1 > /v",
+                    pull: true }} }});
             far.container("app", #{{ image: app, command: "sleep 600", stop_signal: "SIGKILL",
                 depends_on: app }});"#
         )

@@ -12,6 +12,7 @@ use dollop_tests::cli::Run;
 /// A running engine; it goes with this value, containers and all.
 pub(super) struct SecondEngine {
     folder: tempfile::TempDir,
+    configuration: &'static str,
     more: Vec<String>,
     /// `unshare`, whose only child the engine is.
     unshare: Option<Child>,
@@ -20,9 +21,14 @@ pub(super) struct SecondEngine {
 impl SecondEngine {
     /// Starts one with more arguments and an image in it.
     pub(super) fn start(more: &[&str]) -> Self {
+        Self::configured("{}", more)
+    }
+
+    /// The same with a configuration, in JSON.
+    pub(super) fn configured(configuration: &'static str, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let more = more.iter().map(ToString::to_string).collect();
-        let mut engine = Self { folder, more, unshare: None };
+        let mut engine = Self { folder, configuration, more, unshare: None };
         engine.go_on();
         let image = engine.folder().join("image.tar");
         let save = ["save", "--output", &image.to_string_lossy(), super::support::BUSYBOX];
@@ -71,7 +77,7 @@ impl SecondEngine {
         // A killed engine leaves this behind, and in the new namespace another process may
         // have that number: the engine would take it for its containerd, and wait.
         drop(std::fs::remove_file(at("exec/containerd/containerd.pid")));
-        std::fs::write(at("daemon.json"), "{}").expect("its configuration");
+        std::fs::write(at("daemon.json"), self.configuration).expect("its configuration");
         let start = || {
             let child = Command::new("unshare")
                 .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])

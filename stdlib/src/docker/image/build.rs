@@ -1,30 +1,35 @@
 //! Building an image from a folder.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bollard::errors::Error;
 use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder};
 use bytes::Bytes as Chunk;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Problem, Scope};
+use dollop_engine::value::NOT_KEPT;
 use futures::{StreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::super::container::{Bytes, Hosts, Pairs};
-use super::super::content::ContentError;
+use super::super::content::{ContentError, at};
 use super::super::engine::{Engine, absolute, said, status};
 use super::super::registry;
+use super::buildkit::{self, Builder, Failure};
 use super::context::{Context, INLINE};
+use super::progress::Log;
+use super::transfer::Source;
 
 /// The label that says what an image was built from.
 pub(super) const MARK: &str = "dollop.build";
 /// How many lines of the log an error shows.
-const LOG_LINES: usize = 25;
+pub(super) const LOG_LINES: usize = 25;
+/// The most of a secret BuildKit takes.
+const LARGEST_SECRET: usize = 500 << 10;
 const CHUNK: usize = 64 << 10;
 
 /// How to build an image. What it is built from is compared by content: files that
@@ -58,7 +63,8 @@ pub struct Build {
     /// The size of `/dev/shm` while its commands are run.
     #[serde(default)]
     pub shm_size: Option<Bytes>,
-    /// Images whose layers may be used again.
+    /// Images whose layers may be used again. BuildKit uses those that were built with
+    /// `args: #{ BUILDKIT_INLINE_CACHE: "1" }`.
     #[serde(default)]
     pub cache_from: Vec<String>,
     /// Run every command, whatever was built before.
@@ -67,6 +73,21 @@ pub struct Build {
     /// Ask the registry for newer images to start from.
     #[serde(default)]
     pub pull: bool,
+    /// Secrets for `RUN --mount=type=secret,id=ID`, by id: `#{ npm: param("npm_token") }`.
+    /// They are in no layer, no label and no state; another value builds it again, without
+    /// the layers built before.
+    // What is not there must not change the digest of builds that know nothing of it.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    #[schemars(extend("x-secret" = true, "x-write-only" = true, "x-not-kept" = true))]
+    pub secrets: Pairs,
+    /// Who builds it: `buildkit` or `classic`. When left out, BuildKit where the engine has it
+    /// and the build asks for nothing it cannot do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builder: Option<Builder>,
+}
+
+fn is_empty(pairs: &Pairs) -> bool {
+    pairs.0.is_empty()
 }
 
 impl Build {
@@ -98,6 +119,19 @@ impl Build {
                 "leave out `dockerfile_inline`, or use a folder",
             );
         }
+        if !self.secrets.0.is_empty() && self.builder == Some(Builder::Classic) {
+            return problem(
+                "the classic builder has no secrets",
+                "leave out `builder`: BuildKit has them",
+            );
+        }
+        let large = self.secrets.0.iter().find(|(_, secret)| secret.0.len() > LARGEST_SECRET);
+        if let Some((id, _)) = large {
+            return problem(
+                &format!("the secret `{id}` is larger than 500 KiB, the most BuildKit takes"),
+                "let the build fetch it, with a secret that lets it",
+            );
+        }
         None
     }
 
@@ -121,7 +155,9 @@ impl Build {
         platform: Option<&str>,
     ) -> Result<String, CallError> {
         let mut hasher = Sha256::new();
-        let settings = serde_json::to_vec(self).unwrap_or_default();
+        // It is written on the image: nobody shall try secrets against it.
+        let told = Self { secrets: Pairs::default(), ..self.clone() };
+        let settings = serde_json::to_vec(&told).unwrap_or_default();
         hasher.update(settings);
         hasher.update(platform.unwrap_or_default());
         if self.is_remote() {
@@ -139,6 +175,25 @@ impl Build {
             build.open(folder)?.archive(build.dockerfile_inline.as_deref())
         });
         self.readable(archive.await)
+    }
+
+    /// What BuildKit asks for; nothing when it gets it elsewhere.
+    async fn source(&self, engine: &Engine) -> Result<Option<Source>, CallError> {
+        if self.is_remote() {
+            return Ok(None);
+        }
+        let (build, folder) = (self.clone(), PathBuf::from(engine.absolute(&self.context)));
+        let source = tokio::task::spawn_blocking(move || {
+            let path = Path::new(build.dockerfile.as_deref().unwrap_or("Dockerfile"));
+            let name = path.file_name().unwrap_or(path.as_os_str());
+            let text = match build.dockerfile_inline.clone() {
+                Some(text) => text.into_bytes(),
+                None => at(&folder.join(path), std::fs::read(folder.join(path)))?,
+            };
+            let dockerfile = (name.to_string_lossy().into_owned(), text);
+            Ok(Source { context: build.open(folder)?, dockerfile })
+        });
+        self.readable(source.await).map(Some)
     }
 
     fn readable<T>(
@@ -197,20 +252,49 @@ impl Build {
         options.build()
     }
 
-    /// Builds it under that name and marks it with the digest.
+    /// Builds it under that name and marks it with the digest. With `anew`, nothing that was
+    /// built before is used.
     pub(super) async fn run(
         &self,
         engine: &Engine,
         image: &str,
         platform: Option<&str>,
         digest: &str,
+        anew: bool,
     ) -> Result<(), CallError> {
-        let options = self.options(image, platform, digest);
+        if let Some((id, _)) = self.secrets.0.iter().find(|(_, secret)| secret.0 == NOT_KEPT) {
+            let message = format!(
+                "building image `{image}` failed: its secret `{id}` is not kept, and this run \
+                 was not given it"
+            );
+            return Err(CallError::refused(message)
+                .hint("take `build` out of `ignore_changes`, and give the value again"));
+        }
+        let mut options = self.options(image, platform, digest);
+        options.nocache |= anew;
+        let builder = buildkit::chosen(engine, self).await?;
+        let failed = match builder {
+            Builder::BuildKit => {
+                let doing = format!("building image `{image}`");
+                let source = self.source(engine).await?;
+                buildkit::run(engine, &doing, options, digest, &self.secrets, source).await?
+            }
+            Builder::Classic => self.classic(engine, image, options).await?,
+        };
+        failed.map_err(|failure| self.explain(engine, image, builder, failure))
+    }
+
+    /// Builds it with the classic builder.
+    async fn classic(
+        &self,
+        engine: &Engine,
+        image: &str,
+        options: BuildImageOptions,
+    ) -> Result<Result<(), Failure>, CallError> {
         let body = if self.is_remote() {
             bollard::body_full(Chunk::new())
         } else {
-            let archive = self.archive(engine).await?;
-            bollard::body_try_stream(chunks(archive))
+            bollard::body_try_stream(chunks(self.archive(engine).await?))
         };
         let logins = registry::all(&engine.logins);
         let mut progress = engine.docker.build_image(options, logins, Some(body));
@@ -218,72 +302,87 @@ impl Build {
         while let Some(step) = progress.next().await {
             match step {
                 Ok(info) => log.add(info.stream.as_deref().unwrap_or_default()),
-                Err(error) => return Err(self.explain(engine, image, &error, log)),
+                Err(error)
+                    if status(&error).is_none()
+                        && !matches!(error, Error::DockerStreamError { .. }) =>
+                {
+                    return Err(engine.failed(&format!("building image `{image}`"), &error));
+                }
+                Err(error) => {
+                    let step = log.text().map(|log| (String::new(), Some(log)));
+                    return Ok(Err(Failure { said: said(&error), step, frontend: false }));
+                }
             }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
-    fn explain(&self, engine: &Engine, image: &str, error: &Error, log: Log) -> CallError {
-        let doing = format!("building image `{image}`");
-        if status(error).is_none() && !matches!(error, Error::DockerStreamError { .. }) {
-            return engine.failed(&doing, error);
-        }
-        let said = said(error);
-        let error =
-            CallError::refused(format!("{doing} from `{}` failed: {said}", self.context));
-        let error = match log.text() {
-            Some(log) => error.note(format!("the end of its log:\n{log}")),
+    fn explain(
+        &self,
+        engine: &Engine,
+        image: &str,
+        builder: Builder,
+        failure: Failure,
+    ) -> CallError {
+        let Failure { said, step, frontend } = failure;
+        let from = &self.context;
+        let error = CallError::refused(format!(
+            "building image `{image}` from `{from}` failed: {said}"
+        ));
+        let of_base = step.as_ref().is_some_and(|(name, _)| name.contains("load metadata for"))
+            || ["pull access denied", "manifest"].iter().any(|part| said.contains(part));
+        // Then it is the step's own words that are in `said`.
+        let printed = step.as_ref().is_some_and(|(_, log)| log.is_some());
+        let error = match step {
+            Some((name, Some(log))) if name.is_empty() => {
+                error.note(format!("the end of its log:\n{log}"))
+            }
+            Some((name, Some(log))) => {
+                error.note(format!("the end of the log of `{name}`:\n{log}"))
+            }
+            Some((name, None)) => error.note(format!("the step that failed is `{name}`")),
             None => error,
         };
-        if said.contains("requires BuildKit") {
-            return error.hint(
-                "dollop builds without BuildKit so far: leave out `--mount`, or build it \
-                 elsewhere and push it to a registry",
-            );
-        }
-        if said.contains("pull access denied") || said.contains("manifest") {
-            return error.hint("check the image its Dockerfile starts from (`FROM`)");
-        }
-        error.hint("fix the Dockerfile or what it copies, and apply again")
-    }
-}
-
-/// The end of what a build says.
-#[derive(Default)]
-struct Log {
-    lines: VecDeque<String>,
-    /// The engine cuts the text anywhere.
-    open: String,
-}
-
-impl Log {
-    fn add(&mut self, text: &str) {
-        self.open.push_str(text);
-        while let Some(end) = self.open.find('\n') {
-            let line: String = self.open.drain(..=end).collect();
-            self.push(line);
-        }
-    }
-
-    fn push(&mut self, line: String) {
-        let line = line.trim_end();
-        // The engine's own book-keeping says nothing.
-        let noise = ["--->", "Removing intermediate container"];
-        if line.is_empty() || noise.iter().any(|words| line.trim_start().starts_with(words)) {
-            return;
-        }
-        if self.lines.len() == LOG_LINES {
-            self.lines.pop_front();
-        }
-        self.lines.push_back(line.to_owned());
+        let has = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
+        let heredoc = || self.text(engine).is_some_and(|text| text.contains("<<"));
+        let secret = said.strip_prefix("secret ").and_then(|rest| rest.split_once([':', ' ']));
+        let declare;
+        let hint = if has(&["requires BuildKit"]) && self.builder == Some(Builder::Classic) {
+            "take out `builder: \"classic\"`: BuildKit knows `--mount`"
+        } else if has(&["requires BuildKit"]) {
+            "only BuildKit knows `--mount`, and it was not to be had here: leave out `--mount`, \
+             upgrade the engine, or build it elsewhere and push it to a registry"
+        } else if has(&["parse error", "unknown instruction"]) && heredoc() {
+            "its builder may be too old for text between `<<EOF` and `EOF`: put the lines in a \
+             file and `COPY` it, or join them with `&&`"
+        } else if frontend && builder == Builder::BuildKit {
+            "its first line, `# syntax=..`, asks for an image that understands the Dockerfile, \
+             and that image cannot be had: take the line out to use what the engine has built \
+             in, or let the engine reach the registry"
+        } else if !printed && has(&["ssh", "SSH"]) && has(&["forward", "agent"]) {
+            "dollop hands on no SSH agent: give the key as one of `secrets`, or use HTTPS with \
+             a token"
+        } else if let Some((id, rest)) = secret
+            && rest.contains("not found")
+        {
+            declare = format!("give it in `build`: `secrets: #{{ \"{id}\": value }}`");
+            &declare
+        } else if of_base {
+            "check the image its Dockerfile starts from (`FROM`)"
+        } else {
+            "fix the Dockerfile or what it copies, and apply again"
+        };
+        error.hint(hint)
     }
 
-    fn text(mut self) -> Option<String> {
-        let rest = std::mem::take(&mut self.open);
-        self.push(rest);
-        let lines: Vec<_> = self.lines.into();
-        (!lines.is_empty()).then(|| lines.join("\n"))
+    /// The Dockerfile, where it is at hand.
+    fn text(&self, engine: &Engine) -> Option<String> {
+        if self.is_remote() || self.dockerfile_inline.is_some() {
+            return self.dockerfile_inline.clone();
+        }
+        let folder = PathBuf::from(engine.absolute(&self.context));
+        let name = self.dockerfile.as_deref().unwrap_or("Dockerfile");
+        std::fs::read_to_string(folder.join(name)).ok()
     }
 }
 
@@ -300,20 +399,35 @@ fn chunks(file: File) -> impl stream::Stream<Item = Result<Chunk, std::io::Error
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{from_value, json};
+
     use super::*;
 
+    /// Images built before there were secrets must not be built again for them.
+    #[tokio::test]
+    async fn secrets_are_no_part_of_the_digest() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("Dockerfile"), "FROM scratch").unwrap();
+        let scope = Scope { stack: String::new(), folder: folder.path().to_owned() };
+        let build = |more: serde_json::Value| {
+            let mut all = json!({ "context": "." });
+            all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            from_value::<Build>(all).unwrap()
+        };
+        let plain = build(json!({})).digest(&scope, None).await.unwrap();
+        let with = build(json!({ "secrets": { "npm": "t0ken" } }));
+        assert_eq!(with.digest(&scope, None).await.unwrap(), plain);
+        let settings = serde_json::to_string(&build(json!({}))).unwrap();
+        assert!(settings.ends_with(r#""no_cache":false,"pull":false}"#), "{settings}");
+    }
+
     #[test]
-    fn the_log_keeps_its_end() {
-        let mut log = Log::default();
-        for n in 0..100 {
-            log.add(&format!("line {n}\n\n"));
-        }
-        log.add("not yet ");
-        log.add("ended");
-        let text = log.text().unwrap();
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines.len(), LOG_LINES);
-        assert_eq!(lines.first(), Some(&"line 76"));
-        assert_eq!(lines.last(), Some(&"not yet ended"));
+    fn secrets_need_buildkit() {
+        let build = |builder: &str| {
+            let all = json!({ "context": ".", "secrets": { "a": "b" }, "builder": builder });
+            from_value::<Build>(all).unwrap()
+        };
+        assert!(build("buildkit").check().is_none());
+        assert!(build("classic").check().is_some());
     }
 }

@@ -97,17 +97,35 @@ impl Context {
         Ok(file)
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Paths and names of what counts, in one order.
     fn entries(&self) -> impl Iterator<Item = Result<(PathBuf, String), ContentError>> {
+        self.walked(|name| self.counts(name))
+    }
+
+    /// The same without the Dockerfile and what is left out, where patterns name them.
+    pub(super) fn counted(
+        &self,
+    ) -> impl Iterator<Item = Result<(PathBuf, String), ContentError>> {
+        self.walked(|name| !self.ignored.matches(name))
+    }
+
+    fn walked(
+        &self,
+        counts: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = Result<(PathBuf, String), ContentError>> {
         let walk = WalkDir::new(&self.folder).min_depth(1).sort_by_file_name();
         // A folder that is left out as a whole need not be looked into.
         let walk = walk.into_iter().filter_entry(|entry| {
             entry.depth() == 0 || !entry.file_type().is_dir() || !self.skips(entry)
         });
-        walk.filter_map(|entry| match entry {
+        walk.filter_map(move |entry| match entry {
             Ok(entry) => {
                 let name = self.name(&entry);
-                self.counts(&name).then(|| Ok((entry.into_path(), name)))
+                counts(&name).then(|| Ok((entry.into_path(), name)))
             }
             Err(error) => {
                 let path = error.path().unwrap_or(&self.folder).to_owned();

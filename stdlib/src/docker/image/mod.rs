@@ -1,7 +1,11 @@
 //! Images.
 
 mod build;
+mod buildkit;
 mod context;
+mod progress;
+mod session;
+mod transfer;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -173,7 +177,7 @@ impl Resource for Image {
         let image = reference::familiar(&name.natural);
         let platform = spec.platform.as_deref();
         let found = match (&spec.build, spec.pull) {
-            (Some(build), _) => built(engine, &image, build, platform).await?,
+            (Some(build), _) => built(engine, &image, build, platform, false).await?,
             (None, Pull::Missing) => pull::local_or_pulled(engine, &image, platform).await?,
             (None, Pull::Always) => pull::pulled(engine, &image, platform).await?,
             (None, Pull::Never) => {
@@ -198,7 +202,10 @@ impl Resource for Image {
         let found = match &to.build {
             // One whose folder may differ stays while the build itself is the same.
             Some(build) if to.up_to_date || from.build != to.build => {
-                built(engine, &image, build, platform).await?
+                // The digest on the image knows nothing of them.
+                let others =
+                    from.build.as_ref().is_some_and(|had| had.secrets != build.secrets);
+                built(engine, &image, build, platform, others).await?
             }
             None if always || from.platform != to.platform || from.build.is_some() => {
                 pull::pulled(engine, &image, platform).await?
@@ -237,21 +244,23 @@ async fn untag(engine: &Engine, name: &str) -> Result<(), CallError> {
     }
 }
 
-/// Builds it, unless the one of that name was built from the same.
+/// Builds it, unless the one of that name was built from the same; with `anew` even then, and
+/// from nothing.
 async fn built(
     engine: &Engine,
     image: &str,
     build: &Build,
     platform: Option<&str>,
+    anew: bool,
 ) -> Result<ImageInspect, CallError> {
     let digest = build.digest(&engine.scope, platform).await?;
-    if let Some(found) = pull::local(engine, image).await? {
+    if !anew && let Some(found) = pull::local(engine, image).await? {
         let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
         if labels.and_then(|labels| labels.get(build::MARK)) == Some(&digest) {
             return Ok(found);
         }
     }
-    build.run(engine, image, platform, &digest).await?;
+    build.run(engine, image, platform, &digest, anew).await?;
     pull::local(engine, image).await?.ok_or_else(|| {
         CallError::refused(format!("image `{image}` is gone right after it was built"))
     })
