@@ -4,6 +4,7 @@
 # And what takes too long for every time:
 #   make platforms    the five platforms of scripts/ on the lab
 #   make drain        a queue with 100,000 messages made anew, while others publish and consume
+#   make schemas      PostgreSQL schemas of others, from the folder DOLLOP_PUBLIC_SCHEMAS, imported
 #   make bare         the lab itself, on a minimal Debian in namespaces of its own
 
 DOLLOP := target/debug/dollop
@@ -11,7 +12,7 @@ LAB := tests/lab/lab
 # One set of features for lints and tests, so that nothing is compiled twice.
 EVERYTHING := --workspace --all-targets --features dollop-tests/live
 
-.PHONY: platforms drain bare quickstart clean-quickstart hello test lint quick-test lab tools build \
+.PHONY: platforms drain schemas bare quickstart clean-quickstart hello test lint quick-test lab tools build \
   fuzz bench
 
 # With the features of the whole workspace, so that `make test` goes on from there.
@@ -55,7 +56,8 @@ quick-test:
 # compiler works: one waits for packages, the other for a processor.
 test:
 	$(MAKE) --jobs=2 --output-sync=target lint tools
-	eval "$$($(LAB) env)"; RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6} cargo test $(EVERYTHING) --no-fail-fast -- --skip live::platforms
+	eval "$$($(LAB) env)"; RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6} cargo test $(EVERYTHING) --no-fail-fast -- \
+	  --skip live::platforms --skip schemas_of_others
 
 # The five platforms of scripts/, each with all its profiles, on the lab's images.
 platforms: tools
@@ -66,6 +68,9 @@ platforms: tools
 drain: tools
 	eval "$$($(LAB) env)"; DOLLOP_DRAIN_MESSAGES=100000 \
 	  cargo test $(EVERYTHING) -- draining_loses_nothing --nocapture
+
+schemas: tools
+	eval "$$($(LAB) env)"; cargo test $(EVERYTHING) -- schemas_of_others --nocapture
 
 bare:
 	tests/lab/bare

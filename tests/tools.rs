@@ -68,7 +68,7 @@ fn the_manual_shows_a_kind() {
           Whether dropping it drops what is in it, data included.
       comment: string
           What it is for, kept in the server.
-      name: string, replaces
+      name: string
           The real name; the first argument when left out.
       owner: string
           The role that owns it; when left out, the user dollop works as owns a new

@@ -34,7 +34,7 @@ let broker = docker::container("broker", #{
         "/certs/server.key": file("server.key"),
     },
     healthcheck: #{
-        test: "rabbitmq-diagnostics -q check_port_connectivity", interval: "2s", timeout: "10s", retries: 90,
+        test: "bash -c ': </dev/tcp/127.0.0.1/15671'", interval: "2s", timeout: "10s", retries: 90,
     },
     wait: "healthy",
 });
