@@ -129,11 +129,14 @@ impl Files for Revision<'_> {
             all if all.is_empty() => all,
             folder => folder + "/",
         };
-        let files = self.files.keys().filter_map(|path| path.strip_prefix(&prefix));
-        let is_shown = |path: &&str| !path.split('/').any(|part| part.starts_with('.'));
-        let found: Vec<_> = files.filter(is_shown).map(str::to_owned).collect();
+        let mut files =
+            self.files.keys().filter_map(|path| path.strip_prefix(&prefix)).peekable();
         // A folder of which the commit has nothing may be one that Git does not keep.
-        if found.is_empty() { self.now.list(folder) } else { Ok(found) }
+        if files.peek().is_none() {
+            return self.now.list(folder);
+        }
+        let is_shown = |path: &&str| !path.split('/').any(|part| part.starts_with('.'));
+        Ok(files.filter(is_shown).map(str::to_owned).collect())
     }
 }
 

@@ -17,13 +17,15 @@ use crate::resource::{
     Connection, Created, Found, Held, Migration, Moment, Name, Need, Owner, Planned, Preview,
     Problem, Proposed, Resource, Rolling, Scope, Script, Territory, Traits, Wanted,
 };
-use crate::schema::{Attribute, Schema, SchemaError, Type};
+use crate::schema::{Attribute, Schema, SchemaError};
 use crate::value::Value;
 
 mod adapter;
+mod marks;
 mod plain;
 
 use adapter::{Adapter, Dialer};
+pub(crate) use marks::{mark, mark_expr};
 
 /// An open connection of any kind.
 pub type OpenConnection = Arc<dyn Any + Send + Sync>;
@@ -459,48 +461,6 @@ fn name_attribute(renames: bool) -> Attribute {
         by_name: false,
         write_only: false,
         not_kept: false,
-    }
-}
-
-/// Marks what the schema calls secret, and what it says is not kept.
-pub(crate) fn mark(mut value: Value, attributes: &BTreeMap<String, Attribute>) -> Value {
-    if let Value::Map(entries) = &mut value {
-        for (name, attribute) in attributes.iter().filter(|(_, attribute)| marks(attribute)) {
-            // Looked at first: to change an entry copies a map that others have, too.
-            if entries.get(name).is_none_or(|entry| *entry == Value::Null) {
-                continue;
-            }
-            let Some(entry) = entries.get_mut(name) else { continue };
-            if let Type::Object(parts) = &attribute.ty {
-                *entry = mark(std::mem::take(entry), parts);
-            }
-            if attribute.not_kept {
-                *entry = forgotten(std::mem::take(entry));
-            } else if attribute.secret {
-                *entry = std::mem::take(entry).secret();
-            }
-        }
-    }
-    value
-}
-
-/// Whether anything in an attribute is secret or not kept.
-fn marks(attribute: &Attribute) -> bool {
-    attribute.secret
-        || attribute.not_kept
-        || matches!(&attribute.ty, Type::Object(parts) if parts.values().any(marks))
-}
-
-/// Marks what is not kept; of a map the entries, so that their keys still tell.
-fn forgotten(value: Value) -> Value {
-    match value.reveal() {
-        Value::Map(entries) => Value::Map(
-            entries
-                .iter()
-                .map(|(key, entry)| (key.clone(), entry.clone().ephemeral()))
-                .collect(),
-        ),
-        _ => value.ephemeral(),
     }
 }
 

@@ -399,3 +399,25 @@ fn a_plan_for_what_changed_since_a_revision() {
       hint: did you mean `local::data.same`?
     "#);
 }
+
+/// What the attribute is part of is not known as a whole, so it keeps the form it was written in.
+#[test]
+fn a_secret_beside_what_is_not_known_is_masked() {
+    let script = r#"
+        let net = docker::network("n");
+        docker::image("a", #{ build: #{
+            context: ".", shm_size: net.id, secrets: #{ npm: "t0ken-in-clear" },
+        } });
+    "#;
+    let project = Project::new("beside", script);
+    project.write("Dockerfile", "FROM scratch");
+    let saved = ["plan", "--no-refresh", "--out", "saved.plan"];
+    for arguments in [&saved[..], &["plan", "--no-refresh", "--format", "json"]] {
+        let said = project.run(arguments).expect(0).text();
+        assert!(said.contains("npm"), "{said}");
+        assert!(!said.contains("t0ken-in-clear"), "{said}");
+    }
+    let saved = std::fs::read(project.folder().join("saved.plan")).expect("the plan");
+    let saved = String::from_utf8_lossy(&saved);
+    assert!(!saved.contains("t0ken-in-clear"), "{saved}");
+}

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use serde::Deserializer;
-use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer, StrDeserializer};
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{
     DeserializeSeed, Error as _, Expected, MapAccess, SeqAccess, Unexpected, Visitor,
 };
@@ -117,7 +117,7 @@ impl<'de> Deserializer<'de> for Plain<'de> {
                 Ok(read)
             }
             Value::Map(entries) => {
-                visitor.visit_map(Entries { entries: entries.iter(), value: None, spec: None })
+                visitor.visit_map(Entries { rest: entries.iter(), value: None, spec: None })
             }
             Value::Null | Value::Secret(_) | Value::Ephemeral(_) => visitor.visit_unit(),
         }
@@ -146,7 +146,11 @@ impl<'de> Deserializer<'de> for Plain<'de> {
     ) -> Result<V::Value, Misfit> {
         match self.open() {
             Some(Value::Map(entries)) => {
-                let entries = Entries { entries: entries.iter(), value: None, spec: None };
+                if entries.len() != 1 {
+                    let expected = &"map with a single key";
+                    return Err(Misfit::invalid_value(Unexpected::Map, expected));
+                }
+                let entries = Entries { rest: entries.iter(), value: None, spec: None };
                 MapAccessDeserializer::new(entries).deserialize_enum(name, variants, visitor)
             }
             Some(Value::String(word)) => {
@@ -189,7 +193,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
 type MapIter<'a> = <&'a crate::map::Map as IntoIterator>::IntoIter;
 
 struct Entries<'a> {
-    entries: MapIter<'a>,
+    rest: MapIter<'a>,
     /// The entry whose key was read.
     value: Option<(&'a str, &'a Value)>,
     spec: Option<SpecOf>,
@@ -214,11 +218,11 @@ impl<'de> MapAccess<'de> for Entries<'de> {
                 matches!(value.reveal(), Value::Null) || (spec.without_name && key == "name")
             })
         };
-        let Some((key, value)) = self.entries.find(|(key, value)| !left_out(key, value)) else {
+        let Some((key, value)) = self.rest.find(|(key, value)| !left_out(key, value)) else {
             return Ok(None);
         };
         self.value = Some((key, value));
-        let read = seed.deserialize(BorrowedStrDeserializer::new(key));
+        let read = seed.deserialize(Key(key));
         read.map(Some).map_err(|misfit: Misfit| misfit.inside(Segment::Key(key.clone())))
     }
 
@@ -234,7 +238,40 @@ impl<'de> MapAccess<'de> for Entries<'de> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        self.entries.size_hint().1
+        self.rest.size_hint().1
+    }
+}
+
+/// The key of an entry; also one that a struct of its own stands for.
+struct Key<'a>(&'a str);
+
+impl<'de> Deserializer<'de> for Key<'de> {
+    type Error = Misfit;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        visitor.visit_borrowed_str(self.0)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        StrDeserializer::new(self.0).deserialize_enum(name, variants, visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+        option unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
     }
 }
 
@@ -253,7 +290,7 @@ impl<'de> Deserializer<'de> for Spec<'de> {
             return Plain(self.value).deserialize_any(visitor);
         };
         let spec = Some(SpecOf { without_name: self.without_name });
-        visitor.visit_map(Entries { entries: entries.iter(), value: None, spec })
+        visitor.visit_map(Entries { rest: entries.iter(), value: None, spec })
     }
 
     forward_to_deserialize_any! {
@@ -273,6 +310,9 @@ mod tests {
 
     #[derive(Debug, PartialEq, Deserialize)]
     struct Newtype(u16);
+
+    #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+    struct Named(String);
 
     #[derive(Debug, PartialEq, Deserialize)]
     #[serde(untagged)]
@@ -323,6 +363,8 @@ mod tests {
         assert_eq!(both(json!([1, null, 1.5])), Ok((1_u8, None::<bool>, 1.5)));
         assert_eq!(both(json!({ "a": [1], "b": {} })), Ok(json!({ "a": [1], "b": {} })));
         assert_eq!(both(json!(3)), Ok(3.0));
+        let one = std::collections::BTreeMap::from([(Named("a".into()), Word::One)]);
+        assert_eq!(both(json!({ "a": "one" })), Ok(one));
     }
 
     #[test]
@@ -331,6 +373,7 @@ mod tests {
         assert!(both::<Newtype>(json!("1")).is_err());
         assert!(both::<Word>(json!("four")).is_err());
         assert!(both::<Word>(json!(1)).is_err());
+        assert!(both::<Word>(json!({ "two": 1, "junk": 2 })).is_err());
         assert!(both::<(u8, u8)>(json!([1, 2, 3])).is_err());
     }
 

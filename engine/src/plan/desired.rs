@@ -2,7 +2,7 @@
 
 use crate::ephemeral::{Ephemeral, Secrecy};
 use crate::expr::{Expr, Function};
-use crate::kind::{SpecError, mark};
+use crate::kind::{SpecError, mark, mark_expr};
 use crate::map::Map;
 use crate::schema::{Schema, Type};
 use crate::value::Value;
@@ -53,9 +53,8 @@ pub(crate) fn desired(
                     .collect();
                 entries.extend(raw);
                 for (name, entry) in &mut entries {
-                    if schema.spec.get(name).is_some_and(|attribute| attribute.secret) {
-                        let plain = std::mem::replace(entry, Expr::NULL);
-                        *entry = plain.secret();
+                    if let Some(attribute) = schema.spec.get(name) {
+                        *entry = mark_expr(std::mem::replace(entry, Expr::NULL), attribute);
                     }
                 }
                 return Ok(Desired { spec: Expr::map(entries), probe: Some(probe) });

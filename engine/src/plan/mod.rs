@@ -310,6 +310,7 @@ pub fn plan(
     let declared = |address: &Address| inputs.graph.get(address).is_some();
     let renamings = renaming::renamings(graph, &moved.state, registry);
     let followers = renaming::followers(&renamings, &moved.state, registry);
+    let takeovers = renaming::takeovers(&renamings);
     let steps = steps::steps(&steps::Work {
         changes: &decisions.changes,
         connections: &decisions.connections,
@@ -318,6 +319,7 @@ pub fn plan(
         state: inputs.state,
         renamed: &moved.renamed,
         followers: &followers,
+        takeovers: &takeovers,
     })
     .map_err(|stuck| Findings {
         diagnostics: vec![waiting_for_each_other(&stuck)],
@@ -367,7 +369,7 @@ pub fn plan(
         warnings,
         sources: program.sources.clone(),
     };
-    plan.narrow(part, graph, &moved.state)?;
+    plan.narrow(part, graph, &moved.state, &[followers, takeovers].concat())?;
     Ok(plan)
 }
 

@@ -131,7 +131,8 @@ pub struct LeftOut {
 }
 
 impl Plan {
-    /// Takes out what is not of the part.
+    /// Takes out what is not of the part. `named` are pairs of what gets another name and what
+    /// needs that to happen, whether or not the graph says so.
     ///
     /// # Errors
     /// A pattern that fits nothing, and what cannot be done without what is left out.
@@ -140,11 +141,12 @@ impl Plan {
         part: &Part,
         graph: &Graph,
         state: &State,
+        named: &[(Address, Address)],
     ) -> Result<(), Findings> {
         if part.is_all() {
             return Ok(());
         }
-        let needs = self.needs(graph, state);
+        let needs = self.needs(graph, state, named);
         let fits = |pattern: &Pattern, address: &Address| {
             let lifecycle = match graph.get(address) {
                 Some(declared) => Some(&declared.lifecycle),
@@ -272,7 +274,12 @@ impl Plan {
     }
 
     /// What everything that is declared or recorded needs.
-    fn needs(&self, graph: &Graph, state: &State) -> BTreeMap<Address, BTreeSet<Address>> {
+    fn needs(
+        &self,
+        graph: &Graph,
+        state: &State,
+        named: &[(Address, Address)],
+    ) -> BTreeMap<Address, BTreeSet<Address>> {
         let mut needs: BTreeMap<Address, BTreeSet<Address>> = BTreeMap::new();
         for declaration in graph.in_order() {
             let needed = graph.needs(&declaration.address);
@@ -290,6 +297,16 @@ impl Plan {
         // What has just got another address is recorded under the old one.
         for change in &self.changes {
             needs.entry(change.address.clone()).or_default();
+        }
+        // What stays would be recorded under a name that nothing has. What goes does so under
+        // the old one.
+        let goes = |change: &&Change| {
+            matches!(change.action, Action::Delete | Action::Cascade | Action::Forget)
+        };
+        let going: HashSet<&Address> =
+            self.changes.iter().filter(goes).map(|change| &change.address).collect();
+        for (renamed, other) in named.iter().filter(|(_, other)| !going.contains(other)) {
+            needs.entry(other.clone()).or_default().insert(renamed.clone());
         }
         needs
     }

@@ -54,68 +54,120 @@ impl Renaming {
         })
     }
 
-    /// The spec of an object behind the same connection as it is after this; nothing when that
-    /// changes nothing in it.
-    fn carry(&self, kind: &Kind, spec: &Value) -> Option<Value> {
+    /// Whether something with these entries is where this happens. What it lives in is called
+    /// there as it is when this is done.
+    fn fits(&self, entries: &Map) -> bool {
         let elsewhere = |(place, name): &(&str, String)| {
-            spec.get(place).and_then(Value::as_str).is_some_and(|other| other != name)
+            entries.get(*place).and_then(Value::as_str).is_some_and(|other| other != name)
         };
-        if self.places.iter().any(elsewhere) {
-            return None;
-        }
-        let entries = spec.as_map()?;
-        let carried = self.entries(entries, &kind.schema.spec);
-        (carried != *entries).then_some(Value::Map(carried))
+        !self.places.iter().any(elsewhere)
     }
 
-    fn entries(&self, entries: &Map, schema: &BTreeMap<String, Attribute>) -> Map {
-        let carried = entries.iter().map(|(name, value)| {
-            let value = match schema.get(name) {
-                Some(attribute) => {
-                    let means = attribute.handle.iter().any(|kind| kind == self.address.kind());
-                    self.value(value, &attribute.ty, means)
-                }
-                None => value.clone(),
-            };
-            (name.clone(), value)
-        });
-        carried.collect()
+    /// Whether this gives the other's old name to something beside it.
+    fn takes_over_from(&self, other: &Self) -> bool {
+        self.address != other.address
+            && self.address.kind() == other.address.kind()
+            && self.connection == other.connection
+            && self.places == other.places
+            && self.to == other.from
     }
+}
 
-    /// `means` says whether a text here is the name of such an object.
-    fn value(&self, value: &Value, ty: &Type, means: bool) -> Value {
-        match (value, ty) {
-            (Value::String(text), _) if means && *text == self.from => Value::string(&self.to),
-            (Value::List(items), Type::List(item)) => {
-                Value::List(items.iter().map(|value| self.value(value, item, means)).collect())
+/// Of renamings, those that may say something about an object behind a connection.
+///
+/// What a renaming happens in may itself get another name: that is decided first.
+fn fitting<'a>(
+    renamings: &'a [Renaming],
+    connection: &Address,
+    kind: &Kind,
+    entries: &Map,
+) -> Vec<&'a Renaming> {
+    let behind: Vec<&Renaming> =
+        renamings.iter().filter(|renaming| renaming.connection == *connection).collect();
+    let Some(deepest) = behind.iter().map(|renaming| renaming.places.len()).max() else {
+        return Vec::new();
+    };
+    let mut fitting: Vec<&Renaming> = Vec::new();
+    let mut now = entries.clone();
+    for depth in 0..=deepest {
+        let all = behind.iter().copied();
+        fitting = all
+            .filter(|renaming| renaming.places.len() <= depth && renaming.fits(&now))
+            .collect();
+        now = entries_after(&fitting, entries, &kind.schema.spec);
+    }
+    fitting
+}
+
+/// Entries when all of that is done. Each text follows one renaming at most: where one object
+/// takes the name that another leaves, who followed the first does not go on to follow that.
+fn entries_after(
+    renamings: &[&Renaming],
+    entries: &Map,
+    schema: &BTreeMap<String, Attribute>,
+) -> Map {
+    let carried = entries.iter().map(|(name, value)| {
+        let value = match schema.get(name) {
+            Some(attribute) => {
+                let means = |renaming: &&&Renaming| {
+                    attribute.handle.iter().any(|kind| kind == renaming.address.kind())
+                };
+                let meant: Vec<&Renaming> = renamings.iter().filter(means).copied().collect();
+                value_after(renamings, &meant, value, &attribute.ty)
             }
-            (Value::Map(entries), Type::Object(schema)) => {
-                Value::Map(self.entries(entries, schema))
-            }
-            (Value::Map(entries), Type::Map(item)) => {
-                let carried = entries.iter();
-                let carried =
-                    carried.map(|(key, value)| (key.clone(), self.value(value, item, means)));
-                Value::Map(carried.collect())
-            }
-            (value, Type::Either(forms)) => {
-                let carried = forms.iter().map(|form| self.value(value, form, means));
-                carried.into_iter().find(|carried| carried != value).unwrap_or(value.clone())
-            }
-            (value, _) => value.clone(),
+            None => value.clone(),
+        };
+        (name.clone(), value)
+    });
+    carried.collect()
+}
+
+/// A value when all of that is done; a text in it is the name of one of what is `meant`.
+fn value_after(
+    renamings: &[&Renaming],
+    meant: &[&Renaming],
+    value: &Value,
+    ty: &Type,
+) -> Value {
+    match (value, ty) {
+        (Value::String(text), _) => match meant.iter().find(|one| *text == one.from) {
+            Some(renaming) => Value::string(&renaming.to),
+            None => value.clone(),
+        },
+        (Value::List(items), Type::List(item)) => {
+            let carried = items.iter();
+            let carried = carried.map(|value| value_after(renamings, meant, value, item));
+            Value::List(carried.collect())
         }
+        (Value::Map(entries), Type::Object(schema)) => {
+            Value::Map(entries_after(renamings, entries, schema))
+        }
+        (Value::Map(entries), Type::Map(item)) => {
+            let carried = entries
+                .iter()
+                .map(|(key, value)| (key.clone(), value_after(renamings, meant, value, item)));
+            Value::Map(carried.collect())
+        }
+        (value, Type::Either(forms)) => {
+            let carried = forms.iter().map(|form| value_after(renamings, meant, value, form));
+            carried.into_iter().find(|carried| carried != value).unwrap_or(value.clone())
+        }
+        (value, _) => value.clone(),
     }
 }
 
 /// The objects that a plan for the graph gives other names.
 pub(crate) fn renamings(graph: &Graph, state: &State, registry: &Registry) -> Vec<Renaming> {
     let mut found: Vec<Renaming> = Vec::new();
-    for declaration in graph.in_order() {
+    let renamed = graph.in_order().filter_map(|declaration| {
+        let kind = registry.kind(declaration.address.kind())?;
+        kind.traits.renames.then_some((declaration, kind))
+    });
+    // What others live in first, also where they name it by a text and not by a reference.
+    let mut renamed: Vec<_> = renamed.collect();
+    renamed.sort_by_key(|(_, kind)| kind.traits.within.len());
+    for (declaration, kind) in renamed {
         let address = &declaration.address;
-        let Some(kind) = registry.kind(address.kind()).filter(|kind| kind.traits.renames)
-        else {
-            continue;
-        };
         let record = state.records.get(address).filter(|record| !record.interrupted);
         let (Some(connection), Some(record)) = (&declaration.connection, record) else {
             continue;
@@ -151,12 +203,13 @@ pub(crate) fn carried(
     (address, id): (&Address, &str),
     spec: &Value,
 ) -> Option<(String, Value)> {
-    let mut now: Option<Value> = None;
-    for renaming in renamings.iter().filter(|renaming| renaming.connection == *connection) {
-        let carried = renaming.carry(kind, now.as_ref().unwrap_or(spec));
-        now = carried.or(now);
+    let entries = spec.as_map()?;
+    let fitting = fitting(renamings, connection, kind, entries);
+    let now = entries_after(&fitting, entries, &kind.schema.spec);
+    if now == *entries {
+        return None;
     }
-    let now = now?;
+    let now = Value::Map(now);
     let by_name = id_of(kind, address, spec).as_deref() == Some(id);
     let id = id_of(kind, address, &now).filter(|_| by_name).unwrap_or_else(|| id.to_owned());
     Some((id, now))
@@ -170,17 +223,34 @@ pub(crate) fn followers(
     registry: &Registry,
 ) -> Vec<(Address, Address)> {
     let mut found = Vec::new();
+    if renamings.is_empty() {
+        return found;
+    }
     for record in state.records.values() {
-        let Some(kind) = registry.kind(record.address.kind()) else { continue };
-        let mut now = record.spec.clone();
-        for renaming in renamings {
-            if record.connection.as_ref() == Some(&renaming.connection)
-                && let Some(next) = renaming.carry(kind, &now)
-            {
-                found.push((renaming.address.clone(), record.address.clone()));
-                now = next;
-            }
-        }
+        let kind = registry.kind(record.address.kind());
+        let (Some(kind), Some(connection), Some(entries)) =
+            (kind, &record.connection, record.spec.as_map())
+        else {
+            continue;
+        };
+        let follows = |renaming: &&Renaming| {
+            entries_after(&[*renaming], entries, &kind.schema.spec) != *entries
+        };
+        let followed = fitting(renamings, connection, kind, entries);
+        let followed = followed.into_iter().filter(follows);
+        found.extend(
+            followed.map(|renaming| (renaming.address.clone(), record.address.clone())),
+        );
+    }
+    found
+}
+
+/// Who takes a name that another leaves: pairs of what leaves it and what takes it.
+pub(crate) fn takeovers(renamings: &[Renaming]) -> Vec<(Address, Address)> {
+    let mut found = Vec::new();
+    for taker in renamings {
+        let leaves = renamings.iter().filter(|leaver| taker.takes_over_from(leaver));
+        found.extend(leaves.map(|leaver| (leaver.address.clone(), taker.address.clone())));
     }
     found
 }

@@ -21,6 +21,8 @@ pub(crate) struct Work<'a> {
     pub(crate) renamed: &'a [(Address, Address)],
     /// What gets another name in place, and who is named after it.
     pub(crate) followers: &'a [(Address, Address)],
+    /// What leaves its name to something else, and what takes that name.
+    pub(crate) takeovers: &'a [(Address, Address)],
 }
 
 /// The work for a set of decisions, numbered so that everything comes after what it needs.
@@ -28,7 +30,7 @@ pub(crate) struct Work<'a> {
 /// # Errors
 /// The steps of these addresses wait for each other, which would be a bug.
 pub(crate) fn steps(work: &Work<'_>) -> Result<Vec<Step>, Vec<Address>> {
-    let Work { changes, connections, lookups, declared, state, renamed, followers } = *work;
+    let Work { changes, connections, lookups, declared, state, renamed, .. } = *work;
     let mut draft = Draft::default();
     let used: HashSet<&Address> = changes
         .iter()
@@ -65,7 +67,7 @@ pub(crate) fn steps(work: &Work<'_>) -> Result<Vec<Step>, Vec<Address>> {
         let step = draft.add(&lookup.address, Operation::Read);
         draft.forward.insert(lookup.address.clone(), step);
     }
-    draft.name_first(followers);
+    draft.name_first(work);
     draft.wire(changes, connections, state);
     for lookup in later {
         if let Some(step) = draft.forward.get(&lookup.address).copied() {
@@ -222,9 +224,16 @@ impl Draft {
         self.room_first(changes);
     }
 
-    /// What goes is called by the old name, what stays by the new one.
-    fn name_first(&mut self, followers: &[(Address, Address)]) {
-        for (renamed, follower) in followers {
+    /// A name is left before something else takes it. What goes is called by the old name,
+    /// what stays by the new one.
+    fn name_first(&mut self, work: &Work<'_>) {
+        for (leaver, taker) in work.takeovers {
+            // Only a wish: of two that swap names one goes first, and the server says that the
+            // name is taken.
+            let steps = self.forward.get(taker).copied().zip(self.forward.get(leaver).copied());
+            self.wishes.extend(steps);
+        }
+        for (renamed, follower) in work.followers {
             let Some(rename) = self.forward.get(renamed).copied() else { continue };
             let gone = self.backward.get(follower).map(|gone| (rename, *gone));
             let stays = self.forward.get(follower).map(|stays| (*stays, rename));

@@ -190,3 +190,176 @@ fn a_role_a_database_and_a_schema_are_renamed_in_place() {
             .expect(0),
     );
 }
+
+/// Databases on the shared server, which go with it.
+struct Databases {
+    server: Arc<Container>,
+    project: Project,
+    names: &'static [&'static str],
+}
+
+impl Databases {
+    fn new(project: &str, names: &'static [&'static str]) -> Self {
+        let found =
+            Self { server: container::shared(), project: Project::new(project, ""), names };
+        found.drop_all();
+        found
+    }
+
+    fn declare(&self, inner: &str) {
+        let port = self.server.port;
+        let text = format!(
+            "let pg = postgres::server(\"main\", #{{ host: \"127.0.0.1\", port: {port}, \
+             password: \"{PASSWORD}\" }});\n{inner}"
+        );
+        self.project.write("stack.rhai", &text);
+    }
+
+    /// What each is called, and the server's number for it.
+    fn numbers(&self) -> String {
+        let names: Vec<String> = self.names.iter().map(|name| format!("'{name}'")).collect();
+        let sql = format!(
+            "select string_agg(concat(datname, ' ', oid), ', ' order by datname)
+             from pg_database where datname in ({})",
+            names.join(", ")
+        );
+        self.server.psql("postgres", &sql)
+    }
+
+    fn drop_all(&self) {
+        for name in self.names {
+            let gone = format!("drop database if exists \"{name}\" with (force)");
+            drop(self.server.psql("postgres", &gone));
+        }
+    }
+}
+
+impl Drop for Databases {
+    fn drop(&mut self) {
+        self.drop_all();
+    }
+}
+
+#[test]
+fn a_name_that_a_killed_run_gave_is_taken_back() {
+    let stack = Databases::new("renames_killed", &["dt_kill", "dt_kill_2", "dt_kill_3"]);
+    let declare = |name: &str| {
+        stack.declare(&format!("let db = pg.database(\"db\", #{{ name: \"{name}\" }});"));
+    };
+    let apply = ["apply", "--auto-approve"];
+    let kill = |name: &str, arguments: &[&str]| {
+        declare(name);
+        let died = stack.project.run_until("after_call@postgres::database.main/db", arguments);
+        assert_ne!(died.code, Some(0), "{}", died.text());
+    };
+    declare("dt_kill");
+    drop(stack.project.run(&apply).expect(0));
+    stack.server.psql("dt_kill", "create table kept as select 7 n");
+    let before = stack.numbers();
+    let renamed = |name: &str| before.replace("dt_kill ", &format!("{name} "));
+
+    // Nobody asks for the name that it has any more.
+    for name in ["dt_kill", "dt_kill_3", "dt_kill"] {
+        kill("dt_kill_2", &apply);
+        assert_eq!(stack.numbers(), renamed("dt_kill_2"), "it has another name");
+        declare(name);
+        drop(stack.project.run(&apply).expect(0));
+        assert_eq!(stack.numbers(), renamed(name), "the same one, and no second one");
+        assert_eq!(stack.server.psql(name, "select n from kept"), "7");
+        drop(stack.project.run(&["plan", "--detailed-exitcode"]).expect(0));
+    }
+
+    // What was dropped and made again by hand is found by its name.
+    stack.server.psql("postgres", "drop database dt_kill with (force)");
+    stack.server.psql("postgres", "create database dt_kill template template0");
+    let by_hand = stack.numbers();
+    drop(stack.project.run(&apply).expect(0));
+    assert_eq!(stack.numbers(), by_hand, "it is taken for the same");
+
+    // And what goes does so under the name that it has.
+    kill("dt_kill_2", &apply);
+    let database = "postgres::database.main/db";
+    let destroy = ["destroy", "--auto-approve", "--allow-data-loss", database];
+    drop(stack.project.run(&destroy).expect(0));
+    assert_eq!(stack.numbers(), "", "nothing is left behind");
+}
+
+#[test]
+fn a_name_that_is_left_is_taken_in_the_same_run() {
+    let names = &["dt_chain", "dt_chain_new", "dt_chain_old"];
+    let stack = Databases::new("renames_chain", names);
+    // The one that takes the name comes first.
+    let declare = |new: &str, old: &str| {
+        stack.declare(&format!(
+            "let new = pg.database(\"new\", #{{ name: \"{new}\" }});
+             let old = pg.database(\"old\", #{{ name: \"{old}\" }});
+             new.schema(\"app\");
+             old.schema(\"app\");"
+        ));
+    };
+    let apply = ["apply", "--auto-approve"];
+    declare("dt_chain_new", "dt_chain");
+    drop(stack.project.run(&apply).expect(0));
+    for name in ["dt_chain_new", "dt_chain"] {
+        let sql = format!("create table app.kept as select '{name}' was");
+        stack.server.psql(name, &sql);
+    }
+    let was = |name: &str| stack.server.psql(name, "select was from app.kept");
+
+    declare("dt_chain", "dt_chain_old");
+    let said = stack.project.run(&["plan"]).expect(0).text();
+    let sums = "Plan: 0 to create, 2 to update, 0 to replace, 0 to delete";
+    assert!(said.contains(sums), "{said}");
+    drop(stack.project.run(&apply).expect(0));
+    assert_eq!(was("dt_chain"), "dt_chain_new");
+    assert_eq!(was("dt_chain_old"), "dt_chain");
+    drop(stack.project.run(&["plan", "--detailed-exitcode"]).expect(0));
+
+    // Two cannot swap: there would be two of one name for a moment.
+    let before = stack.numbers();
+    declare("dt_chain_old", "dt_chain");
+    let said = stack.project.run(&apply).expect(1).text();
+    assert!(said.contains("already exists"), "{said}");
+    assert_eq!(stack.numbers(), before, "and nothing is half done");
+    declare("dt_chain", "dt_chain_old");
+    drop(stack.project.run(&apply).expect(0));
+    drop(stack.project.run(&["plan", "--detailed-exitcode"]).expect(0));
+}
+
+/// Roles on the shared server, which go with it.
+struct Roles(Arc<Container>);
+
+impl Drop for Roles {
+    fn drop(&mut self) {
+        for role in ["dt_part", "dt_part_2"] {
+            drop(self.0.psql("postgres", &format!("drop role if exists {role}")));
+        }
+    }
+}
+
+#[test]
+fn what_says_the_new_name_as_a_text_brings_the_renaming_along() {
+    let roles = Roles(container::shared());
+    let project = Project::new("renames_part", "");
+    let declare = |name: &str| {
+        let port = roles.0.port;
+        let text = format!(
+            r#"let pg = postgres::server("main", #{{ host: "127.0.0.1", port: {port}, password: "{PASSWORD}" }});
+let role = pg.role("part", #{{ name: "{name}", login: false }});
+pg.membership("m", #{{ role: "pg_monitor", member: {member} }});
+"#,
+            // At first a reference, so that it is made after the role.
+            member = if name == "dt_part" { "role".to_owned() } else { format!("\"{name}\"") },
+        );
+        project.write("stack.rhai", &text);
+    };
+    declare("dt_part");
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    declare("dt_part_2");
+    let part = ["apply", "--auto-approve", "--only", "postgres::membership.main/m"];
+    drop(project.run(&part).expect(0));
+    let members = "select string_agg(member::regrole::text, ' ') from pg_auth_members
+        where member::regrole::text like 'dt_part%'";
+    assert_eq!(roles.0.psql("postgres", members), "dt_part_2");
+    drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
+}

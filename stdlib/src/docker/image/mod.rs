@@ -177,7 +177,12 @@ impl Resource for Image {
         let image = reference::familiar(&name.natural);
         let platform = spec.platform.as_deref();
         let found = match (&spec.build, spec.pull) {
-            (Some(build), _) => built(engine, &image, build, platform, false).await?,
+            (Some(build), _) => {
+                // Whether one that is there saw these secrets, nothing on it tells.
+                let others =
+                    !build.secrets.0.is_empty() && pull::local(engine, &image).await?.is_some();
+                built(engine, &image, build, platform, others).await?
+            }
             (None, Pull::Missing) => pull::local_or_pulled(engine, &image, platform).await?,
             (None, Pull::Always) => pull::pulled(engine, &image, platform).await?,
             (None, Pull::Never) => {
