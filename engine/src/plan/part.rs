@@ -157,8 +157,8 @@ impl Plan {
         let mut diagnostics = Vec::new();
         for pattern in part.only.iter().chain(&part.exclude) {
             if !needs.keys().any(|address| fits(pattern, address)) {
-                let names = needs.keys().map(ToString::to_string);
-                diagnostics.push(self.fits_nothing(pattern, graph, names));
+                let addresses = needs.keys().map(ToString::to_string);
+                diagnostics.push(self.fits_nothing(pattern, graph, addresses));
             }
         }
         let chosen = chosen(part, &needs, &fits);

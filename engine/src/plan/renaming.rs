@@ -112,8 +112,8 @@ fn entries_after(
                 let means = |renaming: &&&Renaming| {
                     attribute.handle.iter().any(|kind| kind == renaming.address.kind())
                 };
-                let meant: Vec<&Renaming> = renamings.iter().filter(means).copied().collect();
-                value_after(renamings, &meant, value, &attribute.ty)
+                let these: Vec<&Renaming> = renamings.iter().filter(means).copied().collect();
+                value_after(renamings, &these, value, &attribute.ty)
             }
             None => value.clone(),
         };

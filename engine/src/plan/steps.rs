@@ -37,8 +37,10 @@ pub(crate) fn steps(work: &Work<'_>) -> Result<Vec<Step>, Vec<Address>> {
         .filter(|change| change.action.touches_world() && change.action != Action::Cascade)
         .filter_map(|change| change.connection.as_ref())
         .collect();
+    let moved: HashSet<&Address> = renamed.iter().map(|(_, to)| to).collect();
     for connection in connections {
-        draft.connection(connection, used.contains(&connection.address), state);
+        let address = &connection.address;
+        draft.connection(connection, used.contains(address), moved.contains(address), state);
     }
     for change in changes {
         draft.change(change, state);
@@ -106,8 +108,14 @@ impl Draft {
         self.steps.len() - 1
     }
 
-    /// `used` says whether a step goes through it.
-    fn connection(&mut self, connection: &ConnectionPlan, used: bool, state: &State) {
+    /// `used` says whether a step goes through it, `moved` that it was recorded elsewhere.
+    fn connection(
+        &mut self,
+        connection: &ConnectionPlan,
+        used: bool,
+        moved: bool,
+        state: &State,
+    ) {
         let address = &connection.address;
         if !connection.declared {
             if used && matches!(connection.standing, Standing::Deferred(_)) {
@@ -125,7 +133,7 @@ impl Draft {
                 record.dependencies == connection.dependencies
                     && connection.spec.known().is_some_and(|spec| spec == &record.spec)
             });
-            (!same).then_some(Operation::Record)
+            (moved || !same).then_some(Operation::Record)
         };
         if let Some(operation) = operation {
             let step = self.add(address, operation);

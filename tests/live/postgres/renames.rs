@@ -241,50 +241,6 @@ impl Drop for Databases {
 }
 
 #[test]
-fn a_name_that_a_killed_run_gave_is_taken_back() {
-    let stack = Databases::new("renames_killed", &["dt_kill", "dt_kill_2", "dt_kill_3"]);
-    let declare = |name: &str| {
-        stack.declare(&format!("let db = pg.database(\"db\", #{{ name: \"{name}\" }});"));
-    };
-    let apply = ["apply", "--auto-approve"];
-    let kill = |name: &str, arguments: &[&str]| {
-        declare(name);
-        let died = stack.project.run_until("after_call@postgres::database.main/db", arguments);
-        assert_ne!(died.code, Some(0), "{}", died.text());
-    };
-    declare("dt_kill");
-    drop(stack.project.run(&apply).expect(0));
-    stack.server.psql("dt_kill", "create table kept as select 7 n");
-    let before = stack.numbers();
-    let renamed = |name: &str| before.replace("dt_kill ", &format!("{name} "));
-
-    // Nobody asks for the name that it has any more.
-    for name in ["dt_kill", "dt_kill_3", "dt_kill"] {
-        kill("dt_kill_2", &apply);
-        assert_eq!(stack.numbers(), renamed("dt_kill_2"), "it has another name");
-        declare(name);
-        drop(stack.project.run(&apply).expect(0));
-        assert_eq!(stack.numbers(), renamed(name), "the same one, and no second one");
-        assert_eq!(stack.server.psql(name, "select n from kept"), "7");
-        drop(stack.project.run(&["plan", "--detailed-exitcode"]).expect(0));
-    }
-
-    // What was dropped and made again by hand is found by its name.
-    stack.server.psql("postgres", "drop database dt_kill with (force)");
-    stack.server.psql("postgres", "create database dt_kill template template0");
-    let by_hand = stack.numbers();
-    drop(stack.project.run(&apply).expect(0));
-    assert_eq!(stack.numbers(), by_hand, "it is taken for the same");
-
-    // And what goes does so under the name that it has.
-    kill("dt_kill_2", &apply);
-    let database = "postgres::database.main/db";
-    let destroy = ["destroy", "--auto-approve", "--allow-data-loss", database];
-    drop(stack.project.run(&destroy).expect(0));
-    assert_eq!(stack.numbers(), "", "nothing is left behind");
-}
-
-#[test]
 fn a_name_that_is_left_is_taken_in_the_same_run() {
     let names = &["dt_chain", "dt_chain_new", "dt_chain_old"];
     let stack = Databases::new("renames_chain", names);
