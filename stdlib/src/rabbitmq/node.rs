@@ -3,9 +3,11 @@
 //! (<https://www.rabbitmq.com/docs/plugins>) and the name of the cluster.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use backon::{ConstantBuilder, Retryable};
 use dollop_engine::diagnostic::did_you_mean;
-use dollop_engine::error::CallError;
+use dollop_engine::error::{CallError, Failure};
 use dollop_engine::resource::{Owner, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -119,7 +121,9 @@ pub struct Plugin;
 #[derive(Deserialize)]
 struct Node {
     #[serde(default)]
-    enabled_plugins: Vec<String>,
+    running: bool,
+    /// Nothing until a node that starts has told about itself.
+    enabled_plugins: Option<Vec<String>>,
 }
 
 impl Item for Plugin {
@@ -134,14 +138,31 @@ impl Item for Plugin {
 
     /// Those that every running node has.
     async fn rows(server: &Server, _: &[Place]) -> Result<Vec<String>, CallError> {
-        let path = "nodes?columns=name,enabled_plugins";
-        let mut nodes: Vec<Node> = server.api.list("list the plugins", path).await?;
+        let path = "nodes?columns=name,running,enabled_plugins";
+        // A node tells about itself every five seconds, the first time after its start.
+        let ask = || async {
+            let nodes: Vec<Node> =
+                server.api.list("list the plugins", path).await.map_err(Some)?;
+            let silent =
+                nodes.iter().any(|node| node.running && node.enabled_plugins.is_none());
+            if silent { Err(None) } else { Ok(nodes) }
+        };
+        let often = ConstantBuilder::default()
+            .with_delay(Duration::from_millis(500))
+            .with_max_times(30);
+        let nodes = ask.retry(often).when(Option::is_none).await.map_err(|error| {
+            error.unwrap_or_else(|| {
+                let message = "a node of RabbitMQ does not say which plugins it has";
+                CallError::new(Failure::Unreachable, message)
+                    .hint("if it started just now, try again")
+            })
+        })?;
         // A node that is down tells nothing.
-        nodes.retain(|node| !node.enabled_plugins.is_empty());
-        let Some((first, others)) = nodes.split_first() else { return Ok(Vec::new()) };
-        let everywhere =
-            |name: &&String| others.iter().all(|node| node.enabled_plugins.contains(name));
-        Ok(first.enabled_plugins.iter().filter(everywhere).cloned().collect())
+        let enabled: Vec<_> =
+            nodes.into_iter().filter_map(|node| node.enabled_plugins).collect();
+        let Some((first, others)) = enabled.split_first() else { return Ok(Vec::new()) };
+        let everywhere = |name: &&String| others.iter().all(|names| names.contains(name));
+        Ok(first.iter().filter(everywhere).cloned().collect())
     }
 
     fn absent(_: &Server, name: &str, _: &BTreeMap<Place, String>) -> Result<(), CallError> {
