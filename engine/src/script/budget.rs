@@ -12,8 +12,7 @@ use crate::diagnostic::{Code, Diagnostic};
 
 /// Processor time a script may take; a stack of 10,000 resources takes a tenth of a second.
 /// Not time on the wall: a busy machine must not make a script fail.
-/// The unit tests try many endless scripts.
-pub(super) const MOST_TIME: Duration = Duration::from_secs(if cfg!(test) { 4 } else { 30 });
+pub(super) const MOST_TIME: Duration = Duration::from_secs(30);
 
 /// The time is looked at once in so many steps.
 const STEPS: u64 = 256;
