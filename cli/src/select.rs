@@ -132,7 +132,8 @@ mod tests {
                 profiles: profiles.iter().map(|name| (*name).to_owned()).collect(),
                 replica: of.map(|of| Replica { of: of.to_owned(), number: 1 }),
                 ..Lifecycle::default()
-            },
+            }
+            .shared(),
             interrupted: false,
             unfinished: false,
             tainted: false,

@@ -4,6 +4,7 @@
 //! process, its serialised form, and that is the digest.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
@@ -149,7 +150,7 @@ impl Recall {
         match expr {
             Expr::Value(value) => self.note(value),
             Expr::List(items) | Expr::Call(_, items) => {
-                for item in items {
+                for item in items.iter() {
                     self.note_expr(item);
                 }
             }
@@ -248,7 +249,7 @@ impl Recall {
         match expr {
             Expr::Value(value) => self.fill(value),
             Expr::List(items) | Expr::Call(_, items) => {
-                for item in items {
+                for item in Arc::make_mut(items) {
                     self.fill_expr(item);
                 }
             }

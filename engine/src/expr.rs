@@ -1,7 +1,9 @@
 //! Data that may hold references to values nobody knows yet.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -99,8 +101,8 @@ pub enum Function {
 pub enum Expr {
     /// Known already; never a list or map with unknown parts.
     Value(Value),
-    /// A list, some item of which is not known.
-    List(Vec<Expr>),
+    /// A list, some item of which is not known; copies share it, as those of a map do.
+    List(Arc<[Expr]>),
     /// A map, some entry of which is not known.
     Map(Map<Expr>),
     /// Not known, and secret once it is.
@@ -108,7 +110,7 @@ pub enum Expr {
     /// A resource's value.
     Reference(Reference),
     /// Computed from others.
-    Call(Function, Vec<Expr>),
+    Call(Function, Arc<[Expr]>),
 }
 
 impl Expr {
@@ -124,7 +126,7 @@ impl Expr {
     pub fn list(items: Vec<Self>) -> Self {
         match all_known(items) {
             Ok(values) => Self::Value(Value::List(values)),
-            Err(items) => Self::List(items),
+            Err(items) => Self::List(items.into()),
         }
     }
 
@@ -156,14 +158,14 @@ impl Expr {
             (expr, Secrecy::Secret) => expr.secret(),
             (Self::Value(value), Secrecy::Ephemeral) => Self::Value(value.ephemeral()),
             (Self::List(items), Secrecy::Ephemeral) => {
-                Self::list(items.into_iter().map(|item| item.marked(secrecy)).collect())
+                Self::list(items.iter().map(|item| item.clone().marked(secrecy)).collect())
             }
             (Self::Map(entries), Secrecy::Ephemeral) => {
                 let entries = entries.into_iter();
                 Self::map(entries.map(|(key, item)| (key, item.marked(secrecy))).collect())
             }
             (Self::Call(function, arguments), Secrecy::Ephemeral) => {
-                let arguments = arguments.into_iter().map(|item| item.marked(secrecy));
+                let arguments = arguments.iter().map(|item| item.clone().marked(secrecy));
                 Self::call(function, arguments.collect()).secret()
             }
             (Self::Secret(inner), Secrecy::Ephemeral) => inner.marked(secrecy).secret(),
@@ -189,7 +191,7 @@ impl Expr {
     pub fn call(function: Function, arguments: Vec<Self>) -> Self {
         match all_known(arguments) {
             Ok(values) => Self::Value(function.apply(&values)),
-            Err(arguments) => Self::Call(function, arguments),
+            Err(arguments) => Self::Call(function, arguments.into()),
         }
     }
 
@@ -206,7 +208,7 @@ impl Expr {
         match self {
             Self::Value(_) => {}
             Self::List(items) | Self::Call(_, items) => {
-                for item in items {
+                for item in items.iter() {
                     item.each_reference(visit);
                 }
             }
@@ -259,7 +261,7 @@ impl Expr {
         match self {
             Self::Value(value) => value.each_secret(visit),
             Self::List(items) | Self::Call(_, items) => {
-                for item in items {
+                for item in items.iter() {
                     item.each_secret(visit);
                 }
             }
@@ -306,6 +308,27 @@ impl Expr {
                 Self::call(*function, arguments.iter().map(|x| x.resolve(lookup)).collect())
             }
         }
+    }
+
+    /// The entries of a map with what `lookup` knows filled in, which is told for which entry;
+    /// where it knows nothing, the very same map.
+    pub(crate) fn filled(
+        entries: &Map<Self>,
+        lookup: &impl Fn(&str, &Reference) -> Option<Self>,
+    ) -> Map<Self> {
+        let mut filled = entries.clone();
+        for (name, entry) in entries.iter().filter(|(_, entry)| entry.known().is_none()) {
+            let found = Cell::new(false);
+            let value = entry.resolve(&|reference| {
+                let value = lookup(name, reference);
+                found.set(found.get() || value.is_some());
+                value
+            });
+            if found.get() {
+                filled.insert(name.clone(), value);
+            }
+        }
+        filled
     }
 
     /// The same with another value at a path, or without one. Where the way there is not
@@ -422,7 +445,7 @@ impl fmt::Display for Expr {
             }
             Self::Call(..) if self.is_secret() => out.write_str("(sensitive)"),
             Self::Call(Function::Concat, parts) => {
-                for part in parts {
+                for part in parts.iter() {
                     match part {
                         Self::Value(Value::String(text)) => out.write_str(text)?,
                         other => write!(out, "{other}")?,

@@ -13,6 +13,7 @@ use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Findings, Span, did_you_mean};
 use crate::path::Path;
 use crate::plan::check_moves;
+use crate::plan::normals::Normals;
 use crate::program::{Declaration, Program, alternatives};
 
 /// Why one declaration needs another.
@@ -52,6 +53,7 @@ pub struct Graph {
     order: Vec<NodeIndex>,
     /// Where each dormant declaration stands among them.
     dormant: BTreeMap<Address, usize>,
+    normals: Normals,
 }
 
 /// Finds the edges of a program and an order for it.
@@ -112,7 +114,10 @@ pub fn build(program: Program) -> Result<Graph, Findings> {
     }));
     if diagnostics.is_empty() {
         match order(&graph) {
-            Some(order) => return Ok(Graph { program, edges: graph, nodes, order, dormant }),
+            Some(order) => {
+                let normals = Normals::default();
+                return Ok(Graph { program, edges: graph, nodes, order, dormant, normals });
+            }
             None => diagnostics = cycles(&graph, &program),
         }
     }
@@ -349,7 +354,7 @@ impl Graph {
     }
 
     /// The declarations, each after everything it needs, otherwise as in the script.
-    pub fn in_order(&self) -> impl Iterator<Item = &Declaration> {
+    pub fn in_order(&self) -> impl ExactSizeIterator<Item = &Declaration> {
         self.order.iter().map(|node| &self.program.declarations[self.edges[*node]])
     }
 
@@ -357,6 +362,11 @@ impl Graph {
     pub fn get(&self, address: &Address) -> Option<&Declaration> {
         let node = self.nodes.get(address)?;
         Some(&self.program.declarations[self.edges[*node]])
+    }
+
+    /// The specs of its declarations in normal form.
+    pub(crate) fn normals(&self) -> &Normals {
+        &self.normals
     }
 
     /// The declaration of an address in a profile that is off.
@@ -428,7 +438,7 @@ mod tests {
                     ((*needed).to_owned(), Expr::reference(address(needed), path))
                 })
                 .collect(),
-            lifecycle: crate::program::Lifecycle::default(),
+            lifecycle: crate::program::Lifecycle::plain(),
             allow: std::collections::BTreeSet::new(),
             clear: Vec::new(),
             lookup: None,

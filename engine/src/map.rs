@@ -15,7 +15,6 @@ use crate::value::Value;
 /// A spec goes through every stage and every stage keeps it, so a copy shares the entries
 /// until one side changes. They stand side by side in memory: most maps have few of them,
 /// and a tree's nodes have room for eleven.
-#[derive(PartialEq)]
 pub struct Map<V = Value>(Arc<LiteMap<String, V>>);
 
 impl<V> Map<V> {
@@ -34,6 +33,12 @@ impl<V> Default for Map<V> {
 impl<V> Clone for Map<V> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
+    }
+}
+
+impl<V: PartialEq> PartialEq for Map<V> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
     }
 }
 
@@ -60,7 +65,17 @@ impl<V: Clone> DerefMut for Map<V> {
 
 impl<V> FromIterator<(String, V)> for Map<V> {
     fn from_iter<I: IntoIterator<Item = (String, V)>>(entries: I) -> Self {
-        Self(Arc::new(entries.into_iter().collect()))
+        let mut entries: Vec<(String, V)> = entries.into_iter().collect();
+        let in_order = entries.is_sorted_by(|(one, _), (next, _)| one < next);
+        if !in_order {
+            // Of several of one name the last counts.
+            entries.reverse();
+            entries.sort_by(|(one, _), (next, _)| one.cmp(next));
+            entries.dedup_by(|(next, _), (one, _)| next == one);
+        }
+        // There are many of them, and they stay.
+        entries.shrink_to_fit();
+        Self(Arc::new(LiteMap::from_sorted_store_unchecked(entries)))
     }
 }
 
@@ -125,6 +140,14 @@ mod tests {
         let mut second = first.clone();
         second.insert("b".to_owned(), Value::Int(2));
         assert_eq!((first.len(), second.len()), (1, 2));
+    }
+
+    #[test]
+    fn of_several_of_one_name_the_last_counts() {
+        let entries = ["b", "a", "b", "a", "c"].into_iter().enumerate();
+        let map: Map<usize> = entries.map(|(index, name)| (name.to_owned(), index)).collect();
+        let found: Vec<_> = map.iter().map(|(name, index)| (name.as_str(), *index)).collect();
+        assert_eq!(found, [("a", 3), ("b", 2), ("c", 4)]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a script declares: plain data, nothing looked up, nothing decided.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Sources, Span, did_you_mean};
@@ -111,7 +111,7 @@ pub struct Declaration {
     /// What the script set, `name` and parents included; defaults are not filled in.
     pub attributes: Map<Expr>,
     /// How it is treated.
-    pub lifecycle: Lifecycle,
+    pub lifecycle: Arc<Lifecycle>,
     /// Warnings that are meant here and not shown.
     pub allow: BTreeSet<Code>,
     /// Secret attributes, or parts of them, that the script holds in clear, with their text.
@@ -183,6 +183,31 @@ pub struct Lifecycle {
     /// How long calls about it may take.
     #[serde(skip_serializing_if = "Timeouts::is_empty")]
     pub timeouts: Timeouts,
+}
+
+/// What most resources have.
+static PLAIN: LazyLock<Arc<Lifecycle>> = LazyLock::new(Arc::default);
+
+impl Lifecycle {
+    /// The same, to be shared by all that carry it: the declaration, its change, the record.
+    pub fn shared(self) -> Arc<Self> {
+        if self == **PLAIN { PLAIN.clone() } else { Arc::new(self) }
+    }
+
+    /// Nothing said: how most resources are treated.
+    pub fn plain() -> Arc<Self> {
+        PLAIN.clone()
+    }
+
+    /// Reads one that may be shared.
+    ///
+    /// # Errors
+    /// What is read is no lifecycle.
+    pub(crate) fn read_shared<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<Self>, D::Error> {
+        serde::Deserialize::deserialize(deserializer).map(Self::shared)
+    }
 }
 
 /// One of several resources that `replicas` declared together.

@@ -1,7 +1,7 @@
 //! What dollop remembers between runs, and the door to where it is kept.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,8 @@ pub struct Record {
     /// What it needed: deletes go the other way round, and the script may be gone by then.
     pub dependencies: Vec<Address>,
     /// How it is treated; guards even when its script is gone.
-    pub lifecycle: Lifecycle,
+    #[serde(deserialize_with = "Lifecycle::read_shared")]
+    pub lifecycle: Arc<Lifecycle>,
     /// Whether its making was interrupted: it may or may not exist, and not be whole.
     pub interrupted: bool,
     /// Whether a change of it was interrupted: it exists, and may not be whole.

@@ -41,7 +41,7 @@ fn record(step: u32) -> Record {
         spec: Value::Map(spec.collect()),
         facts: Value::Null,
         dependencies: (1..4).map(|back| name(step.saturating_sub(back))).collect(),
-        lifecycle: dollop_engine::program::Lifecycle::default(),
+        lifecycle: dollop_engine::program::Lifecycle::plain(),
         interrupted: false,
         unfinished: false,
         tainted: false,

@@ -97,7 +97,7 @@ pub(crate) fn record(address: &Address, spec: Value, dependencies: &[Address]) -
         spec,
         facts: Value::Null,
         dependencies: dependencies.to_vec(),
-        lifecycle: dollop_engine::program::Lifecycle::default(),
+        lifecycle: dollop_engine::program::Lifecycle::plain(),
         interrupted: false,
         tainted: false,
         stopped: None,

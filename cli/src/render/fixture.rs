@@ -53,7 +53,7 @@ pub(crate) fn change(of: &str, action: Action) -> Change {
         id: None,
         facts: Value::Null,
         dependencies: Vec::new(),
-        lifecycle: dollop_engine::program::Lifecycle::default(),
+        lifecycle: dollop_engine::program::Lifecycle::plain(),
         succession: None,
         rolling: None,
         span: None,
@@ -288,7 +288,7 @@ fn postgres() -> Change {
             ..differs(
                 "networks",
                 Some(json(r#"["4f1a9c"]"#).into()),
-                Some(Expr::List(vec![reference("docker::network.app", "id")])),
+                Some(Expr::list(vec![reference("docker::network.app", "id")])),
             )
         },
         Difference {
@@ -337,7 +337,7 @@ fn web() -> Change {
             ..differs(
                 "env.URL",
                 Some("amqp://10.0.0.2/".into()),
-                Some(Expr::Call(
+                Some(Expr::call(
                     Function::Concat,
                     vec![
                         Value::string("amqp://").into(),

@@ -145,7 +145,7 @@ mod tests {
                     .iter()
                     .map(|(attribute, of)| ((*attribute).to_owned(), reference(of, "id")))
                     .collect(),
-                lifecycle: dollop_engine::program::Lifecycle::default(),
+                lifecycle: dollop_engine::program::Lifecycle::plain(),
                 allow: std::collections::BTreeSet::new(),
                 clear: Vec::new(),
                 lookup: None,

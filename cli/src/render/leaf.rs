@@ -193,7 +193,7 @@ fn shape(side: Option<&Expr>) -> Shape {
     match side {
         None => Shape::Absent,
         Some(Expr::Map(entries)) => Shape::Map(entries.clone()),
-        Some(Expr::List(items)) => Shape::List(items.clone()),
+        Some(Expr::List(items)) => Shape::List(items.to_vec()),
         Some(Expr::Value(Value::Map(entries))) => Shape::Map(
             entries.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect(),
         ),
@@ -343,10 +343,10 @@ mod tests {
     fn a_computed_text_with_a_secret_in_it_is_secret() {
         let address: Address = "docker::container.pg".parse().unwrap();
         let reference = Expr::reference(address, Path::attribute("id"));
-        let list = Expr::List(vec![reference.clone(), json("\"pw\"").secret().into()]);
+        let list = Expr::list(vec![reference.clone(), json("\"pw\"").secret().into()]);
         check(
             json("\"x\""),
-            Expr::Call(Function::Json, vec![list]),
+            Expr::call(Function::Json, vec![list]),
             &["a: Sensitive Sensitive"],
         );
         check(json("1"), reference, &["a: Known(1) Unknown(<docker::container.pg:id>)"]);

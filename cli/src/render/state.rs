@@ -171,7 +171,7 @@ mod tests {
             spec,
             facts: value(r#"{"ip": "10.0.0.2"}"#),
             dependencies: vec![address("docker::network.app")],
-            lifecycle: Lifecycle { prevent_destroy: true, ..Lifecycle::default() },
+            lifecycle: Lifecycle { prevent_destroy: true, ..Lifecycle::default() }.shared(),
             interrupted: true,
             unfinished: false,
             tainted: false,

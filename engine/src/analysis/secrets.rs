@@ -130,7 +130,7 @@ fn walk_expr(expr: &Expr, at: &Path, found: &mut BTreeSet<(Path, String)>) {
         }
         // Text with parts that are known later: the others are as written.
         Expr::Call(_, parts) => {
-            for part in parts {
+            for part in parts.iter() {
                 if let Expr::Value(Value::String(text)) = part {
                     found.extend(passwords(text).map(|one| (at.clone(), one.to_owned())));
                 }

@@ -9,7 +9,6 @@ use crate::graph::Graph;
 use crate::kind::{Kind, Registry};
 use crate::map::Map;
 use crate::path::{Path, Segment};
-use crate::plan::desired::desired;
 use crate::program::{Declaration, alternatives};
 use crate::resource::Name;
 use crate::value::Value;
@@ -61,17 +60,16 @@ impl<'a> Stack<'a> {
     pub(super) fn read(graph: &'a Graph, registry: &'a Registry) -> Self {
         let mut known = Known::new();
         let mut objects = Vec::new();
+        let mut locals: BTreeMap<&Address, bool> = BTreeMap::new();
         // What is dormant stands in the order of the script, after what it refers to.
         for declaration in graph.in_order().chain(&graph.program().dormant.declarations) {
-            let attributes: Map<Expr> = declaration
-                .attributes
-                .iter()
-                .map(|(name, expr)| (name.clone(), expr.resolve(&|r| declared(&known, r))))
-                .collect();
+            let attributes = Expr::filled(&declaration.attributes, &|_, r| declared(&known, r));
             if let Some(kind) = registry.kind(declaration.address.kind()) {
-                let local = is_local(registry, &known, declaration.connection.as_ref());
-                let stack = &graph.program().stack;
-                objects.push(object(declaration, kind, &attributes, stack, local));
+                let local = declaration.connection.as_ref().is_some_and(|connection| {
+                    let told = || is_local(registry, &known, connection);
+                    *locals.entry(connection).or_insert_with(told)
+                });
+                objects.push(object(graph, declaration, kind, &attributes, local));
             }
             known.insert(&declaration.address, attributes);
         }
@@ -197,28 +195,27 @@ fn declared(known: &Known<'_>, reference: &Reference) -> Option<Expr> {
     Some(expr.clone())
 }
 
-fn is_local(registry: &Registry, known: &Known<'_>, connection: Option<&Address>) -> bool {
-    let Some(address) = connection else { return false };
+fn is_local(registry: &Registry, known: &Known<'_>, address: &Address) -> bool {
     let Some(kind) = registry.connection_kind(address.kind()) else { return false };
     let spec = known.get(address).map(|attributes| Expr::map(attributes.clone()));
     spec.as_ref().and_then(Expr::known).is_some_and(|spec| kind.dial.is_local(spec))
 }
 
 fn object<'a>(
+    graph: &Graph,
     declaration: &'a Declaration,
     kind: &'a Kind,
     attributes: &Map<Expr>,
-    stack: &str,
     local: bool,
 ) -> Object<'a> {
-    let normal = desired(&kind.schema, attributes, &|spec| kind.calls.normalize(spec)).ok();
-    let probe = normal.and_then(|normal| normal.probe);
+    let normal = graph.normals().of(&declaration.address, kind, attributes).ok();
+    let probe = normal.and_then(|normal| normal.desired.probe.clone());
     let name = attributes.get("name").and_then(Expr::known).and_then(Value::as_str);
     let name = name.filter(|_| kind.schema.spec.contains_key("name")).map(str::to_owned);
     let (mut claims, mut lints) = (Vec::new(), Vec::new());
     let (mut keeps_data, mut loses) = (true, kind.traits.holds_data);
     let called = Name {
-        stack: stack.to_owned(),
+        stack: graph.program().stack.clone(),
         address: declaration.address.clone(),
         natural: name.clone().unwrap_or_default(),
     };

@@ -1,5 +1,7 @@
 //! What is to happen to one resource, and why.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
@@ -159,7 +161,8 @@ pub struct Change {
     /// What it needs, for the record.
     pub dependencies: Vec<Address>,
     /// How it is treated.
-    pub lifecycle: Lifecycle,
+    #[serde(deserialize_with = "Lifecycle::read_shared")]
+    pub lifecycle: Arc<Lifecycle>,
     /// Set when it is made before what it replaces is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub succession: Option<Succession>,

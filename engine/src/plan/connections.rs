@@ -127,7 +127,7 @@ impl Walk<'_> {
                     spec: spec.unwrap_or_default(),
                     facts: Value::Null,
                     dependencies: Vec::new(),
-                    lifecycle: crate::program::Lifecycle::default(),
+                    lifecycle: crate::program::Lifecycle::plain(),
                     interrupted: false,
                     unfinished: false,
                     tainted: false,

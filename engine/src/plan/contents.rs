@@ -16,7 +16,12 @@ pub type Contents = BTreeMap<String, String>;
 /// Completes a plan with the digests of what is to be made or changed. What is not known yet,
 /// or cannot be read, has none.
 pub async fn pin(plan: &mut Plan, pool: &Pool) {
-    let read = plan.changes.iter().map(|change| contents(change, pool));
+    let reads = |change: &&Change| {
+        let made = matches!(change.action, Action::Create | Action::Update | Action::Replace);
+        let kind = pool.registry().kind(change.address.kind());
+        made && kind.is_some_and(|kind| kind.calls.reads_files())
+    };
+    let read = plan.changes.iter().filter(reads).map(|change| contents(change, pool));
     plan.contents = join_all(read).await.into_iter().flatten().collect();
 }
 
@@ -36,10 +41,8 @@ pub async fn edited(plan: &Plan, pool: &Pool) -> Vec<(Address, String)> {
 }
 
 async fn contents(change: &Change, pool: &Pool) -> Option<(Address, Contents)> {
-    let made = matches!(change.action, Action::Create | Action::Update | Action::Replace);
     let kind = pool.registry().kind(change.address.kind())?;
-    let spec = change.after.as_ref().and_then(Expr::known);
-    let spec = spec.filter(|_| made && kind.calls.reads_files())?;
+    let spec = change.after.as_ref().and_then(Expr::known)?;
     let found = kind.calls.sources(pool.scope(), spec).await.ok()?;
     (!found.is_empty()).then(|| (change.address.clone(), found))
 }

@@ -149,13 +149,20 @@ pub(crate) struct Walk<'a> {
 
 /// Walks once.
 pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
+    // A stack of many is no reason to grow, and copy, what holds them again and again.
+    let declared = inputs.graph.in_order().len();
+    let most = declared.max(inputs.state.records.len());
     let mut walk = Walk {
         inputs,
         records: inputs.state.records.iter().collect(),
-        decisions: Decisions::default(),
-        resolved: HashMap::new(),
+        decisions: Decisions {
+            changes: Vec::with_capacity(most),
+            index: HashMap::with_capacity(most),
+            ..Decisions::default()
+        },
+        resolved: HashMap::with_capacity(declared),
         pending: BTreeSet::new(),
-        claims: HashMap::new(),
+        claims: HashMap::with_capacity(declared),
         territories: Territories::default(),
         undeclared_ids: undeclared_ids(inputs),
         taken_over: HashMap::new(),
@@ -201,21 +208,13 @@ impl Walk<'_> {
     /// The attributes of a declaration with everything filled in that is known by now.
     pub(crate) fn resolve(&mut self, declaration: &Declaration) -> Map<Expr> {
         let problems = RefCell::new(Vec::new());
-        let attributes = declaration
-            .attributes
-            .iter()
-            .map(|(name, value)| {
-                let path = Path::attribute(name);
-                let resolved = value.resolve(&|reference| {
-                    self.look_up(reference).unwrap_or_else(|problem| {
-                        let span = declaration.span_of(&path).clone();
-                        problems.borrow_mut().push(problem.at(span));
-                        None
-                    })
-                });
-                (name.clone(), resolved)
+        let attributes = Expr::filled(&declaration.attributes, &|name, reference| {
+            self.look_up(reference).unwrap_or_else(|problem| {
+                let span = declaration.span_of(&Path::attribute(name)).clone();
+                problems.borrow_mut().push(problem.at(span));
+                None
             })
-            .collect();
+        });
         self.decisions.diagnostics.extend(problems.into_inner());
         attributes
     }

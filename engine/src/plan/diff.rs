@@ -95,7 +95,7 @@ fn set_within(value: Expr, ty: &Type) -> Expr {
                 Expr::list(items.map(|value| set_within(value, item)).collect())
             }
             Expr::List(items) => {
-                Expr::list(items.into_iter().map(|value| set_within(value, item)).collect())
+                Expr::list(items.iter().map(|value| set_within(value.clone(), item)).collect())
             }
             other => other,
         },

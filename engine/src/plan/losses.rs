@@ -3,7 +3,7 @@
 //! The plan itself is a pure function; this asks the services afterwards, and only about
 //! objects that go and whose kind can tell what is in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,8 @@ pub async fn weigh(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
     });
     let answers: Vec<_> = join_all(asked).await.into_iter().flatten().collect();
     let mut diagnostics = Vec::new();
+    let changes = plan.changes.iter_mut().map(|change| (change.address.clone(), change));
+    let mut changes: HashMap<Address, &mut Change> = changes.collect();
     for (address, answer) in answers {
         let (content, empty) = match answer {
             Ok(Held::Unknown) => continue,
@@ -91,7 +93,7 @@ pub async fn weigh(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
                 continue;
             }
         };
-        if let Some(change) = plan.changes.iter_mut().find(|change| change.address == address) {
+        if let Some(change) = changes.get_mut(&address) {
             change.disruption = match change.action {
                 _ if !empty => Disruption::DataLoss,
                 Action::Replace => Disruption::Recreate,

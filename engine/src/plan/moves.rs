@@ -146,7 +146,7 @@ pub(crate) fn announce(decisions: &mut Decisions, renamed: &[(Address, Address)]
             id: record.map(|record| record.id.clone()),
             facts: Value::Null,
             dependencies: Vec::new(),
-            lifecycle: Lifecycle::default(),
+            lifecycle: Lifecycle::plain(),
             succession: None,
             rolling: None,
             span: None,

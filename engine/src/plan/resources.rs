@@ -1,5 +1,7 @@
 //! What is to happen to one declared resource.
 
+use std::sync::Arc;
+
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ephemeral::told_again;
@@ -11,9 +13,10 @@ use crate::path::Path;
 use crate::plan::Standing;
 use crate::plan::change::{Action, Change, Difference, Reason};
 use crate::plan::decide::{Facts, Presence, Resolved, Walk};
-use crate::plan::desired::{Desired, desired};
+use crate::plan::desired::Desired;
 use crate::plan::diff::{Sides, all_set, differences};
 use crate::plan::following::migration;
+use crate::plan::normals::Normal;
 use crate::plan::renaming::carried;
 use crate::plan::switch::as_left;
 use crate::plan::undeclared::as_recorded;
@@ -45,32 +48,30 @@ impl Walk<'_> {
             self.decisions.diagnostics.push(Diagnostic::new(Code::KindGone, message));
             return;
         };
-        let normal = desired(&kind.schema, &attributes, &|spec| kind.calls.normalize(spec));
+        let normal = self.inputs.graph.normals().of(address, kind, &attributes);
         let normal = normal.unwrap_or_else(|error| {
             let message = format!("`{address}`: `{}`: {}", error.path, error.message);
             let span = declaration.span_of(&error.path).clone();
             self.decisions
                 .diagnostics
                 .push(Diagnostic::new(Code::AttributeType, message).at(span));
-            Desired { spec: Expr::map(attributes), probe: None }
+            Arc::new(Normal::as_written(attributes))
         });
-        if let Some(known) = normal.spec.known() {
-            for problem in kind.calls.check(known) {
-                let span = declaration.span_of(&Path::attribute(&problem.attribute)).clone();
-                let mut found =
-                    Diagnostic::new(Code::Rule, format!("`{address}`: {}", problem.message))
-                        .at(span);
-                found.hints.extend(problem.hint);
-                self.decisions.diagnostics.push(found);
-            }
+        for problem in normal.problems(kind) {
+            let span = declaration.span_of(&Path::attribute(&problem.attribute)).clone();
+            let message = format!("`{address}`: {}", problem.message);
+            let mut found = Diagnostic::new(Code::Rule, message).at(span);
+            found.hints.extend(problem.hint.clone());
+            self.decisions.diagnostics.push(found);
         }
-        self.claim(declaration, kind, &normal);
+        let normal = &normal.desired;
+        self.claim(declaration, kind, normal);
         if let Some(known) = normal.spec.known() {
             self.settle(declaration, kind, known);
         }
         let record = self.records.get(address).copied();
-        let (now, settled) = self.now(declaration, record, &normal);
-        let change = self.decide_change(declaration, kind, &normal, record, now);
+        let (now, settled) = self.now(declaration, record, normal);
+        let change = self.decide_change(declaration, kind, normal, record, now);
         let mut change = self.succession(declaration, kind, change);
         Self::rolling(kind, &mut change);
         let change = self.guard(declaration, change);
@@ -87,7 +88,7 @@ impl Walk<'_> {
         }
         let facts = Facts::usable(&change);
         let presence = Presence::Here;
-        let resolved = Resolved { spec: normal.spec, facts, settled, presence };
+        let resolved = Resolved { spec: normal.spec.clone(), facts, settled, presence };
         self.resolved.insert(address.clone(), resolved);
         self.push_change(change);
     }
@@ -236,7 +237,8 @@ impl Walk<'_> {
                     || difference.after.as_ref().and_then(Expr::known).and_then(Value::as_str)
                         != Some(address.name())
             });
-            change.reasons.push(reason);
+            change.differences.shrink_to_fit();
+            change.reasons = vec![reason];
             change
         };
         // What lives inside another resource goes and comes with it.

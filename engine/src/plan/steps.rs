@@ -31,7 +31,7 @@ pub(crate) struct Work<'a> {
 /// The steps of these addresses wait for each other, which would be a bug.
 pub(crate) fn steps(work: &Work<'_>) -> Result<Vec<Step>, Vec<Address>> {
     let Work { changes, connections, lookups, declared, state, renamed, .. } = *work;
-    let mut draft = Draft::default();
+    let mut draft = Draft::for_about(changes.len() + connections.len());
     let used: HashSet<&Address> = changes
         .iter()
         .filter(|change| change.action.touches_world() && change.action != Action::Cascade)
@@ -101,6 +101,16 @@ struct Draft {
 }
 
 impl Draft {
+    fn for_about(steps: usize) -> Self {
+        Self {
+            steps: Vec::with_capacity(steps),
+            needs: Vec::with_capacity(steps),
+            after: Vec::with_capacity(steps),
+            forward: HashMap::with_capacity(steps),
+            ..Self::default()
+        }
+    }
+
     fn add(&mut self, address: &Address, operation: Operation) -> usize {
         self.steps.push((address.clone(), operation));
         self.needs.push(BTreeSet::new());

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::address::Address;
 use crate::error::CallError;
@@ -59,7 +60,7 @@ pub async fn switch(
         .collect();
     for (address, waits) in waits {
         if let Some(change) = changes.get_mut(&address) {
-            change.lifecycle.after_healthy = waits;
+            Arc::make_mut(&mut change.lifecycle).after_healthy = waits;
         }
     }
     let order = from_the_ground_up(&state.records, |_| true);

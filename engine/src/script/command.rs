@@ -132,7 +132,7 @@ fn words(value: Expr) -> Result<Vec<Expr>, (String, &'static str)> {
             .map(|word| Expr::Value(Value::string(word)))
             .collect(),
         Expr::Value(Value::List(items)) => items.into_iter().map(Expr::Value).collect(),
-        Expr::List(items) => items,
+        Expr::List(items) => items.to_vec(),
         _ => {
             let message = "`command` takes a list, or text that is known".to_owned();
             return Err((message, "one looks like `[\"psql\", \"-c\", \"select 1\"]`"));

@@ -89,7 +89,7 @@ fn change(
         let declarations = session.declarations.borrow();
         let Some(declaration) = declarations.get(index) else { return Ok(on.clone()) };
         draft.attributes.clone_from(&declaration.attributes);
-        draft.lifecycle.clone_from(&declaration.lifecycle);
+        draft.lifecycle.clone_from(&*declaration.lifecycle);
         draft.allow.clone_from(&declaration.allow);
         draft.clear.clone_from(&declaration.clear);
         spans = (*declaration.spans).clone();
@@ -129,7 +129,7 @@ fn change(
         && let Some(declaration) = session.declarations.borrow_mut().get_mut(index)
     {
         declaration.attributes = draft.attributes;
-        declaration.lifecycle = draft.lifecycle;
+        declaration.lifecycle = draft.lifecycle.shared();
         declaration.allow = draft.allow;
         declaration.clear = draft.clear;
         spans.append(&mut draft.places);
@@ -365,7 +365,7 @@ fn entries(expr: &Expr) -> Option<crate::map::Map<Expr>> {
 
 fn items(expr: &Expr) -> Option<Vec<Expr>> {
     match expr {
-        Expr::List(items) => Some(items.clone()),
+        Expr::List(items) => Some(items.to_vec()),
         Expr::Value(Value::List(items)) => {
             Some(items.iter().map(|item| item.clone().into()).collect())
         }

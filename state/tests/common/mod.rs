@@ -47,7 +47,7 @@ pub fn record(name: &str, spec: Value) -> Record {
         spec,
         facts: map([("id", Value::string("0123"))]),
         dependencies: vec![address("base")],
-        lifecycle: Lifecycle::default(),
+        lifecycle: Lifecycle::plain(),
         interrupted: false,
         unfinished: false,
         tainted: false,

@@ -276,7 +276,7 @@ impl Taint<'_> {
                 match (key.as_str(), key.as_usize()) {
                     (Some(key), _) => Ok(entry(on, key)),
                     (None, Some(index)) => Ok(match on {
-                        Expr::List(items) => items.into_iter().nth(index),
+                        Expr::List(items) => items.get(index).cloned(),
                         Expr::Value(value) => Some(Expr::Value(value)),
                         Expr::Map(_) => None,
                         other => Some(other),

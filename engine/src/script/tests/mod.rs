@@ -139,7 +139,7 @@ fn show_declaration(out: &mut String, declaration: &Declaration) {
     for (name, value) in &declaration.attributes {
         writeln!(out, "  {name}: {value}").unwrap();
     }
-    if declaration.lifecycle != crate::program::Lifecycle::default() {
+    if *declaration.lifecycle != crate::program::Lifecycle::default() {
         writeln!(out, "  {:?}", declaration.lifecycle).unwrap();
     }
 }

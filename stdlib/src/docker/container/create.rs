@@ -11,10 +11,11 @@ use dollop_engine::resource::{Created, Name};
 
 use super::super::engine::{Engine, said, status};
 use super::super::{labels, pull};
+use super::facts::facts;
 use super::files::Files;
 use super::modes::CgroupMode;
 use super::networks::{BRIDGE, Endpoint};
-use super::read::{facts, inspect};
+use super::read::inspect;
 use super::spec::{ContainerFacts, ContainerSpec};
 use super::track::{Digests, Track};
 use super::units::Restart;

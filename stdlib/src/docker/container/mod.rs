@@ -9,6 +9,7 @@ mod change;
 mod claims;
 mod create;
 mod devices;
+mod facts;
 mod files;
 mod health;
 mod hooks;
@@ -44,11 +45,12 @@ use dollop_engine::resource::{
 };
 
 pub(crate) use create::create;
+pub(crate) use facts::facts;
 pub(crate) use hosts::Hosts;
 pub(crate) use mounts::Mounts;
 pub(crate) use networks::{BRIDGE, Networks};
 pub(crate) use pairs::Pairs;
-pub(crate) use read::{facts, inspect};
+pub(crate) use read::inspect;
 pub(crate) use spec::ContainerSpec;
 pub(crate) use units::{Bytes, Span};
 pub(crate) use wait::{last_lines, without_env};

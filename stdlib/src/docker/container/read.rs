@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::models::{
     ContainerConfig, ContainerInspectResponse, ContainerState, ContainerStateStatusEnum,
-    ContainerSummary, HealthStatusEnum, HostConfig, HostConfigCgroupnsModeEnum, ImageConfig,
-    ImageInspect, RestartPolicyNameEnum,
+    ContainerSummary, HostConfig, HostConfigCgroupnsModeEnum, ImageConfig, ImageInspect,
+    RestartPolicyNameEnum,
 };
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Found, ReadResult, Wanted};
@@ -17,6 +17,7 @@ use super::super::{labels, pull, reference};
 use super::Container;
 use super::blkio::BlockIo;
 use super::devices::{Devices, Gpus};
+use super::facts::facts;
 use super::files::Files;
 use super::health::Healthcheck;
 use super::hosts::Hosts;
@@ -28,7 +29,7 @@ use super::networks::{Identity, Networks, unplugged};
 use super::pairs::Pairs;
 use super::ports::{Exposed, Ports};
 use super::spec::{ContainerFacts, ContainerSpec, Logging, Wait};
-use super::track::{Digests, Track};
+use super::track::Track;
 use super::ulimits::Ulimits;
 use super::units::{Bytes, Micros, Restart, Span, capability, signal};
 use super::words::{Several, Words};
@@ -53,46 +54,45 @@ struct World<'a> {
     bridged: bool,
 }
 
-/// One list of all containers and one of all images, then an inspection of each wanted
-/// container, of each image they were made from and of each file put into them.
+/// One list of all containers and one of all images, and an inspection of each wanted
+/// container; then one of each image they were made from and of each file put into them.
 pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Container>> {
-    let listed = match engine.containers().await {
-        Ok(listed) => listed,
-        Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
+    // Those of a known id need not wait for the list.
+    let ids: Vec<Option<String>> = wanted.iter().map(|wanted| wanted.id.clone()).collect();
+    let known = ids.into_iter().map(|id| async move { by_id(engine, id.as_deref()).await });
+    let known = stream::iter(known).buffered(AT_ONCE).collect::<Vec<_>>();
+    let asked = async { futures::try_join!(engine.machine(), image::ids(engine)) };
+    let (listed, asked, mut inspected) = futures::join!(engine.containers(), asked, known);
+    let (listed, (machine, ids)) = match (listed, asked) {
+        (Ok(listed), Ok(asked)) => (listed, asked),
+        (Err(error), _) | (_, Err(error)) => {
+            return wanted.iter().map(|_| Err(error.clone())).collect();
+        }
     };
-    let mut by_id = HashMap::new();
+    let mut names = HashMap::new();
     let mut by_name = BTreeMap::new();
-    for ContainerSummary { id, names, .. } in listed.iter() {
+    for ContainerSummary { id, names: all, .. } in listed.iter() {
         let Some(id) = id else { continue };
-        let own = names.iter().flatten();
+        let own = all.iter().flatten();
         // A name with a second slash is a link to another container.
         let mut own = own.filter_map(|name| name.strip_prefix('/').map(str::to_owned));
         let name = own.find(|name| !name.contains('/')).unwrap_or_default();
-        by_name.insert(name.clone(), id.clone());
-        by_id.insert(id.clone(), name);
+        by_name.insert(name.clone(), id);
+        names.insert(id.clone(), name);
     }
-    let mut ids = Vec::with_capacity(wanted.len());
-    for wanted in wanted {
-        ids.push(match &wanted.id {
-            Some(id) => by_id.contains_key(id).then(|| id.clone()),
-            None => by_name.get(&wanted.name.natural).cloned(),
-        });
-    }
-    let inspections = ids.into_iter().map(|id| async move {
-        match id {
-            Some(id) => inspect(engine, &id).await,
-            None => Ok(None),
+    for (wanted, found) in wanted.iter().zip(&mut inspected) {
+        if wanted.id.is_none()
+            && let Some(id) = by_name.get(&wanted.name.natural)
+        {
+            *found = by_id(engine, Some(id)).await;
         }
-    });
-    let inspected: Vec<_> = stream::iter(inspections).buffered(AT_ONCE).collect().await;
-    let images = images(engine, inspected.iter().flatten().flatten()).await;
-    let bridged = async {
-        let any = inspected.iter().flatten().flatten().any(seems_unplugged);
-        if any { engine.bridged().await } else { Ok(true) }
-    };
-    let asked = futures::try_join!(engine.machine(), image::ids(engine), bridged);
-    let (machine, ids, bridged) = match asked {
-        Ok(asked) => asked,
+    }
+    let there = || inspected.iter().flatten().flatten();
+    let bridged =
+        async { if there().any(seems_unplugged) { engine.bridged().await } else { Ok(true) } };
+    let (images, bridged) = futures::join!(images(engine, there()), bridged);
+    let bridged = match bridged {
+        Ok(bridged) => bridged,
         Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
     };
     // What is in files the engine tells for each of them alone.
@@ -112,7 +112,7 @@ pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Co
     }
     let files: Vec<_> = stream::iter(looks).buffered(AT_ONCE).collect().await;
     let tracked: Vec<_> = stream::iter(tracked).buffered(AT_ONCE).collect().await;
-    let world = World { engine, machine, names: by_id, images: ids, bridged };
+    let world = World { engine, machine, names, images: ids, bridged };
     wanted
         .iter()
         .zip(inspected.into_iter().zip(files.into_iter().zip(tracked)))
@@ -129,6 +129,16 @@ pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Co
             Ok(Some(found))
         })
         .collect()
+}
+
+/// The container of exactly that id, when there is one.
+async fn by_id(
+    engine: &Engine,
+    id: Option<&str>,
+) -> Result<Option<ContainerInspectResponse>, CallError> {
+    let Some(id) = id.filter(|id| !id.is_empty()) else { return Ok(None) };
+    let found = inspect(engine, id).await?;
+    Ok(found.filter(|found| found.id.as_deref() == Some(id)))
 }
 
 /// The container of that id or name; `None` when there is none.
@@ -151,56 +161,6 @@ pub(super) fn runs(state: &ContainerState) -> bool {
 /// Whether it ended, or never started, with everything as it should be.
 pub(super) fn ended_well(state: &ContainerState) -> bool {
     state.status == Some(ContainerStateStatusEnum::EXITED) && state.exit_code == Some(0)
-}
-
-pub(crate) fn facts(
-    engine: &Engine,
-    container: &ContainerInspectResponse,
-    image: Option<&ImageInspect>,
-) -> ContainerFacts {
-    let networks = container.network_settings.clone().unwrap_or_default();
-    let state = container.state.clone().unwrap_or_default();
-    let addresses =
-        networks.networks.unwrap_or_default().into_iter().filter_map(|(name, end)| {
-            let address = end.ip_address.or(end.global_ipv6_address).unwrap_or_default();
-            (!address.is_empty()).then_some((name, address))
-        });
-    let host_ports =
-        networks.ports.unwrap_or_default().into_iter().filter_map(|(port, ends)| {
-            let host_port = ends?.into_iter().find_map(|end| end.host_port?.parse().ok())?;
-            Some((port, host_port))
-        });
-    let bindings = container.host_config.as_ref().and_then(|host| host.port_bindings.as_ref());
-    let published = bindings.map(Ports::observed).unwrap_or_default();
-    let host_ip = published.0.first().map(|port| match port.ip {
-        Some(ip) if !ip.is_unspecified() => ip.to_string(),
-        _ => engine.reached_at.clone(),
-    });
-    let health = state
-        .health
-        .and_then(|health| health.status)
-        .filter(|status| !matches!(status, HealthStatusEnum::NONE | HealthStatusEnum::EMPTY));
-    let ended = matches!(
-        state.status,
-        Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD)
-    );
-    ContainerFacts {
-        id: container.id.clone().unwrap_or_default(),
-        image_id: container.image.clone().unwrap_or_default(),
-        image_digest: image.and_then(|inspected| {
-            let config = container.config.as_ref();
-            let written = config.and_then(|config| config.image.as_deref()).unwrap_or_default();
-            image::digest(written, inspected.repo_digests.as_deref().unwrap_or(&[]))
-        }),
-        host_ip,
-        host_ports: host_ports.collect(),
-        addresses: addresses.collect(),
-        state: state.status.map(|status| status.to_string()).unwrap_or_default(),
-        health: health.map(|health| health.to_string()),
-        exit_code: state.exit_code.filter(|_| ended),
-        // Nothing the engine knows.
-        tracked: Digests::new(),
-    }
 }
 
 /// What the images say, each asked once; `None` for one that is gone.
@@ -242,14 +202,15 @@ fn spec(
     wanted: &Wants,
 ) -> ContainerSpec {
     let asked = &wanted.spec;
-    let config = container.config.clone().unwrap_or_default();
-    let host = container.host_config.clone().unwrap_or_default();
-    let state = container.state.clone().unwrap_or_default();
-    let limits = Limits { host: &host, asked, machine: world.machine };
-    let network_mode = network_mode(world, &host);
+    let (no_config, no_host) = (ContainerConfig::default(), HostConfig::default());
+    let config = container.config.as_ref().unwrap_or(&no_config);
+    let host = container.host_config.as_ref().unwrap_or(&no_host);
+    let state = container.state.as_ref();
+    let limits = Limits { host, asked, machine: world.machine };
+    let network_mode = network_mode(world, host);
     let runs = match asked.wait {
-        Wait::Exited if ended_well(&state) => asked.running,
-        _ => runs(&state),
+        Wait::Exited if state.is_some_and(ended_well) => asked.running,
+        _ => state.is_some_and(runs),
     };
     let none = ImageConfig::default();
     let settings = image.map(|image| image.config.as_ref().unwrap_or(&none));
@@ -263,10 +224,10 @@ fn spec(
         None => networks(world, container, wanted),
     };
     ContainerSpec {
-        image: image_name(world, container, &config, asked),
-        command: command(&config, inherited, asked),
-        entrypoint: entrypoint(&config, inherited, asked),
-        env: env(&config, settings, asked),
+        image: image_name(world, container, config, asked),
+        command: command(config, inherited, asked),
+        entrypoint: entrypoint(config, inherited, asked),
+        env: env(config, settings, asked),
         expose: Exposed::observed(
             config.exposed_ports.as_deref().unwrap_or(&[]),
             exposed.unwrap_or(&[]),
@@ -288,23 +249,23 @@ fn spec(
         // Under a name it lacks somewhere it is not found.
         replica_of: asked.replica_of.clone().filter(|group| joined.is_found_as(group)),
         networks: joined,
-        labels: own_labels(&config, settings, asked),
+        labels: own_labels(config, settings, asked),
         annotations: Pairs::observed(host.annotations.iter().flatten()),
         healthcheck: Healthcheck::observed(
             config.healthcheck.as_ref(),
             inherited.map(|image| image.healthcheck.as_ref()),
             asked.healthcheck.as_ref(),
         ),
-        restart: restart(&host),
+        restart: restart(host),
         user: inherited
             .map(|image| text(image.user.as_ref()).map(Text))
             .beyond(text(config.user.as_ref()).map(Text), asked.user.as_ref()),
         working_dir: inherited
             .map(|image| text(image.working_dir.as_ref()))
             .beyond(text(config.working_dir.as_ref()), asked.working_dir.as_ref()),
-        hostname: hostname(container, &config, &host, asked),
+        hostname: hostname(container, config, host, asked),
         domainname: text(config.domainname.as_ref())
-            .filter(|_| asked.domainname.is_some() || !shares_name(&host)),
+            .filter(|_| asked.domainname.is_some() || !shares_name(host)),
         group_add: host.group_add.iter().flatten().cloned().map(Text).collect(),
         tty: config.tty.unwrap_or(false),
         stdin_open: config.open_stdin.unwrap_or(false),
@@ -316,7 +277,7 @@ fn spec(
             .filter(|name| asked.runtime.is_some() || *name != world.machine.runtime),
         init: host.init,
         read_only: host.readonly_rootfs.unwrap_or(false),
-        stop_signal: stop_signal(&config, inherited, asked),
+        stop_signal: stop_signal(config, inherited, asked),
         stop_grace_period: config
             .stop_timeout
             .and_then(|seconds| u64::try_from(seconds).ok())
@@ -340,13 +301,13 @@ fn spec(
         cpu_rt_period: host.cpu_realtime_period.filter(|n| *n > 0).map(Micros),
         cpu_rt_runtime: host.cpu_realtime_runtime.filter(|n| *n > 0).map(Micros),
         pids_limit: limits.pids_limit(),
-        blkio_config: BlockIo::observed(&host),
+        blkio_config: BlockIo::observed(host),
         ulimits: Ulimits::observed(host.ulimits.as_deref().unwrap_or(&[])),
         sysctls: Pairs::observed(host.sysctls.iter().flatten()),
         cap_add: host.cap_add.iter().flatten().map(|cap| capability(cap)).collect(),
         cap_drop: host.cap_drop.iter().flatten().map(|cap| capability(cap)).collect(),
         privileged: host.privileged.unwrap_or(false),
-        security_opt: security_opt(&host, asked),
+        security_opt: security_opt(host, asked),
         devices: Devices::observed(host.devices.as_deref().unwrap_or(&[])),
         device_cgroup_rules: host.device_cgroup_rules.clone().unwrap_or_default(),
         gpus: Gpus::observed(host.device_requests.as_deref().unwrap_or(&[])),
@@ -363,13 +324,13 @@ fn spec(
             _ => None,
         }),
         cgroup_parent: text(host.cgroup_parent.as_ref()),
-        tmpfs: Several(tmpfs(&host)),
+        tmpfs: Several(tmpfs(host)),
         storage_opt: Pairs::observed(host.storage_opt.iter().flatten()),
         dns: list(&host.dns),
         dns_opt: list(&host.dns_options),
         dns_search: list(&host.dns_search),
         extra_hosts: Hosts::observed(host.extra_hosts.as_deref().unwrap_or(&[])),
-        logging: logging(&host, asked, world.machine),
+        logging: logging(host, asked, world.machine),
         network_mode,
         running: runs,
         // What dollop does is nothing the engine knows.
