@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Findings, Span, did_you_mean};
+use crate::normals::Normals;
 use crate::path::Path;
 use crate::plan::check_moves;
-use crate::plan::normals::Normals;
 use crate::program::{Declaration, Program, alternatives};
 
 /// Why one declaration needs another.
@@ -53,7 +53,6 @@ pub struct Graph {
     order: Vec<NodeIndex>,
     /// Where each dormant declaration stands among them.
     dormant: BTreeMap<Address, usize>,
-    normals: Normals,
 }
 
 /// Finds the edges of a program and an order for it.
@@ -61,7 +60,8 @@ pub struct Graph {
 /// # Errors
 /// Names that are not declared, and cycles, each as a path with its lines.
 pub fn build(program: Program) -> Result<Graph, Findings> {
-    let mut graph = DiGraph::with_capacity(program.declarations.len(), 0);
+    let edges = program.declarations.iter().map(about_needs).sum();
+    let mut graph = DiGraph::with_capacity(program.declarations.len(), edges);
     let mut nodes = HashMap::with_capacity(program.declarations.len());
     for (index, declaration) in program.declarations.iter().enumerate() {
         nodes.insert(declaration.address.clone(), graph.add_node(index));
@@ -115,13 +115,21 @@ pub fn build(program: Program) -> Result<Graph, Findings> {
     if diagnostics.is_empty() {
         match order(&graph) {
             Some(order) => {
-                let normals = Normals::default();
-                return Ok(Graph { program, edges: graph, nodes, order, dormant, normals });
+                return Ok(Graph { program, edges: graph, nodes, order, dormant });
             }
             None => diagnostics = cycles(&graph, &program),
         }
     }
     Err(Findings { diagnostics, sources: program.sources })
+}
+
+/// About how many edges a declaration has: they get their room at once.
+fn about_needs(declaration: &Declaration) -> usize {
+    let mut references = usize::from(declaration.connection.is_some());
+    for value in declaration.attributes.values() {
+        value.each_reference(&mut |_| references += 1);
+    }
+    references
 }
 
 /// What a declaration needs, each pair once.
@@ -130,7 +138,8 @@ fn needs(declaration: &Declaration) -> Vec<(&Address, Why)> {
     if let Some(connection) = &declaration.connection {
         found.push((connection, Why::Connection));
     }
-    for (name, value) in &declaration.attributes {
+    let unknown = declaration.attributes.iter().filter(|(_, value)| value.known().is_none());
+    for (name, value) in unknown {
         let mut seen = std::collections::BTreeSet::new();
         value.each_reference_at(&Path::attribute(name), &mut |at, reference| {
             if seen.insert(&reference.address) {
@@ -366,7 +375,7 @@ impl Graph {
 
     /// The specs of its declarations in normal form.
     pub(crate) fn normals(&self) -> &Normals {
-        &self.normals
+        &self.program.normals
     }
 
     /// The declaration of an address in a profile that is off.

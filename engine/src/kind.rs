@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 
@@ -259,6 +259,9 @@ pub trait Dial: Send + Sync {
     async fn export(&self, connection: &OpenConnection) -> Result<String, CallError>;
 }
 
+/// A schema that is worked out when somebody first asks: a stack uses few of all kinds.
+pub type LazySchema = Arc<LazyLock<Schema>>;
+
 /// A kind of resource.
 #[derive(Clone)]
 pub struct Kind {
@@ -266,8 +269,8 @@ pub struct Kind {
     pub name: &'static str,
     /// The kind of connection it is reached through.
     pub connection: &'static str,
-    /// What it accepts and reports.
-    pub schema: Schema,
+    /// What it accepts and reports; worked out when somebody asks.
+    pub schema: LazySchema,
     /// What the engine must know beside the attributes.
     pub traits: Traits,
     /// Its calls.
@@ -279,8 +282,8 @@ pub struct Kind {
 pub struct ConnectionKind {
     /// `postgres::server`.
     pub name: &'static str,
-    /// What it accepts; connections report no facts.
-    pub schema: Schema,
+    /// What it accepts; connections report no facts. Worked out when somebody asks.
+    pub schema: LazySchema,
     /// Whether a default one exists without being declared.
     pub implicit: bool,
     /// The most calls under way at once.
@@ -338,14 +341,10 @@ impl Registry {
     }
 
     /// Adds a kind of connection.
-    ///
-    /// # Panics
-    /// When its struct has a shape the schema cannot say; a test builds every schema.
     pub fn connection<C: Connection>(mut self) -> Self {
-        let schema = schema_or_bug(C::KIND, Schema::of::<C::Spec, NoFacts>());
         let kind = ConnectionKind {
             name: C::KIND,
-            schema,
+            schema: Arc::new(LazyLock::new(connection_schema::<C>)),
             implicit: C::IMPLICIT,
             concurrency: C::CONCURRENCY,
             saves: C::SAVES,
@@ -356,32 +355,12 @@ impl Registry {
     }
 
     /// Adds a kind of resource.
-    ///
-    /// # Panics
-    /// When its structs have a shape the schema cannot say, or an attribute has two authors.
     pub fn resource<R: Resource>(mut self) -> Self {
-        let mut schema = schema_or_bug(R::KIND, Schema::of::<R::Spec, R::Facts>());
-        let traits = R::traits();
-        for name in schema.spec.keys() {
-            let both = schema.facts.contains_key(name);
-            assert!(!both, "BUG: `{}.{name}` has two authors", R::KIND);
-        }
-        for parent in traits.within {
-            let attribute = schema.spec.get_mut(*parent);
-            let Some(attribute) = attribute else {
-                panic!("BUG: `{}` has no attribute `{parent}` to live in", R::KIND)
-            };
-            attribute.replace = true;
-        }
-        if traits.naming == crate::resource::Naming::Natural {
-            let taken = schema.spec.insert("name".to_owned(), name_attribute(traits.renames));
-            assert!(taken.is_none(), "BUG: `{}` declares `name` itself", R::KIND);
-        }
         let kind = Kind {
             name: R::KIND,
             connection: R::Connection::KIND,
-            schema,
-            traits,
+            schema: Arc::new(LazyLock::new(resource_schema::<R>)),
+            traits: R::traits(),
             calls: Arc::new(Adapter::<R>(PhantomData)),
         };
         self.kinds.insert(R::KIND, kind);
@@ -434,13 +413,40 @@ impl Registry {
     pub fn schema(&self, kind: &str) -> Option<&Schema> {
         self.kind(kind)
             .or_else(|| self.looked_up(kind))
-            .map(|kind| &kind.schema)
-            .or_else(|| self.connection_kind(kind).map(|kind| &kind.schema))
+            .map(|kind| &**kind.schema)
+            .or_else(|| self.connection_kind(kind).map(|kind| &**kind.schema))
     }
 }
 
 #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 struct NoFacts {}
+
+/// The schema of a kind of connection; a test builds every one.
+fn connection_schema<C: Connection>() -> Schema {
+    schema_or_bug(C::KIND, Schema::of::<C::Spec, NoFacts>())
+}
+
+/// The schema of a kind of resource; a test builds every one.
+fn resource_schema<R: Resource>() -> Schema {
+    let mut schema = schema_or_bug(R::KIND, Schema::of::<R::Spec, R::Facts>());
+    let traits = R::traits();
+    for name in schema.spec.keys() {
+        let both = schema.facts.contains_key(name);
+        assert!(!both, "BUG: `{}.{name}` has two authors", R::KIND);
+    }
+    for parent in traits.within {
+        let attribute = schema.spec.get_mut(*parent);
+        let Some(attribute) = attribute else {
+            panic!("BUG: `{}` has no attribute `{parent}` to live in", R::KIND)
+        };
+        attribute.replace = true;
+    }
+    if traits.naming == crate::resource::Naming::Natural {
+        let taken = schema.spec.insert("name".to_owned(), name_attribute(traits.renames));
+        assert!(taken.is_none(), "BUG: `{}` declares `name` itself", R::KIND);
+    }
+    schema
+}
 
 fn schema_or_bug(kind: &str, schema: Result<Schema, SchemaError>) -> Schema {
     schema.unwrap_or_else(|error| panic!("BUG: the schema of `{kind}`: {error}"))

@@ -17,6 +17,7 @@ pub mod journal;
 pub mod kind;
 pub mod limit;
 pub mod map;
+pub mod normals;
 pub mod observed;
 pub mod operate;
 pub mod path;

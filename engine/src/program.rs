@@ -9,6 +9,7 @@ use crate::expr::{Expr, Reference};
 use crate::files::SecretSource;
 use crate::limit::Timeouts;
 use crate::map::Map;
+use crate::normals::Normals;
 use crate::path::Path;
 use crate::value::Value;
 
@@ -50,6 +51,8 @@ pub struct Program {
     pub sources: Sources,
     /// SHA-256, in hex, of every file read, by path: scripts, imports, data.
     pub digests: BTreeMap<String, String>,
+    /// The specs of what it declares in normal form, as far as anybody looked at them.
+    pub normals: Normals,
 }
 
 /// Resources and connections of profiles that are off: checked, but not planned.

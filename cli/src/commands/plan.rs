@@ -1,5 +1,8 @@
 //! `dollop plan`: show what an apply would change, and why. Writes nothing but `--out`.
 
+use std::panic::resume_unwind;
+use std::thread;
+
 use dollop_engine::plan::Options;
 use dollop_state::{Keyring, read_state};
 
@@ -15,8 +18,15 @@ use crate::terminal;
 pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
     let session = Session::new(args.stack.project()?);
     session.project.files.look_up_secrets(true);
-    let graph = if args.destroy { session.nothing()? } else { session.graph(&args.stack)? };
-    let mut snapshot = read_state(&session.state_folder())?;
+    // Both take their time, and neither needs the other.
+    let folder = session.state_folder();
+    let (graph, snapshot) = thread::scope(|scope| {
+        let snapshot = scope.spawn(|| read_state(&folder));
+        let graph = if args.destroy { session.nothing() } else { session.graph(&args.stack) };
+        (graph, snapshot.join())
+    });
+    let graph = graph?;
+    let mut snapshot = snapshot.unwrap_or_else(|panic| resume_unwind(panic))?;
     if args.destroy {
         session.remember(&args.stack, &mut snapshot.state)?;
     }

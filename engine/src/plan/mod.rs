@@ -12,7 +12,6 @@ mod following;
 mod lookups;
 mod losses;
 mod moves;
-pub(crate) mod normals;
 mod part;
 mod previews;
 mod renames;

@@ -174,6 +174,10 @@ pub(crate) fn renamings(graph: &Graph, state: &State, registry: &Registry) -> Ve
         };
         let name = declaration.attributes.get("name").and_then(Expr::known);
         let (Some(name), Value::Map(before)) = (name, &record.spec) else { continue };
+        let same = before.get("name").and_then(Value::as_str) == name.as_str();
+        if same && found.is_empty() {
+            continue;
+        }
         let mut after = before.clone();
         after.insert("name".to_owned(), name.reveal().clone());
         // What it lives in may have another name by then, too.
@@ -205,6 +209,9 @@ pub(crate) fn carried(
 ) -> Option<(String, Value)> {
     let entries = spec.as_map()?;
     let fitting = fitting(renamings, connection, kind, entries);
+    if fitting.is_empty() {
+        return None;
+    }
     let now = entries_after(&fitting, entries, &kind.schema.spec);
     if now == *entries {
         return None;

@@ -8,6 +8,7 @@ use crate::ephemeral::told_again;
 use crate::error::Failure;
 use crate::expr::Expr;
 use crate::kind::{FoundObject, Kind};
+use crate::normals::Normal;
 use crate::observed::Observation;
 use crate::path::Path;
 use crate::plan::Standing;
@@ -16,7 +17,6 @@ use crate::plan::decide::{Facts, Presence, Resolved, Walk};
 use crate::plan::desired::Desired;
 use crate::plan::diff::{Sides, all_set, differences};
 use crate::plan::following::migration;
-use crate::plan::normals::Normal;
 use crate::plan::renaming::carried;
 use crate::plan::switch::as_left;
 use crate::plan::undeclared::as_recorded;
@@ -70,7 +70,7 @@ impl Walk<'_> {
             self.settle(declaration, kind, known);
         }
         let record = self.records.get(address).copied();
-        let (now, settled) = self.now(declaration, record, normal);
+        let (now, settled) = self.now(declaration, kind, record, normal);
         let change = self.decide_change(declaration, kind, normal, record, now);
         let mut change = self.succession(declaration, kind, change);
         Self::rolling(kind, &mut change);
@@ -125,6 +125,7 @@ impl Walk<'_> {
     fn now<'r>(
         &mut self,
         declaration: &Declaration,
+        kind: &Kind,
         record: Option<&'r Record>,
         normal: &Desired,
     ) -> (Now<'r>, bool)
@@ -154,6 +155,8 @@ impl Walk<'_> {
                     (None, Some(record)) => (Now::Away(record), true),
                 }
             }
+            // It exists nowhere but in its record.
+            _ if record.is_none() && kind.traits.only_recorded => (Now::Absent, true),
             _ if self.pending.contains(connection) => {
                 let (id, facts) = match record {
                     Some(record) if !record.interrupted => {

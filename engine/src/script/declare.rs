@@ -150,9 +150,9 @@ pub(super) fn one(
     if draft.findings.is_empty()
         && !draft.examined
         && !draft.session.guessing.get()
-        && let Some(value) = draft.known()
+        && draft.is_known()
     {
-        examine(&mut draft, kind, &value);
+        examine(&mut draft, kind, &address);
     }
     let declared = Declared { address, connection: Some(connection), kind: kind.name, natural };
     finish(draft, declared, None)
@@ -179,19 +179,18 @@ pub(super) fn set_name(draft: &mut Draft, first: &First, otherwise: impl FnOnce(
 }
 
 /// The provider's own rules, for a spec that is known as a whole.
-pub(super) fn examine(draft: &mut Draft, kind: &Kind, value: &Value) {
-    match kind.calls.normalize(value) {
-        Err(error) => misfit(draft, error),
-        Ok(value) => {
-            for problem in kind.calls.check(&value) {
-                let path = Path::attribute(problem.attribute);
-                let trouble = Trouble::new(Code::Rule, path, problem.message);
-                draft.trouble(match problem.hint {
-                    Some(hint) => trouble.hint(hint),
-                    None => trouble,
-                });
-            }
-        }
+pub(super) fn examine(draft: &mut Draft, kind: &Kind, address: &Address) {
+    let normal = match draft.session.normals.of(address, kind, &draft.attributes) {
+        Err(error) => return misfit(draft, error),
+        Ok(normal) => normal,
+    };
+    for problem in normal.problems(kind) {
+        let path = Path::attribute(&problem.attribute);
+        let trouble = Trouble::new(Code::Rule, path, problem.message.clone());
+        draft.trouble(match &problem.hint {
+            Some(hint) => trouble.hint(hint.clone()),
+            None => trouble,
+        });
     }
 }
 

@@ -30,7 +30,7 @@ pub fn definitions(registry: &Registry) -> Vec<(String, String)> {
         door,
         None,
     );
-    let engine = host::engine(&Rc::new(session), "stack.rhai");
+    let engine = host::documented(&Rc::new(session), "stack.rhai");
     let definitions = engine.definitions().with_headers(true);
     let mut files: Vec<_> = definitions
         .modules()

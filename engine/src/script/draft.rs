@@ -256,7 +256,12 @@ impl<'a> Draft<'a> {
         self.given.contains(name)
     }
 
-    /// Every attribute as one known value, when all are.
+    /// Whether every attribute is known.
+    pub(super) fn is_known(&self) -> bool {
+        self.attributes.values().all(|expr| expr.known().is_some())
+    }
+
+    /// The spec as a value, when every attribute is known.
     pub(super) fn known(&self) -> Option<crate::value::Value> {
         let entries = self
             .attributes

@@ -62,6 +62,22 @@ pub(super) const PLAIN_WORDS: [&str; 20] = [
 
 /// Builds the engine of one run.
 pub(super) fn engine(session: &Rc<Session>, entry: &str) -> Engine {
+    build(session, entry, Documented::No)
+}
+
+/// The same, with what is said about each function of a provider.
+pub(super) fn documented(session: &Rc<Session>, entry: &str) -> Engine {
+    build(session, entry, Documented::Yes)
+}
+
+/// Whether functions are documented: the texts of all kinds are more than a run has to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Documented {
+    Yes,
+    No,
+}
+
+fn build(session: &Rc<Session>, entry: &str, documented: Documented) -> Engine {
     let mut engine = with_packages();
     settings(&mut engine);
 
@@ -75,7 +91,7 @@ pub(super) fn engine(session: &Rc<Session>, entry: &str) -> Engine {
     secrets::register(&mut engine, session);
     statements::register(&mut engine, session);
     functions::register(&mut engine, session);
-    register_modules(&mut engine, session);
+    register_modules(&mut engine, session, documented);
     register_methods(&mut engine, session);
     ours::register(&mut engine, session);
     budget::register(&mut engine, session);
@@ -132,27 +148,31 @@ fn settings(engine: &mut Engine) {
 }
 
 /// `docker::container(..)`, one module for each provider.
-fn register_modules(engine: &mut Engine, session: &Rc<Session>) {
+fn register_modules(engine: &mut Engine, session: &Rc<Session>, documented: Documented) {
     let registry = &session.registry;
+    let text = |comments: &dyn Fn() -> Vec<String>| {
+        if documented == Documented::Yes { comments() } else { Vec::new() }
+    };
     let mut modules = std::collections::BTreeMap::<&str, Module>::new();
     for kind in registry.kinds() {
         let module = modules.entry(provider(kind.name)).or_default();
         let (here, name) = (Rc::clone(session), kind.name);
-        register(module, kind.name, &kind.schema, move |context, first, attributes| match here
-            .registry
-            .kind(name)
-        {
-            Some(kind) => declare::by_module(&here, &context, kind, &first, attributes),
-            None => {
-                Err(here.refuse(Diagnostic::new(Code::Internal, format!("`{name}` is gone"))))
+        let said = text(&|| comments(&kind.schema));
+        register(module, kind.name, &said, move |context, first, attributes| {
+            match here.registry.kind(name) {
+                Some(kind) => declare::by_module(&here, &context, kind, &first, attributes),
+                None => {
+                    Err(here
+                        .refuse(Diagnostic::new(Code::Internal, format!("`{name}` is gone"))))
+                }
             }
         });
         if kind.traits.only_recorded {
             continue;
         }
         let (here, lookup) = (Rc::clone(session), lookup_of(kind.name));
-        let documented = Schema { doc: looks_up(kind.name), ..Schema::default() };
-        register(module, &lookup, &documented, move |context, first, attributes| {
+        let said = text(&|| vec![format!("/// {}", looks_up(kind.name))]);
+        register(module, &lookup, &said, move |context, first, attributes| {
             match here.registry.kind(name) {
                 Some(kind) => lookup::by_module(&here, &context, kind, &first, attributes)
                     .map(Dynamic::from),
@@ -166,14 +186,15 @@ fn register_modules(engine: &mut Engine, session: &Rc<Session>) {
     for kind in registry.connections() {
         let module = modules.entry(provider(kind.name)).or_default();
         let (here, name) = (Rc::clone(session), kind.name);
-        register(module, kind.name, &kind.schema, move |context, first, attributes| match here
-            .registry
-            .connection_kind(name)
-        {
-            Some(kind) => declare::connection(&here, &context, kind, &first, attributes)
-                .map(Dynamic::from),
-            None => {
-                Err(here.refuse(Diagnostic::new(Code::Internal, format!("`{name}` is gone"))))
+        let said = text(&|| comments(&kind.schema));
+        register(module, kind.name, &said, move |context, first, attributes| {
+            match here.registry.connection_kind(name) {
+                Some(kind) => declare::connection(&here, &context, kind, &first, attributes)
+                    .map(Dynamic::from),
+                None => {
+                    Err(here
+                        .refuse(Diagnostic::new(Code::Internal, format!("`{name}` is gone"))))
+                }
             }
         });
     }
@@ -202,15 +223,14 @@ fn provider(kind: &str) -> &str {
 fn register(
     module: &mut Module,
     kind: &str,
-    schema: &Schema,
+    comments: &[String],
     call: impl Fn(NativeCallContext, Dynamic, Dynamic) -> Answer<Dynamic> + Clone + 'static,
 ) {
-    let comments = comments(schema);
     let short = short_name(kind);
     let with = call.clone();
     FuncRegistration::new(short)
         .with_params_info(["name: string", "attributes: map", "resource"])
-        .with_comments(&comments)
+        .with_comments(comments)
         .set_into_module(
             module,
             move |context: NativeCallContext, name: Dynamic, attributes: Dynamic| {
@@ -219,7 +239,7 @@ fn register(
         );
     FuncRegistration::new(short)
         .with_params_info(["name: string", "resource"])
-        .with_comments(&comments)
+        .with_comments(comments)
         .set_into_module(module, move |context: NativeCallContext, name: Dynamic| {
             call(context, name, Dynamic::UNIT)
         });

@@ -298,6 +298,7 @@ impl Job {
             messages: session.messages.take(),
             sources: sources(session),
             digests: session.digests.take(),
+            normals: session.normals.take(),
         }
     }
 }

@@ -111,18 +111,14 @@ fn change(
         let Some(merged) = set(&mut draft, &key, value, &path, &lists) else { continue };
         set_spans(&mut spans, &call.spans, &path, &lists, matches!(merged, Shape::Map));
     }
-    if draft.findings.is_empty()
-        && !session.guessing.get()
-        && let Some(value) = draft.known()
-    {
-        match (kind, connection) {
-            (Some(kind), _) => declare::examine(&mut draft, kind, &value),
-            (None, Some(connection)) => {
-                if let Err(error) = connection.dial.normalize(&value) {
-                    declare::misfit(&mut draft, error);
-                }
-            }
-            (None, None) => {}
+    if draft.findings.is_empty() && !session.guessing.get() && draft.is_known() {
+        if let Some(kind) = kind {
+            declare::examine(&mut draft, kind, &address);
+        } else if let Some(connection) = connection
+            && let Some(value) = draft.known()
+            && let Err(error) = connection.dial.normalize(&value)
+        {
+            declare::misfit(&mut draft, error);
         }
     }
     if profile::off(session).is_none()

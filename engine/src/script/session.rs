@@ -19,6 +19,7 @@ use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 use crate::expr::Expr;
 use crate::files::{FileError, Files, SecretSource};
 use crate::kind::Registry;
+use crate::normals::Normals;
 use crate::program::{
     Check, Declaration, Given, Move, NamedCommand, Output, Profiles, SecretInput,
 };
@@ -104,6 +105,8 @@ pub(super) struct Session {
     pub(super) stop_at: Option<usize>,
     /// Declarations in order, and where each address is among them.
     pub(super) declarations: RefCell<Vec<Declaration>>,
+    /// Their specs in normal form, of those that are known as a whole.
+    pub(super) normals: Normals,
     /// Where each address stands in `declarations`.
     pub(super) positions: RefCell<HashMap<Address, usize>>,
     /// The components the script is in, outermost first.
@@ -192,6 +195,7 @@ impl Session {
             not_set: RefCell::default(),
             stop_at,
             declarations: RefCell::default(),
+            normals: Normals::default(),
             positions: RefCell::default(),
             components: RefCell::default(),
             chosen,

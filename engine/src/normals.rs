@@ -13,10 +13,11 @@ use crate::resource::Problem;
 
 /// The normal forms of the declarations of a graph.
 ///
-/// The analysis and every walk of a plan look at the same declarations, and most of these
-/// are the same each time: only what refers to something that was read meanwhile differs.
+/// The script host, the analysis and every walk of a plan look at the same declarations, and
+/// most of these are the same each time: only what refers to something that was read
+/// meanwhile differs.
 #[derive(Default)]
-pub(crate) struct Normals(Mutex<HashMap<Address, Arc<Normal>>>);
+pub struct Normals(Mutex<HashMap<Address, Arc<Normal>>>);
 
 /// A declared spec in normal form, and what its kind says against it.
 #[derive(Debug)]
@@ -29,6 +30,12 @@ pub(crate) struct Normal {
 }
 
 impl Normals {
+    /// All of them, leaving none.
+    pub(crate) fn take(&self) -> Self {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Self(Mutex::new(std::mem::take(&mut known)))
+    }
+
     /// The normal form of a declaration with these attributes.
     ///
     /// # Errors
