@@ -1,6 +1,7 @@
 //! The `postgres` provider: what lives inside a PostgreSQL server.
 //!
-//! - [`server`]: the connection, its clients and how statements run;
+//! - [`server`]: the connection, its clients and how statements run; `lane`: which of them
+//!   queue behind each other; `together`: what many ask at the same time;
 //! - one file per kind, each with the introspection query it reads with; `object`: what most
 //!   of them share; `column`, `types`, `signature`: parts of tables and functions;
 //! - `imported`: everything on a server, for `dollop import`;
@@ -27,6 +28,7 @@ pub mod imported;
 pub mod index;
 pub mod membership;
 pub mod migrations;
+mod lane;
 pub mod object;
 mod operate;
 mod place;
@@ -50,6 +52,7 @@ pub mod tls;
 pub mod trigger;
 mod types;
 pub mod user_mapping;
+mod together;
 pub mod view;
 
 use dollop_engine::kind::Registry;

@@ -181,9 +181,14 @@ impl Resource for Schema {
         let place = Place::of(None, &spec.database, &name.natural);
         let statements = create_statements(&name.natural, &spec);
         let task = task("create", &place);
-        server.write(&place.database, Lane::Short, &statements, &task).await?;
-        let row = row(server, &place).await?;
-        Ok(Created { id: place.id(), facts: facts(&row) })
+        let question = format!(
+            "select oid::int8 oid, pg_get_userbyid(nspowner) owned_by
+            from pg_namespace where nspname = {}",
+            sql::text(&name.natural)
+        );
+        let facts =
+            server.write_and_ask(&place.database, &statements, &question, &task).await?;
+        Ok(Created { id: place.id(), facts })
     }
 
     async fn update(
