@@ -25,6 +25,7 @@ use super::error::Task;
 use super::imported::{self, Granted};
 use super::server::{Lane, Server};
 use super::sql;
+use super::version::{self, Since};
 
 /// What stands above statements that are told from the declarations alone.
 const OUTLINE: &str =
@@ -252,8 +253,9 @@ impl Resource for Grant {
         }
         let preview = |(one, left): (&Proposed<Spec>, &Vec<Spec>)| {
             let snapshot = &snapshots[one.to.database.as_str()];
-            if snapshot.expect_target(server, &one.to).is_err() {
-                return Preview::default();
+            let found = version::preview(server, one.to.since());
+            if !found.problems.is_empty() || snapshot.expect_target(server, &one.to).is_err() {
+                return found;
             }
             let mut statements = snapshot.statements(&one.to, left);
             if one.to.objects.is_empty() && one.to.on.is_in_schema() {
@@ -343,6 +345,12 @@ impl Resource for Grant {
     }
 }
 
+impl Spec {
+    fn since(&self) -> Option<Since> {
+        self.on.since(&self.privileges)
+    }
+}
+
 /// What a grant no longer speaks of must not keep what it was given.
 fn left(from: &Spec, to: &Spec) -> Vec<Spec> {
     if from.objects == to.objects && from.columns == to.columns {
@@ -354,6 +362,7 @@ fn left(from: &Spec, to: &Spec) -> Vec<Spec> {
 /// Grants and revokes in one transaction until a role has exactly these privileges, and none
 /// on what is `left`.
 async fn bring_to(server: &Server, spec: &Spec, left: &[Spec]) -> Result<(), CallError> {
+    version::expect(server, spec.since())?;
     let everything: Vec<_> = std::iter::once(spec).chain(left).cloned().collect();
     let snapshot = server.privileges.take(server, &spec.database, everything.clone()).await?;
     snapshot.expect_target(server, spec)?;

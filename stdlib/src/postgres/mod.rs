@@ -3,10 +3,12 @@
 //! - [`server`]: the connection, its clients and how statements run; `lane`: which of them
 //!   queue behind each other; `together`: what many ask at the same time;
 //! - one file per kind, each with the introspection query it reads with; `object`: what most
-//!   of them share; `column`, `types`, `signature`: parts of tables and functions;
+//!   of them share; `row`: what a query says of one; `column`, `types`, `signature`: parts of
+//!   tables and functions;
 //! - `imported`: everything on a server, for `dollop import`;
 //! - `held`: what is stored in what is about to go;
-//! - `sql`: quoting, settings, ids; `scram`: passwords; `error`: what went wrong, in words.
+//! - `sql`: quoting, settings, ids; `scram`: passwords; `version`: what needs a newer server;
+//!   `error`: what went wrong, in words.
 
 mod backup;
 pub mod column;
@@ -26,9 +28,9 @@ pub mod hba_rule;
 mod held;
 pub mod imported;
 pub mod index;
+mod lane;
 pub mod membership;
 pub mod migrations;
-mod lane;
 pub mod object;
 mod operate;
 mod place;
@@ -37,6 +39,7 @@ pub mod publication;
 pub mod remark;
 pub mod replication_slot;
 pub mod role;
+mod row;
 pub mod schema;
 mod scram;
 pub mod sequence;
@@ -49,10 +52,11 @@ pub mod subscription;
 pub mod table;
 pub mod tablespace;
 pub mod tls;
+mod together;
 pub mod trigger;
 mod types;
 pub mod user_mapping;
-mod together;
+mod version;
 pub mod view;
 
 use dollop_engine::kind::Registry;
