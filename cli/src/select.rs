@@ -136,6 +136,7 @@ mod tests {
             interrupted: false,
             unfinished: false,
             tainted: false,
+            renaming: Vec::new(),
             stopped: None,
             arguments: None,
         }
