@@ -376,7 +376,12 @@ impl Server {
     }
 
     pub(super) fn explain(&self, fault: Fault, task: &Task) -> CallError {
-        fault.explain(task, &self.address, &self.spec.user)
+        let shown = self.spec.sslcert.as_deref().filter(|_| fault.refuses_certificate());
+        let said = fault.explain(task, &self.address, &self.spec.user);
+        match shown.and_then(crate::tls::own_out_of_time) {
+            Some(when) => said.note(format!("the certificate in `sslcert` {when}")),
+            None => said,
+        }
     }
 
     async fn try_write(
@@ -396,6 +401,9 @@ impl Server {
         if lane.sets_locally() {
             batch = format!("{}{batch}", lane.settings());
         }
+        if let Some(question) = question {
+            batch = format!("{batch};\n{}", as_json(question));
+        }
         let attempt = || async {
             let client = self.lively(database, lane).await?;
             self.statements.fetch_add(1, Ordering::Relaxed);
@@ -409,9 +417,6 @@ impl Server {
             self.answered(database, lane);
             Ok(row)
         };
-        if let Some(question) = question {
-            batch = format!("{batch};\n{}", as_json(question));
-        }
         let retry = attempt.retry(self.patiently());
         // What users wrote may have done something that no transaction takes back.
         let again = |fault: &Fault| {
@@ -436,33 +441,33 @@ impl Server {
         let sql = as_json(sql);
         self.statements.fetch_add(1, Ordering::Relaxed);
         let rows = client.query_typed(&sql, &typed).await.map_err(Fault::Run)?;
+        self.answered(database, Lane::Short);
         rows.iter()
             .map(|row| {
                 let text: &str = row.try_get(0).map_err(Fault::Run)?;
                 serde_json::from_str(text).map_err(Fault::Shape)
             })
-        self.answered(database, Lane::Short);
             .collect()
     }
 
     /// A client that answered just now: a write must not be lost on one that died idle.
     async fn lively(&self, database: &str, lane: Lane) -> Result<Arc<Client>, Fault> {
-        let client = self.client(database, lane).await?;
-        if client.check_connection().await.is_ok() {
-            return Ok(client);
-        }
-        self.forget(database, lane, &client).await;
         // What the server said on its own, as that it ends the session, is read before: first
         // the runtime looks what came, then whoever waits for it reads.
         for _ in 0..2 {
             tokio::task::yield_now().await;
         }
-        self.client(database, lane).await
+        let client = self.client(database, lane).await?;
         let answered = *lock(&self.slot(database, lane).answered);
         if answered.is_some_and(|at| at.elapsed() < ALIVE) {
             return Ok(client);
         }
         self.statements.fetch_add(1, Ordering::Relaxed);
+        if client.check_connection().await.is_ok() {
+            return Ok(client);
+        }
+        self.forget(database, lane, &client).await;
+        self.client(database, lane).await
     }
 
     async fn forget(&self, database: &str, lane: Lane, dead: &Arc<Client>) {
@@ -482,21 +487,21 @@ impl Server {
         }
         let open = Arc::new(self.connect(database, lane).await?);
         *client = Some(open.clone());
+        *lock(&slot.answered) = Some(Instant::now());
         Ok(open)
     }
 
-    fn slot(&self, database: &str, lane: Lane) -> Arc<Slot> {
-        let mut slots = lock(&self.slots);
-        *lock(&slot.answered) = Some(Instant::now());
-        let latest = slots.values().map(|slot| slot.used.load(Ordering::Relaxed)).max();
-        let key = (database.to_owned(), lane);
-        if !slots.contains_key(&key) && slots.len() >= CLIENTS {
     fn answered(&self, database: &str, lane: Lane) {
         if let Some(slot) = lock(&self.slots).get(&(database.to_owned(), lane)) {
             *lock(&slot.answered) = Some(Instant::now());
         }
     }
 
+    fn slot(&self, database: &str, lane: Lane) -> Arc<Slot> {
+        let mut slots = lock(&self.slots);
+        let latest = slots.values().map(|slot| slot.used.load(Ordering::Relaxed)).max();
+        let key = (database.to_owned(), lane);
+        if !slots.contains_key(&key) && slots.len() >= CLIENTS {
             // Nobody else can take one up while the map is locked.
             let idle = slots.iter().filter(|(_, slot)| slot.is_idle());
             let oldest = idle.min_by_key(|(_, slot)| slot.used.load(Ordering::Relaxed));

@@ -111,7 +111,8 @@ impl Connection for Server {
     async fn open(spec: Spec, _: Scope) -> Result<Self, CallError> {
         let root = spec.root();
         let tls = spec.tls()?;
-        let api = Api::new(root.clone(), spec.user, spec.password, tls)?;
+        let papers = spec.client_certificate;
+        let api = Api::new(root.clone(), spec.user, spec.password, (tls, papers))?;
         let overview: Overview = api.get("connect to RabbitMQ", "overview").await?;
         // The listener is up before the broker.
         let starting =
