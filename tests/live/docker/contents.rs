@@ -111,7 +111,19 @@ fn a_container_follows_its_rebuilt_image_in_the_same_apply() {
     assert!(refused.stderr.contains(why), "{}", refused.stderr);
     assert_eq!(docker(&["image", "inspect", "--format", "{{.Id}}", &image]), built);
 
-    stack.apply();
+    // Nor is one that somebody looks at while it is edited: what they approve is what they saw.
+    let edit = || {
+        project.write("app/v", "4");
+        "yes".to_owned()
+    };
+    let refused = project.run_and_answer(&["apply"], "Only `yes` goes on", edit).expect(1);
+    assert!(refused.stdout.contains("the plan is stale"), "{}", refused.stdout);
+    assert!(refused.stdout.contains(why), "{}", refused.stdout);
+    assert_eq!(docker(&["image", "inspect", "--format", "{{.Id}}", &image]), built);
+    project.write("app/v", "3");
+
+    let yes = || "yes".to_owned();
+    drop(project.run_and_answer(&["apply"], "Only `yes` goes on", yes).expect(0));
     assert_eq!(has(), "3");
     stack.expect_no_changes();
     // What makes no other image makes no other container.
