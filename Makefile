@@ -12,7 +12,7 @@ LAB := tests/lab/lab
 # One set of features for lints and tests, so that nothing is compiled twice.
 EVERYTHING := --workspace --all-targets --features dollop-tests/live
 
-.PHONY: platforms drain schemas bare quickstart clean-quickstart hello test lint quick-test lab tools build \
+.PHONY: newest platforms drain schemas bare quickstart clean-quickstart hello test lint quick-test lab tools build \
   fuzz bench
 
 # With the features of the whole workspace, so that `make test` goes on from there.
@@ -58,6 +58,12 @@ test:
 	$(MAKE) --jobs=2 --output-sync=target lint tools
 	eval "$$($(LAB) env)"; RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6} cargo test $(EVERYTHING) --no-fail-fast -- \
 	  --skip live::platforms --skip schemas_of_others
+	$(MAKE) newest
+
+# The conformance of every PostgreSQL kind once more, on the newest version there is.
+newest: tools
+	eval "$$($(LAB) env)"; DOLLOP_TEST_POSTGRES=newest RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6} \
+	  cargo test $(EVERYTHING) -- live::postgres::conformance live::postgres::kinds
 
 # The five platforms of scripts/, each with all its profiles, on the lab's images.
 platforms: tools

@@ -99,10 +99,27 @@ pub async fn refuse_stale(
             None => moved.push(format!("`{path}` cannot be read any more")),
         }
     }
-    for (address, path) in edited(plan, &session.pool).await {
+    moved.extend(moved_files(plan, session).await);
+    stale(moved)
+}
+
+/// Refuses a plan when what it is made from on this machine was changed while somebody looked
+/// at it: what was approved is not what would be built.
+pub async fn refuse_edited(plan: &Plan, session: &Session) -> Result<(), CommandError> {
+    stale(moved_files(plan, session).await)
+}
+
+/// What of build contexts and mounted configuration is not as it was when the plan was made.
+async fn moved_files(plan: &Plan, session: &Session) -> Vec<String> {
+    let edited = edited(plan, &session.pool).await.into_iter();
+    let moved = edited.map(|(address, path)| {
         let needs = address.to_string();
-        moved.push(format!("`{}`, which `{}` needs, has changed", clean(&path), clean(&needs)));
-    }
+        format!("`{}`, which `{}` needs, has changed", clean(&path), clean(&needs))
+    });
+    moved.collect()
+}
+
+fn stale(moved: Vec<String>) -> Result<(), CommandError> {
     if moved.is_empty() {
         return Ok(());
     }

@@ -137,6 +137,7 @@ mod tests {
             interrupted: false,
             unfinished: false,
             tainted: false,
+            renaming: Vec::new(),
             stopped: None,
             arguments: None,
         }

@@ -36,6 +36,8 @@ pub struct Observed {
     pub objects: HashMap<Address, Observation>,
     /// Connections, by address.
     pub connections: BTreeMap<Address, Answer>,
+    /// What has another name than it is recorded with, which a run that was killed gave it.
+    pub renamed: BTreeMap<Address, String>,
     /// What stands against the plan, by the address of what it concerns.
     pub surveyed: Vec<(Address, Lint)>,
 }

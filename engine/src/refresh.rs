@@ -4,7 +4,7 @@
 //! be read first (the container a database runs in). So this goes in waves: the walk of the
 //! plan names what it could read next, until it names nothing.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -13,9 +13,9 @@ use crate::address::Address;
 use crate::graph::Graph;
 use crate::kind::Registry;
 use crate::observed::{Answer, Observation, Observed};
-use crate::plan::renaming::{Renaming, carried, renamings};
+use crate::plan::renaming::{Renaming, carried, settled};
 use crate::plan::{Inputs, Options, Reads, decide, moved};
-use crate::pool::Pool;
+use crate::pool::{Line, Pool};
 use crate::reading;
 use crate::resource::Wanted;
 use crate::store::State;
@@ -37,9 +37,10 @@ pub async fn refresh(graph: &Graph, state: &State, pool: &Pool, options: &Option
             && graph.in_order().any(|declaration| declaration.address.kind() == kind.name)
     });
     loop {
+        let settled = settled(&moved.state, &observed.renamed, pool.registry());
         let inputs = Inputs {
             graph,
-            state: &moved.state,
+            state: &settled,
             observed: &observed,
             registry: pool.registry(),
             refresh: true,
@@ -64,6 +65,7 @@ pub async fn refresh(graph: &Graph, state: &State, pool: &Pool, options: &Option
         for answer in answers {
             observed.connections.insert(answer.connection, answer.answer);
             observed.objects.extend(answer.objects);
+            observed.renamed.extend(answer.renamed);
         }
         if last && !surveys {
             return observed;
@@ -71,10 +73,18 @@ pub async fn refresh(graph: &Graph, state: &State, pool: &Pool, options: &Option
     }
 }
 
+#[derive(Default)]
+struct Read {
+    objects: Vec<(Address, Observation)>,
+    /// What has another name than it is recorded with.
+    renamed: Vec<(Address, String)>,
+}
+
 struct Behind {
     connection: Address,
     answer: Answer,
     objects: Vec<(Address, Observation)>,
+    renamed: Vec<(Address, String)>,
 }
 
 /// Opens one connection and reads everything behind it, kind by kind, all kinds at once.
@@ -86,76 +96,129 @@ async fn read_behind(
 ) -> Behind {
     let mut objects: Vec<_> =
         reads.unchecked.into_iter().map(|address| (address, Observation::Unchecked)).collect();
+    let mut behind =
+        Behind { connection, answer: Answer::Open, objects: Vec::new(), renamed: Vec::new() };
     if reads.wanted.is_empty() {
-        return Behind { connection, answer: Answer::Open, objects };
+        return Behind { objects, ..behind };
     }
     let patience = if reads.managed { STARTING } else { Duration::ZERO };
-    let line = match pool.line(&connection, &reads.spec, patience).await {
-        Ok(line) => line,
-        Err(error) => return Behind { connection, answer: Answer::Failed(error), objects },
-    };
+    match pool.line(&behind.connection, &reads.spec, patience).await {
+        Ok(line) => {
+            let read = read(inputs, &behind.connection, &line, reads.wanted).await;
+            objects.extend(read.objects);
+            behind.renamed = read.renamed;
+        }
+        Err(error) => behind.answer = Answer::Failed(error),
+    }
+    Behind { objects, ..behind }
+}
+
+async fn read(
+    inputs: Inputs<'_>,
+    connection: &Address,
+    line: &Line,
+    wanted: BTreeMap<String, Vec<Wanted<Value>>>,
+) -> Read {
     let limit = |address: &Address| {
         let declared = inputs.graph.get(address).map(|declared| &declared.lifecycle);
         let recorded = || inputs.state.records.get(address).map(|record| &record.lifecycle);
         declared.or_else(recorded)?.timeouts.read
     };
-    let renamings = renamings(inputs.graph, inputs.state, inputs.registry);
-    let asked = if renamings.is_empty() { BTreeMap::new() } else { reads.wanted.clone() };
     let ask = |wanted: BTreeMap<String, Vec<Wanted<Value>>>| {
         let kinds = wanted.into_iter().filter_map(|(kind, wanted)| {
-            let kind = pool.registry().kind(&kind)?;
-            Some(reading::read(kind, &line, wanted, limit))
+            let kind = inputs.registry.kind(&kind)?;
+            Some(reading::read(kind, line, wanted, limit))
         });
         join_all(kinds.collect::<Vec<_>>())
     };
-    objects.extend(ask(reads.wanted).await.into_iter().flatten());
-    // A run that was killed gave something its new name and did not come to write that down:
-    // what is named after it is found under that name only.
-    let done = already(&renamings, &objects);
-    if !done.is_empty() {
-        let gone: HashSet<Address> = objects
-            .iter()
-            .filter(|(_, found)| matches!(found, Observation::Gone))
-            .map(|(address, _)| address.clone())
-            .collect();
-        let again = under_new_names(asked, &done, &connection, &gone, pool.registry());
-        objects.extend(ask(again).await.into_iter().flatten());
+    // Only a change that was interrupted can have given something a name nobody wrote down.
+    let doubtful = inputs
+        .state
+        .records
+        .values()
+        .any(|record| record.unfinished && record.connection.as_ref() == Some(connection));
+    if !doubtful {
+        let objects = ask(wanted).await.into_iter().flatten().collect();
+        return Read { objects, ..Read::default() };
     }
-    Behind { connection, answer: Answer::Open, objects }
+    let mut objects: Vec<_> = ask(wanted.clone()).await.into_iter().flatten().collect();
+    // Also where something is there under the recorded name: another one may have taken it.
+    let given = under_given_names(&wanted, inputs.state);
+    let found = ask(given).await.into_iter().flatten();
+    objects.extend(found.filter(|(address, found)| is_given(inputs.state, address, found)));
+    let done = already(inputs, connection, &objects);
+    // What is named after these is found under their new names only.
+    let again = under_new_names(&wanted, &done, connection, inputs.registry);
+    objects.extend(ask(again).await.into_iter().flatten());
+    let renamed = done.into_iter().map(|renaming| (renaming.address, renaming.to)).collect();
+    Read { objects, renamed }
 }
 
-/// Those that have their new name.
-fn already(renamings: &[Renaming], objects: &[(Address, Observation)]) -> Vec<Renaming> {
-    let has = |renaming: &&Renaming| {
-        objects.iter().any(|(address, found)| match found {
-            Observation::Found(found) if *address == renaming.address => {
-                found.spec.get("name").and_then(Value::as_str) == Some(&renaming.to)
-            }
-            _ => false,
-        })
+/// What has a name that a run which was killed may have given it, under that name.
+fn under_given_names(
+    asked: &BTreeMap<String, Vec<Wanted<Value>>>,
+    state: &State,
+) -> BTreeMap<String, Vec<Wanted<Value>>> {
+    let given = |wanted: &Wanted<Value>| {
+        let record = state.records.get(&wanted.name.address);
+        let under = |name: &String| {
+            let mut wanted = wanted.clone();
+            wanted.name.natural.clone_from(name);
+            wanted
+        };
+        record.map_or(&[][..], |record| &record.renaming).iter().map(under).collect::<Vec<_>>()
     };
-    renamings.iter().filter(has).cloned().collect()
+    let given = asked
+        .iter()
+        .map(|(kind, wanted)| (kind.clone(), wanted.iter().flat_map(given).collect()));
+    given.filter(|(_, wanted): &(String, Vec<_>)| !wanted.is_empty()).collect()
 }
 
-/// What is not there, as it is called when it is named after things with new names.
+/// Whether something was found under one of these names.
+fn is_given(state: &State, address: &Address, found: &Observation) -> bool {
+    let Observation::Found(found) = found else { return false };
+    let Some(name) = found.spec.get("name").and_then(Value::as_str) else { return false };
+    let record = state.records.get(address);
+    record.is_some_and(|one| one.natural() != name && one.renaming.iter().any(|n| n == name))
+}
+
+/// What was found under another name than it is recorded with.
+fn already(
+    inputs: Inputs<'_>,
+    connection: &Address,
+    objects: &[(Address, Observation)],
+) -> Vec<Renaming> {
+    let renamed = |(address, found): &(Address, Observation)| {
+        let Observation::Found(found) = found else { return None };
+        let record = inputs.state.records.get(address).filter(|one| !one.interrupted)?;
+        let kind = inputs.registry.kind(address.kind())?;
+        let was = (record.id.as_str(), &record.spec);
+        Renaming::between(address, connection, kind, was, &found.spec)
+    };
+    let renamed = objects.iter().filter_map(renamed);
+    // The last answer about one counts.
+    let renamed: BTreeMap<Address, Renaming> =
+        renamed.map(|renaming| (renaming.address.clone(), renaming)).collect();
+    renamed.into_values().collect()
+}
+
+/// What is named after things with new names, as it is called by then.
 fn under_new_names(
-    asked: BTreeMap<String, Vec<Wanted<Value>>>,
+    asked: &BTreeMap<String, Vec<Wanted<Value>>>,
     done: &[Renaming],
     connection: &Address,
-    gone: &HashSet<Address>,
     registry: &Registry,
 ) -> BTreeMap<String, Vec<Wanted<Value>>> {
-    let again = asked.into_iter().filter_map(|(name, wanted)| {
-        let kind = registry.kind(&name)?;
-        let carry = |mut wanted: Wanted<Value>| {
+    let again = asked.iter().filter_map(|(name, wanted)| {
+        let kind = registry.kind(name)?;
+        let carry = |wanted: &Wanted<Value>| {
             let address = &wanted.name.address;
-            let id = wanted.id.as_deref().filter(|_| gone.contains(address))?;
+            let id = wanted.id.as_deref()?;
             let (id, spec) = carried(done, connection, kind, (address, id), &wanted.spec)?;
-            (wanted.id, wanted.spec) = (Some(id), spec);
-            Some(wanted)
+            Some(Wanted { id: Some(id), spec, ..wanted.clone() })
         };
-        let wanted: Vec<_> = wanted.into_iter().filter_map(carry).collect();
-        (!wanted.is_empty()).then_some((name, wanted))
+        let wanted: Vec<_> = wanted.iter().filter_map(carry).collect();
+        (!wanted.is_empty()).then(|| (name.clone(), wanted))
     });
     again.collect()
 }

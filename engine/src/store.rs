@@ -35,6 +35,10 @@ pub struct Record {
     /// Whether a change of it was interrupted: it exists, and may not be whole.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unfinished: bool,
+    /// The names that changes which were interrupted may have given it, where its service
+    /// knows it by its name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renaming: Vec<String>,
     /// Whether a person said that it is broken, so that the next plan makes it anew.
     #[serde(default, skip_serializing_if = "is_false")]
     pub tainted: bool,

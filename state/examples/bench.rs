@@ -45,6 +45,7 @@ fn record(step: u32) -> Record {
         interrupted: false,
         unfinished: false,
         tainted: false,
+        renaming: Vec::new(),
         stopped: None,
         arguments: None,
     }

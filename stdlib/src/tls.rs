@@ -1,13 +1,18 @@
 //! TLS as several providers need it: PEM text from a script becomes what a client takes.
 
+use std::error::Error as StdError;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dollop_engine::error::CallError;
 use rustls::client::WantsClientCert;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{AlertDescription as Alert, CertificateError as Wrong, Error as TlsError};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
 
 /// PEM texts by the attributes they stand in.
 pub(crate) struct Papers<'a> {
@@ -95,4 +100,77 @@ pub(crate) fn certificates(
                 .hint("give the text of a PEM file: `file(\"ca.pem\")`"))
         }
     }
+}
+
+/// The error of TLS among the causes of another.
+pub(crate) fn error_in<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a TlsError> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // What an I/O error holds is none of its causes.
+        let within = error.downcast_ref().and_then(std::io::Error::get_ref);
+        next = match within {
+            Some(within) => Some(within),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+/// Whether the other side refuses our certificate, or misses one.
+pub(crate) fn refuses_ours(error: &TlsError) -> bool {
+    matches!(
+        error,
+        TlsError::AlertReceived(
+            Alert::UnknownCA
+                | Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateUnknown
+                | Alert::CertificateRequired
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+        )
+    )
+}
+
+/// When a certificate that was shown ended or begins, if that is what is wrong with it:
+/// `expired at 2026-11-20T10:00:00Z`.
+pub(crate) fn out_of_time(error: &TlsError) -> Option<String> {
+    let TlsError::InvalidCertificate(wrong) = error else { return None };
+    Some(match wrong {
+        Wrong::ExpiredContext { not_after, .. } => {
+            ended(Duration::from_secs(not_after.as_secs()))
+        }
+        Wrong::NotValidYetContext { not_before, .. } => {
+            begins(Duration::from_secs(not_before.as_secs()))
+        }
+        Wrong::Expired => "expired".to_owned(),
+        Wrong::NotValidYet => "is not valid yet".to_owned(),
+        _ => return None,
+    })
+}
+
+/// The same of a certificate of ours, the first in a PEM text, by this machine's clock: who
+/// refuses it mostly does not say why.
+pub(crate) fn own_out_of_time(text: &str) -> Option<String> {
+    let first = CertificateDer::pem_slice_iter(text.as_bytes()).next()?.ok()?;
+    let validity = Certificate::from_der(&first).ok()?.tbs_certificate.validity;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    let (from, to) =
+        (validity.not_before.to_unix_duration(), validity.not_after.to_unix_duration());
+    if now > to {
+        return Some(ended(to));
+    }
+    (now < from).then(|| begins(from))
+}
+
+fn ended(at: Duration) -> String {
+    format!("expired at {}", humantime::format_rfc3339_seconds(UNIX_EPOCH + at))
+}
+
+fn begins(at: Duration) -> String {
+    let at = humantime::format_rfc3339_seconds(UNIX_EPOCH + at);
+    format!("is not valid before {at}")
 }

@@ -100,6 +100,7 @@ pub(crate) fn record(address: &Address, spec: Value, dependencies: &[Address]) -
         lifecycle: dollop_engine::program::Lifecycle::plain(),
         interrupted: false,
         tainted: false,
+        renaming: Vec::new(),
         stopped: None,
         unfinished: false,
         arguments: None,

@@ -174,16 +174,36 @@ impl Project {
 
     /// Runs the binary as in a terminal, where somebody types `answer`.
     pub fn run_in_terminal(&self, arguments: &[&str], answer: &str) -> Run {
-        use std::io::Write as _;
+        // What is typed before the terminal is set up is kept for its first reader.
+        self.run_and_answer(arguments, "", || answer.to_owned())
+    }
+
+    /// The same, where somebody waits for a question before they do something and answer.
+    pub fn run_and_answer(
+        &self,
+        arguments: &[&str],
+        question: &str,
+        answer: impl FnOnce() -> String,
+    ) -> Run {
+        use std::io::{Read as _, Write as _};
         let line = format!("{} {}", binary().display(), arguments.join(" "));
         let mut command = self.command(Path::new("script"), &["-qec", &line, "/dev/null"]);
         let child = command.env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = child.stderr(Stdio::piped()).spawn().expect("`script` of util-linux");
         let mut typed = child.stdin.take().expect("a pipe");
-        // What is typed before the terminal is set up is kept for its first reader.
-        writeln!(typed, "{answer}").expect("somebody types");
-        let output = child.wait_with_output().expect("it ends");
+        let mut screen = child.stdout.take().expect("a pipe");
+        let mut shown = Vec::new();
+        while !String::from_utf8_lossy(&shown).contains(question) {
+            let mut part = [0; 4096];
+            let many = screen.read(&mut part).expect("it is shown");
+            assert!(many > 0, "never asked: {}", String::from_utf8_lossy(&shown));
+            shown.extend(&part[..many]);
+        }
+        writeln!(typed, "{}", answer()).expect("somebody types");
+        screen.read_to_end(&mut shown).expect("it is shown");
+        let mut output = child.wait_with_output().expect("it ends");
         drop(typed);
+        output.stdout = shown;
         Run::of(&output)
     }
 

@@ -97,6 +97,10 @@ pub(super) async fn perform(
     // Nobody is asked about what only the state has to learn.
     let approved = go.approved || !plan.has_changes();
     consent::approve(go.command, &question, approved, &losses)?;
+    if !approved {
+        // Looking at a plan takes its time.
+        saved::refuse_edited(&plan, session).await?;
+    }
     plan.consents.extend(losses.into_iter().map(|loss| loss.address));
     let plan = &plan;
     let begun = Instant::now();

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use dollop_engine::expr::Expr;
 use dollop_engine::kind::Registry;
-use dollop_engine::plan::{Change, Operation, Plan};
+use dollop_engine::plan::{Change, Operation, Plan, aside};
 use dollop_engine::resource::{Name, Script};
 use dollop_engine::value::Value;
 
@@ -23,6 +23,7 @@ pub fn script(plan: &Plan, registry: &Registry) -> String {
         let verb = match step.operation {
             Operation::Create => "create",
             Operation::Update => "update",
+            Operation::MakeWay => "make way:",
             Operation::Delete => "delete",
             Operation::Connect
             | Operation::Read
@@ -75,14 +76,22 @@ fn statements(
         return Some(known.clone());
     }
     let kind = registry.kind(change.address.kind())?;
-    let before = change.before.clone().filter(|_| operation != Operation::Create);
+    let mut before = change.before.clone().filter(|_| operation != Operation::Create);
     let after = change.after.as_ref().filter(|_| operation != Operation::Delete);
-    let after = after.map(|after| match after {
+    let mut after = after.map(|after| match after {
         Expr::Map(entries) => Value::Map(
             entries.iter().map(|(name, entry)| (name.clone(), by_name(entry))).collect(),
         ),
         other => by_name(other),
     });
+    let mut steps = plan.steps.iter().filter(|step| step.address == change.address);
+    if steps.any(|step| step.operation == Operation::MakeWay) {
+        let way = before.as_ref().map(aside);
+        match operation {
+            Operation::MakeWay => after = way,
+            _ => before = way,
+        }
+    }
     let natural = after.as_ref().or(before.as_ref())?.get("name").and_then(Value::as_str);
     let name = Name {
         stack: plan.stack.clone(),

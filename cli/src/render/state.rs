@@ -175,6 +175,7 @@ mod tests {
             interrupted: true,
             unfinished: false,
             tainted: false,
+            renaming: Vec::new(),
             stopped: None,
             arguments: None,
         };

@@ -49,6 +49,7 @@ impl Tally {
                     Operation::Read
                     | Operation::Connect
                     | Operation::Record
+                    | Operation::MakeWay
                     | Operation::TakeOver => {}
                 }
             }

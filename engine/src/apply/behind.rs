@@ -204,6 +204,7 @@ pub(crate) fn connection_record(plan: &ConnectionPlan, spec: Value) -> Record {
         interrupted: false,
         unfinished: false,
         tainted: false,
+        renaming: Vec::new(),
         stopped: None,
         arguments: plan.arguments.clone(),
     }
@@ -222,6 +223,7 @@ pub(crate) fn looked_up(planned: &LookupPlan, spec: Value, facts: Value) -> Reco
         interrupted: false,
         unfinished: false,
         tainted: false,
+        renaming: Vec::new(),
         stopped: None,
         arguments: None,
     }

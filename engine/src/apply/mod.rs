@@ -120,6 +120,7 @@ pub async fn apply(
     settings: Settings,
 ) -> Result<Report, StoreError> {
     store.begin(settings.run.clone()).await?;
+    let state = &*renamed::settle(plan, state, store, pool.registry()).await?;
     let run = Run::new(plan, state, pool, store, watcher, &settings);
     let mut schedule = Schedule::new(&plan.steps);
     let mut report = Report::default();

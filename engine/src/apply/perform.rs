@@ -73,6 +73,7 @@ impl Run<'_> {
             Operation::Record => self.record(step).await?,
             Operation::Create => Box::pin(self.create(step)).await?,
             Operation::TakeOver => Box::pin(self.take_over(step)).await?,
+            Operation::MakeWay => Box::pin(self.make_way(step)).await?,
             Operation::Update => Box::pin(self.update(step)).await?,
             Operation::Delete => self.delete(step).await?,
             Operation::Verify => Box::pin(self.verify(step)).await?,
@@ -86,7 +87,9 @@ impl Run<'_> {
         let Some(change) = self.changes.get(&step.address) else { return Ok(()) };
         // What is replaced is not removed either while its successor could not be made.
         let raises = match step.operation {
-            Operation::Create | Operation::Update | Operation::Verify => true,
+            Operation::Create | Operation::MakeWay | Operation::Update | Operation::Verify => {
+                true
+            }
             Operation::Delete => change.action == Action::Replace && !change.creates_first(),
             _ => false,
         };
@@ -289,7 +292,7 @@ impl Run<'_> {
                 None => return Err(vanished(&step.address).into()),
             }
         } else {
-            (change.id.clone().unwrap_or_default(), change.before.clone().unwrap_or_default())
+            self.as_left(step, change)
         };
         self.correct(
             step,
@@ -311,11 +314,7 @@ impl Run<'_> {
         let Correction { id, from, spec, line, finish } = correction;
         let name = self.name(change, &spec);
         let same = from.same(&spec) && !finish;
-        // What it was is what the next plan compares with, should this not come to an end.
-        let intent = (!same).then(|| {
-            let facts = change.facts.clone();
-            Record { unfinished: true, ..record(change, id.clone(), from.clone(), facts) }
-        });
+        let intent = (!same).then(|| self.intent(change, kind, (id.as_str(), &from), &spec));
         let call = async {
             let _permit = line.permits.acquire().await;
             let facts = if same {
@@ -555,6 +554,7 @@ pub(crate) fn record(change: &Change, id: String, spec: Value, facts: Value) -> 
         interrupted: false,
         unfinished: false,
         tainted: false,
+        renaming: Vec::new(),
         stopped: None,
         arguments: None,
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use super::Existing;
 use super::names::{Wanted, unique};
-use super::statement::{One, heading, is_left_out, label, parents};
+use super::statement::{One, fresh, heading, is_left_out, label, parents};
 use crate::address::Address;
 use crate::graph::Graph;
 use crate::kind::{Kind, Registry, short_name};
@@ -34,7 +34,13 @@ pub(super) struct Composed {
     pub(super) declared: Vec<(Address, usize)>,
     /// Secret parameters with their values.
     pub(super) secrets: BTreeMap<String, Value>,
+    /// The one parameter that holds all secrets, where they are many.
+    pub(super) gathered: Option<String>,
 }
+
+/// With more secrets than these, one parameter holds them all: a stack has room for so many
+/// parameters only, and nobody reads a list of them.
+const MOST_ALONE: usize = 100;
 
 /// A kind of object, the names of what it lives in, and its own.
 type Key = (&'static str, Vec<String>, String);
@@ -352,6 +358,8 @@ impl Composer<'_> {
         let mut composed = Composed::default();
         let mut taken: HashSet<Address> =
             self.place.graph.in_order().map(|known| known.address.clone()).collect();
+        let asked = self.place.graph.program().parameters.iter();
+        let parameters: HashSet<&str> = asked.map(|asked| asked.name.as_str()).collect();
         // What each is called by its first argument.
         let mut firsts: HashMap<usize, String> = HashMap::new();
         let mut section = Vec::new();
@@ -368,14 +376,39 @@ impl Composer<'_> {
                 depends_on: object.after.clone(),
                 referred: BTreeSet::new(),
             };
-            let (statement, first, address) =
-                one.statement(variables.get(index), &mut taken, &mut composed.secrets);
+            let (statement, first, address) = one.statement(
+                variables.get(index),
+                &mut taken,
+                (&parameters, &mut composed.secrets),
+            );
             composed.statements.push(Statement { heading, ..statement });
             firsts.insert(*index, first);
             if !object.built_in {
                 composed.declared.push((address, *index));
             }
         }
+        if composed.secrets.len() > MOST_ALONE {
+            let root = self.place.on.and_then(|on| on.split('.').next()).unwrap_or_default();
+            let taken = |name: &str| {
+                name == root
+                    || parameters.contains(name)
+                    || variables.values().any(|variable| variable == name)
+            };
+            gather(&mut composed, fresh("secrets", taken));
+        }
         composed
     }
+}
+
+/// Puts all secrets into one parameter.
+fn gather(composed: &mut Composed, name: String) {
+    let attributes = composed.statements.iter_mut().flat_map(|one| &mut one.attributes);
+    for (_, code) in attributes {
+        if let Code::Secret { name: key, .. } = code {
+            *code = Code::Variable(format!("{name}.{key}"));
+        }
+    }
+    let all = std::mem::take(&mut composed.secrets).into_iter().collect();
+    composed.secrets.insert(name.clone(), Value::Map(all));
+    composed.gathered = Some(name);
 }

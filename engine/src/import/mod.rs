@@ -269,10 +269,13 @@ pub fn write(graph: &Graph, pool: &Pool, survey: &Survey, form: Form<'_>) -> Wri
     ));
     text.push('\n');
     text.push_str(&match form {
-        Form::Statements(_) => writer.statements(&composed.statements),
+        Form::Statements(_) => {
+            writer.statements(composed.gathered.as_deref(), &composed.statements)
+        }
         Form::Module(parameter) => {
             let parameter = parameter.unwrap_or_default();
-            writer.function("declare", parameter, &composed.statements)
+            let secrets = composed.gathered.as_deref();
+            writer.function(("declare", parameter), secrets, &composed.statements)
         }
     });
     if !survey.left_out.is_empty() {

@@ -30,7 +30,7 @@ impl One<'_> {
         &mut self,
         variable: Option<&String>,
         taken: &mut HashSet<Address>,
-        secrets: &mut BTreeMap<String, Value>,
+        (parameters, secrets): (&HashSet<&str>, &mut BTreeMap<String, Value>),
     ) -> (Statement, String, Address) {
         let Existing { kind, found, built_in, remarks, .. } = self.object;
         let spec = found.spec.as_map().cloned().unwrap_or_default();
@@ -78,7 +78,7 @@ impl One<'_> {
                             composer.writer.identifier(&text, short_name(kind.name))
                         });
                         let parameter = fresh(&format!("{holder}_{name}"), |name| {
-                            secrets.contains_key(name)
+                            secrets.contains_key(name) || parameters.contains(name)
                         });
                         let code =
                             Code::Secret { name: parameter.clone(), ty: parameter_type(inner) };
@@ -201,7 +201,7 @@ fn name_of(place: &Place<'_>, object: &Existing, first: &str, address: &Address)
 }
 
 /// The name, or the name with the first number that makes it free.
-fn fresh(name: &str, taken: impl Fn(&str) -> bool) -> String {
+pub(super) fn fresh(name: &str, taken: impl Fn(&str) -> bool) -> String {
     if !taken(name) {
         return name.to_owned();
     }

@@ -131,6 +131,7 @@ impl Walk<'_> {
                     interrupted: false,
                     unfinished: false,
                     tainted: false,
+                    renaming: Vec::new(),
                     stopped: None,
                     arguments: None,
                 };

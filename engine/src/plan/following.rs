@@ -29,7 +29,7 @@ impl Walk<'_> {
                 let identity = reference.path.first() == Some("name");
                 let anew = match self.action(target) {
                     // Whether another thing has the name, and what it stands for is kept.
-                    _ if attribute.by_name => attribute.replace && self.renewed(target),
+                    _ if attribute.by_name => self.renewed(target),
                     Some(Action::Replace) => true,
                     Some(Action::Create) => self.inputs.state.records.contains_key(target),
                     Some(Action::Update) => {

@@ -51,6 +51,7 @@ pub(crate) use losses::{asked, held, refusal};
 pub(crate) use moves::{check as check_moves, moved};
 pub use part::{LeftOut, Part, Pattern, changed};
 pub use previews::preview;
+pub use renaming::aside;
 pub(crate) use steps::conditional;
 pub use switch::{Switching, as_left, switch};
 
@@ -80,6 +81,10 @@ pub struct Plan {
     pub contents: BTreeMap<Address, Contents>,
     /// How each connection stands.
     pub connections: Vec<ConnectionPlan>,
+    /// What has another name than it is recorded with: runs that were killed gave it that. The
+    /// state learns it before anything else is done.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub renamed: BTreeMap<Address, String>,
     /// What is looked up and not managed.
     #[serde(default)]
     pub lookups: Vec<LookupPlan>,
@@ -205,6 +210,8 @@ pub enum Operation {
     Create,
     /// Gives what was made beside its predecessor the place of that.
     TakeOver,
+    /// Gives one a name nobody has, so that another can take its own.
+    MakeWay,
     /// Changes one in place.
     Update,
     /// Removes one.
@@ -283,9 +290,10 @@ pub fn plan(
 ) -> Result<Plan, Findings> {
     let Options { unrefreshed, destroy, replace, allow_data_loss, part } = options;
     let moved = moved(graph, state);
+    let settled = renaming::settled(&moved.state, &observed.renamed, registry);
     let inputs = Inputs {
         graph,
-        state: &moved.state,
+        state: &settled,
         observed,
         registry,
         refresh: !unrefreshed,
@@ -301,6 +309,8 @@ pub fn plan(
     decisions.diagnostics.extend(refused);
     decisions.warnings.extend(doubtful);
     moves::announce(&mut decisions, &moved.renamed, state);
+    let renamings = renaming::renamings(graph, &settled, registry);
+    let ways = renaming::ways(&renamings, &decisions.changes);
     if !decisions.diagnostics.is_empty() {
         return Err(Findings {
             diagnostics: decisions.diagnostics,
@@ -308,8 +318,7 @@ pub fn plan(
         });
     }
     let declared = |address: &Address| inputs.graph.get(address).is_some();
-    let renamings = renaming::renamings(graph, &moved.state, registry);
-    let followers = renaming::followers(&renamings, &moved.state, registry);
+    let followers = renaming::followers(&renamings, &settled, registry);
     let takeovers = renaming::takeovers(&renamings);
     let steps = steps::steps(&steps::Work {
         changes: &decisions.changes,
@@ -320,6 +329,7 @@ pub fn plan(
         renamed: &moved.renamed,
         followers: &followers,
         takeovers: &takeovers,
+        ways: &ways,
     })
     .map_err(|stuck| Findings {
         diagnostics: vec![waiting_for_each_other(&stuck)],
@@ -335,9 +345,16 @@ pub fn plan(
     changes
         .retain(|change| change.action != Action::Keep || recorded.contains(&change.address));
     let mut notes = stopped_on_purpose(inputs.state, &changes);
-    for (address, note) in renaming::notes(&changes, &followers, &renamings) {
+    for (address, note) in renaming::notes(&changes, &followers, &renamings, &ways) {
         notes.entry(address).or_default().push(note);
     }
+    // As the state calls them, which knows nothing yet of what moved.
+    let recorded = |address: &Address| {
+        let from = moved.renamed.iter().find(|(_, to)| to == address).map(|(from, _)| from);
+        from.unwrap_or(address).clone()
+    };
+    let renamed = observed.renamed.iter();
+    let renamed = renamed.map(|(address, name)| (recorded(address), name.clone())).collect();
     let mut warnings = program.warnings.clone();
     warnings.extend(decisions.warnings);
     warnings.extend(renames);
@@ -350,6 +367,7 @@ pub fn plan(
         unrefreshed: !inputs.refresh,
         digests: program.digests.clone(),
         contents: BTreeMap::new(),
+        renamed,
         connections: decisions.connections,
         lookups: decisions.lookups,
         changes,
@@ -453,6 +471,7 @@ impl Plan {
             unrefreshed: false,
             digests: BTreeMap::new(),
             contents: BTreeMap::new(),
+            renamed: BTreeMap::new(),
             connections: Vec::new(),
             lookups: Vec::new(),
             changes: Vec::new(),

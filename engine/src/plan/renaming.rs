@@ -4,6 +4,7 @@
 //! have the name in them. When the name changes, nothing happens to these others: the service
 //! goes on with them under the new name, and so do the records.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::Address;
@@ -173,15 +174,13 @@ pub(crate) fn renamings(graph: &Graph, state: &State, registry: &Registry) -> Ve
             continue;
         };
         let name = declaration.attributes.get("name").and_then(Expr::known);
-        let (Some(name), Value::Map(before)) = (name, &record.spec) else { continue };
-        let same = before.get("name").and_then(Value::as_str) == name.as_str();
+        let Some(name) = name.and_then(|name| name.reveal().as_str()) else { continue };
+        let same = record.spec.get("name").and_then(Value::as_str) == Some(name);
         if same && found.is_empty() {
             continue;
         }
-        let mut after = before.clone();
-        after.insert("name".to_owned(), name.reveal().clone());
         // What it lives in may have another name by then, too.
-        let after = Value::Map(after);
+        let after = called(&record.spec, name);
         let after = carried(&found, connection, kind, (address, record.id.as_str()), &after)
             .map_or(after, |(_, after)| after);
         let was = (record.id.as_str(), &record.spec);
@@ -262,11 +261,61 @@ pub(crate) fn takeovers(renamings: &[Renaming]) -> Vec<(Address, Address)> {
     found
 }
 
+/// Where several pass their names round, the one of each round that makes way for the others:
+/// each name is left only once it is taken, which no server allows.
+pub(crate) fn ways(renamings: &[Renaming], changes: &[Change]) -> Vec<Address> {
+    let takeovers = takeovers(renamings);
+    if takeovers.is_empty() {
+        return Vec::new();
+    }
+    let updates = changes.iter().filter(|change| change.action == Action::Update);
+    let in_place: BTreeSet<&Address> = updates.map(|change| &change.address).collect();
+    // Whose name each takes: nobody's, or that of exactly one.
+    let from: BTreeMap<&Address, &Address> = takeovers
+        .iter()
+        .filter(|(leaver, taker)| in_place.contains(leaver) && in_place.contains(taker))
+        .map(|(leaver, taker)| (taker, leaver))
+        .collect();
+    let next = |address: &&Address| from.get(*address).copied();
+    let mut seen: BTreeSet<&Address> = BTreeSet::new();
+    let mut ways = Vec::new();
+    for start in from.keys().copied() {
+        let round: Vec<&Address> = std::iter::successors(Some(start), next)
+            .skip(1)
+            .take(from.len())
+            .take_while(|address| *address != start)
+            .collect();
+        let closes = next(round.last().unwrap_or(&start)) == Some(start);
+        if closes && !seen.contains(start) {
+            seen.extend(round);
+            ways.push(start.clone());
+        }
+    }
+    ways
+}
+
+/// How much of a name is kept beside what says that it is for a moment only.
+const KEPT: usize = 40;
+
+/// What makes way for another, as it is called until that has its name.
+pub fn aside(spec: &Value) -> Value {
+    let name = spec.get("name").and_then(Value::as_str).unwrap_or_default();
+    let kept: String = name
+        .chars()
+        .scan(0, |bytes, character| {
+            *bytes += character.len_utf8();
+            (*bytes <= KEPT).then_some(character)
+        })
+        .collect();
+    called(spec, &format!("{kept}.dollop-aside"))
+}
+
 /// What is to be known of objects that are renamed, by their addresses.
 pub(crate) fn notes(
     changes: &[Change],
     followers: &[(Address, Address)],
     renamings: &[Renaming],
+    ways: &[Address],
 ) -> Vec<(Address, String)> {
     let renamed = |change: &&Change| change.action == Action::Update;
     let kept: BTreeSet<&Address> =
@@ -279,9 +328,74 @@ pub(crate) fn notes(
             1 => "; 1 resource that is named after it goes along".to_owned(),
             many => format!("; {many} resources that are named after it go along"),
         };
-        (renaming.address.clone(), format!("renamed in place, with all that is in it{along}"))
+        let way = if ways.contains(&renaming.address) {
+            ", over a name of its own until the old one is taken"
+        } else {
+            ""
+        };
+        let note = format!("renamed in place{way}, with all that is in it{along}");
+        (renaming.address.clone(), note)
     };
     said.map(note).collect()
+}
+
+/// A spec under another name.
+pub(crate) fn called(spec: &Value, name: &str) -> Value {
+    let mut spec = spec.clone();
+    if let Value::Map(entries) = &mut spec {
+        entries.insert("name".to_owned(), Value::string(name));
+    }
+    spec
+}
+
+/// A state in which everything has the name that it was `found` under: runs that were killed
+/// gave it that and did not come to write it down.
+pub(crate) fn settled<'a>(
+    state: &'a State,
+    found: &BTreeMap<Address, String>,
+    registry: &Registry,
+) -> Cow<'a, State> {
+    if found.is_empty() {
+        return Cow::Borrowed(state);
+    }
+    // What others live in first: they are named after it.
+    let mut named: Vec<_> = found
+        .iter()
+        .filter_map(|(address, name)| {
+            let (record, kind) = (state.records.get(address)?, registry.kind(address.kind())?);
+            Some((record, kind, record.connection.as_ref()?, name))
+        })
+        .collect();
+    named.sort_by_key(|(_, kind, ..)| kind.traits.within.len());
+    let mut done: Vec<Renaming> = Vec::new();
+    for (record, kind, connection, name) in named {
+        let was = (record.id.as_str(), &record.spec);
+        let after = called(&record.spec, name);
+        let after = carried(&done, connection, kind, (&record.address, was.0), &after)
+            .map_or(after, |(_, after)| after);
+        done.extend(Renaming::between(&record.address, connection, kind, was, &after));
+    }
+    let mut settled = state.clone();
+    for record in settled.records.values_mut() {
+        let (Some(kind), Some(connection)) =
+            (registry.kind(record.address.kind()), &record.connection)
+        else {
+            continue;
+        };
+        let by_name = id_of(kind, &record.address, &record.spec).as_deref() == Some(&record.id);
+        if let Some(own) = done.iter().find(|one| one.address == record.address) {
+            record.spec = called(&record.spec, &own.to);
+            record.renaming.clear();
+        }
+        let at = (&record.address, record.id.as_str());
+        if let Some((_, spec)) = carried(&done, connection, kind, at, &record.spec) {
+            record.spec = spec;
+        }
+        if by_name && let Some(id) = id_of(kind, &record.address, &record.spec) {
+            record.id = id;
+        }
+    }
+    Cow::Owned(settled)
 }
 
 /// The records of a state that are named after an object, as they are once it has its new name.

@@ -392,13 +392,21 @@ impl Walk<'_> {
             Reason::Deferred(server) => Some(server),
             _ => None,
         });
-        let renamed = self.renamings.iter().find(|one| one.address == declaration.address);
         let kept = matches!(change.action, Action::Update | Action::Verify);
-        let (Some(server), Some(_)) = (deferred, renamed.filter(|_| kept)) else { return };
-        let message = format!(
-            "`{}` gets another name while `{server}` cannot be reached",
-            declaration.address
-        );
+        let Some(server) = deferred.filter(|_| kept) else { return };
+        let address = &declaration.address;
+        let renamed = self.renamings.iter().any(|one| one.address == *address);
+        let doubtful = self.records.get(address).is_some_and(|one| !one.renaming.is_empty());
+        let message = match (renamed, doubtful) {
+            (true, _) => {
+                format!("`{address}` gets another name while `{server}` cannot be reached")
+            }
+            (false, true) => format!(
+                "a run that was killed may have given `{address}` another name, and `{server}` \
+                 cannot be reached"
+            ),
+            _ => return,
+        };
         let span = declaration.span_of(&Path::attribute("name")).clone();
         let found = Diagnostic::new(Code::Rule, message).at(span);
         let hint = "apply what makes the server available first, under the old name";

@@ -23,6 +23,8 @@ pub(crate) struct Work<'a> {
     pub(crate) followers: &'a [(Address, Address)],
     /// What leaves its name to something else, and what takes that name.
     pub(crate) takeovers: &'a [(Address, Address)],
+    /// What leaves its name before it can have its new one.
+    pub(crate) ways: &'a [Address],
 }
 
 /// The work for a set of decisions, numbered so that everything comes after what it needs.
@@ -43,7 +45,7 @@ pub(crate) fn steps(work: &Work<'_>) -> Result<Vec<Step>, Vec<Address>> {
         draft.connection(connection, used.contains(address), moved.contains(address), state);
     }
     for change in changes {
-        draft.change(change, state);
+        draft.change(change, work);
     }
     // A connection nobody declares any more and nothing needed.
     for record in state.records.values() {
@@ -151,7 +153,8 @@ impl Draft {
         }
     }
 
-    fn change(&mut self, change: &Change, state: &State) {
+    fn change(&mut self, change: &Change, work: &Work<'_>) {
+        let Work { state, ways, .. } = *work;
         let address = &change.address;
         let stands_in = change.succession.is_some_and(|succession| succession.stand_in);
         let forward = match change.action {
@@ -182,13 +185,22 @@ impl Draft {
             }
         };
         if let Some(operation) = forward {
-            let mut step = self.add(address, operation);
-            if operation == Operation::Create && stands_in {
-                self.begins.insert(address.clone(), step);
-                let made = step;
-                step = self.add(address, Operation::TakeOver);
-                self.needs[step].insert(made);
-            }
+            let after = match operation {
+                Operation::Create if stands_in => Some((operation, Operation::TakeOver)),
+                Operation::Update if ways.contains(address) => {
+                    Some((Operation::MakeWay, operation))
+                }
+                _ => None,
+            };
+            let step = if let Some((first, then)) = after {
+                let first = self.add(address, first);
+                self.begins.insert(address.clone(), first);
+                let step = self.add(address, then);
+                self.needs[step].insert(first);
+                step
+            } else {
+                self.add(address, operation)
+            };
             self.forward.insert(address.clone(), step);
         }
     }
@@ -245,15 +257,20 @@ impl Draft {
     /// A name is left before something else takes it. What goes is called by the old name,
     /// what stays by the new one.
     fn name_first(&mut self, work: &Work<'_>) {
+        let leaves = |draft: &Self, address: &Address| {
+            let begins = draft.begins.get(address).filter(|_| work.ways.contains(address));
+            begins.or_else(|| draft.forward.get(address)).copied()
+        };
         for (leaver, taker) in work.takeovers {
-            // Only a wish: of two that swap names one goes first, and the server says that the
-            // name is taken.
-            let steps = self.forward.get(taker).copied().zip(self.forward.get(leaver).copied());
+            // Only a wish: where something else is in its way, the server says that the name
+            // is taken.
+            let steps = self.forward.get(taker).copied().zip(leaves(self, leaver));
             self.wishes.extend(steps);
         }
         for (renamed, follower) in work.followers {
             let Some(rename) = self.forward.get(renamed).copied() else { continue };
-            let gone = self.backward.get(follower).map(|gone| (rename, *gone));
+            let left = leaves(self, renamed).unwrap_or(rename);
+            let gone = self.backward.get(follower).map(|gone| (left, *gone));
             let stays = self.forward.get(follower).map(|stays| (*stays, rename));
             self.wishes.extend(gone.into_iter().chain(stays));
         }

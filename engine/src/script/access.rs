@@ -11,6 +11,7 @@ use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::expr::{Expr, Reference};
 use crate::path::{Path, Segment};
 use crate::schema::Type;
+use crate::value::Value;
 
 /// How many attributes a hint names.
 const MOST_NAMED: usize = 16;
@@ -102,7 +103,7 @@ fn inside(
             Expr::Reference(reference) => (reference, true),
             _ => return Err(no_parts(session, context, "computed text")),
         },
-        Expr::Value(_) => return Err(no_parts(session, context, "a secret")),
+        Expr::Value(value) => return picked(session, context, value, segment),
         _ => return Err(no_parts(session, context, "computed text")),
     };
     if let Some(ty) = type_of(&session.registry, reference)
@@ -115,6 +116,25 @@ fn inside(
     longer.path.0.push(segment);
     let expr = Expr::Reference(longer);
     Ok(Symbol::new(if secret { expr.secret() } else { expr }))
+}
+
+/// A part of a secret map or list that is known: as secret as the whole.
+fn picked(
+    session: &Session,
+    context: &NativeCallContext,
+    whole: &Value,
+    segment: Segment,
+) -> Answer<Symbol> {
+    let what = match (whole.reveal(), &segment) {
+        (Value::Map(_), Segment::Key(key)) => format!("a secret map has no `{key}`"),
+        (Value::List(_), Segment::Index(_)) => "a secret list has no such item".to_owned(),
+        _ => return Err(no_parts(session, context, "a secret")),
+    };
+    if let Some(part) = Path(vec![segment]).follow(whole) {
+        return Ok(Symbol::new(Expr::Value(part)));
+    }
+    let finding = Diagnostic::new(Code::NoSuchValue, what).at(session.span(context));
+    Err(session.refuse(finding))
 }
 
 fn no_parts(

@@ -94,14 +94,19 @@ impl Writer {
         }
     }
 
-    /// Declarations, one after another.
-    pub fn statements(&self, statements: &[Statement]) -> String {
-        self.lines(statements, 0)
+    /// Declarations, one after another; `secrets` is a parameter with the secrets of all.
+    pub fn statements(&self, secrets: Option<&str>, statements: &[Statement]) -> String {
+        self.lines(secrets, statements, 0)
     }
 
-    /// The same as a function that takes what they are declared on.
-    pub fn function(&self, name: &str, parameter: &str, statements: &[Statement]) -> String {
-        format!("fn {name}({parameter}) {{\n{}}}\n", self.lines(statements, STEP))
+    /// The same as a function of a name that takes what they are declared on.
+    pub fn function(
+        &self,
+        (name, parameter): (&str, &str),
+        secrets: Option<&str>,
+        statements: &[Statement],
+    ) -> String {
+        format!("fn {name}({parameter}) {{\n{}}}\n", self.lines(secrets, statements, STEP))
     }
 
     /// Lines of a comment.
@@ -111,8 +116,13 @@ impl Writer {
         out
     }
 
-    fn lines(&self, statements: &[Statement], indent: usize) -> String {
+    fn lines(&self, secrets: Option<&str>, statements: &[Statement], indent: usize) -> String {
         let mut out = String::new();
+        if let Some(name) = secrets {
+            pad(&mut out, indent);
+            let all = Code::Secret { name: name.to_owned(), ty: "map" };
+            let _ = writeln!(out, "let {name} = {};", self.inline(&all).unwrap_or_default());
+        }
         for statement in statements {
             if let Some(heading) = &statement.heading {
                 if !out.is_empty() {

@@ -51,6 +51,7 @@ pub fn record(name: &str, spec: Value) -> Record {
         interrupted: false,
         unfinished: false,
         tainted: false,
+        renaming: Vec::new(),
         stopped: None,
         arguments: None,
     }

@@ -189,7 +189,8 @@ impl Connection for Engine {
             Ok(client) => client.negotiate_version().await,
             Err(error) => Err(error),
         };
-        let docker = client.map_err(|error| no_answer(&at, &host, &error))?;
+        let cert = tls.as_ref().map(|tls| file(&tls.cert));
+        let docker = client.map_err(|error| no_answer(&at, &host, cert.as_deref(), &error))?;
         let reached_at = reached_at(&host);
         let logins = spec.registries;
         Ok(Self {
@@ -487,7 +488,7 @@ fn words(host: &str) -> String {
     host.strip_prefix("unix://").unwrap_or(host).to_owned()
 }
 
-fn no_answer(at: &str, host: &str, error: &Error) -> CallError {
+fn no_answer(at: &str, host: &str, cert: Option<&str>, error: &Error) -> CallError {
     let why = match error {
         Error::SocketNotFoundError(_) => "there is no such socket".to_owned(),
         Error::RequestTimeoutError => "it did not answer in time".to_owned(),
@@ -499,7 +500,7 @@ fn no_answer(at: &str, host: &str, error: &Error) -> CallError {
         return CallError::new(Failure::Denied, message)
             .hint(format!("let this user use `{at}`: add them to its group (often `docker`)"));
     }
-    if let Some(found) = trust::explain(at, error) {
+    if let Some(found) = trust::explain(at, error, cert) {
         return found;
     }
     if why.contains("HTTP request to an HTTPS server") {

@@ -1,5 +1,6 @@
 //! Jobs: commands that run once, and again when what they depend on changes.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::query_parameters::RemoveContainerOptionsBuilder;
@@ -18,15 +19,16 @@ use super::container::{
 };
 use super::engine::{Engine, status};
 use super::exec::{self, Command, Ended, OUTPUT_LINES};
-use super::{labels, reference};
+use super::{image, labels, reference};
 use crate::text::Text;
 
 /// What the engine adds to a job's own time: making and removing a container.
 const MARGIN: Duration = Duration::from_secs(30);
 
 /// A command that runs once, in a container of its own or in one that runs: a migration, the
-/// making of a bucket. It runs again when any of its attributes changes, and when the
-/// container it runs in is made anew. It must end with code 0.
+/// making of a bucket. It runs again when any of its attributes changes, when its image is
+/// another one under the same name (it was built or pulled again), and when the container it
+/// runs in is made anew. It must end with code 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JobSpec {
@@ -83,6 +85,9 @@ pub struct JobFacts {
     pub was_done: bool,
     /// The end of what it printed.
     pub output: String,
+    /// Id of the image it ran in; empty for one in a container that is not its own.
+    #[serde(default)]
+    pub image_id: String,
 }
 
 /// `docker::job`. The engine keeps nothing of it, so it lives in the state alone.
@@ -146,18 +151,19 @@ impl Resource for Job {
         problems
     }
 
-    async fn read(_: &Engine, wanted: &[Wanted<JobSpec>]) -> Vec<ReadResult<Self>> {
-        let recorded = |wanted: &Wanted<JobSpec>| {
-            let facts = wanted.facts.clone()?;
-            Some(Found {
-                id: wanted.name.natural.clone(),
-                natural: wanted.name.natural.clone(),
-                spec: wanted.spec.clone(),
-                facts: serde_json::from_value(facts).ok()?,
-                owner: Owner::Ours,
-            })
+    async fn read(engine: &Engine, wanted: &[Wanted<JobSpec>]) -> Vec<ReadResult<Self>> {
+        let in_own =
+            |wanted: &Wanted<JobSpec>| wanted.facts.is_some() && wanted.spec.image.is_some();
+        let images = if wanted.iter().any(in_own) {
+            image::ids(engine).await
+        } else {
+            Ok(HashMap::new())
         };
-        wanted.iter().map(|wanted| Ok(recorded(wanted))).collect()
+        let images = match images {
+            Ok(images) => images,
+            Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
+        };
+        wanted.iter().map(|wanted| Ok(recorded(wanted, &images))).collect()
     }
 
     async fn create(
@@ -189,22 +195,46 @@ impl Resource for Job {
     }
 }
 
+/// A job as it was when it last ran. Where its image's name stands for another image by now,
+/// the id of the one it ran in: then the plan runs it again.
+fn recorded(
+    wanted: &Wanted<JobSpec>,
+    images: &HashMap<String, String>,
+) -> Option<Found<JobSpec, JobFacts>> {
+    let mut facts: JobFacts = serde_json::from_value(wanted.facts.clone()?).ok()?;
+    let mut spec = wanted.spec.clone();
+    let named = spec.image.as_deref().map(image::listed_as);
+    match named.and_then(|name| images.get(&name)) {
+        // It ran before anybody kept in mind where.
+        Some(now) if facts.image_id.is_empty() => facts.image_id.clone_from(now),
+        Some(now) if *now != facts.image_id => spec.image = Some(facts.image_id.clone()),
+        _ => {}
+    }
+    Some(Found {
+        id: wanted.name.natural.clone(),
+        natural: wanted.name.natural.clone(),
+        spec,
+        facts,
+        owner: Owner::Ours,
+    })
+}
+
 async fn run(engine: &Engine, name: &Name, spec: &JobSpec) -> Result<JobFacts, CallError> {
     let limit = spec.timeout.0 + MARGIN;
     let all = async {
         if let Some(check) = &spec.check {
-            let ended = once(engine, name, spec, check).await?;
+            let (ended, image_id) = once(engine, name, spec, check).await?;
             leftover_removed(engine, name).await?;
             if ended.code == 0 {
-                return Ok(JobFacts { was_done: true, output: ended.output });
+                return Ok(JobFacts { was_done: true, output: ended.output, image_id });
             }
         }
-        let ended = once(engine, name, spec, &spec.command).await?;
+        let (ended, image_id) = once(engine, name, spec, &spec.command).await?;
         if ended.code != 0 {
             return Err(failed(name, spec, &ended));
         }
         leftover_removed(engine, name).await?;
-        Ok(JobFacts { was_done: false, output: ended.output })
+        Ok(JobFacts { was_done: false, output: ended.output, image_id })
     };
     tokio::time::timeout(limit, all).await.unwrap_or_else(|_| Err(late(name, spec)))
 }
@@ -227,17 +257,18 @@ fn late(name: &Name, spec: &JobSpec) -> CallError {
         .hint("give it longer with `timeout`, if it only is slow")
 }
 
+/// How a command ended, and the image of the container made for it.
 async fn once(
     engine: &Engine,
     name: &Name,
     spec: &JobSpec,
     command: &Words,
-) -> Result<Ended, CallError> {
-    let ended = match &spec.container {
-        Some(container) => within(engine, spec, container, command).await?,
+) -> Result<(Ended, String), CallError> {
+    let (ended, image) = match &spec.container {
+        Some(container) => (within(engine, spec, container, command).await?, String::new()),
         None => alone(engine, name, spec, command).await?,
     };
-    Ok(Ended { output: without_env(&ended.output, &spec.env), ..ended })
+    Ok((Ended { output: without_env(&ended.output, &spec.env), ..ended }, image))
 }
 
 /// In a container made for it, which stays when it did not end well.
@@ -246,7 +277,7 @@ async fn alone(
     name: &Name,
     spec: &JobSpec,
     command: &Words,
-) -> Result<Ended, CallError> {
+) -> Result<(Ended, String), CallError> {
     leftover_removed(engine, name).await?;
     let container = json!({
         "image": spec.image,
@@ -267,15 +298,16 @@ async fn alone(
         ))
     })?;
     let made = create(engine, name, &container).await;
-    let state = inspect(engine, &name.natural).await?.and_then(|found| found.state);
-    let code = state.and_then(|state| {
+    let found = inspect(engine, &name.natural).await?.unwrap_or_default();
+    let image = found.image.unwrap_or_default();
+    let code = found.state.and_then(|state| {
         let ended = !state.running.unwrap_or(false) && state.started_at.is_some();
         state.exit_code.filter(|code| ended && (*code != 0 || made.is_ok()))
     });
     match (made, code) {
         (_, Some(code)) => {
             let output = last_lines(engine, &name.natural, OUTPUT_LINES).await.join("\n");
-            Ok(Ended { code, output })
+            Ok((Ended { code, output }, image))
         }
         (Err(error), None) => Err(error),
         (Ok(_), None) => Err(CallError::refused(format!(

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use dollop_engine::error::CallError;
-use rustls::{AlertDescription as Alert, CertificateError as Wrong, Error as TlsError};
+use rustls::{CertificateError as Wrong, Error as TlsError};
 
 use crate::tls::{self, Papers};
 
@@ -28,29 +28,37 @@ pub(super) fn usable([ca, cert, key]: [&str; 3]) -> Result<(), CallError> {
     })
 }
 
-/// Why there is no TLS with the engine, when that is what is wrong.
-pub(super) fn explain(at: &str, error: &(dyn StdError + 'static)) -> Option<CallError> {
-    let (why, hint) = reason(tls_error(error)?);
+/// Why there is no TLS with the engine, when that is what is wrong; `cert` is the file of our
+/// certificate.
+pub(super) fn explain(
+    at: &str,
+    error: &(dyn StdError + 'static),
+    cert: Option<&str>,
+) -> Option<CallError> {
+    let error = tls::error_in(error)?;
+    let (mut why, hint) = reason(error);
+    let own = cert.filter(|_| tls::refuses_ours(error));
+    let own = own.and_then(|path| std::fs::read_to_string(path).ok());
+    if let Some(when) = own.and_then(|text| tls::own_out_of_time(&text)) {
+        why = format!("{why}, which {when}");
+    }
     let message = format!("no TLS with the Docker engine at `{at}`: {why}");
     Some(CallError::refused(message).hint(hint))
 }
 
 /// What went wrong, and which side has to change something.
 fn reason(error: &TlsError) -> (String, &'static str) {
+    if let Some(when) = tls::out_of_time(error) {
+        return (
+            format!("the engine's certificate {when}"),
+            "give the engine a new one (its `--tlscert`), or set the clock of this machine",
+        );
+    }
     let (why, hint) = match error {
         TlsError::InvalidCertificate(Wrong::UnknownIssuer | Wrong::BadSignature) => (
             "the engine's certificate is not by the authority in `ca`",
             "`ca` of `tls` must be the authority that signed the engine's own certificate \
              (its `--tlscert`)",
-        ),
-        TlsError::InvalidCertificate(
-            Wrong::Expired
-            | Wrong::ExpiredContext { .. }
-            | Wrong::NotValidYet
-            | Wrong::NotValidYetContext { .. },
-        ) => (
-            "the engine's certificate is not valid now",
-            "give the engine a new one (its `--tlscert`), or set the clock of this machine",
         ),
         TlsError::InvalidCertificate(
             Wrong::NotValidForName | Wrong::NotValidForNameContext { .. },
@@ -63,15 +71,7 @@ fn reason(error: &TlsError) -> (String, &'static str) {
             let why = format!("the engine's certificate cannot be believed: {other}");
             return (why, "give the engine another one (its `--tlscert`)");
         }
-        TlsError::AlertReceived(
-            Alert::UnknownCA
-            | Alert::BadCertificate
-            | Alert::UnsupportedCertificate
-            | Alert::CertificateUnknown
-            | Alert::CertificateRequired
-            | Alert::CertificateRevoked
-            | Alert::CertificateExpired,
-        ) => (
+        refused if tls::refuses_ours(refused) => (
             "the engine refuses our certificate, `cert`",
             "`cert` of `tls` must be signed by the authority the engine believes (its \
              `--tlscacert`), for clients, and still be valid",
@@ -88,21 +88,4 @@ fn reason(error: &TlsError) -> (String, &'static str) {
         }
     };
     (why.to_owned(), hint)
-}
-
-/// The error of TLS among the causes of another.
-fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a TlsError> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        // What an I/O error holds is none of its causes.
-        let within = error.downcast_ref().and_then(std::io::Error::get_ref);
-        next = match within {
-            Some(within) => Some(within),
-            None => error.source(),
-        };
-    }
-    None
 }

@@ -31,9 +31,13 @@ pub struct Column {
     #[serde(default)]
     #[schemars(extend("x-handle" = "postgres::sequence"))]
     pub sequence: Option<String>,
-    /// The expression it is computed from and stored; cannot be changed later.
+    /// The expression it is computed from; cannot be changed later.
     #[serde(default)]
     pub generated: Option<String>,
+    /// Whether what is computed is stored; otherwise it is computed when it is read, which
+    /// needs PostgreSQL 18.
+    #[serde(default = "yes")]
+    pub stored: bool,
     /// The collation that its text sorts by, `C` or `app.german`; the type's own when left out.
     #[serde(default)]
     pub collation: Option<String>,
@@ -47,6 +51,10 @@ pub struct Column {
     /// The name it had: a column of that name is renamed and keeps what is in it.
     #[serde(default)]
     pub renamed_from: Option<String>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Who may give an identity column its value.
@@ -74,6 +82,7 @@ pub(super) const QUERY: &str = "(select json_agg(json_build_object(
         'not_null', a.attnotnull,
         'default', case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end,
         'generated', case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid) end,
+        'stored', a.attgenerated <> 'v',
         'sequence', (select s.relname from pg_depend o join pg_class s on s.oid = o.objid
             where o.classid = 'pg_class'::regclass and o.deptype = 'a' and s.relkind = 'S'
                 and o.refclassid = 'pg_class'::regclass and o.refobjid = c.oid
@@ -123,6 +132,12 @@ impl Column {
                 "give one of `default`, `identity` and `generated`",
             );
         }
+        if !self.stored && self.generated.is_none() {
+            return problem(
+                format!("column `{name}` is not stored, and computed from nothing"),
+                "give the expression it is computed from as `generated`",
+            );
+        }
         None
     }
 
@@ -133,8 +148,9 @@ impl Column {
             .extend(self.collation.iter().map(|name| format!("COLLATE {}", sql::dotted(name))));
         parts.extend(self.default.iter().map(|text| format!("DEFAULT {text}")));
         parts.extend(self.identity.map(|identity| format!("{} AS IDENTITY", identity.sql())));
+        let kept = if self.stored { "STORED" } else { "VIRTUAL" };
         parts.extend(
-            self.generated.iter().map(|text| format!("GENERATED ALWAYS AS ({text}) STORED")),
+            self.generated.iter().map(|text| format!("GENERATED ALWAYS AS ({text}) {kept}")),
         );
         parts.extend(self.not_null.then(|| "NOT NULL".to_owned()));
         parts.join(" ")
@@ -224,7 +240,10 @@ impl Column {
                 ),
             );
         }
-        if to.generated.is_some() && self.generated != to.generated {
+        // What is not stored has nothing to go on with as a plain column.
+        let left = !self.stored && to.generated.is_none();
+        let other = self.generated != to.generated || self.stored != to.stored;
+        if left || to.generated.is_some() && other {
             return problem(
                 format!("what column `{name}` is computed from cannot be changed"),
                 "add a column of another name, and drop this one".to_owned(),

@@ -21,6 +21,7 @@ use tokio_postgres::error::SqlState;
 use self::encoding::{ENCODINGS, encoding};
 use super::error::Task;
 use super::server::{Lane, Server};
+use super::version::{self, Since};
 use super::{held, imported, sql};
 use crate::text::Text;
 
@@ -235,7 +236,11 @@ impl Resource for Database {
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
         let rows = sql::on_server(wanted, |names| rows(server, names), |row: &Row| row.oid);
         let found = |(row, wanted): (Result<Option<Row>, CallError>, &Wanted<Spec>)| {
-            Ok(row?.map(|row| found(&row, &wanted.spec)))
+            let Some(row) = row? else {
+                version::expect(server, since(&wanted.spec))?;
+                return Ok(None);
+            };
+            Ok(Some(found(&row, &wanted.spec)))
         };
         rows.await.into_iter().zip(wanted).map(found).collect()
     }
@@ -266,17 +271,7 @@ impl Resource for Database {
     ) -> Result<Created<Facts>, CallError> {
         let natural = &name.natural;
         sql::check_name(natural)?;
-        let newer =
-            [("icu_locale", spec.icu_locale.is_some()), ("strategy", spec.strategy.is_some())];
-        if let Some((option, _)) =
-            newer.iter().find(|(_, given)| *given && server.version < 150_000)
-        {
-            return Err(CallError::impossible(format!(
-                "`{option}` needs PostgreSQL 15; the server at {} is version {}",
-                server.address(),
-                server.version / 10_000
-            )));
-        }
+        version::expect(server, since(&spec))?;
         let database = sql::name(natural);
         let create = create_statement(natural, &spec);
         let task = task("create", natural).hint(
@@ -338,6 +333,12 @@ impl Resource for Database {
     async fn delete(server: &Server, _: &Name, id: &str, spec: Spec) -> Result<(), CallError> {
         drop_database(server, id, spec.force_drop, spec.is_template).await
     }
+}
+
+/// The oldest server that can make it so.
+fn since(spec: &Spec) -> Option<Since> {
+    let locale = spec.icu_locale.as_ref().map(|_| (15, "`icu_locale` of a database"));
+    locale.or_else(|| spec.strategy.map(|_| (15, "`strategy` of a database")))
 }
 
 fn create_statement(name: &str, spec: &Spec) -> String {

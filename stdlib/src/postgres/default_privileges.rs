@@ -10,6 +10,7 @@ use super::grant::{On, PUBLIC, normalize_grantee, normalize_privileges};
 use super::object::{Nothing, Object, Observed, Row};
 use super::server::Server;
 use super::sql;
+use super::version::Since;
 
 /// The privileges that a role gets on whatever another one makes from now on: those listed,
 /// and no others. What exists already is the business of `postgres::grant`.
@@ -154,6 +155,10 @@ impl Object for DefaultPrivileges {
 
     fn is_entry(spec: &Spec) -> bool {
         spec.role == PUBLIC || spec.privileges.is_empty()
+    }
+
+    fn since(spec: &Spec) -> Option<Since> {
+        spec.on.on().since(&spec.privileges)
     }
 
     fn query(_: &Server) -> String {

@@ -8,6 +8,8 @@ use std::io;
 use dollop_engine::error::{CallError, Failure};
 use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
 
+use crate::tls;
+
 /// What is being tried, and what to say when it fails.
 pub(super) struct Task {
     /// "create role `app`".
@@ -111,8 +113,15 @@ impl Fault {
         let Self::Connect(_, error) = self else { return false };
         match error.as_db_error() {
             Some(error) => failure(error.code()) == Failure::Unreachable,
+            None if self.refuses_certificate() => false,
             None => error.is_closed() || io_error(error).is_some() || is_no_leader(error),
         }
+    }
+
+    /// The server refuses the certificate it is shown, or misses one.
+    pub(super) fn refuses_certificate(&self) -> bool {
+        let (Self::Connect(_, error) | Self::Run(error)) = self else { return false };
+        tls::error_in(error).is_some_and(tls::refuses_ours)
     }
 
     /// Another session keeps a lock.
@@ -223,6 +232,21 @@ fn connecting(
     if is_no_leader(error) {
         return CallError::unreachable(format!("no server at {address} can be written to"))
             .hint("a standby becomes the leader in a fail-over; name all hosts with commas between");
+    }
+    if let Some(when) = tls::error_in(error).and_then(tls::out_of_time) {
+        let message = format!("no TLS with {address}: the server's certificate {when}");
+        return CallError::new(Failure::Denied, message).hint(
+            "give the server a new one (`ssl_cert_file`), or set the clock of this machine",
+        );
+    }
+    if tls::error_in(error).is_some_and(tls::refuses_ours) {
+        let message = format!(
+            "PostgreSQL at {address} refuses the certificate in `sslcert`, or misses one"
+        );
+        return CallError::new(Failure::Denied, message).hint(
+            "give `sslcert` and `sslkey` by an authority that the server believes \
+             (`ssl_ca_file`), and still valid",
+        );
     }
     if is_handshake(error) {
         let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);

@@ -19,11 +19,13 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
 use self::acl::Snapshot;
+pub(super) use self::acl::Snapshots;
 pub use self::on::On;
 use super::error::Task;
 use super::imported::{self, Granted};
 use super::server::{Lane, Server};
 use super::sql;
+use super::version::{self, Since};
 
 /// What stands above statements that are told from the declarations alone.
 const OUTLINE: &str =
@@ -251,8 +253,9 @@ impl Resource for Grant {
         }
         let preview = |(one, left): (&Proposed<Spec>, &Vec<Spec>)| {
             let snapshot = &snapshots[one.to.database.as_str()];
-            if snapshot.expect_target(server, &one.to).is_err() {
-                return Preview::default();
+            let found = version::preview(server, one.to.since());
+            if !found.problems.is_empty() || snapshot.expect_target(server, &one.to).is_err() {
+                return found;
             }
             let mut statements = snapshot.statements(&one.to, left);
             if one.to.objects.is_empty() && one.to.on.is_in_schema() {
@@ -334,10 +337,17 @@ impl Resource for Grant {
 
     async fn delete(server: &Server, _: &Name, _: &str, spec: Spec) -> Result<(), CallError> {
         let nothing = Spec { privileges: Vec::new(), ..spec };
-        let snapshot = Snapshot::take(server, &nothing.database, &[&nothing]).await?;
+        let snapshot =
+            server.privileges.take(server, &nothing.database, vec![nothing.clone()]).await?;
         let statements = snapshot.statements(&nothing, &[]);
         let task = task("revoke", &nothing);
         server.remove(&nothing.database, &statements, &task).await
+    }
+}
+
+impl Spec {
+    fn since(&self) -> Option<Since> {
+        self.on.since(&self.privileges)
     }
 }
 
@@ -352,8 +362,9 @@ fn left(from: &Spec, to: &Spec) -> Vec<Spec> {
 /// Grants and revokes in one transaction until a role has exactly these privileges, and none
 /// on what is `left`.
 async fn bring_to(server: &Server, spec: &Spec, left: &[Spec]) -> Result<(), CallError> {
-    let everything: Vec<_> = std::iter::once(spec).chain(left).collect();
-    let snapshot = Snapshot::take(server, &spec.database, &everything).await?;
+    version::expect(server, spec.since())?;
+    let everything: Vec<_> = std::iter::once(spec).chain(left).cloned().collect();
+    let snapshot = server.privileges.take(server, &spec.database, everything.clone()).await?;
     snapshot.expect_target(server, spec)?;
     let statements = snapshot.statements(spec, left);
     if statements.is_empty() {
@@ -363,7 +374,7 @@ async fn bring_to(server: &Server, spec: &Spec, left: &[Spec]) -> Result<(), Cal
     server.write(&spec.database, Lane::Short, &statements, &task).await?;
     // PostgreSQL only warns when a part was not granted, and says nothing when a privilege
     // that somebody else granted stays.
-    let after = Snapshot::take(server, &spec.database, &everything).await?;
+    let after = server.privileges.take(server, &spec.database, everything).await?;
     if after.statements(spec, left).is_empty() {
         return Ok(());
     }

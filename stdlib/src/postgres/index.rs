@@ -13,6 +13,7 @@ use super::object::{Object, Worded};
 use super::place::on_table;
 use super::server::Server;
 use super::sql;
+use super::version::Since;
 use crate::text::Text;
 
 /// An index. It lives in the schema of its table. Another definition makes it anew.
@@ -124,7 +125,7 @@ impl Object for Index {
         vec![(SqlState::UNIQUE_VIOLATION, "remove the rows that have the same first")]
     }
 
-    fn since(spec: &Spec) -> Option<(u32, &'static str)> {
+    fn since(spec: &Spec) -> Option<Since> {
         let nulls = spec.nulls_not_distinct.then_some((15, "`nulls_not_distinct`"));
         nulls.or_else(|| {
             (spec.method == "gist" && !spec.include.is_empty())

@@ -10,6 +10,7 @@ use super::imported::Around;
 use super::object::{Nothing, Object};
 use super::server::Server;
 use super::sql;
+use super::version::Since;
 
 /// The membership of one role in another, with its options. For a role whose memberships are
 /// all declared in one place, `member_of` of the role is shorter; a role has one or the other.
@@ -74,7 +75,7 @@ impl Object for Membership {
         format!("membership of `{}` in `{}`", key[1], key[0])
     }
 
-    fn since(spec: &Spec) -> Option<(u32, &'static str)> {
+    fn since(spec: &Spec) -> Option<Since> {
         let options = spec.inherit.is_some() || spec.set.is_some();
         options.then_some((16, "the option `inherit` or `set` of a membership"))
     }

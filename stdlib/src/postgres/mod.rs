@@ -1,11 +1,14 @@
 //! The `postgres` provider: what lives inside a PostgreSQL server.
 //!
-//! - [`server`]: the connection, its clients and how statements run;
+//! - [`server`]: the connection, its clients and how statements run; `lane`: which of them
+//!   queue behind each other; `together`: what many ask at the same time;
 //! - one file per kind, each with the introspection query it reads with; `object`: what most
-//!   of them share; `column`, `types`, `signature`: parts of tables and functions;
+//!   of them share; `row`: what a query says of one; `column`, `types`, `signature`: parts of
+//!   tables and functions;
 //! - `imported`: everything on a server, for `dollop import`;
 //! - `held`: what is stored in what is about to go;
-//! - `sql`: quoting, settings, ids; `scram`: passwords; `error`: what went wrong, in words.
+//! - `sql`: quoting, settings, ids; `scram`: passwords; `version`: what needs a newer server;
+//!   `error`: what went wrong, in words.
 
 mod backup;
 pub mod column;
@@ -25,6 +28,7 @@ pub mod hba_rule;
 mod held;
 pub mod imported;
 pub mod index;
+mod lane;
 pub mod membership;
 pub mod migrations;
 pub mod object;
@@ -35,6 +39,7 @@ pub mod publication;
 pub mod remark;
 pub mod replication_slot;
 pub mod role;
+mod row;
 pub mod schema;
 mod scram;
 pub mod sequence;
@@ -47,9 +52,11 @@ pub mod subscription;
 pub mod table;
 pub mod tablespace;
 pub mod tls;
+mod together;
 pub mod trigger;
 mod types;
 pub mod user_mapping;
+mod version;
 pub mod view;
 
 use dollop_engine::kind::Registry;

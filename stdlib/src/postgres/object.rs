@@ -6,62 +6,26 @@ use std::marker::PhantomData;
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Held, Listing, Moment, Name, Naming, Owner, Problem, ReadResult, Resource,
-    Script, Territory, Traits, Wanted,
+    Created, Found, Held, Listing, Moment, Name, Naming, Owner, Preview, Problem, Proposed,
+    ReadResult, Resource, Script, Territory, Traits, Wanted,
 };
 use futures::StreamExt;
 use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use tokio_postgres::error::SqlState;
 
 use super::error::Task;
 use super::imported::Around;
+pub use super::row::{Nothing, Row, Worded};
+pub(super) use super::row::{Observed, comment_and_owner, keep_words, overlay};
 use super::server::{Lane, Server};
+use super::version::{self, Since};
 use super::{held, imported, sql};
 
 /// What identifies an object in its database: `[schema, name]`, say.
 pub(super) type Key = Vec<String>;
-
-/// A row of an introspection query: its key, and everything else by the name of the attribute
-/// or fact that it is.
-#[derive(Deserialize)]
-pub struct Row {
-    key: Key,
-    #[serde(flatten)]
-    columns: Map<String, Json>,
-}
-
-impl Row {
-    /// Everything else.
-    pub(super) fn columns(&self) -> &Map<String, Json> {
-        &self.columns
-    }
-
-    /// The last part of its key.
-    pub(super) fn name(&self) -> &str {
-        self.key.last().map_or("", String::as_str)
-    }
-
-    /// The facts among the columns, `words` among them.
-    fn facts<T: DeserializeOwned>(&self, words: &[&str]) -> Result<T, CallError> {
-        let word = |name: &&str| Some(((*name).to_owned(), self.columns.get(*name)?.clone()));
-        let mut row = Self { key: self.key.clone(), columns: self.columns.clone() };
-        row.columns.insert("words".to_owned(), words.iter().filter_map(word).collect());
-        row.read()
-    }
-
-    /// The columns as a struct that knows some of them.
-    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, CallError> {
-        serde_json::from_value(Json::Object(self.columns.clone())).map_err(|error| {
-            let key = self.key.join(".");
-            CallError::refused(format!(
-                "the server describes `{key}` in a form of its own: {error}"
-            ))
-        })
-    }
-}
 
 /// A kind of object, by what sets it apart from others.
 pub trait Object: Send + Sync + 'static {
@@ -121,7 +85,7 @@ pub trait Object: Send + Sync + 'static {
         false
     }
     /// The oldest server that knows what a spec asks for, and what that is.
-    fn since(_spec: &Self::Spec) -> Option<(u32, &'static str)> {
+    fn since(_spec: &Self::Spec) -> Option<Since> {
         None
     }
     /// Whether its statements refuse to stand in a transaction. Then they run one by one, and
@@ -171,84 +135,6 @@ pub trait Object: Send + Sync + 'static {
         to: Option<&Self::Spec>,
     ) -> Vec<String>;
 }
-
-/// An object as it is, or that it is not there.
-pub(super) type Observed<O> =
-    Result<Option<(<O as Object>::Spec, <O as Object>::Facts)>, CallError>;
-
-/// What was asked for, with what the server says in its place.
-pub(super) fn overlay<O: Object + ?Sized>(
-    row: &Row,
-    wanted: &Wanted<O::Spec>,
-) -> Result<O::Spec, CallError> {
-    let unknown = |error: serde_json::Error| {
-        CallError::refused(format!(
-            "`{}` is in a form of its own: {error}",
-            wanted.name.address
-        ))
-    };
-    let mut found = serde_json::to_value(&wanted.spec).map_err(unknown)?;
-    let recorded = wanted.facts.as_ref().and_then(|facts| facts.get("words"));
-    let same = |name: &str, theirs: &Json, ours: &Json| match recorded {
-        Some(words) => words.get(name) == Some(theirs),
-        None => sql::same_words(&theirs.to_string(), &ours.to_string()),
-    };
-    if let Some(attributes) = found.as_object_mut() {
-        for (name, value) in attributes {
-            let ours = O::OPTIONAL.contains(&name.as_str()) && value.is_null();
-            if let Some(column) = row.columns.get(name)
-                && !ours
-                && !(O::WORDS.contains(&name.as_str()) && same(name, column, value))
-            {
-                *value = column.clone();
-            }
-        }
-    }
-    let mut found: O::Spec = serde_json::from_value(found).map_err(unknown)?;
-    O::normalize(&mut found);
-    Ok(found)
-}
-
-/// Brings comment and owner of `what` (`VIEW "s"."v"`) from one state to another. An owner
-/// that is not asked for stays.
-pub(super) fn comment_and_owner(
-    what: &str,
-    from: (Option<String>, Option<String>),
-    to: (Option<String>, Option<String>),
-) -> Vec<String> {
-    let comment = (from.0 != to.0)
-        .then(|| format!("COMMENT ON {what} IS {}", sql::text_or_null(to.0.as_deref())));
-    let owner =
-        to.1.filter(|new| from.1.as_ref() != Some(new))
-            .map(|new| format!("ALTER {what} OWNER TO {}", sql::name(&new)));
-    comment.into_iter().chain(owner).collect()
-}
-
-/// Puts what was written in the place of what the server made of it, when that is the same:
-/// `same` compares the server's words with those of the last write.
-pub(super) fn keep_words(
-    now: &mut Option<String>,
-    written: Option<&String>,
-    same: impl Fn(&str, &str) -> bool,
-) {
-    if let (Some(theirs), Some(ours)) = (now.as_deref(), written)
-        && same(theirs, ours)
-    {
-        *now = Some(ours.clone());
-    }
-}
-
-/// What the server reports of what it keeps in words of its own.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Worded {
-    /// Attributes in the server's words.
-    #[serde(default)]
-    pub words: BTreeMap<String, Json>,
-}
-
-/// What the server reports: nothing that is not asked for.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Nothing {}
 
 /// The resource of a kind of object.
 pub struct Of<O>(PhantomData<fn() -> O>);
@@ -316,20 +202,6 @@ fn by_database(places: &[At]) -> BTreeMap<&str, Vec<&Key>> {
         keys.entry(&at.database).or_default().push(&at.key);
     }
     keys
-}
-
-/// Refuses what the server is too old for.
-fn expect_version<O: Object>(server: &Server, spec: &O::Spec) -> Result<(), CallError> {
-    match O::since(spec) {
-        Some((version, what)) if server.version < version * 10_000 => {
-            Err(CallError::impossible(format!(
-                "{what} needs PostgreSQL {version}; the server at {} is version {}",
-                server.address(),
-                server.version / 10_000
-            )))
-        }
-        _ => Ok(()),
-    }
 }
 
 pub(super) async fn rows<O: Object>(
@@ -467,6 +339,17 @@ impl<O: Object> Resource for Of<O> {
         Some(Script { place: sql::place(O::database(spec)), statements })
     }
 
+    const PREVIEWS: bool = true;
+
+    // What is missing is told when it is looked for.
+    async fn preview(
+        server: &Server,
+        proposed: &[Proposed<O::Spec>],
+    ) -> Result<Vec<Preview>, CallError> {
+        let look = |one: &Proposed<O::Spec>| version::preview(server, O::since(&one.to));
+        Ok(proposed.iter().map(look).collect())
+    }
+
     async fn read(server: &Server, wanted: &[Wanted<O::Spec>]) -> Vec<ReadResult<Self>> {
         let places = places::<O>(server, wanted);
         // Asked for before the stream exists: a closure inside of it would not be `Send`.
@@ -512,7 +395,7 @@ impl<O: Object> Resource for Of<O> {
         name: &Name,
         spec: O::Spec,
     ) -> Result<Created<O::Facts>, CallError> {
-        expect_version::<O>(server, &spec)?;
+        version::expect(server, O::since(&spec))?;
         let at = At::of::<O>(server, None, &name.natural, &spec);
         let rules = rules::<O>(server, &at.database).await;
         if let Some(error) = O::impossible(&name.natural, &spec, &rules) {
@@ -542,7 +425,7 @@ impl<O: Object> Resource for Of<O> {
         _: O::Spec,
         to: O::Spec,
     ) -> Result<O::Facts, CallError> {
-        expect_version::<O>(server, &to)?;
+        version::expect(server, O::since(&to))?;
         let at = At::of::<O>(server, Some(id), &name.natural, &to);
         // What it is now counts, not what it was when the plan was made.
         let (current, _) = Self::expect_now(server, &at, name, &to).await?;
@@ -580,7 +463,7 @@ fn answer<O: Object>(
     rules: &[Json],
 ) -> ReadResult<Of<O>> {
     let Some((spec, facts)) = found? else {
-        expect_version::<O>(server, &wanted.spec)?;
+        version::expect(server, O::since(&wanted.spec))?;
         if wanted.id.is_none()
             && let Some(error) = O::impossible(&wanted.name.natural, &wanted.spec, rules)
         {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::object::{Nothing, Object, comment_and_owner};
 use super::server::Server;
 use super::sql;
+use super::version::Since;
 
 /// The changes of some tables, for subscribers. Everything but `all_tables` changes in place.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -146,7 +147,7 @@ impl Object for Publication {
         format!("publication `{}`", key[0])
     }
 
-    fn since(spec: &Spec) -> Option<(u32, &'static str)> {
+    fn since(spec: &Spec) -> Option<Since> {
         let parts = |member: &Member| member.columns.is_some() || member.predicate.is_some();
         if !spec.schemas.is_empty() {
             Some((15, "`schemas` of a publication"))

@@ -12,6 +12,7 @@ use tokio_postgres::error::SqlState;
 use super::object::{Nothing, Object};
 use super::server::Server;
 use super::sql;
+use super::version::Since;
 
 /// A replication slot: logical with a database and a plugin, physical without. The server keeps
 /// its log until the slot's reader has it; a slot that nobody reads fills the disk.
@@ -86,7 +87,7 @@ impl Object for ReplicationSlot {
         ]
     }
 
-    fn since(spec: &Spec) -> Option<(u32, &'static str)> {
+    fn since(spec: &Spec) -> Option<Since> {
         spec.two_phase.then_some((14, "`two_phase` of a replication slot"))
     }
 

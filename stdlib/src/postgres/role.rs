@@ -284,8 +284,12 @@ impl Resource for Role {
         hashed.password = spec.password.as_deref().map(scram::verifier);
         let statements = create_statements(&sql::name(&name.natural), &hashed);
         let task = task("create", &name.natural);
-        server.write(server.database(), Lane::Short, &statements, &task).await?;
-        let facts = facts(server, &name.natural).await?;
+        let number = format!(
+            "select oid::int8 oid from pg_roles where rolname = {}",
+            sql::text(&name.natural)
+        );
+        let facts =
+            server.write_and_ask(server.database(), &statements, &number, &task).await?;
         Ok(Created { id: name.natural.clone(), facts })
     }
 
@@ -433,19 +437,6 @@ fn task(verb: &str, name: &str) -> Task {
 fn gone(server: &Server, name: &str) -> CallError {
     CallError::refused(format!("role `{name}` is not at {} any more", server.address()))
         .hint("plan again")
-}
-
-async fn facts(server: &Server, name: &str) -> Result<Facts, CallError> {
-    #[derive(Deserialize)]
-    struct Oid {
-        oid: i64,
-    }
-    let sql = "select oid::int8 oid from pg_roles where rolname = any($1)";
-    let rows: Vec<Oid> = server
-        .rows(server.database(), sql, &[vec![name.to_owned()]], &task("look at", name))
-        .await?;
-    let row = rows.first().ok_or_else(|| gone(server, name))?;
-    Ok(Facts { oid: row.oid })
 }
 
 pub(super) async fn rows(

@@ -127,24 +127,29 @@ impl Resource for Schema {
             Place::of(wanted.id.as_deref(), &wanted.spec.database, &wanted.name.natural)
         };
         let answers = looked_up(server, wanted, place).await;
-        // A run that was killed may have given it its new name already.
+        // A run that was killed may have given it its new name already, and another its old one.
         let new = |wanted: &Wanted<Spec>| {
             let place = place(wanted);
             Place { name: wanted.name.natural.clone(), ..place }
         };
-        let missing = answers.iter().zip(wanted).any(|(answer, wanted)| {
-            matches!(answer, Ok(None)) && wanted.id.is_some() && new(wanted) != place(wanted)
+        let is_it =
+            |answer: &Result<Option<Row>, CallError>, wanted: &Wanted<Spec>| match answer {
+                Ok(Some(row)) => sql::is_it(wanted, row.oid),
+                _ => false,
+            };
+        let doubtful = answers.iter().zip(wanted).any(|(answer, wanted)| {
+            wanted.facts.is_some() && new(wanted) != place(wanted) && !is_it(answer, wanted)
         });
-        let renamed = if missing { looked_up(server, wanted, new).await } else { Vec::new() };
+        let renamed = if doubtful { looked_up(server, wanted, new).await } else { Vec::new() };
         let mut renamed = renamed.into_iter();
         let found = |(answer, wanted): (Result<Option<Row>, CallError>, &Wanted<Spec>)| {
-            let other = renamed.next().and_then(Result::ok).flatten();
-            let (row, place) = match answer? {
-                Some(row) => (row, place(wanted)),
-                None => match other.filter(|row| sql::is_it(wanted, row.oid)) {
-                    Some(row) => (row, new(wanted)),
-                    None => return Ok(None),
-                },
+            let other = renamed.next().filter(|other| is_it(other, wanted));
+            let other =
+                other.filter(|_| !is_it(&answer, wanted)).and_then(Result::ok).flatten();
+            let (row, place) = match (other, answer?) {
+                (Some(row), _) => (row, new(wanted)),
+                (None, Some(row)) => (row, place(wanted)),
+                (None, None) => return Ok(None),
             };
             Ok(Some(found(&row, place, &wanted.spec)))
         };
@@ -181,9 +186,14 @@ impl Resource for Schema {
         let place = Place::of(None, &spec.database, &name.natural);
         let statements = create_statements(&name.natural, &spec);
         let task = task("create", &place);
-        server.write(&place.database, Lane::Short, &statements, &task).await?;
-        let row = row(server, &place).await?;
-        Ok(Created { id: place.id(), facts: facts(&row) })
+        let question = format!(
+            "select oid::int8 oid, pg_get_userbyid(nspowner) owned_by
+            from pg_namespace where nspname = {}",
+            sql::text(&name.natural)
+        );
+        let facts =
+            server.write_and_ask(&place.database, &statements, &question, &task).await?;
+        Ok(Created { id: place.id(), facts })
     }
 
     async fn update(

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use dollop_engine::backup::Backup;
@@ -18,11 +18,17 @@ use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{self, Fault, Task};
+use super::grant;
 use super::imported::Inventory;
+pub(super) use super::lane::Lane;
+use super::lane::Slot;
 use super::tls::{self, Binding, Papers, SslMode};
 
 /// The most idle clients kept; each database needs its own.
 const CLIENTS: usize = 12;
+
+/// How long a client that answered need not be asked whether it is still there.
+const ALIVE: Duration = Duration::from_millis(200);
 
 /// The longest that one of several hosts is waited for, in seconds.
 const ONE_OF_MANY: u64 = 5;
@@ -103,55 +109,6 @@ fn default_timeout() -> u32 {
     10
 }
 
-/// Which of a database's clients a statement goes through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Lane {
-    /// Short statements; they queue on one client.
-    Short,
-    /// Making and dropping databases, which can take long.
-    Long,
-    /// What users wrote, which can do anything to its session.
-    Scripts,
-    /// What users ask.
-    Questions,
-}
-
-impl Lane {
-    /// How long to wait for a lock. One that somebody else keeps must not hang a run for ever,
-    /// and waiting for one keeps everybody else waiting: better to let go and try again. What
-    /// stands alone waits for all who use a table.
-    fn patience(self) -> &'static str {
-        match self {
-            Self::Short | Self::Questions => "4s",
-            Self::Scripts => "30s",
-            Self::Long => "10min",
-        }
-    }
-
-    /// Whether every message is a transaction that can say its settings itself. A pooler may
-    /// give each of them to another session, which then belongs to somebody else.
-    fn sets_locally(self) -> bool {
-        matches!(self, Self::Short | Self::Questions)
-    }
-
-    fn settings(self) -> String {
-        let local = if self.sets_locally() { "local " } else { "" };
-        format!(
-            "set {local}lock_timeout = '{}'; set {local}client_min_messages = warning;\n",
-            self.patience()
-        )
-    }
-}
-
-/// Clients are shared: PostgreSQL answers the statements of one in order, and every write is
-/// one message, so that no two tasks ever stand inside one transaction.
-#[derive(Default)]
-struct Slot {
-    client: tokio::sync::Mutex<Option<Arc<Client>>>,
-    /// When it was last used, as a count.
-    used: AtomicU64,
-}
-
 /// An open connection to a server.
 pub struct Server {
     spec: Spec,
@@ -167,6 +124,8 @@ pub struct Server {
     /// Its version as `server_version_num`: 150004 is 15.4.
     pub(super) version: u32,
     statements: AtomicU64,
+    /// Who may do what, asked for by many at the same time.
+    pub(super) privileges: grant::Snapshots,
     /// Everything there is, once somebody asked for it.
     pub(super) known: tokio::sync::Mutex<Option<Arc<Inventory>>>,
 }
@@ -199,6 +158,7 @@ impl Connection for Server {
             sees_passwords: false,
             version: 0,
             statements: AtomicU64::new(0),
+            privileges: grant::Snapshots::default(),
             known: tokio::sync::Mutex::default(),
         };
         let task = Task::new("look at the server");
@@ -362,9 +322,24 @@ impl Server {
         statements: &[String],
         task: &Task,
     ) -> Result<(), CallError> {
-        self.try_write(database, lane, statements)
-            .await
-            .map_err(|fault| self.explain(fault, task))
+        let done = self.try_write(database, lane, statements, None).await;
+        done.map(drop).map_err(|fault| self.explain(fault, task))
+    }
+
+    /// Runs short statements, all or none of them, and in the same message asks what came of
+    /// them: `question` gives one row.
+    pub(super) async fn write_and_ask<T: DeserializeOwned>(
+        &self,
+        database: &str,
+        statements: &[String],
+        question: &str,
+        task: &Task,
+    ) -> Result<T, CallError> {
+        let done = self.try_write(database, Lane::Short, statements, Some(question)).await;
+        let row = done.and_then(|row| {
+            serde_json::from_str(row.as_deref().unwrap_or_default()).map_err(Fault::Shape)
+        });
+        row.map_err(|fault| self.explain(fault, task))
     }
 
     /// As [`write`](Self::write), but fine when the database does not exist: what was to be
@@ -375,22 +350,22 @@ impl Server {
         statements: &[String],
         task: &Task,
     ) -> Result<(), CallError> {
-        match self.try_write(database, Lane::Short, statements).await {
+        match self.try_write(database, Lane::Short, statements, None).await {
             Err(fault) if self.is_gone(database, &fault) => Ok(()),
-            other => other.map_err(|fault| self.explain(fault, task)),
+            other => other.map(drop).map_err(|fault| self.explain(fault, task)),
         }
     }
 
     /// Lets go of the clients of a database, which cannot be dropped or copied while they are
     /// connected.
     pub(super) fn close(&self, database: &str) {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = lock(&self.slots);
         slots.retain(|(name, _), _| name != database);
     }
 
     /// Lets go of one client of a database.
     pub(super) fn hang_up(&self, database: &str, lane: Lane) {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = lock(&self.slots);
         slots.remove(&(database.to_owned(), lane));
     }
 
@@ -401,7 +376,12 @@ impl Server {
     }
 
     pub(super) fn explain(&self, fault: Fault, task: &Task) -> CallError {
-        fault.explain(task, &self.address, &self.spec.user)
+        let shown = self.spec.sslcert.as_deref().filter(|_| fault.refuses_certificate());
+        let said = fault.explain(task, &self.address, &self.spec.user);
+        match shown.and_then(crate::tls::own_out_of_time) {
+            Some(when) => said.note(format!("the certificate in `sslcert` {when}")),
+            None => said,
+        }
     }
 
     async fn try_write(
@@ -409,9 +389,10 @@ impl Server {
         database: &str,
         lane: Lane,
         statements: &[String],
-    ) -> Result<(), Fault> {
-        if statements.is_empty() {
-            return Ok(());
+        question: Option<&str>,
+    ) -> Result<Option<String>, Fault> {
+        if statements.is_empty() && question.is_none() {
+            return Ok(None);
         }
         *self.known.lock().await = None;
         // Several statements in one message are one transaction ("Multiple Statements in a
@@ -420,10 +401,21 @@ impl Server {
         if lane.sets_locally() {
             batch = format!("{}{batch}", lane.settings());
         }
+        if let Some(question) = question {
+            batch = format!("{batch};\n{}", as_json(question));
+        }
         let attempt = || async {
             let client = self.lively(database, lane).await?;
             self.statements.fetch_add(1, Ordering::Relaxed);
-            client.batch_execute(&batch).await.map_err(Fault::Run)
+            let row = if question.is_some() {
+                let messages = client.simple_query(&batch).await.map_err(Fault::Run)?;
+                last_value(&messages)
+            } else {
+                client.batch_execute(&batch).await.map_err(Fault::Run)?;
+                None
+            };
+            self.answered(database, lane);
+            Ok(row)
         };
         let retry = attempt.retry(self.patiently());
         // What users wrote may have done something that no transaction takes back.
@@ -446,9 +438,10 @@ impl Server {
             .iter()
             .map(|list| (list as &(dyn ToSql + Sync), Type::TEXT_ARRAY))
             .collect();
-        let sql = format!("select row_to_json(found)::text from ({sql}) found");
+        let sql = as_json(sql);
         self.statements.fetch_add(1, Ordering::Relaxed);
         let rows = client.query_typed(&sql, &typed).await.map_err(Fault::Run)?;
+        self.answered(database, Lane::Short);
         rows.iter()
             .map(|row| {
                 let text: &str = row.try_get(0).map_err(Fault::Run)?;
@@ -459,7 +452,17 @@ impl Server {
 
     /// A client that answered just now: a write must not be lost on one that died idle.
     async fn lively(&self, database: &str, lane: Lane) -> Result<Arc<Client>, Fault> {
+        // What the server said on its own, as that it ends the session, is read before: first
+        // the runtime looks what came, then whoever waits for it reads.
+        for _ in 0..2 {
+            tokio::task::yield_now().await;
+        }
         let client = self.client(database, lane).await?;
+        let answered = *lock(&self.slot(database, lane).answered);
+        if answered.is_some_and(|at| at.elapsed() < ALIVE) {
+            return Ok(client);
+        }
+        self.statements.fetch_add(1, Ordering::Relaxed);
         if client.check_connection().await.is_ok() {
             return Ok(client);
         }
@@ -484,11 +487,18 @@ impl Server {
         }
         let open = Arc::new(self.connect(database, lane).await?);
         *client = Some(open.clone());
+        *lock(&slot.answered) = Some(Instant::now());
         Ok(open)
     }
 
+    fn answered(&self, database: &str, lane: Lane) {
+        if let Some(slot) = lock(&self.slots).get(&(database.to_owned(), lane)) {
+            *lock(&slot.answered) = Some(Instant::now());
+        }
+    }
+
     fn slot(&self, database: &str, lane: Lane) -> Arc<Slot> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = lock(&self.slots);
         let latest = slots.values().map(|slot| slot.used.load(Ordering::Relaxed)).max();
         let key = (database.to_owned(), lane);
         if !slots.contains_key(&key) && slots.len() >= CLIENTS {
@@ -567,11 +577,19 @@ impl Server {
     }
 }
 
-impl Slot {
-    fn is_idle(self: &Arc<Self>) -> bool {
-        Arc::strong_count(self) == 1
-            && self.client.try_lock().is_ok_and(|client| {
-                client.as_ref().is_none_or(|client| Arc::strong_count(client) == 1)
-            })
-    }
+/// A query whose rows come as JSON.
+fn as_json(query: &str) -> String {
+    format!("select row_to_json(found)::text from ({query}) found")
+}
+
+/// The first value of the last row.
+fn last_value(messages: &[SimpleQueryMessage]) -> Option<String> {
+    messages.iter().rev().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    })
+}
+
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -97,9 +97,12 @@ where
         Ok(rows) => rows,
         Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
     };
+    // The very one first: by now another may have the name that this one had.
     let row = |wanted: &Wanted<S>| {
-        let renamed = || rows.get(&declared(wanted)).filter(|row| is_it(wanted, number(row)));
-        rows.get(&known(wanted)).or_else(renamed).cloned()
+        let names = [known(wanted), declared(wanted)];
+        let mut there = names.iter().filter_map(|name| rows.get(name));
+        let it = there.find(|row| is_it(wanted, number(row)));
+        it.or_else(|| rows.get(&names[0])).cloned()
     };
     wanted.iter().map(|wanted| Ok(row(wanted))).collect()
 }

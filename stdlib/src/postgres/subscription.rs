@@ -13,6 +13,7 @@ use super::imported::Around;
 use super::object::{Nothing, Object, comment_and_owner};
 use super::server::Server;
 use super::sql;
+use super::version::Since;
 
 /// A subscription to publications of another server. Where to, what and how change in place.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -47,9 +48,10 @@ pub struct Spec {
     /// Whether values are sent in binary form; needs PostgreSQL 14.
     #[serde(default)]
     pub binary: bool,
-    /// Whether large transactions are sent before they end; needs PostgreSQL 14.
+    /// Whether large transactions are sent before they end; needs PostgreSQL 14. The server's
+    /// choice when left out: no before PostgreSQL 18.
     #[serde(default)]
-    pub streaming: bool,
+    pub streaming: Option<bool>,
     /// `synchronous_commit` of what is applied.
     #[serde(default = "off")]
     pub synchronous_commit: String,
@@ -129,11 +131,11 @@ impl Object for Subscription {
         ]
     }
 
-    fn since(spec: &Spec) -> Option<(u32, &'static str)> {
+    fn since(spec: &Spec) -> Option<Since> {
         if spec.disable_on_error {
             return Some((15, "`disable_on_error` of a subscription"));
         }
-        let new = spec.binary || spec.streaming;
+        let new = spec.binary || spec.streaming.is_some();
         new.then_some((14, "`binary` or `streaming` of a subscription"))
     }
 
@@ -143,14 +145,14 @@ impl Object for Subscription {
     }
 
     fn query(server: &Server) -> String {
-        let newer = |version: u32, column: &'static str| {
-            if server.version >= version { column } else { "false" }
+        let newer = |version: u32, column: &'static str, older: &'static str| {
+            if server.version >= version { column } else { older }
         };
         let (binary, stream) = (
-            newer(140_000, "s.subbinary"),
-            newer(140_000, "s.substream::text in ('t', 'true', 'p')"),
+            newer(140_000, "s.subbinary", "false"),
+            newer(140_000, "s.substream::text in ('t', 'true', 'p')", "null::bool"),
         );
-        let stop = newer(150_000, "s.subdisableonerr");
+        let stop = newer(150_000, "s.subdisableonerr", "false");
         format!(
             r#"select array[s.subname] "key", s.subconninfo "connection",
             s.subpublications publications, s.subenabled enabled, s.subslotname slot,
@@ -162,7 +164,7 @@ impl Object for Subscription {
         )
     }
 
-    const OPTIONAL: &'static [&'static str] = &["owner", "slot"];
+    const OPTIONAL: &'static [&'static str] = &["owner", "slot", "streaming"];
 
     fn goes_without_saying(spec: &mut Spec, around: &Around<'_>) {
         spec.slot = spec.slot.take().filter(|slot| around.key.first() != Some(slot));
@@ -189,7 +191,10 @@ impl Object for Subscription {
         };
         let was = |pick: fn(&Spec) -> bool| Some(from.is_some_and(pick).to_string());
         option("binary", was(|spec| spec.binary), to.binary.to_string());
-        option("streaming", was(|spec| spec.streaming), to.streaming.to_string());
+        if let Some(streaming) = to.streaming {
+            let was = from.and_then(|from| from.streaming).map(|was| was.to_string());
+            option("streaming", was, streaming.to_string());
+        }
         option(
             "disable_on_error",
             was(|spec| spec.disable_on_error),

@@ -17,6 +17,7 @@ use super::object::{self, Object, Observed, Row, comment_and_owner};
 use super::place::in_schema;
 use super::server::Server;
 use super::sql;
+use super::version::Since;
 use crate::text::Text;
 
 /// A table: all of its columns and constraints. It is changed in place; what would lose
@@ -259,6 +260,11 @@ impl Object for Table {
                 "rows that are there break it: mend them, or end the constraint with `NOT VALID`",
             ),
         ]
+    }
+
+    fn since(spec: &Spec) -> Option<Since> {
+        let computed = spec.columns.iter().any(|column| !column.stored);
+        computed.then_some((18, "a computed column that is not stored"))
     }
 
     fn query(_: &Server) -> String {

@@ -12,6 +12,7 @@ use super::object::{Object, Worded, comment_and_owner};
 use super::place::in_schema;
 use super::server::Server;
 use super::sql;
+use super::version::Since;
 use crate::text::Text;
 
 /// A view. The server keeps its query in words of its own; a change made there by hand is
@@ -69,6 +70,11 @@ impl Object for View {
         let query = spec.query.trim().trim_end_matches(';').trim_end();
         spec.query = query.replace("\r\n", "\n");
         sql::none_when_empty(&mut spec.comment);
+    }
+
+    fn since(spec: &Spec) -> Option<Since> {
+        let invoker = spec.parameters.contains_key("security_invoker");
+        invoker.then_some((15, "`security_invoker` of a view"))
     }
 
     fn query(_: &Server) -> String {

@@ -32,6 +32,8 @@ pub(super) struct Api {
     root: String,
     user: String,
     password: String,
+    /// The certificate that is shown, as PEM text.
+    papers: Option<String>,
     /// How many writes were begun; tells a reader whether what it has is old.
     writes: AtomicU64,
 }
@@ -60,12 +62,12 @@ pub(super) fn root(scheme: &str, host: &str, port: u16) -> String {
 }
 
 impl Api {
-    /// A client, by TLS where `tls` says how; nothing is sent yet.
+    /// A client, by TLS where `tls` says how and what is shown; nothing is sent yet.
     pub(super) fn new(
         root: String,
         user: String,
         password: String,
-        tls: Option<ClientConfig>,
+        (tls, papers): (Option<ClientConfig>, Option<String>),
     ) -> Result<Self, CallError> {
         // Without a proxy: the address is meant as it stands, and carries a password.
         // Without redirects, which could lead out of TLS.
@@ -78,7 +80,7 @@ impl Api {
         let http = http.tls_backend_preconfigured(tls).build().map_err(|error| {
             CallError::refused(format!("cannot make an HTTP client: {}", causes(&error)))
         })?;
-        Ok(Self { http, root, user, password, writes: AtomicU64::new(0) })
+        Ok(Self { http, root, user, password, papers, writes: AtomicU64::new(0) })
     }
 
     /// Who it logs in as.
@@ -279,8 +281,23 @@ impl Api {
 
     fn unanswered(&self, what: &str, error: reqwest::Error) -> CallError {
         let error = error.without_url();
+        let of_tls = tls::error_in(&error);
+        let no_answer =
+            |why: &str| format!("cannot {what}: no answer from {}: {why}", self.root);
+        if let Some(when) = of_tls.and_then(tls::out_of_time) {
+            let message = no_answer(&format!("the server's certificate {when}"));
+            return CallError::new(Failure::Denied, message)
+                .hint("give the server a new one, or set the clock of this machine");
+        }
+        let ours = of_tls.filter(|error| tls::refuses_ours(error)).and(self.papers.as_deref());
+        if let Some(when) = ours.and_then(tls::own_out_of_time) {
+            let message =
+                no_answer(&format!("it refuses our `client_certificate`, which {when}"));
+            return CallError::new(Failure::Denied, message)
+                .hint("give a new `client_certificate` with its `client_key`");
+        }
         let why = causes(&error);
-        let message = format!("cannot {what}: no answer from {}: {why}", self.root);
+        let message = no_answer(&why);
         if error.is_builder() {
             return CallError::refused(message).hint("check `host` and `port`");
         }
@@ -420,7 +437,7 @@ mod tests {
     #[test]
     fn names_are_one_part_of_the_path() {
         let none = String::new;
-        let api = Api::new(root("http", "::1", 1), none(), none(), None).unwrap();
+        let api = Api::new(root("http", "::1", 1), none(), none(), (None, None)).unwrap();
         let url = api.url("test", &["queues", "/", "a/b%ü ."]).unwrap();
         assert_eq!(url, "http://[::1]:1/api/queues/%2F/a%2Fb%25%C3%BC%20%2E");
         for name in ["", ".", ".."] {

@@ -3,11 +3,13 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use dollop_engine::error::CallError;
 use futures::future::{BoxFuture, FutureExt, Shared};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
+use tokio::task::JoinHandle;
 
 use super::api::Api;
 use super::arguments::{Arguments, is_internal};
@@ -75,16 +77,32 @@ pub(super) fn read<'de, T: Deserialize<'de>>(
 
 type Fetch = Shared<BoxFuture<'static, Result<Arc<Definitions>, CallError>>>;
 
+/// How old the definitions may be that were asked for while the connection was opened.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// Hands the definitions to whoever asks at the same time, asking the server once.
 #[derive(Default)]
 pub(super) struct Latest {
     /// The request under way, and how many writes were begun when it was sent.
     fetch: Mutex<Option<(u64, Fetch)>>,
+    /// The request that was sent beside the first one of all, and when.
+    first: Mutex<Option<(Instant, JoinHandle<Result<Definitions, CallError>>)>>,
 }
 
 impl Latest {
-    /// The definitions, as they are not before this call and the writes before it.
+    /// Asks for the definitions before anybody wants them: nearly everybody does at once, and
+    /// the server need not wait with them until it has said who it is.
+    pub(super) fn ahead(api: &Arc<Api>) -> Self {
+        let api = Arc::clone(api);
+        let asked = async move { api.get("read the definitions", "definitions").await };
+        let first = Mutex::new(Some((Instant::now(), tokio::spawn(asked))));
+        Self { first, ..Self::default() }
+    }
+
+    /// The definitions, as they are not before this call and the writes before it; right after
+    /// the connection was opened, not before that.
     pub(super) async fn get(&self, api: &Arc<Api>) -> Result<Arc<Definitions>, CallError> {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         let fetch = {
             let mut known = self.fetch.lock().unwrap_or_else(PoisonError::into_inner);
             let writes = api.writes();
@@ -94,7 +112,17 @@ impl Latest {
             });
             let (_, fetch) = known.insert(joined.unwrap_or_else(|| {
                 let api = Arc::clone(api);
+                let first = first.filter(|(at, _)| writes == 0 && at.elapsed() < FRESH);
                 let fetch = async move {
+                    // It may be there already. In a task of its own it is not taken before all
+                    // who ask at this moment have asked, and share it.
+                    let first = first.map(|(_, asked)| tokio::spawn(asked));
+                    // What went wrong there may go well now.
+                    if let Some(asked) = first
+                        && let Ok(Ok(Ok(found))) = asked.await
+                    {
+                        return Ok(Arc::new(found));
+                    }
                     api.list("read the definitions", "definitions").await.map(Arc::new)
                 };
                 (writes, fetch.boxed().shared())

@@ -26,6 +26,7 @@ pub mod queue;
 mod queue_rules;
 pub mod server;
 pub mod shovel;
+mod transient;
 pub mod user;
 pub mod vhost;
 

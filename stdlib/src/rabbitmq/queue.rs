@@ -15,7 +15,7 @@ use super::item::{Item, Place, Whose, in_vhost};
 use super::queue_rules::{TYPE, TYPED, check, lint};
 use super::server::Server;
 pub use super::vhost::QueueType;
-use super::{drain, health, held};
+use super::{drain, health, held, transient};
 
 /// A queue or a stream. RabbitMQ cannot change one in place: a change makes a new one, and
 /// the messages of the old are gone, unless `migrate` says otherwise. What a `rabbitmq::policy` can say (limits,
@@ -220,7 +220,7 @@ impl Item for Queue {
 
     const PREVIEWS: bool = true;
 
-    /// Whether the messages can be moved.
+    /// Whether the server takes it, and whether the messages can be moved.
     async fn preview(
         server: &Server,
         proposed: &[Proposed<Spec>],
@@ -229,6 +229,12 @@ impl Item for Queue {
             one.from.as_ref().is_some_and(|from| drain::drains(from, &one.to))
         };
         let mut previews = vec![Preview::default(); proposed.len()];
+        if proposed.iter().any(|one| !one.to.durable) {
+            let refused = transient::refused(server).await;
+            for (preview, one) in previews.iter_mut().zip(proposed) {
+                preview.problems.extend(refused.iter().filter(|_| !one.to.durable).cloned());
+            }
+        }
         if !proposed.iter().any(drains) {
             return Ok(previews);
         }
@@ -253,7 +259,7 @@ impl Item for Queue {
         }
         for (preview, one) in previews.iter_mut().zip(proposed) {
             if drains(one) {
-                preview.problems.clone_from(&problems);
+                preview.problems.extend(problems.iter().cloned());
             }
         }
         Ok(previews)

@@ -190,7 +190,9 @@ pub(super) fn lint(spec: &Spec) -> Vec<Lint> {
             at: Path::attribute("durable"),
             message: "the queue is gone after a restart of the server, with its messages"
                 .to_owned(),
-            hint: "leave `durable` out; RabbitMQ will take no such queue one day".to_owned(),
+            hint:
+                "leave `durable` out; from RabbitMQ 4.3 on such a queue is refused by default"
+                    .to_owned(),
         });
     }
     lints

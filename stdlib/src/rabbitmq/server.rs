@@ -111,7 +111,10 @@ impl Connection for Server {
     async fn open(spec: Spec, _: Scope) -> Result<Self, CallError> {
         let root = spec.root();
         let tls = spec.tls()?;
-        let api = Api::new(root.clone(), spec.user, spec.password, tls)?;
+        let papers = spec.client_certificate;
+        let api = Api::new(root.clone(), spec.user, spec.password, (tls, papers))?;
+        let api = Arc::new(api);
+        let definitions = Latest::ahead(&api);
         let overview: Overview = api.get("connect to RabbitMQ", "overview").await?;
         // The listener is up before the broker.
         let starting =
@@ -119,11 +122,10 @@ impl Connection for Server {
         let version = overview.rabbitmq_version.ok_or_else(starting)?;
         let types = overview.exchange_types.into_iter();
         let exchange_types = types.map(|exchange_type| exchange_type.name).collect();
-        let definitions = Latest::default();
         // `amqp`, or `amqp/ssl`.
         let takes_amqp =
             overview.listeners.iter().any(|listener| listener.protocol.starts_with("amqp"));
-        Ok(Self { api: Arc::new(api), definitions, version, exchange_types, takes_amqp })
+        Ok(Self { api, definitions, version, exchange_types, takes_amqp })
     }
 
     async fn ready(&self) -> Result<(), CallError> {

@@ -111,7 +111,19 @@ fn a_container_follows_its_rebuilt_image_in_the_same_apply() {
     assert!(refused.stderr.contains(why), "{}", refused.stderr);
     assert_eq!(docker(&["image", "inspect", "--format", "{{.Id}}", &image]), built);
 
-    stack.apply();
+    // Nor is one that somebody looks at while it is edited: what they approve is what they saw.
+    let edit = || {
+        project.write("app/v", "4");
+        "yes".to_owned()
+    };
+    let refused = project.run_and_answer(&["apply"], "Only `yes` goes on", edit).expect(1);
+    assert!(refused.stdout.contains("the plan is stale"), "{}", refused.stdout);
+    assert!(refused.stdout.contains(why), "{}", refused.stdout);
+    assert_eq!(docker(&["image", "inspect", "--format", "{{.Id}}", &image]), built);
+    project.write("app/v", "3");
+
+    let yes = || "yes".to_owned();
+    drop(project.run_and_answer(&["apply"], "Only `yes` goes on", yes).expect(0));
     assert_eq!(has(), "3");
     stack.expect_no_changes();
     // What makes no other image makes no other container.
@@ -120,4 +132,59 @@ fn a_container_follows_its_rebuilt_image_in_the_same_apply() {
     stack.apply();
     stack.expect_no_changes();
     assert_eq!(docker(&["inspect", "--format", "{{.Id}}", &stack.container("app")]), id);
+}
+
+#[test]
+fn a_job_runs_again_when_its_image_is_built_again() {
+    let name = unique("rebuilt-job");
+    let image = format!("{name}:1");
+    let script = format!(
+        r#"let app = docker::image("{image}", #{{ build: #{{ context: "./app" }}, keep: false }});
+        docker::job("migrate", #{{ image: app, command: "cat /v" }});"#
+    );
+    let _image = image_removed(&image);
+    let stack = Stack::of(Project::new(&name, &script), &name);
+    let project = &stack.project;
+    let said = || {
+        let state = project.run(&["show", "--format", "json"]).expect(0);
+        let state: serde_json::Value = serde_json::from_str(&state.stdout).expect("JSON");
+        let records = state["records"].as_array().expect("a list");
+        let job = records.iter().find(|record| record["kind"] == "docker::job").expect("a job");
+        job["facts"]["output"].clone()
+    };
+    project.write("app/Dockerfile", &format!("FROM {BUSYBOX}\nCOPY v /v\n"));
+    project.write("app/v", "1");
+    stack.apply();
+    stack.expect_no_changes();
+    assert_eq!(said(), "1");
+
+    // In the same apply.
+    project.write("app/v", "2");
+    let plan = project.run(&["plan"]).expect(0).stdout;
+    assert!(plan.contains("2 to update"), "{plan}");
+    stack.apply();
+    assert_eq!(said(), "2");
+    stack.expect_no_changes();
+
+    // By somebody else, under the same name.
+    project.write("app/v", "3");
+    docker(&[
+        "build",
+        "--quiet",
+        "--tag",
+        &image,
+        &project.folder().join("app").display().to_string(),
+    ]);
+    project.write("app/v", "2");
+    let plan = project.run(&["plan"]).expect(0).stdout;
+    assert!(plan.contains("docker::job.migrate"), "{plan}");
+    stack.apply();
+    stack.expect_no_changes();
+
+    // What makes no other image runs nothing.
+    let before = said();
+    project.write("stack.rhai", &script.replace("keep: false", "keep: true"));
+    stack.apply();
+    stack.expect_no_changes();
+    assert_eq!(said(), before);
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use dollop_tests::certificates::{ENDED, authority, certificate, expired};
 use dollop_tests::cli::{Project, Run, binary};
 
 use super::second::SecondEngine;
@@ -69,42 +70,27 @@ fn tool(program: &str, arguments: &[&str], folder: &Path) {
 
 /// An authority, and certificates of a server and a client by it.
 fn certificates(folder: &Path) {
-    let subject = |name: &str| format!("/CN={name}");
-    let new = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"];
     for ca in ["ca", "other"] {
-        let (key, cert) = (format!("{ca}-key.pem"), format!("{ca}.pem"));
-        let own = ["-keyout", &key, "-out", &cert, "-subj", &subject(ca)];
-        tool("openssl", &[&new[..], &own].concat(), folder);
+        authority(folder, ca);
     }
-    std::fs::write(
-        folder.join("server.ext"),
-        "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth",
-    )
-    .expect("a file");
-    std::fs::write(folder.join("client.ext"), "extendedKeyUsage=clientAuth").expect("a file");
-    for (name, ca, extensions) in [
-        ("server", "ca", "server.ext"),
-        ("cert", "ca", "client.ext"),
-        ("stranger", "other", "client.ext"),
-    ] {
-        let (key, request, cert) =
-            (format!("{name}-key.pem"), format!("{name}.csr"), format!("{name}.pem"));
-        let (authority, its_key) = (format!("{ca}.pem"), format!("{ca}-key.pem"));
-        let ask = ["req", "-newkey", "rsa:2048", "-nodes", "-keyout", &key, "-out", &request];
-        tool("openssl", &[&ask[..], &["-subj", &subject(name)]].concat(), folder);
-        let sign = ["x509", "-req", "-in", &request, "-CA", &authority, "-CAkey", &its_key];
-        let rest = ["-CAcreateserial", "-days", "2", "-extfile", extensions, "-out", &cert];
-        tool("openssl", &[&sign[..], &rest].concat(), folder);
-    }
+    let client = "extendedKeyUsage=clientAuth";
+    certificate(folder, "server", "server", FOR_SERVERS, "ca");
+    certificate(folder, "cert", "cert", client, "ca");
+    certificate(folder, "stranger", "stranger", client, "other");
+    expired(folder, "over", "over", client, "ca");
 }
+
+/// What a server's certificate says beside its name.
+const FOR_SERVERS: &str = "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth";
 
 #[test]
 fn an_engine_is_reached_over_tls() {
     let folder = tempfile::tempdir().expect("a folder");
     certificates(folder.path());
     let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
-    let (ca, cert, key) = (file("ca.pem"), file("server.pem"), file("server-key.pem"));
-    let engine = SecondEngine::start(&[
+    let (ca, cert, key) = (file("ca.pem"), file("server.pem"), file("server.key"));
+    std::fs::copy(file("cert.key"), file("none.pem")).expect("no certificate");
+    let mut engine = SecondEngine::start(&[
         "--host",
         "tcp://127.0.0.1:2376",
         "--tlsverify",
@@ -126,10 +112,11 @@ fn an_engine_is_reached_over_tls() {
         )
     };
     let tls = |ca: &str, cert: &str, key: &str| {
-        let [ca, cert, key] = [ca, cert, key].map(|name| file(&format!("{name}.pem")));
+        let [ca, cert] = [ca, cert].map(|name| file(&format!("{name}.pem")));
+        let key = file(&format!("{key}.key"));
         format!(r#"tls: #{{ ca: "{ca}", cert: "{cert}", key: "{key}" }}"#)
     };
-    let good = tls("ca", "cert", "cert-key");
+    let good = tls("ca", "cert", "cert");
     let script = at("127.0.0.1", &good, "");
     let project = Project::new("tls", &script);
     let run = |arguments: &[&str]| engine.inside(&project.folder(), arguments);
@@ -137,17 +124,15 @@ fn an_engine_is_reached_over_tls() {
     assert_eq!(engine.docker(&["ps", "--format", "{{.Names}}"]), "tls-box");
     assert_eq!(engine.docker(&["exec", "tls-box", "cat", "/s"]), "secret-word");
     drop(run(&["plan", "--detailed-exitcode"]).expect(0));
-    let (here, stranger) = ("127.0.0.1", tls("ca", "stranger", "stranger-key"));
+    let (here, stranger) = ("127.0.0.1", tls("ca", "stranger", "stranger"));
+    let over = format!("the engine refuses our certificate, `cert`, which {ENDED}");
     for (host, tls, says) in [
         (here, stranger, "the engine refuses our certificate, `cert`"),
-        (here, tls("other", "cert", "cert-key"), "is not by the authority in `ca`"),
+        (here, tls("ca", "over", "over"), over.as_str()),
+        (here, tls("other", "cert", "cert"), "is not by the authority in `ca`"),
         ("localhost", good.clone(), "the engine's certificate is for another name"),
-        (here, tls("ca", "cert", "server-key"), "`tls.cert` of the `docker::engine` cannot be"),
-        (
-            here,
-            tls("cert-key", "cert", "cert-key"),
-            "`tls.ca` of the `docker::engine` holds no",
-        ),
+        (here, tls("ca", "cert", "server"), "`tls.cert` of the `docker::engine` cannot be"),
+        (here, tls("none", "cert", "cert"), "`tls.ca` of the `docker::engine` holds no"),
         (here, String::new(), "it wants TLS"),
     ] {
         project.write("stack.rhai", &at(host, &tls, ""));
@@ -164,6 +149,14 @@ fn an_engine_is_reached_over_tls() {
     project.write("stack.rhai", &script);
     drop(run(&["destroy", "--auto-approve"]).expect(0));
     assert_eq!(engine.docker(&["ps", "--all", "--quiet"]), "");
+
+    // Its own has ended.
+    expired(folder.path(), "server", "server", FOR_SERVERS, "ca");
+    engine.end("TERM");
+    engine.go_on();
+    let refused = engine.inside(&project.folder(), &["plan"]).expect(1).stderr;
+    let said = refused.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains(&format!("the engine's certificate {ENDED}")), "{refused}");
 }
 
 /// A program that ends with this value.

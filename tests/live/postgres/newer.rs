@@ -9,7 +9,7 @@ use super::container::{Container, PASSWORD};
 use super::world::{World, open};
 
 #[tokio::test]
-async fn options_of_memberships() {
+async fn options_of_newer_servers() {
     let container = Arc::new(Container::newer());
     let registry = dollop_stdlib::registry();
     let spec = json!({ "host": "127.0.0.1", "port": container.port, "password": PASSWORD });
@@ -38,4 +38,47 @@ async fn options_of_memberships() {
     let plain = plain.await;
     world.psql("postgres", "grant team to other with inherit false, set false");
     world.expect_same(&plain).await;
+
+    // And the privilege that ALL leaves out.
+    world.psql("postgres", "create table kept (id int)");
+    let sample = Sample {
+        kind: "postgres::grant",
+        name: "keep".to_owned(),
+        base: json!({
+            "database": "postgres", "role": "team", "on": "tables", "schema": "public",
+            "objects": ["kept"], "privileges": ["SELECT"],
+        }),
+        changes: vec![("privileges", json!(["SELECT", "maintain"]))],
+        fixed: &["database", "role", "on", "schema", "objects", "columns", "with_grant_option"],
+    };
+    conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
+    let sample = Sample {
+        kind: "postgres::default_privileges",
+        name: "later".to_owned(),
+        base: json!({
+            "database": "postgres", "owner": "other", "role": "team", "on": "tables",
+            "privileges": ["SELECT"],
+        }),
+        changes: vec![("privileges", json!(["SELECT", "MAINTAIN"]))],
+        fixed: &["database", "owner", "role", "on", "schema", "with_grant_option"],
+    };
+    conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
+
+    // What is computed when it is read.
+    let column = |name: &str, more: serde_json::Value| {
+        let mut column = json!({ "name": name, "type": "bigint" });
+        column.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        column
+    };
+    let columns = json!([
+        column("n", json!({})),
+        column("twice", json!({ "generated": "n * 2", "stored": false })),
+        column("thrice", json!({ "generated": "n * 3" })),
+    ]);
+    let spec = json!({ "database": "postgres", "columns": columns });
+    let table = world.make("postgres::table", "computed", spec).await;
+    world.expect_same(&table).await;
+    let kinds = "select string_agg(attgenerated, '' order by attnum) from pg_attribute
+        where attrelid = 'computed'::regclass and attgenerated <> ''";
+    assert_eq!(world.psql("postgres", kinds), "vs");
 }

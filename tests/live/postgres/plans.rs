@@ -39,6 +39,44 @@ impl Drop for Stack {
     }
 }
 
+/// Also of what is there already, where only a change is too new.
+#[test]
+fn what_the_server_is_too_old_for_is_refused() {
+    let stack = Stack::new("dt_old");
+    let script = |option: &str, privilege: &str, on: &str| {
+        let text = format!(
+            "let a = pg.role(\"dt_old_a\");\n\
+             pg.membership(\"m\", #{{ role: \"pg_monitor\", member: a{option} }});\n\
+             db.grant(\"g\", #{{ role: a, on: \"tables\", schema: \"public\", privileges: [\"{privilege}\"] }});\n\
+             db.default_privileges(\"d\", #{{ owner: a, role: \"pg_monitor\", on: \"tables\", privileges: [\"{on}\"] }});\n"
+        );
+        stack.script(&text)
+    };
+    drop(script("", "SELECT", "SELECT").run(&["apply", "--auto-approve"]).expect(0));
+    let project = script(", inherit: false", "MAINTAIN", "MAINTAIN");
+    let said = project.run(&["plan"]).expect(1).stderr;
+    let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "`postgres::membership.main/m`: the option `inherit` or `set` of a membership needs \
+         PostgreSQL 16; the server at",
+        "`postgres::grant.main/dt_old/g`: the privilege MAINTAIN needs PostgreSQL 17",
+        "`postgres::default_privileges.main/dt_old/d`: the privilege MAINTAIN needs PostgreSQL 17",
+    ] {
+        assert!(flat.contains(words), "no `{words}` in\n{said}");
+    }
+    let columns = "[#{ name: \"n\", type: \"bigint\" }, #{ name: \"twice\", type: \"bigint\", \
+                   generated: \"n * 2\", stored: false }]";
+    let project = stack.script(&format!("db.table(\"t\", #{{ columns: {columns} }});"));
+    let said = project.run(&["plan"]).expect(1).stderr;
+    let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = "`postgres::table.main/dt_old/t`: a computed column that is not stored \
+                 needs PostgreSQL 18";
+    assert!(flat.contains(words), "{said}");
+    let project = script("", "SELECT", "SELECT");
+    drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
+    drop(project.run(&["destroy", "--auto-approve"]).expect(0));
+}
+
 #[test]
 fn grants_that_overlap_are_refused() {
     let stack = Stack::new("dt_overlap");

@@ -271,15 +271,90 @@ fn a_name_that_is_left_is_taken_in_the_same_run() {
     assert_eq!(was("dt_chain_old"), "dt_chain");
     drop(stack.project.run(&["plan", "--detailed-exitcode"]).expect(0));
 
-    // Two cannot swap: there would be two of one name for a moment.
-    let before = stack.numbers();
+    // Two swap: one of them has a third name while the other takes its own.
     declare("dt_chain_old", "dt_chain");
-    let said = stack.project.run(&apply).expect(1).text();
-    assert!(said.contains("already exists"), "{said}");
-    assert_eq!(stack.numbers(), before, "and nothing is half done");
-    declare("dt_chain", "dt_chain_old");
+    let said = stack.project.run(&["plan"]).expect(0).text();
+    assert!(said.contains("over a name of its own until the old one is taken"), "{said}");
+    let sql = stack.project.run(&["plan", "--sql"]).expect(0).stdout;
+    let renames: Vec<_> = sql.lines().filter(|line| line.contains("RENAME")).collect();
+    assert_eq!(
+        renames,
+        [
+            "ALTER DATABASE \"dt_chain\" RENAME TO \"dt_chain.dollop-aside\";",
+            "ALTER DATABASE \"dt_chain_old\" RENAME TO \"dt_chain\";",
+            "ALTER DATABASE \"dt_chain.dollop-aside\" RENAME TO \"dt_chain_old\";",
+        ]
+    );
+    // Killed at each point of it, and gone on with by the next run.
+    let killed = |fault: &str| {
+        let died = stack.project.run_until(fault, &apply);
+        assert_ne!(died.code, Some(0), "{fault}: {}", died.text());
+    };
+    killed("after_call@postgres::database.main/new");
+    killed("after_call@postgres::database.main/old");
     drop(stack.project.run(&apply).expect(0));
+    assert_eq!(was("dt_chain"), "dt_chain");
+    assert_eq!(was("dt_chain_old"), "dt_chain_new");
     drop(stack.project.run(&["plan", "--detailed-exitcode"]).expect(0));
+    declare("dt_chain", "dt_chain_old");
+    killed("after_done@postgres::database.main/new");
+    drop(stack.project.run(&apply).expect(0));
+    assert_eq!(was("dt_chain"), "dt_chain_new");
+    drop(stack.project.run(&["plan", "--detailed-exitcode"]).expect(0));
+}
+
+#[test]
+fn a_name_that_a_killed_run_gave_is_known_whatever_the_script_says_then() {
+    let names = &["dt_third_1", "dt_third_2", "dt_third_3", "dt_third_4"];
+    let stack = Databases::new("renames_third", names);
+    let declare = |name: &str| {
+        stack.declare(&format!(
+            "let db = pg.database(\"db\", #{{ name: \"{name}\" }});
+             let s = db.schema(\"app\");
+             s.table(\"t\", #{{ columns: [#{{ name: \"id\", type: \"bigint\" }}] }});"
+        ));
+    };
+    let apply = ["apply", "--auto-approve"];
+    let killed = || {
+        let died = stack.project.run_until("after_call@postgres::database.main/db", &apply);
+        assert_ne!(died.code, Some(0), "{}", died.text());
+    };
+    let same = || drop(stack.project.run(&["plan", "--detailed-exitcode"]).expect(0));
+    let number = || stack.numbers().rsplit(' ').next().unwrap_or_default().to_owned();
+    declare("dt_third_1");
+    drop(stack.project.run(&apply).expect(0));
+    let first = number();
+
+    // Killed with the second name given and not written down, and killed again with the third.
+    declare("dt_third_2");
+    killed();
+    declare("dt_third_3");
+    let said = stack.project.run(&["plan"]).expect(0).text();
+    let sums = "Plan: 0 to create, 1 to update, 0 to replace, 0 to delete";
+    assert!(said.contains(sums) && said.contains("renamed in place"), "{said}");
+    killed();
+    assert_eq!(stack.numbers(), format!("dt_third_3 {first}"));
+    declare("dt_third_4");
+    drop(stack.project.run(&apply).expect(0));
+    assert_eq!(stack.numbers(), format!("dt_third_4 {first}"));
+    same();
+
+    // Back to the name that is written down.
+    declare("dt_third_2");
+    killed();
+    declare("dt_third_4");
+    drop(stack.project.run(&apply).expect(0));
+    assert_eq!(stack.numbers(), format!("dt_third_4 {first}"));
+    same();
+
+    // What the script does not have any more goes, whatever it is called.
+    declare("dt_third_2");
+    killed();
+    stack.declare("");
+    let gone = ["--allow-data-loss", "postgres::database.main/db"];
+    drop(stack.project.run(&[&apply[..], &gone].concat()).expect(0));
+    assert_eq!(stack.numbers(), "");
+    same();
 }
 
 /// Roles on the shared server, which go with it.

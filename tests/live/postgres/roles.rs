@@ -1,6 +1,7 @@
 //! Passwords, drift and bulk reading of roles.
 
 use dollop_engine::error::Failure;
+use futures::StreamExt as _;
 use serde_json::{Value as Json, json};
 
 use super::world::World;
@@ -174,12 +175,14 @@ async fn options_of_newer_servers_are_refused() {
     world.psql("postgres", "drop role newer_team, newer_mate");
 }
 
-/// What a plan without changes costs: 11 schemas, 20 roles, 50 grants and 3 extensions.
+/// What a plan without changes costs: 11 schemas, 20 roles, 50 grants and 3 extensions; and
+/// what making them does.
 #[tokio::test]
 async fn reading_84_objects_takes_one_query_for_each_kind() {
     let world = World::open().await;
     let database = world.make("postgres::database", "plan_84", json!({})).await;
     let (mut roles, mut schemas, mut grants, mut extensions) = (vec![], vec![], vec![], vec![]);
+    let begun = world.server().statements();
     for index in 0..20 {
         let name = format!("plan_84_role_{index}");
         roles.push(world.make("postgres::role", &name, json!({ "password": "x" })).await);
@@ -188,13 +191,26 @@ async fn reading_84_objects_takes_one_query_for_each_kind() {
         let spec = json!({ "database": "plan_84" });
         schemas.push(world.make("postgres::schema", &format!("s{index}"), spec).await);
     }
+    // A message for each, in which it is asked for what came of it, and a few to see whether
+    // the clients are still there.
+    let made = world.server().statements() - begun;
+    assert!(made <= 31 + 5, "{made} statements for 31 objects");
     for index in 0..50 {
         let spec = json!({
             "database": "plan_84", "role": format!("plan_84_role_{}", index % 20),
             "on": "schema", "schema": format!("s{}", index / 20), "privileges": ["USAGE"],
         });
-        grants.push(world.make("postgres::grant", &format!("g{index}"), spec).await);
+        grants.push(world.declare("postgres::grant", &format!("g{index}"), spec));
     }
+    // As many at once as an apply makes.
+    let begun = world.server().statements();
+    let make = futures::stream::iter(&grants).map(|grant| world.try_create(grant));
+    for made in make.buffer_unordered(8).collect::<Vec<_>>().await {
+        made.unwrap_or_else(|error| panic!("{error:?}"));
+    }
+    let made = world.server().statements() - begun;
+    println!("50 grants cost {made} statements");
+    assert!(made <= 100, "{made} statements for 50 grants");
     for name in ["pg_trgm", "uuid-ossp", "hstore"] {
         let spec = json!({ "database": "plan_84" });
         extensions.push(world.make("postgres::extension", name, spec).await);

@@ -1,7 +1,7 @@
 //! Every `sslmode` against a server that speaks TLS, with certificates made for the test.
 
 use dollop_engine::error::{CallError, Failure};
-use dollop_tests::certificates::{authority, certificate};
+use dollop_tests::certificates::{ENDED, authority, certificate, expired};
 use serde_json::{Value as Json, json};
 
 use super::container::{Container, PASSWORD};
@@ -35,6 +35,8 @@ async fn modes() {
     authority(at, "stranger");
     certificate(at, "server", "localhost", "subjectAltName=DNS:localhost", "ca");
     certificate(at, "client", "dt_tls", "", "ca");
+    expired(at, "over", "dt_tls", "", "ca");
+    expired(at, "server_over", "localhost", "subjectAltName=DNS:localhost", "ca");
     let text = |name: &str| std::fs::read_to_string(at.join(name)).unwrap();
 
     let container = Container::start();
@@ -141,6 +143,29 @@ async fn modes() {
         assert!(error.message.contains(message), "{more}: {error:?}");
         assert!(error.hints.iter().any(|said| said.contains(hint)), "{more}: {error:?}");
     }
+
+    // Certificates of a time that is over, first ours and then the server's.
+    let over = json!({
+        "sslmode": "verify-full", "sslrootcert": ca, "user": "dt_tls", "password": null,
+        "sslcert": text("over.pem"), "sslkey": text("over.key"),
+    });
+    let error = tried(spec("localhost", over)).await.unwrap_err();
+    let when = format!("the certificate in `sslcert` {ENDED}");
+    assert!(error.message.contains("refuses the certificate in `sslcert`"), "{error:?}");
+    assert!(error.notes.contains(&when), "{error:?}");
+    for (file, name) in [("server_over.pem", "server.crt"), ("server_over.key", "server.key")] {
+        container.inside(&format!("umask 077; cat > \"$PGDATA/{name}\""), &text(file));
+    }
+    container.psql("postgres", "select pg_reload_conf()");
+    let full = json!({ "sslmode": "verify-full", "sslrootcert": ca });
+    let error = loop {
+        if let Err(error) = tried(spec("localhost", full.clone())).await {
+            break error;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    assert!(error.message.ends_with(&format!("the server's certificate {ENDED}")), "{error:?}");
+    assert_eq!(error.failure, Failure::Denied);
 }
 
 /// The proof of a password is tied to the TLS session, and where it cannot be, who demands it

@@ -24,7 +24,10 @@ impl Bench {
         let registry = dollop_stdlib::registry();
         let server =
             open(&registry, json!({ "host": "127.0.0.1", "port": port }), "guest").await;
-        Self { registry, server: server.unwrap() }
+        let bench = Self { registry, server: server.unwrap() };
+        // What it was told about while it connected is of before what a test does next.
+        assert!(bench.read("rabbitmq::vhost", "nowhere", json!({})).await.is_none());
+        bench
     }
 
     /// The bench with a vhost of its own.

@@ -188,6 +188,44 @@ fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
+/// More secrets than a stack has room for parameters are the entries of one.
+#[test]
+fn a_broker_of_a_thousand_users_is_imported() {
+    let broker = Broker::ready("import-many");
+    let user = |index: usize| {
+        json!({
+            "name": format!("user-{index}"), "tags": [],
+            "password_hash": format!("{index:04}{}", "A".repeat(44)),
+            "hashing_algorithm": "rabbit_password_hashing_sha256",
+        })
+    };
+    // A command line takes no more at once.
+    for first in [1, 551] {
+        let users: Vec<Json> = (first..first + 550).map(user).collect();
+        broker.post("definitions", &json!({ "users": users }));
+    }
+    let project = stack("import-many", &broker);
+    let run = project.run(&[
+        "import",
+        "rabbitmq::server.mq",
+        "--out",
+        "topology.rhai",
+        "--append",
+        "--secrets",
+        "default.params.toml",
+    ]);
+    let run = run.expect(0).text();
+    assert!(run.contains("took 1100 objects into the state"), "{run}");
+    let script = project.read("topology.rhai");
+    for words in [
+        "let secrets = param(\"secrets\", #{ secret: true, type: \"map\" });",
+        "password_hash: secrets.user_550_password_hash",
+    ] {
+        assert!(script.contains(words), "no `{words}` in\n{}", &script[..2000]);
+    }
+    let _ = project.run(&["plan", "--detailed-exitcode"]).expect(0);
+}
+
 /// One object at a time: what the script declares goes into the state, what it does not is
 /// written.
 #[test]

@@ -1,7 +1,7 @@
 //! A server that speaks TLS only and wants to know who asks, in a network of its own and
 //! without a published port.
 
-use dollop_tests::certificates::{authority, certificate};
+use dollop_tests::certificates::{ENDED, authority, certificate, expired};
 use dollop_tests::cli::Project;
 use serde_json::{Value as Json, json};
 
@@ -60,6 +60,7 @@ async fn a_server_by_tls_through_a_private_network() {
     certificate(&at, "server", "broker", &format!("subjectAltName=IP:{ADDRESS}"), "ca");
     certificate(&at, "client", "dollop", "", "ca");
     certificate(&at, "unknown", "nobody", "", "stranger");
+    expired(&at, "over", "dollop", "", "ca");
     project.write("tls.conf", CONFIG);
     let run = project.run(&["apply", "--auto-approve"]).expect(0);
     let _ = project.run(&["plan", "--detailed-exitcode"]).expect(0);
@@ -101,6 +102,15 @@ async fn a_server_by_tls_through_a_private_network() {
             "client certificate",
         ),
         (
+            "a client of a time that is over",
+            json!({
+                "client_certificate": project.read("over.pem"),
+                "client_key": project.read("over.key"),
+            }),
+            ENDED,
+            "a new `client_certificate`",
+        ),
+        (
             "half of a pair",
             json!({ "client_key": null }),
             "a client certificate needs",
@@ -127,5 +137,13 @@ async fn a_server_by_tls_through_a_private_network() {
         assert!(error.hints.iter().any(|said| said.contains(hint)), "{what}: {shown}");
         assert!(!shown.contains(line), "{what}: the key is shown");
     }
+    // Its own certificate is of a time that is over, once it is started again with that.
+    let server = format!("subjectAltName=IP:{ADDRESS}");
+    expired(&at, "server", "broker", &server, "ca");
+    let late = project.run(&["apply", "--auto-approve"]).expect(1).text();
+    let late = late.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(late.contains(&format!("the server's certificate {ENDED}")), "{late}");
+    certificate(&at, "server", "broker", &server, "ca");
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
     let _ = project.run(&["destroy", "--auto-approve"]).expect(0);
 }

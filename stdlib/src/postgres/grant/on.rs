@@ -3,6 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::version::Since;
+
+/// What newer servers let a role do with a table, as VACUUM; not part of ALL, which older ones
+/// know too.
+const MAINTAIN: &str = "MAINTAIN";
+
 /// What a grant is about.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -112,7 +118,13 @@ impl On {
 
     /// Whether there is such a privilege.
     pub(in super::super) fn knows(self, privilege: &str) -> bool {
-        self.all().contains(&privilege) || (self == Self::Tables && privilege == "MAINTAIN")
+        self.all().contains(&privilege) || (self == Self::Tables && privilege == MAINTAIN)
+    }
+
+    /// The oldest server that knows these privileges.
+    pub(in super::super) fn since(self, privileges: &[String]) -> Option<Since> {
+        let newer = self == Self::Tables && privileges.iter().any(|word| word == MAINTAIN);
+        newer.then_some((17, "the privilege MAINTAIN"))
     }
 
     /// Whether these are in a schema.

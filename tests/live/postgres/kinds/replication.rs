@@ -97,6 +97,8 @@ async fn subscription() {
         base: json!({
             "database": name, "connection": to(""), "publications": ["p1"],
             "slot": "conform_sub_slot", "create_slot": false, "enabled": false,
+            // What it is when nobody says depends on the version.
+            "streaming": false,
         }),
         changes: vec![
             ("connection", json!(to(" application_name=other"))),

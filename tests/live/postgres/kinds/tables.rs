@@ -12,7 +12,7 @@ async fn table() {
         name,
         &[
             "create table users (id bigint primary key)",
-            "create collation \"S 1\".\"Deutsch\" (provider = icu, locale = 'de-DE')",
+            "create collation \"S 1\".\"Deutsch\" from \"C\"",
             "create sequence counter",
             "create sequence \"other counter\"",
             "create sequence \"S 1\".counter",
