@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 use sha2::{Digest, Sha256};
 
+use super::budget::Clock;
 use super::marks;
 use super::ours::Reading;
 use super::parameters::Asked;
@@ -150,6 +151,10 @@ pub(super) struct Session {
     printed: Cell<usize>,
     /// Bytes the function library read and wrote.
     pub(super) work: Cell<u64>,
+    /// The same when the clock was last looked at.
+    pub(super) looked: Cell<u64>,
+    /// How long the run takes.
+    pub(super) clock: Clock,
 }
 
 /// Printed lines beyond these are dropped: nobody reads them, and a loop must not fill
@@ -215,6 +220,8 @@ impl Session {
             enough: Cell::default(),
             printed: Cell::default(),
             work: Cell::default(),
+            looked: Cell::default(),
+            clock: Clock::start(),
         }
     }
 
