@@ -8,6 +8,7 @@ mod contents;
 mod decide;
 pub(crate) mod desired;
 mod diff;
+mod dormant;
 mod following;
 mod lookups;
 mod losses;

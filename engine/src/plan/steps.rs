@@ -189,10 +189,14 @@ impl Draft {
                 self.after_forward(step, &connection.dependencies);
             }
         }
+        let stops: HashSet<&Address> =
+            changes.iter().filter(|change| change.stops()).map(|c| &c.address).collect();
         for change in changes {
             let address = &change.address;
             let first = self.begins.get(address).or_else(|| self.forward.get(address)).copied();
-            if let Some(step) = first {
+            if let Some(step) = first.filter(|_| change.stops()) {
+                self.before_stops(step, &change.dependencies, &stops);
+            } else if let Some(step) = first {
                 self.after_forward(step, &change.dependencies);
                 if let Some(delete) = self.backward.get(address)
                     && !change.creates_first()
@@ -230,6 +234,15 @@ impl Draft {
         self.dependents_first(changes, state);
         self.switch_first(changes, connections);
         self.room_first(changes);
+    }
+
+    /// What stops goes before what it needs and stops as well.
+    fn before_stops(&mut self, step: usize, needed: &[Address], stops: &HashSet<&Address>) {
+        for needed in needed.iter().filter(|needed| stops.contains(needed)) {
+            if let Some(then) = self.forward.get(needed) {
+                self.needs[*then].insert(step);
+            }
+        }
     }
 
     /// A name is left before something else takes it. What goes is called by the old name,
