@@ -21,14 +21,17 @@ pub fn run(args: &DiscoverArgs) -> Result<u8, CommandError> {
     session.project.files.look_up_secrets(true);
     let file = script::answers_file(session.project.environment.name());
     let before = recorded(&session, &file)?;
-    let after = block_on(ask(&session, args, &before))?;
-    if after.is_empty() && before.is_empty() {
+    let (after, asked) = block_on(ask(&session, args, &before))?;
+    if asked == 0 && before.is_empty() {
         terminal::say("the stack discovers nothing\n");
         return Ok(DONE);
     }
     terminal::print(&shown(&before, &after))?;
-    if before == after {
+    if before == after && !before.is_empty() {
         terminal::say(&format!("`{file}` is up to date\n"));
+        return Ok(DONE);
+    }
+    if before == after {
         return Ok(DONE);
     }
     if args.check {
@@ -55,11 +58,12 @@ fn recorded(session: &Session, file: &str) -> Result<Answers, CommandError> {
     }
 }
 
+/// The answers, and how many questions there are.
 async fn ask(
     session: &Session,
     args: &DiscoverArgs,
     before: &Answers,
-) -> Result<Answers, CommandError> {
+) -> Result<(Answers, usize), CommandError> {
     let snapshot = read_state(&session.state_folder())?;
     // What is not there yet has its default for now, and no answer in the file.
     let (mut answers, mut supposed) = (Answers::new(), Answers::new());
@@ -67,7 +71,7 @@ async fn ask(
         let graph = session.discovering(&args.stack, &text(&supposed))?;
         let discoveries = &graph.program().discoveries;
         let Some(open) = discoveries.iter().find(|known| known.known.is_none()) else {
-            return Ok(answers);
+            return Ok((answers, discoveries.len()));
         };
         let found = import::discover(&graph, &snapshot.state, &session.pool, open).await?;
         let of = open.question.to_string();

@@ -18,6 +18,7 @@ mod previews;
 mod renames;
 pub(crate) mod renaming;
 mod resources;
+mod rotation;
 mod steps;
 mod succession;
 mod switch;
@@ -320,7 +321,7 @@ pub fn plan(
         state: inputs.state,
         renamed: &moved.renamed,
         followers: &followers,
-        takeovers: &takeovers,
+        orders: &[&takeovers[..], &rotation::orders(&decisions.changes, registry)].concat(),
     })
     .map_err(|stuck| Findings {
         diagnostics: vec![waiting_for_each_other(&stuck)],

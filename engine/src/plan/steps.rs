@@ -21,8 +21,9 @@ pub(crate) struct Work<'a> {
     pub(crate) renamed: &'a [(Address, Address)],
     /// What gets another name in place, and who is named after it.
     pub(crate) followers: &'a [(Address, Address)],
-    /// What leaves its name to something else, and what takes that name.
-    pub(crate) takeovers: &'a [(Address, Address)],
+    /// What had better be changed before what: a name is left before something else takes it, a
+    /// password is kept before others are told it.
+    pub(crate) orders: &'a [(Address, Address)],
 }
 
 /// The work for a set of decisions, numbered so that everything comes after what it needs.
@@ -248,11 +249,12 @@ impl Draft {
     /// A name is left before something else takes it. What goes is called by the old name,
     /// what stays by the new one.
     fn name_first(&mut self, work: &Work<'_>) {
-        for (leaver, taker) in work.takeovers {
+        for (first, then) in work.orders {
             // Only a wish: of two that swap names one goes first, and the server says that the
             // name is taken.
-            let steps = self.forward.get(taker).copied().zip(self.forward.get(leaver).copied());
-            self.wishes.extend(steps);
+            let Some(first) = self.forward.get(first).copied() else { continue };
+            let then = [self.backward.get(then), self.forward.get(then)];
+            self.wishes.extend(then.into_iter().flatten().map(|then| (*then, first)));
         }
         for (renamed, follower) in work.followers {
             let Some(rename) = self.forward.get(renamed).copied() else { continue };

@@ -195,7 +195,8 @@ impl Job {
     fn run(self, door: Door) -> Result<Program, Findings> {
         let door = Rc::new(door);
         let session = self.attempt(&door, None);
-        if !session.failed() {
+        // A run that was stopped has not met all profiles.
+        if !session.failed() && !session.stopped.get() {
             for finding in profile::unknown(&session) {
                 session.record(finding);
             }
