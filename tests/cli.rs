@@ -1,5 +1,6 @@
 //! The real binary, as a person at a terminal and a pipeline see it. No service is needed.
 
+mod determined;
 mod formats;
 mod moves;
 mod saved;

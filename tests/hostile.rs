@@ -103,6 +103,21 @@ const SCRIPTS: &[(&str, &str, &str)] = &[
         "",
     ),
     (
+        "a template that multiplies a text again and again",
+        "template_text(\"{% for i in range(90000) %}{% set y = x * 99999999 %}{% endfor %}\", #{ x: \"x\" });",
+        "the template could make a value that is far too large",
+    ),
+    (
+        "a template with many texts that are far too long",
+        "template_text(\"{{ [x * 99999999, x * 99999999, x * 99999999, x * 99999999, x * 99999999, x * 99999999, x * 99999999, x * 99999999, x * 99999999, x * 99999999, x * 99999999, x * 99999999] | length }}\", #{ x: \"x\" });",
+        "the template could make a value that is far too large",
+    ),
+    (
+        "a pattern that loses itself in a text",
+        "let t = \"\"; for i in 0..8000 { t += sha512(`${i}`); } regex_match(sub_string(t, 0, 1000000), \"[0-9a-f]*[0-7][0-9a-f]{9000}[g-z]\");",
+        "the pattern is too large to be looked for in a text that long",
+    ),
+    (
         "YAML that unfolds",
         "yaml_decode(\"a: &a [x,x,x,x,x,x,x,x,x]\\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\");",
         "",

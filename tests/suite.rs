@@ -29,6 +29,7 @@
 //! ```
 
 mod case;
+mod discovered;
 mod hand;
 mod imported;
 mod made;

@@ -12,6 +12,7 @@ use crate::error::{DONE, FAILED, USAGE};
 
 mod backup;
 mod consent;
+mod discover;
 mod export;
 mod import;
 mod look;
@@ -25,6 +26,7 @@ pub use backup::{
     ShelfArgs,
 };
 pub use consent::{ConsentArgs, PartArgs};
+pub use discover::DiscoverArgs;
 pub use export::ExportArgs;
 pub use import::ImportArgs;
 pub use look::{OutputArgs, RelationArgs, ShowArgs};
@@ -122,6 +124,12 @@ pub enum Command {
     /// one resource. Nothing in the world changes.
     /// Example: `dollop import rabbitmq::server.mq --out topology.rhai --append`
     Import(ImportArgs),
+    /// Ask servers for the names that the script discovers, and write them beside it.
+    ///
+    /// A script loops over what stands in `<environment>.discovered.json`, which belongs into
+    /// version control; this command asks anew and shows what is different. Nothing else
+    /// changes until the next apply. Example: `dollop discover --check`
+    Discover(DiscoverArgs),
     /// Write everything in a server to a file, in the server's own form.
     ///
     /// `rabbitmq-definitions` is what `rabbitmqctl import_definitions` and

@@ -60,6 +60,7 @@ fn run(cli: &Cli) -> Result<u8, CommandError> {
         Command::Apply(args) => commands::apply::run(args),
         Command::Export(args) => commands::export::run(args),
         Command::Import(args) => commands::import::run(args),
+        Command::Discover(args) => commands::discover::run(args),
         Command::Destroy(args) => commands::destroy::run(args),
         Command::Backup(args) => commands::backup::run(args),
         Command::Restore(args) => commands::restore::run(args),

@@ -80,6 +80,17 @@ impl Session {
         Ok(script::evaluate(&self.request(files, &given, &args.profiles()))?)
     }
 
+    /// What the script declares up to its first discovery without an answer; `answers` stands
+    /// in the place of the file with them.
+    pub fn discovering(&self, args: &StackArgs, answers: &str) -> Result<Graph, CommandError> {
+        let file = script::answers_file(self.project.environment.name());
+        self.project.files.suppose(&file, answers);
+        let program = self.with_request(args, |request| {
+            script::evaluate(&Request { discovering: true, ..*request })
+        })??;
+        Ok(graph::build(program)?)
+    }
+
     fn with_request<T>(
         &self,
         args: &StackArgs,
@@ -113,6 +124,7 @@ impl Session {
             registry: &self.registry,
             parameters,
             profiles,
+            discovering: false,
         }
     }
 

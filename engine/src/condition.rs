@@ -11,6 +11,19 @@ use crate::value::Value;
 const LONGEST_PATTERN: usize = 4 << 10;
 /// Bytes a compiled pattern may take.
 const LARGEST_PATTERN: usize = 1 << 20;
+/// Bytes of the longest text that is searched.
+const LONGEST_SEARCHED: usize = 1 << 20;
+/// Bytes of a compiled pattern times bytes of the text: in the worst case all of the one is
+/// gone through for each of the other.
+const MOST_SEARCHING: usize = 1 << 38;
+
+/// Why a pattern is not looked for in a text, in words.
+pub(crate) enum Unfit {
+    /// It is no pattern.
+    Pattern(String),
+    /// The text is too long for it.
+    Text(String),
+}
 
 /// Compiles a pattern within limits that keep it from taking memory or time without end.
 ///
@@ -20,17 +33,40 @@ pub(crate) fn pattern(text: &str) -> Result<Regex, String> {
     if text.len() > LONGEST_PATTERN {
         return Err(format!("a pattern has up to {LONGEST_PATTERN} bytes"));
     }
-    let built = RegexBuilder::new(text)
-        .size_limit(LARGEST_PATTERN)
-        .dfa_size_limit(LARGEST_PATTERN)
-        .nest_limit(64)
-        .build();
-    built.map_err(|error| {
+    compiled(text, LARGEST_PATTERN).map_err(|error| {
         // The last line of a syntax error says what is wrong, the others draw it.
         let error = error.to_string();
         let words = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
         format!("this is no pattern: {words}")
     })
+}
+
+/// Compiles a pattern that is looked for in a text, within limits on both together.
+///
+/// # Errors
+/// What is wrong with it, or that the text is too long for it.
+pub(crate) fn pattern_for(text: &str, searched: &str) -> Result<Regex, Unfit> {
+    if searched.len() > LONGEST_SEARCHED {
+        let most = LONGEST_SEARCHED >> 20;
+        return Err(Unfit::Text(format!("patterns are looked for in up to {most} MiB")));
+    }
+    let most = MOST_SEARCHING / searched.len().max(1);
+    if most < LARGEST_PATTERN && text.len() <= LONGEST_PATTERN {
+        return compiled(text, most).or_else(|_| {
+            pattern(text).map_err(Unfit::Pattern)?;
+            let message = "the pattern is too large to be looked for in a text that long";
+            Err(Unfit::Text(message.to_owned()))
+        });
+    }
+    pattern(text).map_err(Unfit::Pattern)
+}
+
+fn compiled(text: &str, most: usize) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(text)
+        .size_limit(most)
+        .dfa_size_limit(LARGEST_PATTERN)
+        .nest_limit(64)
+        .build()
 }
 
 impl Function {
@@ -76,7 +112,7 @@ impl Function {
                     Value::Null | Value::List(_) | Value::Map(_) => return None,
                     other => other.to_json().to_string(),
                 };
-                Some(pattern(b.as_str()?).ok()?.is_match(&text))
+                Some(pattern_for(b.as_str()?, &text).ok()?.is_match(&text))
             }
             Self::And => Some(truth(a)? && truth(b)?),
             Self::Or => Some(truth(a)? || truth(b)?),

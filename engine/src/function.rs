@@ -5,6 +5,7 @@ use hmac::{Hmac, KeyInit, Mac as _};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256, Sha512};
 
+use crate::condition::{self, Unfit};
 use crate::ephemeral::Secrecy;
 use crate::expr::{Expr, Function};
 use crate::value::Value;
@@ -42,7 +43,12 @@ impl Function {
         if self == Self::Matches {
             let known = arguments.get(1).and_then(Expr::known).and_then(Value::as_str);
             let Some(text) = known else { return Err("the pattern must be known".to_owned()) };
-            crate::condition::pattern(text)?;
+            let searched = arguments.first().and_then(Expr::known).and_then(Value::as_str);
+            condition::pattern_for(text, searched.unwrap_or_default()).map_err(
+                |why| match why {
+                    Unfit::Pattern(message) | Unfit::Text(message) => message,
+                },
+            )?;
         }
         let known: Option<Vec<Value>> =
             arguments.iter().map(|argument| argument.known().cloned()).collect();

@@ -33,6 +33,8 @@ pub struct Program {
     pub secrets: Vec<Value>,
     /// Outputs, in order.
     pub outputs: Vec<Output>,
+    /// What it discovers, in order.
+    pub discoveries: Vec<Discovery>,
     /// Conditions that must hold, in order.
     pub checks: Vec<Check>,
     /// Records that belong to other addresses now, in order.
@@ -60,8 +62,20 @@ pub struct Program {
 pub struct Dormant {
     /// In the order they were declared.
     pub declarations: Vec<Declaration>,
-    /// Whether what exists of them stays; otherwise it is removed.
-    pub keep: bool,
+    /// What becomes of what exists of them.
+    pub fate: Fate,
+}
+
+/// What becomes of resources whose profile is off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// They are removed.
+    #[default]
+    Delete,
+    /// They stay as they are, in the state.
+    Keep,
+    /// They stay, and what runs is stopped.
+    Stop,
 }
 
 /// Which profiles somebody asks for.
@@ -71,8 +85,8 @@ pub struct Profiles {
     pub all: bool,
     /// These.
     pub names: BTreeSet<String>,
-    /// Whether what exists of the others stays.
-    pub keep_dormant: bool,
+    /// What becomes of what exists of the others.
+    pub dormant: Fate,
 }
 
 impl Profiles {
@@ -235,6 +249,46 @@ pub struct Check {
     pub warn: bool,
     /// Where it was declared.
     pub span: Span,
+}
+
+/// Names of what exists, asked for before the script runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discovery {
+    /// Its name.
+    pub name: String,
+    /// What is asked.
+    pub question: Question,
+    /// The names that stand in until somebody asked.
+    pub default: Option<Vec<String>>,
+    /// The names that were found; `None` when nobody asked, or asked something else.
+    pub known: Option<Vec<String>>,
+    /// Where it is asked for first.
+    pub span: Span,
+}
+
+impl Discovery {
+    /// What the script is given.
+    pub fn names(&self) -> &[String] {
+        self.known.as_ref().or(self.default.as_ref()).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// What a discovery asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The connection it asks through.
+    pub connection: Address,
+    /// The kind whose objects are listed.
+    pub kind: String,
+    /// What they live in: attributes that say so, and the names, from the outside in.
+    pub inside: Vec<(String, String)>,
+}
+
+impl std::fmt::Display for Question {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} in {}", self.kind, self.connection)?;
+        self.inside.iter().try_for_each(|(_, name)| write!(out, "/{name}"))
+    }
 }
 
 /// A command a stack publishes: `dollop run NAME`.

@@ -185,3 +185,76 @@ impl Drop for Removed<'_> {
         }
     }
 }
+
+#[test]
+fn names_are_discovered_and_what_follows_from_them_is_planned() {
+    let server = container::shared();
+    server.psql("postgres", "create database dt_tenant_a");
+    let script = format!(
+        r#"
+        let db = postgres::server("main", #{{ host: "127.0.0.1", port: {}, password: secret({:?}) }});
+        for name in discover("tenants", db, "database") {{
+            if name.starts_with("dt_tenant_") {{
+                db.database_lookup(name).schema("dt_audit");
+            }}
+        }}
+        "#,
+        server.port,
+        container::PASSWORD
+    );
+    let stack = Stack::of(Project::new("dt-discover", &script), "dt-discover");
+    let said = stack.project.run(&["plan"]).expect(1).stderr;
+    assert!(said.contains("E0414") && said.contains("dollop discover"), "{said}");
+    let said = stack.project.run(&["discover"]).expect(0).stdout;
+    assert!(said.contains("+ dt_tenant_a"), "{said}");
+    // What the server has by itself is no tenant of anybody.
+    assert!(!said.contains("template1"), "{said}");
+    stack.apply();
+    stack.expect_no_changes();
+    // The world goes on; the plan stays what was reviewed until somebody asks again.
+    server.psql("postgres", "create database dt_tenant_b");
+    stack.expect_no_changes();
+    let said = stack.project.run(&["discover", "--check"]).expect(2).stdout;
+    assert!(said.contains("+ dt_tenant_b"), "{said}");
+    drop(stack.project.run(&["discover"]).expect(0));
+    let plan = stack.project.run(&["plan"]).expect(0).stdout;
+    assert!(plan.contains("1 to create") && plan.contains("dt_tenant_b"), "{plan}");
+    stack.apply();
+    // A server that does not answer leaves the answers as they are.
+    let answers = stack.project.read("default.discovered.json");
+    let gone = script.replace(&format!("port: {}", server.port), "port: 1");
+    stack.project.write("stack.rhai", &gone);
+    let said = stack.project.run(&["discover"]).expect(1).stderr;
+    assert!(said.contains("E0506"), "{said}");
+    assert_eq!(stack.project.read("default.discovered.json"), answers);
+    stack.project.write("stack.rhai", &script);
+    drop(stack.project.destroy(&[]).expect(0));
+    server.psql("postgres", "drop database dt_tenant_a");
+    server.psql("postgres", "drop database dt_tenant_b");
+}
+
+#[test]
+fn what_a_profile_left_is_stopped_and_started_again() {
+    let script = r#"
+        docker::container("stays", #{ image: "redis:7" });
+        profile("tools", || {
+            let queue = docker::container("queue", #{ image: "redis:7" });
+            docker::container("ui", #{ image: "redis:7", depends_on: queue });
+        });
+    "#;
+    let stack = Stack::of(Project::new("dt-dormant", script), "dt-dormant");
+    let on = ["apply", "--auto-approve", "--profile", "tools"];
+    drop(stack.project.run(&on).expect(0));
+    let run = stack.project.run(&["apply", "--auto-approve", "--dormant", "stop"]).expect(0);
+    let done = |name: &str| run.stderr.find(&format!("updated docker::container.{name}"));
+    assert!(done("ui").is_some() && done("ui") < done("queue"), "{}", run.stderr);
+    let state = |name: &str| docker(&["inspect", "-f", "{{.State.Running}}", name]);
+    assert_eq!(state("dt-dormant-ui"), "false");
+    assert_eq!(state("dt-dormant-queue"), "false");
+    assert_eq!(state("dt-dormant-stays"), "true");
+    let plan = stack.project.run(&["plan", "--dormant", "stop"]).expect(0).stdout;
+    assert!(plan.contains("No changes") && plan.contains("2 objects"), "{plan}");
+    drop(stack.project.run(&on).expect(0));
+    assert_eq!(state("dt-dormant-ui"), "true");
+    drop(stack.project.destroy(&["--profile", "tools"]).expect(0));
+}

@@ -18,15 +18,16 @@ use dollop_engine::kind::Registry;
 use dollop_engine::observed::Observed;
 use dollop_engine::plan::{Options, Part, Plan, Step, plan};
 use dollop_engine::pool::Pool;
-use dollop_engine::program::{Given, GivenValue, Profiles, Program};
+use dollop_engine::program::{Fate, Given, GivenValue, Profiles, Program};
 use dollop_engine::refresh::refresh;
 use dollop_engine::resource::Scope;
-use dollop_engine::script::{Request, evaluate};
+use dollop_engine::script::{Request, answers_file, evaluate};
 use dollop_engine::store::{MemoryStore, Record, RunEnd, RunInfo, State, Store};
 use dollop_engine::value::Value;
 use dollop_tests::fake::{self, world};
 
 use super::case::Case;
+use super::discovered::discovered;
 use super::hand::by_hand;
 use super::imported::imported;
 use super::show::{show_findings, show_plan};
@@ -103,6 +104,7 @@ pub(super) fn run(case: &Case) -> Case {
             registry: &registry,
             parameters: &parameters,
             profiles: &profiles,
+            discovering: false,
         };
         match section.as_str() {
             // The ones that are on, one a line; `keep dormant` for what they leave.
@@ -112,7 +114,8 @@ pub(super) fn run(case: &Case) -> Case {
                     match line {
                         "" => {}
                         "*" => profiles.all = true,
-                        "keep dormant" => profiles.keep_dormant = true,
+                        "keep dormant" => profiles.dormant = Fate::Keep,
+                        "stop dormant" => profiles.dormant = Fate::Stop,
                         name => {
                             profiles.names.insert(name.to_owned());
                         }
@@ -170,6 +173,16 @@ pub(super) fn run(case: &Case) -> Case {
                 };
             }
             "check" => *body = checked(&request),
+            "discover" => {
+                let asked = discovered(&request, &files, &store, &pool);
+                match runtime.block_on(asked) {
+                    Ok(answers) => {
+                        files.insert(answers_file(&environment), answers.clone());
+                        *body = answers;
+                    }
+                    Err(findings) => *body = show_findings(&findings),
+                }
+            }
             "apply" | "destroy" => {
                 let destroy = section == "destroy";
                 world(&stack).lock().unwrap().calls.clear();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use dollop_engine::program::Profiles;
+use dollop_engine::program::{Fate, Profiles};
 
 use super::parse_param;
 use crate::complete;
@@ -60,6 +60,8 @@ pub enum DormantArg {
     Delete,
     /// They stay as they are, in the state.
     Keep,
+    /// They stay, and what runs is stopped.
+    Stop,
 }
 
 /// Which environment of a stack.
@@ -88,7 +90,11 @@ impl StackArgs {
                 .map(|name| name.trim().to_owned())
                 .filter(|name| !name.is_empty() && name != "*")
                 .collect(),
-            keep_dormant: self.dormant == DormantArg::Keep,
+            dormant: match self.dormant {
+                DormantArg::Delete => Fate::Delete,
+                DormantArg::Keep => Fate::Keep,
+                DormantArg::Stop => Fate::Stop,
+            },
         }
     }
 

@@ -6,6 +6,7 @@ pub mod check;
 pub mod completions;
 mod consent;
 pub mod destroy;
+pub mod discover;
 pub mod doc;
 pub mod env;
 pub mod events;

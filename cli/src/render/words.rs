@@ -227,9 +227,7 @@ pub fn profiles(plan: &Plan) -> Vec<Sentence> {
     }
     if !plan.dormant.is_empty() {
         let many = count(plan.dormant.len(), "object");
-        sentences.push(say(&format!(
-            "{many} of profiles that are off kept as they are (`--dormant keep`)"
-        )));
+        sentences.push(say(&format!("{many} of profiles that are off kept (`--dormant`)")));
     }
     sentences
 }

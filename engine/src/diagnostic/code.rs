@@ -89,6 +89,8 @@ codes! {
     UnknownProfile "E0410" "a profile that does not exist"
     SecretUnusable "E0411" "a secret kept elsewhere that cannot be had"
     CommandForm "E0412" "a command published in a wrong way"
+    DiscoveryForm "E0413" "a discovery asked for in a wrong way"
+    NotDiscovered "E0414" "a discovery that nobody made"
     // E05: graph and plan.
     Undeclared "E0501" "an address nothing declares"
     Cycle "E0502" "resources that need each other in a circle"
@@ -159,6 +161,7 @@ codes! {
     Hazard "W0204" "a change that is worth a thought"
     CheckWarns "W0205" "a check that does not hold and only warns"
     LikelyRename "W0206" "something that looks like a rename"
+    DefaultStandsIn "W0207" "a discovery that is still to be made"
     HostTooSmall "W0211" "more than the machine of the engine has"
     HostMayLack "W0212" "something the machine of the engine may not have"
 }

@@ -4,6 +4,7 @@
 //! [`adopt`] is what the state says once a script declares it. Nothing here changes anything.
 
 mod compose;
+mod discover;
 mod names;
 mod statement;
 
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use futures::future::join_all;
 
 use self::compose::{Place, compose};
+pub use self::discover::discover;
 use crate::address::Address;
 use crate::apply::{connection_record, record};
 use crate::diagnostic::{Code, Diagnostic, Findings};
@@ -443,7 +445,7 @@ impl World<'_> {
 fn not_yet(graph: &Graph, connection: &Address) -> Findings {
     let message = format!("`{connection}` can be used only once the stack is applied");
     let found = Diagnostic::new(Code::ConnectionUnusable, message)
-        .hint("apply first what it stands on, then import");
+        .hint("apply first what it stands on");
     refused(graph, found)
 }
 

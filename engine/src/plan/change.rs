@@ -195,6 +195,12 @@ impl Change {
         self.reasons.contains(&Reason::Gone) || self.differences.iter().any(|d| d.drift)
     }
 
+    /// Whether it stays and is only stopped, because its profile is off.
+    pub fn stops(&self) -> bool {
+        self.action == Action::Update
+            && self.reasons.iter().any(|reason| matches!(reason, Reason::ProfileOff(_)))
+    }
+
     /// Whether it is made again as it was when its replacement fails.
     pub fn rolls_back(&self) -> bool {
         self.rolling.is_some_and(|rolling| rolling.on_failure == OnFailure::Rollback)

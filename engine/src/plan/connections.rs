@@ -166,7 +166,8 @@ impl Walk<'_> {
             target,
             standing,
             implicit: kind.implicit && address.name() == "default",
-            declared: false,
+            // One that a profile left stays in the state.
+            declared: self.is_kept_dormant(address),
         };
         self.push_connection(plan);
     }

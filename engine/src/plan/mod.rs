@@ -8,6 +8,7 @@ mod contents;
 mod decide;
 pub(crate) mod desired;
 mod diff;
+mod dormant;
 mod following;
 mod lookups;
 mod losses;
@@ -17,6 +18,7 @@ mod previews;
 mod renames;
 pub(crate) mod renaming;
 mod resources;
+mod rotation;
 mod steps;
 mod succession;
 mod switch;
@@ -328,7 +330,7 @@ pub fn plan(
         state: inputs.state,
         renamed: &moved.renamed,
         followers: &followers,
-        takeovers: &takeovers,
+        orders: &[&takeovers[..], &rotation::orders(&decisions.changes, registry)].concat(),
         ways: &ways,
     })
     .map_err(|stuck| Findings {

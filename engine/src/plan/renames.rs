@@ -1,5 +1,7 @@
 //! Likely renames: something is deleted, and something much like it is created.
 
+mod components;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::Address;
@@ -23,8 +25,10 @@ type Candidates<'a> = (Vec<&'a Change>, Vec<&'a Change>);
 /// Objects that can be told by their id were recognised before; what is left has another real
 /// name, so that moving the record alone does not keep the object.
 pub(crate) fn likely(changes: &[Change], registry: &Registry) -> Vec<Diagnostic> {
+    let components = components::renamed(changes);
+    let in_one = |change: &Change| components.iter().any(|one| one.covers(&change.address));
     let mut kinds: BTreeMap<(Option<&Address>, &str), Candidates<'_>> = BTreeMap::new();
-    for change in changes {
+    for change in changes.iter().filter(|change| !in_one(change)) {
         let group = || (change.connection.as_ref(), change.address.kind());
         match change.action {
             Action::Delete if change.reasons.contains(&Reason::Undeclared) => {
@@ -36,7 +40,10 @@ pub(crate) fn likely(changes: &[Change], registry: &Registry) -> Vec<Diagnostic>
             _ => {}
         }
     }
-    let mut found = Vec::new();
+    let loses_any =
+        |one: &Change| registry.kind(one.address.kind()).is_some_and(|k| loses(one, k));
+    let mut found: Vec<_> =
+        components.iter().map(|one| one.proposal(changes, &loses_any)).collect();
     for ((_, kind), (gone, new)) in kinds {
         let Some(kind) = registry.kind(kind) else { continue };
         if gone.len() > MOST || new.len() > MOST {

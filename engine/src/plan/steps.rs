@@ -21,8 +21,9 @@ pub(crate) struct Work<'a> {
     pub(crate) renamed: &'a [(Address, Address)],
     /// What gets another name in place, and who is named after it.
     pub(crate) followers: &'a [(Address, Address)],
-    /// What leaves its name to something else, and what takes that name.
-    pub(crate) takeovers: &'a [(Address, Address)],
+    /// What had better be changed before what: a name is left before something else takes it, a
+    /// password is kept before others are told it.
+    pub(crate) orders: &'a [(Address, Address)],
     /// What leaves its name before it can have its new one.
     pub(crate) ways: &'a [Address],
 }
@@ -211,10 +212,14 @@ impl Draft {
                 self.after_forward(step, &connection.dependencies);
             }
         }
+        let stops: HashSet<&Address> =
+            changes.iter().filter(|change| change.stops()).map(|c| &c.address).collect();
         for change in changes {
             let address = &change.address;
             let first = self.begins.get(address).or_else(|| self.forward.get(address)).copied();
-            if let Some(step) = first {
+            if let Some(step) = first.filter(|_| change.stops()) {
+                self.before_stops(step, &change.dependencies, &stops);
+            } else if let Some(step) = first {
                 self.after_forward(step, &change.dependencies);
                 if let Some(delete) = self.backward.get(address)
                     && !change.creates_first()
@@ -254,6 +259,15 @@ impl Draft {
         self.room_first(changes);
     }
 
+    /// What stops goes before what it needs and stops as well.
+    fn before_stops(&mut self, step: usize, needed: &[Address], stops: &HashSet<&Address>) {
+        for needed in needed.iter().filter(|needed| stops.contains(needed)) {
+            if let Some(then) = self.forward.get(needed) {
+                self.needs[*then].insert(step);
+            }
+        }
+    }
+
     /// A name is left before something else takes it. What goes is called by the old name,
     /// what stays by the new one.
     fn name_first(&mut self, work: &Work<'_>) {
@@ -261,11 +275,12 @@ impl Draft {
             let begins = draft.begins.get(address).filter(|_| work.ways.contains(address));
             begins.or_else(|| draft.forward.get(address)).copied()
         };
-        for (leaver, taker) in work.takeovers {
+        for (first, then) in work.orders {
             // Only a wish: where something else is in its way, the server says that the name
             // is taken.
-            let steps = self.forward.get(taker).copied().zip(leaves(self, leaver));
-            self.wishes.extend(steps);
+            let Some(first) = leaves(self, first) else { continue };
+            let then = [self.backward.get(then), self.forward.get(then)];
+            self.wishes.extend(then.into_iter().flatten().map(|then| (*then, first)));
         }
         for (renamed, follower) in work.followers {
             let Some(rename) = self.forward.get(renamed).copied() else { continue };

@@ -12,7 +12,7 @@ use crate::path::Path;
 use crate::plan::Standing;
 use crate::plan::change::{Action, Change, Difference, Reason};
 use crate::plan::decide::Walk;
-use crate::program::{Declaration, alternatives};
+use crate::program::Declaration;
 use crate::resource::Owner;
 use crate::schema::Disruption;
 use crate::store::Record;
@@ -30,6 +30,10 @@ impl Walk<'_> {
         for record in order {
             if self.is_kept_dormant(&record.address) {
                 self.decisions.kept_dormant.push(record.address.clone());
+                if let Some(change) = self.dormant_stop(record) {
+                    self.push_change(change.clone());
+                    changes.push(change);
+                }
                 continue;
             }
             if record.connection.is_none() {
@@ -180,39 +184,6 @@ impl Walk<'_> {
         address.successor().is_some_and(|successor| self.inputs.graph.get(&successor).is_some())
     }
 
-    /// Whether it belongs to a profile that is off and stays all the same. So does what it
-    /// is reached through.
-    fn is_kept_dormant(&self, address: &Address) -> bool {
-        let graph = self.inputs.graph;
-        graph.program().dormant.keep && !self.inputs.destroy && graph.dormant(address).is_some()
-    }
-
-    /// Refuses to remove what something dormant that stays still needs.
-    fn guard_dormant(&mut self) {
-        let mut found = Vec::new();
-        for kept in &self.decisions.kept_dormant {
-            let Some(record) = self.inputs.state.records.get(kept) else { continue };
-            for needed in &record.dependencies {
-                let goes = matches!(
-                    self.action(needed),
-                    Some(Action::Delete | Action::Cascade | Action::Forget)
-                );
-                if goes {
-                    let message =
-                        format!("`{needed}` would go, but `{kept}`, which stays, needs it");
-                    let profile = record.lifecycle.profiles.first().map_or("", String::as_str);
-                    let profile = alternatives(profile).collect::<Vec<_>>().join("` or `");
-                    found.push(
-                        Diagnostic::new(Code::DormantNeeds, message)
-                            .note(format!("profile `{profile}` is off and kept"))
-                            .hint("let it go too: leave out `--dormant keep`"),
-                    );
-                }
-            }
-        }
-        self.decisions.diagnostics.extend(found);
-    }
-
     /// The undeclared address under which the same object is recorded.
     pub(crate) fn old_address(
         &self,
@@ -272,7 +243,7 @@ impl Walk<'_> {
 
     /// A connection is decided on before what lives behind it, declared or not; an implicit
     /// one may be needed for deletes alone.
-    fn ensure_connection(&mut self, connection: &Address) {
+    pub(super) fn ensure_connection(&mut self, connection: &Address) {
         if self.decisions.connection_index.contains_key(connection) {
             return;
         }

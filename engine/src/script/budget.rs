@@ -17,21 +17,40 @@ pub(super) const MOST_TIME: Duration = Duration::from_secs(30);
 /// The time is looked at once in so many steps.
 const STEPS: u64 = 256;
 
-/// Ends runs that take too long or have found enough. No script can read this clock.
+/// The time a run takes. No script can read it.
+#[derive(Clone, Copy)]
+pub(super) struct Clock(Duration);
+
+impl Clock {
+    /// One that starts now, on the thread the script runs on.
+    pub(super) fn start() -> Self {
+        Self(used())
+    }
+
+    /// Whether the run has taken all the time it may.
+    pub(super) fn is_over(self) -> bool {
+        used().saturating_sub(self.0) >= MOST_TIME
+    }
+}
+
+/// The finding that ends a run which takes too long.
+pub(super) fn too_long() -> Diagnostic {
+    let message = format!("the script takes more than {} s", MOST_TIME.as_secs());
+    Diagnostic::new(Code::Limit, message).hint("a loop may never end: check its condition")
+}
+
+/// Ends runs that take too long or have found enough. Functions of the library look at the
+/// clock themselves: a few of their steps may be a long time.
 pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
     let here = Rc::clone(session);
-    let begin = used();
     engine.on_progress(move |steps| {
         if let Some(last) = here.enough.get() {
             return Some(Dynamic::from(Refusal(last)));
         }
-        if steps % STEPS != 0 || used().saturating_sub(begin) < MOST_TIME {
+        if steps % STEPS != 0 || !here.clock.is_over() {
             return None;
         }
-        let message = format!("the script takes more than {} s", MOST_TIME.as_secs());
-        let finding = Diagnostic::new(Code::Limit, message)
-            .hint("a loop may never end: check its condition");
-        Some(Dynamic::from(Refusal(here.record(finding))))
+        Some(Dynamic::from(Refusal(here.record(too_long()))))
     });
 }
 

@@ -13,8 +13,8 @@ use super::loader::Loader;
 use super::session::Session;
 use super::symbol::{Answer, Handle};
 use super::{
-    budget, component, declare, functions, guards, lookup, operators, ours, overrides, prelude,
-    profile, secrets, statements, text,
+    budget, component, declare, discover, functions, guards, lookup, operators, ours,
+    overrides, prelude, profile, secrets, statements, text,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::kind::{lookup_of, short_name};
@@ -89,6 +89,7 @@ fn build(session: &Rc<Session>, entry: &str, documented: Documented) -> Engine {
     profile::register(&mut engine, session);
     overrides::register(&mut engine, session);
     secrets::register(&mut engine, session);
+    discover::register(&mut engine, session);
     statements::register(&mut engine, session);
     functions::register(&mut engine, session);
     register_modules(&mut engine, session, documented);

@@ -18,6 +18,7 @@ mod component;
 mod convert;
 mod declare;
 mod definitions;
+mod discover;
 mod draft;
 mod errors;
 mod functions;
@@ -61,10 +62,11 @@ use crate::diagnostic::{Code, Diagnostic, Findings, Severity, Sources};
 use crate::files::Files;
 use crate::kind::Registry;
 use crate::program::{
-    Declaration, Dormant, Given, Output, Parameter, Profiles, Program, SecretInput,
+    Declaration, Dormant, Given, Lifecycle, Output, Parameter, Profiles, Program, SecretInput,
 };
 use crate::value::Value;
 pub use definitions::definitions;
+pub use discover::{Answers, Discovered, answers_file, read_answers};
 pub use functions::{Documented, library, reference as functions_reference};
 pub use keys::{KEYS, Key};
 use loader::NotCompiled;
@@ -86,6 +88,9 @@ pub struct Request<'a> {
     pub parameters: &'a BTreeMap<String, Given>,
     /// The profiles somebody asks for.
     pub profiles: &'a Profiles,
+    /// End at the first [`discover`](discover) without an answer: what was declared up to
+    /// there says where to ask.
+    pub discovering: bool,
 }
 
 /// What a script wants from outside.
@@ -147,6 +152,7 @@ fn on_a_thread<T: Send>(
         registry: request.registry.clone(),
         parameters: request.parameters.clone(),
         profiles: request.profiles.clone(),
+        discovering: request.discovering,
     };
     std::thread::scope(|scope| {
         let worker = std::thread::Builder::new()
@@ -182,13 +188,15 @@ struct Job {
     registry: Registry,
     parameters: BTreeMap<String, Given>,
     profiles: Profiles,
+    discovering: bool,
 }
 
 impl Job {
     fn run(self, door: Door) -> Result<Program, Findings> {
         let door = Rc::new(door);
         let session = self.attempt(&door, None);
-        if !session.failed() {
+        // A run that was stopped has not met all profiles.
+        if !session.failed() && !session.stopped.get() {
             for finding in profile::unknown(&session) {
                 session.record(finding);
             }
@@ -250,7 +258,7 @@ impl Job {
 
     /// One run of the script.
     fn attempt(&self, door: &Rc<Door>, stop_at: Option<usize>) -> Rc<Session> {
-        let session = Rc::new(Session::new(
+        let mut session = Session::new(
             self.stack.clone(),
             self.environment.clone(),
             self.registry.clone(),
@@ -258,13 +266,16 @@ impl Job {
             self.profiles.clone(),
             Rc::clone(door),
             stop_at,
-        ));
+        );
+        session.discovering = self.discovering;
+        let session = Rc::new(session);
         let engine = host::engine(&session, &self.entry);
         match loader::compile(&engine, &session, &self.entry) {
             Ok(syntax) => {
                 let mut scope = Scope::new();
                 match engine.run_ast_with_scope(&mut scope, &syntax) {
                     Ok(()) => *session.handles.borrow_mut() = symbol::connections(&scope),
+                    Err(_) if session.stopped.get() => {}
                     Err(error) => {
                         errors::explain(&session, &engine, &error, &self.entry);
                     }
@@ -279,16 +290,21 @@ impl Job {
     }
 
     fn program(self, session: &Session) -> Program {
-        let (declarations, dormant) = sort_out(session.declarations.take());
+        let mut declarations = session.declarations.take();
+        if session.stopped.get() {
+            forget_what_follows(&mut declarations);
+        }
+        let (declarations, dormant) = sort_out(declarations);
         Program {
             stack: self.stack,
             environment: self.environment,
             declarations,
-            dormant: Dormant { declarations: dormant, keep: self.profiles.keep_dormant },
+            dormant: Dormant { declarations: dormant, fate: self.profiles.dormant },
             profiles: session.profiles.take(),
             secrets: known_secrets(session),
             parameters: parameters::asked(session),
             outputs: session.outputs.take(),
+            discoveries: session.discoveries.take(),
             checks: session.checks.take(),
             moves: session.moves.take(),
             forgets: session.forgets.take(),
@@ -307,6 +323,19 @@ impl Job {
 fn is_inside(session: &Session, entry: &str) -> bool {
     let sources = session.sources.borrow();
     sources.len() > 1 || sources.get(entry).is_some_and(|source| source.has_functions)
+}
+
+/// Of a script that was not run to its end, leaves out orders behind what it declares later.
+fn forget_what_follows(declarations: &mut [Declaration]) {
+    let known: BTreeSet<Address> =
+        declarations.iter().map(|declaration| declaration.address.clone()).collect();
+    for Declaration { lifecycle, .. } in declarations {
+        let mut kept = Lifecycle::clone(lifecycle);
+        kept.depends_on.retain(|address| known.contains(address));
+        kept.after_healthy.retain(|address| known.contains(address));
+        kept.replace_triggered_by.retain(|cause| known.contains(&cause.address));
+        *lifecycle = kept.shared();
+    }
 }
 
 /// The values of secrets that came from outside.

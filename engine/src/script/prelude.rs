@@ -19,11 +19,12 @@ use crate::path::Path;
 use crate::program::Output;
 
 /// Their names; scripts define no functions under these.
-pub(super) const NAMES: [&str; 21] = [
+pub(super) const NAMES: [&str; 22] = [
     "base64",
     "check",
     "command",
     "debug",
+    "discover",
     "env",
     "file",
     "forget",

@@ -9,6 +9,8 @@ use std::sync::mpsc::{Receiver, Sender};
 use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 use sha2::{Digest, Sha256};
 
+use super::budget::Clock;
+use super::discover::Answers;
 use super::marks;
 use super::ours::Reading;
 use super::parameters::Asked;
@@ -21,7 +23,7 @@ use crate::files::{FileError, Files, SecretSource};
 use crate::kind::Registry;
 use crate::normals::Normals;
 use crate::program::{
-    Check, Declaration, Given, Move, NamedCommand, Output, Profiles, SecretInput,
+    Check, Declaration, Discovery, Given, Move, NamedCommand, Output, Profiles, SecretInput,
 };
 use crate::value::Value;
 
@@ -147,12 +149,24 @@ pub(super) struct Session {
     pub(super) missing: RefCell<Option<(String, &'static str)>>,
     /// What was last called in vain with a value that is not known, or secret, and the value.
     pub(super) looked_into: RefCell<Option<(String, Dynamic)>>,
+    /// What the script discovers, in order.
+    pub(super) discoveries: RefCell<Vec<Discovery>>,
+    /// The answers that are recorded, once they are read.
+    pub(super) answers: RefCell<Option<Answers>>,
+    /// Whether the run ends at the first discovery without an answer.
+    pub(super) discovering: bool,
+    /// Whether it did.
+    pub(super) stopped: Cell<bool>,
     /// The last finding of a run that has found enough.
     pub(super) enough: Cell<Option<usize>>,
     /// Bytes of what the script printed.
     printed: Cell<usize>,
     /// Bytes the function library read and wrote.
     pub(super) work: Cell<u64>,
+    /// The same when the clock was last looked at.
+    pub(super) looked: Cell<u64>,
+    /// How long the run takes.
+    pub(super) clock: Clock,
 }
 
 /// Printed lines beyond these are dropped: nobody reads them, and a loop must not fill
@@ -216,9 +230,15 @@ impl Session {
             defined: RefCell::default(),
             missing: RefCell::default(),
             looked_into: RefCell::default(),
+            discoveries: RefCell::default(),
+            answers: RefCell::default(),
+            discovering: false,
+            stopped: Cell::default(),
             enough: Cell::default(),
             printed: Cell::default(),
             work: Cell::default(),
+            looked: Cell::default(),
+            clock: Clock::start(),
         }
     }
 

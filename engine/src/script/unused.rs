@@ -1,4 +1,5 @@
-//! Parameters and secrets that are asked for and kept in a variable nobody reads.
+//! Parameters and secrets that are asked for and that nobody reads: kept in a variable that is
+//! not used, or not kept at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +32,24 @@ pub(super) fn asked_for(syntax: &AST, source: &Source) -> Vec<Diagnostic> {
         }
         true
     });
+    let dropped = syntax.statements().iter().filter_map(|statement| match statement {
+        Stmt::FnCall(call, position) if !call.is_qualified() => {
+            let what = asked(call.name.as_str())?;
+            let name = match call.args.first() {
+                Some(Syntax::StringConstant(name, _)) if what == "parameter" => {
+                    format!("the {what} `{name}`")
+                }
+                _ => format!("this {what}"),
+            };
+            Some(
+                Diagnostic::new(Code::ParameterUnread, format!("nothing reads {name}"))
+                    .at(source.span(*position))
+                    .hint("keep it in a variable and use that, or remove it"),
+            )
+        }
+        _ => None,
+    });
+    let dropped: Vec<_> = dropped.collect();
     let unread =
         kept.into_iter().filter(|(name, _)| !read.contains(name) && !name.starts_with('_'));
     unread
@@ -40,14 +59,18 @@ pub(super) fn asked_for(syntax: &AST, source: &Source) -> Vec<Diagnostic> {
                 .note(format!("so the {what} it holds changes nothing"))
                 .hint(format!("remove it, or call it `_{name}` when that is meant"))
         })
+        .chain(dropped)
         .collect()
 }
 
 /// What a call asks the outside for.
 fn asks_for(value: &Syntax) -> Option<&'static str> {
     let Syntax::FnCall(call, _) = value else { return None };
-    match call.name.as_str() {
-        _ if call.is_qualified() => None,
+    if call.is_qualified() { None } else { asked(call.name.as_str()) }
+}
+
+fn asked(function: &str) -> Option<&'static str> {
+    match function {
         "param" => Some("parameter"),
         "secret_file" | "secret_age" | "secret_command" => Some("secret"),
         _ => None,

@@ -60,6 +60,11 @@ pub(super) const STACK: &[Entry] = &[
         &[(r#"profile("vault")"#, "false")],
     ),
     entry(
+        "discover(name: string, on: any, kind: string, options?: map) -> list",
+        "The names of what a server has of a kind, or of what is in something there, as `dollop discover` found and recorded them. The option `default` stands in until somebody asked.",
+        &[],
+    ),
+    entry(
         "override(on: any, changes: map, lists?: string) -> any",
         "Sets attributes of what is declared already, given as a resource or its address. Maps are merged; `()` takes an attribute away; lists are replaced, or treated as by `deep_merge`: `append`, `unique`, `by KEY`. Works on values that are not known yet.",
         &[],

@@ -3,6 +3,7 @@
 
 use rhai::{Array, Dynamic, EvalAltResult, FnPtr, Map, NativeCallContext, Position};
 
+use super::super::budget::{self, Clock};
 use super::super::convert::Converter;
 use super::super::host::{LONGEST_TEXT, MOST_ITEMS};
 use super::super::marks;
@@ -22,7 +23,24 @@ use crate::value::Value;
 
 /// Bytes all calls of a run may read and write. Rhai counts a call as one step, however
 /// long it takes.
-const MOST_WORK: u64 = 4 << 30;
+const MOST_WORK: u64 = 1 << 30;
+/// The clock is looked at once in so many bytes.
+const LOOK: u64 = 1 << 20;
+
+/// What a function spends beside reading its arguments.
+pub(in super::super) struct Meter {
+    /// Steps so far, about as long as reading a byte.
+    pub(super) steps: usize,
+    clock: Clock,
+}
+
+impl Meter {
+    /// Whether the run has taken all the time it may: what the function gives no longer
+    /// matters.
+    pub(super) fn is_over(&self) -> bool {
+        self.clock.is_over()
+    }
+}
 
 /// What a function that handles Rhai's values works with.
 pub(in super::super) struct Hand<'a> {
@@ -111,13 +129,13 @@ fn known(
 fn apply(
     hand: &Hand<'_>,
     values: &[Value],
-    function: impl Fn(&[Value], &mut usize) -> Result<Value, Fault>,
+    function: impl Fn(&[Value], &mut Meter) -> Result<Value, Fault>,
 ) -> Answer<Dynamic> {
     hand.spend(values.iter().map(bytes).sum())?;
     let secrecy = values.iter().map(Value::secrecy).max().unwrap_or_default();
-    let mut steps = 0;
-    let result = function(values, &mut steps);
-    hand.spend(steps)?;
+    let mut meter = Meter { steps: 0, clock: hand.session.clock };
+    let result = function(values, &mut meter);
+    hand.spend(meter.steps)?;
     match result {
         Ok(value) => {
             let value = value.marked(secrecy);
@@ -268,21 +286,32 @@ impl Hand<'_> {
 
     /// Counts what a call reads or writes.
     pub(super) fn spend(&self, bytes: usize) -> Answer<()> {
-        let spent = &self.session.work;
-        spent.set(spent.get().saturating_add(64 + bytes as u64));
-        if spent.get() > MOST_WORK {
+        let session = self.session;
+        let spent = session.work.get().saturating_add(64 + bytes as u64);
+        session.work.set(spent);
+        if spent > MOST_WORK {
             let words = "functions read and wrote more than";
             let finding = Diagnostic::new(
                 Code::Limit,
                 format!("{words} {} GiB in this run", MOST_WORK >> 30),
             )
-            .hint("a loop may call this one too often: keep its result in a variable")
-            .at(self.session.span(self.context));
-            // Not to be caught: the loop would go on.
-            let refusal = Dynamic::from(Refusal(self.session.record(finding)));
-            return Err(EvalAltResult::ErrorTerminated(refusal, Position::NONE).into());
+            .hint("a loop may call this one too often: keep its result in a variable");
+            return Err(self.end(finding));
+        }
+        if spent - session.looked.get() >= LOOK {
+            session.looked.set(spent);
+            if session.clock.is_over() {
+                return Err(self.end(budget::too_long()));
+            }
         }
         Ok(())
+    }
+
+    /// Ends the run here. Not to be caught: a loop would go on.
+    fn end(&self, finding: Diagnostic) -> Box<EvalAltResult> {
+        let finding = finding.at(self.session.span(self.context));
+        let refusal = Dynamic::from(Refusal(self.session.record(finding)));
+        EvalAltResult::ErrorTerminated(refusal, Position::NONE).into()
     }
 
     /// The expression, when it is within the limits of a value.

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use minijinja::machinery::parse;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value as Jinja};
+use minijinja::value::{Rest, ValueKind};
+use minijinja::{Environment, ErrorKind, State, UndefinedBehavior, Value as Jinja, filters};
 
 use super::super::host::LONGEST_TEXT;
 use super::{Fault, bounds};
@@ -15,6 +18,10 @@ use crate::value::Value;
 
 /// Steps a template may take.
 const MOST_STEPS: u64 = 2_000_000;
+/// Bytes all filters of a template may read.
+const MOST_FILTERED: usize = 256 << 20;
+/// Steps times the bytes one of them may read or write, filters excepted.
+const MOST_COPIED: u64 = 16 << 30;
 
 /// A value for a template; parts that are not known are texts that `mark` gives.
 pub(super) fn plain(expr: &Expr, mark: &impl Fn(&Expr) -> String) -> Jinja {
@@ -120,10 +127,61 @@ fn too_long() -> minijinja::Error {
     minijinja::Error::new(ErrorKind::InvalidOperation, words)
 }
 
-fn environment<'t>() -> Result<Environment<'t>, Fault> {
+/// The filters that read what they are given. Those of the engine that are not here make much
+/// of little.
+fn reading() -> Vec<(&'static str, Jinja)> {
+    use Jinja as J;
+    vec![
+        ("abs", J::from_function(filters::abs)),
+        ("bool", J::from_function(filters::bool)),
+        ("capitalize", J::from_function(filters::capitalize)),
+        ("dictsort", J::from_function(filters::dictsort)),
+        ("e", J::from_function(filters::escape)),
+        ("escape", J::from_function(filters::escape)),
+        ("float", J::from_function(filters::float)),
+        ("groupby", J::from_function(filters::groupby)),
+        ("indent", J::from_function(indent)),
+        ("int", J::from_function(filters::int)),
+        ("items", J::from_function(filters::items)),
+        ("join", J::from_function(join)),
+        ("last", J::from_function(filters::last)),
+        ("lines", J::from_function(filters::lines)),
+        ("list", J::from_function(filters::list)),
+        ("lower", J::from_function(filters::lower)),
+        ("map", J::from_function(filters::map)),
+        ("max", J::from_function(filters::max)),
+        ("min", J::from_function(filters::min)),
+        ("reject", J::from_function(filters::reject)),
+        ("rejectattr", J::from_function(filters::rejectattr)),
+        ("replace", J::from_function(replace)),
+        ("reverse", J::from_function(filters::reverse)),
+        ("round", J::from_function(filters::round)),
+        ("safe", J::from_function(filters::safe)),
+        ("select", J::from_function(filters::select)),
+        ("selectattr", J::from_function(filters::selectattr)),
+        ("sort", J::from_function(filters::sort)),
+        ("split", J::from_function(filters::split)),
+        ("string", J::from_function(filters::string)),
+        ("sum", J::from_function(filters::sum)),
+        ("title", J::from_function(filters::title)),
+        ("trim", J::from_function(filters::trim)),
+        ("unique", J::from_function(filters::unique)),
+        ("upper", J::from_function(filters::upper)),
+        ("count", J::from_function(filters::length)),
+        ("length", J::from_function(filters::length)),
+    ]
+}
+
+/// Whether it knows how many items it has.
+fn is_counted(value: &Jinja) -> bool {
+    matches!(value.kind(), ValueKind::Map | ValueKind::Seq)
+}
+
+/// An environment; what its filters read is added to `filtered`.
+fn environment<'t>(steps: u64, filtered: &Arc<AtomicUsize>) -> Result<Environment<'t>, Fault> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_fuel(Some(MOST_STEPS));
+    environment.set_fuel(Some(steps));
     environment.set_syntax(syntax()?);
     // They make much of little, or values that grow.
     for name in ["batch", "chain", "format", "pprint", "slice", "zip"] {
@@ -132,57 +190,74 @@ fn environment<'t>() -> Result<Environment<'t>, Fault> {
     for name in ["debug", "namespace"] {
         environment.remove_global(name);
     }
-    environment.add_filter("join", join);
-    environment.add_filter("replace", replace);
-    environment.add_filter("indent", indent);
+    // A step is one filter, however much it reads.
+    for (name, filter) in reading() {
+        let filtered = Arc::clone(filtered);
+        environment.add_filter(
+            name,
+            move |state: &mut State<'_, '_>, arguments: Rest<Jinja>| {
+                let counts = matches!(name, "count" | "length")
+                    && matches!(arguments[..], [ref one] if is_counted(one));
+                let read = if counts { 16 } else { bounds::read(&arguments, MOST_FILTERED) };
+                let before = filtered.fetch_add(read, Ordering::Relaxed);
+                if before.saturating_add(read) > MOST_FILTERED {
+                    let words =
+                        format!("its filters read more than {} MiB", MOST_FILTERED >> 20);
+                    return Err(minijinja::Error::new(ErrorKind::InvalidOperation, words));
+                }
+                filter.call(state, &arguments)
+            },
+        );
+    }
     Ok(environment)
 }
 
-/// Renders a template; says how many steps it took.
+/// Renders a template; says how many steps it took, the work of its filters included.
 pub(super) fn render(
     text: &str,
     values: BTreeMap<String, Jinja>,
     steps: &mut usize,
 ) -> Result<String, Fault> {
     let tree = parse(text, "template", syntax()?).map_err(|error| word(&error))?;
-    let sizes = values.iter().map(|(name, value)| (name.clone(), size(value)));
-    if !bounds::within(&tree, sizes.collect()) {
+    let bounds = bounds::of(&tree, &values);
+    if !bounds.within {
         let fault = Fault::new("the template could make a value that is far too large");
         return Err(
             fault.hint("print parts one after the other; blocks are not captured by `set`")
         );
     }
-    let environment = environment()?;
+    let most = MOST_STEPS.min(MOST_COPIED / bounds.heaviest.max(1));
+    let filtered = Arc::default();
+    let environment = environment(most, &filtered)?;
     let template =
         environment.template_from_named_str("template", text).map_err(|error| word(&error))?;
     let mut page = Page::default();
-    *steps = usize::try_from(MOST_STEPS).unwrap_or(usize::MAX);
-    match template.render_captured_to(Jinja::from(values), &mut page) {
-        Ok(captured) => {
-            let taken = captured.state().fuel_levels().map_or(MOST_STEPS, |(taken, _)| taken);
-            *steps = usize::try_from(taken).unwrap_or(usize::MAX);
-        }
+    let rendered = template.render_captured_to(Jinja::from(values), &mut page);
+    let taken = match &rendered {
+        Ok(captured) => captured.state().fuel_levels().map_or(most, |(taken, _)| taken),
+        Err(_) => most,
+    };
+    let read = filtered.load(Ordering::Relaxed) / 64;
+    *steps = usize::try_from(taken).unwrap_or(usize::MAX).saturating_add(read);
+    match rendered {
+        Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::WriteFailure => {
             return Err(Fault::new(format!(
                 "a text is longer than {} MiB",
                 LONGEST_TEXT >> 20
             )));
         }
+        Err(error) if error.kind() == ErrorKind::OutOfFuel => {
+            let fault = Fault::new(format!("the template takes more than {most} steps"));
+            return Err(if most < MOST_STEPS {
+                fault.hint("the longer the values it compares or joins, the fewer steps it has")
+            } else {
+                fault
+            });
+        }
         Err(error) => return Err(word(&error)),
     }
     String::from_utf8(page.0).map_err(|_| Fault::new("the template did not give UTF-8 text"))
-}
-
-/// About how many bytes a value takes.
-fn size(value: &Jinja) -> u64 {
-    if let Some(text) = value.as_str() {
-        return 16 + text.len() as u64;
-    }
-    let Ok(items) = value.try_iter() else { return 16 };
-    items.fold(16, |sum, item| {
-        let inner = value.get_item(&item).ok().filter(|inner| !inner.is_undefined());
-        sum + size(&item) + inner.map_or(0, |inner| size(&inner))
-    })
 }
 
 /// The engine's error in dollop's words.
@@ -193,9 +268,6 @@ pub(super) fn word(error: &minijinja::Error) -> Fault {
         ErrorKind::UndefinedError => {
             Fault::new(format!("the template names a value that is not given{place}"))
                 .hint("give it in the map, or write `{{ name | default(\"..\") }}`")
-        }
-        ErrorKind::OutOfFuel => {
-            Fault::new(format!("the template takes more than {MOST_STEPS} steps"))
         }
         kind => Fault::new(format!("the template fails{place}: {kind}{detail}")),
     }

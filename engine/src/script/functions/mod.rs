@@ -35,7 +35,7 @@ use super::session::Session;
 use super::symbol::Answer;
 use crate::expr::Function;
 use crate::value::Value;
-pub(super) use call::Hand;
+pub(super) use call::{Hand, Meter};
 pub(super) use reference::definitions;
 pub use reference::{Documented, library, reference};
 use signature::Signature;
@@ -71,7 +71,7 @@ pub(super) enum Run {
     /// On values that are known; over a secret the result is secret.
     Known(fn(&[Value]) -> Outcome),
     /// Likewise; adds the steps it takes beside reading its arguments.
-    Searching(fn(&[Value], &mut usize) -> Outcome),
+    Searching(fn(&[Value], &mut Meter) -> Outcome),
     /// On any value: what is not known yet is computed once it is.
     Later(Function),
     /// On lists and maps, whose items it hands on without looking, unless it asks the hand.

@@ -4,13 +4,14 @@ use regex::{Captures, Regex};
 
 use super::super::host::{LONGEST_TEXT, MOST_ITEMS};
 use super::arguments::{string, text};
-use super::{Entry, Fault, Outcome, Run};
+use super::{Entry, Fault, Meter, Outcome, Run};
+use crate::condition::{self, Unfit};
 use crate::value::Value;
 
-/// Bytes of the longest text that is searched.
-const LONGEST_SEARCHED: usize = 1 << 20;
 /// Matches times bytes: finding one match can look at the whole rest of the text.
-const MOST_SEARCHING: usize = 1 << 30;
+const MOST_SEARCHING: usize = 1 << 28;
+/// What to do about too much of it.
+const TAKE_APART: &str = "take the text apart first: `lines(text)`";
 /// Steps counted for reading a pattern.
 const READING: usize = 32 << 10;
 
@@ -23,8 +24,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             (r#"regex_match("web-01", "^[a-z]+-[0-9]+$")"#, "true"),
             (r#"regex_match("web", "[0-9]")"#, "false"),
         ],
-        run: Run::Searching(|a, steps| {
-            Ok(Value::Bool(pattern(a, steps)?.is_match(text(a, 0))))
+        run: Run::Searching(|a, meter| {
+            Ok(Value::Bool(pattern(a, meter)?.is_match(text(a, 0))))
         }),
     },
     Entry {
@@ -34,8 +35,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             (r#"regex_find("web-01", "[0-9]+")"#, r#""01""#),
             (r#"regex_find("web", "[0-9]+")"#, "()"),
         ],
-        run: Run::Searching(|a, steps| {
-            Ok(pattern(a, steps)?
+        run: Run::Searching(|a, meter| {
+            Ok(pattern(a, meter)?
                 .find(text(a, 0))
                 .map_or(Value::Null, |found| string(found.as_str())))
         }),
@@ -79,40 +80,39 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 /// The pattern; the text before it is checked too.
-fn pattern(arguments: &[Value], steps: &mut usize) -> Result<Regex, Fault> {
-    *steps += READING;
-    if text(arguments, 0).len() > LONGEST_SEARCHED {
-        let message =
-            format!("patterns are looked for in up to {} MiB", LONGEST_SEARCHED >> 20);
-        return Err(Fault::new(message).hint("take the text apart first: `lines(text)`"));
-    }
-    crate::condition::pattern(text(arguments, 1)).map_err(|message| {
-        Fault::new(message)
-            .hint("a backslash is written twice between double quotes: `\"\\\\d\"`")
+fn pattern(arguments: &[Value], meter: &mut Meter) -> Result<Regex, Fault> {
+    meter.steps += READING;
+    condition::pattern_for(text(arguments, 1), text(arguments, 0)).map_err(|why| match why {
+        Unfit::Pattern(message) => Fault::new(message)
+            .hint("a backslash is written twice between double quotes: `\"\\\\d\"`"),
+        Unfit::Text(message) => Fault::new(message).hint(TAKE_APART),
     })
 }
 
 /// Refuses what would take too long.
-fn patience(steps: &mut usize, found: usize, text: &str) -> Result<(), Fault> {
-    *steps = steps.saturating_add(text.len());
-    if found > MOST_ITEMS || found.saturating_mul(text.len()) > MOST_SEARCHING {
-        return Err(Fault::new("the pattern matches too often in a text that long")
-            .hint("take the text apart first: `lines(text)`"));
+fn patience(meter: &mut Meter, found: usize, text: &str) -> Result<(), Fault> {
+    meter.steps = meter.steps.saturating_add(text.len());
+    if found > MOST_ITEMS
+        || found.saturating_mul(text.len()) > MOST_SEARCHING
+        || meter.is_over()
+    {
+        let message = "the pattern matches too often in a text that long";
+        return Err(Fault::new(message).hint(TAKE_APART));
     }
     Ok(())
 }
 
-fn find_all(arguments: &[Value], steps: &mut usize) -> Outcome {
+fn find_all(arguments: &[Value], meter: &mut Meter) -> Outcome {
     let mut found = Vec::new();
-    for part in pattern(arguments, steps)?.find_iter(text(arguments, 0)) {
-        patience(steps, found.len(), text(arguments, 0))?;
+    for part in pattern(arguments, meter)?.find_iter(text(arguments, 0)) {
+        patience(meter, found.len(), text(arguments, 0))?;
         found.push(string(part.as_str()));
     }
     Ok(Value::List(found))
 }
 
-fn captures(arguments: &[Value], steps: &mut usize) -> Outcome {
-    let pattern = pattern(arguments, steps)?;
+fn captures(arguments: &[Value], meter: &mut Meter) -> Outcome {
+    let pattern = pattern(arguments, meter)?;
     let Some(found) = pattern.captures(text(arguments, 0)) else { return Ok(Value::Null) };
     let group =
         |part: Option<regex::Match<'_>>| part.map_or(Value::Null, |p| string(p.as_str()));
@@ -126,11 +126,11 @@ fn captures(arguments: &[Value], steps: &mut usize) -> Outcome {
     })
 }
 
-fn replace(arguments: &[Value], steps: &mut usize) -> Outcome {
+fn replace(arguments: &[Value], meter: &mut Meter) -> Outcome {
     let (whole, with) = (text(arguments, 0), text(arguments, 2));
     let (mut out, mut done) = (String::new(), 0);
-    for (count, found) in pattern(arguments, steps)?.captures_iter(whole).enumerate() {
-        patience(steps, count, whole)?;
+    for (count, found) in pattern(arguments, meter)?.captures_iter(whole).enumerate() {
+        patience(meter, count, whole)?;
         let Some(part) = found.get(0) else { continue };
         out.push_str(&whole[done..part.start()]);
         expand(&found, with, &mut out)?;
@@ -151,11 +151,11 @@ fn expand(found: &Captures<'_>, with: &str, out: &mut String) -> Result<(), Faul
     Ok(())
 }
 
-fn split(arguments: &[Value], steps: &mut usize) -> Outcome {
+fn split(arguments: &[Value], meter: &mut Meter) -> Outcome {
     let whole = text(arguments, 0);
     let mut parts = Vec::new();
-    for part in pattern(arguments, steps)?.split(whole) {
-        patience(steps, parts.len(), whole)?;
+    for part in pattern(arguments, meter)?.split(whole) {
+        patience(meter, parts.len(), whole)?;
         parts.push(string(part));
     }
     Ok(Value::List(parts))
