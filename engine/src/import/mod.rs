@@ -25,6 +25,7 @@ use crate::kind::{FoundObject, Kind, Registry, short_name};
 use crate::map::Map;
 use crate::observed::{Answer, Observation, Observed};
 use crate::plan::conflicts::Territories;
+use crate::plan::renaming::settled;
 use crate::plan::{
     ConnectionPlan, Decisions, Inputs, Options, Plan, Standing, decide, plan, undeclared_ids,
     unusable,
@@ -350,9 +351,10 @@ struct World<'a> {
 async fn look<'a>(graph: &'a Graph, state: &State, pool: &'a Pool) -> World<'a> {
     let options = Options::default();
     let observed = refresh(graph, state, pool, &options).await;
+    let settled = settled(state, &observed.renamed, pool.registry());
     let inputs = Inputs {
         graph,
-        state,
+        state: &settled,
         observed: &observed,
         registry: pool.registry(),
         refresh: true,

@@ -77,6 +77,9 @@ pub(super) fn read<'de, T: Deserialize<'de>>(
 
 type Fetch = Shared<BoxFuture<'static, Result<Arc<Definitions>, CallError>>>;
 
+/// A request that nobody waits for yet.
+type Ahead = JoinHandle<Result<Definitions, CallError>>;
+
 /// How old the definitions may be that were asked for while the connection was opened.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -86,7 +89,7 @@ pub(super) struct Latest {
     /// The request under way, and how many writes were begun when it was sent.
     fetch: Mutex<Option<(u64, Fetch)>>,
     /// The request that was sent beside the first one of all, and when.
-    first: Mutex<Option<(Instant, JoinHandle<Result<Definitions, CallError>>)>>,
+    first: Mutex<Option<(Instant, Ahead)>>,
 }
 
 impl Latest {
