@@ -419,3 +419,22 @@ fn the_changelog_counts_the_functions() {
     let words = format!("A library of {count} documented functions");
     assert!(changes.contains(&words), "CHANGELOG.md: {words}");
 }
+
+#[test]
+fn files_that_are_no_text_have_digests() {
+    let script = "output(\"file\", file_sha256(\"web/logo.png\"));\noutput(\"all\", dir_hash(\"web\"));\n";
+    let project = Project::new("shop", script);
+    project.write("web/index.html", "hello");
+    let logo = project.folder().join("web/logo.png");
+    std::fs::write(&logo, [0xff, 0x00, 0xfe]).unwrap();
+    let first = project.run(&["plan"]).expect(0).stdout;
+    std::fs::write(&logo, [0xff, 0x00, 0xfd]).unwrap();
+    let second = project.run(&["plan"]).expect(0).stdout;
+    let digests = |plan: &str| -> Vec<String> {
+        let words = plan.split(|c: char| !c.is_ascii_hexdigit()).map(str::to_owned);
+        words.filter(|word| word.len() == 64).collect()
+    };
+    let (one, two) = (digests(&first), digests(&second));
+    assert!(one.len() == 2 && two.len() == 2, "{first}{second}");
+    assert!(one[0] != two[0] && one[1] != two[1], "{one:?} {two:?}");
+}

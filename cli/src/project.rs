@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use dollop_engine::files::{FileError, Files, SecretSource};
+use sha2::{Digest as _, Sha256};
 
 use crate::error::CommandError;
 use crate::secrets::Secrets;
@@ -263,6 +264,14 @@ impl Files for ProjectFiles {
         let text: Arc<str> = text.into();
         self.read.borrow_mut().insert(key, Arc::clone(&text));
         Ok(text)
+    }
+
+    fn digest(&self, path: &str) -> Result<[u8; 32], FileError> {
+        // What is supposed to be there counts, not what is on disk.
+        if let Some(text) = self.read.borrow().get(&inside(path)?) {
+            return Ok(Sha256::digest(text.as_bytes()).into());
+        }
+        Ok(Sha256::digest(self.bytes(&inside(path)?)?).into())
     }
 
     fn secret(&self, source: &SecretSource) -> Result<Option<Arc<str>>, FileError> {

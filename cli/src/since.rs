@@ -12,6 +12,7 @@ use dollop_engine::files::{FileError, Files, SecretSource};
 use dollop_engine::graph::Graph;
 use dollop_engine::plan::changed;
 use dollop_engine::program::Program;
+use sha2::{Digest as _, Sha256};
 
 use crate::args::StackArgs;
 use crate::error::CommandError;
@@ -69,6 +70,16 @@ impl<'a> Revision<'a> {
         Ok(Self { files, objects, now })
     }
 
+    /// The bytes of a file; `None` when the commit has none of that path.
+    fn bytes(&self, path: &str) -> Result<Option<Vec<u8>>, FileError> {
+        let Some(object) = self.files.get(&inside(path)?) else { return Ok(None) };
+        let bytes = self.objects.borrow_mut().read(object);
+        bytes.map(Some).map_err(|cause| FileError::Unreadable {
+            path: path.to_owned(),
+            cause: cause.to_string(),
+        })
+    }
+
     fn has(&self, path: &str) -> bool {
         self.files.contains_key(path)
     }
@@ -112,12 +123,14 @@ fn entry(line: &str) -> Option<(String, String)> {
 
 impl Files for Revision<'_> {
     fn read(&self, path: &str) -> Result<Arc<str>, FileError> {
-        let Some(object) = self.files.get(&inside(path)?) else { return self.now.read(path) };
-        let bytes = self.objects.borrow_mut().read(object).map_err(|cause| {
-            FileError::Unreadable { path: path.to_owned(), cause: cause.to_string() }
-        })?;
+        let Some(bytes) = self.bytes(path)? else { return self.now.read(path) };
         let text = String::from_utf8(bytes).map_err(|_| FileError::NotText(path.to_owned()))?;
         Ok(text.into())
+    }
+
+    fn digest(&self, path: &str) -> Result<[u8; 32], FileError> {
+        let Some(bytes) = self.bytes(path)? else { return self.now.digest(path) };
+        Ok(Sha256::digest(bytes).into())
     }
 
     fn secret(&self, source: &SecretSource) -> Result<Option<Arc<str>>, FileError> {

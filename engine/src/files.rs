@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+
 /// Why a file of the project cannot be read.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum FileError {
@@ -60,6 +62,13 @@ pub trait Files {
     /// The text of a file. `path` is relative to the project folder, with `/` between its
     /// parts; what leaves the folder is refused.
     fn read(&self, path: &str) -> Result<Arc<str>, FileError>;
+
+    /// SHA-256 of the bytes of a file, which need not be text.
+    ///
+    /// The default is for places that hold text only.
+    fn digest(&self, path: &str) -> Result<[u8; 32], FileError> {
+        self.read(path).map(|text| Sha256::digest(text.as_bytes()).into())
+    }
 
     /// A secret, as it is kept; `None` where nobody needs to know it. A script cannot look
     /// into a secret, so that what it declares is the same either way.

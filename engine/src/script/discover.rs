@@ -18,7 +18,7 @@ use super::session::Session;
 use super::symbol::{Answer, Handle};
 use super::{place, profile};
 use crate::address::Address;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::expr::{Expr, Reference};
 use crate::files::FileError;
 use crate::kind::{Kind, short_name};
@@ -152,7 +152,7 @@ fn discover(
     }
     match finding {
         // As after a bad parameter: what comes later was made from a stand-in.
-        Some(finding) if finding.severity() == crate::diagnostic::Severity::Error => {
+        Some(finding) if finding.severity() == Severity::Error => {
             session.note_parameter(finding, false)?;
         }
         Some(finding) => session.note(finding)?,
@@ -246,7 +246,7 @@ fn question(
 ) -> Answer<Question> {
     let mut draft = Draft::new(session, session.call(context), kind.name, &kind.schema);
     let place = place::place(&mut draft, kind, Some(on));
-    for finding in std::mem::take(&mut draft.findings) {
+    if let Some(finding) = std::mem::take(&mut draft.findings).into_iter().next() {
         return Err(session.refuse(finding));
     }
     let refuse = |message: String, hint: Option<String>| {

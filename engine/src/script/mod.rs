@@ -88,7 +88,7 @@ pub struct Request<'a> {
     pub parameters: &'a BTreeMap<String, Given>,
     /// The profiles somebody asks for.
     pub profiles: &'a Profiles,
-    /// End at the first [`discover`](discover) without an answer: what was declared up to
+    /// End at the first `discover` without an answer: what was declared up to
     /// there says where to ask.
     pub discovering: bool,
 }

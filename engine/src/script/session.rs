@@ -39,6 +39,8 @@ pub(super) struct Door {
 pub(super) enum Ask {
     /// The text of a file.
     Read(String),
+    /// The digest of a file, of whatever bytes.
+    Digest(String),
     /// The files of a folder.
     List(String),
     /// A secret kept elsewhere.
@@ -49,6 +51,8 @@ pub(super) enum Ask {
 pub(super) enum Found {
     /// To [`Ask::Read`].
     Text(Arc<str>),
+    /// To [`Ask::Digest`].
+    Digest([u8; 32]),
     /// To [`Ask::List`].
     Paths(Vec<String>),
     /// To [`Ask::Secret`].
@@ -60,6 +64,7 @@ impl Ask {
     pub(super) fn answer(&self, files: &dyn Files) -> Result<Found, FileError> {
         match self {
             Self::Read(path) => files.read(path).map(Found::Text),
+            Self::Digest(path) => files.digest(path).map(Found::Digest),
             Self::List(folder) => files.list(folder).map(Found::Paths),
             Self::Secret(source) => files.secret(source).map(Found::Secret),
         }
@@ -250,6 +255,15 @@ impl Session {
         let digest = hex::encode(Sha256::digest(text.as_bytes()));
         self.digests.borrow_mut().insert(path.to_owned(), digest);
         Ok(text)
+    }
+
+    /// The digest of a project file, which is recorded. Nothing else of it is looked at.
+    pub(super) fn digest(&self, path: &str) -> Result<[u8; 32], FileError> {
+        let Found::Digest(digest) = self.files.ask(path, Ask::Digest(path.to_owned()))? else {
+            return Err(FileError::Missing(path.to_owned()));
+        };
+        self.digests.borrow_mut().insert(path.to_owned(), hex::encode(digest));
+        Ok(digest)
     }
 
     /// A secret kept elsewhere. Its digest is not recorded: it would help to guess it.

@@ -32,22 +32,27 @@ pub(super) fn asked_for(syntax: &AST, source: &Source) -> Vec<Diagnostic> {
         }
         true
     });
-    let dropped = syntax.statements().iter().filter_map(|statement| match statement {
-        Stmt::FnCall(call, position) if !call.is_qualified() => {
-            let what = asked(call.name.as_str())?;
-            let name = match call.args.first() {
-                Some(Syntax::StringConstant(name, _)) if what == "parameter" => {
-                    format!("the {what} `{name}`")
-                }
-                _ => format!("this {what}"),
-            };
-            Some(
-                Diagnostic::new(Code::ParameterUnread, format!("nothing reads {name}"))
-                    .at(source.span(*position))
-                    .hint("keep it in a variable and use that, or remove it"),
-            )
-        }
-        _ => None,
+    let dropped = syntax.statements().iter().filter_map(|statement| {
+        let (call, position) = match statement {
+            Stmt::FnCall(call, position) => (call, *position),
+            Stmt::Expr(value) => match &**value {
+                Syntax::FnCall(call, position) => (call, *position),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let what = asked(call.name.as_str()).filter(|_| !call.is_qualified())?;
+        let name = match call.args.first() {
+            Some(Syntax::StringConstant(name, _)) if what == "parameter" => {
+                format!("the {what} `{name}`")
+            }
+            _ => format!("this {what}"),
+        };
+        Some(
+            Diagnostic::new(Code::ParameterUnread, format!("nothing reads {name}"))
+                .at(source.span(position))
+                .hint("keep it in a variable and use that, or remove it"),
+        )
     });
     let dropped: Vec<_> = dropped.collect();
     let unread =

@@ -30,11 +30,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         signature: "file_sha256(path: string) -> string",
-        doc: "The SHA-256 of a text file of the project, in hexadecimal.",
+        doc: "The SHA-256 of a file of the project, text or not, in hexadecimal.",
         examples: &[(r#"file_sha256("motd.txt") == sha256(file("motd.txt"))"#, "true")],
         run: Run::Items(|hand, a| {
-            let digest = Sha256::digest(read(hand, &a)?.as_bytes());
-            Ok(hex::encode(digest).into())
+            let path = path(hand, &a)?;
+            Ok(hex::encode(digest(hand, &path)?).into())
         }),
     },
     Entry {
@@ -55,7 +55,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         signature: "dir_hash(folder: string) -> string",
-        doc: "A digest of the names and texts of all files in a folder, as `files` finds them: it changes when one of them does.",
+        doc: "A digest of the names and contents of all files in a folder, text or not, as `files` finds them: it changes when one of them does.",
         examples: &[(r#"dir_hash("conf") == dir_hash("./conf")"#, "true")],
         run: Run::Items(dir_hash),
     },
@@ -128,6 +128,11 @@ fn read_at(hand: &Hand<'_>, path: &str) -> Answer<String> {
     Ok(text.to_string())
 }
 
+fn digest(hand: &Hand<'_>, path: &str) -> Answer<[u8; 32]> {
+    hand.spend(0)?;
+    hand.session.digest(path).map_err(|error| unreadable(hand, &error))
+}
+
 fn exists(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
     let path = path(hand, &arguments)?;
     match hand.session.read(&path) {
@@ -164,11 +169,10 @@ fn dir_hash(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
     let mut whole = Sha256::new();
     for name in listed(hand, &folder)? {
         let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
-        let text = read_at(hand, &path)?;
-        // Of names and digests, neither of which holds a zero byte or a line end.
+        // Of names and digests: a name holds no zero byte.
         whole.update(name.as_bytes());
         whole.update([0]);
-        whole.update(Sha256::digest(text.as_bytes()));
+        whole.update(digest(hand, &path)?);
     }
     Ok(hex::encode(whole.finalize()).into())
 }

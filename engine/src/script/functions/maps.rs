@@ -26,12 +26,13 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         signature: "deep_merge(a: map, b: map, lists?: string) -> map",
-        doc: "The entries of both maps, maps inside merged likewise. Lists of the second replace those of the first; with `\"append\"` they follow them, with `\"unique\"` too, but without items that are there already; with `\"by name\"` maps that have the same text under `name` are merged. Hands on values that are not known yet.",
+        doc: "The entries of both maps, maps inside merged likewise; `()` in the second takes an entry of the first away. Lists of the second replace those of the first; with `\"append\"` they follow them, with `\"unique\"` too, but without items that are there already; with `\"by name\"` maps that have the same text under `name` are merged. Hands on values that are not known yet.",
         examples: &[
             (
                 "deep_merge(#{ a: #{ b: 1, c: 1 } }, #{ a: #{ b: 2 } })",
                 "#{ a: #{ b: 2, c: 1 } }",
             ),
+            ("deep_merge(#{ a: #{ b: 1, c: 1 } }, #{ a: #{ b: () } })", "#{ a: #{ c: 1 } }"),
             (r#"deep_merge(#{ l: [1, 2] }, #{ l: [2, 3] }, "append")"#, "#{ l: [1, 2, 2, 3] }"),
             (r#"deep_merge(#{ l: [1, 2] }, #{ l: [2, 3] }, "unique")"#, "#{ l: [1, 2, 3] }"),
             (

@@ -60,6 +60,8 @@ fn merge(
     for (key, new) in two {
         let new = new.flatten();
         let merged = match one.remove(&key).map(Dynamic::flatten) {
+            // As in an override: nothing takes it away.
+            Some(_) if new.is_unit() => continue,
             Some(old) if old.is_map() && new.is_map() => {
                 merge(hand, as_map(old), as_map(new), lists, depth + 1)?.into()
             }
