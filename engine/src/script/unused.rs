@@ -42,6 +42,12 @@ pub(super) fn asked_for(syntax: &AST, source: &Source) -> Vec<Diagnostic> {
             _ => return None,
         };
         let what = asked(call.name.as_str()).filter(|_| !call.is_qualified())?;
+        // One that is kept to tell whoever still gives it.
+        if let Some(Syntax::Map(options, _)) = call.args.get(1)
+            && options.0.iter().any(|(key, _)| key.name == "deprecated")
+        {
+            return None;
+        }
         let name = match call.args.first() {
             Some(Syntax::StringConstant(name, _)) if what == "parameter" => {
                 format!("the {what} `{name}`")
