@@ -1,5 +1,7 @@
 //! Changes to ordered steps. A replacement is two: a delete and a create.
 
+mod rolling;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 
@@ -8,7 +10,6 @@ use crate::expr::Expr;
 use crate::journal::StepId;
 use crate::plan::change::{Action, Change, Reason};
 use crate::plan::{ConnectionPlan, LookupOutcome, LookupPlan, Operation, Standing, Step};
-use crate::resource::{OnFailure, Rolling};
 use crate::store::{Record, State};
 
 /// What steps are made of.
@@ -288,53 +289,6 @@ impl Draft {
             let gone = self.backward.get(follower).map(|gone| (left, *gone));
             let stays = self.forward.get(follower).map(|stays| (*stays, rename));
             self.wishes.extend(gone.into_iter().chain(stays));
-        }
-    }
-
-    /// Of replicas, only so many are changed at once: each waits for one before it.
-    fn roll(&mut self, changes: &[Change]) {
-        let mut groups: BTreeMap<_, Vec<(u32, &Change, Rolling)>> = BTreeMap::new();
-        for change in changes {
-            let (Some(replica), Some(rolling)) = (&change.lifecycle.replica, change.rolling)
-            else {
-                continue;
-            };
-            let address = &change.address;
-            let group = (&change.connection, address.kind(), address.components(), &replica.of);
-            groups.entry(group).or_default().push((replica.number, change, rolling));
-        }
-        for mut group in groups.into_values() {
-            group.sort_by_key(|(number, ..)| *number);
-            for (index, (_, change, rolling)) in group.iter().enumerate() {
-                let Some(before) = index.checked_sub(rolling.parallelism) else { continue };
-                let Some((_, before, _)) =
-                    group.get(before).filter(|_| rolling.parallelism > 0)
-                else {
-                    continue;
-                };
-                let first = if change.creates_first() {
-                    None
-                } else {
-                    self.backward.get(&change.address)
-                };
-                let first = first
-                    .or_else(|| self.begins.get(&change.address))
-                    .or_else(|| self.forward.get(&change.address))
-                    .copied();
-                let (Some(first), Some(before)) =
-                    (first, self.forward.get(&before.address).copied())
-                else {
-                    continue;
-                };
-                if self.waits_for(before, first) {
-                    continue;
-                }
-                let edges = match rolling.on_failure {
-                    OnFailure::Continue => &mut self.after,
-                    OnFailure::Pause | OnFailure::Rollback => &mut self.needs,
-                };
-                edges[first].insert(before);
-            }
         }
     }
 
