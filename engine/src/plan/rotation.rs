@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::address::Address;
-use crate::expr::{Expr, Function, Reference};
+use crate::expr::{Function, Reference};
 use crate::kind::Registry;
 use crate::path::Path;
 use crate::plan::change::{Action, Change};
@@ -34,7 +34,7 @@ pub(crate) fn orders(changes: &[Change], registry: &Registry) -> Vec<(Address, A
     };
     let keepers: Vec<Keeper<'_>> =
         changes.iter().filter(made).filter_map(|change| keeper(change, registry)).collect();
-    if keepers.len() > MOST_KEEPERS {
+    if keepers.is_empty() || keepers.len() > MOST_KEEPERS {
         return Vec::new();
     }
     let keeps: BTreeSet<&Address> = keepers.iter().map(|keeper| keeper.address).collect();
@@ -44,7 +44,10 @@ pub(crate) fn orders(changes: &[Change], registry: &Registry) -> Vec<(Address, A
         else {
             continue;
         };
-        let told = keepers.iter().filter(|keeper| keeper.shares(after));
+        let references = after.references();
+        let mut secrets = Vec::new();
+        after.each_secret(&mut |text| secrets.push(text));
+        let told = keepers.iter().filter(|keeper| keeper.shares(&references, &secrets));
         found.extend(told.map(|keeper| (keeper.address.clone(), change.address.clone())));
     }
     found
@@ -75,11 +78,9 @@ fn keeper<'a>(change: &'a Change, registry: &Registry) -> Option<Keeper<'a>> {
 }
 
 impl Keeper<'_> {
-    fn shares(&self, told: &Expr) -> bool {
-        let mut same = told.references().iter().any(|one| self.references.contains(*one));
-        told.each_secret(&mut |text| {
-            same = same || self.texts.iter().any(|kept| text.contains(kept));
-        });
-        same
+    /// Whether somebody who is told these is told what it keeps.
+    fn shares(&self, references: &BTreeSet<&Reference>, secrets: &[&str]) -> bool {
+        references.iter().any(|one| self.references.contains(*one))
+            || secrets.iter().any(|text| self.texts.iter().any(|kept| text.contains(kept)))
     }
 }

@@ -458,8 +458,9 @@ impl Server {
             tokio::task::yield_now().await;
         }
         let client = self.client(database, lane).await?;
+        // What users wrote is not run again when the connection turns out to be cut.
         let answered = *lock(&self.slot(database, lane).answered);
-        if answered.is_some_and(|at| at.elapsed() < ALIVE) {
+        if lane != Lane::Scripts && answered.is_some_and(|at| at.elapsed() < ALIVE) {
             return Ok(client);
         }
         self.statements.fetch_add(1, Ordering::Relaxed);

@@ -9,6 +9,9 @@ use crate::plan::change::{Action, Change, Reason};
 /// The share of what is in both that must be called the same there.
 const ALIKE: (usize, usize) = (3, 4);
 
+/// Beyond so many pairs, comparing each with all others is not worth it.
+const MOST_PAIRS: usize = 10_000;
+
 /// A component that goes, and one that looks like it.
 pub(super) struct Renamed<'a> {
     from: &'a [String],
@@ -44,6 +47,11 @@ pub(super) fn renamed(changes: &[Change]) -> Vec<Renamed<'_>> {
             content.goes &= goes;
             content.comes &= comes;
         }
+    }
+    let going = all.values().filter(|content| content.goes).count();
+    let coming = all.values().filter(|content| content.comes).count();
+    if going * coming > MOST_PAIRS {
+        return Vec::new();
     }
     let mut found: Vec<Renamed<'_>> = Vec::new();
     // Shorter ones come before what they hold.

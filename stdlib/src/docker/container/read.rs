@@ -80,12 +80,17 @@ pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Co
         by_name.insert(name.clone(), id);
         names.insert(id.clone(), name);
     }
-    for (wanted, found) in wanted.iter().zip(&mut inspected) {
-        if wanted.id.is_none()
-            && let Some(id) = by_name.get(&wanted.name.natural)
-        {
-            *found = by_id(engine, Some(id)).await;
-        }
+    let named = wanted.iter().enumerate().filter(|(_, wanted)| wanted.id.is_none());
+    let named = named.filter_map(|(index, wanted)| {
+        Some((index, (*by_name.get(&wanted.name.natural)?).clone()))
+    });
+    let named: Vec<(usize, String)> = named.collect();
+    let named = named
+        .into_iter()
+        .map(|(index, id)| async move { (index, by_id(engine, Some(&id)).await) });
+    let named: Vec<_> = stream::iter(named).buffer_unordered(AT_ONCE).collect().await;
+    for (index, found) in named {
+        inspected[index] = found;
     }
     let there = || inspected.iter().flatten().flatten();
     let bridged =
