@@ -1,5 +1,6 @@
 //! Saved plans: secrets sealed, any alteration noticed.
 
+use std::fs::Permissions;
 use std::path::Path;
 
 use dollop_engine::ephemeral::Recall;
@@ -11,6 +12,7 @@ use dollop_state::Keyring;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
+use tempfile::Builder;
 
 use crate::args::StackArgs;
 use crate::error::CommandError;
@@ -169,14 +171,66 @@ fn digest(plan: &Json) -> String {
 
 /// Writes a file durably; never leaves half of it, nor one that others may read.
 pub fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    write(file, bytes, &Builder::new(), None)
+}
+
+/// The same for a file of the project, which whoever works on it may read: as it is by now, or
+/// as any new file is.
+pub fn write_open(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    // Not in the place of a link, but where that leads.
+    let real = file.canonicalize();
+    let file = real.as_deref().unwrap_or(file);
+    let kept = std::fs::metadata(file).map(|known| known.permissions()).ok();
+    let mut builder = Builder::new();
+    // The system takes from that what new files do not get.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    write(file, bytes, &builder, kept)
+}
+
+fn write(
+    file: &Path,
+    bytes: &[u8],
+    builder: &Builder<'_, '_>,
+    permissions: Option<Permissions>,
+) -> std::io::Result<()> {
     use std::io::Write as _;
     let folder = match file.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    let mut aside = tempfile::NamedTempFile::new_in(folder)?;
+    let mut aside = builder.tempfile_in(folder)?;
     aside.write_all(bytes)?;
+    if let Some(permissions) = permissions {
+        aside.as_file().set_permissions(permissions)?;
+    }
     aside.as_file().sync_all()?;
     aside.persist(file)?;
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_project_stays_as_others_may_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("a"), folder.path().join("link"));
+        let mode = || file.metadata().unwrap().permissions().mode() & 0o777;
+        let plain = folder.path().join("plain");
+        std::fs::write(&plain, "").unwrap();
+        write_open(&file, b"one").unwrap();
+        assert_eq!(mode(), plain.metadata().unwrap().permissions().mode() & 0o777);
+        std::fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_open(&link, b"two").unwrap();
+        assert_eq!((mode(), std::fs::read(&file).unwrap()), (0o640, b"two".to_vec()));
+        assert!(link.is_symlink());
+        write_private(&file, b"three").unwrap();
+        assert_eq!(mode(), 0o600);
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 3);
+    }
 }

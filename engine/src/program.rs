@@ -62,6 +62,8 @@ pub struct Program {
 pub struct Dormant {
     /// In the order they were declared.
     pub declarations: Vec<Declaration>,
+    /// What they discover while they are on, in order.
+    pub discoveries: Vec<Discovery>,
     /// What becomes of what exists of them.
     pub fate: Fate,
 }

@@ -176,9 +176,9 @@ pub(super) fn run(case: &Case) -> Case {
             "discover" => {
                 let asked = discovered(&request, &files, &store, &pool);
                 match runtime.block_on(asked) {
-                    Ok(answers) => {
-                        files.insert(answers_file(&environment), answers.clone());
-                        *body = answers;
+                    Ok((answers, said)) => {
+                        *body = format!("{said}{answers}");
+                        files.insert(answers_file(&environment), answers);
                     }
                     Err(findings) => *body = show_findings(&findings),
                 }

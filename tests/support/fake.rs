@@ -10,10 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dollop_engine::address::Address;
 use dollop_engine::error::{CallError, Failure};
 use dollop_engine::kind::Registry;
+use dollop_engine::operate::{Ability, Operations};
 use dollop_engine::resource::{
     Connection, Created, Found, Listed, Listing, Name, Need, Owner, ReadResult, Resource,
     Scope, Traits, Wanted,
 };
+use dollop_engine::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -619,4 +621,20 @@ pub fn register(registry: Registry) -> Registry {
         .resource::<Unit>()
         .resource::<Base>()
         .resource::<Item>()
+        .operations_of(Unit::KIND, OfUnits)
+}
+
+/// A unit can be stopped, as a container can.
+struct OfUnits;
+
+impl Operations for OfUnits {
+    fn abilities(&self) -> &'static [Ability] {
+        &[Ability::Switch]
+    }
+
+    fn switched(&self, spec: &Value, on: bool) -> Option<Value> {
+        let Value::Map(mut entries) = spec.clone() else { return None };
+        entries.insert("running".to_owned(), Value::Bool(on));
+        Some(Value::Map(entries))
+    }
 }

@@ -4,26 +4,31 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use dollop_engine::files::{FileError, Files as _};
-use dollop_engine::import;
+use dollop_engine::import::{self, Discoveries, Kept};
 use dollop_engine::program::Discovery;
-use dollop_engine::script::{self, Answers, Discovered};
+use dollop_engine::script::{self, Answers};
 use dollop_state::read_state;
 
 use crate::args::DiscoverArgs;
 use crate::error::{CHANGES, CommandError, DONE};
 use crate::render::text::{clean, count};
+use crate::saved::write_open;
 use crate::session::{Session, block_on};
 use crate::terminal;
 
-/// Asks one question after the other, since a later one may depend on an earlier answer.
+/// Asks, shows what is new or gone, and records it.
 pub fn run(args: &DiscoverArgs) -> Result<u8, CommandError> {
     let session = Session::new(args.stack.project()?);
     session.project.files.look_up_secrets(true);
     let file = script::answers_file(session.project.environment.name());
     let before = recorded(&session, &file)?;
-    let (after, asked) = block_on(ask(&session, args, &before))?;
-    if asked == 0 && before.is_empty() {
-        terminal::say("the stack discovers nothing\n");
+    let Discoveries { answers: after, questions, dormant } =
+        block_on(ask(&session, args, &before))?;
+    if questions == 0 && before.is_empty() {
+        terminal::say(match dormant {
+            0 => "the stack discovers nothing\n",
+            _ => "the stack discovers nothing while its profiles are off (`--profile NAME`)\n",
+        });
         return Ok(DONE);
     }
     terminal::print(&shown(&before, &after))?;
@@ -39,7 +44,7 @@ pub fn run(args: &DiscoverArgs) -> Result<u8, CommandError> {
         return Ok(CHANGES);
     }
     let path = session.project.folder.join(&file);
-    std::fs::write(&path, text(&after)).map_err(|error| {
+    write_open(&path, text(&after).as_bytes()).map_err(|error| {
         CommandError::failed(format!("cannot write `{}`: {error}", path.display()))
     })?;
     terminal::say(&format!("wrote `{file}`; `dollop plan` shows what follows from it\n"));
@@ -58,52 +63,25 @@ fn recorded(session: &Session, file: &str) -> Result<Answers, CommandError> {
     }
 }
 
-/// The answers, and how many questions there are.
+/// What was asked, and says what was not.
 async fn ask(
     session: &Session,
     args: &DiscoverArgs,
     before: &Answers,
-) -> Result<(Answers, usize), CommandError> {
+) -> Result<Discoveries, CommandError> {
     let snapshot = read_state(&session.state_folder())?;
-    // What is not there yet has its default for now, and no answer in the file.
-    let (mut answers, mut supposed) = (Answers::new(), Answers::new());
-    loop {
-        let graph = session.discovering(&args.stack, &text(&supposed))?;
-        let discoveries = &graph.program().discoveries;
-        let Some(open) = discoveries.iter().find(|known| known.known.is_none()) else {
-            return Ok((answers, discoveries.len()));
-        };
-        let found = import::discover(&graph, &snapshot.state, &session.pool, open).await?;
-        let of = open.question.to_string();
-        let name = open.name.clone();
-        if let Some(names) = found {
-            answers.insert(name.clone(), Discovered { of: of.clone(), names: names.clone() });
-            supposed.insert(name, Discovered { of, names });
-            continue;
-        }
-        let server = clean(&open.question.connection.to_string()).into_owned();
-        let say = |keeps: &str| {
-            terminal::say(&format!(
-                "`{name}` keeps its {keeps}: `{server}` can be used only once the stack is applied\n"
-            ));
-        };
-        if let Some(known) = before.get(&name).filter(|known| known.of == of) {
-            say("answer");
-            answers.insert(name.clone(), known.clone());
-            supposed.insert(name, known.clone());
-            continue;
-        }
-        let Some(names) = open.default.clone() else { return Err(not_yet(open)) };
-        say("default");
-        supposed.insert(name, Discovered { of, names });
-    }
-}
-
-fn not_yet(discovery: &Discovery) -> CommandError {
-    let Discovery { name, question, .. } = discovery;
-    let server = &question.connection;
-    CommandError::failed(format!("`{name}` cannot be discovered yet: `{server}` is not there"))
-        .hint("give it a default, `#{ default: [] }`, apply, and discover then")
+    let declared = |answers: &Answers| session.discovering(&args.stack, &text(answers));
+    let kept = |discovery: &Discovery, kept: Kept| {
+        let name = clean(&discovery.name);
+        let server = discovery.question.connection.to_string();
+        let later = format!("`{}` can be used only once the stack is applied", clean(&server));
+        terminal::say(&match kept {
+            Kept::Dormant => format!("`{name}` keeps its answer: its profile is off\n"),
+            Kept::Answer => format!("`{name}` keeps its answer: {later}\n"),
+            Kept::Default => format!("`{name}` keeps its default: {later}\n"),
+        });
+    };
+    import::discover(declared, before, &snapshot.state, &session.pool, kept).await
 }
 
 /// The answers as a file.

@@ -86,7 +86,7 @@ fn statements(
     });
     let mut steps = plan.steps.iter().filter(|step| step.address == change.address);
     if steps.any(|step| step.operation == Operation::MakeWay) {
-        let way = before.as_ref().map(aside);
+        let way = before.as_ref().map(|before| aside(&change.address, before));
         match operation {
             Operation::MakeWay => after = way,
             _ => before = way,

@@ -55,9 +55,10 @@ impl Run<'_> {
         });
         // It may have got another one in a run before that, and nobody could look since.
         let recorded = self.recorded(&change.address);
-        intent.renaming = recorded.map(|record| record.renaming).unwrap_or_default();
-        intent.renaming.extend(renaming.map(|renaming| renaming.to));
-        intent.renaming.dedup();
+        let known = recorded.map(|record| record.renaming).unwrap_or_default();
+        intent.renaming.clone_from(&known);
+        let name = renaming.map(|renaming| renaming.to);
+        intent.renaming.extend(name.filter(|name| !known.contains(name)));
         intent
     }
 
@@ -88,7 +89,7 @@ impl Run<'_> {
         let line = self.line(change).await?;
         let id = change.id.clone().unwrap_or_default();
         let from = change.before.clone().unwrap_or_default();
-        let spec = aside(&from);
+        let spec = aside(&change.address, &from);
         let name = self.name(change, &spec);
         let intent = self.intent(change, kind, (id.as_str(), &from), &spec);
         let call = async {

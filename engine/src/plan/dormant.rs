@@ -8,6 +8,7 @@ use crate::path::Path;
 use crate::plan::Standing;
 use crate::plan::change::{Action, Change, Difference, Reason};
 use crate::plan::decide::Walk;
+use crate::plan::undeclared::{is_gone, unreadable};
 use crate::program::{Fate, alternatives};
 use crate::schema::Disruption;
 use crate::store::Record;
@@ -73,6 +74,16 @@ impl Walk<'_> {
             let known = Some(record.facts.clone());
             self.want(&connection, &record.address, Some(id.clone()), known, spec);
         } else if let Some(Standing::Deferred(_)) = self.standing(&connection) {
+            let message = format!("`{}` is not stopped by this plan", record.address);
+            let note = format!(
+                "`{connection}`, which it is reached through, can be used only once this is \
+                 applied"
+            );
+            self.decisions.warnings.push(
+                Diagnostic::new(Code::Hazard, message)
+                    .note(note)
+                    .hint("apply this, and then plan again with `--dormant stop`"),
+            );
             return None;
         } else {
             match self.inputs.observed.objects.get(&record.address) {
@@ -85,8 +96,13 @@ impl Walk<'_> {
                     id.clone_from(&found.id);
                 }
                 // Nothing runs that could be stopped; that it is gone is said once it is on.
-                Some(Observation::Gone | Observation::Unreadable(_)) => return None,
-                Some(Observation::Unchecked) | None => {}
+                Some(found) if is_gone(found) => return None,
+                Some(Observation::Unreadable(error)) => {
+                    let found = unreadable(&record.address, error);
+                    self.decisions.diagnostics.push(found);
+                    return None;
+                }
+                Some(Observation::Gone | Observation::Unchecked) | None => {}
             }
         }
         Some(Change {

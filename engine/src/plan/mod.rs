@@ -50,7 +50,7 @@ pub use lookups::{LookupOutcome, LookupPlan};
 pub(crate) use lookups::{MAY_BE_MISSING, nothing_there, probe};
 pub use losses::{Loss, consent_hint, weigh};
 pub(crate) use losses::{asked, held, refusal};
-pub(crate) use moves::{check as check_moves, moved};
+pub(crate) use moves::{check as check_moves, forget_unmet as forget_unmet_moves, moved};
 pub use part::{LeftOut, Part, Pattern, changed};
 pub use previews::preview;
 pub use renaming::aside;

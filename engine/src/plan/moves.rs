@@ -1,7 +1,7 @@
 //! Records under the addresses a script gives them now.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic};
@@ -192,6 +192,29 @@ pub(crate) fn lost_by_name(
         });
     }
     found
+}
+
+/// Of a script that was not run to its end, leaves out the moves to what it declares later:
+/// that those lead nowhere is no fault of the script.
+pub(crate) fn forget_unmet(program: &mut Program) {
+    let all = program.declarations.iter().chain(&program.dormant.declarations);
+    let known: BTreeSet<Address> = all.map(|declared| declared.address.clone()).collect();
+    loop {
+        let moves = &program.moves;
+        let is_met = |one: &Move| match &one.what {
+            Moved::One { from, .. } => last(moves, from).is_some_and(|to| known.contains(&to)),
+            Moved::Component { to, .. } => {
+                let end = end_of(moves, to);
+                known.iter().any(|address| address.components().starts_with(end))
+            }
+        };
+        let met: Vec<Move> = moves.iter().filter(|one| is_met(one)).cloned().collect();
+        // Without one of them, others may lead to where nothing is.
+        if met.len() == program.moves.len() {
+            return;
+        }
+        program.moves = met;
+    }
 }
 
 /// What is wrong with the moves and forgets of a program.

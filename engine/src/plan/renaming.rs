@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use sha2::{Digest as _, Sha256};
+
 use crate::address::Address;
 use crate::expr::Expr;
 use crate::graph::Graph;
@@ -298,7 +300,10 @@ pub(crate) fn ways(renamings: &[Renaming], changes: &[Change]) -> Vec<Address> {
 const KEPT: usize = 40;
 
 /// What makes way for another, as it is called until that has its name.
-pub fn aside(spec: &Value) -> Value {
+///
+/// The digest keeps apart what makes way in the same plan, or did in one that was killed, and
+/// begins with the same letters. All of it fits into the 63 bytes that PostgreSQL has.
+pub fn aside(address: &Address, spec: &Value) -> Value {
     let name = spec.get("name").and_then(Value::as_str).unwrap_or_default();
     let kept: String = name
         .chars()
@@ -307,7 +312,8 @@ pub fn aside(spec: &Value) -> Value {
             (*bytes <= KEPT).then_some(character)
         })
         .collect();
-    called(spec, &format!("{kept}.dollop-aside"))
+    let digest = hex::encode(Sha256::digest(format!("{address}\n{name}")));
+    called(spec, &format!("{kept}.{digest:.8}.dollop-aside"))
 }
 
 /// What is to be known of objects that are renamed, by their addresses.
@@ -418,4 +424,28 @@ pub(crate) fn records<'a>(
         Some(Record { id, spec, ..record.clone() })
     };
     known.filter_map(carry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_way_has_a_name_that_is_short_enough_and_its_own() {
+        let named = |address: &str, name: &str| {
+            let spec = Value::Map([("name".to_owned(), Value::string(name))].into());
+            let aside = aside(&address.parse().unwrap(), &spec);
+            aside.get("name").and_then(Value::as_str).unwrap().to_owned()
+        };
+        let (one, other) = ("postgres::database.main/one", "postgres::database.main/other");
+        let short = named(one, "shop");
+        assert!(short.starts_with("shop.") && short.ends_with(".dollop-aside"), "{short}");
+        // They differ only in what there is no room for.
+        let (a, b) = ("x".repeat(62) + "a", "x".repeat(62) + "b");
+        assert_ne!(named(one, &a), named(one, &b));
+        assert_ne!(named(one, &a), named(other, &a));
+        for long in [a, "\u{e9}".repeat(31), "\u{1f600}".repeat(15)] {
+            assert!(named(one, &long).len() <= 63, "{long}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::error::Failure;
+use crate::error::{CallError, Failure};
 use crate::expr::Expr;
 use crate::kind::{FoundObject, Kind};
 use crate::observed::Observation;
@@ -164,11 +164,7 @@ impl Walk<'_> {
                     change.disruption = Disruption::None;
                 }
                 Some(Observation::Unreadable(error)) => {
-                    let message = format!("cannot read `{}`", record.address);
-                    let mut found =
-                        Diagnostic::new(Code::Unreadable, message).note(error.message.clone());
-                    found.hints.extend(error.hints.iter().cloned());
-                    self.decisions.diagnostics.push(found);
+                    self.decisions.diagnostics.push(unreadable(&record.address, error));
                 }
                 Some(Observation::Gone | Observation::Unchecked) | None => {}
             },
@@ -252,7 +248,7 @@ impl Walk<'_> {
 }
 
 /// Whether looking showed that it is not there; what a service cannot have is not.
-fn is_gone(found: &Observation) -> bool {
+pub(super) fn is_gone(found: &Observation) -> bool {
     match found {
         Observation::Gone => true,
         Observation::Unreadable(error) => error.failure == Failure::Impossible,
@@ -321,4 +317,12 @@ pub(super) fn as_recorded(record: &Record) -> FoundObject {
         facts: record.facts.clone(),
         owner: Owner::Ours,
     }
+}
+
+/// What is said of a record whose object is there or not: nobody could look.
+pub(super) fn unreadable(address: &Address, error: &CallError) -> Diagnostic {
+    let message = format!("cannot read `{address}`");
+    let mut found = Diagnostic::new(Code::Unreadable, message).note(error.message.clone());
+    found.hints.extend(error.hints.iter().cloned());
+    found
 }

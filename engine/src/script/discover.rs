@@ -121,27 +121,33 @@ fn discover(
     let kind = kind_on(session, context, &on, &short)?;
     let question = question(session, context, kind, &on)?;
     let mut discoveries = session.discoveries.borrow_mut();
-    if let Some(other) = discoveries.iter().find(|known| known.name == name) {
-        if other.question != question {
-            let finding = Diagnostic::new(
-                Code::DiscoveryForm,
-                format!("`{name}` is discovered twice, and not of the same"),
-            )
-            .at(span)
-            .related(other.span.clone(), "first discovered here")
-            .hint("give one of them another name");
-            return Err(session.refuse(finding));
-        }
-        return Ok(list(other.names()));
+    let mut dormant = session.dormant_discoveries.borrow_mut();
+    let mut all = discoveries.iter().chain(dormant.iter());
+    if let Some(other) = all.find(|one| one.name == name && one.question != question) {
+        let finding = Diagnostic::new(
+            Code::DiscoveryForm,
+            format!("`{name}` is discovered twice, and not of the same"),
+        )
+        .at(span)
+        .related(other.span.clone(), "first discovered here")
+        .hint("give one of them another name");
+        return Err(session.refuse(finding));
+    }
+    if let Some(same) = discoveries.iter().find(|known| known.name == name) {
+        return Ok(list(same.names()));
     }
     let known = answer(session, &name, &question)?;
-    // What a profile that is off wants is not asked for.
-    if profile::off(session).is_some() {
-        session.guessing.set(true);
-        return Ok(list(&known.or(default).unwrap_or_default()));
-    }
     let discovery = Discovery { name, question, default, known, span };
     let names = list(discovery.names());
+    // What a profile that is off wants is not asked for; its answer is still an answer.
+    if profile::off(session).is_some() {
+        session.guessing.set(true);
+        if !dormant.iter().any(|one| one.name == discovery.name) {
+            dormant.push(discovery);
+        }
+        return Ok(names);
+    }
+    drop(dormant);
     let is_missing = discovery.known.is_none();
     let finding = missing(session, &discovery);
     discoveries.push(discovery);

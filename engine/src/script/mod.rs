@@ -61,6 +61,7 @@ use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Findings, Severity, Sources};
 use crate::files::Files;
 use crate::kind::Registry;
+use crate::plan::forget_unmet_moves;
 use crate::program::{
     Declaration, Dormant, Given, Lifecycle, Output, Parameter, Profiles, Program, SecretInput,
 };
@@ -295,11 +296,15 @@ impl Job {
             forget_what_follows(&mut declarations);
         }
         let (declarations, dormant) = sort_out(declarations);
-        Program {
+        let mut program = Program {
             stack: self.stack,
             environment: self.environment,
             declarations,
-            dormant: Dormant { declarations: dormant, fate: self.profiles.dormant },
+            dormant: Dormant {
+                declarations: dormant,
+                discoveries: session.dormant_discoveries.take(),
+                fate: self.profiles.dormant,
+            },
             profiles: session.profiles.take(),
             secrets: known_secrets(session),
             parameters: parameters::asked(session),
@@ -315,7 +320,11 @@ impl Job {
             sources: sources(session),
             digests: session.digests.take(),
             normals: session.normals.take(),
+        };
+        if session.stopped.get() {
+            forget_unmet_moves(&mut program);
         }
+        program
     }
 }
 

@@ -156,6 +156,8 @@ pub(super) struct Session {
     pub(super) looked_into: RefCell<Option<(String, Dynamic)>>,
     /// What the script discovers, in order.
     pub(super) discoveries: RefCell<Vec<Discovery>>,
+    /// What profiles that are off would discover.
+    pub(super) dormant_discoveries: RefCell<Vec<Discovery>>,
     /// The answers that are recorded, once they are read.
     pub(super) answers: RefCell<Option<Answers>>,
     /// Whether the run ends at the first discovery without an answer.
@@ -236,6 +238,7 @@ impl Session {
             missing: RefCell::default(),
             looked_into: RefCell::default(),
             discoveries: RefCell::default(),
+            dormant_discoveries: RefCell::default(),
             answers: RefCell::default(),
             discovering: false,
             stopped: Cell::default(),

@@ -3,6 +3,7 @@
 //! Catalogs: `pg_roles`, `pg_authid` (passwords), `pg_auth_members`, `pg_db_role_setting`.
 
 mod flags;
+mod password;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -308,14 +309,10 @@ impl Resource for Role {
         // An MD5 hash has the name in it, so that the server forgets it with the name.
         let lost =
             renamed && row.verifier.as_ref().is_none_or(|stored| stored.starts_with("md5"));
-        let password = match (&to.password, &row.verifier) {
-            (Some(new), Some(stored)) if scram::verifies(stored, new) && !lost => None,
-            (Some(new), _) if lost => Some(password_is(&scram::verifier(new))),
-            (Some(new), _) if server.sees_passwords || to.password != from.password => {
-                Some(password_is(&scram::verifier(new)))
-            }
-            _ => None,
-        };
+        let passwords = (from.password.as_deref(), to.password.as_deref());
+        let password =
+            password::to_set(passwords, row.verifier.as_deref(), lost, server.sees_passwords)
+                .map(|new| password_is(&scram::verifier(new)));
         let role = sql::name(&name.natural);
         let mut statements = change_statements(&role, &from, &current, &to, password);
         if renamed {

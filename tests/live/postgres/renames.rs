@@ -280,9 +280,9 @@ fn a_name_that_is_left_is_taken_in_the_same_run() {
     assert_eq!(
         renames,
         [
-            "ALTER DATABASE \"dt_chain\" RENAME TO \"dt_chain.dollop-aside\";",
+            "ALTER DATABASE \"dt_chain\" RENAME TO \"dt_chain.c50d686d.dollop-aside\";",
             "ALTER DATABASE \"dt_chain_old\" RENAME TO \"dt_chain\";",
-            "ALTER DATABASE \"dt_chain.dollop-aside\" RENAME TO \"dt_chain_old\";",
+            "ALTER DATABASE \"dt_chain.c50d686d.dollop-aside\" RENAME TO \"dt_chain_old\";",
         ]
     );
     // Killed at each point of it, and gone on with by the next run.
