@@ -341,8 +341,8 @@ pub fn plan(
     let kept = decisions.changes.iter().filter(|change| change.action == Action::Keep).count();
     // What stays is carried only where its record must be written anew.
     let recorded: HashSet<&Address> = steps.iter().map(|step| &step.address).collect();
-    let mut renames = renames::likely(&decisions.changes, registry);
-    renames.extend(moves::lost_by_name(&decisions, &moved.renamed, graph, registry));
+    let mut proposed = renames::likely(&decisions.changes, registry);
+    proposed.extend(moves::lost_by_name(&decisions, &moved.renamed, graph, registry));
     let mut changes = decisions.changes;
     changes
         .retain(|change| change.action != Action::Keep || recorded.contains(&change.address));
@@ -355,11 +355,11 @@ pub fn plan(
         let from = moved.renamed.iter().find(|(_, to)| to == address).map(|(from, _)| from);
         from.unwrap_or(address).clone()
     };
-    let renamed = observed.renamed.iter();
-    let renamed = renamed.map(|(address, name)| (recorded(address), name.clone())).collect();
+    let given = observed.renamed.iter();
+    let renamed = given.map(|(address, name)| (recorded(address), name.clone())).collect();
     let mut warnings = program.warnings.clone();
     warnings.extend(decisions.warnings);
-    warnings.extend(renames);
+    warnings.extend(proposed);
     let mut plan = Plan {
         format: FORMAT,
         stack: program.stack.clone(),
