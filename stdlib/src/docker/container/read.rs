@@ -80,16 +80,16 @@ pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Co
         by_name.insert(name.clone(), id);
         names.insert(id.clone(), name);
     }
-    let named = wanted.iter().enumerate().filter(|(_, wanted)| wanted.id.is_none());
-    let named = named.filter_map(|(index, wanted)| {
+    let others = wanted.iter().enumerate().filter(|(_, wanted)| wanted.id.is_none());
+    let others = others.filter_map(|(index, wanted)| {
         Some((index, (*by_name.get(&wanted.name.natural)?).clone()))
     });
-    let named: Vec<(usize, String)> = named.collect();
-    let named = named
+    let others: Vec<(usize, String)> = others.collect();
+    let others = others
         .into_iter()
         .map(|(index, id)| async move { (index, by_id(engine, Some(&id)).await) });
-    let named: Vec<_> = stream::iter(named).buffer_unordered(AT_ONCE).collect().await;
-    for (index, found) in named {
+    let others: Vec<_> = stream::iter(others).buffer_unordered(AT_ONCE).collect().await;
+    for (index, found) in others {
         inspected[index] = found;
     }
     let there = || inspected.iter().flatten().flatten();
