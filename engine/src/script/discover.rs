@@ -137,7 +137,9 @@ fn discover(
     let known = answer(session, &name, &question)?;
     // What a profile that is off wants is not asked for.
     if profile::off(session).is_some() {
-        session.guessing.set(true);
+        if known.is_none() {
+            session.guessing.set(true);
+        }
         return Ok(list(&known.or(default).unwrap_or_default()));
     }
     let discovery = Discovery { name, question, default, known, span };
