@@ -391,7 +391,7 @@ fn nothing_a_function_gives_is_without_bound() {
         "template_text(\"{% for i in range(90000) %}{% set y = (1 ~ n) * 9999999 %}{% endfor %}\", #{ n: 9999999999 })",
         "template_text(\"{% for i in range(90000) %}{% set y = x * (n | default(99999999)) %}{% endfor %}\", #{ x: \"x\" })",
         "template_text(\"{% for i in range(90000) %}{% set y = x * (1 if i else 99999999) %}{% endfor %}\", #{ x: \"x\" })",
-        "template_text(\"{% for i in range(90000) %}{% set y = x * loop.index %}{% endfor %}\", #{ x: repeat(\"x\", 10000), loop: #{ index: 1 } })",
+        "template_text(\"{% for i in range(90000) %}{% set y = x * loop.index %}{% endfor %}\", #{ x: repeat(\"x\", 10000), \"loop\": #{ index: 1 } })",
         "template_text(\"{% for i in range(90000) %}{% set y = x * (loop | default(d)).index %}{% endfor %}\", #{ x: repeat(\"x\", 10000), d: #{ index: 1 } })",
         "template_text(repeat(\"{% set x = 'a' %}\", 10000), #{})",
         "template_text(\"{{ [x * 99999999, x * 99999999] | length }}\", #{ x: \"x\" })",
