@@ -2,10 +2,11 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use dollop_engine::files::{FileError, Files, SecretSource};
+use dollop_engine::files::{FileDigest, FileError, Files, SecretSource};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::CommandError;
@@ -165,13 +166,19 @@ fn sanitize(raw: &str) -> String {
 pub struct ProjectFiles {
     folder: PathBuf,
     read: RefCell<BTreeMap<String, Arc<str>>>,
+    digests: RefCell<BTreeMap<String, FileDigest>>,
     secrets: Secrets,
 }
 
 impl ProjectFiles {
     /// The files of a folder, given without links.
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, read: RefCell::default(), secrets: Secrets::default() }
+        Self {
+            folder,
+            read: RefCell::default(),
+            digests: RefCell::default(),
+            secrets: Secrets::default(),
+        }
     }
 
     /// Whether secrets are looked up from now on; otherwise nobody needs to know them.
@@ -186,13 +193,34 @@ impl ProjectFiles {
 
     /// The bytes of a file.
     fn bytes(&self, path: &str) -> Result<Vec<u8>, FileError> {
-        let unreadable = |cause: String| FileError::Unreadable { path: path.to_owned(), cause };
+        let found = self.file(path)?;
+        std::fs::read(&found).map_err(|error| unreadable(path, &error))
+    }
+
+    /// The digest of a file, which is never in memory as a whole: it may be large.
+    fn digest_on_disk(&self, path: &str) -> Result<FileDigest, FileError> {
+        let found = self.file(path)?;
+        let mut file = std::fs::File::open(&found).map_err(|error| unreadable(path, &error))?;
+        let (mut whole, mut length) = (Sha256::new(), 0);
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let read = file.read(&mut buffer).map_err(|error| unreadable(path, &error))?;
+            if read == 0 {
+                return Ok(FileDigest { sha256: whole.finalize().into(), length });
+            }
+            whole.update(&buffer[..read]);
+            length += read as u64;
+        }
+    }
+
+    /// Where a file is on disk.
+    fn file(&self, path: &str) -> Result<PathBuf, FileError> {
         let found = self.locate(path, &inside(path)?)?;
         // Reading a pipe would wait forever.
         if !found.is_file() {
-            return Err(unreadable("it is not a file".to_owned()));
+            return Err(unreadable(path, &"it is not a file"));
         }
-        std::fs::read(&found).map_err(|error| unreadable(error.to_string()))
+        Ok(found)
     }
 
     /// Where something is on disk, links followed, when that is in the folder.
@@ -211,6 +239,10 @@ impl ProjectFiles {
             Err(FileError::Outside(path.to_owned()))
         }
     }
+}
+
+fn unreadable(path: &str, cause: &dyn std::fmt::Display) -> FileError {
+    FileError::Unreadable { path: path.to_owned(), cause: cause.to_string() }
 }
 
 /// A path of the project in its shortest form.
@@ -266,12 +298,18 @@ impl Files for ProjectFiles {
         Ok(text)
     }
 
-    fn digest(&self, path: &str) -> Result<[u8; 32], FileError> {
+    fn digest(&self, path: &str) -> Result<FileDigest, FileError> {
+        let key = inside(path)?;
         // What is supposed to be there counts, not what is on disk.
-        if let Some(text) = self.read.borrow().get(&inside(path)?) {
-            return Ok(Sha256::digest(text.as_bytes()).into());
+        if let Some(text) = self.read.borrow().get(&key) {
+            return Ok(FileDigest::of(text.as_bytes()));
         }
-        Ok(Sha256::digest(self.bytes(&inside(path)?)?).into())
+        if let Some(known) = self.digests.borrow().get(&key) {
+            return Ok(*known);
+        }
+        let digest = self.digest_on_disk(path)?;
+        self.digests.borrow_mut().insert(key, digest);
+        Ok(digest)
     }
 
     fn secret(&self, source: &SecretSource) -> Result<Option<Arc<str>>, FileError> {
@@ -300,14 +338,12 @@ impl Files for ProjectFiles {
     }
 
     fn list(&self, folder: &str) -> Result<Vec<String>, FileError> {
-        let unreadable =
-            |cause: String| FileError::Unreadable { path: folder.to_owned(), cause };
         let place = self.locate(folder, &inside(folder)?)?;
         if !place.is_dir() {
-            return Err(unreadable("it is not a folder".to_owned()));
+            return Err(unreadable(folder, &"it is not a folder"));
         }
         let mut found = Vec::new();
-        walk(&place, "", &mut found).map_err(unreadable)?;
+        walk(&place, "", &mut found).map_err(|cause| unreadable(folder, &cause))?;
         found.sort();
         Ok(found)
     }
@@ -380,6 +416,21 @@ mod tests {
         assert_eq!(&*files.read("lib/a.rhai").unwrap(), "one");
         std::fs::write(place.path().join("lib/a.rhai"), "two").unwrap();
         assert_eq!(&*files.read("./lib//a.rhai").unwrap(), "one");
+        assert_eq!(files.digest("lib/a.rhai").unwrap(), FileDigest::of(b"one"));
+    }
+
+    #[test]
+    fn digests_are_taken_once_and_of_any_bytes() {
+        let place = folder(&[("logo", "")]);
+        let bytes = vec![0xff; 200_000];
+        std::fs::write(place.path().join("logo"), &bytes).unwrap();
+        let files = ProjectFiles::new(place.path().canonicalize().unwrap());
+        assert_eq!(files.digest("logo").unwrap(), FileDigest::of(&bytes));
+        std::fs::write(place.path().join("logo"), [0xfe]).unwrap();
+        assert_eq!(files.digest("./logo").unwrap(), FileDigest::of(&bytes));
+        assert!(matches!(files.digest("none"), Err(FileError::Missing(_))));
+        assert!(matches!(files.digest("../logo"), Err(FileError::Outside(_))));
+        assert!(matches!(files.digest("."), Err(FileError::Unreadable { .. })));
     }
 
     #[cfg(unix)]

@@ -89,12 +89,16 @@ pub async fn refuse_stale(
         ));
     }
     for (path, was) in &plan.digests {
-        // As the scripts saw it: a folder by its names, a file by its bytes, or nothing there.
+        // As the scripts saw it: a folder by its names, a file by its bytes, which need not
+        // be text, or nothing there.
         let now = match path.strip_suffix('/') {
-            Some(folder) => project.files.list(folder).ok().map(|names| names.join("\n")),
-            None => project.files.read(path).ok().map(|text| text.to_string()),
+            Some(folder) => {
+                let names = project.files.list(folder).ok();
+                names.map(|names| Sha256::digest(names.join("\n")).into())
+            }
+            None => project.files.digest(path).ok().map(|found| found.sha256),
         };
-        match now.map(|text| hex::encode(Sha256::digest(text.as_bytes()))) {
+        match now.map(|now: [u8; 32]| hex::encode(now)) {
             Some(now) if now == *was => {}
             None if was == "absent" => {}
             Some(_) => moved.push(format!("`{path}` has changed")),

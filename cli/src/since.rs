@@ -8,11 +8,10 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::Arc;
 
 use dollop_engine::address::Address;
-use dollop_engine::files::{FileError, Files, SecretSource};
+use dollop_engine::files::{FileDigest, FileError, Files, SecretSource};
 use dollop_engine::graph::Graph;
 use dollop_engine::plan::changed;
 use dollop_engine::program::Program;
-use sha2::{Digest as _, Sha256};
 
 use crate::args::StackArgs;
 use crate::error::CommandError;
@@ -128,9 +127,9 @@ impl Files for Revision<'_> {
         Ok(text.into())
     }
 
-    fn digest(&self, path: &str) -> Result<[u8; 32], FileError> {
+    fn digest(&self, path: &str) -> Result<FileDigest, FileError> {
         let Some(bytes) = self.bytes(path)? else { return self.now.digest(path) };
-        Ok(Sha256::digest(bytes).into())
+        Ok(FileDigest::of(&bytes))
     }
 
     fn secret(&self, source: &SecretSource) -> Result<Option<Arc<str>>, FileError> {

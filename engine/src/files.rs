@@ -57,17 +57,33 @@ impl std::fmt::Display for SecretSource {
     }
 }
 
+/// What the bytes of a file are told by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileDigest {
+    /// Their SHA-256.
+    pub sha256: [u8; 32],
+    /// How many they are: what it took to read them.
+    pub length: u64,
+}
+
+impl FileDigest {
+    /// That of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { sha256: Sha256::digest(bytes).into(), length: bytes.len() as u64 }
+    }
+}
+
 /// Reads files of one project folder and nothing outside it.
 pub trait Files {
     /// The text of a file. `path` is relative to the project folder, with `/` between its
     /// parts; what leaves the folder is refused.
     fn read(&self, path: &str) -> Result<Arc<str>, FileError>;
 
-    /// SHA-256 of the bytes of a file, which need not be text.
+    /// The digest of the bytes of a file, which need not be text.
     ///
     /// The default is for places that hold text only.
-    fn digest(&self, path: &str) -> Result<[u8; 32], FileError> {
-        self.read(path).map(|text| Sha256::digest(text.as_bytes()).into())
+    fn digest(&self, path: &str) -> Result<FileDigest, FileError> {
+        self.read(path).map(|text| FileDigest::of(text.as_bytes()))
     }
 
     /// A secret, as it is kept; `None` where nobody needs to know it. A script cannot look

@@ -105,6 +105,31 @@ fn a_saved_plan_is_refused_when_the_script_changed() {
     assert_eq!(run.code, Some(1), "{}", run.text());
 }
 
+/// What is no text is compared by its digest, too: such a plan could never be applied.
+#[test]
+fn a_saved_plan_of_files_that_are_no_text_is_applied_or_refused() {
+    let script = "local::file(\"sum\", #{ path: \"out/sum\", content: file_sha256(\"web/logo.png\") + dir_hash(\"web\") });\n";
+    let project = Project::new("shop", script);
+    project.write("web/index.html", "hello");
+    let logo = project.folder().join("web/logo.png");
+    std::fs::write(&logo, [0xff, 0x00, 0xfe]).expect("a file");
+    let apply = ["apply", "--plan", "the.plan", "--auto-approve"];
+    drop(project.run(&["plan", "--out", "the.plan"]).expect(0));
+    drop(project.run(&apply).expect(0));
+    let made = project.read("out/sum");
+    assert_eq!(made.len(), 128, "{made}");
+
+    std::fs::write(&logo, [0xff, 0x00, 0xfd]).expect("a file");
+    drop(project.run(&["plan", "--out", "the.plan"]).expect(0));
+    std::fs::write(&logo, [0xff, 0x00, 0xfc]).expect("a file");
+    shows!(project.run(&apply).expect(1).stderr, @"
+    error: the plan is stale
+      `web/logo.png` has changed
+      hint: plan again, and review it
+    ");
+    assert_eq!(project.read("out/sum"), made);
+}
+
 #[test]
 fn a_saved_plan_is_refused_when_the_state_moved_on() {
     let (project, _, _) = with_plan();

@@ -141,7 +141,9 @@ fn discover(
     let names = list(discovery.names());
     // What a profile that is off wants is not asked for; its answer is still an answer.
     if profile::off(session).is_some() {
-        session.guessing.set(true);
+        if discovery.known.is_none() {
+            session.guessing.set(true);
+        }
         if !dormant.iter().any(|one| one.name == discovery.name) {
             dormant.push(discovery);
         }

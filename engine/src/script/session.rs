@@ -19,7 +19,7 @@ use super::symbol::{Answer, Refusal};
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 use crate::expr::Expr;
-use crate::files::{FileError, Files, SecretSource};
+use crate::files::{FileDigest, FileError, Files, SecretSource};
 use crate::kind::Registry;
 use crate::normals::Normals;
 use crate::program::{
@@ -52,7 +52,7 @@ pub(super) enum Found {
     /// To [`Ask::Read`].
     Text(Arc<str>),
     /// To [`Ask::Digest`].
-    Digest([u8; 32]),
+    Digest(FileDigest),
     /// To [`Ask::List`].
     Paths(Vec<String>),
     /// To [`Ask::Secret`].
@@ -261,11 +261,11 @@ impl Session {
     }
 
     /// The digest of a project file, which is recorded. Nothing else of it is looked at.
-    pub(super) fn digest(&self, path: &str) -> Result<[u8; 32], FileError> {
+    pub(super) fn digest(&self, path: &str) -> Result<FileDigest, FileError> {
         let Found::Digest(digest) = self.files.ask(path, Ask::Digest(path.to_owned()))? else {
             return Err(FileError::Missing(path.to_owned()));
         };
-        self.digests.borrow_mut().insert(path.to_owned(), hex::encode(digest));
+        self.digests.borrow_mut().insert(path.to_owned(), hex::encode(digest.sha256));
         Ok(digest)
     }
 

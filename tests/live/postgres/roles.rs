@@ -204,8 +204,8 @@ async fn reading_84_objects_takes_one_query_for_each_kind() {
     }
     // As many at once as an apply makes.
     let begun = world.server().statements();
-    let make = futures::stream::iter(&grants).map(|grant| world.try_create(grant));
-    for made in make.buffer_unordered(8).collect::<Vec<_>>().await {
+    let creates = futures::stream::iter(&grants).map(|grant| world.try_create(grant));
+    for made in creates.buffer_unordered(8).collect::<Vec<_>>().await {
         made.unwrap_or_else(|error| panic!("{error:?}"));
     }
     let made = world.server().statements() - begun;

@@ -7,14 +7,16 @@ use std::rc::Rc;
 
 use minijinja::Value as Jinja;
 use minijinja::machinery::ast::{
-    BinOpKind, CallArg, CompareOpKind, Expr as Node, Filter, Stmt,
+    BinOpKind, Call, CallArg, CompareOpKind, Expr as Node, Filter, Stmt, UnaryOpKind,
 };
 use minijinja::value::ValueKind;
 
+use super::guesses::{Guess, Looking, Part};
+
 /// Bytes the largest value of a template may take, estimated from above.
 const LARGEST: u64 = 128 << 20;
-/// Values a name may stand for that are told apart.
-const MOST_CANDIDATES: usize = 10_000;
+/// Bytes of a number that is written out: the largest has 309 digits.
+const WRITTEN: u64 = 330;
 /// Bytes of a list made of one byte of a text: one item for each character.
 const TAKEN_APART: u64 = 40;
 /// Items of the longest `range`.
@@ -38,85 +40,41 @@ const LISTS: [&str; 12] = [
     "sort",
     "split",
 ];
-/// What a part of a template may be.
-#[derive(Clone)]
-struct Guess {
-    /// Bytes it takes at most.
-    size: u64,
-    /// Which values, where that is known.
-    values: Option<Rc<[Jinja]>>,
-    /// Whether it is a number in any case.
-    is_number: bool,
-    /// The largest number it may be, where that is known.
-    most: Option<u64>,
-}
-
-impl Guess {
-    fn size(size: u64) -> Self {
-        Self { size, values: None, is_number: false, most: None }
-    }
-
-    /// A number, up to the largest where that is known.
-    fn number(most: Option<u64>) -> Self {
-        Self { size: 16, values: None, is_number: true, most }
-    }
-
-    fn values(values: Vec<Jinja>) -> Self {
-        let size = values.iter().map(size).max().unwrap_or(16);
-        if values.len() > MOST_CANDIDATES {
-            return Self::size(size);
-        }
-        let is_number = values.iter().all(Jinja::is_number);
-        let most = values.iter().filter_map(Jinja::as_usize).max().unwrap_or(0);
-        let most = is_number.then(|| u64::try_from(most).unwrap_or(u64::MAX));
-        Self { size, values: Some(values.into()), is_number, most }
-    }
-
-    /// Each of the values, changed; of values that are not known the size stays.
-    fn each(&self, change: impl Fn(&Jinja) -> Vec<Jinja>) -> Self {
-        match &self.values {
-            Some(values) => Self::values(values.iter().flat_map(change).collect()),
-            None => self.clone(),
-        }
-    }
-
-    /// What a loop over it is given: items, or keys.
-    fn items(&self) -> Self {
-        self.each(|value| value.try_iter().map(Iterator::collect).unwrap_or_default())
-    }
-
-    /// What stands in it: items, or the values of keys.
-    fn inside(&self) -> Self {
-        self.each(|value| {
-            if value.kind() != ValueKind::Map {
-                return value.try_iter().map(Iterator::collect).unwrap_or_default();
-            }
-            let keys = value.try_iter().into_iter().flatten();
-            keys.filter_map(|key| value.get_item(&key).ok()).collect()
-        })
-    }
-}
 
 /// What a template may come to.
 pub(super) struct Bounds {
     /// Whether every value stays within bounds.
     pub(super) within: bool,
+    /// Whether the values it is given could all be looked at.
+    pub(super) is_seen: bool,
     /// Bytes that one step may read or write, filters excepted.
     pub(super) heaviest: u64,
+    /// How many values were looked at to find out.
+    pub(super) visits: u64,
 }
 
 /// Reads them from the template and the values it is given.
 pub(super) fn of(tree: &Stmt<'_>, values: &BTreeMap<String, Jinja>) -> Bounds {
+    let mut looking = Looking::default();
     let given =
-        values.iter().map(|(name, value)| (name.clone(), Guess::values(vec![value.clone()])));
-    let mut sizes = Sizes { names: given.collect(), worst: 0, heaviest: 0 };
+        values.iter().map(|(name, value)| (name.clone(), looking.values(vec![value.clone()])));
+    let names = given.collect();
+    let mut sizes = Sizes { names, looking, rounds: Vec::new(), worst: 0, heaviest: 0 };
     sizes.statement(tree);
-    Bounds { within: sizes.worst <= LARGEST, heaviest: sizes.heaviest }
+    Bounds {
+        within: sizes.worst <= LARGEST,
+        is_seen: !sizes.looking.is_over(),
+        heaviest: sizes.heaviest,
+        visits: sizes.looking.visits(),
+    }
 }
 
 /// The sizes of names.
 struct Sizes {
     names: BTreeMap<String, Guess>,
+    looking: Looking,
+    /// How often each loop that is open may go round, where that is known.
+    rounds: Vec<Option<u64>>,
     worst: u64,
     heaviest: u64,
 }
@@ -135,11 +93,14 @@ impl Sizes {
                 self.guess(&emit.expr);
             }
             Stmt::ForLoop(each) => {
-                self.loop_over(&each.iter, &each.target);
+                let rounds = self.loop_over(&each.iter, &each.target);
+                // The filter is no part of the loop: there, `loop` is the one around it.
                 each.filter_expr.iter().for_each(|filter| {
                     self.guess(filter);
                 });
+                self.rounds.push((!each.recursive).then_some(rounds));
                 self.statements(&each.body);
+                self.rounds.pop();
                 self.statements(&each.else_body);
             }
             Stmt::IfCond(condition) => {
@@ -164,9 +125,13 @@ impl Sizes {
         }
     }
 
-    /// Gives the names of a loop what they may stand for.
-    fn loop_over(&mut self, over: &Node<'_>, target: &Node<'_>) {
+    /// Gives the names of a loop what they may stand for; says how often it may go round.
+    fn loop_over(&mut self, over: &Node<'_>, target: &Node<'_>) -> u64 {
         let whole = self.guess(over);
+        let rounds = match self.range(over) {
+            Some((rounds, _)) => rounds,
+            None => self.looking.rounds(&whole),
+        };
         let parts = match target {
             Node::List(list) => list.items.as_slice(),
             Node::Tuple(tuple) => tuple.items.as_slice(),
@@ -177,12 +142,38 @@ impl Sizes {
             && let Some(inner) = &filter.expr
         {
             let inner = self.guess(inner);
-            self.bind(key, inner.items());
-            self.bind(value, inner.inside());
-            return;
+            let items = self.looking.part(&inner, Part::Items);
+            self.bind(key, items);
+            let inside = self.looking.part(&inner, Part::Inside);
+            self.bind(value, inside);
+            return rounds;
         }
         let items = self.items_of(over).unwrap_or(whole);
         self.bind(target, items);
+        rounds
+    }
+
+    /// How many numbers a `range` gives at most, and the largest of them where it is known.
+    fn range(&mut self, node: &Node<'_>) -> Option<(u64, Option<u64>)> {
+        let Node::Call(call) = node else { return None };
+        if !self.is_range(call) {
+            return None;
+        }
+        let (mut count, mut most) = (0_u64, Some(0));
+        for argument in &call.args {
+            let limit = match argument {
+                CallArg::Pos(node) => self.guess(node).most,
+                _ => None,
+            };
+            count = count.saturating_add(limit.unwrap_or(LONGEST_RANGE));
+            most = most.zip(limit).map(|(one, two): (u64, u64)| one.max(two));
+        }
+        Some((count.min(LONGEST_RANGE), most))
+    }
+
+    fn is_range(&self, call: &Call<'_>) -> bool {
+        matches!(&call.expr, Node::Var(name)
+            if name.id == "range" && !self.names.contains_key("range"))
     }
 
     /// The items of what hands on items it is given.
@@ -192,7 +183,13 @@ impl Sizes {
                 self.items_of(filter.expr.as_ref()?)
             }
             Node::Filter(_) => None,
-            _ => Some(self.guess(node).items()),
+            _ => Some(match self.range(node) {
+                Some((_, most)) => Guess::number(most),
+                None => {
+                    let whole = self.guess(node);
+                    self.looking.part(&whole, Part::Items)
+                }
+            }),
         }
     }
 
@@ -200,20 +197,9 @@ impl Sizes {
     fn bind(&mut self, target: &Node<'_>, guess: Guess) {
         match target {
             Node::Var(name) => {
-                let known = self.names.remove(name.id);
-                let merged = match known {
+                let merged = match self.names.remove(name.id) {
                     None => guess,
-                    Some(known) => match (&known.values, &guess.values) {
-                        (Some(one), Some(two)) => {
-                            Guess::values(one.iter().chain(two.iter()).cloned().collect())
-                        }
-                        _ => Guess {
-                            size: known.size.max(guess.size),
-                            values: None,
-                            is_number: known.is_number && guess.is_number,
-                            most: known.most.zip(guess.most).map(|(one, two)| one.max(two)),
-                        },
-                    },
+                    Some(known) => self.looking.either(&known, &guess),
                 };
                 self.names.insert(name.id.to_owned(), merged);
             }
@@ -224,8 +210,10 @@ impl Sizes {
     }
 
     fn bind_each(&mut self, targets: &[Node<'_>], guess: &Guess) {
-        let inside = guess.inside();
-        targets.iter().for_each(|target| self.bind(target, inside.clone()));
+        let inside = self.looking.part(guess, Part::Inside);
+        for target in targets {
+            self.bind(target, inside.clone());
+        }
     }
 
     fn all<'n, 'a: 'n>(&mut self, nodes: impl IntoIterator<Item = &'n Node<'a>>) -> u64 {
@@ -258,25 +246,29 @@ impl Sizes {
             Node::Var(name) => {
                 return self.names.get(name.id).cloned().unwrap_or(Guess::size(16));
             }
-            Node::Const(known) => return Guess::values(vec![known.value.clone()]),
+            Node::Const(known) => return self.looking.values(vec![known.value.clone()]),
             Node::List(list) => self.all(&list.items),
             Node::Tuple(tuple) => self.all(&tuple.items),
             Node::Map(map) => self.all(map.keys.iter().chain(&map.values)),
-            // `loop.index` and its like.
-            Node::GetAttr(attribute)
-                if matches!(&attribute.expr, Node::Var(name) if name.id == "loop")
-                    && !self.names.contains_key("loop") =>
-            {
-                return match attribute.name {
-                    "depth" | "depth0" | "index" | "index0" | "length" | "revindex"
-                    | "revindex0" => Guess::number(None),
-                    _ => Guess::size(self.worst),
-                };
-            }
             Node::GetAttr(attribute) => {
                 let inner = self.guess(&attribute.expr);
-                return inner
-                    .each(|value| value.get_attr(attribute.name).into_iter().collect());
+                let part = Part::Attribute(attribute.name.to_owned());
+                let found = self.looking.part(&inner, part);
+                if !matches!(&attribute.expr, Node::Var(name) if name.id == "loop") {
+                    return found;
+                }
+                // `loop.index` and its like.
+                let counted = match attribute.name {
+                    "depth" | "depth0" | "index" | "index0" | "length" | "revindex"
+                    | "revindex0" => Guess::number(self.rounds.last().copied().flatten()),
+                    _ => Guess::size(self.worst),
+                };
+                // A value of that name may be meant, or be hidden by the loop.
+                return if self.names.contains_key("loop") {
+                    self.looking.either(&found, &counted)
+                } else {
+                    counted
+                };
             }
             Node::GetItem(item) => {
                 self.guess(&item.subscript_expr);
@@ -285,19 +277,36 @@ impl Sizes {
                     // One that is computed item by item goes through all before.
                     self.weigh(inner.size);
                 }
-                return inner.inside();
+                return self.looking.part(&inner, Part::Inside);
             }
-            Node::IfExpr(choice) => self.all(
-                [&choice.test_expr, &choice.true_expr].into_iter().chain(&choice.false_expr),
-            ),
-            Node::UnaryOp(operation) => return self.guess(&operation.expr),
+            Node::IfExpr(choice) => {
+                self.guess(&choice.test_expr);
+                let yes = self.guess(&choice.true_expr);
+                // Without another there is nothing, and nothing can be made of it.
+                let Some(no) = &choice.false_expr else { return yes };
+                let no = self.guess(no);
+                return self.looking.either(&yes, &no);
+            }
+            Node::UnaryOp(operation) => {
+                let inner = self.guess(&operation.expr);
+                return match operation.op {
+                    UnaryOpKind::Neg => Guess::number(inner.most),
+                    UnaryOpKind::Not => Guess::size(16),
+                };
+            }
             Node::BinOp(operation) => {
                 let (left, right) = (self.guess(&operation.left), self.guess(&operation.right));
                 let numbers = left.is_number && right.is_number;
                 let both = left.size.saturating_add(right.size);
                 match operation.op {
-                    _ if numbers => return Guess::number(None),
-                    BinOpKind::ScAnd | BinOpKind::ScOr => both,
+                    BinOpKind::ScAnd | BinOpKind::ScOr => {
+                        return self.looking.either(&left, &right);
+                    }
+                    // Numbers are written out.
+                    BinOpKind::Concat => self.weigh(both.saturating_add(2 * WRITTEN)),
+                    operation if numbers => {
+                        return Guess::number(computed(operation, left.most, right.most));
+                    }
                     // A text or list so many times.
                     BinOpKind::Mul => self.weigh(match (left.most, right.most) {
                         (Some(times), _) => right.size.saturating_mul(times.max(1)),
@@ -338,11 +347,7 @@ impl Sizes {
             Node::Call(call) => {
                 let size = self.all([&call.expr]).saturating_add(self.arguments(&call.args));
                 // It makes its numbers one by one, as a loop asks for them.
-                if matches!(&call.expr, Node::Var(name) if name.id == "range") {
-                    16 * LONGEST_RANGE
-                } else {
-                    self.weigh(size)
-                }
+                if self.is_range(call) { 16 * LONGEST_RANGE } else { self.weigh(size) }
             }
         };
         Guess::size(size)
@@ -354,7 +359,22 @@ impl Sizes {
         let arguments = self.arguments(&filter.args);
         match filter.name {
             "count" | "length" => return Guess::number(Some(inner.size)),
-            "abs" | "float" | "int" | "round" => return Guess::number(inner.most),
+            "abs" | "float" | "round" => return Guess::number(inner.most),
+            // It may be told what to give of something else.
+            "int" => {
+                return Guess::number(inner.most.filter(|_| filter.args.is_empty()));
+            }
+            "d" | "default" => {
+                if let Some(CallArg::Pos(other)) = filter.args.first() {
+                    let other = self.guess(other);
+                    let is_missing =
+                        |name: &str| name != "loop" && !self.names.contains_key(name);
+                    return match &filter.expr {
+                        Some(Node::Var(name)) if is_missing(name.id) => other,
+                        _ => self.looking.either(&inner, &other),
+                    };
+                }
+            }
             _ => {}
         }
         let is_list = matches!(&filter.expr,
@@ -372,17 +392,16 @@ impl Sizes {
     }
 }
 
-/// About how many bytes a value takes.
-fn size(value: &Jinja) -> u64 {
-    if let Some(text) = value.as_str() {
-        return 16 + text.len() as u64;
+/// The largest number that comes of two, without its sign; `None` where nobody can tell, as
+/// for what a fraction divides.
+fn computed(operation: BinOpKind, left: Option<u64>, right: Option<u64>) -> Option<u64> {
+    let (left, right) = left.zip(right)?;
+    match operation {
+        BinOpKind::Add | BinOpKind::Sub => Some(left.saturating_add(right)),
+        BinOpKind::Mul => Some(left.saturating_mul(right)),
+        BinOpKind::Rem => Some(right),
+        _ => None,
     }
-    let Ok(items) = value.try_iter() else { return 16 };
-    let is_map = value.kind() == ValueKind::Map;
-    items.fold(16, |sum, item| {
-        let inner = is_map.then(|| value.get_item(&item).ok()).flatten();
-        sum + size(&item) + inner.map_or(0, |inner| size(&inner))
-    })
 }
 
 /// About how many bytes it takes to handle values, or a little more than `most`.

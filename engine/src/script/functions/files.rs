@@ -11,6 +11,10 @@ use super::{Entry, Fault, Hand, Run};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::files::FileError;
 
+/// What it takes to open a file or a folder, as bytes that are read: otherwise a loop over
+/// empty ones would go on for hours.
+const OPENED: usize = 1024;
+
 /// The functions.
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
@@ -129,8 +133,10 @@ fn read_at(hand: &Hand<'_>, path: &str) -> Answer<String> {
 }
 
 fn digest(hand: &Hand<'_>, path: &str) -> Answer<[u8; 32]> {
-    hand.spend(0)?;
-    hand.session.digest(path).map_err(|error| unreadable(hand, &error))
+    hand.spend(OPENED)?;
+    let found = hand.session.digest(path).map_err(|error| unreadable(hand, &error))?;
+    hand.spend(usize::try_from(found.length).unwrap_or(usize::MAX))?;
+    Ok(found.sha256)
 }
 
 fn exists(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
@@ -147,6 +153,7 @@ fn exists(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
 }
 
 fn listed(hand: &Hand<'_>, folder: &str) -> Answer<Vec<String>> {
+    hand.spend(OPENED)?;
     let found = hand.session.list(folder).map_err(|error| unreadable(hand, &error))?;
     hand.room(found.len())?;
     hand.spend(found.iter().map(String::len).sum())?;

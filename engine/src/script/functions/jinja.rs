@@ -22,6 +22,8 @@ const MOST_STEPS: u64 = 2_000_000;
 const MOST_FILTERED: usize = 256 << 20;
 /// Steps times the bytes one of them may read or write, filters excepted.
 const MOST_COPIED: u64 = 16 << 30;
+/// Values that are looked at before it runs for each step that this counts as.
+const VISITS: u64 = 8;
 
 /// A value for a template; parts that are not known are texts that `mark` gives.
 pub(super) fn plain(expr: &Expr, mark: &impl Fn(&Expr) -> String) -> Jinja {
@@ -220,6 +222,12 @@ pub(super) fn render(
 ) -> Result<String, Fault> {
     let tree = parse(text, "template", syntax()?).map_err(|error| word(&error))?;
     let bounds = bounds::of(&tree, &values);
+    *steps = usize::try_from(bounds.visits / VISITS).unwrap_or(usize::MAX);
+    if !bounds.is_seen {
+        let fault =
+            Fault::new("the template names too many parts of values to tell how large it gets");
+        return Err(fault.hint("give it fewer or smaller values, or fill in several templates"));
+    }
     if !bounds.within {
         let fault = Fault::new("the template could make a value that is far too large");
         return Err(
@@ -238,7 +246,8 @@ pub(super) fn render(
         Err(_) => most,
     };
     let read = filtered.load(Ordering::Relaxed) / 64;
-    *steps = usize::try_from(taken).unwrap_or(usize::MAX).saturating_add(read);
+    let taken = usize::try_from(taken).unwrap_or(usize::MAX);
+    *steps = steps.saturating_add(taken).saturating_add(read);
     match rendered {
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::WriteFailure => {

@@ -12,6 +12,7 @@ mod ciphers;
 mod conditions;
 mod encode;
 mod files;
+mod guesses;
 mod jinja;
 mod lists;
 mod maps;

@@ -339,6 +339,18 @@ fn no_argument_makes_a_function_panic() {
     println!("{tried} calls");
 }
 
+/// A loop over files ends by what it reads, though each is read once only.
+#[test]
+fn the_same_file_again_and_again_is_not_for_nothing() {
+    for call in ["file_sha256(\"assets/logo\")", "dir_hash(\"assets\")"] {
+        let logo = ("assets/logo".to_owned(), "x".repeat(8 << 20));
+        let text = ("main.rhai".to_owned(), format!("loop {{ {call}; }}"));
+        let found = run(&Project(BTreeMap::from([logo, text])), &[]).unwrap_err();
+        let message = &found.diagnostics[0].message;
+        assert!(message.contains("read and wrote more than 1 GiB"), "{call}: {message}");
+    }
+}
+
 /// Short scripts that ask for much.
 #[test]
 fn nothing_a_function_gives_is_without_bound() {
@@ -368,6 +380,20 @@ fn nothing_a_function_gives_is_without_bound() {
         "template_text(repeat(\"{{ (\", 100000), #{})",
         "let s = repeat(\"x\", 1000000); loop { sha256(s); }",
         "template_text(\"{% for i in range(90000) %}{% set y = x * 99999999 %}{% endfor %}\", #{ x: \"x\" })",
+        "template_text(\"{% for i in range(90000) %}{% set y = x * (n | abs) %}{% endfor %}\", #{ x: \"x\", n: -99999999 })",
+        "template_text(\"{% for i in range(90000) %}{% set y = x * (-n) %}{% endfor %}\", #{ x: \"x\", n: -99999999 })",
+        "template_text(\"{% for i in range(90000) %}{% set y = x * (99999999.5 | int) %}{% endfor %}\", #{ x: \"x\" })",
+        "template_text(\"{% for i in range(90000) %}{% set y = x * (n | round) %}{% endfor %}\", #{ x: \"x\", n: 99999998.6 })",
+        "template_text(\"{% for i in range(90000) %}{% set y = x * (s | int) %}{% endfor %}\", #{ x: \"x\", s: \"99999999\" })",
+        "template_text(\"{% for i in range(90000) %}{% set y = x * (none | int(99999999)) %}{% endfor %}\", #{ x: \"x\" })",
+        "template_text(\"{% for i in range(90000) %}{% set y = x * (9999 * n) %}{% endfor %}\", #{ x: \"x\", n: 9999 })",
+        "template_text(\"{% for i in range(90000) %}{% set y = x * (n - 99999999) | abs %}{% endfor %}\", #{ x: \"x\", n: 1 })",
+        "template_text(\"{% for i in range(90000) %}{% set y = (1 ~ n) * 9999999 %}{% endfor %}\", #{ n: 9999999999 })",
+        "template_text(\"{% for i in range(90000) %}{% set y = x * (n | default(99999999)) %}{% endfor %}\", #{ x: \"x\" })",
+        "template_text(\"{% for i in range(90000) %}{% set y = x * (1 if i else 99999999) %}{% endfor %}\", #{ x: \"x\" })",
+        "template_text(\"{% for i in range(90000) %}{% set y = x * loop.index %}{% endfor %}\", #{ x: repeat(\"x\", 10000), \"loop\": #{ index: 1 } })",
+        "template_text(\"{% for i in range(90000) %}{% set y = x * (loop | default(d)).index %}{% endfor %}\", #{ x: repeat(\"x\", 10000), d: #{ index: 1 } })",
+        "template_text(repeat(\"{% set x = 'a' %}\", 10000), #{})",
         "template_text(\"{{ [x * 99999999, x * 99999999] | length }}\", #{ x: \"x\" })",
         "template_text(\"{% for n in l %}{% set y = n * s %}{% endfor %}\", #{ l: sequence(0, 9999999), s: \"x\" })",
         "template_text(\"{{ ([1] * 100000000) | list | length }}\", #{})",
