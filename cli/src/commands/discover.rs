@@ -32,11 +32,10 @@ pub fn run(args: &DiscoverArgs) -> Result<u8, CommandError> {
         return Ok(DONE);
     }
     terminal::print(&shown(&before, &after))?;
-    if before == after && !before.is_empty() {
-        terminal::say(&format!("`{file}` is up to date\n"));
-        return Ok(DONE);
-    }
     if before == after {
+        if !before.is_empty() {
+            terminal::say(&format!("`{file}` is up to date\n"));
+        }
         return Ok(DONE);
     }
     if args.check {

@@ -80,16 +80,20 @@ pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Co
         by_name.insert(name.clone(), id);
         names.insert(id.clone(), name);
     }
-    let others = wanted.iter().enumerate().filter(|(_, wanted)| wanted.id.is_none());
-    let others = others.filter_map(|(index, wanted)| {
-        Some((index, (*by_name.get(&wanted.name.natural)?).clone()))
-    });
-    let others: Vec<(usize, String)> = others.collect();
-    let others = others
+    // The others are known by their names alone.
+    let others: Vec<(usize, String)> = wanted
+        .iter()
+        .enumerate()
+        .filter(|(_, wanted)| wanted.id.is_none())
+        .filter_map(|(index, wanted)| {
+            Some((index, (*by_name.get(&wanted.name.natural)?).clone()))
+        })
+        .collect();
+    let inspections = others
         .into_iter()
         .map(|(index, id)| async move { (index, by_id(engine, Some(&id)).await) });
-    let others: Vec<_> = stream::iter(others).buffer_unordered(AT_ONCE).collect().await;
-    for (index, found) in others {
+    let late: Vec<_> = stream::iter(inspections).buffer_unordered(AT_ONCE).collect().await;
+    for (index, found) in late {
         inspected[index] = found;
     }
     let there = || inspected.iter().flatten().flatten();
