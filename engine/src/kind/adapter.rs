@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::plain::Spec;
+use super::plain::Plain;
 use super::{
     Address, BTreeMap, Backup, CallError, Calls, Claimed, Connection, Created, Dial, Found,
     FoundObject, Held, Host, Lint, ListedObject, ListedObjects, Migration, Moment, Name,
@@ -20,7 +20,7 @@ pub(super) struct Dialer<C>(pub(super) PhantomData<fn() -> C>);
 
 /// A spec as the provider's struct. `name` is the engine's, so it is left out.
 fn typed<T: DeserializeOwned>(value: &Value, natural: bool) -> Result<T, SpecError> {
-    Ok(T::deserialize(Spec { value, without_name: natural })?)
+    Ok(T::deserialize(Plain::Spec { value, without_name: natural })?)
 }
 
 /// A provider's struct as a value, `name` put back.
