@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 
 use super::plain::Plain;
 use super::{
-    Address, BTreeMap, Backup, CallError, Calls, Claimed, Connection, Created, Dial, Found,
-    FoundObject, Held, Host, Lint, ListedObject, ListedObjects, Migration, Moment, Name,
-    OpenConnection, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope, Script,
-    SpecError, Taking, Territory, Value, Wanted, opened,
+    Address, BTreeMap, Backup, CallError, Calls, Claimed, Concurrency, Connection, Created,
+    Dial, Found, FoundObject, Held, Host, Lint, ListedObject, ListedObjects, Migration, Moment,
+    Name, OpenConnection, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope,
+    Script, SpecError, Taking, Territory, Value, Wanted, opened,
 };
 
 pub(super) struct Adapter<R>(pub(super) PhantomData<fn() -> R>);
@@ -446,6 +446,10 @@ impl<C: Connection> Dial for Dialer<C> {
 
     async fn ready(&self, connection: &OpenConnection) -> Result<(), CallError> {
         opened::<C>(connection).ready().await
+    }
+
+    fn concurrency(&self, spec: &Value) -> Concurrency {
+        typed(spec, false).map_or_else(|_| Concurrency::default(), |spec| C::concurrency(&spec))
     }
 
     fn exports(&self) -> Option<&'static str> {
