@@ -252,7 +252,7 @@ impl Engine {
     /// All containers as they are now.
     pub(crate) async fn containers(&self) -> Result<Containers, CallError> {
         let options = ListContainersOptionsBuilder::new().all(true).build();
-        let listed = self.docker.list_containers(Some(options)).await;
+        let listed = self.list_containers(Some(options)).await;
         let listed = listed.map_err(|error| self.failed("listing containers", &error))?;
         let listed = Arc::new(listed);
         *self.listed.lock().unwrap_or_else(PoisonError::into_inner) = Some(listed.clone());
