@@ -206,6 +206,8 @@ pub enum Moment {
 pub struct Proposed<Spec> {
     /// What it is called.
     pub name: Name,
+    /// How the service identifies it; `None` when it is not there.
+    pub id: Option<String>,
     /// As it is now; `None` when it is not there.
     pub from: Option<Spec>,
     /// As it shall be.
@@ -255,13 +257,13 @@ pub trait Connection: Sized + Send + Sync + 'static {
     /// The address in words, for messages: `127.0.0.1:5432 as postgres`. No secrets.
     fn describe(spec: &Self::Spec) -> String;
 
-    /// Whether the service works, not only answers: asked for what names it in
-    /// `after_healthy`, again and again while it is [`Unreachable`](crate::error::Failure).
     /// The most calls that change something under way at once.
     fn concurrency(_: &Self::Spec) -> Concurrency {
         Concurrency::default()
     }
 
+    /// Whether the service works, not only answers: asked for what names it in
+    /// `after_healthy`, again and again while it is [`Unreachable`](crate::error::Failure).
     fn ready(&self) -> impl Future<Output = Result<(), CallError>> + Send {
         async { Ok(()) }
     }

@@ -281,9 +281,9 @@ impl<R: Resource> Calls for Adapter<R> {
         proposed: Vec<Proposed<Value>>,
     ) -> Result<Vec<Preview>, CallError> {
         let connection = opened::<R::Connection>(connection);
-        let typed = proposed.into_iter().map(|Proposed { name, from, to }| {
+        let typed = proposed.into_iter().map(|Proposed { name, id, from, to }| {
             let from = from.as_ref().map(Self::spec).transpose()?;
-            Ok(Proposed { name, from, to: Self::spec(&to)? })
+            Ok(Proposed { name, id, from, to: Self::spec(&to)? })
         });
         let typed = typed.collect::<Result<Vec<_>, CallError>>()?;
         R::preview(connection, &typed).await
