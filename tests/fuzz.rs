@@ -272,7 +272,7 @@ fn read(registry: &Registry, script: &str) -> (String, bool) {
         files: &OneFile(script),
         registry,
         parameters: &parameters,
-        discovering: false,
+        discoverer: None,
     };
     let options = Options { unrefreshed: true, ..Options::default() };
     let mut printed = Vec::new();

@@ -321,7 +321,7 @@ fn inputs() -> Option<(Project, Inputs)> {
         registry: &dollop_stdlib::registry(),
         parameters: &given.unwrap_or_else(|_| BTreeMap::new()),
         profiles: &Profiles::default(),
-        discovering: false,
+        discoverer: None,
     });
     Some((project, inputs.ok()?))
 }

@@ -116,30 +116,18 @@ fn unknown<'a>(records: impl Iterator<Item = &'a Record>, text: &str) -> Command
 #[cfg(test)]
 mod tests {
     use dollop_engine::program::{Lifecycle, Replica};
-    use dollop_engine::value::Value;
 
     use super::*;
 
     fn record(address: &str, profiles: &[&str], of: Option<&str>) -> Record {
         Record {
-            address: address.parse().unwrap(),
-            connection: None,
-            id: String::new(),
-            spec: Value::Null,
-            facts: Value::Null,
-            dependencies: Vec::new(),
             lifecycle: Lifecycle {
                 profiles: profiles.iter().map(|name| (*name).to_owned()).collect(),
                 replica: of.map(|of| Replica { of: of.to_owned(), number: 1 }),
                 ..Lifecycle::default()
             }
             .shared(),
-            interrupted: false,
-            unfinished: false,
-            tainted: false,
-            renaming: Vec::new(),
-            stopped: None,
-            arguments: None,
+            ..Record::of(address.parse().unwrap())
         }
     }
 

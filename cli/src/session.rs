@@ -18,10 +18,11 @@ use dollop_engine::program::{Given, Profiles, Program};
 use dollop_engine::redact::{Redactor, Secrets};
 use dollop_engine::refresh::refreshed_plan;
 use dollop_engine::resource::Scope;
-use dollop_engine::script::{self, Inputs, Request};
+use dollop_engine::script::{self, Discoverer, Inputs, Request};
 use dollop_engine::store::{RunInfo, State};
 use dollop_state::Holder;
 use sha2::{Digest as _, Sha256};
+use tokio::runtime::Runtime;
 
 use crate::args::StackArgs;
 use crate::error::CommandError;
@@ -81,13 +82,14 @@ impl Session {
         Ok(script::evaluate(&self.request(files, &given, &args.profiles()))?)
     }
 
-    /// What the script declares up to its first discovery without an answer; `answers` stands
-    /// in the place of the file with them.
-    pub fn discovering(&self, args: &StackArgs, answers: &str) -> Result<Graph, CommandError> {
-        let file = script::answers_file(self.project.environment.name());
-        self.project.files.suppose(&file, answers);
+    /// What the script declares with the answers of whoever asks what it discovers.
+    pub fn discovering(
+        &self,
+        args: &StackArgs,
+        discoverer: &dyn Discoverer,
+    ) -> Result<Graph, CommandError> {
         let program = self.with_request(args, |request| {
-            script::evaluate(&Request { discovering: true, ..*request })
+            script::evaluate(&Request { discoverer: Some(discoverer), ..*request })
         })??;
         Ok(graph::build(program)?)
     }
@@ -125,7 +127,7 @@ impl Session {
             registry: &self.registry,
             parameters,
             profiles,
-            discovering: false,
+            discoverer: None,
         }
     }
 
@@ -287,10 +289,13 @@ fn clean_one(mut found: Diagnostic, redactor: &Redactor) -> Diagnostic {
 pub fn block_on<T>(
     work: impl Future<Output = Result<T, CommandError>>,
 ) -> Result<T, CommandError> {
+    runtime()?.block_on(work)
+}
+
+/// What async parts run on: connections live as long as it does.
+pub fn runtime() -> Result<Runtime, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime
-        .map_err(|error| CommandError::failed(format!("cannot start: {error}")))?
-        .block_on(work)
+    runtime.map_err(|error| CommandError::failed(format!("cannot start: {error}")))
 }
 
 fn user() -> String {

@@ -14,8 +14,9 @@ use crate::error::CallError;
 use crate::operate::Operations;
 use crate::path::Path;
 use crate::resource::{
-    Connection, Created, Found, Held, Migration, Moment, Name, Need, Owner, Planned, Preview,
-    Problem, Proposed, Resource, Rolling, Scope, Script, Territory, Traits, Wanted,
+    Concurrency, Connection, Created, Found, Held, Migration, Moment, Name, Need, Owner,
+    Planned, Preview, Problem, Proposed, Resource, Rolling, Scope, Script, Territory, Traits,
+    Wanted,
 };
 use crate::schema::{Attribute, Schema, SchemaError};
 use crate::value::Value;
@@ -253,6 +254,8 @@ pub trait Dial: Send + Sync {
     async fn open(&self, spec: &Value, scope: Scope) -> Result<OpenConnection, CallError>;
     /// See [`Connection::ready`].
     async fn ready(&self, connection: &OpenConnection) -> Result<(), CallError>;
+    /// See [`Connection::concurrency`].
+    fn concurrency(&self, spec: &Value) -> Concurrency;
     /// See [`Connection::EXPORTS`].
     fn exports(&self) -> Option<&'static str>;
     /// See [`Connection::export`].
@@ -286,8 +289,6 @@ pub struct ConnectionKind {
     pub schema: LazySchema,
     /// Whether a default one exists without being declared.
     pub implicit: bool,
-    /// The most calls under way at once.
-    pub concurrency: usize,
     /// Whether what people stored behind it can be saved.
     pub saves: bool,
     /// Its calls.
@@ -346,7 +347,6 @@ impl Registry {
             name: C::KIND,
             schema: Arc::new(LazyLock::new(connection_schema::<C>)),
             implicit: C::IMPLICIT,
-            concurrency: C::CONCURRENCY,
             saves: C::SAVES,
             dial: Arc::new(Dialer::<C>(PhantomData)),
         };

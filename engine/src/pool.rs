@@ -64,8 +64,10 @@ impl Pool {
         {
             return Ok(line.clone());
         }
-        let (connection, concurrency) = self.open(address, spec, patience).await?;
-        let permits = Arc::new(Semaphore::new(concurrency));
+        let kind = self.kind(address)?;
+        let open = || kind.dial.open(spec, self.scope.clone());
+        let connection = patiently(patience, open).await?;
+        let permits = Arc::new(Semaphore::new(kind.dial.concurrency(spec).permits()));
         let line = Line { connection, permits };
         *slot = Some((spec.clone(), line.clone()));
         Ok(line)
@@ -84,18 +86,6 @@ impl Pool {
             kind.dial.ready(&connection).await
         };
         patiently(patience, works).await
-    }
-
-    /// A new connection, and how many calls it takes at once.
-    async fn open(
-        &self,
-        address: &Address,
-        spec: &Value,
-        patience: Duration,
-    ) -> Result<(OpenConnection, usize), CallError> {
-        let kind = self.kind(address)?;
-        let open = || kind.dial.open(spec, self.scope.clone());
-        Ok((patiently(patience, open).await?, kind.concurrency))
     }
 
     fn kind(&self, address: &Address) -> Result<&ConnectionKind, CallError> {
@@ -129,4 +119,58 @@ where
         .with_max_times(times)
         .with_total_delay(Some(patience));
     attempt.retry(often).when(|error| error.failure == Failure::Unreachable).await
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::resource::{Concurrency, Connection};
+
+    struct Desk;
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Spec {
+        /// How many at once.
+        #[serde(default)]
+        concurrency: Concurrency,
+    }
+
+    impl Connection for Desk {
+        const KIND: &'static str = "test::desk";
+        type Spec = Spec;
+
+        async fn open(_: Spec, _: Scope) -> Result<Self, CallError> {
+            Ok(Self)
+        }
+
+        fn describe(_: &Spec) -> String {
+            "the desk".to_owned()
+        }
+
+        fn concurrency(spec: &Spec) -> Concurrency {
+            spec.concurrency
+        }
+    }
+
+    #[test]
+    fn a_connection_takes_as_many_calls_as_it_says() {
+        let registry = Registry::new().provider("test", "Tests.").connection::<Desk>();
+        let address: Address = "test::desk.front".parse().unwrap();
+        let dial = registry.connection_kind("test::desk").unwrap().dial.clone();
+        let scope = Scope { stack: "test".to_owned(), folder: "/".into() };
+        let pool = Pool::new(Arc::new(registry), scope);
+        for (given, permits) in [("{}", 8), (r#"{"concurrency": 2}"#, 2)] {
+            let given = Value::from(serde_json::from_str::<serde_json::Value>(given).unwrap());
+            let spec = dial.normalize(&given).unwrap();
+            let line = pool.line(&address, &spec, Duration::ZERO);
+            let line = futures::executor::block_on(line).unwrap();
+            assert_eq!(line.permits.available_permits(), permits);
+        }
+        let none = serde_json::json!({ "concurrency": 0 });
+        assert!(dial.normalize(&Value::from(none)).is_err(), "then nothing would ever be done");
+    }
 }

@@ -1,5 +1,6 @@
 //! The traits a provider author writes. Nothing in them mentions scripts, plans or state.
 
+mod concurrency;
 mod traits;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::analysis::{Claimed, Lint};
 use crate::backup::{Backup, Host};
 use crate::error::CallError;
 
+pub use concurrency::Concurrency;
 pub use traits::{Naming, OnFailure, Rolling, Traits};
 
 /// The folder of a stack's state beside its scripts. It holds the key of what is sealed, so
@@ -204,6 +206,8 @@ pub enum Moment {
 pub struct Proposed<Spec> {
     /// What it is called.
     pub name: Name,
+    /// How the service identifies it; `None` when it is not there.
+    pub id: Option<String>,
     /// As it is now; `None` when it is not there.
     pub from: Option<Spec>,
     /// As it shall be.
@@ -238,8 +242,6 @@ pub trait Connection: Sized + Send + Sync + 'static {
     const KIND: &'static str;
     /// Whether a default one exists without being declared.
     const IMPLICIT: bool = false;
-    /// The most calls under way at once.
-    const CONCURRENCY: usize = 8;
     /// How to reach it.
     type Spec: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
 
@@ -254,6 +256,11 @@ pub trait Connection: Sized + Send + Sync + 'static {
 
     /// The address in words, for messages: `127.0.0.1:5432 as postgres`. No secrets.
     fn describe(spec: &Self::Spec) -> String;
+
+    /// The most calls that change something under way at once.
+    fn concurrency(_: &Self::Spec) -> Concurrency {
+        Concurrency::default()
+    }
 
     /// Whether the service works, not only answers: asked for what names it in
     /// `after_healthy`, again and again while it is [`Unreachable`](crate::error::Failure).

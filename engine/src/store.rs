@@ -51,6 +51,27 @@ pub struct Record {
     pub arguments: Option<Expr>,
 }
 
+impl Record {
+    /// One of which nothing but the address is known.
+    pub fn of(address: Address) -> Self {
+        Self {
+            address,
+            connection: None,
+            id: String::new(),
+            spec: Value::Null,
+            facts: Value::Null,
+            dependencies: Vec::new(),
+            lifecycle: Lifecycle::plain(),
+            interrupted: false,
+            unfinished: false,
+            renaming: Vec::new(),
+            tainted: false,
+            stopped: None,
+            arguments: None,
+        }
+    }
+}
+
 /// Who stopped something on purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stopped {

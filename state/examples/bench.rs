@@ -35,19 +35,11 @@ fn record(step: u32) -> Record {
     });
     let name = |step: u32| format!("docker::network.resource{step}").parse().unwrap();
     Record {
-        address: name(step),
         connection: Some("docker::engine.main".parse().unwrap()),
         id: format!("id{step}"),
         spec: Value::Map(spec.collect()),
-        facts: Value::Null,
         dependencies: (1..4).map(|back| name(step.saturating_sub(back))).collect(),
-        lifecycle: dollop_engine::program::Lifecycle::plain(),
-        interrupted: false,
-        unfinished: false,
-        tainted: false,
-        renaming: Vec::new(),
-        stopped: None,
-        arguments: None,
+        ..Record::of(name(step))
     }
 }
 

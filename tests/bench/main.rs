@@ -279,7 +279,7 @@ fn evaluated(size: usize, registry: &Registry) -> Program {
         registry,
         parameters: &BTreeMap::new(),
         profiles: &Profiles::default(),
-        discovering: false,
+        discoverer: None,
     };
     evaluate(&request).expect("the script is right")
 }

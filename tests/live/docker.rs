@@ -8,6 +8,7 @@ mod engines;
 mod errors;
 mod lifecycle;
 mod many;
+mod podman;
 mod replace;
 mod second;
 mod support;

@@ -4,6 +4,7 @@ mod backup;
 mod docker;
 mod ephemeral;
 mod failures;
+mod gates;
 mod local;
 mod lookups;
 mod modules;

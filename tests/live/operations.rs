@@ -1,6 +1,6 @@
 //! What is done with a stack day by day, on real services.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use dollop_tests::cli::{Project, Run};
@@ -84,12 +84,11 @@ fn a_stack_is_looked_at_while_it_runs() {
     // What somebody else changes is drift, and is told while it happens.
     let mut follow =
         project.start(&["events", "quiet", "--json", "--follow", "--since", "10m"]);
-    let told = BufReader::new(follow.child().stdout.take().expect("a pipe")).lines();
-    let mut told = told.map(|line| line.expect("text"));
+    let mut told = follow.prints();
     // The apply's own line comes once it listens.
-    assert!(told.any(|line| line.contains("\"run\":\"apply\"")));
+    told.until("\"run\":\"apply\"");
     drop(docker(&["stop", "-t", "0", &stack.container("quiet")]));
-    assert!(told.any(|line| line.contains("\"die\"") && line.contains("exit code 137")));
+    assert!(told.until("exit code 137").contains("\"die\""));
     follow.interrupt();
     drop(follow.end().expect(0));
     let status = json(project.run(&["status", "quiet", "--format", "json"]));
@@ -289,29 +288,27 @@ fn what_changes_is_applied_while_somebody_works() {
     let project = &stack.project;
     let cat = |name: &str, file: &str| docker(&["exec", &stack.container(name), "cat", file]);
     let mut watch = project.start(&["watch"]);
-    let said = BufReader::new(watch.child().stderr.take().expect("a pipe")).lines();
-    let mut said = said.map(|line| line.expect("text"));
-    let mut until = |words: &str| assert!(said.any(|line| line.contains(words)), "{words}");
-    until("watching");
+    let mut said = watch.says();
+    said.until("watching");
     assert_eq!((cat("app", "/version"), cat("web", "/page")), ("one".into(), "first".into()));
 
     project.write("page", "second");
-    until("Applied: ");
+    said.until("Applied: ");
     assert_eq!(cat("web", "/page"), "second");
     project.write("app/version", "two");
-    until("Applied: ");
+    said.until("Applied: ");
     assert_eq!(cat("app", "/version"), "two");
     // A mistake is said, and mended by the next change.
     project.write("stack.rhai", &format!("{WATCHED}let x = ;"));
-    until("error[E0101]");
+    said.until("error[E0101]");
     project.write("stack.rhai", WATCHED);
-    until("nothing to change");
+    said.until("nothing to change");
     // What a program writes beside its sources has no effect, and is left alone.
     for time in 0..3 {
         project.write("app.log", &"line\n".repeat(time + 1));
-        until("nothing to change");
+        said.until("nothing to change");
     }
-    until("app.log changes nothing: left alone");
+    said.until("app.log changes nothing: left alone");
     watch.interrupt();
     drop(watch.end().expect(0));
 
@@ -319,12 +316,10 @@ fn what_changes_is_applied_while_somebody_works() {
         || docker(&["inspect", "-f", "{{.State.StartedAt}}", &stack.container("web")]);
     let before = started();
     let mut watch = project.start(&["watch", "--restart", "web"]);
-    let said = BufReader::new(watch.child().stderr.take().expect("a pipe")).lines();
-    let mut said = said.map(|line| line.expect("text"));
-    let mut until = |words: &str| assert!(said.any(|line| line.contains(words)), "{words}");
-    until("watching");
+    let mut said = watch.says();
+    said.until("watching");
     project.write("mounted/file", "read again");
-    until("Started 1 resource");
+    said.until("Started 1 resource");
     assert_ne!(started(), before);
     watch.interrupt();
     drop(watch.end().expect(0));

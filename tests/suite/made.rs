@@ -90,21 +90,7 @@ pub(crate) async fn made(graph: &Graph, store: &MemoryStore, registry: &Registry
 
 /// A record as a create would leave it.
 pub(crate) fn record(address: &Address, spec: Value, dependencies: &[Address]) -> Record {
-    Record {
-        address: address.clone(),
-        connection: None,
-        id: String::new(),
-        spec,
-        facts: Value::Null,
-        dependencies: dependencies.to_vec(),
-        lifecycle: dollop_engine::program::Lifecycle::plain(),
-        interrupted: false,
-        tainted: false,
-        renaming: Vec::new(),
-        stopped: None,
-        unfinished: false,
-        arguments: None,
-    }
+    Record { spec, dependencies: dependencies.to_vec(), ..Record::of(address.clone()) }
 }
 
 /// Something of the right type that says what it stands for.

@@ -104,7 +104,7 @@ pub(super) fn run(case: &Case) -> Case {
             registry: &registry,
             parameters: &parameters,
             profiles: &profiles,
-            discovering: false,
+            discoverer: None,
         };
         match section.as_str() {
             // The ones that are on, one a line; `keep dormant` for what they leave.
@@ -173,16 +173,13 @@ pub(super) fn run(case: &Case) -> Case {
                 };
             }
             "check" => *body = checked(&request),
-            "discover" => {
-                let asked = discovered(&request, &files, &store, &pool);
-                match runtime.block_on(asked) {
-                    Ok((answers, said)) => {
-                        *body = format!("{said}{answers}");
-                        files.insert(answers_file(&environment), answers);
-                    }
-                    Err(findings) => *body = show_findings(&findings),
+            "discover" => match discovered(&request, &files, &store, &pool, &runtime) {
+                Ok((answers, said)) => {
+                    *body = format!("{said}{answers}");
+                    files.insert(answers_file(&environment), answers);
                 }
-            }
+                Err(findings) => *body = show_findings(&findings),
+            },
             "apply" | "destroy" => {
                 let destroy = section == "destroy";
                 world(&stack).lock().unwrap().calls.clear();

@@ -1,9 +1,11 @@
 //! The real binary in a clean project folder.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
+use std::time::Duration;
 
 /// What a run of the binary left.
 #[derive(Debug)]
@@ -185,7 +187,7 @@ impl Project {
         question: &str,
         answer: impl FnOnce() -> String,
     ) -> Run {
-        use std::io::{Read as _, Write as _};
+        use std::io::Write as _;
         let line = format!("{} {}", binary().display(), arguments.join(" "));
         let mut command = self.command(Path::new("script"), &["-qec", &line, "/dev/null"]);
         let child = command.env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -267,6 +269,16 @@ impl Running {
         self.child.as_ref().expect("it runs").id()
     }
 
+    /// What it says on stdout from now on, line by line.
+    pub fn prints(&mut self) -> Lines {
+        Lines::of(self.child().stdout.take().expect("a pipe"))
+    }
+
+    /// What it says on stderr from now on, line by line.
+    pub fn says(&mut self) -> Lines {
+        Lines::of(self.child().stderr.take().expect("a pipe"))
+    }
+
     /// What Ctrl-C does.
     pub fn interrupt(&self) {
         let sent = Command::new("kill").args(["-INT", &self.id().to_string()]).status();
@@ -285,6 +297,40 @@ impl Drop for Running {
         if let Some(mut child) = self.child.take() {
             drop(child.kill());
             drop(child.wait());
+        }
+    }
+}
+
+/// The lines of a process that runs.
+pub struct Lines {
+    come: mpsc::Receiver<String>,
+    heard: Vec<String>,
+}
+
+impl Lines {
+    fn of(pipe: impl Read + Send + 'static) -> Self {
+        let (told, come) = mpsc::channel();
+        std::thread::spawn(move || {
+            let lines = BufReader::new(pipe).lines();
+            lines.map_while(Result::ok).try_for_each(|line| told.send(line))
+        });
+        Self { come, heard: Vec::new() }
+    }
+
+    /// Waits for a line with these words.
+    ///
+    /// # Panics
+    /// It does not come, with all that came: a test that waits for ever says nothing.
+    pub fn until(&mut self, words: &str) -> &str {
+        loop {
+            let Ok(line) = self.come.recv_timeout(Duration::from_mins(3)) else {
+                panic!("no `{words}` in\n{}", self.heard.join("\n"));
+            };
+            let found = line.contains(words);
+            self.heard.push(line);
+            if found {
+                return &self.heard[self.heard.len() - 1];
+            }
         }
     }
 }

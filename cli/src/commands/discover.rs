@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use dollop_engine::files::{FileError, Files as _};
-use dollop_engine::import::{self, Discoveries, Kept};
+use dollop_engine::import::{self, Discoveries, Kept, Looking};
 use dollop_engine::program::Discovery;
-use dollop_engine::script::{self, Answers};
+use dollop_engine::script::{self, Answers, Discoverer};
 use dollop_state::read_state;
 
 use crate::args::DiscoverArgs;
 use crate::error::{CHANGES, CommandError, DONE};
 use crate::render::text::{clean, count};
 use crate::saved::write_open;
-use crate::session::{Session, block_on};
+use crate::session::{Session, runtime};
 use crate::terminal;
 
 /// Asks, shows what is new or gone, and records it.
@@ -22,8 +22,7 @@ pub fn run(args: &DiscoverArgs) -> Result<u8, CommandError> {
     session.project.files.look_up_secrets(true);
     let file = script::answers_file(session.project.environment.name());
     let before = recorded(&session, &file)?;
-    let Discoveries { answers: after, questions, dormant } =
-        block_on(ask(&session, args, &before))?;
+    let Discoveries { answers: after, questions, dormant } = ask(&session, args, &before)?;
     if questions == 0 && before.is_empty() {
         terminal::say(match dormant {
             0 => "the stack discovers nothing\n",
@@ -63,13 +62,15 @@ fn recorded(session: &Session, file: &str) -> Result<Answers, CommandError> {
 }
 
 /// What was asked, and says what was not.
-async fn ask(
+fn ask(
     session: &Session,
     args: &DiscoverArgs,
     before: &Answers,
 ) -> Result<Discoveries, CommandError> {
     let snapshot = read_state(&session.state_folder())?;
-    let declared = |answers: &Answers| session.discovering(&args.stack, &text(answers));
+    let runtime = runtime()?;
+    let declared = |asked: &dyn Discoverer| session.discovering(&args.stack, asked);
+    let wait = |looking: Looking<'_>| runtime.block_on(looking);
     let kept = |discovery: &Discovery, kept: Kept| {
         let name = clean(&discovery.name);
         let server = discovery.question.connection.to_string();
@@ -80,7 +81,7 @@ async fn ask(
             Kept::Default => format!("`{name}` keeps its default: {later}\n"),
         });
     };
-    import::discover(declared, before, &snapshot.state, &session.pool, kept).await
+    import::discover(declared, before, &snapshot.state, &session.pool, &wait, &kept)
 }
 
 /// The answers as a file.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use dollop_engine::plan::Options;
 use dollop_engine::store::Store as _;
@@ -22,6 +22,12 @@ use crate::terminal;
 
 /// How long a folder must be quiet: editors write several files at once.
 const QUIET: Duration = Duration::from_millis(300);
+
+/// How long it is waited for at most: a log never is.
+const YOUNG: Duration = Duration::from_secs(2);
+
+/// How long a file that has lost all it had is taken for one that is being written.
+const EMPTY: Duration = Duration::from_secs(10);
 
 /// Files with when they were changed and how long they are.
 type Files = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
@@ -45,7 +51,7 @@ pub fn run(args: &WatchArgs) -> Result<u8, CommandError> {
     tell(once(args));
     terminal::say(&format!("watching {}; Ctrl-C ends it\n", folder.display()));
     while woken.blocking_recv() == Some(Wake::Changed) {
-        let now = files(&folder);
+        let now = written(&folder, &known);
         // To read a file is an event too, but no change.
         let changed: Vec<_> = differing(&known, &now).into_iter().map(Path::to_owned).collect();
         known = now;
@@ -159,6 +165,39 @@ fn restart(args: &WatchArgs) -> Result<(), CommandError> {
     switch::run(&switch, Switch::Restart).map(drop)
 }
 
+/// The project's files once nobody writes them. What wakes may be late and about something
+/// else: right then a file may be half written, and an empty script would remove everything.
+fn written(folder: &Path, known: &Files) -> Files {
+    let begun = Instant::now();
+    loop {
+        let found = files(folder);
+        match unwritten(known, &found, begun.elapsed()) {
+            Some(more) => std::thread::sleep(more),
+            None => return found,
+        }
+    }
+}
+
+/// How much longer to wait for whoever writes, after so long.
+fn unwritten(known: &Files, found: &Files, waited: Duration) -> Option<Duration> {
+    let changed = differing(known, found);
+    let length = |files: &Files, path: &Path| files.get(path).map(|(_, length)| *length);
+    let is_emptied = |path: &&Path| {
+        length(found, path) == Some(0) && length(known, path).is_some_and(|before| before > 0)
+    };
+    // Most programs empty a file before they write it, and a busy disk may come in between.
+    if waited < EMPTY && changed.iter().any(is_emptied) {
+        return Some(QUIET);
+    }
+    // A file from the future says nothing about when it was written.
+    let ages = changed.iter().filter_map(|path| {
+        let (changed, _) = found.get(*path)?;
+        SystemTime::now().duration_since((*changed)?).ok()
+    });
+    let more = QUIET.checked_sub(ages.min()?)?;
+    (waited < YOUNG && !more.is_zero()).then_some(more)
+}
+
 /// The project's files; hidden ones, dollop's own among them, excepted.
 fn files(folder: &Path) -> Files {
     let walk = WalkDir::new(folder)
@@ -179,4 +218,32 @@ fn differing<'a>(before: &'a Files, now: &'a Files) -> Vec<&'a Path> {
     let touched = now.iter().filter(|(path, about)| before.get(*path) != Some(about));
     let gone = before.keys().filter(|path| !now.contains_key(*path));
     touched.map(|(path, _)| path).chain(gone).map(PathBuf::as_path).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is found where somebody writes all of a file so long after it was made empty.
+    fn found_when_written_after(pause: Duration, known: &Files) -> Files {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("stack.rhai");
+        std::fs::write(&path, "").unwrap();
+        let writes = std::thread::spawn(move || {
+            std::thread::sleep(pause);
+            std::fs::write(&path, "all of it").unwrap();
+        });
+        let found = written(folder.path(), known);
+        writes.join().unwrap();
+        found
+    }
+
+    #[test]
+    fn a_file_that_is_being_written_is_waited_for() {
+        let lengths = |found: Files| found.values().map(|(_, many)| *many).collect::<Vec<_>>();
+        assert_eq!(lengths(found_when_written_after(QUIET / 2, &Files::new())), [9]);
+        let known = Files::from([("stack.rhai".into(), (None, 7))]);
+        assert_eq!(lengths(found_when_written_after(QUIET * 3, &known)), [9]);
+        assert_eq!(lengths(found_when_written_after(QUIET * 3, &Files::new())), [0]);
+    }
 }

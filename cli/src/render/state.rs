@@ -165,7 +165,6 @@ mod tests {
             entries.insert("env".to_owned(), Value::Map([("PW".to_owned(), secret)].into()));
         }
         let record = Record {
-            address: address("docker::container.pg"),
             connection: Some(address("docker::engine.default")),
             id: "4f1a".to_owned(),
             spec,
@@ -173,11 +172,7 @@ mod tests {
             dependencies: vec![address("docker::network.app")],
             lifecycle: Lifecycle { prevent_destroy: true, ..Lifecycle::default() }.shared(),
             interrupted: true,
-            unfinished: false,
-            tainted: false,
-            renaming: Vec::new(),
-            stopped: None,
-            arguments: None,
+            ..Record::of(address("docker::container.pg"))
         };
         State {
             serial: 3,

@@ -194,38 +194,20 @@ impl Run<'_> {
 /// The record of a connection with these arguments, known.
 pub(crate) fn connection_record(plan: &ConnectionPlan, spec: Value) -> Record {
     Record {
-        address: plan.address.clone(),
-        connection: None,
-        id: String::new(),
         spec,
-        facts: Value::Null,
         dependencies: plan.dependencies.clone(),
-        lifecycle: crate::program::Lifecycle::plain(),
-        interrupted: false,
-        unfinished: false,
-        tainted: false,
-        renaming: Vec::new(),
-        stopped: None,
         arguments: plan.arguments.clone(),
+        ..Record::of(plan.address.clone())
     }
 }
 
 /// What is looked up, in the form in which references find it.
 pub(crate) fn looked_up(planned: &LookupPlan, spec: Value, facts: Value) -> Record {
     Record {
-        address: planned.address.clone(),
         connection: Some(planned.connection.clone()),
-        id: String::new(),
         spec,
         facts,
-        dependencies: Vec::new(),
-        lifecycle: crate::program::Lifecycle::plain(),
-        interrupted: false,
-        unfinished: false,
-        tainted: false,
-        renaming: Vec::new(),
-        stopped: None,
-        arguments: None,
+        ..Record::of(planned.address.clone())
     }
 }
 

@@ -544,19 +544,13 @@ struct Correction {
 /// The record of an object that is as it shall be.
 pub(crate) fn record(change: &Change, id: String, spec: Value, facts: Value) -> Record {
     Record {
-        address: change.address.clone(),
         connection: change.connection.clone(),
         id,
         spec,
         facts,
         dependencies: change.dependencies.clone(),
         lifecycle: change.lifecycle.clone(),
-        interrupted: false,
-        unfinished: false,
-        tainted: false,
-        renaming: Vec::new(),
-        stopped: None,
-        arguments: None,
+        ..Record::of(change.address.clone())
     }
 }
 

@@ -1,14 +1,18 @@
 //! `dollop discover`: the names of what exists, for a script that loops over them.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::LocalBoxFuture;
 
 use super::{look, open, refused};
+use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Findings};
-use crate::graph::Graph;
+use crate::graph::{self, Graph};
 use crate::plan::Standing;
-use crate::pool::Pool;
-use crate::program::Discovery;
-use crate::script::{Answers, Discovered};
+use crate::pool::{Line, Pool};
+use crate::program::{Discovery, Program};
+use crate::script::{Answers, Discovered, Discoverer};
 use crate::store::State;
 use crate::value::Value;
 
@@ -34,72 +38,154 @@ pub enum Kept {
     Default,
 }
 
-/// Puts one question after the other, since a later one may depend on an earlier answer.
+/// A look at the world, and what it finds: the names, or `None` where the server is yet to be
+/// made or changed.
+pub type Looking<'a> = LocalBoxFuture<'a, Looked>;
+
+/// What [`Looking`] finds.
+pub type Looked = Result<Option<Vec<String>>, Findings>;
+
+/// Puts one question after the other while the script runs, since a later one may depend on an
+/// earlier answer.
 ///
-/// `declared` gives what the script declares with these answers up to its first question
-/// without one; `before` is what is recorded by now; `kept` learns what was not asked.
+/// `declared` runs the script; `before` is what is recorded by now; `wait` looks until there
+/// is something to say; `kept` learns what was not asked.
 ///
 /// # Errors
 /// The script is wrong, a connection does not answer, or is yet to be made and there are no
 /// names that could stand in.
-pub async fn discover<E: From<Findings>>(
-    declared: impl Fn(&Answers) -> Result<Graph, E>,
+pub fn discover<E: From<Findings>>(
+    declared: impl Fn(&dyn Discoverer) -> Result<Graph, E>,
     before: &Answers,
     state: &State,
     pool: &Pool,
-    kept: impl Fn(&Discovery, Kept),
+    wait: &dyn Fn(Looking<'_>) -> Looked,
+    kept: &dyn Fn(&Discovery, Kept),
 ) -> Result<Found, E> {
-    let recorded = |discovery: &Discovery| {
-        let of = discovery.question.to_string();
-        before.get(&discovery.name).filter(|known| known.of == of).cloned()
-    };
-    // What is not there yet has its default for now, and no answer to be recorded.
-    let (mut answers, mut supposed) = (Answers::new(), Answers::new());
-    // What keeps its answer since its profile is off, and what a later line asks all the same.
-    let (mut asleep, mut awake) = (BTreeSet::new(), BTreeSet::new());
+    let memory = RefCell::default();
+    let inquiry = Inquiry { before, state, pool, wait, kept, memory };
     loop {
-        let graph = declared(&supposed)?;
-        let (known, dormant) =
-            (&graph.program().discoveries, &graph.program().dormant.discoveries);
-        if let Some(asked) = known.iter().find(|one| asleep.contains(&one.name)) {
-            asleep.remove(&asked.name);
-            answers.remove(&asked.name);
-            supposed.remove(&asked.name);
-            awake.insert(asked.name.clone());
+        let graph = declared(&inquiry);
+        let mut memory = inquiry.memory.borrow_mut();
+        if let Some(error) = memory.error.take() {
+            return Err(error.into());
+        }
+        let graph = graph?;
+        // What a profile that is off was told is not what was found out later: once more.
+        if std::mem::take(&mut memory.woken) {
             continue;
         }
-        // Whoever turns the profile on finds the answers that they had. From those, more
-        // questions of the profile may follow.
-        let is_new = |name: &String| !supposed.contains_key(name) && !awake.contains(name);
-        let fresh = dormant.iter().filter(|one| is_new(&one.name));
-        let fresh: Vec<_> =
-            fresh.filter_map(|one| Some((one.name.clone(), recorded(one)?))).collect();
-        if !fresh.is_empty() {
-            asleep.extend(fresh.iter().map(|(name, _)| name.clone()));
-            answers.extend(fresh.iter().cloned());
-            supposed.extend(fresh);
-            continue;
+        let program = graph.program();
+        let (known, dormant) = (&program.discoveries, &program.dormant.discoveries);
+        for one in dormant.iter().filter(|one| memory.asleep.contains(&one.name)) {
+            kept(one, Kept::Dormant);
         }
-        let Some(open) = known.iter().find(|known| known.known.is_none()) else {
-            let keep = dormant.iter().filter(|one| asleep.contains(&one.name));
-            keep.for_each(|one| kept(one, Kept::Dormant));
-            return Ok(Found { answers, questions: known.len(), dormant: dormant.len() });
-        };
-        let (name, of) = (open.name.clone(), open.question.to_string());
-        if let Some(names) = ask(&graph, state, pool, open).await? {
-            let answer = Discovered { of, names };
-            answers.insert(name.clone(), answer.clone());
-            supposed.insert(name, answer);
-        } else if let Some(answer) = recorded(open) {
-            kept(open, Kept::Answer);
-            answers.insert(name.clone(), answer.clone());
-            supposed.insert(name, answer);
-        } else if let Some(names) = open.default.clone() {
-            kept(open, Kept::Default);
-            supposed.insert(name, Discovered { of, names });
+        let names: BTreeSet<&String> =
+            known.iter().chain(dormant).map(|discovery| &discovery.name).collect();
+        let mut answers = std::mem::take(&mut memory.answers);
+        answers.retain(|name, _| names.contains(name));
+        return Ok(Found { answers, questions: known.len(), dormant: dormant.len() });
+    }
+}
+
+/// Answers a script while it runs.
+struct Inquiry<'a> {
+    before: &'a Answers,
+    state: &'a State,
+    pool: &'a Pool,
+    wait: &'a dyn Fn(Looking<'_>) -> Looked,
+    kept: &'a dyn Fn(&Discovery, Kept),
+    memory: RefCell<Memory>,
+}
+
+/// What is known by now.
+#[derive(Default)]
+struct Memory {
+    /// What the script was told; of what is not there yet its default.
+    told: Answers,
+    /// What is to be recorded.
+    answers: Answers,
+    /// What keeps its answer since its profile is off.
+    asleep: BTreeSet<String>,
+    /// Whether a later line asked one of these all the same.
+    woken: bool,
+    lines: Lines,
+    /// Why a run ended at a question.
+    error: Option<Findings>,
+}
+
+impl Memory {
+    /// What the script was told already.
+    fn told(&self, discovery: &Discovery) -> Option<Vec<String>> {
+        answer_in(&self.told, discovery).map(|told| told.names.clone())
+    }
+}
+
+/// The answer to the same question among these.
+fn answer_in<'a>(answers: &'a Answers, discovery: &Discovery) -> Option<&'a Discovered> {
+    let of = discovery.question.to_string();
+    answers.get(&discovery.name).filter(|known| known.of == of)
+}
+
+impl Discoverer for Inquiry<'_> {
+    fn discover(&self, discovery: &Discovery, so_far: Program) -> Option<Vec<String>> {
+        let name = &discovery.name;
+        let mut memory = self.memory.borrow_mut();
+        if memory.asleep.remove(name) {
+            memory.answers.remove(name);
+            memory.woken = true;
+            // Another answer may be what a server stands on.
+            memory.lines.clear();
+        } else if let Some(told) = memory.told(discovery) {
+            return Some(told);
+        }
+        let found = self.found(&mut memory, discovery, so_far);
+        found.map_err(|error| memory.error = Some(error)).ok()
+    }
+
+    fn recorded(&self, discovery: &Discovery) -> Option<Vec<String>> {
+        let mut memory = self.memory.borrow_mut();
+        if let Some(told) = memory.told(discovery) {
+            return Some(told);
+        }
+        // Whoever turns the profile on finds the answers that they had.
+        let answer = answer_in(self.before, discovery)?;
+        memory.asleep.insert(discovery.name.clone());
+        memory.told.insert(discovery.name.clone(), answer.clone());
+        memory.answers.insert(discovery.name.clone(), answer.clone());
+        Some(answer.names.clone())
+    }
+}
+
+impl Inquiry<'_> {
+    /// Asks the world, or says what stands in.
+    fn found(
+        &self,
+        memory: &mut Memory,
+        discovery: &Discovery,
+        so_far: Program,
+    ) -> Result<Vec<String>, Findings> {
+        let graph = graph::build(so_far)?;
+        let lines = &mut memory.lines;
+        let asked = ask(&graph, self.state, self.pool, discovery, lines);
+        let asked = (self.wait)(Box::pin(asked))?;
+        let name = discovery.name.clone();
+        let of = discovery.question.to_string();
+        let found = if let Some(names) = asked {
+            Discovered { of, names }
+        } else if let Some(answer) = answer_in(self.before, discovery) {
+            (self.kept)(discovery, Kept::Answer);
+            answer.clone()
+        } else if let Some(names) = discovery.default.clone() {
+            (self.kept)(discovery, Kept::Default);
+            memory.told.insert(name, Discovered { of, names: names.clone() });
+            return Ok(names);
         } else {
-            return Err(not_yet(&graph, open).into());
-        }
+            return Err(not_yet(&graph, discovery));
+        };
+        memory.told.insert(name.clone(), found.clone());
+        memory.answers.insert(name, found.clone());
+        Ok(found.names)
     }
 }
 
@@ -113,6 +199,35 @@ fn not_yet(graph: &Graph, discovery: &Discovery) -> Findings {
     refused(graph, found)
 }
 
+/// The connections questions went through so far; `None` for one that is yet to be made or
+/// changed. What a connection stands on is declared before it, and so before the first
+/// question to it: later lines of the script add nothing to that, so the world is looked at
+/// once for each connection and not for each question.
+type Lines = BTreeMap<Address, Option<Line>>;
+
+/// The connection of a question.
+async fn line<'l>(
+    graph: &Graph,
+    state: &State,
+    pool: &Pool,
+    address: &Address,
+    lines: &'l mut Lines,
+) -> Result<Option<&'l Line>, Findings> {
+    if !lines.contains_key(address) {
+        let world = look(graph, state, pool).await;
+        let index = world.decisions.connection_index.get(address);
+        let standing = index.map(|index| &world.decisions.connections[*index].standing);
+        let line = if matches!(standing, Some(Standing::Deferred(_))) {
+            None
+        } else {
+            let through = world.connection(address)?;
+            Some(open(graph, pool, &through).await?)
+        };
+        lines.insert(address.clone(), line);
+    }
+    Ok(lines.get(address).and_then(Option::as_ref))
+}
+
 /// The names a discovery asks for, in order; `None` where the server is yet to be made or
 /// changed. The service's own objects are left out; the stack's are not.
 async fn ask(
@@ -120,16 +235,12 @@ async fn ask(
     state: &State,
     pool: &Pool,
     discovery: &Discovery,
+    lines: &mut Lines,
 ) -> Result<Option<Vec<String>>, Findings> {
     let question = &discovery.question;
-    let world = look(graph, state, pool).await;
-    let index = world.decisions.connection_index.get(&question.connection);
-    let standing = index.map(|index| &world.decisions.connections[*index].standing);
-    if matches!(standing, Some(Standing::Deferred(_))) {
+    let Some(line) = line(graph, state, pool, &question.connection, lines).await? else {
         return Ok(None);
-    }
-    let through = world.connection(&question.connection)?;
-    let line = open(graph, pool, &through).await?;
+    };
     let Some(kind) = pool.registry().kind(&question.kind) else {
         let message = format!("this dollop knows no kind `{}`", question.kind);
         return Err(refused(graph, Diagnostic::new(Code::KindGone, message)));

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use futures::future::join_all;
 
 use self::compose::{Place, compose};
-pub use self::discover::{Found as Discoveries, Kept, discover};
+pub use self::discover::{Found as Discoveries, Kept, Looked, Looking, discover};
 use crate::address::Address;
 use crate::apply::{connection_record, record};
 use crate::diagnostic::{Code, Diagnostic, Findings};

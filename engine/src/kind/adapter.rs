@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::plain::Spec;
+use super::plain::Plain;
 use super::{
-    Address, BTreeMap, Backup, CallError, Calls, Claimed, Connection, Created, Dial, Found,
-    FoundObject, Held, Host, Lint, ListedObject, ListedObjects, Migration, Moment, Name,
-    OpenConnection, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope, Script,
-    SpecError, Taking, Territory, Value, Wanted, opened,
+    Address, BTreeMap, Backup, CallError, Calls, Claimed, Concurrency, Connection, Created,
+    Dial, Found, FoundObject, Held, Host, Lint, ListedObject, ListedObjects, Migration, Moment,
+    Name, OpenConnection, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope,
+    Script, SpecError, Taking, Territory, Value, Wanted, opened,
 };
 
 pub(super) struct Adapter<R>(pub(super) PhantomData<fn() -> R>);
@@ -20,7 +20,7 @@ pub(super) struct Dialer<C>(pub(super) PhantomData<fn() -> C>);
 
 /// A spec as the provider's struct. `name` is the engine's, so it is left out.
 fn typed<T: DeserializeOwned>(value: &Value, natural: bool) -> Result<T, SpecError> {
-    Ok(T::deserialize(Spec { value, without_name: natural })?)
+    Ok(T::deserialize(Plain::Spec { value, without_name: natural })?)
 }
 
 /// A provider's struct as a value, `name` put back.
@@ -281,9 +281,9 @@ impl<R: Resource> Calls for Adapter<R> {
         proposed: Vec<Proposed<Value>>,
     ) -> Result<Vec<Preview>, CallError> {
         let connection = opened::<R::Connection>(connection);
-        let typed = proposed.into_iter().map(|Proposed { name, from, to }| {
+        let typed = proposed.into_iter().map(|Proposed { name, id, from, to }| {
             let from = from.as_ref().map(Self::spec).transpose()?;
-            Ok(Proposed { name, from, to: Self::spec(&to)? })
+            Ok(Proposed { name, id, from, to: Self::spec(&to)? })
         });
         let typed = typed.collect::<Result<Vec<_>, CallError>>()?;
         R::preview(connection, &typed).await
@@ -446,6 +446,10 @@ impl<C: Connection> Dial for Dialer<C> {
 
     async fn ready(&self, connection: &OpenConnection) -> Result<(), CallError> {
         opened::<C>(connection).ready().await
+    }
+
+    fn concurrency(&self, spec: &Value) -> Concurrency {
+        typed(spec, false).map_or_else(|_| Concurrency::default(), |spec| C::concurrency(&spec))
     }
 
     fn exports(&self) -> Option<&'static str> {

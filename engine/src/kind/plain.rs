@@ -11,6 +11,7 @@ use serde::forward_to_deserialize_any;
 
 use crate::ephemeral::Ephemeral;
 use crate::kind::SpecError;
+use crate::map::Map;
 use crate::path::{Path, Segment};
 use crate::value::{NOT_KEPT, Value};
 
@@ -69,6 +70,7 @@ fn in_words(message: &str) -> String {
         "u16" => "0 to 65535",
         "u32" => "0 to 4294967295",
         "u64" | "usize" => "0 upwards",
+        "a nonzero u32" => "1 to 4294967295",
         "i32" => "-2147483648 to 2147483647",
         _ => return message.to_owned(),
     };
@@ -78,18 +80,46 @@ fn in_words(message: &str) -> String {
 /// Reads what [`Value::to_json`] would give, without making it: a plan turns each spec into
 /// its struct some ten times.
 #[derive(Clone, Copy)]
-struct Plain<'a>(&'a Value);
+pub(super) enum Plain<'a> {
+    /// Any value.
+    Value(&'a Value),
+    /// A spec as a struct reads it: `name` is left out where the engine keeps it, and so is
+    /// what is set to nothing, so that the default applies.
+    Spec { value: &'a Value, without_name: bool },
+    /// The key of an entry; also one that a struct of its own stands for.
+    Key(&'a str),
+}
+
+/// What is under the marks.
+enum Open<'a> {
+    Text(&'a str),
+    Value(&'a Value),
+}
 
 impl<'de> Plain<'de> {
-    /// The value under its marks; nothing where it was not kept.
-    fn open(self) -> Option<&'de Value> {
-        match self.0 {
+    /// The value under its marks; a stand-in where it was not kept.
+    fn open(self) -> Open<'de> {
+        let value = match self {
+            Self::Key(key) => return Open::Text(key),
+            Self::Value(value) | Self::Spec { value, .. } => value,
+        };
+        match value {
+            Value::String(text) => Open::Text(text),
             Value::Secret(inner) | Value::Ephemeral(Ephemeral::Known(inner)) => {
-                Plain(inner).open()
+                Plain::Value(inner).open()
             }
-            Value::Ephemeral(Ephemeral::Digest(_)) => None,
-            other => Some(other),
+            Value::Ephemeral(Ephemeral::Digest(_)) => Open::Text(NOT_KEPT),
+            other => Open::Value(other),
         }
+    }
+
+    /// The entries of a map that is read so.
+    fn entries(self, map: &'de Map) -> Entries<'de> {
+        let spec = match self {
+            Self::Spec { without_name, .. } => Some(SpecOf { without_name }),
+            Self::Value(_) | Self::Key(_) => None,
+        };
+        Entries { rest: map.iter(), value: None, spec }
     }
 }
 
@@ -97,7 +127,10 @@ impl<'de> Deserializer<'de> for Plain<'de> {
     type Error = Misfit;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let Some(value) = self.open() else { return visitor.visit_borrowed_str(NOT_KEPT) };
+        let value = match self.open() {
+            Open::Text(text) => return visitor.visit_borrowed_str(text),
+            Open::Value(value) => value,
+        };
         match value {
             Value::Bool(value) => visitor.visit_bool(*value),
             // As JSON's numbers are read: some structs take only what has no sign.
@@ -106,7 +139,6 @@ impl<'de> Deserializer<'de> for Plain<'de> {
                 Err(_) => visitor.visit_i64(*value),
             },
             Value::Float(value) => visitor.visit_f64(*value),
-            Value::String(text) => visitor.visit_borrowed_str(text),
             Value::List(items) => {
                 let mut items = Items { items: items.iter(), next: 0 };
                 let read = visitor.visit_seq(&mut items)?;
@@ -116,16 +148,16 @@ impl<'de> Deserializer<'de> for Plain<'de> {
                 }
                 Ok(read)
             }
-            Value::Map(entries) => {
-                visitor.visit_map(Entries { rest: entries.iter(), value: None, spec: None })
+            Value::Map(map) => visitor.visit_map(self.entries(map)),
+            Value::Null | Value::String(_) | Value::Secret(_) | Value::Ephemeral(_) => {
+                visitor.visit_unit()
             }
-            Value::Null | Value::Secret(_) | Value::Ephemeral(_) => visitor.visit_unit(),
         }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match self.open() {
-            Some(Value::Null) => visitor.visit_none(),
+            Open::Value(Value::Null) => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
@@ -145,18 +177,18 @@ impl<'de> Deserializer<'de> for Plain<'de> {
         visitor: V,
     ) -> Result<V::Value, Misfit> {
         match self.open() {
-            Some(Value::Map(entries)) => {
-                if entries.len() != 1 {
+            Open::Text(word) => {
+                StrDeserializer::new(word).deserialize_enum(name, variants, visitor)
+            }
+            Open::Value(Value::Map(map)) => {
+                if map.len() != 1 {
                     let expected = &"map with a single key";
                     return Err(Misfit::invalid_value(Unexpected::Map, expected));
                 }
-                let entries = Entries { rest: entries.iter(), value: None, spec: None };
-                MapAccessDeserializer::new(entries).deserialize_enum(name, variants, visitor)
+                MapAccessDeserializer::new(self.entries(map))
+                    .deserialize_enum(name, variants, visitor)
             }
-            Some(Value::String(word)) => {
-                StrDeserializer::new(word).deserialize_enum(name, variants, visitor)
-            }
-            _ => self.deserialize_any(visitor),
+            Open::Value(_) => self.deserialize_any(visitor),
         }
     }
 
@@ -181,7 +213,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
         let Some(item) = self.items.next() else { return Ok(None) };
         let index = self.next;
         self.next += 1;
-        let read = seed.deserialize(Plain(item));
+        let read = seed.deserialize(Plain::Value(item));
         read.map(Some).map_err(|misfit| misfit.inside(Segment::Index(index)))
     }
 
@@ -190,7 +222,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
     }
 }
 
-type MapIter<'a> = <&'a crate::map::Map as IntoIterator>::IntoIter;
+type MapIter<'a> = <&'a Map as IntoIterator>::IntoIter;
 
 struct Entries<'a> {
     rest: MapIter<'a>,
@@ -222,7 +254,7 @@ impl<'de> MapAccess<'de> for Entries<'de> {
             return Ok(None);
         };
         self.value = Some((key, value));
-        let read = seed.deserialize(Key(key));
+        let read = seed.deserialize(Plain::Key(key));
         read.map(Some).map_err(|misfit: Misfit| misfit.inside(Segment::Key(key.clone())))
     }
 
@@ -233,70 +265,12 @@ impl<'de> MapAccess<'de> for Entries<'de> {
         let Some((key, value)) = self.value.take() else {
             return Err(Misfit::custom("BUG: a value is read before its key"));
         };
-        let read = seed.deserialize(Plain(value));
+        let read = seed.deserialize(Plain::Value(value));
         read.map_err(|misfit| misfit.inside(Segment::Key(key.to_owned())))
     }
 
     fn size_hint(&self) -> Option<usize> {
         self.rest.size_hint().1
-    }
-}
-
-/// The key of an entry; also one that a struct of its own stands for.
-struct Key<'a>(&'a str);
-
-impl<'de> Deserializer<'de> for Key<'de> {
-    type Error = Misfit;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        visitor.visit_borrowed_str(self.0)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Misfit> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Misfit> {
-        StrDeserializer::new(self.0).deserialize_enum(name, variants, visitor)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        option unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
-    }
-}
-
-/// A spec as a struct reads it: `name` is left out where the engine keeps it, and so is what
-/// is set to nothing, so that the default applies.
-pub(super) struct Spec<'a> {
-    pub(super) value: &'a Value,
-    pub(super) without_name: bool,
-}
-
-impl<'de> Deserializer<'de> for Spec<'de> {
-    type Error = Misfit;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let Some(Value::Map(entries)) = Plain(self.value).open() else {
-            return Plain(self.value).deserialize_any(visitor);
-        };
-        let spec = Some(SpecOf { without_name: self.without_name });
-        visitor.visit_map(Entries { rest: entries.iter(), value: None, spec })
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        option newtype_struct enum
-        unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
     }
 }
 
@@ -340,7 +314,7 @@ mod tests {
         json: serde_json::Value,
     ) -> Result<T, String> {
         let value = Value::from(json);
-        let direct = T::deserialize(Plain(&value)).map_err(|error| error.to_string());
+        let direct = T::deserialize(Plain::Value(&value)).map_err(|error| error.to_string());
         let by_json =
             serde_json::from_value(value.to_json()).map_err(|error| error.to_string());
         match (&direct, &by_json) {
@@ -387,7 +361,7 @@ mod tests {
         }
         let misfit = |json: serde_json::Value| {
             let value = Value::from(json);
-            let spec = Spec { value: &value, without_name: true };
+            let spec = Plain::Spec { value: &value, without_name: true };
             let error = SpecError::from(Outer::deserialize(spec).unwrap_err());
             format!("{}: {}", error.path, error.message)
         };
@@ -404,8 +378,8 @@ mod tests {
     #[test]
     fn marks_are_seen_through() {
         let secret = Value::string("pw").ephemeral();
-        assert_eq!(String::deserialize(Plain(&secret)).unwrap(), "pw");
-        let nothing = Option::<u8>::deserialize(Plain(&Value::Null.secret())).unwrap();
+        assert_eq!(String::deserialize(Plain::Value(&secret)).unwrap(), "pw");
+        let nothing = Option::<u8>::deserialize(Plain::Value(&Value::Null.secret())).unwrap();
         assert_eq!(nothing, None);
     }
 }

@@ -120,21 +120,8 @@ impl Walk<'_> {
             // The default one needs no record: it has no arguments.
             None if kind.implicit && address.name() == "default" => {
                 let spec = kind.dial.normalize(&Value::Map(Map::new()));
-                implied = Record {
-                    address: address.clone(),
-                    connection: None,
-                    id: String::new(),
-                    spec: spec.unwrap_or_default(),
-                    facts: Value::Null,
-                    dependencies: Vec::new(),
-                    lifecycle: crate::program::Lifecycle::plain(),
-                    interrupted: false,
-                    unfinished: false,
-                    tainted: false,
-                    renaming: Vec::new(),
-                    stopped: None,
-                    arguments: None,
-                };
+                implied =
+                    Record { spec: spec.unwrap_or_default(), ..Record::of(address.clone()) };
                 &implied
             }
             None => return,

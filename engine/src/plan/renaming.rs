@@ -265,10 +265,10 @@ pub(crate) fn takeovers(renamings: &[Renaming]) -> Vec<(Address, Address)> {
 
 /// Where several pass their names round, the one of each round that makes way for the others:
 /// each name is left only once it is taken, which no server allows.
-pub(crate) fn ways(renamings: &[Renaming], changes: &[Change]) -> Vec<Address> {
+pub(crate) fn ways(renamings: &[Renaming], changes: &[Change]) -> BTreeSet<Address> {
     let takeovers = takeovers(renamings);
     if takeovers.is_empty() {
-        return Vec::new();
+        return BTreeSet::new();
     }
     let updates = changes.iter().filter(|change| change.action == Action::Update);
     let in_place: BTreeSet<&Address> = updates.map(|change| &change.address).collect();
@@ -280,7 +280,7 @@ pub(crate) fn ways(renamings: &[Renaming], changes: &[Change]) -> Vec<Address> {
         .collect();
     let next = |address: &&Address| from.get(*address).copied();
     let mut seen: BTreeSet<&Address> = BTreeSet::new();
-    let mut ways = Vec::new();
+    let mut ways = BTreeSet::new();
     for start in from.keys().copied() {
         let round: Vec<&Address> = std::iter::successors(Some(start), next)
             .skip(1)
@@ -290,7 +290,7 @@ pub(crate) fn ways(renamings: &[Renaming], changes: &[Change]) -> Vec<Address> {
         let closes = next(round.last().unwrap_or(&start)) == Some(start);
         if closes && !seen.contains(start) {
             seen.extend(round);
-            ways.push(start.clone());
+            ways.insert(start.clone());
         }
     }
     ways
@@ -321,7 +321,7 @@ pub(crate) fn notes(
     changes: &[Change],
     followers: &[(Address, Address)],
     renamings: &[Renaming],
-    ways: &[Address],
+    ways: &BTreeSet<Address>,
 ) -> Vec<(Address, String)> {
     let renamed = |change: &&Change| change.action == Action::Update;
     let kept: BTreeSet<&Address> =

@@ -27,7 +27,7 @@ pub(crate) struct Work<'a> {
     /// password is kept before others are told it.
     pub(crate) orders: &'a [(Address, Address)],
     /// What leaves its name before it can have its new one.
-    pub(crate) ways: &'a [Address],
+    pub(crate) ways: &'a BTreeSet<Address>,
 }
 
 /// The work for a set of decisions, numbered so that everything comes after what it needs.

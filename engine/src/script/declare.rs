@@ -29,7 +29,7 @@ pub(super) fn connection(
     kind: &ConnectionKind,
     name: &Dynamic,
     attributes: Dynamic,
-) -> Answer<Handle> {
+) -> Answer<Dynamic> {
     let mut draft = Draft::new(session, session.call(context), kind.name, &kind.schema);
     let first = draft.first(name)?;
     draft.read(attributes)?;
@@ -43,31 +43,7 @@ pub(super) fn connection(
         misfit(&mut draft, error);
     }
     let declared = Declared { address, connection: None, kind: kind.name, natural: false };
-    finish(draft, declared, None)
-}
-
-/// `docker::network("app", #{ .. })`.
-pub(super) fn by_module(
-    session: &Session,
-    context: &NativeCallContext,
-    kind: &Kind,
-    name: &Dynamic,
-    attributes: Dynamic,
-) -> Answer<Dynamic> {
-    resource(session, context, kind, None, name, attributes)
-}
-
-/// `db.role("app", #{ .. })`.
-pub(super) fn by_method(
-    session: &Session,
-    context: &NativeCallContext,
-    on: &Handle,
-    short: &str,
-    name: &Dynamic,
-    attributes: Dynamic,
-) -> Answer<Dynamic> {
-    let kind = kind_on(session, context, on, short)?;
-    resource(session, context, kind, Some(on), name, attributes)
+    finish(draft, declared, None).map(Dynamic::from)
 }
 
 /// The kind of that short name, when it can live in what the handle stands for.
@@ -109,7 +85,8 @@ pub(super) fn no_method(session: &Session, on: &str, method: &str) -> Diagnostic
     }
 }
 
-fn resource(
+/// `docker::network("app", #{ .. })`, and `db.role("app", #{ .. })` on `db`.
+pub(super) fn resource(
     session: &Session,
     context: &NativeCallContext,
     kind: &Kind,

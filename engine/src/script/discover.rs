@@ -1,7 +1,8 @@
 //! `discover`: the names of what a server has, as data a script can loop over.
 //!
-//! A script never sees the world, so it does not ask. `dollop discover` asks and writes the
-//! answers to a file of the project; from then on they are data like any other.
+//! A script never sees the world, so it does not ask. `dollop discover` asks, while the script
+//! waits at each question, and writes the answers to a file of the project; from then on they
+//! are data like any other.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -16,14 +17,14 @@ use super::draft::Draft;
 use super::parameters::known_text;
 use super::session::Session;
 use super::symbol::{Answer, Handle};
-use super::{place, profile};
+use super::{place, profile, so_far};
 use crate::address::Address;
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 use crate::expr::{Expr, Reference};
 use crate::files::FileError;
 use crate::kind::{Kind, short_name};
 use crate::path::Path;
-use crate::program::{Discovery, Question};
+use crate::program::{Discovery, Program, Question};
 use crate::resource::Naming;
 use crate::value::Value;
 
@@ -38,6 +39,16 @@ pub struct Discovered {
     pub of: String,
     /// The names, in order.
     pub names: Vec<String>,
+}
+
+/// Whoever asks the world what a script discovers.
+pub trait Discoverer {
+    /// The names for a question of a script that has declared this much; with `None` the run
+    /// ends there, and the discoverer knows why.
+    fn discover(&self, discovery: &Discovery, so_far: Program) -> Option<Vec<String>>;
+
+    /// The names for a question of a profile that is off, which nobody puts.
+    fn recorded(&self, discovery: &Discovery) -> Option<Vec<String>>;
 }
 
 /// The file of the project with the answers of an environment.
@@ -120,44 +131,32 @@ fn discover(
     let default = default(options).map_err(|message| wrong(format!("`{name}`: {message}")))?;
     let kind = kind_on(session, context, &on, &short)?;
     let question = question(session, context, kind, &on)?;
-    let mut discoveries = session.discoveries.borrow_mut();
-    let mut dormant = session.dormant_discoveries.borrow_mut();
-    let mut all = discoveries.iter().chain(dormant.iter());
-    if let Some(other) = all.find(|one| one.name == name && one.question != question) {
-        let finding = Diagnostic::new(
-            Code::DiscoveryForm,
-            format!("`{name}` is discovered twice, and not of the same"),
-        )
-        .at(span)
-        .related(other.span.clone(), "first discovered here")
-        .hint("give one of them another name");
-        return Err(session.refuse(finding));
+    if let Some(names) = known_by_name(session, &name, &question, &span)? {
+        return Ok(names);
     }
-    if let Some(same) = discoveries.iter().find(|known| known.name == name) {
-        return Ok(list(same.names()));
-    }
-    let known = answer(session, &name, &question)?;
-    let discovery = Discovery { name, question, default, known, span };
+    let mut discovery = Discovery { name, question, default, known: None, span };
+    let is_off = profile::off(session).is_some();
+    discovery.known = if !session.discovering {
+        answer(session, &discovery.name, &discovery.question)?
+    } else if is_off {
+        session.recorded_names(&discovery)
+    } else {
+        Some(asked(session, &discovery)?)
+    };
     let names = list(discovery.names());
     // What a profile that is off wants is not asked for; its answer is still an answer.
-    if profile::off(session).is_some() {
+    if is_off {
         if discovery.known.is_none() {
             session.guessing.set(true);
         }
+        let mut dormant = session.dormant_discoveries.borrow_mut();
         if !dormant.iter().any(|one| one.name == discovery.name) {
             dormant.push(discovery);
         }
         return Ok(names);
     }
-    drop(dormant);
-    let is_missing = discovery.known.is_none();
     let finding = missing(session, &discovery);
-    discoveries.push(discovery);
-    drop(discoveries);
-    if is_missing && session.discovering {
-        session.stopped.set(true);
-        return Err(EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into());
-    }
+    session.discoveries.borrow_mut().push(discovery);
     match finding {
         // As after a bad parameter: what comes later was made from a stand-in.
         Some(finding) if finding.severity() == Severity::Error => {
@@ -167,6 +166,44 @@ fn discover(
         None => {}
     }
     Ok(names)
+}
+
+/// The names of one that was met before.
+fn known_by_name(
+    session: &Session,
+    name: &str,
+    question: &Question,
+    span: &Span,
+) -> Answer<Option<Dynamic>> {
+    let (discoveries, dormant) =
+        (session.discoveries.borrow(), session.dormant_discoveries.borrow());
+    let mut all = discoveries.iter().chain(dormant.iter());
+    if let Some(other) = all.find(|one| one.name == name && one.question != *question) {
+        let finding = Diagnostic::new(
+            Code::DiscoveryForm,
+            format!("`{name}` is discovered twice, and not of the same"),
+        )
+        .at(span.clone())
+        .related(other.span.clone(), "first discovered here")
+        .hint("give one of them another name");
+        return Err(session.refuse(finding));
+    }
+    let same = discoveries.iter().find(|known| known.name == name);
+    Ok(same.map(|same| list(same.names())))
+}
+
+/// The answer of whoever asks the world; the run ends where there is none.
+fn asked(session: &Session, discovery: &Discovery) -> Answer<Vec<String>> {
+    // What was found wrong by now is all that such a run can tell.
+    let names = if session.failed() {
+        None
+    } else {
+        session.discovered_names(discovery, so_far(session))
+    };
+    names.ok_or_else(|| {
+        session.stopped.set(true);
+        EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into()
+    })
 }
 
 /// What is said of one that nobody made.

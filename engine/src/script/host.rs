@@ -17,7 +17,7 @@ use super::{
     overrides, prelude, profile, secrets, statements, text,
 };
 use crate::diagnostic::{Code, Diagnostic};
-use crate::kind::{lookup_of, short_name};
+use crate::kind::{Kind, Registry, lookup_of, short_name};
 use crate::schema::{Schema, summary};
 
 /// Steps a script may take; a stack of 10,000 resources takes well below a million.
@@ -157,47 +157,28 @@ fn register_modules(engine: &mut Engine, session: &Rc<Session>, documented: Docu
     let mut modules = std::collections::BTreeMap::<&str, Module>::new();
     for kind in registry.kinds() {
         let module = modules.entry(provider(kind.name)).or_default();
-        let (here, name) = (Rc::clone(session), kind.name);
-        let said = text(&|| comments(&kind.schema));
-        register(module, kind.name, &said, move |context, first, attributes| {
-            match here.registry.kind(name) {
-                Some(kind) => declare::by_module(&here, &context, kind, &first, attributes),
-                None => {
-                    Err(here
-                        .refuse(Diagnostic::new(Code::Internal, format!("`{name}` is gone"))))
-                }
-            }
-        });
-        if kind.traits.only_recorded {
-            continue;
+        let mut resource = |function: &str, said: &[String], declares: Declares| {
+            let call = of_kind(
+                session,
+                kind.name,
+                Registry::kind,
+                move |here, context, kind, name, attributes| {
+                    declares(here, context, kind, None, name, attributes)
+                },
+            );
+            register(module, function, said, call);
+        };
+        resource(kind.name, &text(&|| comments(&kind.schema)), declare::resource);
+        if !kind.traits.only_recorded {
+            let said = text(&|| vec![format!("/// {}", looks_up(kind.name))]);
+            resource(&lookup_of(kind.name), &said, lookup::lookup);
         }
-        let (here, lookup) = (Rc::clone(session), lookup_of(kind.name));
-        let said = text(&|| vec![format!("/// {}", looks_up(kind.name))]);
-        register(module, &lookup, &said, move |context, first, attributes| {
-            match here.registry.kind(name) {
-                Some(kind) => lookup::by_module(&here, &context, kind, &first, attributes)
-                    .map(Dynamic::from),
-                None => {
-                    Err(here
-                        .refuse(Diagnostic::new(Code::Internal, format!("`{name}` is gone"))))
-                }
-            }
-        });
     }
     for kind in registry.connections() {
         let module = modules.entry(provider(kind.name)).or_default();
-        let (here, name) = (Rc::clone(session), kind.name);
         let said = text(&|| comments(&kind.schema));
-        register(module, kind.name, &said, move |context, first, attributes| {
-            match here.registry.connection_kind(name) {
-                Some(kind) => declare::connection(&here, &context, kind, &first, attributes)
-                    .map(Dynamic::from),
-                None => {
-                    Err(here
-                        .refuse(Diagnostic::new(Code::Internal, format!("`{name}` is gone"))))
-                }
-            }
-        });
+        let call = of_kind(session, kind.name, Registry::connection_kind, declare::connection);
+        register(module, kind.name, &said, call);
     }
     let docs: std::collections::BTreeMap<_, _> = registry.providers().collect();
     for (name, mut module) in modules {
@@ -205,6 +186,32 @@ fn register_modules(engine: &mut Engine, session: &Rc<Session>, documented: Docu
             module.set_doc(*doc);
         }
         engine.register_static_module(name, module.into());
+    }
+}
+
+/// What a function does for a kind, on a handle when it is a method.
+type Declares = fn(
+    &Session,
+    &NativeCallContext,
+    &Kind,
+    Option<&Handle>,
+    &Dynamic,
+    Dynamic,
+) -> Answer<Dynamic>;
+
+/// A function of a module, for the kind of that name.
+fn of_kind<K: 'static>(
+    session: &Rc<Session>,
+    name: &'static str,
+    find: for<'r> fn(&'r Registry, &str) -> Option<&'r K>,
+    declares: impl Fn(&Session, &NativeCallContext, &K, &Dynamic, Dynamic) -> Answer<Dynamic>
+    + Copy
+    + 'static,
+) -> impl Fn(NativeCallContext, Dynamic, Dynamic) -> Answer<Dynamic> + Clone + 'static {
+    let here = Rc::clone(session);
+    move |context, first, attributes| match find(&here.registry, name) {
+        Some(kind) => declares(&here, &context, kind, &first, attributes),
+        None => Err(here.refuse(Diagnostic::new(Code::Internal, format!("`{name}` is gone")))),
     }
 }
 
@@ -266,18 +273,8 @@ fn register_methods(engine: &mut Engine, session: &Rc<Session>) {
     let shorts: std::collections::BTreeSet<&'static str> =
         session.registry.kinds().map(|kind| short_name(kind.name)).collect();
     for short in shorts {
-        register_method(engine, session, short, |session, context, on, name, attributes| {
-            declare::by_method(session, context, on, short, name, attributes)
-        });
-        register_method(
-            engine,
-            session,
-            &lookup_of(short),
-            |session, context, on, name, attributes| {
-                lookup::by_method(session, context, on, short, name, attributes)
-                    .map(Dynamic::from)
-            },
-        );
+        register_method(engine, session, short, short, declare::resource);
+        register_method(engine, session, &lookup_of(short), short, lookup::lookup);
     }
 }
 
@@ -286,10 +283,17 @@ fn register_method(
     engine: &mut Engine,
     session: &Rc<Session>,
     name: &str,
-    call: impl Fn(&Session, &NativeCallContext, &Handle, &Dynamic, Dynamic) -> Answer<Dynamic>
-    + Copy
-    + 'static,
+    short: &'static str,
+    declares: Declares,
 ) {
+    let call = move |session: &Session,
+                     context: &NativeCallContext,
+                     on: &Handle,
+                     name: &Dynamic,
+                     attributes: Dynamic| {
+        let kind = declare::kind_on(session, context, on, short)?;
+        declares(session, context, kind, Some(on), name, attributes)
+    };
     for name in [name.to_owned(), ours::ours(name)] {
         let here = Rc::clone(session);
         FuncRegistration::new(name.as_str())

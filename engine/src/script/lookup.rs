@@ -3,7 +3,7 @@
 use rhai::{Dynamic, Map, NativeCallContext};
 
 use super::convert::{Trouble, list_words};
-use super::declare::{finish, kind_on, set_name};
+use super::declare::{finish, set_name};
 use super::draft::Draft;
 use super::place::{self, Place};
 use super::session::Session;
@@ -16,38 +16,15 @@ use crate::path::Path;
 use crate::program::{Lifecycle, Lookup};
 use crate::resource::Naming;
 
-/// `docker::network_lookup("bridge", #{ .. })`.
-pub(super) fn by_module(
-    session: &Session,
-    context: &NativeCallContext,
-    kind: &Kind,
-    name: &Dynamic,
-    attributes: Dynamic,
-) -> Answer<Handle> {
-    lookup(session, context, kind, None, name, attributes)
-}
-
-/// `db.role_lookup("app", #{ .. })`.
-pub(super) fn by_method(
-    session: &Session,
-    context: &NativeCallContext,
-    on: &Handle,
-    short: &str,
-    name: &Dynamic,
-    attributes: Dynamic,
-) -> Answer<Handle> {
-    let kind = kind_on(session, context, on, short)?;
-    lookup(session, context, kind, Some(on), name, attributes)
-}
-
-fn lookup(
+/// `docker::network_lookup("bridge", #{ .. })`, and `db.role_lookup("app", #{ .. })` on `db`.
+pub(super) fn lookup(
     session: &Session,
     context: &NativeCallContext,
     kind: &Kind,
     on: Option<&Handle>,
     name: &Dynamic,
     attributes: Dynamic,
-) -> Answer<Handle> {
+) -> Answer<Dynamic> {
     let mut draft = Draft::new(session, session.call(context), kind.name, &kind.schema);
     let first = draft.first(name)?;
     let (optional, attributes) = optional(&mut draft, attributes);
@@ -70,7 +47,7 @@ fn lookup(
     let components = session.components.borrow().clone();
     let address = Address::new(components, lookup_of(kind.name), path);
     let declared = Declared { address, connection: Some(connection), kind: kind.name, natural };
-    finish(draft, declared, Some(Lookup { optional }))
+    finish(draft, declared, Some(Lookup { optional })).map(Dynamic::from)
 }
 
 /// Takes the one key that only look-ups have out of the attributes.

@@ -67,7 +67,7 @@ use crate::program::{
 };
 use crate::value::Value;
 pub use definitions::definitions;
-pub use discover::{Answers, Discovered, answers_file, read_answers};
+pub use discover::{Answers, Discovered, Discoverer, answers_file, read_answers};
 pub use functions::{Documented, library, reference as functions_reference};
 pub use keys::{KEYS, Key};
 use loader::NotCompiled;
@@ -89,9 +89,9 @@ pub struct Request<'a> {
     pub parameters: &'a BTreeMap<String, Given>,
     /// The profiles somebody asks for.
     pub profiles: &'a Profiles,
-    /// End at the first `discover` without an answer: what was declared up to
-    /// there says where to ask.
-    pub discovering: bool,
+    /// Whoever asks the world what the script discovers; what is recorded in its file counts
+    /// when there is nobody.
+    pub discoverer: Option<&'a dyn Discoverer>,
 }
 
 /// What a script wants from outside.
@@ -153,7 +153,7 @@ fn on_a_thread<T: Send>(
         registry: request.registry.clone(),
         parameters: request.parameters.clone(),
         profiles: request.profiles.clone(),
-        discovering: request.discovering,
+        discovering: request.discoverer.is_some(),
     };
     std::thread::scope(|scope| {
         let worker = std::thread::Builder::new()
@@ -166,7 +166,7 @@ fn on_a_thread<T: Send>(
         };
         // Ends when the worker drops its side.
         for question in asked {
-            if answer.send(question.answer(request.files)).is_err() {
+            if answer.send(question.answer(request)).is_err() {
                 break;
             }
         }
@@ -197,12 +197,13 @@ impl Job {
         let door = Rc::new(door);
         let session = self.attempt(&door, None);
         // A run that was stopped has not met all profiles.
-        if !session.failed() && !session.stopped.get() {
+        let stopped = session.stopped.get();
+        if !session.failed() && !stopped {
             for finding in profile::unknown(&session) {
                 session.record(finding);
             }
         }
-        if !session.failed() {
+        if !session.failed() && !stopped {
             return Ok(self.program(&session));
         }
         let mut findings = findings(&session);
@@ -291,12 +292,8 @@ impl Job {
     }
 
     fn program(self, session: &Session) -> Program {
-        let mut declarations = session.declarations.take();
-        if session.stopped.get() {
-            forget_what_follows(&mut declarations);
-        }
-        let (declarations, dormant) = sort_out(declarations);
-        let mut program = Program {
+        let (declarations, dormant) = sort_out(session.declarations.take());
+        Program {
             stack: self.stack,
             environment: self.environment,
             declarations,
@@ -320,12 +317,33 @@ impl Job {
             sources: sources(session),
             digests: session.digests.take(),
             normals: session.normals.take(),
-        };
-        if session.stopped.get() {
-            forget_unmet_moves(&mut program);
         }
-        program
     }
+}
+
+/// What a script that waits for an answer has declared: all that says where to ask.
+fn so_far(session: &Session) -> Program {
+    let mut declarations = session.declarations.borrow().clone();
+    forget_what_follows(&mut declarations);
+    let (declarations, dormant) = sort_out(declarations);
+    let mut program = Program {
+        stack: session.stack.clone(),
+        environment: session.environment.clone(),
+        declarations,
+        dormant: Dormant {
+            declarations: dormant,
+            discoveries: Vec::new(),
+            fate: session.chosen.dormant,
+        },
+        profiles: session.profiles.borrow().clone(),
+        secrets: known_secrets(session),
+        moves: session.moves.borrow().clone(),
+        forgets: session.forgets.borrow().clone(),
+        sources: sources(session),
+        ..Program::default()
+    };
+    forget_unmet_moves(&mut program);
+    program
 }
 
 /// Whether a script has functions or imports at all: without, no finding has calls above it.
@@ -334,7 +352,7 @@ fn is_inside(session: &Session, entry: &str) -> bool {
     sources.len() > 1 || sources.get(entry).is_some_and(|source| source.has_functions)
 }
 
-/// Of a script that was not run to its end, leaves out orders behind what it declares later.
+/// Of a script that has not run to its end, leaves out orders behind what it declares later.
 fn forget_what_follows(declarations: &mut [Declaration]) {
     let known: BTreeSet<Address> =
         declarations.iter().map(|declaration| declaration.address.clone()).collect();

@@ -12,7 +12,7 @@ use super::operators::unknown;
 use super::parameters::{self, known_text};
 use super::session::{MOST_OUTPUTS, Session};
 use super::symbol::{Answer, Handle, Symbol, to_dynamic};
-use super::{access, marks};
+use super::{access, marks, secrets};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::expr::{Expr, Function};
 use crate::path::Path;
@@ -340,18 +340,10 @@ fn ephemeral(
 }
 
 fn file(session: &Session, context: &NativeCallContext, path: &Dynamic) -> Answer<Dynamic> {
+    let path = secrets::file(session, context, path)?;
     let at = session.call(context).at(&Path::attribute("name"));
-    let refuse = |finding: Diagnostic| Err(session.refuse(finding.at(at.clone())));
-    let Some(path) = known_text(path) else {
-        return refuse(Diagnostic::new(
-            Code::NameNotKnown,
-            "the path of a file must be known text",
-        ));
-    };
+    let refuse = |finding: Diagnostic| Err(session.refuse(finding.at(at)));
     let from = context.call_source().unwrap_or_default();
-    let Some(path) = loader::join(from, &path) else {
-        return refuse(loader::outside(&path));
-    };
     match session.read(&path) {
         Ok(text) if marks::is_marked(&text) => {
             let message = format!("`{path}` holds Unicode noncharacters U+FDD0 to U+FDEF");

@@ -62,7 +62,11 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
 }
 
 /// The path of a file of the project.
-fn file(session: &Session, context: &NativeCallContext, path: &Dynamic) -> Answer<String> {
+pub(super) fn file(
+    session: &Session,
+    context: &NativeCallContext,
+    path: &Dynamic,
+) -> Answer<String> {
     let at = session.call(context).at(&Path::attribute("name"));
     let refuse = |finding: Diagnostic| Err(session.refuse(finding.at(at.clone())));
     let Some(path) = known_text(path) else {

@@ -11,19 +11,20 @@ use sha2::{Digest, Sha256};
 
 use super::budget::Clock;
 use super::discover::Answers;
-use super::marks;
 use super::ours::Reading;
 use super::parameters::Asked;
 use super::sources::{Call, Source};
 use super::symbol::{Answer, Refusal};
+use super::{Request, marks};
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 use crate::expr::Expr;
-use crate::files::{FileDigest, FileError, Files, SecretSource};
+use crate::files::{FileDigest, FileError, SecretSource};
 use crate::kind::Registry;
 use crate::normals::Normals;
 use crate::program::{
-    Check, Declaration, Discovery, Given, Move, NamedCommand, Output, Profiles, SecretInput,
+    Check, Declaration, Discovery, Given, Move, NamedCommand, Output, Profiles, Program,
+    SecretInput,
 };
 use crate::value::Value;
 
@@ -35,7 +36,7 @@ pub(super) struct Door {
     pub(super) answers: Receiver<Result<Found, FileError>>,
 }
 
-/// A question about the project's files.
+/// A question about the project's files, or about the world.
 pub(super) enum Ask {
     /// The text of a file.
     Read(String),
@@ -45,6 +46,10 @@ pub(super) enum Ask {
     List(String),
     /// A secret kept elsewhere.
     Secret(SecretSource),
+    /// What the world has, of a script that declared this much.
+    Discover(Box<(Discovery, Program)>),
+    /// What the world had when somebody last asked.
+    Recorded(Box<Discovery>),
 }
 
 /// The answer to one.
@@ -57,16 +62,27 @@ pub(super) enum Found {
     Paths(Vec<String>),
     /// To [`Ask::Secret`].
     Secret(Option<Arc<str>>),
+    /// To [`Ask::Discover`] and [`Ask::Recorded`].
+    Names(Option<Vec<String>>),
 }
 
 impl Ask {
-    /// Puts the question to the files.
-    pub(super) fn answer(&self, files: &dyn Files) -> Result<Found, FileError> {
+    /// Puts the question to the files, or to whoever asks the world.
+    pub(super) fn answer(self, request: &Request<'_>) -> Result<Found, FileError> {
+        let Request { files, discoverer, .. } = request;
         match self {
-            Self::Read(path) => files.read(path).map(Found::Text),
-            Self::Digest(path) => files.digest(path).map(Found::Digest),
-            Self::List(folder) => files.list(folder).map(Found::Paths),
-            Self::Secret(source) => files.secret(source).map(Found::Secret),
+            Self::Read(path) => files.read(&path).map(Found::Text),
+            Self::Digest(path) => files.digest(&path).map(Found::Digest),
+            Self::List(folder) => files.list(&folder).map(Found::Paths),
+            Self::Secret(source) => files.secret(&source).map(Found::Secret),
+            Self::Discover(asked) => {
+                let (discovery, so_far) = *asked;
+                let names = discoverer.and_then(|one| one.discover(&discovery, so_far));
+                Ok(Found::Names(names))
+            }
+            Self::Recorded(discovery) => {
+                Ok(Found::Names(discoverer.and_then(|one| one.recorded(&discovery))))
+            }
         }
     }
 }
@@ -160,9 +176,9 @@ pub(super) struct Session {
     pub(super) dormant_discoveries: RefCell<Vec<Discovery>>,
     /// The answers that are recorded, once they are read.
     pub(super) answers: RefCell<Option<Answers>>,
-    /// Whether the run ends at the first discovery without an answer.
+    /// Whether somebody asks the world what the script discovers.
     pub(super) discovering: bool,
-    /// Whether it did.
+    /// Whether the run ended at a question without an answer.
     pub(super) stopped: Cell<bool>,
     /// The last finding of a run that has found enough.
     pub(super) enough: Cell<Option<usize>>,
@@ -275,6 +291,27 @@ impl Session {
         match self.files.ask(&path, Ask::Secret(source.clone()))? {
             Found::Secret(found) => Ok(found),
             _ => Err(FileError::Missing(path)),
+        }
+    }
+
+    /// What the world has, as whoever asks it says.
+    pub(super) fn discovered_names(
+        &self,
+        discovery: &Discovery,
+        so_far: Program,
+    ) -> Option<Vec<String>> {
+        self.names(&discovery.name, Ask::Discover(Box::new((discovery.clone(), so_far))))
+    }
+
+    /// What the world had when somebody last asked.
+    pub(super) fn recorded_names(&self, discovery: &Discovery) -> Option<Vec<String>> {
+        self.names(&discovery.name, Ask::Recorded(Box::new(discovery.clone())))
+    }
+
+    fn names(&self, name: &str, ask: Ask) -> Option<Vec<String>> {
+        match self.files.ask(name, ask) {
+            Ok(Found::Names(names)) => names,
+            _ => None,
         }
     }
 

@@ -7,7 +7,6 @@ use std::path::Path;
 
 use dollop_engine::address::Address;
 use dollop_engine::journal::{Effect, Event, StepId};
-use dollop_engine::program::Lifecycle;
 use dollop_engine::store::{Record, RunEnd, RunInfo};
 use dollop_engine::value::Value;
 use dollop_state::{Holder, SledStore};
@@ -41,19 +40,12 @@ pub fn address(name: &str) -> Address {
 
 pub fn record(name: &str, spec: Value) -> Record {
     Record {
-        address: address(name),
         connection: Some("docker::engine.main".parse().unwrap()),
         id: format!("id-{name}"),
         spec,
         facts: map([("id", Value::string("0123"))]),
         dependencies: vec![address("base")],
-        lifecycle: Lifecycle::plain(),
-        interrupted: false,
-        unfinished: false,
-        tainted: false,
-        renaming: Vec::new(),
-        stopped: None,
-        arguments: None,
+        ..Record::of(address(name))
     }
 }
 

@@ -12,7 +12,7 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 use dollop_engine::address::Address;
 use dollop_engine::backup::{Backup, Host};
 use dollop_engine::error::{CallError, Failure};
-use dollop_engine::resource::{Connection, Scope};
+use dollop_engine::resource::{Concurrency, Connection, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
@@ -55,6 +55,10 @@ pub struct EngineSpec {
     /// The most seconds one request may take before it counts as unanswered.
     #[serde(default = "default_timeout")]
     pub timeout: u32,
+    /// The most changes under way on it at once; those of the whole run have a limit of their
+    /// own, `--parallelism`.
+    #[serde(default)]
+    pub concurrency: Concurrency,
 }
 
 /// Files in PEM format; relative paths start in the project folder.
@@ -147,6 +151,10 @@ impl Connection for Engine {
     const KIND: &'static str = "docker::engine";
     const IMPLICIT: bool = true;
     type Spec = EngineSpec;
+
+    fn concurrency(spec: &EngineSpec) -> Concurrency {
+        spec.concurrency
+    }
 
     async fn open(spec: EngineSpec, scope: Scope) -> Result<Self, CallError> {
         let endpoint = endpoint::of(&spec)?;
@@ -244,7 +252,7 @@ impl Engine {
     /// All containers as they are now.
     pub(crate) async fn containers(&self) -> Result<Containers, CallError> {
         let options = ListContainersOptionsBuilder::new().all(true).build();
-        let listed = self.docker.list_containers(Some(options)).await;
+        let listed = self.list_containers(Some(options)).await;
         let listed = listed.map_err(|error| self.failed("listing containers", &error))?;
         let listed = Arc::new(listed);
         *self.listed.lock().unwrap_or_else(PoisonError::into_inner) = Some(listed.clone());

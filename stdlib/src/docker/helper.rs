@@ -30,7 +30,9 @@ impl Helper {
         let digest = hex::encode(Sha256::digest(volume));
         Self {
             name: format!("dollop-helper-{}", &digest[..16]),
-            image: format!("dollop-helper:{}", &digest[..16]),
+            // Podman looks in registries for a name without one, and forgets the tag of what it
+            // is sent.
+            image: format!("localhost/dollop-helper-{}:latest", &digest[..16]),
         }
     }
 

@@ -24,6 +24,7 @@ mod images;
 mod job;
 mod labels;
 mod lint;
+mod momentary;
 mod network;
 mod operate;
 mod pull;

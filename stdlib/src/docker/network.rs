@@ -263,7 +263,7 @@ async fn take_own_out(engine: &Engine, name: &Name, id: &str) -> bool {
     ]);
     let options =
         ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
-    let own = engine.docker.list_containers(Some(options)).await.unwrap_or_default();
+    let own = engine.list_containers(Some(options)).await.unwrap_or_default();
     let mut any = false;
     for container in own.into_iter().filter_map(|container| container.id) {
         let request = NetworkDisconnectRequest { container, force: Some(true) };

@@ -332,7 +332,7 @@ fn observe(volume: &Listed, wanted: &Wanted<VolumeSpec>) -> Found<VolumeSpec, Vo
 async fn users(engine: &Engine, volume: &str) -> Result<Vec<String>, CallError> {
     let filters = HashMap::from([("volume", vec![volume])]);
     let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-    let users = engine.docker.list_containers(Some(options)).await;
+    let users = engine.list_containers(Some(options)).await;
     let users = users.map_err(|error| engine.failed("listing containers", &error))?;
     let mut names: Vec<_> = users
         .into_iter()

@@ -1,19 +1,18 @@
 //! A value that lives only in the record.
 
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{
-    Created, Found, Name, Naming, Owner, ReadResult, Resource, Traits, Wanted,
-};
+use dollop_engine::resource::{Created, Name, Naming, ReadResult, Resource, Traits, Wanted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::host::Host;
+use super::recorded::recorded;
 use super::token::token;
 
 /// A value kept in the state. It does nothing in the world: others refer to it, or are
 /// replaced with it when its `triggers` change.
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
     /// Any value; comes back as `output`. A change is made in place.
@@ -49,7 +48,7 @@ impl Resource for Data {
     }
 
     async fn read(_: &Host, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        wanted.iter().map(|wanted| Ok(recorded(wanted))).collect()
+        recorded::<Self>(wanted, |facts| &facts.id)
     }
 
     async fn create(_: &Host, _: &Name, spec: Spec) -> Result<Created<Facts>, CallError> {
@@ -70,18 +69,4 @@ impl Resource for Data {
     async fn delete(_: &Host, _: &Name, _: &str, _: Spec) -> Result<(), CallError> {
         Ok(())
     }
-}
-
-/// What the record says: there is nothing else to ask.
-fn recorded(wanted: &Wanted<Spec>) -> Option<Found<Spec, Facts>> {
-    let facts: Facts = serde_json::from_value(wanted.facts.clone()?).ok()?;
-    let spec =
-        Spec { input: wanted.spec.input.clone(), triggers: wanted.spec.triggers.clone() };
-    Some(Found {
-        id: facts.id.clone(),
-        natural: wanted.name.natural.clone(),
-        spec,
-        facts,
-        owner: Owner::Ours,
-    })
 }

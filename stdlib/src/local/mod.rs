@@ -8,6 +8,7 @@ mod operate;
 pub mod probe;
 pub(crate) mod program;
 pub mod random;
+mod recorded;
 mod token;
 
 use dollop_engine::kind::Registry;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable as _};
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Name, Naming, Owner, Problem, ReadResult, Resource, Traits, Wanted,
+    Created, Name, Naming, Problem, ReadResult, Resource, Traits, Wanted,
 };
 use reqwest::Client;
 use schemars::JsonSchema;
@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::host::Host;
+use super::recorded::recorded;
 use super::token::token;
 use crate::tls;
 
@@ -123,7 +124,7 @@ impl Resource for Probe {
     }
 
     async fn read(_: &Host, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        wanted.iter().map(|wanted| Ok(recorded(wanted))).collect()
+        recorded::<Self>(wanted, |facts| &facts.id)
     }
 
     async fn create(_: &Host, _: &Name, spec: Spec) -> Result<Created<Facts>, CallError> {
@@ -150,17 +151,6 @@ impl Resource for Probe {
     async fn ready(_: &Host, _: &Name, _: &str, spec: Spec) -> Result<(), CallError> {
         answers(&spec).await
     }
-}
-
-fn recorded(wanted: &Wanted<Spec>) -> Option<Found<Spec, Facts>> {
-    let facts: Facts = serde_json::from_value(wanted.facts.clone()?).ok()?;
-    Some(Found {
-        id: facts.id.clone(),
-        natural: wanted.name.natural.clone(),
-        spec: wanted.spec.clone(),
-        facts,
-        owner: Owner::Ours,
-    })
 }
 
 fn is_place(text: &str) -> bool {

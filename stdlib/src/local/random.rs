@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Name, Naming, Owner, Problem, ReadResult, Resource, Traits, Wanted,
+    Created, Name, Naming, Problem, ReadResult, Resource, Traits, Wanted,
 };
 use rand::seq::{IndexedRandom, SliceRandom};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::host::Host;
+use super::recorded::recorded;
 use super::token::{generator, token};
 use crate::text::Text;
 
@@ -119,7 +120,7 @@ impl Resource for Random {
     }
 
     async fn read(_: &Host, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        wanted.iter().map(|wanted| Ok(recorded(wanted))).collect()
+        recorded::<Self>(wanted, |facts| &facts.id)
     }
 
     async fn create(_: &Host, _: &Name, spec: Spec) -> Result<Created<Facts>, CallError> {
@@ -185,16 +186,4 @@ fn text(spec: &Spec) -> Result<String, CallError> {
     }
     chosen.shuffle(&mut generator);
     Ok(chosen.into_iter().collect())
-}
-
-/// What the record says: there is nothing else to ask.
-fn recorded(wanted: &Wanted<Spec>) -> Option<Found<Spec, Facts>> {
-    let facts: Facts = serde_json::from_value(wanted.facts.clone()?).ok()?;
-    Some(Found {
-        id: facts.id.clone(),
-        natural: wanted.name.natural.clone(),
-        spec: wanted.spec.clone(),
-        facts,
-        owner: Owner::Ours,
-    })
 }

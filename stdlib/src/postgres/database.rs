@@ -145,6 +145,8 @@ pub(super) struct Row {
     pub(super) collate: String,
     pub(super) ctype: String,
     pub(super) icu_locale: Option<String>,
+    /// The locale of PostgreSQL's own that it has.
+    pub(super) builtin_locale: Option<String>,
     pub(super) connection_limit: i32,
     pub(super) allow_connections: bool,
     pub(super) is_template: bool,
@@ -509,15 +511,19 @@ pub(super) async fn rows(
     server: &Server,
     names: Vec<String>,
 ) -> Result<HashMap<String, Row>, CallError> {
-    let icu = match server.version {
-        170_000.. => "d.datlocale",
-        150_000.. => "d.daticulocale",
-        _ => "null::text",
+    let of_provider =
+        |letter: char| format!("case d.datlocprovider when '{letter}' then d.datlocale end");
+    let none = || "null::text".to_owned();
+    let (icu, builtin) = match server.version {
+        170_000.. => (of_provider('i'), of_provider('b')),
+        150_000.. => ("d.daticulocale".to_owned(), none()),
+        _ => (none(), none()),
     };
     let sql = format!(
         r#"select d.datname name, d.oid::int8 oid, pg_get_userbyid(d.datdba) "owner",
             pg_encoding_to_char(d.encoding) "encoding", d.datcollate "collate",
-            d.datctype ctype, {icu} icu_locale, d.datconnlimit connection_limit,
+            d.datctype ctype, {icu} icu_locale, {builtin} builtin_locale,
+            d.datconnlimit connection_limit,
             d.datallowconn allow_connections, d.datistemplate is_template,
             t.spcname tablespace,
             array(

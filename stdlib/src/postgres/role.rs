@@ -12,9 +12,10 @@ use dollop_engine::analysis::{Claim, Claimed, Known};
 use dollop_engine::error::CallError;
 use dollop_engine::path::Path;
 use dollop_engine::resource::{
-    Created, Found, Held, Listing, Moment, Name, Owner, Problem, ReadResult, Resource, Script,
-    Territory, Traits, Wanted,
+    Created, Found, Held, Listing, Moment, Name, Owner, Preview, Problem, Proposed, ReadResult,
+    Resource, Script, Territory, Traits, Wanted,
 };
+use dollop_engine::value::NOT_KEPT;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
@@ -294,6 +295,34 @@ impl Resource for Role {
         Ok(Created { id: name.natural.clone(), facts })
     }
 
+    const PREVIEWS: bool = true;
+
+    // What the server forgets with a name, nobody can give back but who knows the password.
+    async fn preview(
+        server: &Server,
+        proposed: &[Proposed<Spec>],
+    ) -> Result<Vec<Preview>, CallError> {
+        let old = |one: &Proposed<Spec>| one.id.clone().filter(|id| *id != one.name.natural);
+        let renamed: Vec<String> = proposed.iter().filter_map(old).collect();
+        let rows =
+            if renamed.is_empty() { HashMap::new() } else { rows(server, renamed).await? };
+        let preview = |one: &Proposed<Spec>| {
+            let stored = old(one).and_then(|id| rows.get(&id)?.verifier.as_deref());
+            let is_known = one.to.password.as_deref().is_some_and(|known| known != NOT_KEPT);
+            let notes = if stored.is_some_and(is_md5) && !is_known {
+                vec![
+                    "its password is kept as an MD5 hash, which the server forgets with the \
+                      name: nobody logs in as it until it has a new one"
+                        .to_owned(),
+                ]
+            } else {
+                Vec::new()
+            };
+            Preview { notes, ..Preview::default() }
+        };
+        Ok(proposed.iter().map(preview).collect())
+    }
+
     async fn update(
         server: &Server,
         name: &Name,
@@ -306,9 +335,7 @@ impl Resource for Role {
         // What it is now counts, not what it was when the plan was made.
         let current = spec_of(&row);
         let renamed = name.natural != id;
-        // An MD5 hash has the name in it, so that the server forgets it with the name.
-        let lost =
-            renamed && row.verifier.as_ref().is_none_or(|stored| stored.starts_with("md5"));
+        let lost = renamed && row.verifier.as_deref().is_none_or(is_md5);
         let passwords = (from.password.as_deref(), to.password.as_deref());
         let password =
             password::to_set(passwords, row.verifier.as_deref(), lost, server.sees_passwords)
@@ -434,6 +461,11 @@ fn task(verb: &str, name: &str) -> Task {
 fn gone(server: &Server, name: &str) -> CallError {
     CallError::refused(format!("role `{name}` is not at {} any more", server.address()))
         .hint("plan again")
+}
+
+/// Whether a stored password has the role's name in it, so that it goes with the name.
+fn is_md5(stored: &str) -> bool {
+    stored.starts_with("md5")
 }
 
 pub(super) async fn rows(

@@ -1,5 +1,7 @@
 //! `postgres::server`: a PostgreSQL server and the clients dollop holds to it.
 
+mod spec;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -8,21 +10,21 @@ use std::time::{Duration, Instant};
 use backon::{ExponentialBuilder, Retryable};
 use dollop_engine::backup::Backup;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Connection, Scope};
-use schemars::JsonSchema;
+use dollop_engine::resource::{Concurrency, Connection, Scope};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio_postgres::config::{SslMode as Wanted, TargetSessionAttrs};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+pub use self::spec::{Spec, Target};
 use super::error::{self, Fault, Task};
 use super::grant;
 use super::imported::Inventory;
 pub(super) use super::lane::Lane;
 use super::lane::Slot;
-use super::tls::{self, Binding, Papers, SslMode};
+use super::tls::{self, Papers, SslMode};
 
 /// The most idle clients kept; each database needs its own.
 const CLIENTS: usize = 12;
@@ -32,82 +34,6 @@ const ALIVE: Duration = Duration::from_millis(200);
 
 /// The longest that one of several hosts is waited for, in seconds.
 const ONE_OF_MANY: u64 = 5;
-
-/// A PostgreSQL server, 11 or newer, and the user dollop works as.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Spec {
-    /// Host name or address, or the folder of a Unix socket: `127.0.0.1`. Several with commas
-    /// between them are tried in their order: `db1,db2`.
-    #[schemars(extend("x-replace" = true))]
-    pub host: String,
-    /// TCP port.
-    #[serde(default = "default_port")]
-    #[schemars(extend("x-replace" = true))]
-    pub port: u16,
-    /// The role to work as; a superuser can do everything, others what they are allowed to.
-    #[serde(default = "default_user")]
-    pub user: String,
-    /// Its password; sent only as SCRAM or MD5 proof unless the server insists on clear text.
-    #[serde(default)]
-    #[schemars(extend("x-secret" = true))]
-    pub password: Option<String>,
-    /// The database to connect to first, one that always exists.
-    #[serde(default = "default_database")]
-    pub database: String,
-    /// Whether to use TLS, and what is checked; never by a Unix socket.
-    #[serde(default)]
-    pub sslmode: SslMode,
-    /// The authorities that may have signed the server's certificate, as the text of a PEM
-    /// file: `file("ca.pem")`. With `verify-ca` and `verify-full` the system's when left out.
-    #[serde(default)]
-    pub sslrootcert: Option<String>,
-    /// The client's certificate, as the text of a PEM file.
-    #[serde(default)]
-    pub sslcert: Option<String>,
-    /// Its private key, as the text of a PEM file: `secret_file("client.key")`.
-    #[serde(default)]
-    #[schemars(extend("x-secret" = true))]
-    pub sslkey: Option<String>,
-    /// Whether the proof of the password is tied to the TLS session, so that nobody who stands
-    /// between can use it, even where no authority says whom one talks to.
-    #[serde(default)]
-    pub channel_binding: Binding,
-    /// Which of several hosts is meant: any that answers, or the one that can be written to.
-    #[serde(default)]
-    pub target_session_attrs: Target,
-    /// How long connecting may take, in seconds; also how long a run waits for a server that
-    /// was there and is gone, as in a fail-over.
-    #[serde(default = "default_timeout")]
-    pub connect_timeout: u32,
-}
-
-/// Which server is meant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Target {
-    /// The first that answers.
-    #[default]
-    Any,
-    /// The one that can be written to: the leader, waited for while there is none.
-    ReadWrite,
-}
-
-fn default_port() -> u16 {
-    5432
-}
-
-fn default_user() -> String {
-    "postgres".to_owned()
-}
-
-fn default_database() -> String {
-    "postgres".to_owned()
-}
-
-fn default_timeout() -> u32 {
-    10
-}
 
 /// An open connection to a server.
 pub struct Server {
@@ -140,6 +66,10 @@ impl Connection for Server {
     const KIND: &'static str = "postgres::server";
     type Spec = Spec;
 
+    fn concurrency(spec: &Spec) -> Concurrency {
+        spec.concurrency
+    }
+
     async fn open(spec: Spec, _: Scope) -> Result<Self, CallError> {
         let papers = Papers {
             mode: spec.sslmode,
@@ -150,7 +80,7 @@ impl Connection for Server {
         let plain = spec.sslmode == SslMode::Disable || spec.host.starts_with('/');
         let mut server = Self {
             tls: if plain { None } else { Some(tls::connector(&papers)?) },
-            address: address(&spec),
+            address: spec::address(&spec),
             spec,
             slots: std::sync::Mutex::default(),
             databases: tokio::sync::Mutex::default(),
@@ -175,23 +105,13 @@ impl Connection for Server {
     }
 
     fn describe(spec: &Spec) -> String {
-        format!("{} as {}", address(spec), spec.user)
+        format!("{} as {}", spec::address(spec), spec.user)
     }
 
     const SAVES: bool = true;
 
     fn backup(&self) -> Option<&dyn Backup> {
         Some(self)
-    }
-}
-
-fn address(spec: &Spec) -> String {
-    if spec.host.starts_with('/') {
-        format!("{}/.s.PGSQL.{}", spec.host.trim_end_matches('/'), spec.port)
-    } else if spec.host.contains(':') {
-        format!("[{}]:{}", spec.host, spec.port)
-    } else {
-        format!("{}:{}", spec.host, spec.port)
     }
 }
 

@@ -67,16 +67,10 @@ pub(super) async fn in_queues(
     wanted: &[Place],
     moment: Moment,
 ) -> Vec<Result<Held, CallError>> {
-    let mut rows = match rows(server).await {
+    let rows = match counted(server, |place| wanted.contains(place), moment).await {
         Ok(rows) => rows,
         Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
     };
-    rows.retain(|place, _| wanted.contains(place));
-    if moment == Moment::Removing
-        && let Err(error) = recount(server, &mut rows).await
-    {
-        return wanted.iter().map(|_| Err(error.clone())).collect();
-    }
     let held = |place: &Place| {
         let Some(row) = rows.get(place) else {
             return Ok(Held::Nothing("no messages".to_owned()));
@@ -99,16 +93,11 @@ pub(super) async fn in_vhosts(
     wanted: &[Place],
     moment: Moment,
 ) -> Vec<Result<Held, CallError>> {
-    let mut rows = match rows(server).await {
+    let is_wanted = |(vhost, _): &Place| wanted.iter().any(|(_, name)| name == vhost);
+    let rows = match counted(server, is_wanted, moment).await {
         Ok(rows) => rows,
         Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
     };
-    rows.retain(|(vhost, _), _| wanted.iter().any(|(_, name)| name == vhost));
-    if moment == Moment::Removing
-        && let Err(error) = recount(server, &mut rows).await
-    {
-        return wanted.iter().map(|_| Err(error.clone())).collect();
-    }
     let held = |(_, vhost): &Place| {
         let queues = rows.values().filter(|row| row.vhost == *vhost);
         let filled = queues.filter(|row| row.messages > 0);
@@ -127,6 +116,20 @@ pub(super) async fn in_vhosts(
         })
     };
     wanted.iter().map(held).collect()
+}
+
+/// These queues with their numbers, as new as the moment asks for.
+async fn counted(
+    server: &Server,
+    is_wanted: impl Fn(&Place) -> bool,
+    moment: Moment,
+) -> Result<BTreeMap<Place, Row>, CallError> {
+    let mut rows = rows(server).await?;
+    rows.retain(|place, _| is_wanted(place));
+    if moment == Moment::Removing {
+        recount(server, &mut rows).await?;
+    }
+    Ok(rows)
 }
 
 /// All queues with their numbers, which are up to five seconds old.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dollop_engine::backup::Backup;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Connection, Scope};
+use dollop_engine::resource::{Concurrency, Connection, Scope};
 use rustls::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,10 @@ pub struct Spec {
     /// Their password.
     #[schemars(extend("x-secret" = true))]
     password: String,
+    /// The most changes under way on it at once; those of the whole run have a limit of their
+    /// own, `--parallelism`.
+    #[serde(default)]
+    concurrency: Concurrency,
 }
 
 /// How the management API is spoken to.
@@ -106,6 +110,10 @@ impl Server {
 impl Connection for Server {
     const KIND: &'static str = "rabbitmq::server";
     type Spec = Spec;
+
+    fn concurrency(spec: &Spec) -> Concurrency {
+        spec.concurrency
+    }
 
     /// Asks `GET /api/overview`, which needs the plugin, the login and its tag.
     async fn open(spec: Spec, _: Scope) -> Result<Self, CallError> {

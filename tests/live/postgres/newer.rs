@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dollop_engine::value::Value;
 use dollop_tests::conformance::{Sample, conform_with_drift};
 use serde_json::json;
 
@@ -81,4 +82,18 @@ async fn options_of_newer_servers() {
     let kinds = "select string_agg(attgenerated, '' order by attnum) from pg_attribute
         where attrelid = 'computed'::regclass and attgenerated <> ''";
     assert_eq!(world.psql("postgres", kinds), "vs");
+
+    // A locale of the server's own is none of ICU, and no attribute says it.
+    world.psql(
+        "postgres",
+        "create database plain template template0 locale_provider builtin builtin_locale 'C.UTF-8'",
+    );
+    let databases = &world.registry.kind("postgres::database").unwrap().calls;
+    let listed = databases.list(&world.connection).await.unwrap();
+    let name = |spec: &Value| spec.get("name").and_then(Value::as_str).map(str::to_owned);
+    let mut objects = listed.objects.iter().map(|one| &one.found.spec);
+    let plain = objects.find(|spec| name(spec).as_deref() == Some("plain")).unwrap();
+    assert_eq!(plain.get("icu_locale"), Some(&Value::Null));
+    let said = "the locale of database `plain`: `C.UTF-8` is one of PostgreSQL's own";
+    assert!(listed.left_out.iter().any(|words| words == said), "{:?}", listed.left_out);
 }

@@ -6,6 +6,24 @@ use dollop_tests::cli::Project;
 
 use super::container::{self, Container, PASSWORD};
 
+/// An apply that works.
+fn apply(project: &Project) {
+    drop(project.run(&APPLY).expect(0));
+}
+
+/// A plan that changes nothing.
+fn same(project: &Project) {
+    drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
+}
+
+/// An apply that is killed at that point.
+fn killed(project: &Project, fault: &str) {
+    let died = project.run_until(fault, &APPLY);
+    assert_ne!(died.code, Some(0), "{fault}: {}", died.text());
+}
+
+const APPLY: [&str; 2] = ["apply", "--auto-approve"];
+
 /// What the stack is called: the database, the schema in it, the role that uses them.
 struct Names {
     database: &'static str,
@@ -110,7 +128,7 @@ impl Drop for Stack {
 #[test]
 fn a_role_a_database_and_a_schema_are_renamed_in_place() {
     let stack = Stack::new();
-    drop(stack.declare(&BEFORE).run(&["apply", "--auto-approve"]).expect(0));
+    apply(stack.declare(&BEFORE));
     let insert = "insert into app.users values (7); insert into app.t values (7, 'a')";
     stack.server.psql(BEFORE.database, insert);
     let before = stack.numbers(&BEFORE);
@@ -131,9 +149,8 @@ fn a_role_a_database_and_a_schema_are_renamed_in_place() {
     ] {
         assert!(sql.contains(words), "no `{words}` in\n{sql}");
     }
-    drop(project.run(&["apply", "--auto-approve"]).expect(0));
-    let same = project.run(&["plan", "--detailed-exitcode"]);
-    assert_eq!(same.code, Some(0), "{}", same.text());
+    apply(project);
+    same(project);
     assert_eq!(stack.numbers(&AFTER), before, "what is there is what was there");
     let count = stack.server.psql_as(
         AFTER.role,
@@ -146,15 +163,10 @@ fn a_role_a_database_and_a_schema_are_renamed_in_place() {
     // Killed right after a name was changed, before that was written down, three times.
     let project = stack.declare(&BEFORE);
     for address in ["role.main/dt_ren_app", "database.main/db", "schema.main/db/s"] {
-        let died = project.run_until(
-            &format!("after_call@postgres::{address}"),
-            &["apply", "--auto-approve"],
-        );
-        assert_ne!(died.code, Some(0), "{address}: {}", died.text());
+        killed(project, &format!("after_call@postgres::{address}"));
     }
-    drop(project.run(&["apply", "--auto-approve"]).expect(0));
-    let same = project.run(&["plan", "--detailed-exitcode"]);
-    assert_eq!(same.code, Some(0), "{}", same.text());
+    apply(project);
+    same(project);
     assert_eq!(stack.numbers(&BEFORE), before, "and back again");
 
     // What goes while its database gets another name goes under the old one.
@@ -163,22 +175,22 @@ fn a_role_a_database_and_a_schema_are_renamed_in_place() {
         .replace("s.view(", "//")
         .replace("name: \"dt_ren\"", "name: \"dt_ren_last\"");
     project.write("stack.rhai", &text);
-    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    apply(project);
     let views = "select count(*) from pg_views where schemaname = 'app'";
     assert_eq!(stack.server.psql("dt_ren_last", views), "0");
-    drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
+    same(project);
 
     // Who is connected is named, and nothing is half done.
     let text = text.replace("name: \"dt_ren_last\"", "name: \"dt_ren\"");
     project.write("stack.rhai", &text);
     let open = stack.server.session("dt_ren_last", "select 1");
-    let said = project.run(&["apply", "--auto-approve"]).expect(1).text();
+    let said = project.run(&APPLY).expect(1).text();
     for words in ["while nobody is connected to it", "of `postgres` with psql"] {
         assert!(said.contains(words), "no `{words}` in\n{said}");
     }
     drop(open);
-    drop(project.run(&["apply", "--auto-approve"]).expect(0));
-    drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
+    apply(project);
+    same(project);
     drop(
         project
             .run(&[
@@ -191,17 +203,23 @@ fn a_role_a_database_and_a_schema_are_renamed_in_place() {
     );
 }
 
-/// Databases on the shared server, which go with it.
-struct Databases {
+/// Databases or roles on the shared server, which go with it.
+struct Named {
     server: Arc<Container>,
     project: Project,
+    kind: Kind,
     names: &'static [&'static str],
 }
 
-impl Databases {
-    fn new(project: &str, names: &'static [&'static str]) -> Self {
-        let found =
-            Self { server: container::shared(), project: Project::new(project, ""), names };
+enum Kind {
+    Database,
+    Role,
+}
+
+impl Named {
+    fn new(project: &str, kind: Kind, names: &'static [&'static str]) -> Self {
+        let (server, project) = (container::shared(), Project::new(project, ""));
+        let found = Self { server, project, kind, names };
         found.drop_all();
         found
     }
@@ -228,13 +246,16 @@ impl Databases {
 
     fn drop_all(&self) {
         for name in self.names {
-            let gone = format!("drop database if exists \"{name}\" with (force)");
+            let gone = match self.kind {
+                Kind::Database => format!("drop database if exists {name} with (force)"),
+                Kind::Role => format!("drop role if exists {name}"),
+            };
             drop(self.server.psql("postgres", &gone));
         }
     }
 }
 
-impl Drop for Databases {
+impl Drop for Named {
     fn drop(&mut self) {
         self.drop_all();
     }
@@ -243,7 +264,7 @@ impl Drop for Databases {
 #[test]
 fn a_name_that_is_left_is_taken_in_the_same_run() {
     let names = &["dt_chain", "dt_chain_new", "dt_chain_old"];
-    let stack = Databases::new("renames_chain", names);
+    let stack = Named::new("renames_chain", Kind::Database, names);
     // The one that takes the name comes first.
     let declare = |new: &str, old: &str| {
         stack.declare(&format!(
@@ -253,9 +274,8 @@ fn a_name_that_is_left_is_taken_in_the_same_run() {
              old.schema(\"app\");"
         ));
     };
-    let apply = ["apply", "--auto-approve"];
     declare("dt_chain_new", "dt_chain");
-    drop(stack.project.run(&apply).expect(0));
+    apply(&stack.project);
     for name in ["dt_chain_new", "dt_chain"] {
         let sql = format!("create table app.kept as select '{name}' was");
         stack.server.psql(name, &sql);
@@ -266,10 +286,10 @@ fn a_name_that_is_left_is_taken_in_the_same_run() {
     let said = stack.project.run(&["plan"]).expect(0).text();
     let sums = "Plan: 0 to create, 2 to update, 0 to replace, 0 to delete";
     assert!(said.contains(sums), "{said}");
-    drop(stack.project.run(&apply).expect(0));
+    apply(&stack.project);
     assert_eq!(was("dt_chain"), "dt_chain_new");
     assert_eq!(was("dt_chain_old"), "dt_chain");
-    drop(stack.project.run(&["plan", "--detailed-exitcode"]).expect(0));
+    same(&stack.project);
 
     // Two swap: one of them has a third name while the other takes its own.
     declare("dt_chain_old", "dt_chain");
@@ -286,27 +306,23 @@ fn a_name_that_is_left_is_taken_in_the_same_run() {
         ]
     );
     // Killed at each point of it, and gone on with by the next run.
-    let killed = |fault: &str| {
-        let died = stack.project.run_until(fault, &apply);
-        assert_ne!(died.code, Some(0), "{fault}: {}", died.text());
-    };
-    killed("after_call@postgres::database.main/new");
-    killed("after_call@postgres::database.main/old");
-    drop(stack.project.run(&apply).expect(0));
+    killed(&stack.project, "after_call@postgres::database.main/new");
+    killed(&stack.project, "after_call@postgres::database.main/old");
+    apply(&stack.project);
     assert_eq!(was("dt_chain"), "dt_chain");
     assert_eq!(was("dt_chain_old"), "dt_chain_new");
-    drop(stack.project.run(&["plan", "--detailed-exitcode"]).expect(0));
+    same(&stack.project);
     declare("dt_chain", "dt_chain_old");
-    killed("after_done@postgres::database.main/new");
-    drop(stack.project.run(&apply).expect(0));
+    killed(&stack.project, "after_done@postgres::database.main/new");
+    apply(&stack.project);
     assert_eq!(was("dt_chain"), "dt_chain_new");
-    drop(stack.project.run(&["plan", "--detailed-exitcode"]).expect(0));
+    same(&stack.project);
 }
 
 #[test]
 fn a_name_that_a_killed_run_gave_is_known_whatever_the_script_says_then() {
     let names = &["dt_third_1", "dt_third_2", "dt_third_3", "dt_third_4"];
-    let stack = Databases::new("renames_third", names);
+    let stack = Named::new("renames_third", Kind::Database, names);
     let declare = |name: &str| {
         stack.declare(&format!(
             "let db = pg.database(\"db\", #{{ name: \"{name}\" }});
@@ -314,15 +330,10 @@ fn a_name_that_a_killed_run_gave_is_known_whatever_the_script_says_then() {
              s.table(\"t\", #{{ columns: [#{{ name: \"id\", type: \"bigint\" }}] }});"
         ));
     };
-    let apply = ["apply", "--auto-approve"];
-    let killed = || {
-        let died = stack.project.run_until("after_call@postgres::database.main/db", &apply);
-        assert_ne!(died.code, Some(0), "{}", died.text());
-    };
-    let same = || drop(stack.project.run(&["plan", "--detailed-exitcode"]).expect(0));
+    let killed = || killed(&stack.project, "after_call@postgres::database.main/db");
     let number = || stack.numbers().rsplit(' ').next().unwrap_or_default().to_owned();
     declare("dt_third_1");
-    drop(stack.project.run(&apply).expect(0));
+    apply(&stack.project);
     let first = number();
 
     // Killed with the second name given and not written down, and killed again with the third.
@@ -335,62 +346,77 @@ fn a_name_that_a_killed_run_gave_is_known_whatever_the_script_says_then() {
     killed();
     assert_eq!(stack.numbers(), format!("dt_third_3 {first}"));
     declare("dt_third_4");
-    drop(stack.project.run(&apply).expect(0));
+    apply(&stack.project);
     assert_eq!(stack.numbers(), format!("dt_third_4 {first}"));
-    same();
+    same(&stack.project);
 
     // Back to the name that is written down.
     declare("dt_third_2");
     killed();
     declare("dt_third_4");
-    drop(stack.project.run(&apply).expect(0));
+    apply(&stack.project);
     assert_eq!(stack.numbers(), format!("dt_third_4 {first}"));
-    same();
+    same(&stack.project);
 
     // What the script does not have any more goes, whatever it is called.
     declare("dt_third_2");
     killed();
     stack.declare("");
     let gone = ["--allow-data-loss", "postgres::database.main/db"];
-    drop(stack.project.run(&[&apply[..], &gone].concat()).expect(0));
+    drop(stack.project.run(&[&APPLY[..], &gone].concat()).expect(0));
     assert_eq!(stack.numbers(), "");
-    same();
-}
-
-/// Roles on the shared server, which go with it.
-struct Roles(Arc<Container>);
-
-impl Drop for Roles {
-    fn drop(&mut self) {
-        for role in ["dt_part", "dt_part_2"] {
-            drop(self.0.psql("postgres", &format!("drop role if exists {role}")));
-        }
-    }
+    same(&stack.project);
 }
 
 #[test]
 fn what_says_the_new_name_as_a_text_brings_the_renaming_along() {
-    let roles = Roles(container::shared());
-    let project = Project::new("renames_part", "");
-    let declare = |name: &str| {
-        let port = roles.0.port;
-        let text = format!(
-            r#"let pg = postgres::server("main", #{{ host: "127.0.0.1", port: {port}, password: "{PASSWORD}" }});
-let role = pg.role("part", #{{ name: "{name}", login: false }});
-pg.membership("m", #{{ role: "pg_monitor", member: {member} }});
-"#,
-            // At first a reference, so that it is made after the role.
-            member = if name == "dt_part" { "role".to_owned() } else { format!("\"{name}\"") },
-        );
-        project.write("stack.rhai", &text);
+    let stack = Named::new("renames_part", Kind::Role, &["dt_part", "dt_part_2"]);
+    let declare = |name: &str, member: &str| {
+        stack.declare(&format!(
+            "let role = pg.role(\"part\", #{{ name: \"{name}\", login: false }});
+             pg.membership(\"m\", #{{ role: \"pg_monitor\", member: {member} }});"
+        ));
     };
-    declare("dt_part");
-    drop(project.run(&["apply", "--auto-approve"]).expect(0));
-    declare("dt_part_2");
-    let part = ["apply", "--auto-approve", "--only", "postgres::membership.main/m"];
-    drop(project.run(&part).expect(0));
+    // At first a reference, so that it is made after the role.
+    declare("dt_part", "role");
+    apply(&stack.project);
+    declare("dt_part_2", "\"dt_part_2\"");
+    let part = ["--only", "postgres::membership.main/m"];
+    drop(stack.project.run(&[&APPLY[..], &part].concat()).expect(0));
     let members = "select string_agg(member::regrole::text, ' ') from pg_auth_members
         where member::regrole::text like 'dt_part%'";
-    assert_eq!(roles.0.psql("postgres", members), "dt_part_2");
-    drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
+    assert_eq!(stack.server.psql("postgres", members), "dt_part_2");
+    same(&stack.project);
+}
+
+#[test]
+fn a_password_with_the_name_in_it_goes_with_the_name_and_the_plan_says_so() {
+    let stack = Named::new("renames_md5", Kind::Role, &["dt_md5", "dt_md5_2", "dt_md5_told"]);
+    let declare = |name: &str, more: &str| {
+        stack.declare(&format!("pg.role(\"r\", #{{ name: \"{name}\"{more} }});"));
+    };
+    let by_hand = |name: &str| {
+        let sql = format!("set password_encryption = md5; alter role {name} password 'pw'");
+        stack.server.psql("postgres", &sql);
+    };
+    let words = "kept as an MD5 hash, which the server forgets with the name";
+    declare("dt_md5", "");
+    apply(&stack.project);
+    by_hand("dt_md5");
+    declare("dt_md5_2", "");
+    let said = stack.project.run(&["plan"]).expect(0).text();
+    assert!(said.contains(words), "{said}");
+    apply(&stack.project);
+    let stored =
+        "select coalesce(rolpassword, 'none') from pg_authid where rolname = 'dt_md5_2'";
+    assert_eq!(stack.server.psql("postgres", stored), "none");
+
+    // One that the script says is set again.
+    by_hand("dt_md5_2");
+    declare("dt_md5_told", ", password: \"pw\"");
+    let said = stack.project.run(&["plan"]).expect(0).text();
+    assert!(!said.contains(words), "{said}");
+    apply(&stack.project);
+    let in_by = stack.server.psql_as("dt_md5_told", "pw", "postgres", "select 1");
+    assert_eq!(in_by.as_deref(), Ok("1"));
 }

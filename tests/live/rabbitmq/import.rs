@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dollop_tests::cli::Project;
+use dollop_tests::cli::{Project, Run};
 use serde_json::{Value as Json, json};
 
 use super::broker::Broker;
@@ -15,6 +15,12 @@ fn stack(name: &str, broker: &Broker) -> Project {
         broker.port
     );
     Project::new(name, &script)
+}
+
+/// All that is there goes into a script of its own, and into the state.
+fn taken_over(project: &Project) -> Run {
+    let import = ["import", "rabbitmq::server.mq", "--out", "topology.rhai", "--append"];
+    project.run(&[&import[..], &["--secrets", "default.params.toml"]].concat()).expect(0)
 }
 
 /// Somebody's broker, made without dollop: every kind of thing, with the names and values
@@ -141,16 +147,7 @@ fn a_whole_broker_is_imported_and_made_again() {
     let before = definitions(&broker);
     let project = stack("import", &broker);
 
-    let run = project.run(&[
-        "import",
-        "rabbitmq::server.mq",
-        "--out",
-        "topology.rhai",
-        "--append",
-        "--secrets",
-        "default.params.toml",
-    ]);
-    let run = run.expect(0);
+    let run = taken_over(&project);
     println!("{}\n{}", run.text(), project.read("topology.rhai"));
     assert_eq!(definitions(&broker), before, "an import changes nothing");
 
@@ -205,16 +202,7 @@ fn a_broker_of_a_thousand_users_is_imported() {
         broker.post("definitions", &json!({ "users": users }));
     }
     let project = stack("import-many", &broker);
-    let run = project.run(&[
-        "import",
-        "rabbitmq::server.mq",
-        "--out",
-        "topology.rhai",
-        "--append",
-        "--secrets",
-        "default.params.toml",
-    ]);
-    let run = run.expect(0).text();
+    let run = taken_over(&project).text();
     assert!(run.contains("took 1100 objects into the state"), "{run}");
     let script = project.read("topology.rhai");
     for words in [

@@ -51,6 +51,9 @@ pub(super) struct Bounds {
     pub(super) heaviest: u64,
     /// How many values were looked at to find out.
     pub(super) visits: u64,
+    /// Whether a loop may begin again with what it is called with: nobody can tell how large
+    /// that gets.
+    pub(super) recurses: bool,
 }
 
 /// Reads them from the template and the values it is given.
@@ -59,13 +62,15 @@ pub(super) fn of(tree: &Stmt<'_>, values: &BTreeMap<String, Jinja>) -> Bounds {
     let given =
         values.iter().map(|(name, value)| (name.clone(), looking.values(vec![value.clone()])));
     let names = given.collect();
-    let mut sizes = Sizes { names, looking, rounds: Vec::new(), worst: 0, heaviest: 0 };
+    let mut sizes =
+        Sizes { names, looking, rounds: Vec::new(), worst: 0, heaviest: 0, recurses: false };
     sizes.statement(tree);
     Bounds {
         within: sizes.worst <= LARGEST,
         is_seen: !sizes.looking.is_over(),
         heaviest: sizes.heaviest,
         visits: sizes.looking.visits(),
+        recurses: sizes.recurses,
     }
 }
 
@@ -73,10 +78,11 @@ pub(super) fn of(tree: &Stmt<'_>, values: &BTreeMap<String, Jinja>) -> Bounds {
 struct Sizes {
     names: BTreeMap<String, Guess>,
     looking: Looking,
-    /// How often each loop that is open may go round, where that is known.
-    rounds: Vec<Option<u64>>,
+    /// How often each loop that is open may go round.
+    rounds: Vec<u64>,
     worst: u64,
     heaviest: u64,
+    recurses: bool,
 }
 
 impl Sizes {
@@ -98,7 +104,8 @@ impl Sizes {
                 each.filter_expr.iter().for_each(|filter| {
                     self.guess(filter);
                 });
-                self.rounds.push((!each.recursive).then_some(rounds));
+                self.recurses |= each.recursive;
+                self.rounds.push(rounds);
                 self.statements(&each.body);
                 self.rounds.pop();
                 self.statements(&each.else_body);
@@ -260,7 +267,7 @@ impl Sizes {
                 // `loop.index` and its like.
                 let counted = match attribute.name {
                     "depth" | "depth0" | "index" | "index0" | "length" | "revindex"
-                    | "revindex0" => Guess::number(self.rounds.last().copied().flatten()),
+                    | "revindex0" => Guess::number(self.rounds.last().copied()),
                     _ => Guess::size(self.worst),
                 };
                 // A value of that name may be meant, or be hidden by the loop.

@@ -223,6 +223,13 @@ pub(super) fn render(
     let tree = parse(text, "template", syntax()?).map_err(|error| word(&error))?;
     let bounds = bounds::of(&tree, &values);
     *steps = usize::try_from(bounds.visits / VISITS).unwrap_or(usize::MAX);
+    if bounds.recurses {
+        let fault = Fault::new("a loop of the template is `recursive`");
+        return Err(fault.hint(
+            "nest as many loops as there are levels, or join the text in a function of the \
+             script, which may call itself",
+        ));
+    }
     if !bounds.is_seen {
         let fault =
             Fault::new("the template names too many parts of values to tell how large it gets");

@@ -19,7 +19,7 @@ use crate::value::Value;
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         signature: "template(path: string, values: map) -> string",
-        doc: "A file of the project as a Jinja template, filled in. A value the template names must be given. Works on values that are not known yet, as long as the template only prints them.",
+        doc: "A file of the project as a Jinja template, filled in. A value the template names must be given. Works on values that are not known yet, as long as the template only prints them. Loops are not `recursive`.",
         examples: &[(
             r#"template("app.conf.j2", #{ name: "web", ports: [80, 443] })"#,
             r#""name = web\nlisten 80\nlisten 443\n""#,

@@ -75,7 +75,7 @@ pub(super) fn run_with(
         registry: &lab::registry(),
         parameters: &parameters,
         profiles,
-        discovering: false,
+        discoverer: None,
     })
 }
 

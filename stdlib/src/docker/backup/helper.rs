@@ -50,7 +50,7 @@ pub(super) async fn sweep(engine: &Engine) -> Result<(), CallError> {
     let mine = format!("{MARK}={}", engine.scope.stack);
     let filters = HashMap::from([("label", vec![mine.as_str()])]);
     let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-    let left = engine.docker.list_containers(Some(options)).await;
+    let left = engine.list_containers(Some(options)).await;
     let left = left.map_err(|error| engine.failed("listing containers", &error))?;
     for id in left.into_iter().filter_map(|container| container.id) {
         remove(engine, &id).await?;

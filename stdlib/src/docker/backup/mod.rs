@@ -219,7 +219,7 @@ struct User {
 async fn users(engine: &Engine, volume: &str) -> Result<Vec<User>, CallError> {
     let filters = HashMap::from([("volume", vec![volume])]);
     let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-    let found = engine.docker.list_containers(Some(options)).await;
+    let found = engine.list_containers(Some(options)).await;
     let doing = format!("listing who uses volume `{volume}`");
     let found = found.map_err(|error| engine.failed(&doing, &error))?;
     let user = |container: bollard::models::ContainerSummary| {

@@ -155,7 +155,7 @@ pub(crate) async fn inspect(
     engine: &Engine,
     id: &str,
 ) -> Result<Option<ContainerInspectResponse>, CallError> {
-    match engine.docker.inspect_container(id, None).await {
+    match engine.inspect_container(id).await {
         Ok(found) => Ok(Some(found)),
         Err(error) if status(&error) == Some(404) => Ok(None),
         Err(error) => Err(engine.failed(&format!("inspecting container `{id}`"), &error)),

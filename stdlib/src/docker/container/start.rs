@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use bollard::errors::Error;
-use bollard::query_parameters::ListContainersOptions;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::Name;
 
@@ -106,7 +105,7 @@ async fn port_error(engine: &Engine, doing: &str, port: &Port) -> CallError {
         Protocol::Tcp => String::new(),
         other => format!("/{other}"),
     };
-    let listed = engine.docker.list_containers(None::<ListContainersOptions>).await;
+    let listed = engine.list_containers(None).await;
     let holder = listed.unwrap_or_default().into_iter().find(|container| {
         container.ports.iter().flatten().any(|other| {
             let same = other.typ.is_none_or(|typ| typ.to_string() == port.protocol.to_string());

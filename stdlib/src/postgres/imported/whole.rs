@@ -87,6 +87,15 @@ pub(in super::super) async fn databases(
             ..plain
         };
         let built_in = [BUILT_IN, server.database()].contains(&row.name.as_str());
+        let own = pattern.and_then(|pattern| pattern.builtin_locale.as_ref());
+        if let Some(locale) = row.builtin_locale.as_ref().filter(|is| own != Some(*is))
+            && !built_in
+        {
+            listing.left_out.push(format!(
+                "the locale of database `{}`: `{locale}` is one of PostgreSQL's own",
+                row.name
+            ));
+        }
         listing.objects.push(plainly(database::found(row, &spec), built_in));
     }
     Ok(listing)
