@@ -116,3 +116,25 @@ impl Healthcheck {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_an_old_engine_forgot_is_no_difference_while_it_was_told() {
+        let wanted = Healthcheck {
+            test: Some(Test(vec!["CMD-SHELL".to_owned(), "true".to_owned()])),
+            start_interval: Some(Span(Duration::from_secs(2))),
+            ..Healthcheck::default()
+        };
+        let kept = HealthConfig { start_interval: None, ..wanted.requested() };
+        let seen =
+            |told| Healthcheck::observed(Some(&kept), Inherited::Silent, Some(&wanted), told);
+        assert_eq!(seen(true), Some(wanted.clone()));
+        // Somebody else's, on an engine that could have kept it.
+        assert_eq!(seen(false), Some(Healthcheck { start_interval: None, ..wanted.clone() }));
+    }
+}
