@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
 use dollop_engine::plan::Options;
@@ -9,7 +10,6 @@ use dollop_engine::store::Store as _;
 use dollop_state::SledStore;
 use notify_debouncer_mini::notify::RecursiveMode;
 use notify_debouncer_mini::{DebounceEventResult, new_debouncer};
-use tokio::sync::mpsc;
 use walkdir::WalkDir;
 
 use super::apply::{Go, perform};
@@ -35,7 +35,7 @@ type Files = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
 /// Applies, waits for a file of the project to change, applies again.
 pub fn run(args: &WatchArgs) -> Result<u8, CommandError> {
     let folder = args.stack.project()?.folder;
-    let (told, mut woken) = mpsc::unbounded_channel();
+    let (told, woken) = mpsc::channel();
     let failed = |error: notify_debouncer_mini::notify::Error| {
         CommandError::failed(format!("`{}` cannot be watched: {error}", folder.display()))
     };
@@ -50,12 +50,12 @@ pub fn run(args: &WatchArgs) -> Result<u8, CommandError> {
     let mut idle = Idle::default();
     tell(once(args));
     terminal::say(&format!("watching {}; Ctrl-C ends it\n", folder.display()));
-    while woken.blocking_recv() == Some(Wake::Changed) {
-        let now = written(&folder, &known);
+    while woken.recv() == Ok(Wake::Changed) {
+        let Some(now) = written(&folder, &known, &idle, &woken) else { break };
         // To read a file is an event too, but no change.
-        let changed: Vec<_> = differing(&known, &now).into_iter().map(Path::to_owned).collect();
+        let changed: Vec<_> =
+            idle.differing(&known, &now).into_iter().map(Path::to_owned).collect();
         known = now;
-        let changed: Vec<_> = changed.into_iter().filter(|path| !idle.holds(path)).collect();
         if changed.is_empty() {
             continue;
         }
@@ -90,6 +90,13 @@ impl Idle {
     /// So often a change may have no effect: a file may be saved as it was.
     const OFTEN: u32 = 3;
 
+    /// What differs between two looks and is not left alone.
+    fn differing<'a>(&self, known: &'a Files, found: &'a Files) -> Vec<&'a Path> {
+        let mut all = differing(known, found);
+        all.retain(|path| !self.holds(path));
+        all
+    }
+
     fn holds(&self, path: &Path) -> bool {
         self.0.get(path).is_some_and(|times| *times >= Self::OFTEN)
     }
@@ -110,7 +117,7 @@ impl Idle {
 }
 
 /// Listens all the time: a signal that comes while nobody does would be lost.
-fn end_with_ctrl_c(told: mpsc::UnboundedSender<Wake>) {
+fn end_with_ctrl_c(told: mpsc::Sender<Wake>) {
     std::thread::spawn(move || {
         block_on(async {
             while tokio::signal::ctrl_c().await.is_ok() && told.send(Wake::End).is_ok() {}
@@ -165,22 +172,36 @@ fn restart(args: &WatchArgs) -> Result<(), CommandError> {
     switch::run(&switch, Switch::Restart).map(drop)
 }
 
-/// The project's files once nobody writes them. What wakes may be late and about something
-/// else: right then a file may be half written, and an empty script would remove everything.
-fn written(folder: &Path, known: &Files) -> Files {
+/// The project's files once nobody writes them; nothing when it is enough. What wakes may be
+/// late and about something else: right then a file may be half written, and an empty script
+/// would remove everything.
+fn written(
+    folder: &Path,
+    known: &Files,
+    idle: &Idle,
+    woken: &mpsc::Receiver<Wake>,
+) -> Option<Files> {
     let begun = Instant::now();
     loop {
         let found = files(folder);
-        match unwritten(known, &found, begun.elapsed()) {
-            Some(more) => std::thread::sleep(more),
-            None => return found,
+        let changed = idle.differing(known, &found);
+        let Some(more) = unwritten(known, &found, &changed, begun.elapsed()) else {
+            return Some(found);
+        };
+        match woken.recv_timeout(more) {
+            Ok(Wake::Changed) | Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Ok(Wake::End) | Err(mpsc::RecvTimeoutError::Disconnected) => return None,
         }
     }
 }
 
-/// How much longer to wait for whoever writes, after so long.
-fn unwritten(known: &Files, found: &Files, waited: Duration) -> Option<Duration> {
-    let changed = differing(known, found);
+/// How much longer to wait for whoever writes what has changed, after so long.
+fn unwritten(
+    known: &Files,
+    found: &Files,
+    changed: &[&Path],
+    waited: Duration,
+) -> Option<Duration> {
     let length = |files: &Files, path: &Path| files.get(path).map(|(_, length)| *length);
     let is_emptied = |path: &&Path| {
         length(found, path) == Some(0) && length(known, path).is_some_and(|before| before > 0)
@@ -233,9 +254,10 @@ mod tests {
             std::thread::sleep(pause);
             std::fs::write(&path, "all of it").unwrap();
         });
-        let found = written(folder.path(), known);
+        let (_told, woken) = mpsc::channel();
+        let found = written(folder.path(), known, &Idle::default(), &woken);
         writes.join().unwrap();
-        found
+        found.unwrap()
     }
 
     #[test]

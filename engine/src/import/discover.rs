@@ -67,14 +67,16 @@ pub fn discover<E: From<Findings>>(
     loop {
         let graph = declared(&inquiry);
         let mut memory = inquiry.memory.borrow_mut();
+        // What a profile that is off was told is not what was found out later, and what went
+        // wrong may be due to that: once more.
+        if std::mem::take(&mut memory.woken) {
+            memory.error = None;
+            continue;
+        }
         if let Some(error) = memory.error.take() {
             return Err(error.into());
         }
         let graph = graph?;
-        // What a profile that is off was told is not what was found out later: once more.
-        if std::mem::take(&mut memory.woken) {
-            continue;
-        }
         let program = graph.program();
         let (known, dormant) = (&program.discoveries, &program.dormant.discoveries);
         for one in dormant.iter().filter(|one| memory.asleep.contains(&one.name)) {
@@ -107,7 +109,9 @@ struct Memory {
     answers: Answers,
     /// What keeps its answer since its profile is off.
     asleep: BTreeSet<String>,
-    /// Whether a later line asked one of these all the same.
+    /// What a later line asked all the same.
+    awake: BTreeSet<String>,
+    /// Whether that happened in this run.
     woken: bool,
     lines: Lines,
     /// Why a run ended at a question.
@@ -115,6 +119,19 @@ struct Memory {
 }
 
 impl Memory {
+    /// Forgets what was found out with the recorded answer to this question: another one may be
+    /// what a server stands on.
+    fn wake(&mut self, name: &str) {
+        self.awake.insert(name.to_owned());
+        self.woken = true;
+        let Self { told, answers, asleep, awake, lines, .. } = self;
+        let stays =
+            |other: &String| other != name && (asleep.contains(other) || awake.contains(other));
+        told.retain(|other, _| stays(other));
+        answers.retain(|other, _| stays(other));
+        lines.clear();
+    }
+
     /// What the script was told already.
     fn told(&self, discovery: &Discovery) -> Option<Vec<String>> {
         answer_in(&self.told, discovery).map(|told| told.names.clone())
@@ -132,10 +149,7 @@ impl Discoverer for Inquiry<'_> {
         let name = &discovery.name;
         let mut memory = self.memory.borrow_mut();
         if memory.asleep.remove(name) {
-            memory.answers.remove(name);
-            memory.woken = true;
-            // Another answer may be what a server stands on.
-            memory.lines.clear();
+            memory.wake(name);
         } else if let Some(told) = memory.told(discovery) {
             return Some(told);
         }

@@ -293,7 +293,8 @@ pub fn plan(
     plan_from(graph, state, observed, registry, options, None)
 }
 
-/// The same from a walk over the very same, where there was one.
+/// The same from a walk over this graph, this state and all that was observed, with these
+/// options, where there was one already.
 pub(crate) fn plan_from(
     graph: &Graph,
     state: &State,

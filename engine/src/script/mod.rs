@@ -155,7 +155,7 @@ fn on_a_thread<T: Send>(
         profiles: request.profiles.clone(),
         discovering: request.discoverer.is_some(),
     };
-    std::thread::scope(|scope| {
+    std::thread::scope(move |scope| {
         let worker = std::thread::Builder::new()
             .name("script".to_owned())
             .stack_size(STACK)
@@ -164,7 +164,8 @@ fn on_a_thread<T: Send>(
             Ok(worker) => worker,
             Err(error) => return Err(alone(format!("cannot start a thread: {error}"))),
         };
-        // Ends when the worker drops its side.
+        // Ends when the worker drops its side; and should an answer panic, the worker ends, since
+        // this side goes with the closure.
         for question in asked {
             if answer.send(question.answer(request)).is_err() {
                 break;

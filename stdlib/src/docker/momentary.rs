@@ -10,7 +10,7 @@ use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions};
 
 use super::engine::Engine;
 
-/// The state, as an answer has it.
+/// How the error of an answer with that state begins.
 const STOPPED: &str = "unknown variant `stopped`";
 /// How long it may take until a container that has ended is put away.
 const PATIENCE: ConstantBuilder =

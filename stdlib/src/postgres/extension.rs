@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use dollop_engine::analysis::{Claim, Claimed};
-use dollop_engine::error::CallError;
+use dollop_engine::error::{CallError, Failure};
 use dollop_engine::path::Path;
 use dollop_engine::resource::{
     Created, Found, Listed, Listing, Name, Owner, ReadResult, Resource, Script, Traits, Wanted,
@@ -154,8 +154,10 @@ impl Resource for Extension {
         for (database, contents) in inventory.databases() {
             let keys: Vec<_> = contents.of("extension").collect();
             let names = keys.iter().map(|key| key.concat()).collect();
-            let fixed = fixed(server, database).await?;
-            for row in rows(server, database, names).await? {
+            let rows = rows(server, database, names).await?;
+            let elsewhere = rows.iter().any(|row| row.schema != "public");
+            let fixed = if elsewhere { fixed(server, database).await? } else { HashSet::new() };
+            for row in rows {
                 let place = Place { database: database.to_owned(), name: row.name.clone() };
                 let spec = Spec {
                     database: database.to_owned(),
@@ -189,14 +191,15 @@ impl Resource for Extension {
         );
         match server.write_and_ask(&place.database, &create, &question, &task).await {
             Ok(row) => Ok(Created { id: place.id(), facts: facts(&row) }),
-            Err(said) => {
-                // The server only says that a file is missing. To look what it has takes it
-                // longer than to make one.
+            // The server only says that a file is missing. To look what it has takes it longer
+            // than to make one.
+            Err(said) if said.failure == Failure::Refused => {
                 if let Ok(offer) = offer(server, &place.database).await {
                     available(server, &place, &spec, &offer)?;
                 }
                 Err(said)
             }
+            Err(said) => Err(said),
         }
     }
 

@@ -35,6 +35,13 @@ const ALIVE: Duration = Duration::from_millis(200);
 /// The longest that one of several hosts is waited for, in seconds.
 const ONE_OF_MANY: u64 = 5;
 
+/// What to do about a lock that somebody keeps for longer than a statement waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Locks {
+    WaitAgain,
+    GiveUp,
+}
+
 /// An open connection to a server.
 pub struct Server {
     spec: Spec,
@@ -242,7 +249,19 @@ impl Server {
         statements: &[String],
         task: &Task,
     ) -> Result<(), CallError> {
-        let done = self.try_write(database, lane, statements, None).await;
+        let done = self.try_write(database, lane, statements, None, Locks::WaitAgain).await;
+        done.map(drop).map_err(|fault| self.explain(fault, task))
+    }
+
+    /// Runs short statements of several tasks, all or none of them. Does not wait again for a
+    /// lock that somebody keeps: the others need not wait with whoever wants it.
+    pub(super) async fn write_at_once(
+        &self,
+        database: &str,
+        statements: &[String],
+        task: &Task,
+    ) -> Result<(), CallError> {
+        let done = self.try_write(database, Lane::Short, statements, None, Locks::GiveUp).await;
         done.map(drop).map_err(|fault| self.explain(fault, task))
     }
 
@@ -255,7 +274,8 @@ impl Server {
         question: &str,
         task: &Task,
     ) -> Result<T, CallError> {
-        let done = self.try_write(database, Lane::Short, statements, Some(question)).await;
+        let (lane, question) = (Lane::Short, Some(question));
+        let done = self.try_write(database, lane, statements, question, Locks::WaitAgain).await;
         let row = done.and_then(|row| {
             serde_json::from_str(row.as_deref().unwrap_or_default()).map_err(Fault::Shape)
         });
@@ -270,7 +290,8 @@ impl Server {
         statements: &[String],
         task: &Task,
     ) -> Result<(), CallError> {
-        match self.try_write(database, Lane::Short, statements, None).await {
+        let lane = Lane::Short;
+        match self.try_write(database, lane, statements, None, Locks::WaitAgain).await {
             Err(fault) if self.is_gone(database, &fault) => Ok(()),
             other => other.map(drop).map_err(|fault| self.explain(fault, task)),
         }
@@ -310,6 +331,7 @@ impl Server {
         lane: Lane,
         statements: &[String],
         question: Option<&str>,
+        locks: Locks,
     ) -> Result<Option<String>, Fault> {
         if statements.is_empty() && question.is_none() {
             return Ok(None);
@@ -342,7 +364,7 @@ impl Server {
         let again = |fault: &Fault| {
             self.may_pass(fault)
                 || (lane != Lane::Scripts && fault.is_cut())
-                || (lane == Lane::Short && fault.is_locked())
+                || (lane == Lane::Short && locks == Locks::WaitAgain && fault.is_locked())
         };
         retry.when(again).await
     }

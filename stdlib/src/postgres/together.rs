@@ -26,7 +26,7 @@ impl<Q, A> Default for Together<Q, A> {
 impl<Q: Clone, A> Together<Q, A> {
     /// The answer to a question, among others, and the place it had among them. The answer is
     /// not from before this call. What is asked may be asked twice: who asks for all may be
-    /// stopped before there is an answer.
+    /// stopped before there is an answer. What nobody waits for any more is not asked.
     pub(super) async fn ask<F>(&self, question: Q, ask: impl FnOnce(Vec<Q>) -> F) -> Answer<A>
     where
         F: Future<Output = Result<A, CallError>>,
@@ -41,15 +41,20 @@ impl<Q: Clone, A> Together<Q, A> {
         // Whoever could go on at the same moment comes along.
         tokio::task::yield_now().await;
         // All stay until there is an answer.
-        let questions: Vec<Q> =
-            self.waiting().iter().map(|(question, _)| question.clone()).collect();
+        let questions: Vec<Q> = {
+            let mut waiting = self.waiting();
+            waiting.retain(|(_, tell)| !tell.is_closed());
+            waiting.iter().map(|(question, _)| question.clone()).collect()
+        };
         let many = questions.len();
         let answer = ask(questions).await.map(Arc::new);
         for (place, (_, tell)) in self.waiting().drain(..many).enumerate() {
             // Who does not wait any more need not know.
             let _ = tell.send(answer.clone().map(|answer| (answer, place)));
         }
-        told.try_recv().unwrap_or_else(|_| answer.map(|answer| (answer, 0)))
+        told.try_recv().unwrap_or_else(|_| {
+            Err(CallError::refused("BUG: a question was lost among those asked together"))
+        })
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting<Q, A>> {
@@ -100,7 +105,7 @@ mod tests {
             tokio::task::yield_now().await;
         });
         drop(select(stopped, others).await);
-        // The question of the one that was stopped is still there.
-        assert_eq!(asked(&together, 2).await, ((2, 3), 1));
+        // Nobody waits for the answer to what was asked first.
+        assert_eq!(asked(&together, 2).await, ((1, 2), 0));
     }
 }

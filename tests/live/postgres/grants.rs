@@ -244,7 +244,7 @@ async fn of_grants_made_at_once_only_those_fail_that_must() {
         grant("mine", json!({"on": "schema", "schema": "mine", "privileges": ["USAGE"]})),
         grant("other", json!({"on": "schema", "schema": "other", "privileges": ["USAGE"]})),
         grant("nowhere", json!({"on": "schema", "schema": "nowhere", "privileges": ["USAGE"]})),
-        // To revoke something on the table revokes it on its columns.
+        // To revoke something on the table revokes it on its columns: these come after it.
         grant("columns", columns),
         grant("table", table),
     ];

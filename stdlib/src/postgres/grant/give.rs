@@ -47,47 +47,87 @@ impl Wishes {
     }
 }
 
+/// What became of each wish.
+///
+/// # Errors
+/// The privileges could not be read, or the server is gone: nobody need ask again.
 async fn all(
     server: &Server,
     database: &str,
     wishes: &[Wish],
 ) -> Result<Vec<Result<(), CallError>>, CallError> {
-    let before = snapshot(server, database, wishes).await?;
-    let statements: Vec<Result<Vec<String>, CallError>> =
-        wishes.iter().map(|wish| wish.statements(server, &before)).collect();
-    let together: Vec<String> = statements.iter().flatten().flatten().cloned().collect();
-    let task = match wishes {
-        [one] => one.task(),
-        _ => Task::new(format!("grant privileges in database `{database}`")),
-    };
-    let written = server.write(database, Lane::Short, &together, &task).await;
-    if let (Err(error), [_]) = (&written, wishes) {
-        return Ok(vec![Err(error.clone())]);
+    // What is revoked on a table is revoked on its columns, too: these come after it.
+    let mut order: Vec<usize> = (0..wishes.len()).collect();
+    order.sort_by_key(|place| !wishes[*place].spec.columns.is_empty());
+    let mut known = None;
+    if wishes.len() > 1 {
+        let in_order = order.iter().map(|place| &wishes[*place]);
+        match together(server, database, wishes, in_order).await {
+            Ok(after) => known = Some(after),
+            Err(error) if error.failure == Failure::Unreachable => return Err(error),
+            // Who cannot have what they want is found out below.
+            Err(_) => {}
+        }
     }
-    // PostgreSQL only warns when a part was not granted, and says nothing when a privilege that
-    // somebody else granted stays.
-    let after = match written {
-        Ok(()) if together.is_empty() => Some(before),
-        Ok(()) => Some(snapshot(server, database, wishes).await?),
-        Err(_) => None,
-    };
-    let mut outcomes = Vec::with_capacity(wishes.len());
-    for (wish, statements) in wishes.iter().zip(statements) {
-        let holds = |after: &Snapshot| {
-            wish.revokes || after.statements(&wish.spec, &wish.left).is_empty()
+    let mut outcomes = vec![Ok(()); wishes.len()];
+    for place in order {
+        let wish = &wishes[place];
+        let before = match known.take() {
+            Some(known) => known,
+            None => snapshot(server, database, wishes).await?,
         };
-        outcomes.push(match (statements, &after) {
-            (Err(error), _) => Err(error),
-            (Ok(_), Some(after)) if holds(after) => Ok(()),
-            (Ok(_), Some(after)) if wishes.len() == 1 => Err(wish.unfulfilled(server, after)),
-            // What one revokes may be in what another has, as with a table and its columns.
-            (Ok(_), _) => {
-                let alone = Box::pin(all(server, database, std::slice::from_ref(wish))).await;
-                alone.and_then(|done| done.into_iter().collect())
+        let statements = wish.statements(server, &before);
+        if statements.as_ref().is_ok_and(|statements| !statements.is_empty()) {
+            outcomes[place] = alone(server, database, wish, &statements?).await;
+            if let Err(error) = &outcomes[place]
+                && error.failure == Failure::Unreachable
+            {
+                return Err(error.clone());
             }
-        });
+        } else {
+            known = Some(before);
+            outcomes[place] = statements.map(drop);
+        }
     }
     Ok(outcomes)
+}
+
+/// All that can be had at once, in one transaction; gives the privileges after it.
+async fn together(
+    server: &Server,
+    database: &str,
+    wishes: &[Wish],
+    in_order: impl Iterator<Item = &Wish>,
+) -> Result<Snapshot, CallError> {
+    let before = snapshot(server, database, wishes).await?;
+    let statements: Vec<String> =
+        in_order.filter_map(|wish| wish.statements(server, &before).ok()).flatten().collect();
+    if statements.is_empty() {
+        return Ok(before);
+    }
+    let task = Task::new(format!("grant privileges in database `{database}`"));
+    server.write_at_once(database, &statements, &task).await?;
+    snapshot(server, database, wishes).await
+}
+
+/// One of them, in a transaction of its own.
+async fn alone(
+    server: &Server,
+    database: &str,
+    wish: &Wish,
+    statements: &[String],
+) -> Result<(), CallError> {
+    if wish.revokes {
+        return server.remove(database, statements, &wish.task()).await;
+    }
+    server.write(database, Lane::Short, statements, &wish.task()).await?;
+    // PostgreSQL only warns when a part was not granted, and says nothing when a privilege that
+    // somebody else granted stays.
+    let after = snapshot(server, database, std::slice::from_ref(wish)).await?;
+    if after.statements(&wish.spec, &wish.left).is_empty() {
+        return Ok(());
+    }
+    Err(wish.unfulfilled(server, &after))
 }
 
 async fn snapshot(
