@@ -7,13 +7,14 @@ use dollop_tests::cli::{Project, root};
 
 /// Codes no script alone leads to: services, other versions, commands, mistakes in dollop.
 /// Their pages show what it looks like instead.
-const WITHOUT_SCRIPT: [Code; 27] = [
+const WITHOUT_SCRIPT: [Code; 28] = [
     // What exists already, and what an engine and its machine have.
     Code::NotSideBySide,
     Code::HostPortTaken,
     Code::HostLacks,
     Code::HostTooSmall,
     Code::HostMayLack,
+    Code::HostTooOld,
     // A flag, and a service that is slow.
     Code::ReplaceUnknown,
     Code::CallTimedOut,

@@ -48,7 +48,7 @@ use run::run;
 const CASES: usize = 250;
 
 /// Codes no case here can lead to, why, and the test that does.
-const ELSEWHERE: [(Code, &str, &str, &str); 11] = [
+const ELSEWHERE: [(Code, &str, &str, &str); 12] = [
     (
         Code::StepsWait,
         "would be a bug",
@@ -106,6 +106,12 @@ const ELSEWHERE: [(Code, &str, &str, &str); 11] = [
     ),
     (
         Code::HostMayLack,
+        "an engine and its machine",
+        "tests/live/docker/replace.rs",
+        "a_plan_asks_the_engine_what_stands_against_it",
+    ),
+    (
+        Code::HostTooOld,
         "an engine and its machine",
         "tests/live/docker/replace.rs",
         "a_plan_asks_the_engine_what_stands_against_it",

@@ -28,8 +28,8 @@ fn the_manual_shows_an_attribute() {
       retries: integer
           How many failures in a row make it unhealthy.
       start_interval: string
-          How long from one check to the next during that time, `2s`. Engines since
-          25.0.
+          How long from one check to the next during that time, `2s`. Engines before
+          25.0 know `interval` alone, from the start on.
       start_period: string
           How long after the start failures do not count, `30s`.
       test: string or list of text

@@ -1,7 +1,7 @@
 //! The `dollop` binary.
 
 /// A plan is many small allocations that live long; this allocator keeps them closer together
-/// than the system's.
+/// than the system's. It is built to ask for no huge pages: see `docs/architecture.md`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

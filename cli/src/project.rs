@@ -132,7 +132,10 @@ fn no_script(folder: &Path, shown: &str) -> CommandError {
         .collect();
     scripts.sort();
     match scripts.as_slice() {
-        [] => error.hint("name a script, or a folder with one: `dollop plan path/to/folder`"),
+        [] => error.hint(
+            "name a folder with one, or a script: `dollop plan path/to/folder`, `dollop status \
+             --stack path/to/folder`",
+        ),
         [first, ..] => error.hint(format!("name the script: `dollop plan {shown}/{first}`")),
     }
 }

@@ -1,5 +1,6 @@
 //! What every command that looks at state or the world shares.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,11 +12,11 @@ use dollop_engine::ephemeral::Recall;
 use dollop_engine::files::Files;
 use dollop_engine::graph::{self, Graph};
 use dollop_engine::kind::Registry;
-use dollop_engine::plan::{Options, Plan, pin, plan, preview, weigh};
+use dollop_engine::plan::{Options, Plan, pin, preview, weigh};
 use dollop_engine::pool::Pool;
 use dollop_engine::program::{Given, Profiles, Program};
 use dollop_engine::redact::{Redactor, Secrets};
-use dollop_engine::refresh::refresh;
+use dollop_engine::refresh::refreshed_plan;
 use dollop_engine::resource::Scope;
 use dollop_engine::script::{self, Discoverer, Inputs, Request};
 use dollop_engine::store::{RunInfo, State};
@@ -183,16 +184,14 @@ impl Session {
         state: &State,
         options: &Options,
     ) -> Result<Plan, CommandError> {
-        let mut recalled = state.clone();
-        Recall::of(graph, &self.registry, state).fill_state(&mut recalled);
-        let state = &recalled;
-        let observed = if options.unrefreshed {
-            dollop_engine::observed::Observed::default()
-        } else {
-            refresh(graph, state, &self.pool, options).await
-        };
+        let recall = Recall::of(graph, &self.registry, state);
+        let mut recalled = Cow::Borrowed(state);
+        if !recall.is_empty() {
+            recall.fill_state(recalled.to_mut());
+        }
+        let state = &*recalled;
         let redactor = redactor(graph, state);
-        let made = plan(graph, state, &observed, &self.registry, options);
+        let made = refreshed_plan(graph, state, &self.pool, options).await;
         let mut made = made.map_err(|findings| without_secrets(findings, &redactor))?;
         if !options.unrefreshed {
             let weighed = weigh(&mut made, &self.pool).await;

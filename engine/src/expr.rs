@@ -1,6 +1,5 @@
 //! Data that may hold references to values nobody knows yet.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -290,22 +289,38 @@ impl Expr {
     /// `lookup` may answer with another expression (the declared value of an attribute,
     /// itself holding references); it is resolved in turn.
     pub fn resolve(&self, lookup: &impl Fn(&Reference) -> Option<Self>) -> Self {
+        self.resolved(lookup).unwrap_or_else(|| self.clone())
+    }
+
+    /// The same where a reference in it has a value by now; nothing where it stays as it is, so
+    /// that it need not be built again.
+    fn resolved(&self, lookup: &impl Fn(&Reference) -> Option<Self>) -> Option<Self> {
+        // What comes first and stays is copied only once something else has changed.
+        let all = |items: &[Self]| {
+            let (first, value) = items
+                .iter()
+                .enumerate()
+                .find_map(|(index, item)| Some((index, item.resolved(lookup)?)))?;
+            let rest = items[first + 1..].iter().map(|item| item.resolve(lookup));
+            Some(items[..first].iter().cloned().chain([value]).chain(rest).collect())
+        };
         match self {
-            Self::Value(_) => self.clone(),
-            Self::List(items) => Self::list(items.iter().map(|x| x.resolve(lookup)).collect()),
-            Self::Map(entries) => Self::map(
-                entries
-                    .iter()
-                    .map(|(key, entry)| (key.clone(), entry.resolve(lookup)))
-                    .collect(),
-            ),
-            Self::Secret(inner) => inner.resolve(lookup).secret(),
-            Self::Reference(reference) => match lookup(reference) {
-                Some(found) => found.resolve(lookup),
-                None => self.clone(),
-            },
+            Self::Value(_) => None,
+            Self::List(items) => all(items).map(Self::list),
+            Self::Map(entries) => {
+                let mut filled: Option<Map<Self>> = None;
+                for (key, entry) in entries {
+                    if let Some(entry) = entry.resolved(lookup) {
+                        let filled = filled.get_or_insert_with(|| entries.clone());
+                        filled.insert(key.clone(), entry);
+                    }
+                }
+                filled.map(Self::map)
+            }
+            Self::Secret(inner) => inner.resolved(lookup).map(Self::secret),
+            Self::Reference(reference) => lookup(reference).map(|found| found.resolve(lookup)),
             Self::Call(function, arguments) => {
-                Self::call(*function, arguments.iter().map(|x| x.resolve(lookup)).collect())
+                all(arguments).map(|arguments| Self::call(*function, arguments))
             }
         }
     }
@@ -318,13 +333,7 @@ impl Expr {
     ) -> Map<Self> {
         let mut filled = entries.clone();
         for (name, entry) in entries.iter().filter(|(_, entry)| entry.known().is_none()) {
-            let found = Cell::new(false);
-            let value = entry.resolve(&|reference| {
-                let value = lookup(name, reference);
-                found.set(found.get() || value.is_some());
-                value
-            });
-            if found.get() {
+            if let Some(value) = entry.resolved(&|reference| lookup(name, reference)) {
                 filled.insert(name.clone(), value);
             }
         }

@@ -10,11 +10,12 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use crate::address::Address;
+use crate::diagnostic::Findings;
 use crate::graph::Graph;
 use crate::kind::Registry;
 use crate::observed::{Answer, Observation, Observed};
 use crate::plan::renaming::{Renaming, carried, settled};
-use crate::plan::{Inputs, Options, Reads, decide, moved};
+use crate::plan::{Decisions, Inputs, Options, Plan, Reads, decide, moved, plan, plan_from};
 use crate::pool::{Line, Pool};
 use crate::reading;
 use crate::resource::Wanted;
@@ -30,6 +31,34 @@ const STARTING: Duration = Duration::from_secs(5);
 ///
 /// Never writes. What cannot be read is part of the result; the plan reports it.
 pub async fn refresh(graph: &Graph, state: &State, pool: &Pool, options: &Options) -> Observed {
+    look(graph, state, pool, options).await.0
+}
+
+/// Reads the world, unless the options say not to, and compares it with what is declared: the
+/// same as [`refresh`] and [`plan`](crate::plan::plan()), which share the last walk.
+///
+/// # Errors
+/// Those of a plan.
+pub async fn refreshed_plan(
+    graph: &Graph,
+    state: &State,
+    pool: &Pool,
+    options: &Options,
+) -> Result<Plan, Findings> {
+    if options.unrefreshed {
+        return plan(graph, state, &Observed::default(), pool.registry(), options);
+    }
+    let (observed, walked) = look(graph, state, pool, options).await;
+    plan_from(graph, state, &observed, pool.registry(), options, walked)
+}
+
+/// What is there, and what the last walk decided if nothing was read after it.
+async fn look(
+    graph: &Graph,
+    state: &State,
+    pool: &Pool,
+    options: &Options,
+) -> (Observed, Option<Decisions>) {
     let moved = moved(graph, state);
     let mut observed = Observed::default();
     let surveys = pool.registry().kinds().any(|kind| {
@@ -50,7 +79,7 @@ pub async fn refresh(graph: &Graph, state: &State, pool: &Pool, options: &Option
         let decisions = decide(inputs);
         if decisions.reads.is_empty() {
             observed.surveyed = survey(pool, inputs, &decisions).await;
-            return observed;
+            return (observed, Some(decisions));
         }
         let reads = decisions.reads;
         // When every connection is known or read now, another walk would find nothing more.
@@ -68,7 +97,7 @@ pub async fn refresh(graph: &Graph, state: &State, pool: &Pool, options: &Option
             observed.renamed.extend(answer.renamed);
         }
         if last && !surveys {
-            return observed;
+            return (observed, None);
         }
     }
 }

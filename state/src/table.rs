@@ -105,52 +105,11 @@ fn wrong(error: sled::Error) -> StoreError {
     explain(&error)
 }
 
-/// Keeps huge pages away while it lives.
-///
-/// sled makes 42 counters of 512 KiB that nobody reads; with huge pages the system clears all
-/// that is around what is touched of them, which took longer than all else in a small plan.
-struct SmallPages {
-    #[cfg(target_os = "linux")]
-    were_off: bool,
-}
-
-#[cfg(target_os = "linux")]
-impl SmallPages {
-    fn new() -> Self {
-        use rustix::thread::{
-            disable_transparent_huge_pages, transparent_huge_pages_are_disabled,
-        };
-        // Where the system does not tell, it is left as it is.
-        let were_off = transparent_huge_pages_are_disabled().unwrap_or(true);
-        if !were_off {
-            let _ = disable_transparent_huge_pages(true);
-        }
-        Self { were_off }
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for SmallPages {
-    fn drop(&mut self) {
-        if !self.were_off {
-            let _ = rustix::thread::disable_transparent_huge_pages(false);
-        }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-impl SmallPages {
-    fn new() -> Self {
-        Self {}
-    }
-}
-
 impl Table {
     /// Opens the database, or makes an empty one.
     pub(crate) fn open(path: &Path, syncs: Arc<AtomicU64>) -> Result<Self, StoreError> {
         remove_half_snapshots(path)?;
         let start = Instant::now();
-        let small = SmallPages::new();
         let db = loop {
             let opened = sled::Config::new()
                 .path(path)
@@ -171,7 +130,6 @@ impl Table {
                 Err(error) => return Err(explain(&error)),
             }
         };
-        drop(small);
         // sled syncs neither its settings nor the names of its files.
         sync_file(&path.join("conf"))?;
         let data = path.join("db");

@@ -22,11 +22,10 @@ use dollop_engine::apply::{Settings, Watcher, apply};
 use dollop_engine::files::{FileError, Files};
 use dollop_engine::graph::{self, Graph};
 use dollop_engine::kind::Registry;
-use dollop_engine::observed::Observed;
-use dollop_engine::plan::{Options, Plan, Step, plan};
+use dollop_engine::plan::{Options, Plan, Step};
 use dollop_engine::pool::Pool;
 use dollop_engine::program::{Profiles, Program};
-use dollop_engine::refresh::refresh;
+use dollop_engine::refresh::refreshed_plan;
 use dollop_engine::resource::Scope;
 use dollop_engine::script::{Request, evaluate};
 use dollop_engine::store::{RunInfo, State, Store};
@@ -303,8 +302,7 @@ fn timed<T>(took: &mut Vec<Duration>, work: impl FnOnce() -> T) -> T {
 
 async fn planned(graph: &Graph, state: &State, pool: &Pool, destroy: bool) -> Plan {
     let options = Options { destroy, ..Options::default() };
-    let observed: Observed = refresh(graph, state, pool, &options).await;
-    plan(graph, state, &observed, pool.registry(), &options).expect("a plan")
+    refreshed_plan(graph, state, pool, &options).await.expect("a plan")
 }
 
 async fn run(plan: &Plan, state: &State, pool: &Pool, store: &dyn Store) {

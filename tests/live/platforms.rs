@@ -241,6 +241,15 @@ fn hy_home_runs() {
     assert_eq!(platform.rabbit(&["list_vhosts"]), set("/ home"));
     let members = ["exec", &platform.container("pg-etcd-2"), "etcdctl", "member", "list"];
     assert_eq!(docker(&members).lines().count(), 3);
+    for command in [
+        &["patroni"][..],
+        &["valkey", "cluster", "info"],
+        &["kafka-topics", "--list"],
+        &["vault", "status"],
+        &["terraform", "version"],
+    ] {
+        drop(platform.stack.project.run(&[&["run"], command].concat()).expect(0));
+    }
     platform.tell();
     platform.goes();
 }

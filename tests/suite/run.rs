@@ -19,7 +19,7 @@ use dollop_engine::observed::Observed;
 use dollop_engine::plan::{Options, Part, Plan, Step, plan};
 use dollop_engine::pool::Pool;
 use dollop_engine::program::{Fate, Given, GivenValue, Profiles, Program};
-use dollop_engine::refresh::refresh;
+use dollop_engine::refresh::refreshed_plan;
 use dollop_engine::resource::Scope;
 use dollop_engine::script::{Request, answers_file, evaluate};
 use dollop_engine::store::{MemoryStore, Record, RunEnd, RunInfo, State, Store};
@@ -312,8 +312,7 @@ async fn planned(
     recall.fill_state(&mut state);
     let options =
         Options { destroy, replace: replace.clone(), part: part.clone(), ..Options::default() };
-    let observed = refresh(&graph, &state, pool, &options).await;
-    plan(&graph, &state, &observed, pool.registry(), &options)
+    refreshed_plan(&graph, &state, pool, &options).await
 }
 
 /// The state as a store on disk gives it back.

@@ -164,6 +164,7 @@ codes! {
     DefaultStandsIn "W0207" "a discovery that is still to be made"
     HostTooSmall "W0211" "more than the machine of the engine has"
     HostMayLack "W0212" "something the machine of the engine may not have"
+    HostTooOld "W0213" "something the engine is too old for, and does otherwise"
 }
 
 impl Code {

@@ -290,6 +290,18 @@ pub fn plan(
     registry: &Registry,
     options: &Options,
 ) -> Result<Plan, Findings> {
+    plan_from(graph, state, observed, registry, options, None)
+}
+
+/// The same from a walk over the very same, where there was one.
+pub(crate) fn plan_from(
+    graph: &Graph,
+    state: &State,
+    observed: &Observed,
+    registry: &Registry,
+    options: &Options,
+    walked: Option<Decisions>,
+) -> Result<Plan, Findings> {
     let Options { unrefreshed, destroy, replace, allow_data_loss, part } = options;
     let moved = moved(graph, state);
     let settled = renaming::settled(&moved.state, &observed.renamed, registry);
@@ -302,7 +314,7 @@ pub fn plan(
         destroy: *destroy,
         replace,
     };
-    let mut decisions = decide(inputs);
+    let mut decisions = walked.unwrap_or_else(|| decide(inputs));
     let program = graph.program();
     decisions
         .diagnostics

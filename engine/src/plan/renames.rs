@@ -25,6 +25,10 @@ type Candidates<'a> = (Vec<&'a Change>, Vec<&'a Change>);
 /// Objects that can be told by their id were recognised before; what is left has another real
 /// name, so that moving the record alone does not keep the object.
 pub(crate) fn likely(changes: &[Change], registry: &Registry) -> Vec<Diagnostic> {
+    // Where nothing goes, nothing has another name now.
+    if !changes.iter().any(|change| change.reasons.contains(&Reason::Undeclared)) {
+        return Vec::new();
+    }
     let components = components::renamed(changes);
     let in_one = |change: &Change| components.iter().any(|one| one.covers(&change.address));
     let mut kinds: BTreeMap<(Option<&Address>, &str), Candidates<'_>> = BTreeMap::new();

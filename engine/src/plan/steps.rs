@@ -1,13 +1,14 @@
 //! Changes to ordered steps. A replacement is two: a delete and a create.
 
+mod number;
 mod rolling;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use smallvec::SmallVec;
 
 use crate::address::Address;
 use crate::expr::Expr;
-use crate::journal::StepId;
 use crate::plan::change::{Action, Change, Reason};
 use crate::plan::{ConnectionPlan, LookupOutcome, LookupPlan, Operation, Standing, Step};
 use crate::store::{Record, State};
@@ -88,10 +89,13 @@ pub(crate) fn steps(work: &Work<'_>) -> Result<Vec<Step>, Vec<Address>> {
 /// Beyond so many, making room first is not worth the pairs.
 const MOST_ROOM: usize = 50;
 
+/// Steps to come before another, some perhaps more than once; most have only a few.
+type Before = SmallVec<[usize; 4]>;
+
 #[derive(Default)]
 struct Draft {
     steps: Vec<(Address, Operation)>,
-    needs: Vec<BTreeSet<usize>>,
+    needs: Vec<Before>,
     /// The step after which a resource is as it shall be.
     forward: HashMap<Address, usize>,
     /// The first of several steps that lead there, where there are several.
@@ -99,7 +103,7 @@ struct Draft {
     /// The step that takes a resource away.
     backward: HashMap<Address, usize>,
     /// Steps to come after, whatever becomes of them.
-    after: Vec<BTreeSet<usize>>,
+    after: Vec<Vec<usize>>,
     /// Wishes: a step, and one that had better be done before, unless that waits for it.
     wishes: Vec<(usize, usize)>,
 }
@@ -117,8 +121,8 @@ impl Draft {
 
     fn add(&mut self, address: &Address, operation: Operation) -> usize {
         self.steps.push((address.clone(), operation));
-        self.needs.push(BTreeSet::new());
-        self.after.push(BTreeSet::new());
+        self.needs.push(Before::new());
+        self.after.push(Vec::new());
         self.steps.len() - 1
     }
 
@@ -198,7 +202,7 @@ impl Draft {
                 let first = self.add(address, first);
                 self.begins.insert(address.clone(), first);
                 let step = self.add(address, then);
-                self.needs[step].insert(first);
+                self.needs[step].push(first);
                 step
             } else {
                 self.add(address, operation)
@@ -225,7 +229,7 @@ impl Draft {
                 if let Some(delete) = self.backward.get(address)
                     && !change.creates_first()
                 {
-                    self.needs[step].insert(*delete);
+                    self.needs[step].push(*delete);
                 }
             }
             let Some(delete) = self.backward.get(address).copied() else { continue };
@@ -264,7 +268,7 @@ impl Draft {
     fn before_stops(&mut self, step: usize, needed: &[Address], stops: &HashSet<&Address>) {
         for needed in needed.iter().filter(|needed| stops.contains(needed)) {
             if let Some(then) = self.forward.get(needed) {
-                self.needs[*then].insert(step);
+                self.needs[*then].push(step);
             }
         }
     }
@@ -313,7 +317,7 @@ impl Draft {
             let address = &change.address;
             let old = if succession.begun { address.deposed() } else { address.clone() };
             let Some(delete) = self.backward.get(&old).copied() else { continue };
-            self.needs[delete].extend(self.forward.get(address));
+            self.needs[delete].extend(self.forward.get(address).copied());
             for user in users.get(address).into_iter().flatten() {
                 let switched = self.forward.get(*user).copied();
                 self.wishes.extend(switched.map(|switched| (delete, switched)));
@@ -440,7 +444,7 @@ impl Draft {
                     if deferred || last {
                         self.wishes.push((delete, step));
                     } else {
-                        self.needs[delete].insert(step);
+                        self.needs[delete].push(step);
                     }
                 }
                 // What stays but needed this until now lets go first.
@@ -472,7 +476,7 @@ impl Draft {
     fn grant_wishes(&mut self) {
         for (step, wished) in std::mem::take(&mut self.wishes) {
             if step != wished && !self.waits_for(wished, step) {
-                self.needs[step].insert(wished);
+                self.needs[step].push(wished);
             }
         }
     }
@@ -491,57 +495,6 @@ impl Draft {
             }
         }
         false
-    }
-
-    /// Numbers the steps in an order in which everything comes after what it needs;
-    /// otherwise as they were added.
-    fn number(self) -> Result<Vec<Step>, Vec<Address>> {
-        let count = self.steps.len();
-        let mut missing: Vec<usize> = vec![0; count];
-        let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); count];
-        for edges in [&self.needs, &self.after] {
-            for (step, needs) in edges.iter().enumerate() {
-                missing[step] += needs.len();
-                for needed in needs {
-                    dependents[*needed].push(step);
-                }
-            }
-        }
-        let mut ready: BinaryHeap<Reverse<usize>> =
-            (0..count).filter(|step| missing[*step] == 0).map(Reverse).collect();
-        let mut order = Vec::with_capacity(count);
-        while let Some(Reverse(step)) = ready.pop() {
-            order.push(step);
-            for dependent in &dependents[step] {
-                missing[*dependent] -= 1;
-                if missing[*dependent] == 0 {
-                    ready.push(Reverse(*dependent));
-                }
-            }
-        }
-        if order.len() < count {
-            let stuck = (0..count).filter(|step| missing[*step] > 0);
-            return Err(stuck.map(|step| self.steps[step].0.clone()).collect());
-        }
-        let mut number = vec![StepId(0); count];
-        for (position, step) in order.iter().enumerate() {
-            number[*step] = StepId(u32::try_from(position).unwrap_or(u32::MAX));
-        }
-        let numbered = order
-            .iter()
-            .map(|step| {
-                let numbers = |steps: &BTreeSet<usize>| {
-                    let mut found: Vec<StepId> =
-                        steps.iter().map(|needed| number[*needed]).collect();
-                    found.sort();
-                    found
-                };
-                let (needs, after) = (numbers(&self.needs[*step]), numbers(&self.after[*step]));
-                let (address, operation) = self.steps[*step].clone();
-                Step { id: number[*step], address, operation, needs, after }
-            })
-            .collect();
-        Ok(numbered)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Catalogs: `pg_extension`, `pg_available_extensions`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use dollop_engine::analysis::{Claim, Claimed};
 use dollop_engine::error::CallError;
@@ -16,7 +16,7 @@ use tokio_postgres::error::SqlState;
 
 use super::error::Task;
 use super::imported;
-use super::server::{Lane, Server};
+use super::server::Server;
 use super::sql::{self, Place};
 
 /// What people call an extension, what the server calls it, and an image that has it.
@@ -66,8 +66,6 @@ struct Row {
     name: String,
     version: String,
     schema: String,
-    /// Whether it can be in no other schema.
-    is_fixed: bool,
 }
 
 /// The kind.
@@ -156,13 +154,14 @@ impl Resource for Extension {
         for (database, contents) in inventory.databases() {
             let keys: Vec<_> = contents.of("extension").collect();
             let names = keys.iter().map(|key| key.concat()).collect();
+            let fixed = fixed(server, database).await?;
             for row in rows(server, database, names).await? {
                 let place = Place { database: database.to_owned(), name: row.name.clone() };
                 let spec = Spec {
                     database: database.to_owned(),
                     // The version is the server's business, and so is a schema that is fixed.
                     schema: Some(row.schema.clone())
-                        .filter(|schema| schema != "public" && !row.is_fixed),
+                        .filter(|schema| schema != "public" && !fixed.contains(&row.name)),
                     version: None,
                     cascade: false,
                 };
@@ -182,15 +181,23 @@ impl Resource for Extension {
     ) -> Result<Created<Facts>, CallError> {
         sql::check_name(&name.natural)?;
         let place = Place::of(None, &spec.database, &name.natural);
-        available(server, &place, &spec, &offer(server, &place.database).await?)?;
-        let create = create_statement(&name.natural, &spec);
+        let create = [create_statement(&name.natural, &spec)];
+        let question = question(&place);
         let task = task("create", &place).hint(
             SqlState::UNDEFINED_OBJECT,
             "set `cascade: true` to install the extensions it needs, too",
         );
-        server.write(&place.database, Lane::Short, &[create], &task).await?;
-        let row = row(server, &place).await?;
-        Ok(Created { id: place.id(), facts: facts(&row) })
+        match server.write_and_ask(&place.database, &create, &question, &task).await {
+            Ok(row) => Ok(Created { id: place.id(), facts: facts(&row) }),
+            Err(said) => {
+                // The server only says that a file is missing. To look what it has takes it
+                // longer than to make one.
+                if let Ok(offer) = offer(server, &place.database).await {
+                    available(server, &place, &spec, &offer)?;
+                }
+                Err(said)
+            }
+        }
     }
 
     async fn update(
@@ -213,8 +220,10 @@ impl Resource for Extension {
                 SqlState::INVALID_PARAMETER_VALUE,
                 "`pg_extension_update_paths` tells which versions can be reached",
             );
-        server.write(&place.database, Lane::Short, &statements, &task).await?;
-        Ok(facts(&row(server, &place).await?))
+        let row: Row = server
+            .write_and_ask(&place.database, &statements, &question(&place), &task)
+            .await?;
+        Ok(facts(&row))
     }
 
     async fn delete(
@@ -351,18 +360,38 @@ async fn row(server: &Server, place: &Place) -> Result<Row, CallError> {
     sql::still_there(rows, "extension", place)
 }
 
+const ROWS: &str = r#"select e.extname name, e.extversion "version", n.nspname "schema"
+    from pg_extension e join pg_namespace n on n.oid = e.extnamespace
+    where e.extname"#;
+
+/// Asks about one extension.
+fn question(place: &Place) -> String {
+    format!("{ROWS} = {}", sql::text(&place.name))
+}
+
 async fn rows(
     server: &Server,
     database: &str,
     names: Vec<String>,
 ) -> Result<Vec<Row>, CallError> {
-    let sql = r#"select e.extname name, e.extversion "version", n.nspname "schema",
-            exists (select from pg_available_extension_versions v where v.name = e.extname
-                and v."version" = e.extversion and v."schema" is not null) is_fixed
-        from pg_extension e join pg_namespace n on n.oid = e.extnamespace
-        where e.extname = any($1)"#;
     let task = Task::new(format!("read extensions of database `{database}`"));
-    server.rows(database, sql, &[names], &task).await
+    server.rows(database, &format!("{ROWS} = any($1)"), &[names], &task).await
+}
+
+/// The extensions of a database that can be in no other schema. The server reads the files of
+/// all extensions to tell.
+async fn fixed(server: &Server, database: &str) -> Result<HashSet<String>, CallError> {
+    #[derive(Deserialize)]
+    struct Fixed {
+        name: String,
+    }
+    let sql = r#"select e.extname name from pg_extension e
+        join pg_available_extension_versions v
+            on v.name = e.extname and v."version" = e.extversion
+        where v."schema" is not null"#;
+    let task = Task::new(format!("read extensions of database `{database}`"));
+    let rows: Vec<Fixed> = server.rows(database, sql, &[], &task).await?;
+    Ok(rows.into_iter().map(|row| row.name).collect())
 }
 
 fn found(row: &Row, place: Place, asked: &Spec) -> Found<Spec, Facts> {

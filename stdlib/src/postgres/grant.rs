@@ -4,11 +4,12 @@
 //! "5.7. Privileges" in the PostgreSQL manual.
 
 mod acl;
+mod give;
 mod on;
 
 use std::collections::BTreeMap;
 
-use dollop_engine::error::{CallError, Failure};
+use dollop_engine::error::CallError;
 use dollop_engine::resource::{
     Created, Found, Listed, Listing, Name, Naming, Owner, Preview, Problem, Proposed,
     ReadResult, Resource, Script, Territory, Traits, Wanted,
@@ -19,11 +20,12 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
 use self::acl::Snapshot;
-pub(super) use self::acl::Snapshots;
+use self::give::Wish;
+pub(super) use self::give::Wishes;
 pub use self::on::On;
 use super::error::Task;
 use super::imported::{self, Granted};
-use super::server::{Lane, Server};
+use super::server::Server;
 use super::sql;
 use super::version::{self, Since};
 
@@ -320,8 +322,9 @@ impl Resource for Grant {
         name: &Name,
         spec: Spec,
     ) -> Result<Created<Facts>, CallError> {
-        bring_to(server, &spec, &[]).await?;
-        Ok(Created { id: id(name, &spec), facts: Facts {} })
+        let id = id(name, &spec);
+        bring_to(server, spec, Vec::new()).await?;
+        Ok(Created { id, facts: Facts {} })
     }
 
     async fn update(
@@ -331,17 +334,13 @@ impl Resource for Grant {
         from: Spec,
         to: Spec,
     ) -> Result<Facts, CallError> {
-        bring_to(server, &to, &left(&from, &to)).await?;
+        let left = left(&from, &to);
+        bring_to(server, to, left).await?;
         Ok(Facts {})
     }
 
     async fn delete(server: &Server, _: &Name, _: &str, spec: Spec) -> Result<(), CallError> {
-        let nothing = Spec { privileges: Vec::new(), ..spec };
-        let snapshot =
-            server.privileges.take(server, &nothing.database, vec![nothing.clone()]).await?;
-        let statements = snapshot.statements(&nothing, &[]);
-        let task = task("revoke", &nothing);
-        server.remove(&nothing.database, &statements, &task).await
+        server.privileges.fulfil(server, Wish::revoke(spec)).await
     }
 }
 
@@ -359,43 +358,10 @@ fn left(from: &Spec, to: &Spec) -> Vec<Spec> {
     vec![Spec { privileges: Vec::new(), ..from.clone() }]
 }
 
-/// Grants and revokes in one transaction until a role has exactly these privileges, and none
-/// on what is `left`.
-async fn bring_to(server: &Server, spec: &Spec, left: &[Spec]) -> Result<(), CallError> {
+/// Grants and revokes until a role has exactly these privileges, and none on what is `left`.
+async fn bring_to(server: &Server, spec: Spec, left: Vec<Spec>) -> Result<(), CallError> {
     version::expect(server, spec.since())?;
-    let everything: Vec<_> = std::iter::once(spec).chain(left).cloned().collect();
-    let snapshot = server.privileges.take(server, &spec.database, everything.clone()).await?;
-    snapshot.expect_target(server, spec)?;
-    let statements = snapshot.statements(spec, left);
-    if statements.is_empty() {
-        return Ok(());
-    }
-    let task = task("grant", spec);
-    server.write(&spec.database, Lane::Short, &statements, &task).await?;
-    // PostgreSQL only warns when a part was not granted, and says nothing when a privilege
-    // that somebody else granted stays.
-    let after = server.privileges.take(server, &spec.database, everything).await?;
-    if after.statements(spec, left).is_empty() {
-        return Ok(());
-    }
-    let Spec { role, database, .. } = spec;
-    let on = spec.on.word();
-    let said = CallError::new(
-        Failure::Denied,
-        format!(
-            "`{}` could not set all privileges of `{role}` on {on} in database `{database}` \
-             at {}",
-            server.user(),
-            server.address()
-        ),
-    );
-    let foreign = after.granted_by_others(spec, left);
-    if foreign.is_empty() {
-        return Err(said.hint("work as the owner of the objects, or as a superuser"));
-    }
-    let hint = "who granted a privilege takes it back; or take the grant option away from them, \
-                with `CASCADE`";
-    Err(foreign.into_iter().fold(said, CallError::note).hint(hint))
+    server.privileges.fulfil(server, Wish::grant(spec, left)).await
 }
 
 /// Everybody under one name: no role can be called `public`.

@@ -50,8 +50,8 @@ pub struct Server {
     /// Its version as `server_version_num`: 150004 is 15.4.
     pub(super) version: u32,
     statements: AtomicU64,
-    /// Who may do what, asked for by many at the same time.
-    pub(super) privileges: grant::Snapshots,
+    /// Who shall be able to do what, said by many at the same time.
+    pub(super) privileges: grant::Wishes,
     /// Everything there is, once somebody asked for it.
     pub(super) known: tokio::sync::Mutex<Option<Arc<Inventory>>>,
 }
@@ -88,7 +88,7 @@ impl Connection for Server {
             sees_passwords: false,
             version: 0,
             statements: AtomicU64::new(0),
-            privileges: grant::Snapshots::default(),
+            privileges: grant::Wishes::default(),
             known: tokio::sync::Mutex::default(),
         };
         let task = Task::new("look at the server");

@@ -4,7 +4,7 @@ set -eu
 cd /opt/platforms
 chmod 755 standin.py tool.sh bin/*
 for tool in airflow celery clickhouse-client kafka-broker-api-versions kafka-topics kong \
-    ksql-datagen mc ollama rpk sentry traefik vault; do
+    ksql-datagen mc ollama rpk sentry terraform traefik vault; do
     ln -sf ../tool.sh "bin/$tool"
 done
 for name in valkey-server valkey-cli; do

@@ -385,10 +385,18 @@ fn a_plan_asks_the_engine_what_stands_against_it() {
         assert!(run.stderr.contains(says), "{says}\n{}", run.stderr);
     }
     let script = r#"docker::container("web", #{ image: "busybox:1.35", mem_limit: "900t",
-        gpus: "all", platform: "linux/s390x" });"#;
+        gpus: "all", platform: "linux/s390x",
+        healthcheck: #{ test: "true", interval: "20s", start_interval: "2s" } });"#;
     stack.project.write("stack.rhai", script);
     let run = stack.project.run(&["plan"]).expect(0);
-    for says in ["W0211", "W0212", "and the machine has", "no runtime for graphics"] {
+    for says in [
+        "W0211",
+        "W0212",
+        "W0213",
+        "and the machine has",
+        "no runtime for graphics",
+        "it checks every 20s from the start on, not every 2s at first",
+    ] {
         assert!(run.stdout.contains(says), "{says}\n{}", run.stdout);
     }
 }

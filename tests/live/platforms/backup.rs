@@ -15,10 +15,12 @@ const SUMS: &str = "select string_agg(format('%s.%s %s', table_schema, table_nam
      and table_schema not in ('pg_catalog', 'information_schema')";
 
 impl Platform {
-    /// Saves, destroys everything, applies anew and restores: rows and topology are the same.
+    /// Saves, tries it, destroys everything, applies anew and restores: rows and topology are the
+    /// same.
     pub(super) fn comes_back(&self, profiles: &[&str]) {
         let (sums, topology) = (self.sums(), self.topology());
         drop(self.stack.project.run(&["backup", "--stop"]).expect(0));
+        drop(self.stack.project.run(&["restore", "latest", "--verify"]).expect(0));
         self.goes();
         self.applies(profiles);
         assert_ne!(self.sums(), sums, "what was stored is gone");

@@ -94,6 +94,7 @@ impl Platform {
         let command: Vec<_> = command.iter().map(String::as_str).collect();
         drop(self.run(&command, profiles).expect(0));
         self.wait_until_healthy();
+        drop(self.stack.project.run(&["health", "--wait", "1m"]).expect(0));
         let again = self.run(&["plan", "--detailed-exitcode"], profiles);
         assert_eq!(
             again.code,

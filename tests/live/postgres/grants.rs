@@ -213,3 +213,77 @@ async fn tables_made_later_have_the_default_privileges() {
     world.delete(&database).await;
     world.psql("postgres", "drop role later_owner, later_user");
 }
+
+#[tokio::test]
+async fn of_grants_made_at_once_only_those_fail_that_must() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "many_db", json!({})).await;
+    for made in [
+        "create role many_owner login password 'a p@ss'",
+        "create role many_user",
+        "create schema mine authorization many_owner",
+        "create schema other",
+        "create table mine.t (id int, name text)",
+        "alter table mine.t owner to many_owner",
+        "grant select on mine.t to many_user",
+    ] {
+        world.psql("many_db", made);
+    }
+    let owner = world.open_as("many_owner", "a p@ss").await;
+    let grant = |name: &str, mut spec: serde_json::Value| {
+        spec["database"] = json!("many_db");
+        spec["role"] = json!("many_user");
+        owner.declare("postgres::grant", name, spec)
+    };
+    let table = json!({"on": "tables", "schema": "mine", "objects": ["t"], "privileges": []});
+    let columns = json!({
+        "on": "tables", "schema": "mine", "objects": ["t"], "columns": ["id"],
+        "privileges": ["SELECT"],
+    });
+    let all = [
+        grant("mine", json!({"on": "schema", "schema": "mine", "privileges": ["USAGE"]})),
+        grant("other", json!({"on": "schema", "schema": "other", "privileges": ["USAGE"]})),
+        grant("nowhere", json!({"on": "schema", "schema": "nowhere", "privileges": ["USAGE"]})),
+        // To revoke something on the table revokes it on its columns.
+        grant("columns", columns),
+        grant("table", table),
+    ];
+    world.psql("many_db", "grant select (id) on mine.t to many_user");
+    let done = futures::future::join_all(all.iter().map(|grant| owner.try_create(grant))).await;
+    let messages: Vec<_> = done
+        .iter()
+        .map(|done| done.as_ref().err().map(|error| error.message.as_str()))
+        .collect();
+    let [None, Some(denied), Some(missing), None, None] = messages.as_slice() else {
+        panic!("{messages:?}");
+    };
+    assert!(denied.contains("schema") && denied.contains("many_user"), "{denied}");
+    assert!(missing.starts_with("there is no schema `nowhere`"), "{missing}");
+    for grant in [&all[0], &all[3]] {
+        owner.expect_same(grant).await;
+    }
+    let can = "select has_table_privilege('many_user', 'mine.t', 'select')";
+    assert_eq!(world.psql("many_db", can), "f");
+
+    // Where nothing is wrong they are one transaction between two questions.
+    world.psql(
+        "many_db",
+        "drop table mine.t; drop schema mine; create schema mine authorization many_owner",
+    );
+    for name in ["a", "b", "c", "d"] {
+        world.psql("many_db", &format!("create table mine.{name} ()"));
+        world.psql("many_db", &format!("alter table mine.{name} owner to many_owner"));
+    }
+    let on = |name| json!({"on": "tables", "schema": "mine", "objects": [name], "privileges": ["SELECT"]});
+    let all = ["a", "b", "c", "d"].map(|name| grant(name, on(name)));
+    let before = owner.server().statements();
+    let done = futures::future::join_all(all.iter().map(|grant| owner.try_create(grant))).await;
+    assert!(done.iter().all(Result::is_ok), "{done:?}");
+    assert!(owner.server().statements() - before <= 4, "at most one to see whether it lives");
+    for grant in &all {
+        owner.expect_same(grant).await;
+    }
+    drop(owner);
+    world.delete(&database).await;
+    world.psql("postgres", "drop role many_owner, many_user");
+}

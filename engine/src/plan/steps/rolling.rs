@@ -45,11 +45,10 @@ impl Draft {
                 if self.waits_for(before, first) {
                     continue;
                 }
-                let edges = match rolling.on_failure {
-                    OnFailure::Continue => &mut self.after,
-                    OnFailure::Pause | OnFailure::Rollback => &mut self.needs,
-                };
-                edges[first].insert(before);
+                match rolling.on_failure {
+                    OnFailure::Continue => self.after[first].push(before),
+                    OnFailure::Pause | OnFailure::Rollback => self.needs[first].push(before),
+                }
             }
         }
     }

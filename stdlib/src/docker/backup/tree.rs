@@ -60,9 +60,10 @@ impl Tree {
         Ok(tree)
     }
 
-    /// `12 entries, 3,401 bytes`.
+    /// `12 entries of 3401 bytes with sum 5bd9fc30`.
     pub(super) fn words(&self) -> String {
-        format!("{} entries of {} bytes with sum {:.8}", self.entries, self.bytes, self.sum)
+        let entries = if self.entries == 1 { "entry" } else { "entries" };
+        format!("{} {entries} of {} bytes with sum {:.8}", self.entries, self.bytes, self.sum)
     }
 }
 

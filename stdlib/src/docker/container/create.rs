@@ -112,9 +112,6 @@ fn supported(engine: &Engine, spec: &ContainerSpec) -> Result<(), CallError> {
     if !spec.annotations.0.is_empty() {
         engine.needs(43, "`annotations`")?;
     }
-    if spec.healthcheck.as_ref().is_some_and(|health| health.start_interval.is_some()) {
-        engine.needs(44, "`start_interval` of a health check")?;
-    }
     if let Some((what, minor)) = spec.volumes.needs() {
         engine.needs(minor, what)?;
     }

@@ -8,6 +8,9 @@ use super::inherit::Inherited;
 use super::units::Span;
 use super::words::Test;
 
+/// The version of the API that knows [`Healthcheck::start_interval`].
+pub(super) const START_INTERVAL: usize = 44;
+
 /// How the engine finds out whether a container works. What is left out comes from the
 /// image, or else from the engine (every 30 s, 30 s long, 3 times).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -24,7 +27,8 @@ pub struct Healthcheck {
     pub retries: Option<i64>,
     /// How long after the start failures do not count, `30s`.
     pub start_period: Option<Span>,
-    /// How long from one check to the next during that time, `2s`. Engines since 25.0.
+    /// How long from one check to the next during that time, `2s`. Engines before 25.0 know
+    /// `interval` alone, from the start on.
     pub start_interval: Option<Span>,
     /// No health check, although the image has one.
     pub disable: bool,
@@ -55,11 +59,13 @@ impl Healthcheck {
         (self != Self::default()).then_some(self)
     }
 
-    /// What the container has, without what comes from its image.
+    /// What the container has, without what comes from its image. `told` says that what is
+    /// wanted is what the engine was told, or could be.
     pub(super) fn observed(
         actual: Option<&HealthConfig>,
         image: Inherited<&HealthConfig>,
         wanted: Option<&Self>,
+        told: bool,
     ) -> Option<Self> {
         let empty = HealthConfig::default();
         let actual = actual.unwrap_or(&empty);
@@ -85,7 +91,10 @@ impl Healthcheck {
             start_period: from_image(|health| health.start_period)
                 .beyond(span(actual.start_period), wanted.start_period.as_ref()),
             start_interval: from_image(|health| health.start_interval)
-                .beyond(span(actual.start_interval), wanted.start_interval.as_ref()),
+                .beyond(span(actual.start_interval), wanted.start_interval.as_ref())
+                // An engine that does not know it forgets it; a newer one on its place does not
+                // make the container anew for that.
+                .or(wanted.start_interval.filter(|_| told)),
             disable: false,
         };
         found.normal()
@@ -105,5 +114,27 @@ impl Healthcheck {
             start_period: self.start_period.map(Span::nanoseconds),
             start_interval: self.start_interval.map(Span::nanoseconds),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_an_old_engine_forgot_is_no_difference_while_it_was_told() {
+        let wanted = Healthcheck {
+            test: Some(Test(vec!["CMD-SHELL".to_owned(), "true".to_owned()])),
+            start_interval: Some(Span(Duration::from_secs(2))),
+            ..Healthcheck::default()
+        };
+        let kept = HealthConfig { start_interval: None, ..wanted.requested() };
+        let seen =
+            |told| Healthcheck::observed(Some(&kept), Inherited::Silent, Some(&wanted), told);
+        assert_eq!(seen(true), Some(wanted.clone()));
+        // Somebody else's, on an engine that could have kept it.
+        assert_eq!(seen(false), Some(Healthcheck { start_interval: None, ..wanted.clone() }));
     }
 }

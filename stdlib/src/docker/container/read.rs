@@ -19,7 +19,7 @@ use super::blkio::BlockIo;
 use super::devices::{Devices, Gpus};
 use super::facts::facts;
 use super::files::Files;
-use super::health::Healthcheck;
+use super::health::{Healthcheck, START_INTERVAL};
 use super::hosts::Hosts;
 use super::inherit::Inherited;
 use super::limits::Limits;
@@ -264,6 +264,7 @@ fn spec(
             config.healthcheck.as_ref(),
             inherited.map(|image| image.healthcheck.as_ref()),
             asked.healthcheck.as_ref(),
+            wanted.id.is_some() || !world.engine.has(START_INTERVAL),
         ),
         restart: restart(host),
         user: inherited

@@ -13,6 +13,7 @@ use dollop_engine::resource::Planned;
 
 use super::super::engine::{Engine, Machine};
 use super::super::labels;
+use super::health::START_INTERVAL;
 use super::ports::{HostPort, Port};
 use super::spec::ContainerSpec;
 use super::units::Bytes;
@@ -23,6 +24,11 @@ type Found = Vec<(Address, Lint)>;
 pub(super) async fn survey(engine: &Engine, planned: &[Planned<ContainerSpec>]) -> Found {
     let (machine, listed) = futures::join!(engine.machine(), engine.known_containers());
     let mut found = Found::new();
+    if !engine.has(START_INTERVAL) {
+        for one in planned.iter().filter(|one| one.made) {
+            one_interval(one, &mut found);
+        }
+    }
     if let Ok(machine) = machine {
         for one in planned.iter().filter(|one| one.made) {
             impossible(machine, one, &mut found);
@@ -90,6 +96,19 @@ fn impossible(machine: &Machine, one: &Planned<ContainerSpec>, found: &mut Found
         let hint = "it runs there only by emulation, slowly, where that is installed";
         add(found, address, Code::HostMayLack, "platform", message, hint.to_owned());
     }
+}
+
+/// A health check that starts faster than the engine can.
+fn one_interval(one: &Planned<ContainerSpec>, found: &mut Found) {
+    let Some(health) = &one.spec.healthcheck else { return };
+    let Some(wanted) = health.start_interval else { return };
+    let has = health.interval.map_or_else(|| "`interval`".to_owned(), |span| span.to_string());
+    let message = format!(
+        "the engine is older than 25.0: it checks every {has} from the start on, not every \
+         {wanted} at first"
+    );
+    let hint = "a shorter `interval` finds out sooner that it works".to_owned();
+    add(found, &one.name.address, Code::HostTooOld, "healthcheck", message, hint);
 }
 
 /// The processors in a set, `0-2,5`.

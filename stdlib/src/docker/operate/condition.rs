@@ -24,20 +24,25 @@ use crate::local::connect;
 const HANGS_UP: Duration = Duration::from_millis(250);
 
 /// What is spoken at well-known ports (IANA's registry, and the documentation of each).
-const WELL_KNOWN: [(u16, &str); 14] = [
+const WELL_KNOWN: [(u16, &str); 19] = [
     (80, "http"),
     (443, "https"),
     (1883, "mqtt"),
     (3306, "mysql"),
+    (4318, "http"),
     (5432, "postgres"),
+    (5601, "http"),
     (5672, "amqp"),
     (6379, "redis"),
+    (8025, "http"),
     (8080, "http"),
     (8443, "https"),
     (9000, "http"),
     (9090, "http"),
     (9092, "kafka"),
+    (9200, "http"),
     (15672, "http"),
+    (16686, "http"),
     (27017, "mongodb"),
 ];
 

@@ -1,8 +1,7 @@
 //! The access control lists of a database, read with one query, and the way from one to
 //! another.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
 
 use dollop_engine::error::CallError;
 use serde::Deserialize;
@@ -10,37 +9,9 @@ use serde::Deserialize;
 use super::super::error::Task;
 use super::super::server::Server;
 use super::super::sql;
-use super::super::together::Together;
 use super::on::On;
 use super::{Grant, PUBLIC, Spec};
 use dollop_engine::resource::Resource;
-
-/// Snapshots of databases for many grants at the same time: as many as come while one is being
-/// taken share the next.
-#[derive(Default)]
-pub(in super::super) struct Snapshots(Mutex<HashMap<String, Arc<Shared>>>);
-
-type Shared = Together<Vec<Spec>, Snapshot>;
-
-impl Snapshots {
-    /// All that some grants in a database speak of, and maybe more, as it is now.
-    pub(super) async fn take(
-        &self,
-        server: &Server,
-        database: &str,
-        specs: Vec<Spec>,
-    ) -> Result<Arc<Snapshot>, CallError> {
-        let shared = {
-            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            known.entry(database.to_owned()).or_default().clone()
-        };
-        let take = |specs: Vec<Vec<Spec>>| async move {
-            let specs: Vec<&Spec> = specs.iter().flatten().collect();
-            Snapshot::take(server, database, &specs).await
-        };
-        shared.ask(specs, take).await
-    }
-}
 
 /// What certain roles may do with certain things of a database.
 pub(super) struct Snapshot {

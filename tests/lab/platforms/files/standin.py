@@ -59,9 +59,15 @@ def serve_http(port, paths, secure):
 def serve_tcp(port):
     listener = socket.create_server(("", port), backlog=128)
 
+    # Whoever hangs up at once looks like a port that nobody listens behind.
+    def hold(connection):
+        with connection:
+            while connection.recv(65536):
+                pass
+
     def accept():
         while True:
-            listener.accept()[0].close()
+            threading.Thread(target=hold, args=(listener.accept()[0],), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
 
