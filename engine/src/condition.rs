@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use regex::{Regex, RegexBuilder};
+use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::expr::Function;
 use crate::value::Value;
@@ -13,9 +14,16 @@ const LONGEST_PATTERN: usize = 4 << 10;
 const LARGEST_PATTERN: usize = 1 << 20;
 /// Bytes of the longest text that is searched.
 const LONGEST_SEARCHED: usize = 1 << 20;
-/// Bytes of a compiled pattern times bytes of the text: in the worst case all of the one is
-/// gone through for each of the other.
-const MOST_SEARCHING: usize = 1 << 38;
+/// What of a pattern may be under way at once, times its groups, times bytes of the text: in
+/// the worst case all of it is gone through for each byte, and each part of it carries where
+/// the groups are. No search can be broken off, so this is about three seconds.
+const MOST_SEARCHING: u64 = 1 << 31;
+/// What one character of a pattern counts.
+const CHARACTER: u64 = 4;
+/// Ranges of a set of characters that are looked at for one byte, and how many of them take
+/// as long as one step more.
+const MOST_RANGES: u64 = 64;
+const RANGES_A_STEP: u64 = 4;
 
 /// Why a pattern is not looked for in a text, in words.
 pub(crate) enum Unfit {
@@ -33,7 +41,12 @@ pub(crate) fn pattern(text: &str) -> Result<Regex, String> {
     if text.len() > LONGEST_PATTERN {
         return Err(format!("a pattern has up to {LONGEST_PATTERN} bytes"));
     }
-    compiled(text, LARGEST_PATTERN).map_err(|error| {
+    let compiled = RegexBuilder::new(text)
+        .size_limit(LARGEST_PATTERN)
+        .dfa_size_limit(LARGEST_PATTERN)
+        .nest_limit(64)
+        .build();
+    compiled.map_err(|error| {
         // The last line of a syntax error says what is wrong, the others draw it.
         let error = error.to_string();
         let words = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
@@ -50,23 +63,35 @@ pub(crate) fn pattern_for(text: &str, searched: &str) -> Result<Regex, Unfit> {
         let most = LONGEST_SEARCHED >> 20;
         return Err(Unfit::Text(format!("patterns are looked for in up to {most} MiB")));
     }
-    let most = MOST_SEARCHING / searched.len().max(1);
-    if most < LARGEST_PATTERN && text.len() <= LONGEST_PATTERN {
-        return compiled(text, most).or_else(|_| {
-            pattern(text).map_err(Unfit::Pattern)?;
-            let message = "the pattern is too large to be looked for in a text that long";
-            Err(Unfit::Text(message.to_owned()))
-        });
+    let pattern = pattern(text).map_err(Unfit::Pattern)?;
+    let at_once = regex_syntax::parse(text).map_or(u64::MAX, |parsed| at_once(&parsed));
+    let effort = [pattern.captures_len(), searched.len()]
+        .into_iter()
+        .fold(at_once, |effort, times| effort.saturating_mul(times as u64));
+    if effort > MOST_SEARCHING {
+        let message = "the pattern is too large to be looked for in a text that long";
+        return Err(Unfit::Text(message.to_owned()));
     }
-    pattern(text).map_err(Unfit::Pattern)
+    Ok(pattern)
 }
 
-fn compiled(text: &str, most: usize) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(text)
-        .size_limit(most)
-        .dfa_size_limit(LARGEST_PATTERN)
-        .nest_limit(64)
-        .build()
+/// How much of a pattern may be under way at once.
+fn at_once(pattern: &Hir) -> u64 {
+    let set = |ranges: usize| CHARACTER + (ranges as u64).min(MOST_RANGES) / RANGES_A_STEP;
+    let all = |parts: &[Hir]| parts.iter().map(at_once).fold(0, u64::saturating_add);
+    match pattern.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => CHARACTER.saturating_mul(literal.0.len() as u64),
+        HirKind::Class(Class::Unicode(class)) => set(class.ranges().len()),
+        HirKind::Class(Class::Bytes(class)) => set(class.ranges().len()),
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min).max(1);
+            at_once(&repetition.sub).saturating_add(1).saturating_mul(times.into())
+        }
+        HirKind::Capture(group) => at_once(&group.sub).saturating_add(2),
+        HirKind::Concat(parts) => all(parts),
+        HirKind::Alternation(parts) => all(parts).saturating_add(parts.len() as u64),
+    }
 }
 
 impl Function {
@@ -138,5 +163,40 @@ fn order(a: &Value, b: &Value) -> Option<Ordering> {
         (Value::Float(a), Value::Float(b)) => a.partial_cmp(b),
         (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fits(pattern: &str, bytes: usize) -> bool {
+        pattern_for(pattern, &"a".repeat(bytes)).is_ok()
+    }
+
+    #[test]
+    fn what_people_look_for_may_be_looked_for_in_any_text() {
+        for pattern in [
+            r"\w+@\w+\.\w+",
+            r"(\w+)\s*=\s*(\w+)",
+            r"(?m)^\s*([\w.-]+)\s*[:=]\s*(.*?)\s*$",
+            r"(?:\w+\s+){3}\w+",
+            r"\w{1,20}",
+            r"https?://[^\s/]+(/\S*)?",
+            r"\b(\d{1,3}\.){3}\d{1,3}\b",
+            r#"^(\S+) (\S+) (\S+) \[([^\]]+)\] "(\S+) (\S+) ([^"]+)" (\d+) (\d+)$"#,
+            "[0-9a-f]{64}",
+        ] {
+            assert!(fits(pattern, LONGEST_SEARCHED), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_would_take_minutes_is_refused() {
+        let groups = format!("(?:{})*b?", "(a?)".repeat(1000));
+        assert!(fits(&groups, 100));
+        assert!(!fits(&groups, 10_000));
+        assert!(fits("[ac]{4000}b", 100_000));
+        assert!(!fits("[ac]{4000}b", LONGEST_SEARCHED));
     }
 }

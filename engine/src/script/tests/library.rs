@@ -403,6 +403,8 @@ fn nothing_a_function_gives_is_without_bound() {
         "template_text(\"{% for i in range(90000) %}{% if 'xy' in x %}{% endif %}{% endfor %}\", #{ x: repeat(\"x\", 1000000) })",
         "template_text(\"{% for i in range(90000) %}{% if (l | map('string'))[9] %}{% endif %}{% endfor %}\", #{ l: sequence(0, 90000) })",
         "regex_match(repeat(\"0123456789abcdef\", 60000), \"[0-9a-f]*[0-7][0-9a-f]{9000}z\")",
+        "regex_find(repeat(\"a\", 100000), \"(?:\" + repeat(\"(a?)\", 1000) + \")*b?\")",
+        "template_text(\"{% for x in l recursive %}{% set y = x ~ x %}{{ loop([y]) }}{% endfor %}\", #{ l: [\"xx\"] })",
         "output(\"v\", matches(repeat(\"x\", 2000000), \"y\"))",
     ];
     for call in calls {
