@@ -14,7 +14,7 @@ use crate::diagnostic::{Code, Diagnostic, Findings, Span, did_you_mean};
 use crate::normals::Normals;
 use crate::path::Path;
 use crate::plan::check_moves;
-use crate::program::{Declaration, Program, alternatives};
+use crate::program::{Declaration, Lifecycle, Program, alternatives};
 
 /// Why one declaration needs another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,11 +44,17 @@ impl std::fmt::Display for Why {
     }
 }
 
+/// The index of a node is the place of its declaration.
+type Edges = DiGraph<(), ()>;
+
 /// A program with its edges and an order in which everything comes after what it needs.
 #[derive(Clone, Debug)]
 pub struct Graph {
     program: Program,
-    edges: DiGraph<usize, Why>,
+    /// Who needs whom, by the places of the declarations. Why is asked of a declaration
+    /// ([`reasons`]): nearly nobody does, and the paths of all reasons take more room than all
+    /// else here.
+    edges: Edges,
     nodes: HashMap<Address, NodeIndex>,
     order: Vec<NodeIndex>,
     /// Where each dormant declaration stands among them.
@@ -60,11 +66,11 @@ pub struct Graph {
 /// # Errors
 /// Names that are not declared, and cycles, each as a path with its lines.
 pub fn build(program: Program) -> Result<Graph, Findings> {
-    let edges = program.declarations.iter().map(about_needs).sum();
+    let edges = program.declarations.iter().map(edges_of).sum();
     let mut graph = DiGraph::with_capacity(program.declarations.len(), edges);
     let mut nodes = HashMap::with_capacity(program.declarations.len());
-    for (index, declaration) in program.declarations.iter().enumerate() {
-        nodes.insert(declaration.address.clone(), graph.add_node(index));
+    for declaration in &program.declarations {
+        nodes.insert(declaration.address.clone(), graph.add_node(()));
     }
     let dormant: BTreeMap<Address, usize> = program
         .dormant
@@ -78,10 +84,21 @@ pub fn build(program: Program) -> Result<Graph, Findings> {
     let mut diagnostics = Vec::new();
     for (index, declaration) in program.declarations.iter().enumerate() {
         let from = NodeIndex::new(index);
-        for (needed, why) in needs(declaration) {
-            if let Some(to) = nodes.get(needed) {
-                graph.add_edge(from, *to, why);
-            } else if let Some(asleep) = sleeping(needed) {
+        let mut whole = true;
+        each_needed(declaration, &mut |needed| match nodes.get(needed) {
+            Some(to) => {
+                graph.add_edge(from, *to, ());
+            }
+            None => whole = false,
+        });
+        if whole {
+            continue;
+        }
+        for (needed, why) in reasons(declaration) {
+            if nodes.contains_key(needed) {
+                continue;
+            }
+            if let Some(asleep) = sleeping(needed) {
                 let who = format!("`{}`", declaration.address);
                 diagnostics.push(is_off(&who, place(declaration, needed, &why), asleep));
             } else {
@@ -90,7 +107,7 @@ pub fn build(program: Program) -> Result<Graph, Findings> {
         }
     }
     for declaration in &program.dormant.declarations {
-        for (needed, why) in needs(declaration) {
+        for (needed, why) in reasons(declaration) {
             let known = nodes.contains_key(needed) || dormant.contains_key(needed);
             let implicit = why == Why::Connection && needed.name() == "default";
             if !known && !implicit {
@@ -123,17 +140,27 @@ pub fn build(program: Program) -> Result<Graph, Findings> {
     Err(Findings { diagnostics, sources: program.sources })
 }
 
-/// About how many edges a declaration has: they get their room at once.
-fn about_needs(declaration: &Declaration) -> usize {
-    let mut references = usize::from(declaration.connection.is_some());
-    for value in declaration.attributes.values() {
-        value.each_reference(&mut |_| references += 1);
-    }
-    references
+/// How many edges a declaration has: they get their room at once.
+fn edges_of(declaration: &Declaration) -> usize {
+    let mut edges = 0;
+    each_needed(declaration, &mut |_| edges += 1);
+    edges
 }
 
-/// What a declaration needs, each pair once.
-fn needs(declaration: &Declaration) -> Vec<(&Address, Why)> {
+/// What a declaration needs; each may come more than once.
+fn each_needed<'a>(declaration: &'a Declaration, visit: &mut impl FnMut(&'a Address)) {
+    declaration.connection.iter().for_each(&mut *visit);
+    for value in declaration.attributes.values() {
+        value.each_reference(&mut |reference| visit(&reference.address));
+    }
+    let Lifecycle { depends_on, after_healthy, replace_triggered_by, .. } =
+        &*declaration.lifecycle;
+    depends_on.iter().chain(after_healthy).for_each(&mut *visit);
+    replace_triggered_by.iter().for_each(|trigger| visit(&trigger.address));
+}
+
+/// What a declaration needs, and why, each pair once.
+pub fn reasons(declaration: &Declaration) -> Vec<(&Address, Why)> {
     let mut found: Vec<(&Address, Why)> = Vec::new();
     if let Some(connection) = &declaration.connection {
         found.push((connection, Why::Connection));
@@ -199,7 +226,7 @@ fn undeclared(
 
 /// Kahn's algorithm with a heap: everything after what it needs, and otherwise in the order
 /// of the script, so that output is stable. `None` when there is a cycle.
-fn order(graph: &DiGraph<usize, Why>) -> Option<Vec<NodeIndex>> {
+fn order(graph: &Edges) -> Option<Vec<NodeIndex>> {
     let mut missing: Vec<usize> = graph
         .node_indices()
         .map(|node| graph.edges_directed(node, Direction::Outgoing).count())
@@ -221,8 +248,8 @@ fn order(graph: &DiGraph<usize, Why>) -> Option<Vec<NodeIndex>> {
 }
 
 /// One diagnostic per knot, with a whole way round it.
-fn cycles(graph: &DiGraph<usize, Why>, program: &Program) -> Vec<Diagnostic> {
-    let declaration = |node: NodeIndex| &program.declarations[graph[node]];
+fn cycles(graph: &Edges, program: &Program) -> Vec<Diagnostic> {
+    let declaration = |node: NodeIndex| &program.declarations[node.index()];
     let mut found = Vec::new();
     for knot in tarjan_scc(graph) {
         let start = *knot.iter().min().unwrap_or(&knot[0]);
@@ -241,8 +268,8 @@ fn cycles(graph: &DiGraph<usize, Why>, program: &Program) -> Vec<Diagnostic> {
             .enumerate()
             .filter_map(|(index, node)| {
                 let next = way.get(index + 1).copied().unwrap_or(start);
-                let why = firmest(graph, *node, next)?;
-                Some((declaration(*node), declaration(next), why))
+                let (from, to) = (declaration(*node), declaration(next));
+                Some((from, to, firmest(from, to)?))
             })
             .collect();
         found.push(cycle(&names.join(" → "), &needs));
@@ -250,14 +277,15 @@ fn cycles(graph: &DiGraph<usize, Why>, program: &Program) -> Vec<Diagnostic> {
     found
 }
 
-/// Of several needs between two nodes, the one that is hardest to give up: the others would
-/// leave it standing.
-fn firmest(graph: &DiGraph<usize, Why>, from: NodeIndex, to: NodeIndex) -> Option<&Why> {
-    graph.edges_connecting(from, to).map(|edge| edge.weight()).min_by_key(|why| strength(why))
+/// Of several needs between two declarations, the one that is hardest to give up: the others
+/// would leave it standing.
+fn firmest(from: &Declaration, to: &Declaration) -> Option<Why> {
+    let reasons = reasons(from).into_iter().filter(|(needed, _)| **needed == to.address);
+    reasons.map(|(_, why)| why).min_by_key(strength)
 }
 
 /// The finding for one way round.
-fn cycle(names: &str, needs: &[(&Declaration, &Declaration, &Why)]) -> Diagnostic {
+fn cycle(names: &str, needs: &[(&Declaration, &Declaration, Why)]) -> Diagnostic {
     let mut found = Diagnostic::new(Code::Cycle, format!("a cycle: {names}"));
     let cut = needs.iter().enumerate().max_by_key(|(_, (_, _, why))| strength(why));
     let Some((cut, (from, to, why))) = cut else { return found };
@@ -320,11 +348,7 @@ pub fn place<'a>(from: &'a Declaration, needed: &Address, why: &Why) -> &'a Span
 }
 
 /// The shortest way from a node back to itself within its knot.
-fn way_round(
-    graph: &DiGraph<usize, Why>,
-    knot: &[NodeIndex],
-    start: NodeIndex,
-) -> Vec<NodeIndex> {
+fn way_round(graph: &Edges, knot: &[NodeIndex], start: NodeIndex) -> Vec<NodeIndex> {
     let inside: std::collections::BTreeSet<_> = knot.iter().copied().collect();
     let mut came_from: BTreeMap<NodeIndex, NodeIndex> = BTreeMap::new();
     let mut queue = std::collections::VecDeque::from([start]);
@@ -364,13 +388,13 @@ impl Graph {
 
     /// The declarations, each after everything it needs, otherwise as in the script.
     pub fn in_order(&self) -> impl ExactSizeIterator<Item = &Declaration> {
-        self.order.iter().map(|node| &self.program.declarations[self.edges[*node]])
+        self.order.iter().map(|node| &self.program.declarations[node.index()])
     }
 
     /// The declaration of an address.
     pub fn get(&self, address: &Address) -> Option<&Declaration> {
         let node = self.nodes.get(address)?;
-        Some(&self.program.declarations[self.edges[*node]])
+        Some(&self.program.declarations[node.index()])
     }
 
     /// The specs of its declarations in normal form.
@@ -384,30 +408,30 @@ impl Graph {
         self.program.dormant.declarations.get(*index)
     }
 
-    /// What a declaration needs, with the reasons; each address may come more than once.
+    /// What a declaration needs; each may come more than once.
     pub fn needs<'a>(
         &'a self,
         address: &Address,
-    ) -> impl Iterator<Item = (&'a Declaration, &'a Why)> + use<'a> {
-        let edges = self.nodes.get(address).map(|node| {
-            self.edges.edges_directed(*node, Direction::Outgoing).map(|edge| {
-                (&self.program.declarations[self.edges[edge.target()]], edge.weight())
-            })
-        });
-        edges.into_iter().flatten()
+    ) -> impl Iterator<Item = &'a Declaration> + use<'a> {
+        self.beside(address, Direction::Outgoing)
     }
 
-    /// What needs a declaration, with the reasons; each address may come more than once.
+    /// What needs a declaration; each may come more than once.
     pub fn needed_by<'a>(
         &'a self,
         address: &Address,
-    ) -> impl Iterator<Item = (&'a Declaration, &'a Why)> + use<'a> {
-        let edges = self.nodes.get(address).map(|node| {
-            self.edges.edges_directed(*node, Direction::Incoming).map(|edge| {
-                (&self.program.declarations[self.edges[edge.source()]], edge.weight())
-            })
-        });
-        edges.into_iter().flatten()
+    ) -> impl Iterator<Item = &'a Declaration> + use<'a> {
+        self.beside(address, Direction::Incoming)
+    }
+
+    fn beside<'a>(
+        &'a self,
+        address: &Address,
+        direction: Direction,
+    ) -> impl Iterator<Item = &'a Declaration> + use<'a> {
+        let node = self.nodes.get(address);
+        let beside = node.map(|node| self.edges.neighbors_directed(*node, direction));
+        beside.into_iter().flatten().map(|node| &self.program.declarations[node.index()])
     }
 
     /// The addresses a declaration needs, each once, in a stable order.
@@ -415,7 +439,7 @@ impl Graph {
         let mut found = Vec::new();
         let mut queue: Vec<&Address> = vec![address];
         while let Some(here) = queue.pop() {
-            for (declaration, _) in self.needs(here) {
+            for declaration in self.needs(here) {
                 found.push(declaration.address.clone());
                 // A look-up is not recorded: what it needs is needed through it.
                 if declaration.lookup.is_some() {

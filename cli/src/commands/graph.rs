@@ -39,12 +39,12 @@ fn around(graph: &Graph, start: &Address, direction: Direction) -> BTreeSet<Addr
     let mut found = BTreeSet::from([start.clone()]);
     if direction != Direction::NeededBy {
         reach(&mut found, start, &|address| {
-            graph.needs(address).map(|(other, _)| &other.address).collect()
+            graph.needs(address).map(|other| &other.address).collect()
         });
     }
     if direction != Direction::Needs {
         reach(&mut found, start, &|address| {
-            graph.needed_by(address).map(|(other, _)| &other.address).collect()
+            graph.needed_by(address).map(|other| &other.address).collect()
         });
     }
     found

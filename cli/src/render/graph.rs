@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use dollop_engine::address::Address;
-use dollop_engine::graph::{Graph, Why};
+use dollop_engine::graph::{Graph, Why, reasons};
 use dollop_engine::program::Declaration;
 use serde_json::{Value as Json, json};
 
@@ -87,8 +87,7 @@ fn edges<'a>(
     let mut found = Vec::new();
     for declaration in nodes(graph, shown) {
         let mut needed: BTreeMap<&Address, Vec<String>> = BTreeMap::new();
-        let others = graph.needs(&declaration.address);
-        for (other, why) in others.filter(|(other, _)| shown(&other.address)) {
+        for (other, why) in reasons(declaration).into_iter().filter(|(other, _)| shown(other)) {
             let word = match why {
                 Why::Uses(path) => path.to_string(),
                 Why::Connection => "through".to_owned(),
@@ -96,7 +95,7 @@ fn edges<'a>(
                 Why::AfterHealthy => "after_healthy".to_owned(),
                 Why::Triggers => "replace_triggered_by".to_owned(),
             };
-            let words = needed.entry(&other.address).or_default();
+            let words = needed.entry(other).or_default();
             if !words.contains(&word) {
                 words.push(word);
             }

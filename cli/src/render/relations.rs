@@ -57,7 +57,7 @@ fn disturbed(branch: &Branch<'_>, impacts: &Impacts<'_>) -> bool {
 
 /// Why it needs the one above it.
 fn because(relation: &Relation<'_>) -> String {
-    match relation.why {
+    match &relation.why {
         Why::Uses(path) => format!("its `{path}` uses it"),
         Why::Connection => "lives in it".to_owned(),
         Why::DependsOn => "its `depends_on` names it".to_owned(),
@@ -206,14 +206,14 @@ pub fn tree_json(branch: &Branch<'_>, impacts: Option<&Impacts<'_>>) -> Json {
         "address": address,
         "position": position(&branch.declaration.span),
         "because": branch.relations.iter().map(|relation| json!({
-            "reason": match relation.why {
+            "reason": match &relation.why {
                 Why::Uses(_) => "uses",
                 Why::Connection => "connection",
                 Why::DependsOn => "depends_on",
                 Why::AfterHealthy => "after_healthy",
                 Why::Triggers => "replace_triggered_by",
             },
-            "attribute": match relation.why {
+            "attribute": match &relation.why {
                 Why::Uses(path) => Some(path.to_string()),
                 _ => None,
             },

@@ -134,7 +134,7 @@ fn known<'s>(stack: &'s Stack<'_>) -> Logins<'s> {
         let mut hosts: BTreeSet<&Address> = BTreeSet::from([object.address()]);
         if let Some(server) = object.connection() {
             // A server is reached at the address of whatever runs it.
-            hosts.extend(stack.graph.needs(server).map(|(host, _)| &host.address));
+            hosts.extend(stack.graph.needs(server).map(|host| &host.address));
         }
         for host in hosts {
             known.entry(host).or_default().entry(*what).or_default().insert(name.as_str());

@@ -17,7 +17,7 @@ pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
         // A server is reached at the address of whatever runs it.
         // It needs more than one thing of it: host and port.
         let hosts: BTreeSet<&Address> =
-            stack.graph.needs(server).map(|(host, _)| &host.address).collect();
+            stack.graph.needs(server).map(|host| &host.address).collect();
         for host in hosts.into_iter().filter_map(|host| objects.get(host)) {
             let offered = host.claims.iter().find_map(|claimed| match &claimed.claim {
                 Claim::Offers { software: of, image, features } if of == software => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::stack::{Object, Stack};
 use crate::address::Address;
 use crate::diagnostic::Span;
-use crate::graph::{Graph, Why, place};
+use crate::graph::{Graph, Why, place, reasons};
 use crate::kind::Registry;
 use crate::program::Declaration;
 use crate::schema::Disruption;
@@ -14,7 +14,7 @@ use crate::schema::Disruption;
 #[derive(Clone, Debug)]
 pub struct Relation<'a> {
     /// Why.
-    pub why: &'a Why,
+    pub why: Why,
     /// Where.
     pub span: &'a Span,
 }
@@ -43,7 +43,7 @@ pub fn uses<'a>(graph: &'a Graph, address: &Address) -> Option<Branch<'a>> {
     for declaration in graph.in_order() {
         let above = graph
             .needs(&declaration.address)
-            .filter_map(|(needed, _)| places.get(&needed.address).copied())
+            .filter_map(|needed| places.get(&needed.address).copied())
             .max();
         if above.is_some() || declaration.address == root.address {
             places.insert(&declaration.address, reached.len());
@@ -60,11 +60,11 @@ pub fn uses<'a>(graph: &'a Graph, address: &Address) -> Option<Branch<'a>> {
             return Some(Branch { declaration, relations, directly, users });
         };
         let over = &reached[above].0.address;
-        let relations = reasons(graph, declaration, over);
+        let relations = between(declaration, over);
         let mut directly = Vec::new();
         if above > 0 {
-            directly = reasons(graph, declaration, &root.address);
-            directly.retain(|relation| *relation.why != Why::Connection);
+            directly = between(declaration, &root.address);
+            directly.retain(|relation| relation.why != Why::Connection);
         }
         below[above].push(Branch { declaration, relations, directly, users });
     }
@@ -72,10 +72,14 @@ pub fn uses<'a>(graph: &'a Graph, address: &Address) -> Option<Branch<'a>> {
 }
 
 /// Why a declaration needs another, in the order of the script.
-fn reasons<'a>(graph: &'a Graph, from: &'a Declaration, needed: &Address) -> Vec<Relation<'a>> {
-    let needs = graph.needs(&from.address).filter(|(other, _)| other.address == *needed);
-    let mut found: Vec<_> =
-        needs.map(|(_, why)| Relation { why, span: place(from, needed, why) }).collect();
+fn between<'a>(from: &'a Declaration, needed: &Address) -> Vec<Relation<'a>> {
+    let needs = reasons(from).into_iter().filter(|(other, _)| *other == needed);
+    let mut found: Vec<_> = needs
+        .map(|(_, why)| {
+            let span = place(from, needed, &why);
+            Relation { why, span }
+        })
+        .collect();
     found.sort_by(|a, b| a.span.cmp(b.span));
     found
 }
@@ -128,11 +132,11 @@ pub fn impact<'a>(
         let own = if is_root {
             Some(replaced(declaration, &objects))
         } else {
-            graph
-                .needs(&declaration.address)
+            reasons(declaration)
+                .into_iter()
                 .filter_map(|(needed, why)| {
-                    let above = *found.get(&needed.address)?;
-                    Some(reached(registry, declaration, &needed.address, why, above, &objects))
+                    let above = *found.get(needed)?;
+                    Some(reached(registry, declaration, needed, &why, above, &objects))
                 })
                 .max()
         };

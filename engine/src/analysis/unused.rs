@@ -12,7 +12,7 @@ use crate::path::Path;
 pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
     let mut used: BTreeSet<&Address> = BTreeSet::new();
     for declaration in stack.graph.in_order() {
-        used.extend(stack.graph.needs(&declaration.address).map(|(needed, _)| &needed.address));
+        used.extend(stack.graph.needs(&declaration.address).map(|needed| &needed.address));
     }
     for output in &stack.graph.program().outputs {
         output.value.each_reference(&mut |reference| {

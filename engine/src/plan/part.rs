@@ -283,7 +283,7 @@ impl Plan {
         let mut needs: BTreeMap<Address, BTreeSet<Address>> = BTreeMap::new();
         for declaration in graph.in_order() {
             let needed = graph.needs(&declaration.address);
-            let needed = needed.map(|(other, _)| other.address.clone());
+            let needed = needed.map(|other| other.address.clone());
             needs.entry(declaration.address.clone()).or_default().extend(needed);
         }
         for record in state.records.values() {
