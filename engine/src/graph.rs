@@ -155,8 +155,8 @@ fn each_needed<'a>(declaration: &'a Declaration, visit: &mut impl FnMut(&'a Addr
     }
     let Lifecycle { depends_on, after_healthy, replace_triggered_by, .. } =
         &*declaration.lifecycle;
-    depends_on.iter().chain(after_healthy).for_each(&mut *visit);
-    replace_triggered_by.iter().for_each(|trigger| visit(&trigger.address));
+    let triggers = replace_triggered_by.iter().map(|trigger| &trigger.address);
+    depends_on.iter().chain(after_healthy).chain(triggers).for_each(visit);
 }
 
 /// What a declaration needs, and why, each pair once.
