@@ -76,18 +76,21 @@ async fn all(
             Some(known) => known,
             None => snapshot(server, database, wishes).await?,
         };
-        let statements = wish.statements(server, &before);
-        if statements.as_ref().is_ok_and(|statements| !statements.is_empty()) {
-            outcomes[place] = alone(server, database, wish, &statements?).await;
-            if let Err(error) = &outcomes[place]
-                && error.failure == Failure::Unreachable
-            {
-                return Err(error.clone());
+        outcomes[place] = match wish.statements(server, &before) {
+            Ok(statements) if !statements.is_empty() => {
+                let done = alone(server, database, wish, &statements).await;
+                if let Err(error) = &done
+                    && error.failure == Failure::Unreachable
+                {
+                    return Err(error.clone());
+                }
+                done
             }
-        } else {
-            known = Some(before);
-            outcomes[place] = statements.map(drop);
-        }
+            nothing_to_do => {
+                known = Some(before);
+                nothing_to_do.map(drop)
+            }
+        };
     }
     Ok(outcomes)
 }
