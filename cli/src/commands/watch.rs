@@ -268,4 +268,14 @@ mod tests {
         assert_eq!(lengths(found_when_written_after(QUIET * 3, &known)), [9]);
         assert_eq!(lengths(found_when_written_after(QUIET * 3, &Files::new())), [0]);
     }
+
+    #[test]
+    fn whoever_waits_for_a_file_ends_when_it_is_enough() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("stack.rhai"), "").unwrap();
+        let known = Files::from([("stack.rhai".into(), (None, 7))]);
+        let (told, woken) = mpsc::channel();
+        told.send(Wake::End).unwrap();
+        assert!(written(folder.path(), &known, &Idle::default(), &woken).is_none());
+    }
 }
