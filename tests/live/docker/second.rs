@@ -73,10 +73,14 @@ impl SecondEngine {
         let at = |name: &str| self.folder().join(name).to_string_lossy().into_owned();
         let log = std::fs::File::options().create(true).append(true).open(at("log"));
         let log = log.expect("a log");
-        drop(std::fs::remove_file(at("pid")));
-        // A killed engine leaves this behind, and in the new namespace another process may
-        // have that number: the engine would take it for its containerd, and wait.
-        drop(std::fs::remove_file(at("exec/containerd/containerd.pid")));
+        // What a machine keeps in `/run`, and forgets when it is started again. A killed engine
+        // leaves it behind: the number of a containerd that another process may have by now,
+        // and the folders of containers that were about to start, which then never can.
+        let forget = || {
+            drop(std::fs::remove_file(at("pid")));
+            drop(std::fs::remove_dir_all(at("exec")));
+        };
+        forget();
         std::fs::write(at("daemon.json"), self.configuration).expect("its configuration");
         let start = || {
             let child = Command::new("unshare")
@@ -104,8 +108,7 @@ impl SecondEngine {
             assert!(begun.elapsed() < Duration::from_mins(3), "no answer\n{}", self.log());
             // It gives up when its containerd is slow, and an init system starts it again.
             if unshare.try_wait().is_ok_and(|ended| ended.is_some()) {
-                drop(std::fs::remove_file(at("pid")));
-                drop(std::fs::remove_file(at("exec/containerd/containerd.pid")));
+                forget();
                 unshare = start();
             }
             std::thread::sleep(Duration::from_millis(100));

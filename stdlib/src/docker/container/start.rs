@@ -75,6 +75,13 @@ async fn explain(
         return failed
             .hint("another container has this `ipv4_address`: `docker network inspect`");
     }
+    if cause.contains("failed to start shim") && cause.ends_with("file exists") {
+        let name = &name.natural;
+        return failed.hint(format!(
+            "the engine was killed while it started this container, and cannot start it any \
+             more: `docker rm {name}`, and apply again"
+        ));
+    }
     failed
 }
 
