@@ -14,6 +14,7 @@ mod cli;
 mod crash;
 mod explain;
 mod fuzz;
+mod hidden;
 mod hostile;
 #[cfg(feature = "live")]
 mod live;

@@ -104,8 +104,8 @@ fn no_script_panics_wavers_or_tells_a_secret() {
     while time.map_or(count < SCRIPTS, |time| begin.elapsed() < time) {
         let script = mutant(&mut random, &corpus, &words);
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let first = read(&registry, &script);
-            assert_eq!(first.0, read(&registry, &script).0, "not the same twice");
+            let first = read(&registry, &script, SECRET);
+            assert_eq!(first.0, read(&registry, &script, SECRET).0, "not the same twice");
             // Not the `DEBUG:` of a script.
             for bug in [" BUG:", "\"BUG:", "wait for each other"] {
                 assert!(!first.0.contains(bug), "{}", first.0);
@@ -260,9 +260,10 @@ impl Files for OneFile<'_> {
     }
 }
 
-/// Everything that is shown of a script, in every form, and whether it has a plan.
-fn read(registry: &Registry, script: &str) -> (String, bool) {
-    let hidden = Given::new(GivenValue::Text(SECRET.to_owned()), "flag `--param`");
+/// Everything that is shown of a script, in every form, and whether it has a plan. Its
+/// parameter `hidden` has that value.
+pub(crate) fn read(registry: &Registry, script: &str, secret: &str) -> (String, bool) {
+    let hidden = Given::new(GivenValue::Text(secret.to_owned()), "flag `--param`");
     let parameters = BTreeMap::from([("hidden".to_owned(), hidden)]);
     let request = Request {
         stack: "fuzz",

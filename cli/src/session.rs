@@ -12,7 +12,8 @@ use dollop_engine::ephemeral::Recall;
 use dollop_engine::files::Files;
 use dollop_engine::graph::{self, Graph};
 use dollop_engine::kind::Registry;
-use dollop_engine::plan::{Options, Plan, pin, preview, weigh};
+use dollop_engine::observed::Observed;
+use dollop_engine::plan::{Options, Plan, pin, plan, preview, weigh};
 use dollop_engine::pool::Pool;
 use dollop_engine::program::{Given, Profiles, Program};
 use dollop_engine::redact::{Redactor, Secrets};
@@ -134,7 +135,11 @@ impl Session {
     /// The same, with the analysis: what would surely fail is an error.
     pub fn graph(&self, args: &StackArgs) -> Result<Graph, CommandError> {
         let mut graph = self.declared(args)?;
-        let found = analyse(&graph, &self.registry, &self.project.files);
+        let mut found = analyse(&graph, &self.registry, &self.project.files);
+        if !found.is_empty() {
+            let redactor = redactor(&graph, &State::default());
+            found = found.into_iter().map(|found| redactor.clean_finding(found)).collect();
+        }
         let (errors, warnings): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|found| found.severity() == Severity::Error);
         graph.warn(warnings);
@@ -144,6 +149,21 @@ impl Session {
         let program = graph.program();
         let diagnostics = errors.into_iter().chain(program.warnings.iter().cloned()).collect();
         Err(Findings { diagnostics, sources: program.sources.clone() }.into())
+    }
+
+    /// What a plan would refuse, whatever the world is like: what refers to others is known as
+    /// a whole only there.
+    ///
+    /// # Errors
+    /// These findings, and the warnings of the graph.
+    pub fn unplannable(&self, graph: &Graph) -> Result<(), CommandError> {
+        let options = Options { unrefreshed: true, ..Options::default() };
+        let (state, seen) = (State::default(), Observed::default());
+        let Err(mut findings) = plan(graph, &state, &seen, &self.registry, &options) else {
+            return Ok(());
+        };
+        findings.diagnostics.extend(graph.program().warnings.iter().cloned());
+        Err(redactor(graph, &state).clean_findings(findings).into())
     }
 
     /// A graph that declares nothing, for a destroy.
@@ -192,12 +212,12 @@ impl Session {
         let state = &*recalled;
         let redactor = redactor(graph, state);
         let made = refreshed_plan(graph, state, &self.pool, options).await;
-        let mut made = made.map_err(|findings| without_secrets(findings, &redactor))?;
+        let mut made = made.map_err(|findings| redactor.clean_findings(findings))?;
         if !options.unrefreshed {
             let weighed = weigh(&mut made, &self.pool).await;
-            weighed.map_err(|findings| without_secrets(findings, &redactor))?;
+            weighed.map_err(|findings| redactor.clean_findings(findings))?;
             let previewed = preview(&mut made, &self.pool).await;
-            previewed.map_err(|findings| without_secrets(findings, &redactor))?;
+            previewed.map_err(|findings| redactor.clean_findings(findings))?;
         }
         pin(&mut made, &self.pool).await;
         if !state.stack.is_empty() && state.stack != self.project.stack {
@@ -209,7 +229,7 @@ impl Session {
                 .hint("objects named after the stack are made anew; rename the folder back to keep them"),
             );
         }
-        made.warnings = made.warnings.into_iter().map(|w| clean_one(w, &redactor)).collect();
+        made.warnings = made.warnings.into_iter().map(|w| redactor.clean_finding(w)).collect();
         Ok(made)
     }
 
@@ -265,24 +285,9 @@ pub fn state_folder_of_default(project: &Project) -> PathBuf {
 /// Knows every secret of a stack, declared or remembered.
 pub fn redactor(graph: &Graph, state: &State) -> Redactor {
     let mut secrets = Secrets::default();
-    secrets.add_graph(graph);
+    secrets.add_program(graph.program());
     secrets.add_state(state);
     secrets.redactor()
-}
-
-/// Findings without secrets; the scripts' own text stays as its author wrote it.
-fn without_secrets(findings: Findings, redactor: &Redactor) -> Findings {
-    let diagnostics =
-        findings.diagnostics.into_iter().map(|found| clean_one(found, redactor)).collect();
-    Findings { diagnostics, sources: findings.sources }
-}
-
-fn clean_one(mut found: Diagnostic, redactor: &Redactor) -> Diagnostic {
-    found.message = redactor.clean(&found.message);
-    for note in found.notes.iter_mut().chain(&mut found.hints) {
-        *note = redactor.clean(note);
-    }
-    found
 }
 
 /// Runs a command's async part.

@@ -27,12 +27,11 @@ const DEPOSED: &str = "~deposed";
 ///
 /// Cheap to clone, compare and hash: addresses are the keys of everything.
 #[derive(Clone)]
-pub struct Address(Arc<Entry>);
-
-struct Entry {
-    /// Of the parts, computed once.
+pub struct Address {
+    /// Of the parts, computed once. It stands here and not with them: a look into a map of
+    /// thousands would wait for them to come into the cache only to learn it.
     hash: u64,
-    parts: Parts,
+    parts: Arc<Parts>,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,59 +52,59 @@ impl Address {
     fn of(parts: Parts) -> Self {
         let mut hasher = DefaultHasher::new();
         parts.hash(&mut hasher);
-        Self(Arc::new(Entry { hash: hasher.finish(), parts }))
+        Self { hash: hasher.finish(), parts: Arc::new(parts) }
     }
 
     /// The address of an object that had this one and has a successor there now, while both
     /// exist: `docker::container.web~deposed`. No script declares one.
     #[must_use]
     pub fn deposed(&self) -> Self {
-        let Parts { components, kind, path, .. } = &self.0.parts;
+        let Parts { components, kind, path, .. } = &*self.parts;
         let (components, kind, path) = (components.clone(), kind.clone(), path.clone());
         Self::of(Parts { components, kind, path, deposed: true })
     }
 
     /// Whether it is the address of a deposed object.
     pub fn is_deposed(&self) -> bool {
-        self.0.parts.deposed
+        self.parts.deposed
     }
 
     /// For the address of a deposed object: that of its successor.
     pub fn successor(&self) -> Option<Self> {
-        let Parts { components, kind, path, deposed } = &self.0.parts;
+        let Parts { components, kind, path, deposed } = &*self.parts;
         deposed.then(|| Self::new(components.clone(), kind.clone(), path.clone()))
     }
 
     /// The components around it, outermost first.
     pub fn components(&self) -> &[String] {
-        &self.0.parts.components
+        &self.parts.components
     }
 
     /// The kind with its provider: `docker::container`.
     pub fn kind(&self) -> &str {
-        &self.0.parts.kind
+        &self.parts.kind
     }
 
     /// The provider: `docker`.
     pub fn provider(&self) -> &str {
-        self.0.parts.kind.split("::").next().unwrap_or(&self.0.parts.kind)
+        self.parts.kind.split("::").next().unwrap_or(&self.parts.kind)
     }
 
     /// The parents' names and its own.
     pub fn path(&self) -> &[String] {
-        &self.0.parts.path
+        &self.parts.path
     }
 
     /// Its own name, the last of the path.
     pub fn name(&self) -> &str {
-        self.0.parts.path.last().map_or("", String::as_str)
+        self.parts.path.last().map_or("", String::as_str)
     }
 }
 
 impl PartialEq for Address {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-            || (self.0.hash == other.0.hash && self.0.parts == other.0.parts)
+        self.hash == other.hash
+            && (Arc::ptr_eq(&self.parts, &other.parts) || self.parts == other.parts)
     }
 }
 
@@ -113,10 +112,10 @@ impl Eq for Address {}
 
 impl Ord for Address {
     fn cmp(&self, other: &Self) -> Ordering {
-        if Arc::ptr_eq(&self.0, &other.0) {
+        if Arc::ptr_eq(&self.parts, &other.parts) {
             return Ordering::Equal;
         }
-        self.0.parts.cmp(&other.0.parts)
+        self.parts.cmp(&other.parts)
     }
 }
 
@@ -128,17 +127,17 @@ impl PartialOrd for Address {
 
 impl Hash for Address {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0.hash);
+        state.write_u64(self.hash);
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for component in &self.0.parts.components {
+        for component in &self.parts.components {
             write!(out, "{}/", utf8_percent_encode(component, ESCAPED))?;
         }
-        write!(out, "{}.", self.0.parts.kind)?;
-        for (index, name) in self.0.parts.path.iter().enumerate() {
+        write!(out, "{}.", self.parts.kind)?;
+        for (index, name) in self.parts.path.iter().enumerate() {
             if index > 0 {
                 out.write_str("/")?;
             }
@@ -147,7 +146,7 @@ impl fmt::Display for Address {
             }
             write!(out, "{}", utf8_percent_encode(name, ESCAPED))?;
         }
-        if self.0.parts.deposed {
+        if self.parts.deposed {
             out.write_str(DEPOSED)?;
         }
         Ok(())

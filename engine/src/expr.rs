@@ -256,7 +256,7 @@ impl Expr {
     }
 
     /// Calls `visit` with every secret text in it.
-    pub fn each_secret<'a>(&'a self, visit: &mut impl FnMut(&'a str)) {
+    pub fn each_secret<'a>(&'a self, visit: &mut (impl FnMut(&'a str) + ?Sized)) {
         match self {
             Self::Value(value) => value.each_secret(visit),
             Self::List(items) | Self::Call(_, items) => {

@@ -15,6 +15,7 @@ use crate::normals::Normals;
 use crate::path::Path;
 use crate::plan::check_moves;
 use crate::program::{Declaration, Lifecycle, Program, alternatives};
+use crate::redact::Secrets;
 
 /// Why one declaration needs another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,8 +67,7 @@ pub struct Graph {
 /// # Errors
 /// Names that are not declared, and cycles, each as a path with its lines.
 pub fn build(program: Program) -> Result<Graph, Findings> {
-    let edges = program.declarations.iter().map(edges_of).sum();
-    let mut graph = DiGraph::with_capacity(program.declarations.len(), edges);
+    let mut graph = DiGraph::with_capacity(program.declarations.len(), 0);
     let mut nodes = HashMap::with_capacity(program.declarations.len());
     for declaration in &program.declarations {
         nodes.insert(declaration.address.clone(), graph.add_node(()));
@@ -137,14 +137,10 @@ pub fn build(program: Program) -> Result<Graph, Findings> {
             None => diagnostics = cycles(&graph, &program),
         }
     }
-    Err(Findings { diagnostics, sources: program.sources })
-}
-
-/// How many edges a declaration has: they get their room at once.
-fn edges_of(declaration: &Declaration) -> usize {
-    let mut edges = 0;
-    each_needed(declaration, &mut |_| edges += 1);
-    edges
+    let mut secrets = Secrets::default();
+    secrets.add_program(&program);
+    let findings = Findings { diagnostics, sources: program.sources };
+    Err(secrets.redactor().clean_findings(findings))
 }
 
 /// What a declaration needs; each may come more than once.

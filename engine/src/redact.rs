@@ -5,8 +5,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::graph::Graph;
+use crate::diagnostic::{Diagnostic, Findings};
+use crate::ephemeral::Secrecy;
+use crate::expr::Expr;
 use crate::plan::{LookupOutcome, Plan};
+use crate::program::Program;
 use crate::store::State;
 use crate::value::Value;
 
@@ -86,17 +89,17 @@ impl Secrets {
     }
 
     /// Adds every secret a stack declares.
-    pub fn add_graph(&mut self, graph: &Graph) {
-        graph.program().secrets.iter().for_each(|value| self.add_value(value));
-        for declaration in graph.in_order() {
+    pub fn add_program(&mut self, program: &Program) {
+        program.secrets.iter().for_each(|value| self.add_value(value));
+        for declaration in program.declarations.iter().chain(&program.dormant.declarations) {
             for value in declaration.attributes.values() {
                 value.each_secret(&mut |text| self.add(text));
             }
         }
-        for output in &graph.program().outputs {
+        for output in &program.outputs {
             output.value.each_secret(&mut |text| self.add(text));
         }
-        for check in &graph.program().checks {
+        for check in &program.checks {
             check.condition.each_secret(&mut |text| self.add(text));
             check.message.each_secret(&mut |text| self.add(text));
         }
@@ -146,6 +149,26 @@ impl Secrets {
 }
 
 impl Redactor {
+    /// A finding without known secrets; the script's own text stays as its author wrote it.
+    #[must_use]
+    pub fn clean_finding(&self, mut found: Diagnostic) -> Diagnostic {
+        if self.automaton.is_some() {
+            let words = found.related.iter_mut().map(|(_, words)| words);
+            let texts = [&mut found.message, &mut found.label];
+            let texts = texts.into_iter().chain(&mut found.notes).chain(&mut found.hints);
+            texts.chain(words).for_each(|text| *text = self.clean(text));
+        }
+        found
+    }
+
+    /// Findings without known secrets.
+    #[must_use]
+    pub fn clean_findings(&self, findings: Findings) -> Findings {
+        let Findings { diagnostics, sources } = findings;
+        let diagnostics = diagnostics.into_iter().map(|found| self.clean_finding(found));
+        Findings { diagnostics: diagnostics.collect(), sources }
+    }
+
     /// The text with every known secret replaced by [`MASK`].
     pub fn clean(&self, text: &str) -> String {
         let Some(automaton) = &self.automaton else {
@@ -157,6 +180,74 @@ impl Redactor {
             true
         });
         clean
+    }
+}
+
+/// What a declaration holds that is secret, for messages about it.
+///
+/// Who takes a text apart may name any piece of it, and a piece is in no list of secrets.
+pub struct Hidden {
+    /// In lower case: some services write words in capitals.
+    texts: Vec<String>,
+    /// Whether something else than text is secret, which is not looked for in words.
+    others: bool,
+}
+
+impl Hidden {
+    /// What is secret in these.
+    pub fn of<'a>(values: impl IntoIterator<Item = &'a Expr>) -> Self {
+        let mut hidden = Self { texts: Vec::new(), others: false };
+        for value in values {
+            hidden.add(value.secrecy(), |visit| value.each_secret(visit));
+        }
+        hidden
+    }
+
+    /// The same in specs.
+    pub fn in_specs<'a>(specs: impl IntoIterator<Item = &'a Value>) -> Self {
+        let mut hidden = Self { texts: Vec::new(), others: false };
+        for spec in specs {
+            hidden.add(spec.secrecy(), |visit| spec.each_secret(visit));
+        }
+        hidden
+    }
+
+    fn add(&mut self, secrecy: Secrecy, each: impl FnOnce(&mut dyn FnMut(&str))) {
+        if secrecy == Secrecy::Open {
+            return;
+        }
+        let known = self.texts.len();
+        each(&mut |text| self.texts.push(text.to_lowercase()));
+        self.others |= self.texts.len() == known;
+        self.texts.retain(|text| !text.is_empty());
+    }
+
+    /// Whether words quote, between backticks or double quotes, a piece of a secret or more
+    /// than one.
+    pub fn is_told_by(&self, words: &str) -> bool {
+        if self.texts.is_empty() {
+            return self.others;
+        }
+        let words = words.to_lowercase();
+        let tells = |quoted: &str| {
+            let held = |text: &String| text.contains(quoted) || quoted.contains(text.as_str());
+            !quoted.trim().is_empty() && self.texts.iter().any(held)
+        };
+        let quotes = |quote: char| {
+            // A secret with such a sign in it ends the quote too soon: then all is looked at.
+            let blurred = self.texts.iter().any(|text| text.contains(quote));
+            words.split(quote).skip(1).step_by(if blurred { 1 } else { 2 }).any(tells)
+        };
+        self.others || ['`', '"'].into_iter().any(quotes)
+    }
+
+    /// The words, or others in their place that tell nothing.
+    pub fn or_nothing(&self, words: String) -> String {
+        if self.is_told_by(&words) {
+            "it holds a secret, so what is wrong with it is not shown".to_owned()
+        } else {
+            words
+        }
     }
 }
 
@@ -174,6 +265,24 @@ mod tests {
             let clean = redactor.clean(&encoded);
             assert!(clean.contains(MASK) && clean.len() < 22, "{prefix}: {clean}");
         }
+    }
+
+    #[test]
+    fn a_quoted_piece_of_a_secret_tells_it() {
+        let spec = Value::Map(crate::map::Map::from([
+            ("one".to_owned(), Value::string("user:Pa55").secret()),
+            ("two".to_owned(), Value::string("user")),
+        ]));
+        let hidden = Hidden::in_specs([&spec]);
+        for words in ["`PA55` is no port", "\"a user:pa55 b\" is wrong", "what `us` is"] {
+            assert!(hidden.is_told_by(words), "{words}");
+        }
+        for words in ["`port` is no us", "the user `x`, the pa55 \"y\"", ""] {
+            assert!(!hidden.is_told_by(words), "{words}");
+        }
+        let number = Value::Int(8080).secret();
+        assert!(Hidden::in_specs([&number]).is_told_by("8080 is taken"));
+        assert!(!Hidden::in_specs([&Value::Int(8080)]).is_told_by("8080 is taken"));
     }
 
     #[test]

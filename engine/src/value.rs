@@ -180,16 +180,9 @@ impl Value {
     fn marked_by(self, marks: &Self) -> Self {
         match (self, marks) {
             // An earlier value that was not kept, handed back as it was handed out.
-            (value, Self::Secret(mark))
-                if value.as_str() == Some(NOT_KEPT)
-                    && matches!(**mark, Self::Ephemeral(Ephemeral::Digest(_))) =>
-            {
-                marks.clone()
-            }
+            (value, marks) if value.was_not_kept(marks) => marks.clone(),
             (value, Self::Secret(mark)) => value.marked(mark.secrecy().max(Secrecy::Secret)),
-            (Self::List(items), Self::List(like)) if items.len() == like.len() => Self::List(
-                items.into_iter().zip(like).map(|(item, mark)| item.marked_by(mark)).collect(),
-            ),
+            (Self::List(items), Self::List(like)) => Self::List(marked_items(items, like)),
             (Self::Map(entries), Self::Map(like)) => {
                 let gone = like.iter().filter(|(key, _)| !entries.contains_key(*key));
                 let moved = gone.map(|(_, mark)| mark.secrecy()).max().unwrap_or_default();
@@ -206,8 +199,14 @@ impl Value {
         }
     }
 
+    /// Whether it stands for that value, which was not kept.
+    fn was_not_kept(&self, other: &Self) -> bool {
+        let digest = |inner: &Self| matches!(inner, Self::Ephemeral(Ephemeral::Digest(_)));
+        self.as_str() == Some(NOT_KEPT) && matches!(other, Self::Secret(inner) if digest(inner))
+    }
+
     /// Calls `visit` with every text that stands under a secret mark.
-    pub fn each_secret<'a>(&'a self, visit: &mut impl FnMut(&'a str)) {
+    pub fn each_secret<'a>(&'a self, visit: &mut (impl FnMut(&'a str) + ?Sized)) {
         self.each_marked(&mut |text, _| visit(text));
     }
 
@@ -438,6 +437,39 @@ impl<'de> de::Visitor<'de> for ValueVisitor {
     }
 }
 
+/// So many items that are not where they were are looked for; beyond that all are marked.
+const MOST_SOUGHT: usize = 256;
+
+/// The items of a list with the marks of those they are in another: a provider may have sorted
+/// them. What is none of them takes the marks of all that are nowhere else.
+fn marked_items(items: Vec<Value>, like: &[Value]) -> Vec<Value> {
+    let is = |item: &Value, other: &Value| item.same(other) || item.was_not_kept(other);
+    let mut taken = vec![false; like.len()];
+    let mut places: Vec<Option<usize>> = vec![None; items.len()];
+    for (index, (item, other)) in items.iter().zip(like).enumerate() {
+        if is(item, other) {
+            (taken[index], places[index]) = (true, Some(index));
+        }
+    }
+    let elsewhere = places.iter().filter(|place| place.is_none()).count();
+    if elsewhere <= MOST_SOUGHT {
+        for (item, place) in items.iter().zip(&mut places).filter(|(_, place)| place.is_none())
+        {
+            let found = (0..like.len()).find(|index| !taken[*index] && is(item, &like[*index]));
+            if let Some(index) = found {
+                (taken[index], *place) = (true, Some(index));
+            }
+        }
+    }
+    let nowhere: Vec<&Value> =
+        like.iter().zip(&taken).filter(|(_, taken)| !**taken).map(|(other, _)| other).collect();
+    let marked = items.into_iter().zip(places).map(|(item, place)| match place {
+        Some(index) => item.marked_by(&like[index]),
+        None => nowhere.iter().fold(item, |item, other| item.marked_by(other)),
+    });
+    marked.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -496,7 +528,15 @@ mod tests {
             |text: &str| Value::from(serde_json::from_str::<serde_json::Value>(text).unwrap());
         let list = Value::List(vec![Value::string("A=1"), Value::string("B=pw").secret()]);
         assert!(value(r#"{"A":"1","B":"pw"}"#).marked_like(&list).is_secret());
-        assert!(value(r#"["A=1","B=pw","C"]"#).marked_like(&list).is_secret());
+        let marked = |text: &str| {
+            let Value::List(items) = value(text).marked_like(&list) else { panic!("no list") };
+            items.iter().map(Value::is_secret).collect::<Vec<_>>()
+        };
+        assert_eq!(marked(r#"["A=1","B=pw","C"]"#), [false, true, false]);
+        assert_eq!(marked(r#"["B=pw","A=1"]"#), [true, false], "in another order");
+        assert_eq!(marked(r#"["A=1","B=other"]"#), [false, true], "another secret");
+        assert_eq!(marked(r#"["b=pw","a=1"]"#), [true, true], "in another form");
+        assert_eq!(marked(r#"["B","A=1","pw"]"#), [true, false, true], "cut in two");
         let map = Value::Map(Map::from([
             ("/a//b".to_owned(), Value::string("pw").secret()),
             ("/c".to_owned(), Value::string("1")),

@@ -210,6 +210,24 @@ fn markdown_fits_a_pull_request() {
 }
 
 #[test]
+fn check_says_what_a_plan_would_refuse() {
+    // What is declared on a handle is known as a whole only while planning.
+    let project = Project::new(
+        "wrong",
+        r#"
+let mq = rabbitmq::server("mq", #{ host: "127.0.0.1", user: "u", password: param("pw", #{ secret: true }) });
+let v = mq.vhost("shop");
+v.queue("s", #{ type: "stream", max_length: 5 });
+"#,
+    );
+    for command in [&["check"][..], &["plan", "--no-refresh"]] {
+        let run = project.run(&[command, &["--param", "pw=word"]].concat()).expect(1);
+        let refused = "error[E0309]: `rabbitmq::queue.mq/shop/s`: `max_length` is for classic";
+        assert!(run.stderr.contains(refused), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn check_says_what_is_declared() {
     shows!(hello().run(&["check", "--param", "who=x"]).text(), @"
     exit 0

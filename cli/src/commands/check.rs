@@ -13,7 +13,10 @@ use crate::terminal;
 /// Says what is wrong, or how much is declared.
 pub fn run(args: &CheckArgs) -> Result<u8, CommandError> {
     let session = Session::new(args.stack.project()?);
-    let loaded = session.graph(&args.stack);
+    let loaded = session.graph(&args.stack).and_then(|graph| {
+        session.unplannable(&graph)?;
+        Ok(graph)
+    });
     if args.format == CheckFormat::Text {
         let graph = loaded?;
         report(&session, &graph);

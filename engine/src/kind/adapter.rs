@@ -14,13 +14,31 @@ use super::{
     Name, OpenConnection, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope,
     Script, SpecError, Taking, Territory, Value, Wanted, opened,
 };
+use crate::redact::Hidden;
 
 pub(super) struct Adapter<R>(pub(super) PhantomData<fn() -> R>);
 pub(super) struct Dialer<C>(pub(super) PhantomData<fn() -> C>);
 
 /// A spec as the provider's struct. `name` is the engine's, so it is left out.
 fn typed<T: DeserializeOwned>(value: &Value, natural: bool) -> Result<T, SpecError> {
-    Ok(T::deserialize(Plain::Spec { value, without_name: natural })?)
+    T::deserialize(Plain::Spec { value, without_name: natural }).map_err(|misfit| {
+        let mut error = SpecError::from(misfit);
+        let at = error.path.first().and_then(|name| value.get(name)).unwrap_or(value);
+        error.message = Hidden::in_specs([at]).or_nothing(error.message);
+        error
+    })
+}
+
+/// What a provider says about specs, in words that tell nothing of what is secret in them.
+fn discreet<const N: usize>(mut problems: Vec<Problem>, specs: [&Value; N]) -> Vec<Problem> {
+    if !problems.is_empty() {
+        let hidden = Hidden::in_specs(specs);
+        for Problem { message, hint, .. } in &mut problems {
+            *message = hidden.or_nothing(std::mem::take(message));
+            hint.take_if(|hint| hidden.is_told_by(hint));
+        }
+    }
+    problems
 }
 
 /// A provider's struct as a value, `name` put back.
@@ -128,7 +146,7 @@ impl<R: Resource> Calls for Adapter<R> {
 
     fn check(&self, spec: &Value) -> Vec<Problem> {
         match typed(spec, Self::natural()) {
-            Ok(spec) => R::check(&spec),
+            Ok(typed) => discreet(R::check(&typed), [spec]),
             Err(_) => Vec::new(),
         }
     }
@@ -138,7 +156,15 @@ impl<R: Resource> Calls for Adapter<R> {
     }
 
     fn lint(&self, spec: &Value) -> Vec<Lint> {
-        typed(spec, Self::natural()).map_or_else(|_| Vec::new(), |spec| R::lint(&spec))
+        let Ok(typed) = typed(spec, Self::natural()) else { return Vec::new() };
+        let mut lints = R::lint(&typed);
+        if !lints.is_empty() {
+            let hidden = Hidden::in_specs([spec]);
+            // A warning about a secret that cannot say what it means is none.
+            lints.retain(|lint| !hidden.is_told_by(&lint.message));
+            lints.retain(|lint| !hidden.is_told_by(&lint.hint));
+        }
+        lints
     }
 
     fn territory(&self, spec: &Value) -> Vec<Territory> {
@@ -152,28 +178,29 @@ impl<R: Resource> Calls for Adapter<R> {
 
     fn check_update(&self, from: &Value, to: &Value) -> Vec<Problem> {
         match (typed(from, Self::natural()), typed(to, Self::natural())) {
-            (Ok(from), Ok(to)) => R::check_update(&from, &to),
+            (Ok(was), Ok(next)) => discreet(R::check_update(&was, &next), [from, to]),
             _ => Vec::new(),
         }
     }
 
     fn cautions(&self, from: Option<&Value>, to: &Value) -> Vec<Problem> {
         let natural = to.get("name").and_then(Value::as_str).unwrap_or_default();
-        let from = from.and_then(|from| typed(from, Self::natural()).ok());
-        typed(to, Self::natural())
-            .map_or_else(|_| Vec::new(), |to| R::cautions(natural, from.as_ref(), &to))
+        let Ok(next) = typed(to, Self::natural()) else { return Vec::new() };
+        let was = from.and_then(|from| typed(from, Self::natural()).ok());
+        let cautions = R::cautions(natural, was.as_ref(), &next);
+        discreet(cautions, [from.unwrap_or(&Value::Null), to])
     }
 
     fn replace_cautions(&self, from: &Value, to: &Value) -> Vec<Problem> {
         match (typed(from, Self::natural()), typed(to, Self::natural())) {
-            (Ok(from), Ok(to)) => R::replace_cautions(&from, &to),
+            (Ok(was), Ok(next)) => discreet(R::replace_cautions(&was, &next), [from, to]),
             _ => Vec::new(),
         }
     }
 
     fn replace_refusals(&self, from: &Value, to: &Value) -> Vec<Problem> {
         match (typed(from, Self::natural()), typed(to, Self::natural())) {
-            (Ok(from), Ok(to)) => R::replace_refusals(&from, &to),
+            (Ok(was), Ok(next)) => discreet(R::replace_refusals(&was, &next), [from, to]),
             _ => Vec::new(),
         }
     }
@@ -228,7 +255,7 @@ impl<R: Resource> Calls for Adapter<R> {
 
     fn check_beside(&self, now: &Value, next: &Value) -> Vec<Problem> {
         match (typed(now, Self::natural()), typed(next, Self::natural())) {
-            (Ok(now), Ok(next)) => R::check_beside(&now, &next),
+            (Ok(one), Ok(other)) => discreet(R::check_beside(&one, &other), [now, next]),
             _ => Vec::new(),
         }
     }
@@ -412,7 +439,9 @@ impl<C: Connection> Dial for Dialer<C> {
     }
 
     fn describe(&self, spec: &Value) -> String {
-        match typed::<C::Spec>(spec, false) {
+        let mut same = Vec::new();
+        spec.each_secret(&mut |text| same.push(text));
+        match typed::<C::Spec>(&spec.masked(&same), false) {
             Ok(spec) => C::describe(&spec),
             Err(_) => C::KIND.to_owned(),
         }

@@ -253,6 +253,12 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether a connection is about to be opened: there is another walk after that, and nobody
+    /// looks at what this one says about what is behind it.
+    pub(crate) fn will_be_read(&self, connection: Option<&Address>) -> bool {
+        connection.is_some_and(|connection| self.decisions.reads.contains_key(connection))
+    }
+
     /// Asks for an object when its connection is about to be opened.
     pub(crate) fn want(
         &mut self,

@@ -162,6 +162,9 @@ fn value_after(
 /// The objects that a plan for the graph gives other names.
 pub(crate) fn renamings(graph: &Graph, state: &State, registry: &Registry) -> Vec<Renaming> {
     let mut found: Vec<Renaming> = Vec::new();
+    if state.records.is_empty() {
+        return found;
+    }
     let renamed = graph.in_order().filter_map(|declaration| {
         let kind = registry.kind(declaration.address.kind())?;
         kind.traits.renames.then_some((declaration, kind))

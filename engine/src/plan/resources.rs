@@ -230,8 +230,13 @@ impl Walk<'_> {
             rolling: None,
             span: Some(declaration.span.clone()),
         };
+        let passing = self.will_be_read(declaration.connection.as_ref());
         let create = |mut change: Change, reason: Reason| {
             change.action = Action::Create;
+            change.reasons = vec![reason];
+            if passing {
+                return change;
+            }
             change.differences =
                 all_set(&normal.spec, &kind.schema.spec, Some(&declaration.spans));
             // A name that only says the address again is no news.
@@ -241,7 +246,6 @@ impl Walk<'_> {
                         != Some(address.name())
             });
             change.differences.shrink_to_fit();
-            change.reasons = vec![reason];
             change
         };
         // What lives inside another resource goes and comes with it.

@@ -18,6 +18,7 @@ use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::expr::Expr;
 use crate::path::Path;
 use crate::program::Lifecycle;
+use crate::redact::Hidden;
 use crate::schema::{Schema, summary};
 use crate::value::Value;
 
@@ -41,6 +42,8 @@ pub(super) struct Draft<'a> {
     pub(super) clear: Vec<(Path, String)>,
     /// Attributes the script set, fitting or not.
     given: BTreeSet<String>,
+    /// Those that do not fit.
+    refused: Vec<(String, Expr)>,
     /// Where a list names which address, beside what the call knows.
     pub(super) places: BTreeMap<Path, Span>,
     /// Whether the kind's own rules were applied to the same attributes already.
@@ -67,6 +70,7 @@ impl<'a> Draft<'a> {
             allow: BTreeSet::new(),
             clear: Vec::new(),
             given: BTreeSet::new(),
+            refused: Vec::new(),
             places: BTreeMap::new(),
             examined: false,
             findings: Vec::new(),
@@ -85,6 +89,7 @@ impl<'a> Draft<'a> {
             allow: self.allow.clone(),
             clear: self.clear.clone(),
             given: self.given.iter().filter(|name| *name != "name").cloned().collect(),
+            refused: self.refused.clone(),
             places: self.places.clone(),
             examined: self.examined,
             findings: Vec::new(),
@@ -93,9 +98,26 @@ impl<'a> Draft<'a> {
 
     /// Records something wrong at a part of the call.
     pub(super) fn trouble(&mut self, trouble: Trouble) {
+        let trouble = self.without_secrets(trouble);
         let known = self.places.get(&trouble.path).cloned();
         let at = known.unwrap_or_else(|| self.call.at(&trouble.path));
         self.findings.push(trouble.finding().at(at));
+    }
+
+    /// What is wrong, in words that give nothing secret away. Those of a kind do not.
+    fn without_secrets(&self, mut trouble: Trouble) -> Trouble {
+        if !matches!(trouble.code, Code::AttributeType | Code::NotAChoice) {
+            return trouble;
+        }
+        let about = trouble.path.first();
+        let refused = self.refused.iter().filter(|(name, _)| Some(name.as_str()) == about);
+        let hidden = Hidden::of(refused.map(|(_, value)| value));
+        if hidden.is_told_by(&trouble.message) {
+            trouble.message =
+                format!("`{}`: {}", trouble.path, hidden.or_nothing(trouble.message));
+        }
+        trouble.hints.retain(|hint| !hidden.is_told_by(hint));
+        trouble
     }
 
     /// Remembers which item of a list names an address; a list is kept as a set of them.
@@ -227,6 +249,8 @@ impl<'a> Draft<'a> {
             }
             let expr = if attribute.secret { expr.secret() } else { expr };
             self.attributes.insert(key.to_owned(), expr);
+        } else {
+            self.refused.push((key.to_owned(), expr));
         }
         for trouble in troubles {
             self.trouble(trouble);

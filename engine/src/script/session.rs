@@ -15,7 +15,7 @@ use super::ours::Reading;
 use super::parameters::Asked;
 use super::sources::{Call, Source};
 use super::symbol::{Answer, Refusal};
-use super::{Request, marks};
+use super::{Request, known_secrets, marks};
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 use crate::expr::Expr;
@@ -26,6 +26,7 @@ use crate::program::{
     Check, Declaration, Discovery, Given, Move, NamedCommand, Output, Profiles, Program,
     SecretInput,
 };
+use crate::redact::{Redactor, Secrets};
 use crate::value::Value;
 
 /// The way to the project's files: asks the thread that holds them.
@@ -146,6 +147,8 @@ pub(super) struct Session {
     pub(super) parameters: RefCell<Vec<Asked>>,
     /// Secrets kept elsewhere that were asked for, in order, each once, with its value.
     pub(super) secrets: RefCell<Vec<(SecretInput, Option<Value>)>>,
+    /// Takes them out of findings, with the number of those it knows.
+    redactor: RefCell<(usize, Redactor)>,
     /// Outputs, in order.
     pub(super) outputs: RefCell<Vec<Output>>,
     /// Where each output is among them.
@@ -241,6 +244,7 @@ impl Session {
             guessing: Cell::default(),
             parameters: RefCell::default(),
             secrets: RefCell::default(),
+            redactor: RefCell::default(),
             outputs: RefCell::default(),
             output_places: RefCell::default(),
             checks: RefCell::default(),
@@ -438,6 +442,7 @@ impl Session {
                 *text = self.show(text);
             }
         }
+        let finding = self.redactor().clean_finding(finding);
         let mut ledger = self.ledger.borrow_mut();
         let same =
             |known: &Diagnostic| known.span == finding.span && known.message == finding.message;
@@ -451,6 +456,20 @@ impl Session {
             self.enough.set(Some(ledger.len() - 1));
         }
         ledger.len() - 1
+    }
+
+    /// Knows the secrets that came from outside so far.
+    fn redactor(&self) -> Redactor {
+        let values = known_secrets(self);
+        let mut known = self.redactor.borrow_mut();
+        if known.0 != values.len() {
+            let mut secrets = Secrets::default();
+            for value in &values {
+                secrets.add_value(value);
+            }
+            *known = (values.len(), secrets.redactor());
+        }
+        known.1.clone()
     }
 
     /// Whether anything found stops the program.
