@@ -87,6 +87,10 @@ fn the_manual_shows_a_kind() {
       ignore_changes, prevent_destroy, replace_triggered_by, retain_on_destroy,
       timeouts
 
+    Looked up where it exists and is not managed
+
+      `postgres::schema_lookup("name")`, see `dollop doc postgres.schema_lookup`
+
     The first argument is its name, here and in the service. replaces: a change
     makes a new object. restarts, reconnects: what a change does to something
     running. secret: never shown. text: a string, a number or a bool.
@@ -146,6 +150,10 @@ fn one_word_may_be_a_function_and_a_kind() {
       ignore_changes, prevent_destroy, replace_triggered_by, retain_on_destroy,
       timeouts
 
+    Looked up where it exists and is not managed
+
+      `local::file_lookup("name")`, see `dollop doc local.file_lookup`
+
     The first argument is only what the stack calls it; the service knows no such
     name. replaces: a change makes a new object. restarts, reconnects: what a change
     does to something running. secret: never shown. text: a string, a number or a
@@ -161,6 +169,19 @@ fn an_attribute_alone_is_shown_for_every_kind_that_has_it() {
     for kind in ["container", "network", "volume"] {
         assert!(pages.contains(&format!("docker.{kind}.labels (")), "{pages}");
     }
+}
+
+#[test]
+fn look_ups_have_pages() {
+    let project = project();
+    for name in ["docker.network_lookup", "docker::network_lookup", "network_lookup"] {
+        let page = project.run(&["doc", name]).expect(0).stdout;
+        for part in ["docker::network_lookup (look-up)", "  optional: bool", "  name: string"] {
+            assert!(page.contains(part), "{name}: {part}: {page}");
+        }
+    }
+    let said = project.run(&["doc", "docker.network_lokup"]).expect(1).stderr;
+    assert!(said.contains("did you mean `docker.network_lookup`?"), "{said}");
 }
 
 #[test]
@@ -221,7 +242,7 @@ fn a_schema_is_for_programs() {
     let project = project();
     let text = project.run(&["schema", "docker.container", "--json"]).expect(0).stdout;
     let schema: Json = serde_json::from_str(&text).expect("JSON");
-    assert_eq!(schema["format_version"], "1.0");
+    assert_eq!(schema["format_version"], "1.1");
     let container = &schema["kinds"]["docker::container"];
     assert_eq!(container["type"], "resource");
     assert_eq!(container["connection"], "docker::engine");
@@ -234,6 +255,9 @@ fn a_schema_is_for_programs() {
         "int"
     );
     assert_eq!(container["facts"]["id"]["stable"], true);
+    assert_eq!(container["lookup"]["function"], "docker::container_lookup");
+    let takes = container["lookup"]["takes"].as_array().expect("a list");
+    assert!(takes.contains(&Json::from("optional")), "{takes:?}");
     // All of a provider, and what is no kind.
     let text = project.run(&["schema", "rabbitmq", "--json"]).expect(0).stdout;
     let schema: Json = serde_json::from_str(&text).expect("JSON");

@@ -1,7 +1,7 @@
 //! The `dollop` binary, as a library: arguments → command → text and an exit code.
 //!
 //! - [`args`]: what can be typed; its doc comments are the help.
-//! - [`project`], [`parameters`] and [`dotenv`]: which stack, with which values from outside.
+//! - [`project`] and [`parameters`]: which stack, with which values from outside.
 //! - [`commands`]: one command a file, each read from top to bottom.
 //! - [`render`]: all text a person sees, as functions from data to text.
 //! - [`secrets`]: what commands know that scripts must not.
@@ -17,7 +17,6 @@ pub mod attach;
 pub mod backup;
 pub mod commands;
 pub mod complete;
-pub mod dotenv;
 pub mod error;
 pub mod live;
 pub mod manual;

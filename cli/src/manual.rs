@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dollop_engine::diagnostic::did_you_mean;
-use dollop_engine::kind::{ConnectionKind, Kind, Registry, short_name};
+use dollop_engine::kind::{ConnectionKind, Kind, Registry, lookup_of, short_name};
 use dollop_engine::resource::Naming;
 use dollop_engine::schema::{Attribute, Disruption, Schema, Type};
 use dollop_engine::script::{Documented, KEYS, Key, library};
@@ -22,6 +22,8 @@ pub enum Topic<'a> {
     Provider(&'static str, &'static str),
     /// A kind of resource.
     Resource(&'a Kind),
+    /// The function that looks up what exists of a kind and is not managed.
+    Lookup(&'a Kind),
     /// A kind of connection.
     Connection(&'a ConnectionKind),
     /// An attribute or a part of one, with its path: `docker.container.healthcheck`.
@@ -39,7 +41,7 @@ pub enum Topic<'a> {
 /// Everything a name stands for; several when one word is a function and a kind.
 ///
 /// `docker::container`, `docker.container.healthcheck`, `container`, `cidr_host`, and an
-/// attribute alone when nothing else has that name.
+/// attribute alone when nothing but a function has that name.
 ///
 /// # Errors
 /// When nothing is called so, with the nearest name.
@@ -56,6 +58,7 @@ pub fn find<'a>(registry: &'a Registry, name: &str) -> Result<Vec<Topic<'a>>, Co
         found.extend(library().filter(|entry| entry.name == *word).map(Topic::Function));
         found.extend(KEYS.iter().filter(|key| key.name == *word).map(Topic::Key));
     }
+    found.extend(lookups(registry).filter(|kind| looks_up(kind, &parts)).map(Topic::Lookup));
     for kind in kinds(registry) {
         let Some(rest) = under(kind, &parts) else { continue };
         if rest.is_empty() {
@@ -67,10 +70,10 @@ pub fn find<'a>(registry: &'a Registry, name: &str) -> Result<Vec<Topic<'a>>, Co
             found.push(setting(schema, rest[0])(path, attribute));
         }
     }
-    if found.is_empty()
+    if found.iter().all(|topic| matches!(topic, Topic::Function(_)))
         && let [word] = parts.as_slice()
     {
-        // An attribute alone: all kinds that have it.
+        // An attribute alone: all kinds that have it. Functions have ordinary names, too.
         for kind in kinds(registry) {
             let Some(schema) = registry.schema(kind) else { continue };
             if let Some(attribute) = schema.attribute(word) {
@@ -130,6 +133,17 @@ pub fn kinds(registry: &Registry) -> Vec<&'static str> {
     let mut names: Vec<_> = registry.kinds().map(|kind| kind.name).chain(connections).collect();
     names.sort_unstable();
     names
+}
+
+/// The kinds that can be looked up.
+pub fn lookups(registry: &Registry) -> impl Iterator<Item = &Kind> {
+    registry.kinds().filter(|kind| !kind.traits.only_recorded)
+}
+
+/// Whether a name is that of the look-up of a kind: `docker.network_lookup`.
+fn looks_up(kind: &Kind, parts: &[&str]) -> bool {
+    let name = lookup_of(kind.name);
+    under(&name, parts).is_some_and(<[&str]>::is_empty)
 }
 
 /// The kinds of one provider, connections first.
@@ -376,8 +390,15 @@ fn unknown(registry: &Registry, name: &str, parts: &[&str]) -> CommandError {
         known.push(kind.replace("::", "."));
         known.push(short_name(kind).to_owned());
     }
+    for kind in lookups(registry) {
+        let name = lookup_of(kind.name);
+        known.push(short_name(&name).to_owned());
+        known.push(name.replace("::", "."));
+    }
     let wanted = parts.join(".");
-    match did_you_mean(&wanted, known.iter().map(String::as_str)) {
+    // Of one letter, or none, everything short is a slip.
+    let near = did_you_mean(&wanted, known.iter().map(String::as_str));
+    match near.filter(|_| wanted.len() > 1) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error.hint("`dollop doc` lists everything"),
     }

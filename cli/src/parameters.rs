@@ -15,10 +15,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use dollop_engine::diagnostic::{Code, Diagnostic, Findings, Sources};
+use dollop_engine::dotenv;
 use dollop_engine::program::{Given, GivenValue};
 use dollop_engine::value::Value;
 
-use crate::dotenv;
 use crate::error::CommandError;
 
 /// The start of environment variables that set a parameter.
@@ -186,7 +186,7 @@ fn read(
                 .collect())
         }
         Form::Env => {
-            let outside = |name: &str| {
+            let get = |name: &str| {
                 variables.get(std::ffi::OsStr::new(name))?.to_str().map(str::to_owned)
             };
             let located = |problem: dotenv::Problem| {
@@ -194,6 +194,7 @@ fn read(
                 let found = Diagnostic::new(Code::Command, message);
                 if problem.hint.is_empty() { found } else { found.hint(problem.hint) }
             };
+            let outside = dotenv::Outside { get: &get, name: "the environment" };
             let values = dotenv::parse(&text, &outside)
                 .map_err(|problems| problems.into_iter().map(located).collect::<Vec<_>>())?;
             Ok(values.into_iter().map(|(name, text)| (name, GivenValue::Text(text))).collect())

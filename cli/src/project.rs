@@ -195,7 +195,7 @@ impl ProjectFiles {
     }
 
     /// The bytes of a file.
-    fn bytes(&self, path: &str) -> Result<Vec<u8>, FileError> {
+    fn bytes_on_disk(&self, path: &str) -> Result<Vec<u8>, FileError> {
         let found = self.file(path)?;
         std::fs::read(&found).map_err(|error| unreadable(path, &error))
     }
@@ -294,11 +294,22 @@ impl Files for ProjectFiles {
         if let Some(text) = self.read.borrow().get(&key) {
             return Ok(Arc::clone(text));
         }
-        let bytes = self.bytes(&key)?;
+        let bytes = self.bytes_on_disk(&key)?;
         let text = String::from_utf8(bytes).map_err(|_| FileError::NotText(path.to_owned()))?;
         let text: Arc<str> = text.into();
         self.read.borrow_mut().insert(key, Arc::clone(&text));
         Ok(text)
+    }
+
+    fn bytes(&self, path: &str) -> Result<Arc<[u8]>, FileError> {
+        let key = inside(path)?;
+        // What was read counts, not what is on disk by now.
+        if let Some(text) = self.read.borrow().get(&key) {
+            return Ok(text.as_bytes().into());
+        }
+        let bytes = self.bytes_on_disk(&key)?;
+        self.digests.borrow_mut().insert(key, FileDigest::of(&bytes));
+        Ok(bytes.into())
     }
 
     fn digest(&self, path: &str) -> Result<FileDigest, FileError> {
@@ -322,7 +333,7 @@ impl Files for ProjectFiles {
             SecretSource::Command(_) if !self.secrets.wanted.get() => Ok(None),
             SecretSource::Command(words) => self.secrets.run(&self.folder, words).map(Some),
             SecretSource::Age { path, entry } => {
-                let bytes = self.bytes(path)?;
+                let bytes = self.bytes_on_disk(path)?;
                 if !self.secrets.wanted.get() {
                     return Ok(None);
                 }

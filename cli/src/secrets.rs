@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use age::armor::ArmoredReader;
+use dollop_engine::dotenv;
 use dollop_engine::files::{FileError, SecretSource};
 use serde_json::Value as Json;
 
-use crate::dotenv;
 use crate::render::text::clean;
 use crate::terminal;
 
@@ -138,10 +138,12 @@ fn find(path: &str, text: &str, entry: &str) -> Result<String, String> {
             serde_json::to_value(table).map_err(|error| error.to_string())?
         }
         Some("env") => {
-            let entries = dotenv::parse(text, &|_| None).map_err(|problems| {
-                let line = |it: &dotenv::Problem| format!("line {}: {}", it.line, it.message);
-                problems.iter().map(line).collect::<Vec<_>>().join("; ")
-            })?;
+            let entries =
+                dotenv::parse(text, &dotenv::Outside::NOTHING).map_err(|problems| {
+                    let line =
+                        |it: &dotenv::Problem| format!("line {}: {}", it.line, it.message);
+                    problems.iter().map(line).collect::<Vec<_>>().join("; ")
+                })?;
             let entries = entries.into_iter().map(|(name, value)| (name, Json::String(value)));
             Json::Object(entries.collect())
         }

@@ -70,7 +70,7 @@ impl<'a> Revision<'a> {
     }
 
     /// The bytes of a file; `None` when the commit has none of that path.
-    fn bytes(&self, path: &str) -> Result<Option<Vec<u8>>, FileError> {
+    fn committed(&self, path: &str) -> Result<Option<Vec<u8>>, FileError> {
         let Some(object) = self.files.get(&inside(path)?) else { return Ok(None) };
         let bytes = self.objects.borrow_mut().read(object);
         bytes.map(Some).map_err(|cause| FileError::Unreadable {
@@ -122,13 +122,18 @@ fn entry(line: &str) -> Option<(String, String)> {
 
 impl Files for Revision<'_> {
     fn read(&self, path: &str) -> Result<Arc<str>, FileError> {
-        let Some(bytes) = self.bytes(path)? else { return self.now.read(path) };
+        let Some(bytes) = self.committed(path)? else { return self.now.read(path) };
         let text = String::from_utf8(bytes).map_err(|_| FileError::NotText(path.to_owned()))?;
         Ok(text.into())
     }
 
+    fn bytes(&self, path: &str) -> Result<Arc<[u8]>, FileError> {
+        let Some(bytes) = self.committed(path)? else { return Files::bytes(self.now, path) };
+        Ok(bytes.into())
+    }
+
     fn digest(&self, path: &str) -> Result<FileDigest, FileError> {
-        let Some(bytes) = self.bytes(path)? else { return self.now.digest(path) };
+        let Some(bytes) = self.committed(path)? else { return self.now.digest(path) };
         Ok(FileDigest::of(&bytes))
     }
 

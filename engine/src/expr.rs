@@ -58,6 +58,23 @@ pub enum Function {
     Sha1,
     /// Likewise.
     Md5,
+    /// The SHA-256 of the argument as text, in standard base64.
+    Sha256Base64,
+    /// The SHA-256 of the second argument as text, keyed by the first, in hexadecimal.
+    HmacSha256,
+    /// The first argument as text, a password, as bcrypt keeps it, with a salt made from the
+    /// second.
+    Bcrypt,
+    /// The first argument as text, with the third in the place of the second.
+    Replace,
+    /// The argument as text without blanks around it.
+    Trim,
+    /// The argument as text in capital letters.
+    ToUpper,
+    /// The argument as text in small letters.
+    ToLower,
+    /// The argument, a map, as TOML text.
+    Toml,
     /// The first argument as text, with the second, a number, of spaces before every line
     /// but the first and empty ones.
     Indent,

@@ -79,6 +79,13 @@ pub trait Files {
     /// parts; what leaves the folder is refused.
     fn read(&self, path: &str) -> Result<Arc<str>, FileError>;
 
+    /// The bytes of a file, which need not be text.
+    ///
+    /// The default is for places that hold text only.
+    fn bytes(&self, path: &str) -> Result<Arc<[u8]>, FileError> {
+        self.read(path).map(|text| text.as_bytes().into())
+    }
+
     /// The digest of the bytes of a file, which need not be text.
     ///
     /// The default is for places that hold text only.

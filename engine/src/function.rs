@@ -12,6 +12,10 @@ use crate::value::Value;
 
 /// The widest indentation.
 const WIDEST_INDENT: i64 = 64;
+/// Bytes of the longest password bcrypt looks at.
+const LONGEST_PASSWORD: usize = 72;
+/// Bytes that a text of a service has at most, where its length matters beforehand.
+const LONGEST_LATER: usize = 64 << 10;
 /// Bytes of the longest text a script makes.
 const LONGEST: usize = 16 << 20;
 
@@ -21,6 +25,31 @@ impl Function {
     pub(crate) fn refuses(self, arguments: &[Expr]) -> Result<(), String> {
         if self.is_condition() {
             return self.refuses_condition(arguments);
+        }
+        let text_at =
+            |index: usize| arguments.get(index).and_then(Expr::known).and_then(Value::as_str);
+        match self {
+            Self::Toml => {
+                let known = arguments.first().and_then(Expr::known);
+                return known.map_or(Ok(()), |value| toml_of(value, "").map(|_| ()));
+            }
+            Self::Replace => {
+                let longer = match (text_at(0), text_at(1), text_at(2)) {
+                    (Some(text), Some(part), Some(with)) => {
+                        text.matches(part).count().saturating_mul(with.len())
+                    }
+                    // A text that is known later has as many places as it has bytes.
+                    (_, _, Some(with)) => with.len().saturating_mul(LONGEST_LATER),
+                    _ => 0,
+                };
+                return too_long(longer);
+            }
+            Self::Bcrypt if text_at(0).is_some_and(|text| text.len() > LONGEST_PASSWORD) => {
+                return Err(format!(
+                    "bcrypt takes passwords of up to {LONGEST_PASSWORD} bytes"
+                ));
+            }
+            _ => {}
         }
         let (Self::Indent, Some(Value::Int(spaces))) =
             (self, arguments.get(1).and_then(Expr::known))
@@ -33,10 +62,16 @@ impl Function {
         let text = arguments.first().and_then(Expr::known).and_then(Value::as_str);
         let lines = text.map_or(0, |text| text.matches('\n').count());
         let spaces = usize::try_from(*spaces).unwrap_or_default();
-        if lines.saturating_mul(spaces) > LONGEST {
-            return Err(format!("a text is longer than {} MiB", LONGEST >> 20));
+        too_long(lines.saturating_mul(spaces))
+    }
+
+    /// What a call takes beside reading its arguments, in bytes that could be read meanwhile.
+    pub(crate) fn work(self) -> usize {
+        match self {
+            Self::Bcrypt => 16 << 20,
+            Self::ScramVerifier => 1 << 20,
+            _ => 0,
         }
-        Ok(())
     }
 
     fn refuses_condition(self, arguments: &[Expr]) -> Result<(), String> {
@@ -70,6 +105,7 @@ impl Function {
             return value.marked(secrecy);
         }
         let first = arguments.first().unwrap_or(&Value::Null);
+        let second = || text_of(arguments.get(1).unwrap_or(&Value::Null));
         let text = match self {
             Self::Concat => arguments.iter().map(text_of).collect(),
             Self::Join => {
@@ -98,6 +134,19 @@ impl Function {
             Self::Sha512 => hex::encode(Sha512::digest(text_of(first))),
             Self::Sha1 => hex::encode(sha1::Sha1::digest(text_of(first))),
             Self::Md5 => hex::encode(md5::Md5::digest(text_of(first))),
+            Self::Sha256Base64 => {
+                base64::prelude::BASE64_STANDARD.encode(Sha256::digest(text_of(first)))
+            }
+            Self::HmacSha256 => hex::encode(hmac_sha256(text_of(first).as_bytes(), &second())),
+            Self::Bcrypt => bcrypt_hash(&text_of(first), &second()),
+            Self::Replace => {
+                let with = text_of(arguments.get(2).unwrap_or(&Value::Null));
+                text_of(first).replace(&second(), &with)
+            }
+            Self::Trim => text_of(first).trim().to_owned(),
+            Self::ToUpper => text_of(first).to_uppercase(),
+            Self::ToLower => text_of(first).to_lowercase(),
+            Self::Toml => toml_of(first, "").unwrap_or_default(),
             Self::Indent => {
                 let spaces = match arguments.get(1).map(Value::reveal) {
                     Some(Value::Int(spaces)) => usize::try_from(*spaces).unwrap_or_default(),
@@ -108,10 +157,7 @@ impl Function {
             Self::ShellQuote => shell_words::quote(&text_of(first)).into_owned(),
             Self::SqlName => format!("\"{}\"", text_of(first).replace('"', "\"\"")),
             Self::SqlText => sql_text(&text_of(first)),
-            Self::ScramVerifier => scram_verifier(
-                &text_of(first),
-                &text_of(arguments.get(1).unwrap_or(&Value::Null)),
-            ),
+            Self::ScramVerifier => scram_verifier(&text_of(first), &second()),
             // A condition, answered above.
             _ => String::new(),
         };
@@ -134,15 +180,67 @@ fn scram_verifier(password: &str, salt: &str) -> String {
         ITERATIONS,
         &mut salted,
     );
-    let key = |name: &[u8]| {
-        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&salted)
-            .unwrap_or_else(|_| unreachable!("BUG: HMAC takes keys of any length"));
-        mac.update(name);
-        mac.finalize().into_bytes()
-    };
-    let stored = base64(&Sha256::digest(key(b"Client Key")));
-    let server = base64(&key(b"Server Key"));
+    let stored = base64(&Sha256::digest(hmac_sha256(&salted, "Client Key")));
+    let server = base64(&hmac_sha256(&salted, "Server Key"));
     format!("SCRAM-SHA-256${ITERATIONS}:{}${stored}:{server}", base64(salt))
+}
+
+fn hmac_sha256(key: &[u8], text: &str) -> [u8; 32] {
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key)
+        .unwrap_or_else(|_| unreachable!("BUG: HMAC takes keys of any length"));
+    mac.update(text.as_bytes());
+    mac.finalize().into_bytes().into()
+}
+
+/// A password as bcrypt keeps it. The salt is made from text, so that the plan is the same the
+/// next time.
+fn bcrypt_hash(password: &str, salt: &str) -> String {
+    const COST: u32 = 10;
+    let salt = Sha256::digest(salt);
+    let mut half = [0; 16];
+    half.copy_from_slice(&salt[..16]);
+    // It fails for a cost it does not know only.
+    bcrypt::hash_with_salt(password, COST, half)
+        .map(|hash| hash.to_string())
+        .unwrap_or_default()
+}
+
+/// The value as TOML text.
+///
+/// # Errors
+/// What TOML has no words for, and where: nothing, and a text that is no map.
+fn toml_of(value: &Value, path: &str) -> Result<String, String> {
+    fn convert(value: &Value, path: &str) -> Result<toml::Value, String> {
+        Ok(match value.reveal() {
+            Value::Bool(value) => toml::Value::Boolean(*value),
+            Value::Int(value) => toml::Value::Integer(*value),
+            Value::Float(value) => toml::Value::Float(*value),
+            Value::String(text) => toml::Value::String(text.clone()),
+            Value::List(items) => {
+                let items = items.iter().enumerate();
+                let items = items.map(|(at, item)| convert(item, &format!("{path}[{at}]")));
+                toml::Value::Array(items.collect::<Result<_, _>>()?)
+            }
+            Value::Map(entries) => {
+                let entries = entries.iter().map(|(key, entry)| {
+                    let path =
+                        if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    Ok((key.clone(), convert(entry, &path)?))
+                });
+                toml::Value::Table(entries.collect::<Result<_, String>>()?)
+            }
+            _ => return Err(format!("TOML has no word for nothing: leave `{path}` out")),
+        })
+    }
+    toml::to_string(&convert(value, path)?)
+        .map_err(|error| format!("this cannot be written as TOML: {error}"))
+}
+
+fn too_long(bytes: usize) -> Result<(), String> {
+    if bytes > LONGEST {
+        return Err(format!("a text is longer than {} MiB", LONGEST >> 20));
+    }
+    Ok(())
 }
 
 /// A scalar as text; lists and maps as JSON.

@@ -11,6 +11,7 @@ use crate::limit::Timeouts;
 use crate::map::Map;
 use crate::normals::Normals;
 use crate::path::Path;
+use crate::plain_type::PlainType;
 use crate::value::Value;
 
 /// A whole stack as declared, in the order of the script.
@@ -453,6 +454,8 @@ pub struct Output {
     pub name: String,
     /// The value; secret when it holds a secret.
     pub value: Expr,
+    /// What its value must be, when the script says so.
+    pub ty: Option<PlainType>,
     /// What it is.
     pub doc: String,
     /// Why it should not be read any more, which may be empty; `None` when it may.

@@ -36,6 +36,7 @@ fn kinds(registry: &Registry, name: &str) -> Result<Vec<&'static str>, CommandEr
             Topic::Connection(kind) => kinds.push(kind.name),
             Topic::Attribute(..)
             | Topic::Fact(..)
+            | Topic::Lookup(_)
             | Topic::Function(_)
             | Topic::Key(_)
             | Topic::Module(_) => {}

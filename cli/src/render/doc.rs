@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use dollop_engine::kind::{Registry, short_name};
+use dollop_engine::kind::{Kind, Registry, lookup_of, short_name};
 use dollop_engine::schema::{Attribute, Schema, summary};
-use dollop_engine::script::{Documented, KEYS, Key, library};
+use dollop_engine::script::{Documented, KEYS, Key, library, lookup_takes};
 
 use crate::manual::{self, Attributes, Topic};
 use crate::modules::Module;
@@ -89,8 +89,16 @@ pub fn page(registry: &Registry, topic: &Topic<'_>, columns: usize) -> String {
             let keys: Vec<_> = KEYS.iter().map(|key| key.name).collect();
             section(&mut out, "As every resource");
             paragraph(&mut out, &keys.join(", "), columns, 2);
+            if !kind.traits.only_recorded {
+                let name = lookup_of(kind.name);
+                section(&mut out, "Looked up where it exists and is not managed");
+                let text =
+                    format!("`{name}(\"name\")`, see `dollop doc {}`", name.replace("::", "."));
+                paragraph(&mut out, &text, columns, 2);
+            }
             foot(&mut out, &format!("{} {}", manual::naming(kind), manual::LEGEND), columns);
         }
+        Topic::Lookup(kind) => lookup(&mut out, kind, columns),
         Topic::Connection(kind) => {
             heading(&mut out, kind.name, "kind of connection");
             schema(&mut out, registry, kind.name, &kind.schema, columns);
@@ -144,6 +152,43 @@ fn schema(out: &mut String, registry: &Registry, kind: &str, schema: &Schema, co
         section(out, "Reported, to be referred to");
         attributes(out, &plain, &schema.facts, manual::fact_marks, columns);
     }
+}
+
+/// The page of a look-up: it takes little and gives what the kind has.
+fn lookup(out: &mut String, kind: &Kind, columns: usize) {
+    let name = lookup_of(kind.name);
+    heading(out, &name, "look-up");
+    let text = format!(
+        "Looks up a `{}` that exists and is not managed here, and changes nothing. It is read \
+         when a plan is made; what is declared can refer to it as to a resource.",
+        kind.name
+    );
+    paragraph(out, &text, columns, 0);
+    out.push('\n');
+    let _ = writeln!(out, "  {name}(\"name\", #{{ .. }})");
+    section(out, "It takes");
+    for key in lookup_takes(kind) {
+        let (ty, doc) = match (key, kind.schema.spec.get(key)) {
+            ("optional", _) => (
+                "bool, default false".to_owned(),
+                "There need be none: then its attributes are nothing.".to_owned(),
+            ),
+            ("timeouts", _) => (
+                "map".to_owned(),
+                "How long the reading may take: `#{ read: \"10s\" }`.".to_owned(),
+            ),
+            (_, Some(attribute)) => (head(attribute, manual::marks), attribute.doc.clone()),
+            (_, None) => (
+                "resource, address or list of them".to_owned(),
+                "Look after these are there.".to_owned(),
+            ),
+        };
+        let text = wrap(&ty, columns, key.chars().count() + 4, 6);
+        let _ = writeln!(out, "  {}: {}", paint(BOLD, key), paint(DIM, text));
+        paragraphs(out, &doc, columns, 6);
+    }
+    let plain = kind.name.replace("::", ".");
+    foot(out, &format!("What it gives is what `dollop doc {plain}` lists."), columns);
 }
 
 /// What there is to know about an attribute, in single words.

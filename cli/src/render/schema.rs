@@ -1,16 +1,16 @@
 //! Schemas for programs: a versioned form, described in `docs/reference/schema.md`.
 
-use dollop_engine::kind::Registry;
+use dollop_engine::kind::{Registry, lookup_of};
 use dollop_engine::resource::Naming;
 use dollop_engine::schema::{Attribute, Schema, Type};
-use dollop_engine::script::{KEYS, library};
+use dollop_engine::script::{KEYS, library, lookup_takes};
 use serde_json::{Map, Value as Json, json};
 
 use crate::manual::{self, Attributes};
 
 /// The version of the form. The second number grows when something is added, the first when
 /// something readers may rely on changes.
-pub const FORMAT_VERSION: &str = "1.0";
+pub const FORMAT_VERSION: &str = "1.1";
 
 /// Everything scripts can use.
 pub fn all(registry: &Registry) -> Json {
@@ -80,6 +80,12 @@ fn kind(registry: &Registry, name: &str) -> Json {
         });
         out["within"] = json!(found.traits.within);
         out["holds_data"] = json!(found.traits.holds_data);
+        if !found.traits.only_recorded {
+            out["lookup"] = json!({
+                "function": lookup_of(name),
+                "takes": lookup_takes(found),
+            });
+        }
     } else if let Some(found) = registry.connection_kind(name) {
         out["type"] = json!("connection");
         out["implicit"] = json!(found.implicit);

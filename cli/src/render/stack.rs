@@ -27,7 +27,8 @@ pub fn page(name: &str, script: &str, inputs: &Inputs, columns: usize) -> String
     }
     heading(&mut out, "Outputs", inputs.outputs.is_empty());
     for output in &inputs.outputs {
-        let _ = writeln!(out, "  {}", clean(&output.name));
+        let ty = output.ty.map(|ty| format!(": {}", ty.name())).unwrap_or_default();
+        let _ = writeln!(out, "  {}{}", clean(&output.name), paint(DIM, ty));
         line(&mut out, &output.doc, columns, 6);
         deprecated(&mut out, output.deprecated.as_deref(), columns);
     }

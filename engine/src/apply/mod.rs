@@ -22,7 +22,9 @@ use crate::error::CallError;
 use crate::expr::{Expr, Reference};
 use crate::journal::StepId;
 use crate::observed::Observation;
-use crate::plan::{Change, CheckStanding, ConnectionPlan, LookupOutcome, Plan, Step, judge};
+use crate::plan::{
+    Change, CheckStanding, ConnectionPlan, LookupOutcome, Plan, Step, judge, misfit,
+};
 use crate::pool::Pool;
 use crate::redact::{Redactor, Secrets};
 use crate::store::{Record, RunEnd, RunInfo, State, Store, StoreError};
@@ -166,6 +168,9 @@ pub async fn apply(
     if complete {
         report.outputs = run.outputs();
         report.checks = run.checks();
+        report.checks.extend(report.outputs.iter().filter_map(|(name, value)| {
+            misfit(name, plan.output_types.get(name).copied(), value)
+        }));
     }
     let outputs = complete.then(|| report.outputs.clone());
     store.finish(RunEnd { complete, outputs }).await?;

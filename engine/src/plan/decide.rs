@@ -19,7 +19,7 @@ use crate::plan::change::{Action, Change, Reason};
 use crate::plan::conflicts::Territories;
 use crate::plan::renaming::{Renaming, renamings};
 use crate::plan::succession::made_first;
-use crate::plan::{CheckPlan, ConnectionPlan, LookupPlan, Standing};
+use crate::plan::{CheckPlan, ConnectionPlan, LookupPlan, Standing, misfit};
 use crate::program::Declaration;
 use crate::resource::{Name, Wanted};
 use crate::schema::Schema;
@@ -230,6 +230,10 @@ impl Walk<'_> {
                 })
             });
             self.decisions.diagnostics.extend(problems.into_inner());
+            let misfit = value.known().and_then(|known| misfit(&output.name, output.ty, known));
+            self.decisions
+                .diagnostics
+                .extend(misfit.map(|found| found.at(output.span.clone())));
             self.decisions.outputs.push((output.name.clone(), value));
         }
     }

@@ -13,6 +13,7 @@ mod following;
 mod lookups;
 mod losses;
 mod moves;
+mod outputs;
 mod part;
 mod previews;
 mod renames;
@@ -35,6 +36,7 @@ use crate::graph::Graph;
 use crate::journal::StepId;
 use crate::kind::Registry;
 use crate::observed::Observed;
+use crate::plain_type::PlainType;
 use crate::resource::Script;
 use crate::store::State;
 use crate::survey::findings;
@@ -51,6 +53,7 @@ pub(crate) use lookups::{MAY_BE_MISSING, nothing_there, probe};
 pub use losses::{Loss, consent_hint, weigh};
 pub(crate) use losses::{asked, held, refusal};
 pub(crate) use moves::{check as check_moves, forget_unmet as forget_unmet_moves, moved};
+pub(crate) use outputs::misfit;
 pub use part::{LeftOut, Part, Pattern, changed};
 pub use previews::preview;
 pub use renaming::aside;
@@ -106,6 +109,9 @@ pub struct Plan {
     pub secrets: Vec<Value>,
     /// Outputs before and after.
     pub outputs: Vec<OutputChange>,
+    /// What outputs must be, of those that are known only after the apply.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub output_types: BTreeMap<String, PlainType>,
     /// Conditions that must hold, in the order of the script.
     #[serde(default)]
     pub checks: Vec<CheckPlan>,
@@ -350,7 +356,8 @@ pub(crate) fn plan_from(
         diagnostics: vec![waiting_for_each_other(&stuck)],
         sources: program.sources.clone(),
     })?;
-    let outputs = outputs(inputs, &decisions);
+    let output_types = outputs::types(inputs, &decisions);
+    let outputs = outputs::changes(inputs, &decisions);
     let kept = decisions.changes.iter().filter(|change| change.action == Action::Keep).count();
     // What stays is carried only where its record must be written anew.
     let recorded: HashSet<&Address> = steps.iter().map(|step| &step.address).collect();
@@ -391,6 +398,7 @@ pub(crate) fn plan_from(
         dormant: decisions.kept_dormant,
         secrets: program.secrets.clone(),
         outputs,
+        output_types,
         checks: decisions.checks,
         losses: Vec::new(),
         notes,
@@ -451,29 +459,6 @@ fn waiting_for_each_other(stuck: &[Address]) -> Diagnostic {
     found.hint("this is a bug in dollop; applying the change in two parts avoids it")
 }
 
-fn outputs(inputs: Inputs<'_>, decisions: &Decisions) -> Vec<OutputChange> {
-    let mut found: Vec<OutputChange> = decisions
-        .outputs
-        .iter()
-        .map(|(name, after)| OutputChange {
-            name: name.clone(),
-            before: inputs.state.outputs.get(name).cloned(),
-            after: Some(after.clone()),
-        })
-        .collect();
-    let known: HashSet<&String> = decisions.outputs.iter().map(|(name, _)| name).collect();
-    for (name, before) in &inputs.state.outputs {
-        if !known.contains(name) {
-            found.push(OutputChange {
-                name: name.clone(),
-                before: Some(before.clone()),
-                after: None,
-            });
-        }
-    }
-    found
-}
-
 impl Plan {
     /// A plan in which nothing happens to a stack that has nothing.
     pub fn empty(stack: impl Into<String>) -> Self {
@@ -495,6 +480,7 @@ impl Plan {
             dormant: Vec::new(),
             secrets: Vec::new(),
             outputs: Vec::new(),
+            output_types: BTreeMap::new(),
             checks: Vec::new(),
             losses: Vec::new(),
             notes: BTreeMap::new(),

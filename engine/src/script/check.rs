@@ -277,7 +277,7 @@ fn accepts(wanted: &Type, found: &Type) -> bool {
 }
 
 /// A type with its article.
-fn a(ty: &Type) -> String {
+pub(super) fn a(ty: &Type) -> String {
     match ty {
         Type::Enum(words) => format!("one of {}", quoted(words)),
         Type::Any => "any value".to_owned(),

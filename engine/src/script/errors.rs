@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use rhai::{Engine, EvalAltResult, LexError, ParseError, ParseErrorType as Parse, Position};
+use rhai::{Engine, EvalAltResult};
 
 use super::convert::list_words;
 use super::declare::no_method;
 use super::session::Session;
 use super::sources::Source;
 use super::symbol::{Refusal, Symbol};
-use super::{host, operators, ours};
+use super::{functions, host, operators, ours, syntax};
 use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
 use crate::kind::short_name;
 
@@ -88,7 +88,7 @@ fn word(session: &Session, engine: &Engine, error: &EvalAltResult, file: &str) -
         |what: &str, hint: &str| Diagnostic::new(Code::Limit, what.to_owned()).hint(hint);
     match error {
         E::ErrorParsing(kind, position) => match session.source(file) {
-            Some(source) => parse_kind(session, &source, kind, *position),
+            Some(source) => syntax::parse_kind(session, &source, kind, *position),
             None => Diagnostic::new(Code::Syntax, lower(&kind.to_string())),
         },
         E::ErrorTooManyOperations(_) => limit(
@@ -166,7 +166,7 @@ fn thrown(session: &Session, value: &rhai::Dynamic) -> Diagnostic {
     )
 }
 
-fn too_large(what: &str) -> Diagnostic {
+pub(super) fn too_large(what: &str) -> Diagnostic {
     let lower = what.to_lowercase();
     if lower.contains("string") {
         return Diagnostic::new(
@@ -190,21 +190,20 @@ fn no_variable(session: &Session, file: &str, name: &str) -> Diagnostic {
     variable_hint(session, &source, finding, name)
 }
 
-fn variable_hint(
+pub(super) fn variable_hint(
     session: &Session,
     source: &Source,
     finding: Diagnostic,
     name: &str,
 ) -> Diagnostic {
     let names = source.names();
-    let others = names.iter().copied().filter(|other| *other != name);
-    if let Some(meant) = did_you_mean(name, others) {
-        return finding.hint(format!("did you mean `{meant}`?"));
-    }
     if names.contains(&name) {
         return finding
             .note("functions do not see the variables around them; closures do")
             .hint(format!("hand `{name}` over as an argument, or name it before this line"));
+    }
+    if let Some(meant) = did_you_mean(name, names.iter().copied()) {
+        return finding.hint(format!("did you mean `{meant}`?"));
     }
     if providers(session).contains(name) {
         return finding.hint(format!("`{name}` is a provider: write `{name}::..`"));
@@ -219,7 +218,7 @@ fn providers(session: &Session) -> BTreeSet<&str> {
     kinds.chain(connections).filter_map(|name| name.split("::").next()).collect()
 }
 
-fn no_module(session: &Session, file: &str, name: &str) -> Diagnostic {
+pub(super) fn no_module(session: &Session, file: &str, name: &str) -> Diagnostic {
     let finding = Diagnostic::new(
         Code::UnknownModule,
         format!("there is no module or provider `{name}`"),
@@ -299,17 +298,22 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
         if unknown {
             return finding.note(FILLED_IN);
         }
-        return match forms(engine, name).as_slice() {
+        return match forms(session, name, file).as_slice() {
             [] => finding,
             forms => finding.hint(format!("it is called as {}", list_words(forms))),
         };
     }
     let finding =
         Diagnostic::new(Code::UnknownFunction, format!("there is no function `{name}`"));
-    if let Some(meant) = did_you_mean(name, known.iter().map(String::as_str)) {
-        return finding.hint(format!("did you mean `{meant}`?"));
+    if let Some(instead) = functions::instead(name) {
+        return finding.hint(instead);
     }
-    finding
+    // Of one or two letters, everything short is a slip.
+    let near = did_you_mean(name, known.iter().map(String::as_str));
+    match near.filter(|near| name.len() > 2 && near.len() > 2) {
+        Some(meant) => finding.hint(format!("did you mean `{meant}`?")),
+        None => finding,
+    }
 }
 
 /// The finding that names the value, when a function was called with one it cannot look into.
@@ -346,13 +350,7 @@ fn no_qualified(
         names.filter(|kind| kind.split("::").next() == Some(provider)).map(short_name)
     };
     if shorts().next().is_none() {
-        return Diagnostic::new(
-            Code::UnknownFunction,
-            format!("there is no function `{name}`"),
-        )
-        .hint(format!(
-            "`{provider}` is an imported script: it has no such function of that many arguments"
-        ));
+        return not_imported(session, provider, short, name);
     }
     let finding =
         Diagnostic::new(Code::UnknownKind, format!("`{provider}` has no kind `{short}`"));
@@ -363,6 +361,34 @@ fn no_qualified(
             finding.hint(format!("there are {}", list_words(&names)))
         }
     }
+}
+
+/// The finding for a function that an imported script does not have, or keeps to itself.
+fn not_imported(session: &Session, alias: &str, short: &str, name: &str) -> Diagnostic {
+    let finding =
+        Diagnostic::new(Code::UnknownFunction, format!("there is no function `{name}`"));
+    let sources = session.sources.borrow();
+    let forms = || sources.values().flat_map(|source| source.forms.iter());
+    let of_name: Vec<_> = forms().filter(|form| form.name == short).collect();
+    if let Some(form) = of_name.iter().find(|form| form.is_private) {
+        return finding
+            .note(format!("`{}` is private: only its own script calls it", form.words))
+            .hint("leave out the word `private` where it is defined");
+    }
+    if of_name.is_empty() {
+        let others = forms().filter(|form| !form.is_private).map(|form| form.name.as_str());
+        let finding = finding
+            .note(format!("`{alias}` is an imported script, and has no function `{short}`"));
+        return match did_you_mean(short, others) {
+            Some(meant) => finding.hint(format!("did you mean `{alias}::{meant}`?")),
+            None => finding,
+        };
+    }
+    let words: Vec<_> =
+        of_name.iter().map(|form| format!("`{alias}::{}`", form.words)).collect();
+    finding
+        .note("it is not called with that many arguments")
+        .hint(format!("it is called as {}", words.join(" or ")))
 }
 
 /// Every function a script can call by a bare name.
@@ -385,36 +411,17 @@ fn functions(session: &Session, engine: &Engine, file: &str) -> BTreeSet<String>
     names
 }
 
-/// The ways a function is called, as written in its documentation.
-fn forms(engine: &Engine, name: &str) -> Vec<String> {
-    let mut forms = BTreeSet::new();
-    for signature in engine.gen_fn_signatures(true) {
-        let Some(rest) = signature.strip_prefix(name).and_then(|rest| rest.strip_prefix('('))
-        else {
-            continue;
-        };
-        let parameters = rest.split(')').next().unwrap_or_default();
-        let words: Vec<_> = parameters
-            .split(", ")
-            .filter(|parameter| !parameter.is_empty())
-            .map(|parameter| {
-                let ty = parameter.split_once(": ").map_or(parameter, |(_, ty)| ty);
-                plain_type(ty.trim_start_matches("&mut "))
-            })
-            .collect();
-        forms.insert(format!("{name}({})", words.join(", ")));
+/// The ways a function is called, as written where it is defined.
+fn forms(session: &Session, name: &str, file: &str) -> Vec<String> {
+    let own = session.source(file);
+    let own = own.iter().flat_map(|source| source.forms.iter());
+    let own: Vec<_> =
+        own.filter(|form| form.name == name).map(|form| form.words.clone()).collect();
+    if !own.is_empty() {
+        return own;
     }
-    forms.into_iter().take(4).collect()
-}
-
-fn plain_type(name: &str) -> String {
-    match name {
-        "?" | "Dynamic" => "any".to_owned(),
-        other => {
-            let words = type_words(other);
-            words.trim_start_matches("a ").trim_start_matches("an ").to_owned()
-        }
-    }
+    let entries = functions::entries().filter(|entry| entry.name() == name);
+    entries.map(|entry| entry.form().to_owned()).collect()
 }
 
 /// Rhai's name for a type in plain words.
@@ -494,104 +501,8 @@ fn indexing(text: &str) -> Diagnostic {
     Diagnostic::new(Code::NoEntry, format!("{on} has no entries to pick with {key}"))
 }
 
-/// The finding for a script that does not parse.
-pub(super) fn parse(session: &Session, source: &Source, error: &ParseError) -> Diagnostic {
-    let finding = parse_kind(session, source, error.err_type(), error.position());
-    match finding.span {
-        Some(_) => finding,
-        None => finding.at(source.span(error.position())),
-    }
-}
-
-fn parse_kind(session: &Session, source: &Source, kind: &Parse, at: Position) -> Diagnostic {
-    match kind {
-        Parse::UnexpectedEOF => Diagnostic::new(Code::Syntax, "the script ends too early")
-            .hint("a bracket, brace or quote may not be closed"),
-        Parse::BadInput(LexError::UnterminatedString) => {
-            Diagnostic::new(Code::Syntax, "this text is not closed")
-                .hint("add the closing quote")
-        }
-        Parse::BadInput(LexError::ImproperSymbol(symbol, _)) if symbol == "eval" => {
-            Diagnostic::new(Code::LeftOut, "`eval` does not exist here")
-                .note("a script is what its text says; it cannot make more of itself")
-        }
-        Parse::BadInput(LexError::ImproperSymbol(symbol, advice)) => {
-            let finding =
-                Diagnostic::new(Code::Syntax, format!("`{symbol}` has no meaning here"));
-            if advice.is_empty() { finding } else { finding.hint(lower(advice)) }
-        }
-        Parse::BadInput(LexError::UnexpectedInput(text)) => {
-            Diagnostic::new(Code::Syntax, format!("`{text}` has no meaning here"))
-        }
-        Parse::MissingToken(token, purpose) => {
-            Diagnostic::new(Code::Syntax, format!("`{token}` is missing {purpose}"))
-        }
-        Parse::VariableUndefined(name) => {
-            let finding = Diagnostic::new(
-                Code::UnknownVariable,
-                format!("there is no variable `{name}`"),
-            );
-            variable_hint(session, source, finding, name)
-        }
-        Parse::ModuleUndefined(name) => no_module(session, &source.file, name),
-        Parse::Reserved(word) => reserved(word),
-        Parse::DuplicatedProperty(name) => {
-            Diagnostic::new(Code::DefinedTwice, format!("`{name}` is set twice"))
-        }
-        Parse::FnDuplicatedDefinition(name, count) => Diagnostic::new(
-            Code::DefinedTwice,
-            format!("function `{name}` with {count} parameters is defined twice"),
-        ),
-        Parse::PropertyExpected => Diagnostic::new(Code::Syntax, "a name is expected here")
-            .hint(format!(
-                "a word Rhai keeps for itself is quoted: `\"{}\": ..`",
-                word_at(source, at)
-            )),
-        Parse::ExprTooDeep => Diagnostic::new(
-            Code::Limit,
-            format!(
-                "expressions stand inside each other more than {} deep",
-                host::DEEPEST_EXPRESSIONS
-            ),
-        )
-        .hint("give the inner parts names with `let`"),
-        Parse::LiteralTooLarge(what, _) => too_large(what),
-        Parse::TooManyFunctions => Diagnostic::new(Code::Limit, "too many functions"),
-        Parse::AssignmentToConstant(name) => Diagnostic::new(
-            Code::Constant,
-            format!("`{name}` is a constant and keeps its value"),
-        ),
-        Parse::WrongFnDefinition => {
-            Diagnostic::new(Code::Syntax, "a function is defined at the top of a script only")
-                .hint("inside another one, use a closure: `let f = |x| ..`")
-        }
-        Parse::LoopBreak => {
-            Diagnostic::new(Code::Syntax, "`break` and `continue` stand inside a loop only")
-        }
-        other => Diagnostic::new(Code::Syntax, lower(&other.to_string())),
-    }
-}
-
-fn word_at(source: &Source, at: Position) -> String {
-    let Some(span) = source.span(at) else { return "name".to_owned() };
-    let line =
-        source.text.lines().nth((span.line as usize).saturating_sub(1)).unwrap_or_default();
-    let skip = (span.column as usize).saturating_sub(1);
-    line.chars().skip(skip).take(span.length as usize).collect()
-}
-
-fn reserved(word: &str) -> Diagnostic {
-    let finding =
-        Diagnostic::new(Code::Reserved, format!("`{word}` is a word Rhai keeps for itself"));
-    match word {
-        "null" | "nil" | "none" | "undefined" => finding.hint("nothing is written `()`"),
-        _ => finding
-            .hint(format!("give it another name; as a key of a map, quote it: `\"{word}\"`")),
-    }
-}
-
 /// Rhai's words as dollop writes them: a small letter first, Rhai's quotes as backticks.
-fn lower(text: &str) -> String {
+pub(super) fn lower(text: &str) -> String {
     let mut characters = text.chars();
     let first = characters.next().map(|c| c.to_lowercase().to_string()).unwrap_or_default();
     (first + characters.as_str()).replace('\'', "`")

@@ -3,7 +3,10 @@
 use std::any::TypeId;
 use std::rc::Rc;
 
-use rhai::{Array, Dynamic, Engine, INT, ImmutableString, Map, Module, NativeCallContext};
+use rhai::{
+    Array, Dynamic, Engine, EvalAltResult, INT, ImmutableString, Map, Module,
+    NativeCallContext, Position,
+};
 
 use super::convert::Converter;
 use super::marks;
@@ -26,6 +29,7 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
     keys(engine, session);
     characters(engine, session);
     sleeping(engine, session);
+    ending(engine, session);
 }
 
 /// What interpolation and `print` use.
@@ -248,7 +252,7 @@ fn keys(engine: &mut Engine, session: &Rc<Session>) {
 
 /// Single characters cannot tell whether the text they came from was known.
 fn characters(engine: &mut Engine, session: &Rc<Session>) {
-    fn refuse(session: &Session, context: &NativeCallContext) -> Box<rhai::EvalAltResult> {
+    fn refuse(session: &Session, context: &NativeCallContext) -> Box<EvalAltResult> {
         let finding =
             Diagnostic::new(Code::LeftOut, "text cannot be taken apart into characters")
                 .at(session.span(context))
@@ -301,6 +305,18 @@ fn characters(engine: &mut Engine, session: &Rc<Session>) {
         Box::new(std::iter::once(Err(here.refuse(finding))))
     });
     engine.register_global_module(module.into());
+}
+
+/// Whoever runs the statements must know that the script has ended itself.
+fn ending(engine: &mut Engine, session: &Rc<Session>) {
+    fn exit(session: &Session, value: Dynamic) -> Answer<Dynamic> {
+        session.ended.set(true);
+        Err(EvalAltResult::Exit(value, Position::NONE).into())
+    }
+    let here = Rc::clone(session);
+    engine.register_fn("exit", move || exit(&here, Dynamic::UNIT));
+    let here = Rc::clone(session);
+    engine.register_fn("exit", move |value: Dynamic| exit(&here, value));
 }
 
 /// Evaluation has no clock.

@@ -13,7 +13,7 @@ use super::loader::Loader;
 use super::session::Session;
 use super::symbol::{Answer, Handle};
 use super::{
-    budget, component, declare, discover, functions, guards, lookup, operators, ours,
+    budget, closures, component, declare, discover, functions, guards, lookup, operators, ours,
     overrides, prelude, profile, secrets, statements, text,
 };
 use crate::diagnostic::{Code, Diagnostic};
@@ -83,6 +83,7 @@ fn build(session: &Rc<Session>, entry: &str, documented: Documented) -> Engine {
 
     operators::register(&mut engine, session);
     guards::register(&mut engine, session);
+    closures::register(&mut engine, session);
     text::register(&mut engine, session);
     prelude::register(&mut engine, session);
     component::register(&mut engine, session);

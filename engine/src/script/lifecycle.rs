@@ -217,7 +217,11 @@ impl Draft<'_> {
                     let near = did_you_mean(&name, known).map(str::to_owned);
                     let message = format!("`{}` has no attribute `{name}`", self.kind);
                     let trouble = Trouble::new(Code::Lifecycle, at, message);
+                    let is_all = matches!(name.as_str(), "all" | "*");
                     self.trouble(match near {
+                        _ if is_all => trouble.hint(
+                            "no word means all of them: name those that others may change, as in `[\"env\", \"labels.team\"]`",
+                        ),
                         Some(near) => trouble.hint(format!("did you mean `{near}`?")),
                         None => trouble,
                     });

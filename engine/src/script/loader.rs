@@ -6,17 +6,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rhai::{
-    AST, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolver, Position, Scope,
+    AST, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolver, ParseError,
+    ParseErrorType, Position, Scope,
 };
 
 use super::convert::list_words;
-use super::errors;
 use super::ours::Reading;
 use super::rules;
 use super::session::Session;
 use super::sources::Source;
 use super::spans;
 use super::symbol::{Answer, Refusal};
+use super::syntax;
 use super::unused;
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::files::FileError;
@@ -26,6 +27,9 @@ type SharedModule = rhai::Shared<Module>;
 
 /// Modules that come with dollop are imported under this prefix.
 const STANDARD: &str = "std/";
+
+/// After so many variables that nothing gives, a script is not read on.
+const MOST_MISSING: usize = 20;
 
 /// The folder they seem to be in: no file of a project has such a path.
 pub(super) const STANDARD_FOLDER: &str = "<std>/";
@@ -97,12 +101,18 @@ impl Loader {
         {
             return Err(EvalAltResult::ErrorTooManyModules(position).into());
         }
+        let refused = |refusal: Refusal| {
+            let inner = refusal.into_error();
+            Err(EvalAltResult::ErrorInModule(file.clone(), inner, position).into())
+        };
         let syntax = match compile(engine, session, &file) {
-            Ok(syntax) => syntax,
+            Ok(compiled) => match compiled.broken.first() {
+                None => compiled.syntax,
+                Some(first) => return refused(Refusal(*first)),
+            },
             Err(NotCompiled::Unreadable(error)) => return refuse(unreadable(&error, from)),
-            Err(NotCompiled::Refused(refusal)) => {
-                let inner = refusal.into_error();
-                return Err(EvalAltResult::ErrorInModule(file, inner, position).into());
+            Err(NotCompiled::Refused(refusal) | NotCompiled::NoModule(_, refusal)) => {
+                return refused(refusal);
             }
         };
         self.loading.borrow_mut().push(file.clone());
@@ -199,14 +209,27 @@ pub(super) enum NotCompiled {
     Unreadable(FileError),
     /// It was refused; the finding is written down.
     Refused(Refusal),
+    /// It names a module that there is not; the finding is written down.
+    NoModule(String, Refusal),
 }
 
-/// Reads, parses and checks one script.
+/// A script that was read.
+pub(super) struct Compiled {
+    /// Its syntax tree.
+    pub(super) syntax: AST,
+    /// Variables it names and nothing gives.
+    pub(super) missing: Vec<String>,
+    /// What its text alone led to: places in the ledger.
+    pub(super) broken: Vec<usize>,
+}
+
+/// Reads, parses and checks one script. Variables nothing gives are taken for given once they
+/// are written down, so that the others are found as well.
 pub(super) fn compile(
     engine: &Engine,
     session: &Session,
     file: &str,
-) -> Result<AST, NotCompiled> {
+) -> Result<Compiled, NotCompiled> {
     let text = text(session, file).map_err(NotCompiled::Unreadable)?;
     let name: Arc<str> = file.into();
     let mut source = Source::new(Arc::clone(&name), Arc::clone(&text));
@@ -217,37 +240,66 @@ pub(super) fn compile(
         keep(source);
         return Err(NotCompiled::Refused(Refusal(session.record(finding))));
     }
-    let seen = Source::new(Arc::clone(&name), Arc::clone(&text));
-    let reading = Reading::new(seen, &mut session.defined.borrow_mut());
-    *session.reading.borrow_mut() = Some(reading);
-    let compiled = engine.compile(&*text);
-    *session.reading.borrow_mut() = None;
-    let mut syntax = match compiled {
-        Ok(syntax) => syntax,
-        Err(error) => {
-            let finding = errors::parse(session, &source, &error);
-            keep(source);
-            return Err(NotCompiled::Refused(Refusal(session.record(finding))));
+    let mut missing: Vec<String> = Vec::new();
+    let mut broken = Vec::new();
+    let mut given = Scope::new();
+    let mut syntax = loop {
+        let error = match parse(engine, session, &source, &given) {
+            Ok(syntax) => break syntax,
+            Err(error) => error,
+        };
+        let index = session.record(syntax::parse(session, &source, &error));
+        match error.err_type() {
+            ParseErrorType::VariableUndefined(variable)
+                if missing.len() < MOST_MISSING
+                    && !missing.contains(variable)
+                    && !source.is_in_bare_map(error.position()) =>
+            {
+                broken.push(index);
+                given.push(variable.as_str(), ());
+                missing.push(variable.clone());
+            }
+            other => {
+                let module = match other {
+                    ParseErrorType::ModuleUndefined(module) => Some(module.clone()),
+                    _ => None,
+                };
+                keep(source);
+                return Err(match module {
+                    Some(module) => NotCompiled::NoModule(module, Refusal(index)),
+                    None => NotCompiled::Refused(Refusal(index)),
+                });
+            }
         }
     };
     syntax.set_source(file);
     source.calls = spans::calls(&syntax, &source);
     source.functions = spans::functions(&syntax);
+    source.closures = spans::closures(&syntax);
+    source.forms = spans::forms(&syntax);
     source.own_calls = spans::own_calls(&syntax, &source);
     source.has_functions = syntax.has_functions();
     source.unread = unused::asked_for(&syntax, &source);
     let mut findings = rules::check(&syntax, &source);
     findings.extend(taken(session, &source));
     keep(source);
-    let mut first = None;
-    for finding in findings {
-        let index = session.record(finding);
-        first.get_or_insert(index);
-    }
-    match first {
-        None => Ok(syntax),
-        Some(index) => Err(NotCompiled::Refused(Refusal(index))),
-    }
+    broken.extend(findings.into_iter().map(|finding| session.record(finding)));
+    Ok(Compiled { syntax, missing, broken })
+}
+
+/// Parses a script in which some variables are taken for given.
+fn parse(
+    engine: &Engine,
+    session: &Session,
+    source: &Source,
+    given: &Scope,
+) -> Result<AST, ParseError> {
+    let seen = Source::new(Arc::clone(&source.file), Arc::clone(&source.text));
+    let reading = Reading::new(seen, &mut session.defined.borrow_mut());
+    *session.reading.borrow_mut() = Some(reading);
+    let parsed = engine.compile_with_scope(given, &*source.text);
+    *session.reading.borrow_mut() = None;
+    parsed
 }
 
 /// Functions that two scripts both have and call themselves: Rhai (1.27) remembers by name

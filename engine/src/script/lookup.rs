@@ -5,11 +5,13 @@ use rhai::{Dynamic, Map, NativeCallContext};
 use super::convert::{Trouble, list_words};
 use super::declare::{finish, set_name};
 use super::draft::Draft;
+use super::lifecycle::KEYS;
+use super::marks;
 use super::place::{self, Place};
 use super::session::Session;
 use super::symbol::{Answer, Declared, Handle};
 use crate::address::Address;
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, did_you_mean};
 use crate::kind::{Kind, lookup_of};
 use crate::limit::Timeouts;
 use crate::path::Path;
@@ -27,7 +29,7 @@ pub(super) fn lookup(
 ) -> Answer<Dynamic> {
     let mut draft = Draft::new(session, session.call(context), kind.name, &kind.schema);
     let first = draft.first(name)?;
-    let (optional, attributes) = optional(&mut draft, attributes);
+    let (optional, attributes) = optional(&mut draft, kind, attributes);
     draft.read(attributes)?;
     only_what_tells(&mut draft, kind);
     let Place { connection, mut path } = place::place(&mut draft, kind, on);
@@ -50,13 +52,38 @@ pub(super) fn lookup(
     finish(draft, declared, Some(Lookup { optional })).map(Dynamic::from)
 }
 
-/// Takes the one key that only look-ups have out of the attributes.
-fn optional(draft: &mut Draft, attributes: Dynamic) -> (bool, Dynamic) {
+/// The keys a look-up of this kind takes.
+pub fn takes(kind: &Kind) -> Vec<&'static str> {
+    let telling = kind.traits.within.iter().copied().chain(kind.traits.telling());
+    telling.chain(["after", "depends_on", "optional", "timeouts"]).collect()
+}
+
+/// Takes the one key that only look-ups have out of the attributes, and those nobody has.
+fn optional(draft: &mut Draft, kind: &Kind, attributes: Dynamic) -> (bool, Dynamic) {
     let attributes = attributes.flatten();
     if !attributes.is_map() {
         return (false, attributes);
     }
     let mut map = attributes.cast::<Map>();
+    let schema = &kind.schema;
+    let unknown = |key: &str| {
+        key != "optional"
+            && !KEYS.contains(&key)
+            && !schema.spec.contains_key(key)
+            && !schema.facts.contains_key(key)
+            && !marks::is_marked(key)
+    };
+    let strange: Vec<_> = map.keys().filter(|key| unknown(key)).cloned().collect();
+    for key in strange {
+        map.remove(&key);
+        let message = format!("a look-up of a `{}` takes no `{key}`", kind.name);
+        let trouble = Trouble::new(Code::LookupForm, Path::attribute(key.as_str()), message);
+        let takes = takes(kind);
+        draft.trouble(match did_you_mean(&key, takes.iter().copied()) {
+            Some(meant) => trouble.hint(format!("did you mean `{meant}`?")),
+            None => trouble.hint(format!("it takes {}", list_words(&takes))),
+        });
+    }
     let value = map.remove("optional");
     let optional = match value.as_ref().map(Dynamic::as_bool) {
         None => false,

@@ -13,6 +13,7 @@
 mod access;
 mod budget;
 mod check;
+mod closures;
 mod command;
 mod component;
 mod convert;
@@ -29,8 +30,10 @@ mod lifecycle;
 mod loader;
 mod lookup;
 mod marks;
+mod onward;
 mod operators;
 mod ours;
+mod outputs;
 mod overrides;
 mod parameters;
 mod place;
@@ -44,6 +47,7 @@ mod sources;
 mod spans;
 mod statements;
 mod symbol;
+mod syntax;
 mod text;
 mod unused;
 pub mod write;
@@ -54,8 +58,6 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
-
-use rhai::Scope;
 
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Findings, Severity, Sources};
@@ -71,6 +73,7 @@ pub use discover::{Answers, Discovered, Discoverer, answers_file, read_answers};
 pub use functions::{Documented, library, reference as functions_reference};
 pub use keys::{KEYS, Key};
 use loader::NotCompiled;
+pub use lookup::takes as lookup_takes;
 use session::{Ask, Door, Session};
 
 /// What a script is evaluated with.
@@ -116,6 +119,9 @@ pub struct Inputs {
 /// Room for the deepest script the limits allow, and for Rhai's own recursion over nested
 /// lists. Only what is used is taken from the system.
 const STACK: usize = 512 << 20;
+
+/// After so many modules that there are not, a script is not read on.
+const MOST_ABSENT: usize = 20;
 
 /// How many findings a failed run is repeated for, to learn the calls that led to them.
 const MOST_TRACED: usize = 4;
@@ -230,6 +236,7 @@ impl Job {
             }
         }
         findings.diagnostics.iter_mut().for_each(errors::leave_standard);
+        in_order(&mut findings.diagnostics, &self.entry);
         Err(findings)
     }
 
@@ -242,7 +249,7 @@ impl Job {
         // What is missing shows in the list.
         let missing: Vec<_> = not_set.iter().filter_map(|index| ledger.get(*index)).collect();
         findings.diagnostics.retain(|found| !missing.contains(&found));
-        if session.sound.get().is_none() {
+        if session.sound.get().is_none() && !session.left_out.get() {
             findings.diagnostics.extend(parameters::unused(&session));
         }
         let secrets = session.secrets.borrow();
@@ -272,23 +279,28 @@ impl Job {
         );
         session.discovering = self.discovering;
         let session = Rc::new(session);
-        let engine = host::engine(&session, &self.entry);
-        match loader::compile(&engine, &session, &self.entry) {
-            Ok(syntax) => {
-                let mut scope = Scope::new();
-                match engine.run_ast_with_scope(&mut scope, &syntax) {
-                    Ok(()) => *session.handles.borrow_mut() = symbol::connections(&scope),
-                    Err(_) if session.stopped.get() => {}
-                    Err(error) => {
-                        errors::explain(&session, &engine, &error, &self.entry);
-                    }
+        let mut engine = host::engine(&session, &self.entry);
+        let mut absent = BTreeSet::new();
+        loop {
+            match loader::compile(&engine, &session, &self.entry) {
+                Ok(compiled) => {
+                    let scope = onward::run(&engine, &session, &self.entry, &compiled, &absent);
+                    *session.handles.borrow_mut() = symbol::connections(&scope);
+                    return session;
                 }
+                // Once it is there, with nothing in it, the script is read on.
+                Err(NotCompiled::NoModule(name, _)) if absent.len() < MOST_ABSENT => {
+                    engine.register_static_module(name.as_str(), rhai::Module::new().into());
+                    absent.insert(name);
+                }
+                Err(NotCompiled::Unreadable(error)) => {
+                    session.record(Diagnostic::new(Code::FileUnreadable, error.to_string()));
+                    break;
+                }
+                Err(NotCompiled::Refused(_) | NotCompiled::NoModule(..)) => break,
             }
-            Err(NotCompiled::Unreadable(error)) => {
-                session.record(Diagnostic::new(Code::FileUnreadable, error.to_string()));
-            }
-            Err(NotCompiled::Refused(_)) => {}
         }
+        session.left_out.set(true);
         session
     }
 
@@ -345,6 +357,17 @@ fn so_far(session: &Session) -> Program {
     };
     forget_unmet_moves(&mut program);
     program
+}
+
+/// Orders findings as the entry is read: by their line in it, or by that of the call that led
+/// to them. Those without a place come last.
+fn in_order(findings: &mut [Diagnostic], entry: &str) {
+    findings.sort_by_key(|finding| {
+        let calls = finding.trace.iter().map(|(_, span)| span);
+        let places = finding.span.iter().chain(calls);
+        let place = places.into_iter().find(|span| &*span.file == entry);
+        place.map_or(u32::MAX, |span| span.line)
+    });
 }
 
 /// Whether a script has functions or imports at all: without, no finding has calls above it.
@@ -416,7 +439,8 @@ fn findings(session: &Session) -> Findings {
         None => true,
     });
     let mut diagnostics: Vec<_> = kept.map(|(_, finding)| finding.clone()).collect();
-    if sound.is_some() {
+    // What was left out may ask for more.
+    if sound.is_some() && !session.left_out.get() {
         diagnostics.extend(parameters::unused(session));
     }
     Findings { diagnostics, sources: sources(session) }

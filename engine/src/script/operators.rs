@@ -30,6 +30,9 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
         refuse_comparing::<Handle>(engine, session, operator);
         refuse_comparing::<char>(engine, session, operator);
         compare_text(engine, session, operator);
+        if !matches!(operator, "==" | "!=") {
+            refuse_ordering(engine, session, operator);
+        }
     }
     join_text::<Symbol>(engine, session);
     join_text::<Handle>(engine, session);
@@ -143,7 +146,34 @@ pub(super) fn unknown(session: &Session, value: &Dynamic, who: &str) -> Diagnost
         format!("{who} needs a value that is known now, not `{shown}`"),
     )
     .note("attributes of resources are filled in by the plan, after the script has ended")
-    .hint("decide by a parameter: `param(..)`")
+    .hint(advice(who))
+}
+
+/// What to do instead of looking into a value that is not known yet.
+fn advice(who: &str) -> &'static str {
+    /// What gives true or false.
+    const DECIDING: [&str; 12] = [
+        "!",
+        "known",
+        "contains",
+        "starts_with",
+        "ends_with",
+        "is_empty",
+        "filter",
+        "some",
+        "all",
+        "find",
+        "retain",
+        "drain",
+    ];
+    let name = who.trim_matches('`');
+    if COMPARISONS.contains(&name) || DECIDING.contains(&name) {
+        return "decide by a parameter: `param(..)`";
+    }
+    if ARITHMETIC.contains(&name) {
+        return "compute with a parameter: `param(..)`";
+    }
+    "give it what the script knows: a parameter, or the value the attribute was set to"
 }
 
 /// Refuses texts that hold markers.
@@ -183,6 +213,42 @@ fn compare_text(engine: &mut Engine, session: &Rc<Session>, operator: &'static s
     );
 }
 
+/// Rhai says of a text and something else that neither is more: silently, and never meant.
+fn refuse_ordering(engine: &mut Engine, session: &Rc<Session>, operator: &'static str) {
+    fn refuse(
+        session: &Session,
+        context: &NativeCallContext,
+        operator: &str,
+        other: &Dynamic,
+    ) -> Answer<bool> {
+        if other.is::<Symbol>() || other.is::<Handle>() || other.is_char() {
+            return Err(incomparable(session, context, operator, other));
+        }
+        let what = words_for(context, other);
+        let message = format!("`{operator}` does not compare a text with {what}");
+        let finding = Diagnostic::new(Code::WrongType, message).at(session.span(context));
+        Err(session.refuse(if other.is_int() || other.is_float() {
+            finding.hint("make a number of the text first: `parse_int(text)`")
+        } else {
+            finding
+        }))
+    }
+    let here = Rc::clone(session);
+    engine.register_fn(
+        operator,
+        move |context: NativeCallContext, _: ImmutableString, right: Dynamic| {
+            refuse(&here, &context, operator, &right)
+        },
+    );
+    let here = Rc::clone(session);
+    engine.register_fn(
+        operator,
+        move |context: NativeCallContext, left: Dynamic, _: ImmutableString| {
+            refuse(&here, &context, operator, &left)
+        },
+    );
+}
+
 fn join_text<T: Variant + Clone>(engine: &mut Engine, session: &Rc<Session>) {
     let here = Rc::clone(session);
     engine.register_fn(
@@ -213,6 +279,15 @@ fn plus(
         return Ok((left.unwrap_or_default() + right.unwrap_or_default()).into());
     }
     let has_text = left.is_string() || right.is_string();
+    let other = [&left, &right].into_iter().find_map(|side| {
+        let symbol = side.read_lock::<Symbol>()?;
+        let known = symbol.0.known().is_some();
+        Some(if known {
+            "a secret".to_owned()
+        } else {
+            format!("`{}`, which is not known yet", symbol.0)
+        })
+    });
     let mut parts = Vec::with_capacity(2);
     for side in [left, right] {
         let fits = side.is_string()
@@ -226,7 +301,12 @@ fn plus(
             return Err(session.refuse(if side.is_array() || side.is_map() {
                 finding.hint("use `join(list, \", \")` or `json(value)`")
             } else {
-                finding.note("dollop does not compute with values that are not known yet")
+                finding
+                    .note(format!(
+                        "dollop does not compute with {}",
+                        other.unwrap_or_else(|| "values that are not known yet".to_owned())
+                    ))
+                    .hint("compute with a parameter, or join text: `${..}` between backticks")
             }));
         }
         let mut converter = Converter::new(session, Path::default());

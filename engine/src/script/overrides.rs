@@ -17,7 +17,7 @@ use super::lifecycle::KEYS;
 use super::parameters::known_text;
 use super::profile;
 use super::session::Session;
-use super::symbol::{Answer, Handle};
+use super::symbol::{Answer, Handle, Refusal};
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
 use crate::expr::Expr;
@@ -178,6 +178,10 @@ fn target(session: &Session, at: &Span, on: &Dynamic) -> Answer<Address> {
     let positions = session.positions.borrow();
     if positions.contains_key(&address) {
         return Ok(address);
+    }
+    if session.left_out.get() {
+        // A statement that was left out may declare it.
+        return Err(Refusal::SILENT.into_error());
     }
     let finding = Diagnostic::new(
         Code::NotDeclaredYet,

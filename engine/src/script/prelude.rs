@@ -9,14 +9,13 @@ use super::convert::Converter;
 use super::host::LONGEST_TEXT;
 use super::loader;
 use super::operators::unknown;
-use super::parameters::{self, known_text};
-use super::session::{MOST_OUTPUTS, Session};
+use super::parameters;
+use super::session::Session;
 use super::symbol::{Answer, Handle, Symbol, to_dynamic};
-use super::{access, marks, secrets};
+use super::{access, marks, outputs, secrets};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::expr::{Expr, Function};
 use crate::path::Path;
-use crate::program::Output;
 
 /// Their names; scripts define no functions under these.
 pub(super) const NAMES: [&str; 22] = [
@@ -85,15 +84,23 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
         "output",
         ["name: string", "value: any", "()"],
         "Hands out a value under a name.",
-        |here, context, name, value| output(&here, &context, &name, value, Dynamic::UNIT)
+        |here, context, name, value| outputs::output(
+            &here,
+            &context,
+            &name,
+            value,
+            Dynamic::UNIT
+        )
     );
     function!(
         engine,
         session,
         "output",
         ["name: string", "value: any", "options: map", "()"],
-        "Hands out a value under a name; the option is `doc`.",
-        |here, context, name, value, options| output(&here, &context, &name, value, options)
+        "Hands out a value under a name; options are `type`, `secret`, `doc`, `deprecated`.",
+        |here, context, name, value, options| outputs::output(
+            &here, &context, &name, value, options
+        )
     );
     function!(
         engine,
@@ -252,72 +259,6 @@ pub(super) fn unknown_inside(value: &Dynamic, depth: usize) -> Option<Dynamic> {
         return map.values().find_map(|item| unknown_inside(item, depth + 1));
     }
     None
-}
-
-fn output(
-    session: &Session,
-    context: &NativeCallContext,
-    name: &Dynamic,
-    value: Dynamic,
-    options: Dynamic,
-) -> Answer<Dynamic> {
-    let call = session.call(context);
-    let Some(name) = known_text(name) else {
-        let finding =
-            Diagnostic::new(Code::NameNotKnown, "the name of an output must be known text")
-                .at(call.at(&Path::attribute("name")));
-        return Err(session.refuse(finding));
-    };
-    let (mut doc, mut deprecated) = (String::new(), None);
-    for (key, value) in options.flatten().try_cast::<Map>().unwrap_or_default() {
-        match (key.as_str(), known_text(&value), value.as_bool()) {
-            ("doc", Some(text), _) => doc = text,
-            ("deprecated", Some(text), _) => deprecated = Some(text),
-            ("deprecated", _, Ok(is_so)) => deprecated = is_so.then(String::new),
-            _ => {
-                let finding = Diagnostic::new(
-                    Code::OutputForm,
-                    "the options of an output are `doc`, a text, and `deprecated`, a text or `true`",
-                )
-                .at(call.at(&Path::attribute(key.as_str())));
-                session.note(finding)?;
-            }
-        }
-    }
-    let index = session.outputs.borrow().len();
-    let other = session.output_places.borrow().get(&name).copied();
-    if let Some(other) = other {
-        let other = session.outputs.borrow()[other].span.clone();
-        let finding =
-            Diagnostic::new(Code::OutputForm, format!("output `{name}` is declared twice"))
-                .at(call.span.clone())
-                .related(other, "first declared here");
-        session.note(finding)?;
-        return Ok(Dynamic::UNIT);
-    }
-    let mut converter = Converter::new(session, Path::default());
-    let value = converter.expr(value);
-    for trouble in converter.troubles {
-        let place = if trouble.path.0.is_empty() {
-            String::new()
-        } else {
-            format!(" (at `{}`)", trouble.path)
-        };
-        let mut finding = Diagnostic::new(
-            trouble.code,
-            format!("output `{name}`: {}{place}", trouble.message),
-        )
-        .at(call.span.clone());
-        finding.hints = trouble.hints;
-        session.note(finding)?;
-    }
-    let span = call.span.clone();
-    session.limit(index, MOST_OUTPUTS, "outputs", &span)?;
-    if super::profile::off(session).is_none() {
-        session.output_places.borrow_mut().insert(name.clone(), index);
-        session.outputs.borrow_mut().push(Output { name, value, doc, deprecated, span });
-    }
-    Ok(Dynamic::UNIT)
 }
 
 /// Only what comes from outside can be known to no one else.

@@ -41,6 +41,8 @@ pub(super) struct Door {
 pub(super) enum Ask {
     /// The text of a file.
     Read(String),
+    /// The bytes of a file, whatever they are.
+    Bytes(String),
     /// The digest of a file, of whatever bytes.
     Digest(String),
     /// The files of a folder.
@@ -57,6 +59,8 @@ pub(super) enum Ask {
 pub(super) enum Found {
     /// To [`Ask::Read`].
     Text(Arc<str>),
+    /// To [`Ask::Bytes`].
+    Bytes(Arc<[u8]>),
     /// To [`Ask::Digest`].
     Digest(FileDigest),
     /// To [`Ask::List`].
@@ -73,6 +77,7 @@ impl Ask {
         let Request { files, discoverer, .. } = request;
         match self {
             Self::Read(path) => files.read(&path).map(Found::Text),
+            Self::Bytes(path) => files.bytes(&path).map(Found::Bytes),
             Self::Digest(path) => files.digest(&path).map(Found::Digest),
             Self::List(folder) => files.list(&folder).map(Found::Paths),
             Self::Secret(source) => files.secret(&source).map(Found::Secret),
@@ -183,6 +188,10 @@ pub(super) struct Session {
     pub(super) discovering: bool,
     /// Whether the run ended at a question without an answer.
     pub(super) stopped: Cell<bool>,
+    /// Whether the script ended itself, by `exit()`.
+    pub(super) ended: Cell<bool>,
+    /// Whether parts of the script were not run, or not to their end.
+    pub(super) left_out: Cell<bool>,
     /// The last finding of a run that has found enough.
     pub(super) enough: Cell<Option<usize>>,
     /// Bytes of what the script printed.
@@ -262,6 +271,8 @@ impl Session {
             answers: RefCell::default(),
             discovering: false,
             stopped: Cell::default(),
+            ended: Cell::default(),
+            left_out: Cell::default(),
             enough: Cell::default(),
             printed: Cell::default(),
             work: Cell::default(),
@@ -278,6 +289,16 @@ impl Session {
         let digest = hex::encode(Sha256::digest(text.as_bytes()));
         self.digests.borrow_mut().insert(path.to_owned(), digest);
         Ok(text)
+    }
+
+    /// The bytes of a project file; records their digest.
+    pub(super) fn bytes(&self, path: &str) -> Result<Arc<[u8]>, FileError> {
+        let Found::Bytes(bytes) = self.files.ask(path, Ask::Bytes(path.to_owned()))? else {
+            return Err(FileError::Missing(path.to_owned()));
+        };
+        let digest = hex::encode(Sha256::digest(&bytes));
+        self.digests.borrow_mut().insert(path.to_owned(), digest);
+        Ok(bytes)
     }
 
     /// The digest of a project file, which is recorded. Nothing else of it is looked at.
@@ -432,6 +453,13 @@ impl Session {
             self.not_set.borrow_mut().push(index);
         }
         if self.stop_at == Some(index) { Err(Refusal(index).into_error()) } else { Ok(()) }
+    }
+
+    /// Records a finding about a parameter after which the statement cannot go on.
+    pub(super) fn refuse_parameter(&self, finding: Diagnostic) -> Box<EvalAltResult> {
+        let index = self.record(finding);
+        self.about_parameters.borrow_mut().push(index);
+        Refusal(index).into_error()
     }
 
     /// Writes a finding down and returns its place; the same one twice is one.

@@ -22,12 +22,27 @@ pub(super) struct Source {
     pub(super) calls: HashMap<Position, Rc<Call>>,
     /// Functions it defines: name and number of parameters.
     pub(super) functions: Vec<(String, usize)>,
-    /// Those of them it calls itself, with the place of one such call.
+    /// Its closures, by the name Rhai gives them: how many parameters each has, those for what
+    /// it captures included.
+    pub(super) closures: HashMap<String, usize>,
+    /// How its functions are called, closures left out.
+    pub(super) forms: Vec<Form>,
+    /// Functions it defines and calls itself, with the place of one such call.
     pub(super) own_calls: BTreeMap<(String, usize), Span>,
     /// Whether it has functions or closures.
     pub(super) has_functions: bool,
     /// Warnings about parameters nobody reads.
     pub(super) unread: Vec<Diagnostic>,
+}
+
+/// How a function of a script is called.
+#[derive(Debug)]
+pub(super) struct Form {
+    pub(super) name: String,
+    /// `name(a, b)`.
+    pub(super) words: String,
+    /// Whether its own script alone calls it.
+    pub(super) is_private: bool,
 }
 
 /// One call in the text of a script; every run of it shares this.
@@ -64,6 +79,8 @@ impl Source {
             starts,
             calls: HashMap::new(),
             functions: Vec::new(),
+            closures: HashMap::new(),
+            forms: Vec::new(),
             own_calls: BTreeMap::new(),
             has_functions: false,
             unread: Vec::new(),
@@ -113,6 +130,46 @@ impl Source {
         };
         let after = column - 1 + name.chars().count();
         self.line(line).chars().skip(after).find(|c| !c.is_whitespace()) == Some('(')
+    }
+
+    /// The number of the line, not above a position, that names a variable with `let` or
+    /// `const`.
+    pub(super) fn given_after(&self, name: &str, position: Position) -> Option<usize> {
+        let from = position.line()?;
+        let is_name = |c: char| c.is_alphanumeric() || c == '_';
+        let gives = |line: &str| {
+            let words: Vec<&str> =
+                line.split(|c: char| !is_name(c)).filter(|word| !word.is_empty()).collect();
+            words.windows(2).any(|pair| matches!(pair[0], "let" | "const") && pair[1] == name)
+        };
+        (from + 1..=self.starts.len()).find(|number| gives(self.line(*number)))
+    }
+
+    /// Whether a position stands behind the first key of what would be a map if it began with
+    /// `#{`: in `{ image: "x" }` at the word or at the colon.
+    pub(super) fn is_in_bare_map(&self, position: Position) -> bool {
+        let (Some(line), Some(column)) = (position.line(), position.position()) else {
+            return false;
+        };
+        let Some(start) = self.starts.get(line - 1) else { return false };
+        let before: usize = self.line(line).chars().take(column - 1).map(char::len_utf8).sum();
+        let (above, below) = self.text.split_at(start + before);
+        let is_name = |c: char| c.is_alphanumeric() || c == '_';
+        let word = below.trim_start_matches(is_name);
+        let (above, below) = if word.len() < below.len() {
+            (above, word)
+        } else {
+            let key = above.trim_end();
+            let inner = match key.strip_suffix('"') {
+                Some(text) => text.rsplit_once('"').map_or("", |(rest, _)| rest),
+                None => key.trim_end_matches(is_name),
+            };
+            (inner, below)
+        };
+        let opened = above.trim_end().strip_suffix('{').map(str::trim_end);
+        below.trim_start().starts_with(':')
+            && !below.trim_start().starts_with("::")
+            && opened.is_some_and(|rest| rest.ends_with(['(', ',', '=', ':', '[']))
     }
 
     /// Names of what looks like the definition of a function.

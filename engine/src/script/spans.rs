@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rhai::{AST, ASTNode, Expr as Syntax, FnCallExpr, Position, Stmt};
+use rhai::{AST, ASTNode, Expr as Syntax, FnAccess, FnCallExpr, Position, Stmt};
 
-use super::sources::{Call, Source};
+use super::sources::{Call, Form, Source};
 use crate::diagnostic::Span;
 use crate::path::Path;
 
@@ -44,6 +44,28 @@ pub(super) fn functions(syntax: &AST) -> Vec<(String, usize)> {
     syntax
         .iter_functions()
         .filter(|function| !is_closure(function.name))
+        .map(|function| (function.name.to_owned(), function.params.len()))
+        .collect()
+}
+
+/// How the functions of a script are called.
+pub(super) fn forms(syntax: &AST) -> Vec<Form> {
+    syntax
+        .iter_functions()
+        .filter(|function| !is_closure(function.name))
+        .map(|function| Form {
+            name: function.name.to_owned(),
+            words: format!("{}({})", function.name, function.params.join(", ")),
+            is_private: function.access == FnAccess::Private,
+        })
+        .collect()
+}
+
+/// The closures of a script, and how many parameters each has.
+pub(super) fn closures(syntax: &AST) -> HashMap<String, usize> {
+    syntax
+        .iter_functions()
+        .filter(|function| is_closure(function.name))
         .map(|function| (function.name.to_owned(), function.params.len()))
         .collect()
 }

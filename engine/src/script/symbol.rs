@@ -60,6 +60,9 @@ impl Handle {
 }
 
 impl Refusal {
+    /// Where what went wrong before is the likely reason: unwinds without a word.
+    pub(super) const SILENT: Self = Self(usize::MAX);
+
     /// As an error that unwinds the script.
     pub(super) fn into_error(self) -> Box<EvalAltResult> {
         // Not `ErrorTerminated`: that one loses the calls it passes through. A script may

@@ -39,10 +39,6 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
         .map_or(-1, |at| count(&text[..at]))
         .into());
     texts!(engine, session, "split", |text, by| split(&text, &by));
-    texts!(engine, session, "to_upper", |text| text.to_uppercase().into());
-    texts!(engine, session, "to_lower", |text| text.to_lowercase().into());
-    texts!(engine, session, "trim", |text| text.trim().into());
-    replacing(engine, session);
     numbers(engine, session);
     cuts(engine, session);
 }
@@ -61,25 +57,6 @@ fn split(text: &str, by: &str) -> Dynamic {
         text.split(by).take(MOST_ITEMS + 1).map(Into::into).collect()
     };
     Dynamic::from_array(parts)
-}
-
-fn replacing(engine: &mut Engine, session: &Rc<Session>) {
-    let here = Rc::clone(session);
-    engine.register_fn(
-        "replace",
-        move |context: NativeCallContext,
-              text: ImmutableString,
-              from: ImmutableString,
-              to: ImmutableString|
-              -> Answer<Dynamic> {
-            known_text(&here, &context, &[&text, &from, &to])?;
-            let longer = text.matches(from.as_str()).count().saturating_mul(to.len());
-            if longer > LONGEST_TEXT {
-                return Err(too_long(&here, &context));
-            }
-            Ok(text.replace(from.as_str(), &to).into())
-        },
-    );
 }
 
 /// The finding for a text that would grow beyond the limit.

@@ -391,7 +391,7 @@ impl Sizes {
         let may_be_text = !is_list && !inner.values.as_ref().is_some_and(no_text);
         let factor = match filter.name {
             // One character is written with up to six.
-            "e" | "escape" => 6,
+            "e" | "escape" | "tojson" => 6,
             name if LISTS.contains(&name) && may_be_text => TAKEN_APART,
             _ => 2,
         };

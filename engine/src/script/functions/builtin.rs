@@ -4,7 +4,7 @@
 use super::{Entry, Run};
 
 /// An entry for a function registered elsewhere.
-const fn entry(
+pub(super) const fn entry(
     signature: &'static str,
     doc: &'static str,
     examples: &'static [(&'static str, &'static str)],
@@ -53,6 +53,11 @@ pub(super) const STACK: &[Entry] = &[
         "forget(address: string) -> ()",
         "Lets go of what was recorded under an address; the world stays as it is.",
         &[],
+    ),
+    entry(
+        "component(name: string, body: fn) -> any",
+        "Groups what the closure declares under a name that stands before its addresses; gives what the closure gives.",
+        &[(r#"component("shop", || 5)"#, "5")],
     ),
     entry(
         "profile(name: string, body?: fn) -> any",
@@ -104,6 +109,7 @@ pub(super) const STACK: &[Entry] = &[
         "Adds a line to what the command shows; what is not known yet appears by name, secrets as `(sensitive)`.",
         &[],
     ),
+    entry("debug(value: any) -> ()", "The same, with text in quotes.", &[]),
 ];
 
 /// Text.
@@ -147,26 +153,6 @@ pub(super) const TEXT: &[Entry] = &[
         "join(list: list, between: string) -> string",
         "The items as one text with another between them. Works on values that are not known yet.",
         &[(r#"join(["a", 1], "-")"#, r#""a-1""#)],
-    ),
-    entry(
-        "replace(text: string, part: string, with: string) -> string",
-        "The text with another in the place of each part.",
-        &[(r#""a.b.c".replace(".", "/")"#, r#""a/b/c""#)],
-    ),
-    entry(
-        "trim(text: string) -> string",
-        "The text without spaces and line ends around it.",
-        &[(r#""  a ".trim()"#, r#""a""#)],
-    ),
-    entry(
-        "to_upper(text: string) -> string",
-        "The text in capital letters.",
-        &[(r#""ab".to_upper()"#, r#""AB""#)],
-    ),
-    entry(
-        "to_lower(text: string) -> string",
-        "The text in small letters.",
-        &[(r#""AB".to_lower()"#, r#""ab""#)],
     ),
     entry(
         "sub_string(text: string, start: int, length?: int) -> string",

@@ -94,7 +94,8 @@ pub(super) fn run(
                 }
                 all.push(expr);
             }
-            hand.spend(all.iter().filter_map(Expr::known).map(bytes).sum())?;
+            let read: usize = all.iter().filter_map(Expr::known).map(bytes).sum();
+            hand.spend(read.saturating_add(function.work()))?;
             if let Err(fault) = function.refuses(&all) {
                 return Err(hand.fault(Fault::new(fault)));
             }

@@ -40,6 +40,30 @@ pub(super) const ENTRIES: &[Entry] = &[
         run: Run::Later(Function::Md5),
     },
     Entry {
+        signature: "sha256_base64(text: text) -> string",
+        doc: "The SHA-256 of the text, in standard base64. Works on values that are not known yet.",
+        examples: &[(
+            r#"sha256_base64("abc")"#,
+            r#""ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=""#,
+        )],
+        run: Run::Later(Function::Sha256Base64),
+    },
+    Entry {
+        signature: "hmac_sha256(key: text, text: text) -> string",
+        doc: "The HMAC with SHA-256 of the text, in hexadecimal: a seal that only who has the key can make. Works on values that are not known yet.",
+        examples: &[(
+            r#"hmac_sha256("key", "The quick brown fox jumps over the lazy dog")"#,
+            r#""f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8""#,
+        )],
+        run: Run::Later(Function::HmacSha256),
+    },
+    Entry {
+        signature: "bcrypt(password: text, salt: text) -> string",
+        doc: "The password as `htpasswd -B`, nginx, Grafana and registries keep it: its bcrypt hash of cost 10. The salt is made from the second text, such as the user's name, so that the plan stays the same; a random one would change it every time. Works on values that are not known yet.",
+        examples: &[(r#"bcrypt("s3cret", "ada").starts_with("$2b$10$")"#, "true")],
+        run: Run::Later(Function::Bcrypt),
+    },
+    Entry {
         signature: "uuid_v5(namespace: string, name: string) -> string",
         doc: "The UUID of a name: the same name gives the same UUID. The namespace is `dns`, `url`, `oid`, `x500` or a UUID.",
         examples: &[(

@@ -5,6 +5,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 
 use super::arguments::{string, text};
 use super::{Entry, Fault, Outcome, Run};
+use crate::dotenv;
 use crate::expr::Function;
 use crate::map::Map;
 use crate::value::Value;
@@ -49,9 +50,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         signature: "toml(value: map) -> string",
-        doc: "The map as TOML text. TOML has no word for nothing.",
+        doc: "The map as TOML text. TOML has no word for nothing. Works on values that are not known yet.",
         examples: &[(r"toml(#{ a: 1, b: #{ c: [true] } })", r#""a = 1\n\n[b]\nc = [true]\n""#)],
-        run: Run::Known(toml_encode),
+        run: Run::Later(Function::Toml),
     },
     Entry {
         signature: "toml_decode(text: string) -> map",
@@ -61,6 +62,18 @@ pub(super) const ENTRIES: &[Entry] = &[
             r#"#{ a: #{ b: "1979-05-27" } }"#,
         )],
         run: Run::Known(toml_decode),
+    },
+    Entry {
+        signature: "dotenv(text: string, values?: map) -> map",
+        doc: "The variables of a `.env` file, as Docker Compose reads an `env_file`: quotes, escapes, comments, `export`, `${NAME:-other}` and its relatives, filled in from the map and then from the lines above. A variable that nothing sets is an error. Of a secret text the whole map is secret.",
+        examples: &[
+            (r#"dotenv("export A='x y'\nB=\"${A}\" # twice\n")"#, r#"#{ A: "x y", B: "x y" }"#),
+            (
+                r#"dotenv("URL=http://${HOST}:${PORT:-80}", #{ HOST: "web" })"#,
+                r#"#{ URL: "http://web:80" }"#,
+            ),
+        ],
+        run: Run::Known(variables),
     },
     Entry {
         signature: "csv_decode(text: string) -> list",
@@ -115,6 +128,15 @@ pub(super) const ENTRIES: &[Entry] = &[
         doc: "The text, encoded for use inside a URL. Works on values that are not known yet.",
         examples: &[(r#"urlencode("a b/ü")"#, r#""a%20b%2F%C3%BC""#)],
         run: Run::Later(Function::UrlEncode),
+    },
+    Entry {
+        signature: "url_parts(url: string) -> map",
+        doc: "The parts of a URL: `scheme`, `user`, `password`, `host`, `port` (also where it is that of the scheme), `path`, `query`, a map, and `fragment`; what it does not have is nothing. Of a secret URL all parts are secret.",
+        examples: &[(
+            r#"url_parts("http://ada:s%20t@web:8080/a?b=1#c")"#,
+            r#"#{ scheme: "http", user: "ada", password: "s t", host: "web", port: 8080, path: "/a", query: #{ b: "1" }, fragment: "c" }"#,
+        )],
+        run: Run::Known(url_parts),
     },
     Entry {
         signature: "urldecode(text: string) -> string",
@@ -177,41 +199,6 @@ fn first_line(text: &str) -> &str {
     text.trim_start_matches("error: ").lines().next().unwrap_or_default()
 }
 
-fn toml_encode(arguments: &[Value]) -> Outcome {
-    fn convert(value: &Value, path: &str) -> Result<toml::Value, Fault> {
-        Ok(match value.reveal() {
-            Value::Null | Value::Secret(_) | Value::Ephemeral(_) => {
-                let place = if path.is_empty() { "the value" } else { path };
-                return Err(Fault::new(format!("TOML has no word for nothing: `{place}`"))
-                    .hint("leave the entry out"));
-            }
-            Value::Bool(value) => toml::Value::Boolean(*value),
-            Value::Int(value) => toml::Value::Integer(*value),
-            Value::Float(value) => toml::Value::Float(*value),
-            Value::String(text) => toml::Value::String(text.clone()),
-            Value::List(items) => {
-                let items = items.iter().enumerate();
-                let items = items.map(|(at, item)| convert(item, &format!("{path}[{at}]")));
-                toml::Value::Array(items.collect::<Result<_, _>>()?)
-            }
-            Value::Map(entries) => toml::Value::Table(
-                entries
-                    .iter()
-                    .map(|(key, entry)| {
-                        let path =
-                            if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                        Ok((key.clone(), convert(entry, &path)?))
-                    })
-                    .collect::<Result<_, Fault>>()?,
-            ),
-        })
-    }
-    let value = convert(arguments.first().unwrap_or(&Value::Null), "")?;
-    toml::to_string(&value)
-        .map(Value::String)
-        .map_err(|error| Fault::new(format!("this cannot be written as TOML: {error}")))
-}
-
 fn toml_decode(arguments: &[Value]) -> Outcome {
     fn convert(value: toml::Value, depth: usize) -> Outcome {
         if depth > DEEPEST {
@@ -244,6 +231,61 @@ fn toml_decode(arguments: &[Value]) -> Outcome {
         Fault::new(format!("this is not TOML: {}", error.message()))
     })?;
     convert(toml::Value::Table(table), 0)
+}
+
+fn url_parts(arguments: &[Value]) -> Outcome {
+    let url = url::Url::parse(text(arguments, 0)).map_err(|error| {
+        Fault::new(format!("this is not a URL: {error}")).hint("one begins with `http://`")
+    })?;
+    let decoded = |part: &str| {
+        let bytes = percent_encoding::percent_decode_str(part).collect();
+        utf8(Ok::<_, String>(bytes), "URL encoding")
+    };
+    let given = |part: Option<&str>| match part.filter(|part| !part.is_empty()) {
+        Some(part) => decoded(part),
+        None => Ok(Value::Null),
+    };
+    let query = url.query_pairs().map(|(key, value)| (key.into_owned(), string(value)));
+    let port = url.port_or_known_default().map_or(Value::Null, |port| Value::Int(port.into()));
+    let entries = [
+        ("scheme", string(url.scheme())),
+        ("user", given(Some(url.username()))?),
+        ("password", given(url.password())?),
+        ("host", url.host_str().map_or(Value::Null, string)),
+        ("port", port),
+        ("path", decoded(url.path())?),
+        ("query", Value::Map(query.collect())),
+        ("fragment", given(url.fragment())?),
+    ];
+    Ok(Value::Map(entries.into_iter().map(|(key, part)| (key.to_owned(), part)).collect()))
+}
+
+fn variables(arguments: &[Value]) -> Outcome {
+    let empty = Map::new();
+    let values = match arguments.get(1).map(Value::reveal) {
+        Some(Value::Map(values)) => values,
+        _ => &empty,
+    };
+    for (name, value) in values {
+        if matches!(value.reveal(), Value::List(_) | Value::Map(_) | Value::Null) {
+            let found = value.reveal().type_name();
+            return Err(Fault::new(format!("`{name}` in `values` is {found}, not text")));
+        }
+    }
+    let get = |name: &str| {
+        let value = values.get(name)?.reveal();
+        Some(value.as_str().map_or_else(|| value.to_json().to_string(), str::to_owned))
+    };
+    let outside = dotenv::Outside { get: &get, name: "the map `values`" };
+    let found = dotenv::parse(text(arguments, 0), &outside).map_err(|problems| {
+        let lines = problems.iter().map(|it| format!("line {}: {}", it.line, it.message));
+        let fault = Fault::new(lines.collect::<Vec<_>>().join("; "));
+        match problems.into_iter().find(|it| !it.hint.is_empty()) {
+            Some(problem) => fault.hint(problem.hint),
+            None => fault,
+        }
+    })?;
+    Ok(Value::Map(found.into_iter().map(|(name, value)| (name, string(value))).collect()))
 }
 
 fn csv_decode(arguments: &[Value]) -> Outcome {

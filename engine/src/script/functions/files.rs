@@ -1,8 +1,11 @@
 //! Files of the project, and paths as text.
 
+use base64::Engine as _;
+use globset::{GlobBuilder, GlobMatcher};
 use rhai::Dynamic;
 use sha2::{Digest, Sha256};
 
+use super::super::host::LONGEST_TEXT;
 use super::super::loader;
 use super::super::marks;
 use super::super::symbol::Answer;
@@ -24,6 +27,22 @@ pub(super) const ENTRIES: &[Entry] = &[
         run: Run::Elsewhere,
     },
     Entry {
+        signature: "file_base64(path: string) -> string",
+        doc: "A file of the project, text or not, in standard base64: for `content_base64`. Its digest is kept in the plan.",
+        examples: &[(r#"file_base64("motd.txt") == base64(file("motd.txt"))"#, "true")],
+        run: Run::Items(|hand, a| {
+            let path = path(hand, &a)?;
+            hand.spend(OPENED)?;
+            let bytes = hand.session.bytes(&path).map_err(|error| unreadable(hand, &error))?;
+            hand.spend(bytes.len())?;
+            if bytes.len() > LONGEST_TEXT / 4 * 3 {
+                let message = format!("`{path}` is too large for a text in base64");
+                return Err(hand.fault(Fault::new(message)));
+            }
+            Ok(base64::prelude::BASE64_STANDARD.encode(bytes).into())
+        }),
+    },
+    Entry {
         signature: "file_exists(path: string) -> bool",
         doc: "Whether the project has a file at that path, relative to the script.",
         examples: &[
@@ -42,12 +61,20 @@ pub(super) const ENTRIES: &[Entry] = &[
         }),
     },
     Entry {
-        signature: "files(folder: string) -> list",
-        doc: "The paths of all files in a folder of the project and in the folders within, relative to it, in order. Files and folders whose names begin with a dot are left out.",
-        examples: &[(r#"files("conf")"#, r#"["app.toml", "db/pg.conf"]"#)],
+        signature: "files(folder: string, pattern?: string) -> list",
+        doc: "The paths of all files in a folder of the project and in the folders within, relative to it, in order; with a pattern, those that match it: `*` is anything but `/`, `**/` any folders, `{a,b}` one or the other. Files and folders whose names begin with a dot are left out.",
+        examples: &[
+            (r#"files("conf")"#, r#"["app.toml", "db/pg.conf"]"#),
+            (r#"files("conf", "**/*.conf")"#, r#"["db/pg.conf"]"#),
+            (r#"files("conf", "*.{toml,conf}")"#, r#"["app.toml"]"#),
+        ],
         run: Run::Items(|hand, a| {
             let folder = path(hand, &a)?;
-            let found = listed(hand, &folder)?;
+            let mut found = listed(hand, &folder)?;
+            if let Some(pattern) = a.get(1) {
+                let pattern = glob(hand, &hand.text(pattern, "a pattern")?)?;
+                found.retain(|path| pattern.is_match(path));
+            }
             Ok(Dynamic::from_array(found.into_iter().map(Into::into).collect()))
         }),
     },
@@ -109,6 +136,15 @@ pub(super) fn path(hand: &Hand<'_>, arguments: &[Dynamic]) -> Answer<String> {
     let written = hand.text(arguments.first().unwrap_or(&Dynamic::UNIT), "a path")?;
     let from = hand.context.call_source().unwrap_or_default();
     loader::join(from, &written).ok_or_else(|| hand.refuse(loader::outside(&written)))
+}
+
+/// A pattern of paths.
+fn glob(hand: &Hand<'_>, text: &str) -> Answer<GlobMatcher> {
+    let pattern = GlobBuilder::new(text).literal_separator(true).build();
+    pattern.map(|pattern| pattern.compile_matcher()).map_err(|error| {
+        let fault = Fault::new(format!("`{text}` is no pattern of paths: {}", error.kind()));
+        hand.fault(fault.hint("write `*.sql`, `**/*.conf` or `*.{yml,yaml}`"))
+    })
 }
 
 fn unreadable(hand: &Hand<'_>, error: &FileError) -> Box<rhai::EvalAltResult> {

@@ -124,6 +124,12 @@ fn indent(
     Ok(if first == Some(true) { margin + indented.as_str() } else { indented })
 }
 
+/// Plain JSON: what is made is files, not pages.
+fn tojson(value: Jinja) -> Result<String, minijinja::Error> {
+    serde_json::to_string(&value)
+        .map_err(|error| minijinja::Error::new(ErrorKind::BadSerialization, error.to_string()))
+}
+
 fn too_long() -> minijinja::Error {
     let words = format!("a text is longer than {} MiB", LONGEST_TEXT >> 20);
     minijinja::Error::new(ErrorKind::InvalidOperation, words)
@@ -166,6 +172,7 @@ fn reading() -> Vec<(&'static str, Jinja)> {
         ("string", J::from_function(filters::string)),
         ("sum", J::from_function(filters::sum)),
         ("title", J::from_function(filters::title)),
+        ("tojson", J::from_function(tojson)),
         ("trim", J::from_function(filters::trim)),
         ("unique", J::from_function(filters::unique)),
         ("upper", J::from_function(filters::upper)),

@@ -71,6 +71,37 @@ pub(super) const ENTRIES: &[Entry] = &[
         }),
     },
     Entry {
+        signature: "one(list: list) -> any",
+        doc: "The only item; nothing when there is none, an error when there are several. Hands on values that are not known yet.",
+        examples: &[("one([7])", "7"), ("one([])", "()")],
+        run: Run::Items(|hand, a| {
+            let items = first(a);
+            if items.len() > 1 {
+                let fault = Fault::new(format!("there are {} items, not one", items.len()));
+                return Err(hand.fault(fault));
+            }
+            Ok(items.into_iter().next().unwrap_or(Dynamic::UNIT))
+        }),
+    },
+    Entry {
+        signature: "element(list: list, place: int) -> any",
+        doc: "The item at a place, from 0; behind the last one it begins anew, before the first one at the end. Hands on values that are not known yet.",
+        examples: &[
+            (r#"element(["a", "b"], 3)"#, r#""b""#),
+            (r#"element(["a", "b"], -1)"#, r#""b""#),
+        ],
+        run: Run::Items(|hand, a| {
+            let place = int(&a, 1);
+            let mut items = first(a);
+            let length = INT::try_from(items.len()).unwrap_or(INT::MAX);
+            if length == 0 {
+                return Err(hand.fault(Fault::new("an empty list has no elements")));
+            }
+            let place = usize::try_from(place.rem_euclid(length)).unwrap_or_default();
+            Ok(items.swap_remove(place))
+        }),
+    },
+    Entry {
         signature: "chunk(list: list, size: int) -> list",
         doc: "The items in lists of that size; the last one may be shorter. Hands on values that are not known yet.",
         examples: &[("chunk([1, 2, 3], 2)", "[[1, 2], [3]]")],
@@ -109,13 +140,13 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         signature: "min(list: list) -> number",
-        doc: "The smallest number of the list.",
+        doc: "The smallest number of the list; also of two numbers or two texts, `min(a, b)`.",
         examples: &[("min([3, 1.5, 2])", "1.5")],
         run: Run::Known(|a| extreme(a, |number, best| number < best)),
     },
     Entry {
         signature: "max(list: list) -> number",
-        doc: "The largest number of the list.",
+        doc: "The largest number of the list; also of two numbers or two texts, `max(a, b)`.",
         examples: &[("max([3, 1.5, 2])", "3")],
         run: Run::Known(|a| extreme(a, |number, best| number > best)),
     },

@@ -13,9 +13,11 @@ mod conditions;
 mod encode;
 mod files;
 mod guesses;
+mod instead;
 mod jinja;
 mod lists;
 mod maps;
+mod native;
 mod network;
 mod patterns;
 mod reference;
@@ -25,6 +27,7 @@ mod shapes;
 mod signature;
 mod taint;
 mod template;
+mod times;
 mod units;
 mod words;
 
@@ -37,6 +40,7 @@ use super::symbol::Answer;
 use crate::expr::Function;
 use crate::value::Value;
 pub(super) use call::{Hand, Meter};
+pub(super) use instead::instead;
 pub(super) use reference::definitions;
 pub use reference::{Documented, library, reference};
 use signature::Signature;
@@ -98,6 +102,11 @@ impl Entry {
     pub(super) fn name(&self) -> &'static str {
         self.signature.split('(').next().unwrap_or_default()
     }
+
+    /// How it is called, what it gives left out.
+    pub(super) fn form(&self) -> &'static str {
+        self.signature.split(" -> ").next().unwrap_or_default()
+    }
 }
 
 /// Functions of one subject.
@@ -114,17 +123,22 @@ pub(super) const GROUPS: &[Group] = &[
     Group { title: "Conditions", entries: conditions::ENTRIES },
     Group { title: "Text", entries: words::ENTRIES },
     Group { title: "Text, built in", entries: builtin::TEXT },
+    Group { title: "Numbers, built in", entries: native::NUMBERS },
     Group { title: "Regular expressions", entries: patterns::ENTRIES },
     Group { title: "Lists", entries: lists::ENTRIES },
     Group { title: "Lists, built in", entries: builtin::LISTS },
+    Group { title: "Lists, built in, to be changed", entries: native::LISTS },
     Group { title: "Sets", entries: sets::ENTRIES },
     Group { title: "Maps", entries: maps::ENTRIES },
     Group { title: "Maps, built in", entries: builtin::MAPS },
+    Group { title: "Maps, built in, to be changed", entries: native::MAPS },
+    Group { title: "Values and functions, built in", entries: native::OTHERS },
     Group { title: "Encoding", entries: encode::ENTRIES },
     Group { title: "Hashes", entries: ciphers::ENTRIES },
     Group { title: "Networks", entries: network::ENTRIES },
     Group { title: "Services", entries: services::ENTRIES },
     Group { title: "Versions, durations and sizes", entries: units::ENTRIES },
+    Group { title: "Time", entries: times::ENTRIES },
     Group { title: "Files and paths", entries: files::ENTRIES },
     Group { title: "Templates", entries: template::ENTRIES },
 ];

@@ -40,6 +40,10 @@ pub(super) const ENTRIES: &[Entry] = &[
                 r#""a;b;""#,
             ),
             (
+                r#"template_text("{{ x | tojson }}", #{ x: ["a\"b", 1] })"#,
+                r#""[\"a\\\"b\",1]""#,
+            ),
+            (
                 r#"template_text("{{ x | upper }}{% if loud %}!{% endif %}", #{ x: "a", loud: true })"#,
                 r#""A!""#,
             ),

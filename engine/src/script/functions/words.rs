@@ -5,10 +5,14 @@ use heck::{
     ToUpperCamelCase,
 };
 
+use rhai::Dynamic;
+
 use super::super::host::LONGEST_TEXT;
-use super::arguments::{given_text, list, size, string, strings, text, texts};
-use super::{Entry, Fault, Outcome, Run};
-use crate::expr::Function;
+use super::super::symbol::{Answer, to_dynamic};
+use super::arguments::{given_text, size, string, strings, text, texts};
+use super::call::as_list;
+use super::{Entry, Fault, Hand, Outcome, Run};
+use crate::expr::{Expr, Function};
 use crate::value::Value;
 
 /// The widest line `wrap` makes and the longest part `format` does.
@@ -18,12 +22,48 @@ const WIDEST: usize = 10_000;
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         signature: "format(pattern: string, values: list) -> string",
-        doc: "The pattern with `%s` (any value), `%d` (an integer), `%5d`, `%05d` (filled up), `%.2f` (decimals), `%x` (hexadecimal) filled in; `%%` is a percent sign.",
+        doc: "The pattern with `%s` (any value), `%d` (an integer), `%5d`, `%05d` (filled up), `%.2f` (decimals), `%x` (hexadecimal) filled in; `%%` is a percent sign. A plain `%s` works on values that are not known yet.",
         examples: &[
             (r#"format("%s-%03d", ["web", 7])"#, r#""web-007""#),
             (r#"format("%.1f%% of %x", [12.34, 255])"#, r#""12.3% of ff""#),
         ],
-        run: Run::Known(format),
+        run: Run::Items(format),
+    },
+    Entry {
+        signature: "replace(text: text, part: string, with: text) -> string",
+        doc: "The text with another in the place of each part. Works on values that are not known yet.",
+        examples: &[(r#""a.b.c".replace(".", "/")"#, r#""a/b/c""#)],
+        run: Run::Later(Function::Replace),
+    },
+    Entry {
+        signature: "trim(text: text) -> string",
+        doc: "The text without spaces and line ends around it. Works on values that are not known yet.",
+        examples: &[(r#""  a ".trim()"#, r#""a""#)],
+        run: Run::Later(Function::Trim),
+    },
+    Entry {
+        signature: "to_upper(text: text) -> string",
+        doc: "The text in capital letters. Works on values that are not known yet.",
+        examples: &[(r#""ab".to_upper()"#, r#""AB""#)],
+        run: Run::Later(Function::ToUpper),
+    },
+    Entry {
+        signature: "to_lower(text: text) -> string",
+        doc: "The text in small letters. Works on values that are not known yet.",
+        examples: &[(r#""AB".to_lower()"#, r#""ab""#)],
+        run: Run::Later(Function::ToLower),
+    },
+    Entry {
+        signature: "parse_bool(text: text) -> bool",
+        doc: "What `true` or `false` says as text.",
+        examples: &[(r#"parse_bool("true")"#, "true")],
+        run: Run::Known(|a| {
+            let word = a.first().map(|value| value.reveal().to_string()).unwrap_or_default();
+            let word = given_text(a, 0).map_or(word.as_str(), str::trim);
+            word.parse()
+                .map(Value::Bool)
+                .map_err(|_| Fault::new(format!("`{word}` is neither `true` nor `false`")))
+        }),
     },
     Entry {
         signature: "indent(text: text, spaces: int) -> string",
@@ -186,48 +226,62 @@ struct Slot {
     verb: char,
 }
 
-fn format(arguments: &[Value]) -> Outcome {
-    let mut rest = text(arguments, 0);
-    let mut values = list(arguments, 1).iter();
-    let mut out = String::new();
+fn format(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
+    let mut arguments = arguments.into_iter();
+    let mut next = || arguments.next().unwrap_or(Dynamic::UNIT);
+    let pattern = hand.text(&next(), "the pattern")?;
+    let mut values = as_list(next()).into_iter();
+    let mut rest = pattern.as_str();
+    let mut parts = Vec::new();
+    let mut length = 0;
     while let Some(at) = rest.find('%') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        let (slot, after) = slot(rest)?;
+        parts.push(Expr::Value(string(&rest[..at])));
+        let (slot, after) = slot(&rest[at + 1..]).map_err(|fault| hand.fault(fault))?;
         rest = after;
         if slot.verb == '%' {
-            out.push('%');
+            parts.push(Expr::Value(string("%")));
             continue;
         }
-        let Some(value) = values.next() else {
-            return Err(Fault::new("the pattern takes more values than the list has"));
+        let Some(item) = values.next() else {
+            let fault = Fault::new("the pattern takes more values than the list has");
+            return Err(hand.fault(fault));
         };
-        let filled = fill(&slot, value.reveal())?;
-        let missing = slot.width.saturating_sub(filled.chars().count());
-        match filled.strip_prefix('-') {
-            Some(digits) if slot.zero => {
-                out.push('-');
-                out.push_str(&"0".repeat(missing));
-                out.push_str(digits);
+        match hand.expr(item.clone())? {
+            Expr::Value(value) => {
+                let filled = fill(&slot, value.reveal()).map_err(|fault| hand.fault(fault))?;
+                let filled = padded(&slot, &filled);
+                length += filled.len();
+                if length > LONGEST_TEXT {
+                    let message = format!("a text is longer than {} MiB", LONGEST_TEXT >> 20);
+                    return Err(hand.fault(Fault::new(message)));
+                }
+                parts.push(Expr::Value(string(filled).marked(value.secrecy())));
             }
-            _ => {
-                out.push_str(&if slot.zero { "0" } else { " " }.repeat(missing));
-                out.push_str(&filled);
+            // As it is, whatever it turns out to be.
+            later @ (Expr::Reference(_) | Expr::Call(..) | Expr::Secret(_))
+                if slot.verb == 's' && slot.width == 0 =>
+            {
+                parts.push(later);
             }
-        }
-        if out.len() > LONGEST_TEXT {
-            return Err(Fault::new(format!(
-                "a text is longer than {} MiB",
-                LONGEST_TEXT >> 20
-            )));
+            _ => return Err(hand.unknown(&item)),
         }
     }
-    out.push_str(rest);
+    parts.push(Expr::Value(string(rest)));
     match values.count() {
-        0 => Ok(Value::String(out)),
+        0 => Ok(to_dynamic(Expr::call(Function::Concat, parts))),
         more => {
-            Err(Fault::new(format!("the list has {more} values more than the pattern takes")))
+            let message = format!("the list has {more} values more than the pattern takes");
+            Err(hand.fault(Fault::new(message)))
         }
+    }
+}
+
+/// A value, filled up to the width of its place.
+fn padded(slot: &Slot, filled: &str) -> String {
+    let missing = slot.width.saturating_sub(filled.chars().count());
+    match filled.strip_prefix('-') {
+        Some(digits) if slot.zero => format!("-{}{digits}", "0".repeat(missing)),
+        _ => if slot.zero { "0" } else { " " }.repeat(missing) + filled,
     }
 }
 

@@ -1,7 +1,6 @@
 //! `param`: values from outside.
 
 mod options;
-mod types;
 
 use rhai::{Dynamic, NativeCallContext};
 
@@ -41,7 +40,7 @@ pub(super) fn param(
         let finding =
             Diagnostic::new(Code::NameNotKnown, "the name of a parameter must be known text")
                 .at(at);
-        return Err(session.refuse(finding));
+        return Err(session.refuse_parameter(finding));
     };
     let options = options::read(session, &call, &name, options)?;
     let known = session.parameters.borrow().iter().find(|a| a.parameter.name == name).cloned();

@@ -8,10 +8,10 @@ use super::super::session::Session;
 use super::super::sources::Call;
 use super::super::symbol::Answer;
 use super::known_text;
-use super::types::{TYPES, Type};
 use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
 use crate::expr::Expr;
 use crate::path::Path;
+use crate::plain_type::PlainType;
 use crate::value::Value;
 
 /// Every option there is.
@@ -31,7 +31,7 @@ const NAMES: [&str; 10] = [
 /// What a script says of a parameter.
 #[derive(Clone)]
 pub(super) struct Options {
-    pub(super) ty: Type,
+    pub(super) ty: PlainType,
     pub(super) default: Option<Value>,
     pub(super) secret: bool,
     /// Not kept either.
@@ -51,7 +51,7 @@ pub(super) struct Options {
 impl Options {
     fn new() -> Self {
         Self {
-            ty: Type::String,
+            ty: PlainType::String,
             default: None,
             secret: false,
             ephemeral: false,
@@ -156,7 +156,7 @@ pub(super) fn read(
                     format!("a parameter has no option `{other}`"),
                 )
                 .at(call.at(&Path::attribute(other)));
-                return Err(session.refuse(match did_you_mean(other, NAMES) {
+                return Err(session.refuse_parameter(match did_you_mean(other, NAMES) {
                     Some(meant) => finding.hint(format!("did you mean `{meant}`?")),
                     None => finding.hint(format!("there are {}", list_words(&NAMES))),
                 }));
@@ -178,7 +178,7 @@ impl Reader<'_> {
     /// `{}` in the message stands for the parameter's name.
     fn refuse(&self, key: &str, message: &str) -> Box<rhai::EvalAltResult> {
         let at: Span = self.call.at(&Path::attribute(key));
-        self.session.refuse(
+        self.session.refuse_parameter(
             Diagnostic::new(Code::ParameterForm, message.replace("{}", self.name)).at(at),
         )
     }
@@ -188,11 +188,10 @@ impl Reader<'_> {
             .ok_or_else(|| self.refuse(key, &format!("`{key}` must be known text")))
     }
 
-    fn ty(&self, value: &Dynamic) -> Answer<Type> {
+    fn ty(&self, value: &Dynamic) -> Answer<PlainType> {
         let word = known_text(value).unwrap_or_default();
-        let found = TYPES.iter().find(|(name, _)| *name == word);
-        found.map(|(_, ty)| *ty).ok_or_else(|| {
-            let names: Vec<_> = TYPES.iter().map(|(name, _)| *name).collect();
+        PlainType::named(&word).ok_or_else(|| {
+            let names: Vec<_> = PlainType::ALL.iter().map(|(name, _)| *name).collect();
             self.refuse("type", &format!("a type is one of {}", list_words(&names)))
         })
     }
@@ -206,9 +205,9 @@ impl Reader<'_> {
     }
 
     /// What the options say of each other.
-    fn fit_together(&self, read: &mut Options, ty: Option<Type>) -> Answer<()> {
-        let of_default = read.default.as_ref().and_then(Type::of);
-        let ty = ty.or(of_default).unwrap_or(Type::String);
+    fn fit_together(&self, read: &mut Options, ty: Option<PlainType>) -> Answer<()> {
+        let of_default = read.default.as_ref().and_then(PlainType::of);
+        let ty = ty.or(of_default).unwrap_or(PlainType::String);
         read.ty = ty;
         if let Some(default) = read.default.take() {
             // Nothing is a default too: then the parameter may be left out.
@@ -235,7 +234,7 @@ impl Reader<'_> {
             let message = "the default of parameter `{}` is none of its choices";
             return Err(self.refuse("default", message));
         }
-        if read.pattern.is_some() && ty != Type::String {
+        if read.pattern.is_some() && ty != PlainType::String {
             return Err(self.refuse("pattern", "`pattern` is for text"));
         }
         if read.secret && read.check.is_some() {
@@ -244,7 +243,7 @@ impl Reader<'_> {
                     .at(self.call.at(&Path::attribute("check")))
                     .note("the closure could give it away")
                     .hint("use `pattern`, such as `pattern: \".{12,}\"` for twelve characters");
-            return Err(self.session.refuse(finding));
+            return Err(self.session.refuse_parameter(finding));
         }
         if !read.message.is_empty() && read.check.is_none() && read.pattern.is_none() {
             let message = "`message` is what is said when `check` or `pattern` fails";

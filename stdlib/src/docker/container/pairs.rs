@@ -52,7 +52,7 @@ impl<'de> de::Visitor<'de> for MapOrList {
     fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<Pairs, A::Error> {
         let entries = Vec::<String>::deserialize(SeqAccessDeserializer::new(seq))?;
         let mut pairs = BTreeMap::new();
-        // As in a file of variables: `env: lines(file("app.env"))`.
+        // As in a list that was written like a file of variables.
         let says = |entry: &String| !entry.trim().is_empty() && !entry.starts_with('#');
         for entry in entries.into_iter().filter(says) {
             // Compose takes such a value from the environment, which a script does not see.

@@ -1,36 +1,51 @@
-//! The types of parameters, and reading text as one of them.
+//! The types of parameters and outputs, and reading text as one of them.
 
+use serde::{Deserialize, Serialize};
+
+use crate::schema::Type;
 use crate::value::Value;
 
-/// What a parameter's value is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
+/// What a parameter's or an output's value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlainType {
+    /// Text.
     String,
+    /// A whole number.
     Int,
+    /// Any number.
     Float,
+    /// True or false.
     Bool,
+    /// A list.
     List,
+    /// A map.
     Map,
 }
 
-/// Every type with its name.
-pub(super) const TYPES: [(&str, Type); 6] = [
-    ("string", Type::String),
-    ("int", Type::Int),
-    ("float", Type::Float),
-    ("bool", Type::Bool),
-    ("list", Type::List),
-    ("map", Type::Map),
-];
+impl PlainType {
+    /// Every type with its name.
+    pub const ALL: [(&'static str, Self); 6] = [
+        ("string", Self::String),
+        ("int", Self::Int),
+        ("float", Self::Float),
+        ("bool", Self::Bool),
+        ("list", Self::List),
+        ("map", Self::Map),
+    ];
 
-impl Type {
+    /// The type of that name.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(name, _)| *name == word).map(|(_, ty)| *ty)
+    }
+
     /// Its name in scripts.
-    pub(super) fn name(self) -> &'static str {
-        TYPES.iter().find(|(_, ty)| *ty == self).map_or("", |(name, _)| name)
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, ty)| *ty == self).map_or("", |(name, _)| name)
     }
 
     /// With its article, for sentences.
-    pub(super) fn words(self) -> &'static str {
+    pub fn words(self) -> &'static str {
         match self {
             Self::String => "a string",
             Self::Int => "an integer",
@@ -42,7 +57,7 @@ impl Type {
     }
 
     /// The type of a known value.
-    pub(super) fn of(value: &Value) -> Option<Self> {
+    pub fn of(value: &Value) -> Option<Self> {
         match value.reveal() {
             Value::String(_) => Some(Self::String),
             Value::Int(_) => Some(Self::Int),
@@ -56,15 +71,37 @@ impl Type {
 
     /// The value as one of this type; a whole number is a number too.
     #[expect(clippy::cast_precision_loss, reason = "as every language with floats does")]
-    pub(super) fn take(self, value: Value) -> Option<Value> {
+    pub fn take(self, value: Value) -> Option<Value> {
         match (self, &value) {
             (Self::Float, Value::Int(number)) => Some(Value::Float(*number as f64)),
             _ => (Self::of(&value) == Some(self)).then_some(value),
         }
     }
 
+    /// Whether a value is of this type, or nothing.
+    pub fn fits(self, value: &Value) -> bool {
+        match value.reveal() {
+            Value::Null => true,
+            Value::Int(_) if self == Self::Float => true,
+            found => Self::of(found) == Some(self),
+        }
+    }
+
+    /// Whether what has a type of a schema may be of this one.
+    pub fn may_be(self, found: &Type) -> bool {
+        match found {
+            Type::Any => true,
+            Type::Either(forms) => forms.iter().any(|form| self.may_be(form)),
+            Type::String | Type::Enum(_) => self == Self::String,
+            Type::Int | Type::Number => matches!(self, Self::Int | Self::Float),
+            Type::Bool => self == Self::Bool,
+            Type::List(_) => self == Self::List,
+            Type::Map(_) | Type::Object(_) => self == Self::Map,
+        }
+    }
+
     /// Something of this type, to go on with when there is no value.
-    pub(super) fn placeholder(self) -> Value {
+    pub fn placeholder(self) -> Value {
         match self {
             Self::String => Value::string(""),
             Self::Int => Value::Int(0),
@@ -79,7 +116,7 @@ impl Type {
     ///
     /// # Errors
     /// What is wanted, in words.
-    pub(super) fn parse(self, text: &str) -> Result<Value, &'static str> {
+    pub fn parse(self, text: &str) -> Result<Value, &'static str> {
         let word = text.trim();
         match self {
             Self::String => Ok(Value::string(text)),

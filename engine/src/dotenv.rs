@@ -1,13 +1,26 @@
 //! `.env` files as Docker Compose reads them.
 //!
 //! No crate in good care follows these rules: quotes, escapes, comments, and `${NAME:-word}`
-//! with its relatives, filled in from the environment of the process and then from the lines
-//! above. One thing is stricter: a variable that nobody sets is an error instead of nothing.
+//! with its relatives, filled in from outside, as from the environment of the process, and
+//! then from the lines above. One thing is stricter: a variable that nobody sets is an error instead of nothing.
 
 use std::collections::BTreeMap;
 
 /// Variables inside variables beyond this are a mistake.
 const DEEPEST: usize = 32;
+
+/// What variables may be filled in from beside the lines above.
+pub struct Outside<'a> {
+    /// The value of a variable.
+    pub get: &'a dyn Fn(&str) -> Option<String>,
+    /// What it is called, `the environment`; empty when there is nothing outside.
+    pub name: &'static str,
+}
+
+impl Outside<'_> {
+    /// There is none.
+    pub const NOTHING: Self = Self { get: &|_| None, name: "" };
+}
 
 /// What is wrong with a file. Never holds a value: it may be secret.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,14 +33,11 @@ pub struct Problem {
     pub hint: String,
 }
 
-/// Reads the text of a file; `outside` is the environment of the process.
+/// Reads the text of a file.
 ///
 /// # Errors
 /// Every line that makes no sense or fills in what nobody sets, in order; at least one.
-pub fn parse(
-    text: &str,
-    outside: &dyn Fn(&str) -> Option<String>,
-) -> Result<Vec<(String, String)>, Vec<Problem>> {
+pub fn parse(text: &str, outside: &Outside<'_>) -> Result<Vec<(String, String)>, Vec<Problem>> {
     let mut reader = Reader { rest: text, line: 1, outside, above: BTreeMap::new() };
     let mut found = Vec::new();
     let mut problems = Vec::new();
@@ -50,7 +60,7 @@ pub fn parse(
 struct Reader<'a> {
     rest: &'a str,
     line: usize,
-    outside: &'a dyn Fn(&str) -> Option<String>,
+    outside: &'a Outside<'a>,
     above: BTreeMap<String, String>,
 }
 
@@ -89,11 +99,14 @@ impl<'a> Reader<'a> {
                 }
                 Ok(Some((name, value?)))
             }
-            // A name alone takes its value from the environment.
+            // A name alone takes its value from outside.
             None | Some('\n' | '\r') => {
                 self.rest = after;
                 let Some(value) = self.look_up(&name) else {
-                    let message = format!("`{name}` has no value, here or in the environment");
+                    let message = match self.outside.name {
+                        "" => format!("`{name}` has no value"),
+                        outside => format!("`{name}` has no value, here or in {outside}"),
+                    };
                     return Err(self.problem(message, "write `NAME=value`"));
                 };
                 Ok(Some((name, value)))
@@ -249,7 +262,11 @@ impl<'a> Reader<'a> {
                 let message = self.fill(word, escapes, depth + 1)?;
                 let message = if message.is_empty() { "it is required" } else { &message };
                 let message = format!("variable `{name}`: {message}");
-                Err(self.problem(message, "set it in the environment"))
+                let hint = match self.outside.name {
+                    "" => String::new(),
+                    outside => format!("set it in {outside}"),
+                };
+                Err(self.problem(message, &hint))
             }
             _ => Ok(String::new()),
         }
@@ -266,7 +283,7 @@ impl<'a> Reader<'a> {
     }
 
     fn look_up(&self, name: &str) -> Option<String> {
-        (self.outside)(name).or_else(|| self.above.get(name).cloned())
+        (self.outside.get)(name).or_else(|| self.above.get(name).cloned())
     }
 
     fn take(&mut self, bytes: usize) {
@@ -304,11 +321,12 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Vec<(String, String)>, Vec<Problem>> {
-        parse(text, &|name| match name {
+        let get = |name: &str| match name {
             "OUT" => Some("outside".to_owned()),
             "EMPTY" => Some(String::new()),
             _ => None,
-        })
+        };
+        parse(text, &Outside { get: &get, name: "the environment" })
     }
 
     #[test]

@@ -1,0 +1,361 @@
+//! Going on behind an error, so that one run finds as much as it can.
+//!
+//! The entry is run statement by statement. One that fails, or that its text alone speaks
+//! against, gives nothing: what it would have named or changed is *lost* from there on. A
+//! statement that mentions what is lost is left out, and what it would have given is lost as
+//! well: whatever it could say may follow from the first error. What is said of the others
+//! holds whatever becomes of the faulty ones.
+
+use std::collections::BTreeSet;
+
+use rhai::{
+    AST, ASTFlags, ASTNode, Caches, Dynamic, Engine, EvalAltResult, Expr as Syntax, FnPtr,
+    GlobalRuntimeState, Position, Scope, Stmt,
+};
+
+use super::errors;
+use super::loader::Compiled;
+use super::session::Session;
+use super::spans::is_closure;
+use super::symbol::{Handle, Refusal, Symbol};
+
+/// The function by which Rhai hands a closure what it captures.
+const CURRY: &str = "curry";
+
+/// Runs the entry; what goes wrong is written down. Gives the variables of its top.
+pub(super) fn run(
+    engine: &Engine,
+    session: &Session,
+    entry: &str,
+    compiled: &Compiled,
+    modules: &BTreeSet<String>,
+) -> Scope<'static> {
+    let mut scope = Scope::new();
+    let syntax = &compiled.syntax;
+    let mut lost = Lost { modules: modules.clone(), ..Lost::default() };
+    lost.begin(session, compiled);
+    if may_return(syntax) {
+        // Which statements come after a `return` only running tells.
+        if !lost.is_empty() {
+            session.left_out.set(true);
+        } else if let Err(error) = engine.run_ast_with_scope(&mut scope, syntax) {
+            session.left_out.set(true);
+            if !session.stopped.get() {
+                errors::explain(session, engine, &error, entry);
+            }
+        }
+        return scope;
+    }
+    let mut caches = Caches::new();
+    caches.push_fn_resolution_cache();
+    let mut global = engine.new_global_runtime_state();
+    begin(&mut global, syntax);
+    for (index, statement) in syntax.statements().iter().enumerate() {
+        if lost.statements.contains(&index) || lost.mentions(statement) {
+            session.left_out.set(true);
+            lost.lose(statement, &mut scope, syntax);
+            continue;
+        }
+        let one = std::slice::from_ref(statement);
+        #[expect(deprecated, reason = "the only way to run some of the statements")]
+        let result = engine.eval_statements_raw(&mut global, &mut caches, &mut scope, one);
+        match result {
+            Ok(_) if session.ended.get() => break,
+            Ok(_) => lost.given(statement),
+            Err(error) => {
+                session.left_out.set(true);
+                if session.stopped.get() {
+                    break;
+                }
+                errors::explain(session, engine, &error, entry);
+                if is_end(session, &error) {
+                    break;
+                }
+                begin(&mut global, syntax);
+                // A module that was not imported has no place among those that were.
+                global.always_search_scope = true;
+                lost.lose(statement, &mut scope, syntax);
+            }
+        }
+    }
+    scope
+}
+
+/// As at the top of the entry.
+fn begin(global: &mut GlobalRuntimeState, syntax: &AST) {
+    global.source = syntax.source().map(Into::into);
+    global.lib.clear();
+    global.lib.push(syntax.shared_lib().clone());
+    global.level = 0;
+    global.scope_level = 0;
+}
+
+/// Whether a script may return from its top.
+fn may_return(syntax: &AST) -> bool {
+    let mut found = false;
+    for statement in syntax.statements() {
+        statement.walk(&mut Vec::new(), &mut |path| {
+            let returns = |flags: &ASTFlags| !flags.intersects(ASTFlags::BREAK);
+            found |= matches!(path.last(), Some(ASTNode::Stmt(Stmt::Return(_, flags, _))) if returns(flags));
+            !found
+        });
+    }
+    found
+}
+
+/// Whether nothing more can be said behind an error: a limit was met, there is enough, or the
+/// script gave up by itself, which what follows may count on.
+fn is_end(session: &Session, mut error: &EvalAltResult) -> bool {
+    use EvalAltResult as E;
+    while let E::ErrorInFunctionCall(_, _, inner, _) | E::ErrorInModule(_, inner, _) = error {
+        error = inner;
+    }
+    let thrown = match error {
+        E::ErrorRuntime(value, _) => !value.is::<Refusal>(),
+        _ => false,
+    };
+    thrown
+        || error.is_system_exception()
+        || session.stop_at.is_some()
+        || session.enough.get().is_some()
+}
+
+/// What nobody can count on any more.
+#[derive(Default)]
+struct Lost {
+    variables: BTreeSet<String>,
+    modules: BTreeSet<String>,
+    functions: BTreeSet<String>,
+    /// Names that nothing gives, which functions cannot have either.
+    missing: BTreeSet<String>,
+    /// Statements of the top, by place.
+    statements: BTreeSet<usize>,
+}
+
+impl Lost {
+    fn is_empty(&self) -> bool {
+        self.variables.is_empty()
+            && self.modules.is_empty()
+            && self.functions.is_empty()
+            && self.statements.is_empty()
+    }
+
+    /// What the text alone speaks against.
+    fn begin(&mut self, session: &Session, compiled: &Compiled) {
+        self.missing.extend(compiled.missing.iter().cloned());
+        self.variables.extend(compiled.missing.iter().cloned());
+        let ledger = session.ledger.borrow();
+        let places =
+            compiled.broken.iter().filter_map(|index| ledger.get(*index)?.span.clone());
+        for span in places {
+            let clip = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
+            self.at(&compiled.syntax, Position::new(clip(span.line), clip(span.column)));
+        }
+        drop(ledger);
+        self.follow(&compiled.syntax);
+    }
+
+    /// Loses the function, or the statement of the top, that a place belongs to. Closures
+    /// belong to what they stand in. Says whether that is new.
+    fn at(&mut self, syntax: &AST, place: Position) -> bool {
+        for function in syntax.iter_fn_def() {
+            let (from, to) = (function.body.start_position(), function.body.end_position());
+            if !is_closure(&function.name) && from <= place && place <= to {
+                return self.functions.insert(function.name.to_string());
+            }
+        }
+        let starts = syntax.statements().iter().map(start);
+        let before = starts.take_while(|start| *start <= place).count();
+        self.statements.insert(before.saturating_sub(1))
+    }
+
+    /// Loses the functions that mention what is lost, and what stands around closures that
+    /// do, until there is no more. Statements of the top are looked at when their turn comes.
+    fn follow(&mut self, syntax: &AST) {
+        let tops: BTreeSet<*const Stmt> =
+            syntax.statements().iter().map(std::ptr::from_ref).collect();
+        loop {
+            let mut places = Vec::new();
+            syntax.walk(&mut |path| {
+                let is_top = |node: &ASTNode| {
+                    matches!(node, ASTNode::Stmt(one) if tops.contains(&std::ptr::from_ref(*one)))
+                };
+                if let Some(node) = path.last()
+                    && !path.first().is_some_and(is_top)
+                    && self.finds(node, &self.missing)
+                {
+                    places.push(node.position());
+                }
+                true
+            });
+            let mut is_new = false;
+            for place in places {
+                is_new |= self.at(syntax, place);
+            }
+            if !is_new {
+                return;
+            }
+        }
+    }
+
+    fn mentions(&self, statement: &Stmt) -> bool {
+        let mut found = false;
+        if !self.is_empty() {
+            statement.walk(&mut Vec::new(), &mut |path| {
+                found |= path.last().is_some_and(|node| self.finds(node, &self.variables));
+                !found
+            });
+        }
+        found
+    }
+
+    /// Whether this part of the text names something lost.
+    fn finds(&self, node: &ASTNode, variables: &BTreeSet<String>) -> bool {
+        match node {
+            ASTNode::Expr(Syntax::Variable(parts, ..)) => {
+                variables.contains(parts.1.as_str())
+                    || !parts.2.is_empty() && self.modules.contains(parts.2.root())
+            }
+            ASTNode::Expr(Syntax::FnCall(call, _) | Syntax::MethodCall(call, _))
+            | ASTNode::Stmt(Stmt::FnCall(call, _)) => {
+                if call.is_qualified() {
+                    self.modules.contains(call.namespace.root())
+                } else {
+                    self.functions.contains(call.name.as_str())
+                }
+            }
+            // A function that is handed on by its name.
+            ASTNode::Expr(Syntax::DynamicConstant(value, _)) => value
+                .read_lock::<FnPtr>()
+                .is_some_and(|function| self.functions.contains(function.fn_name())),
+            ASTNode::Stmt(Stmt::Export(names, _)) => variables.contains(names.0.name.as_str()),
+            _ => false,
+        }
+    }
+
+    /// A statement gave what it names.
+    fn given(&mut self, statement: &Stmt) {
+        if let Stmt::Var(parts, ..) = statement
+            && !self.variables.is_empty()
+        {
+            self.variables.remove(parts.0.name.as_str());
+        }
+    }
+
+    /// A statement gave nothing: what it names, and what it may have changed, is lost.
+    fn lose(&mut self, statement: &Stmt, scope: &mut Scope<'static>, syntax: &AST) {
+        for name in changed(statement, scope) {
+            self.variables.insert(name);
+        }
+        match statement {
+            Stmt::Var(parts, ..) => {
+                let name = &parts.0.name;
+                self.variables.insert(name.to_string());
+                // It has its place, so that the others keep theirs.
+                if parts.2.is_none() {
+                    scope.push(name.as_str(), ());
+                }
+            }
+            Stmt::Import(parts, _) if !parts.1.name.is_empty() => {
+                self.modules.insert(parts.1.name.to_string());
+                self.follow(syntax);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Where a statement begins.
+fn start(statement: &Stmt) -> Position {
+    match statement {
+        Stmt::Assignment(parts) => first(&parts.1.lhs),
+        Stmt::FnCall(call, position) if call.is_qualified() => {
+            call.namespace.position().min(*position)
+        }
+        Stmt::Expr(value) => first(value),
+        other => other.position(),
+    }
+}
+
+/// Where an expression begins.
+fn first(syntax: &Syntax) -> Position {
+    match syntax {
+        Syntax::Dot(parts, ..) | Syntax::Index(parts, ..) => first(&parts.lhs),
+        Syntax::FnCall(call, position) if call.is_operator_call() => {
+            call.args.first().map_or(*position, |left| first(left).min(*position))
+        }
+        Syntax::FnCall(call, position) if call.is_qualified() => {
+            call.namespace.position().min(*position)
+        }
+        other => other.start_position(),
+    }
+}
+
+/// The variables a statement may change beside those it names. A method may change what it is
+/// called on, a function its first argument, a closure what it captures; numbers and texts
+/// are changed by assigning, resources and values not known yet by nothing.
+fn changed(statement: &Stmt, scope: &Scope) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut calls_closure = false;
+    let holds = |name: &str, is_changed: &dyn Fn(&Dynamic) -> bool| {
+        scope.get(name).is_some_and(|value| is_changed(&value.flatten_clone()))
+    };
+    let is_container = |value: &Dynamic| value.is_array() || value.is_map();
+    let is_open =
+        |value: &Dynamic| !(value.is::<Handle>() || value.is::<Symbol>() || value.is_fnptr());
+    statement.walk(&mut Vec::new(), &mut |path| {
+        match path.last() {
+            Some(ASTNode::Stmt(Stmt::Assignment(parts))) => {
+                names.extend(root(&parts.1.lhs).filter(|name| scope.contains(name)));
+            }
+            Some(
+                ASTNode::Expr(Syntax::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _)),
+            ) if !call.is_qualified() && !call.is_operator_call() => {
+                let captures = call.name == CURRY;
+                let count = if captures { call.args.len() } else { 1 };
+                let arguments = call.args.iter().take(count).filter_map(root);
+                names.extend(arguments.filter(|name| {
+                    if captures { holds(name, &is_open) } else { holds(name, &is_container) }
+                }));
+            }
+            Some(ASTNode::Expr(Syntax::Variable(parts, ..))) => {
+                let captures = |value: &Dynamic| {
+                    value.read_lock::<FnPtr>().is_some_and(|one| one.is_curried())
+                };
+                calls_closure |= holds(&parts.1, &captures);
+            }
+            Some(ASTNode::Expr(Syntax::Dot(parts, ..))) if calls(&parts.rhs) => {
+                names.extend(root(&parts.lhs).filter(|name| holds(name, &is_container)));
+            }
+            _ => {}
+        }
+        true
+    });
+    if calls_closure {
+        // Which of what closures share is its own nobody can tell.
+        let shared = scope.iter_raw().filter(|(_, _, value)| value.is_shared());
+        let open = shared.filter(|(_, _, value)| is_open(&value.flatten_clone()));
+        names.extend(open.map(|(name, ..)| name.to_owned()));
+    }
+    names
+}
+
+/// The variable a place is in: `x` of `x.a[1]`.
+fn root(syntax: &Syntax) -> Option<String> {
+    match syntax {
+        Syntax::Variable(parts, ..) if parts.2.is_empty() => Some(parts.1.to_string()),
+        Syntax::Dot(parts, ..) | Syntax::Index(parts, ..) => root(&parts.lhs),
+        _ => None,
+    }
+}
+
+/// Whether a way into a value calls a method.
+fn calls(syntax: &Syntax) -> bool {
+    match syntax {
+        Syntax::MethodCall(..) => true,
+        Syntax::Dot(parts, ..) | Syntax::Index(parts, ..) => {
+            calls(&parts.lhs) || calls(&parts.rhs)
+        }
+        _ => false,
+    }
+}
