@@ -85,7 +85,7 @@ fn impact_shows_what_is_disturbed() {
     let run = project.run(&["impact", "local::file.page", "--format", "json"]).expect(0);
     shows!(run.stdout, @r#"
     {
-      "format_version": "1.2",
+      "format_version": "1.3",
       "resource": {
         "address": "local::file.page",
         "because": [],

@@ -1,6 +1,7 @@
 //! The traits a provider author writes. Nothing in them mentions scripts, plans or state.
 
 mod concurrency;
+mod script;
 mod traits;
 
 use std::collections::BTreeMap;
@@ -8,8 +9,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::analysis::{Claimed, Lint};
@@ -17,6 +18,7 @@ use crate::backup::{Backup, Host};
 use crate::error::CallError;
 
 pub use concurrency::Concurrency;
+pub use script::Script;
 pub use traits::{Naming, OnFailure, Rolling, Traits};
 
 /// The folder of a stack's state beside its scripts. It holds the key of what is sealed, so
@@ -224,16 +226,9 @@ pub struct Preview {
     /// What is sent, where the service's own lists tell more than [`Resource::script`] knows:
     /// no secrets.
     pub script: Option<Script>,
-}
-
-/// Statements of a service's own language, for somebody who reads them before they run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Script {
-    /// The line that leads to where they run (`\connect "shop"`); empty when it does not
-    /// matter.
-    pub place: String,
-    /// The statements in order, without the `;` at the end.
-    pub statements: Vec<String>,
+    /// What people stored that the change takes away, in words that complete "it holds …".
+    /// It goes only with consent by the address, as what [`Resource::held`] tells does.
+    pub loses: Option<String>,
 }
 
 /// A service that resources live in: a Docker engine, a PostgreSQL server.
@@ -330,6 +325,11 @@ pub trait Resource: Send + Sync + 'static {
 
     /// Rules across attributes, checked without any service.
     fn check(_spec: &Self::Spec) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Rules about the natural name, of kinds that have one.
+    fn check_named(_natural: &str, _spec: &Self::Spec) -> Vec<Problem> {
         Vec::new()
     }
 

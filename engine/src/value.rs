@@ -248,20 +248,41 @@ impl Value {
         }
     }
 
-    /// The value with a word in place of every secret: `(secret)`, or `(other secret)` for
-    /// texts that are not among `same`.
+    /// The value with a word in place of every secret: `(secret options_password)`, with its
+    /// path in it, or `(other secret options_password)` for texts that are not among `same`.
     pub fn masked(&self, same: &[&str]) -> Self {
+        self.masked_at("", same, false)
+    }
+
+    fn masked_at(&self, path: &str, same: &[&str], secret: bool) -> Self {
+        let below = |key: &str| {
+            let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+            let key: String = key.chars().map(plain).collect();
+            if path.is_empty() { key } else { format!("{path}_{key}") }
+        };
         match self {
-            Self::Secret(inner) => match inner.as_str() {
-                Some(text) if !same.contains(&text) => Self::string("(other secret)"),
-                _ => Self::string("(secret)"),
-            },
-            Self::List(items) => {
-                Self::List(items.iter().map(|item| item.masked(same)).collect())
-            }
-            Self::Map(entries) => Self::Map(
-                entries.iter().map(|(key, item)| (key.clone(), item.masked(same))).collect(),
+            Self::Secret(inner) => inner.masked_at(path, same, true),
+            Self::List(items) => Self::List(
+                items
+                    .iter()
+                    .enumerate()
+                    .map(|(at, item)| item.masked_at(&below(&at.to_string()), same, secret))
+                    .collect(),
             ),
+            Self::Map(entries) => Self::Map(
+                entries
+                    .iter()
+                    .map(|(key, item)| (key.clone(), item.masked_at(&below(key), same, secret)))
+                    .collect(),
+            ),
+            Self::Ephemeral(_) => Self::String(format!("(secret {path})")),
+            Self::Null => Self::Null,
+            hidden if secret => match hidden.as_str() {
+                Some(text) if !same.contains(&text) => {
+                    Self::String(format!("(other secret {path})"))
+                }
+                _ => Self::String(format!("(secret {path})")),
+            },
             other => other.clone(),
         }
     }

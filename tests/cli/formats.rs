@@ -20,7 +20,7 @@ fn json_is_json_and_without_secrets() {
     let plan = project.run(&["plan", "--format", "json"]).expect(0);
     assert_eq!(plan.stderr, "");
     let json: Json = serde_json::from_str(&plan.stdout).expect("JSON");
-    assert_eq!(json["format_version"], "1.2");
+    assert_eq!(json["format_version"], "1.3");
     assert_eq!(json["summary"]["create"], 3);
     assert_eq!(json["has_changes"], true);
     let conf = json["changes"].as_array().expect("changes").iter();
@@ -91,7 +91,7 @@ fn an_error_is_json_where_the_answer_would_have_been() {
           "trace": []
         }
       ],
-      "format_version": "1.2"
+      "format_version": "1.3"
     }
     "#);
     let run = project.run(&["output", "nothing", "--json"]).expect(1);
@@ -113,7 +113,7 @@ fn an_error_is_json_where_the_answer_would_have_been() {
           "trace": []
         }
       ],
-      "format_version": "1.2"
+      "format_version": "1.3"
     }
     "#);
 }

@@ -1,5 +1,6 @@
 //! The postgres provider against the real thing.
 
+mod byhand;
 mod conformance;
 pub(crate) mod container;
 mod failures;

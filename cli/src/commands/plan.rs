@@ -6,10 +6,10 @@ use std::thread;
 use dollop_engine::plan::Options;
 use dollop_state::{Keyring, read_state};
 
-use crate::args::PlanArgs;
+use crate::args::{Format, PlanArgs};
 use crate::commands::{note, show_plan};
 use crate::error::{CHANGES, CommandError, DONE};
-use crate::render::sql;
+use crate::render::{json, sql};
 use crate::saved;
 use crate::session::{Session, block_on};
 use crate::terminal;
@@ -41,6 +41,10 @@ pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
     let plan = block_on(session.plan(&graph, &snapshot.state, &options))?;
     if args.sql {
         terminal::print(&sql::script(&plan, session.pool.registry()))?;
+    } else if args.format == Format::Json {
+        let mut json = json::plan(&plan);
+        json["sql"] = sql::by_change(&plan, session.pool.registry());
+        terminal::print(&json::text(&json))?;
     } else {
         show_plan(&plan, args.format, args.verbose)?;
     }

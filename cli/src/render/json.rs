@@ -16,7 +16,7 @@ use crate::render::words;
 
 /// The version of the form. The second number grows when something is added, the first when
 /// something readers may rely on changes.
-pub const FORMAT_VERSION: &str = "1.2";
+pub const FORMAT_VERSION: &str = "1.3";
 
 /// A plan.
 pub fn plan(plan: &Plan) -> Json {
@@ -426,7 +426,7 @@ mod tests {
           "digests": {},
           "dormant": [],
           "environment": "default",
-          "format_version": "1.2",
+          "format_version": "1.3",
           "has_changes": true,
           "left_out": null,
           "lookups": [],
@@ -506,7 +506,7 @@ mod tests {
               ]
             }
           ],
-          "format_version": "1.2"
+          "format_version": "1.3"
         }
         "#);
     }

@@ -1,7 +1,7 @@
 //! A plan as a script for whoever reviews or runs it by hand: what every step would send, in
-//! order, secrets masked.
+//! order, variables in place of secrets.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use dollop_engine::expr::Expr;
@@ -9,6 +9,7 @@ use dollop_engine::kind::Registry;
 use dollop_engine::plan::{Change, Operation, Plan, aside};
 use dollop_engine::resource::{Name, Script};
 use dollop_engine::value::Value;
+use serde_json::{Value as Json, json};
 
 use crate::render::text::clean;
 
@@ -16,27 +17,9 @@ use crate::render::text::clean;
 pub fn script(plan: &Plan, registry: &Registry) -> String {
     let mut out = String::new();
     let (mut connection, mut place) = (None, String::new());
-    let changes: HashMap<_, _> =
-        plan.changes.iter().map(|change| (&change.address, change)).collect();
-    for step in &plan.steps {
-        let Some(change) = changes.get(&step.address) else { continue };
-        let verb = match step.operation {
-            Operation::Create => "create",
-            Operation::Update => "update",
-            Operation::MakeWay => "make way:",
-            Operation::Delete => "delete",
-            Operation::Connect
-            | Operation::Read
-            | Operation::TakeOver
-            | Operation::Verify
-            | Operation::Record => {
-                continue;
-            }
-        };
-        let Some(script) = statements(plan, change, step.operation, registry) else { continue };
-        if script.statements.is_empty() {
-            continue;
-        }
+    let (mut variables, mut unknown) = (BTreeSet::new(), BTreeSet::new());
+    for step in sent(plan, registry) {
+        let Sent { verb, change, script } = step;
         if connection != change.connection {
             connection.clone_from(&change.connection);
             if let Some(connection) = &connection {
@@ -50,18 +33,107 @@ pub fn script(plan: &Plan, registry: &Registry) -> String {
         }
         let _ = writeln!(out, "\n-- {verb} {}", change.address);
         for statement in &script.statements {
-            let end = if statement.starts_with("--") { "" } else { ";" };
-            let lines: Vec<_> = statement.lines().map(clean).collect();
-            let _ = writeln!(out, "{}{end}", lines.join("\n"));
+            let _ = writeln!(out, "{}", ended(statement));
+        }
+        variables.extend(script.variables);
+        if let Some(after) = &change.after {
+            let waits = after.references().into_iter().map(|name| format!("<{name}>"));
+            unknown.extend(waits.filter(|name| {
+                script.statements.iter().any(|statement| statement.contains(name.as_str()))
+            }));
         }
     }
     if out.is_empty() {
         return "-- nothing to send\n".to_owned();
     }
-    format!(
-        "-- What `dollop apply` sends for this plan, for review. Secrets are masked; what is\n\
-         -- known only during apply stands as <its name>.\n\n{out}"
-    )
+    format!("{}{out}", head(&variables, &unknown))
+}
+
+/// The same for programs: what is sent for each change, in order.
+pub fn by_change(plan: &Plan, registry: &Registry) -> Json {
+    let all = sent(plan, registry).map(|Sent { verb, change, script }| {
+        json!({
+            "address": change.address,
+            "operation": verb.trim_end_matches(':').replace(' ', "_"),
+            "place": script.place,
+            "statements": script.statements,
+            "variables": script.variables,
+        })
+    });
+    all.collect()
+}
+
+/// One line of the steps: what is sent for a change.
+struct Sent<'a> {
+    verb: &'static str,
+    change: &'a Change,
+    script: Script,
+}
+
+/// What is sent, in order.
+fn sent<'a>(plan: &'a Plan, registry: &'a Registry) -> impl Iterator<Item = Sent<'a>> {
+    let changes: HashMap<_, _> =
+        plan.changes.iter().map(|change| (&change.address, change)).collect();
+    plan.steps.iter().filter_map(move |step| {
+        let change = *changes.get(&step.address)?;
+        let verb = match step.operation {
+            Operation::Create => "create",
+            Operation::Update => "update",
+            Operation::MakeWay => "make way:",
+            Operation::Delete => "delete",
+            Operation::Connect
+            | Operation::Read
+            | Operation::TakeOver
+            | Operation::Verify
+            | Operation::Record => return None,
+        };
+        let script = statements(plan, change, step.operation, registry)?;
+        (!script.statements.is_empty()).then_some(Sent { verb, change, script })
+    })
+}
+
+/// What stands above the statements: it stops `psql` where something was not filled in, before
+/// anything is done.
+fn head(variables: &BTreeSet<String>, unknown: &BTreeSet<String>) -> String {
+    let mut out = "-- What `dollop apply` sends for this plan, to be reviewed, or run by \
+                   `psql -X -f`.\n\\set ON_ERROR_STOP on\n"
+        .to_owned();
+    if !variables.is_empty() {
+        out.push_str(
+            "-- Secrets are not in here. Each is a variable of psql, to be given first:\n\
+             -- \\set NAME `cat FILE`, or `psql -v NAME=...`. A password may be its SCRAM verifier.\n",
+        );
+    }
+    for name in variables {
+        let _ = writeln!(
+            out,
+            "\\if :{{?{name}}}\n\\else\nDO $$ BEGIN RAISE EXCEPTION 'set the psql variable \
+             {name} first'; END $$;\n\\endif"
+        );
+    }
+    for name in unknown {
+        let name = clean(name).replace('\'', "''").replace('%', "%%");
+        let _ = writeln!(
+            out,
+            "-- Known only once what it belongs to is there. Write it in its place, then take \
+             this line out:\nDO $dollop$ BEGIN RAISE EXCEPTION 'write in place of {name} what \
+             it is'; END $dollop$;"
+        );
+    }
+    out.push('\n');
+    out
+}
+
+/// A statement as `psql` reads it. What would act on a terminal is shown as an escape.
+fn ended(statement: &str) -> String {
+    let line = |line: &str| line.split('\t').map(clean).collect::<Vec<_>>().join("\t");
+    let text = statement.lines().map(line).collect::<Vec<_>>().join("\n");
+    if statement.starts_with("--") {
+        return text;
+    }
+    // A comment in its last line would swallow the end.
+    let comments = text.lines().last().is_some_and(|last| last.contains("--"));
+    if comments { format!("{text}\n;") } else { format!("{text};") }
 }
 
 fn statements(
@@ -109,6 +181,9 @@ fn by_name(expr: &Expr) -> Value {
         Expr::Map(entries) => {
             let entries = entries.iter().map(|(key, entry)| (key.clone(), by_name(entry)));
             Value::Map(entries.collect())
+        }
+        Expr::Secret(inner) if matches!(**inner, Expr::List(_) | Expr::Map(_)) => {
+            by_name(inner).secret()
         }
         unknown if unknown.is_secret() => Value::string("(secret)").secret(),
         unknown => {

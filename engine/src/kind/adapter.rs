@@ -145,10 +145,10 @@ impl<R: Resource> Calls for Adapter<R> {
     }
 
     fn check(&self, spec: &Value) -> Vec<Problem> {
-        match typed(spec, Self::natural()) {
-            Ok(typed) => discreet(R::check(&typed), [spec]),
-            Err(_) => Vec::new(),
-        }
+        let natural = spec.get("name").and_then(Value::as_str).filter(|_| Self::natural());
+        let Ok(typed) = typed(spec, Self::natural()) else { return Vec::new() };
+        let named = natural.map_or_else(Vec::new, |natural| R::check_named(natural, &typed));
+        discreet(named.into_iter().chain(R::check(&typed)).collect(), [spec])
     }
 
     fn claims(&self, name: &Name, spec: &Value) -> Vec<Claimed> {

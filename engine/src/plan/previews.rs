@@ -8,16 +8,17 @@ use futures::future::join_all;
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::expr::Expr;
-use crate::plan::{Action, Change, Plan, Standing};
+use crate::plan::{Action, Change, Loss, Plan, Standing};
 use crate::pool::Pool;
 use crate::resource::{Name, Proposed};
+use crate::schema::Disruption;
 use crate::value::Value;
 
 /// Changes of one kind behind one connection.
 type Group<'a> = Vec<(&'a Change, Proposed<Value>)>;
 
 /// Asks the services about what is to be made or changed, and completes the plan with their
-/// notes. What is not known yet, or lives behind a connection that is not open yet, is not
+/// notes, and with what is lost. What is not known yet, or lives behind a connection that is not open yet, is not
 /// asked about.
 ///
 /// # Errors
@@ -51,6 +52,7 @@ pub async fn preview(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
     });
     let mut diagnostics = Vec::new();
     let (mut notes, mut scripts) = (BTreeMap::new(), BTreeMap::new());
+    let mut losses = Vec::new();
     for (change, preview) in join_all(asked).await.into_iter().flatten() {
         for problem in preview.problems {
             let message = format!("`{}`: {}", change.address, problem.message);
@@ -61,6 +63,9 @@ pub async fn preview(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
             found.hints.extend(problem.hint);
             diagnostics.push(found);
         }
+        if let Some(content) = preview.loses {
+            losses.push(Loss { address: change.address.clone(), content, empty: false });
+        }
         if let Some(script) = preview.script {
             scripts.insert(change.address.clone(), script);
         }
@@ -68,6 +73,14 @@ pub async fn preview(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
             notes.insert(change.address.clone(), preview.notes);
         }
     }
+    for loss in &losses {
+        let mut changes = plan.changes.iter_mut();
+        if let Some(change) = changes.find(|change| change.address == loss.address) {
+            change.disruption = Disruption::DataLoss;
+        }
+    }
+    plan.losses.append(&mut losses);
+    plan.losses.sort_by(|one, other| one.address.cmp(&other.address));
     plan.notes.append(&mut notes);
     plan.scripts = scripts;
     if diagnostics.is_empty() {

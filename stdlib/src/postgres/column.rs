@@ -41,6 +41,19 @@ pub struct Column {
     /// The collation that its text sorts by, `C` or `app.german`; the type's own when left out.
     #[serde(default)]
     pub collation: Option<String>,
+    /// How long values are stored. When left out, as the type has it, and it is not looked at.
+    /// A change is for what is written from then on.
+    #[serde(default)]
+    pub storage: Option<Storage>,
+    /// How long values are compressed; needs PostgreSQL 14. When left out, as the server has it
+    /// (`default_toast_compression`), and it is not looked at.
+    #[serde(default)]
+    pub compression: Option<Compression>,
+    /// How much of it the planner learns: up to 10000, the number of values and ranges it keeps
+    /// in mind. When left out, as the server has it (`default_statistics_target`), and it is not
+    /// looked at.
+    #[serde(default)]
+    pub statistics: Option<u16>,
     /// What it is for, kept in the server.
     #[serde(default)]
     pub comment: Option<String>,
@@ -51,6 +64,50 @@ pub struct Column {
     /// The name it had: a column of that name is renamed and keeps what is in it.
     #[serde(default)]
     pub renamed_from: Option<String>,
+}
+
+/// How long values are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Storage {
+    /// In the row, as they are.
+    Plain,
+    /// Apart, as they are: parts of them are read quickly.
+    External,
+    /// Compressed, and apart when that is not enough.
+    Extended,
+    /// Compressed, and apart only when nothing else helps.
+    Main,
+}
+
+impl Storage {
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::External => "EXTERNAL",
+            Self::Extended => "EXTENDED",
+            Self::Main => "MAIN",
+        }
+    }
+}
+
+/// How long values are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// In PostgreSQL's own way.
+    Pglz,
+    /// Quicker; not every server is built with it.
+    Lz4,
+}
+
+impl Compression {
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Pglz => "pglz",
+            Self::Lz4 => "lz4",
+        }
+    }
 }
 
 fn yes() -> bool {
@@ -91,6 +148,11 @@ pub(super) const QUERY: &str = "(select json_agg(json_build_object(
         'collation', case when a.attcollation <> t.typcollation then
             case when ln.nspname = 'pg_catalog' then l.collname::text
                 else ln.nspname || '.' || l.collname end end,
+        'storage', case a.attstorage when 'p' then 'plain' when 'e' then 'external'
+            when 'x' then 'extended' else 'main' end,
+        'compression', case to_jsonb(a)->>'attcompression' when 'p' then 'pglz'
+            when 'l' then 'lz4' end,
+        'statistics', nullif(a.attstattarget, -1),
         'comment', col_description(c.oid, a.attnum)) order by a.attnum)
     from pg_attribute a join pg_type t on t.oid = a.atttypid
         left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
@@ -118,6 +180,9 @@ impl Column {
                 hint: Some(hint.to_owned()),
             })
         };
+        if let Some(found) = sql::problem_of(name, "columns") {
+            return Some(found);
+        }
         if types::is_serial(ty) {
             return problem(
                 format!("`{ty}` of column `{name}` is no type but a way to write a default"),
@@ -163,6 +228,23 @@ impl Column {
             let column = sql::name(&self.name);
             format!("COMMENT ON COLUMN {table}.{column} IS {}", sql::text_or_null(comment))
         })
+    }
+
+    /// How it is stored and looked at by the planner, where that is said and was otherwise.
+    pub(super) fn storage_statements(&self, table: &str, was: Option<&Self>) -> Vec<String> {
+        let on = format!("ALTER TABLE {table} ALTER COLUMN {} SET", sql::name(&self.name));
+        // Another type comes with a way of its own.
+        let was = was.filter(|was| was.ty == self.ty && was.collation == self.collation);
+        let storage =
+            self.storage.filter(|new| was.is_none_or(|was| was.storage != Some(*new)));
+        let compression =
+            self.compression.filter(|new| was.is_none_or(|was| was.compression != Some(*new)));
+        let statistics =
+            self.statistics.filter(|new| was.is_none_or(|was| was.statistics != Some(*new)));
+        let storage = storage.map(|new| format!("{on} STORAGE {}", new.sql()));
+        let compression = compression.map(|new| format!("{on} COMPRESSION {}", new.sql()));
+        let statistics = statistics.map(|new| format!("{on} STATISTICS {new}"));
+        storage.into_iter().chain(compression).chain(statistics).collect()
     }
 
     /// Gives it its sequence, when it has one and had another.
@@ -224,6 +306,11 @@ impl Column {
         all
     }
 
+    /// Leaves out what an import does not say: every column has it in some way.
+    pub(super) fn without_storage(&mut self) {
+        (self.storage, self.compression, self.statistics) = (None, None, None);
+    }
+
     /// Why it cannot be made like `to` as it is written.
     pub(super) fn refuse(&self, to: &Self) -> Option<Problem> {
         let problem = |message: String, hint: String| {
@@ -276,6 +363,9 @@ impl Column {
         self.using.clone_from(&asked.using);
         self.renamed_from.clone_from(&asked.renamed_from);
         self.sequence = self.sequence.take().filter(|_| asked.sequence.is_some());
+        self.storage = self.storage.filter(|_| asked.storage.is_some());
+        self.compression = self.compression.filter(|_| asked.compression.is_some());
+        self.statistics = self.statistics.filter(|_| asked.statistics.is_some());
         for (now, written) in
             [(&mut self.default, &asked.default), (&mut self.generated, &asked.generated)]
         {

@@ -3,6 +3,7 @@
 //! Catalogs: `pg_database`, `pg_db_role_setting`.
 
 mod encoding;
+mod locale;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -21,8 +22,8 @@ use tokio_postgres::error::SqlState;
 use self::encoding::{ENCODINGS, encoding};
 use super::error::Task;
 use super::server::{Lane, Server};
-use super::version::{self, Since};
-use super::{held, imported, sql};
+use super::version;
+use super::{held, imported, review, sql};
 use crate::text::Text;
 
 /// A database.
@@ -50,6 +51,15 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
     pub icu_locale: Option<String>,
+    /// What sorts text; needs PostgreSQL 15. When left out, what the locale that is given is of,
+    /// or else the server's choice, and it is not looked at.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub locale_provider: Option<Provider>,
+    /// The locale of PostgreSQL's own that sorts text: `C`, `C.UTF-8`; needs PostgreSQL 17.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub builtin_locale: Option<String>,
     /// The database it starts as a copy of; the server does not remember it.
     #[serde(default = "template0")]
     #[schemars(extend("x-replace" = true))]
@@ -103,6 +113,18 @@ impl Strategy {
     }
 }
 
+/// What sorts text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Provider {
+    /// The C library of the server's machine: `lc_collate` and `lc_ctype`.
+    Libc,
+    /// ICU: `icu_locale`.
+    Icu,
+    /// PostgreSQL itself: `builtin_locale`.
+    Builtin,
+}
+
 fn utf8() -> String {
     "UTF8".to_owned()
 }
@@ -145,6 +167,7 @@ pub(super) struct Row {
     pub(super) collate: String,
     pub(super) ctype: String,
     pub(super) icu_locale: Option<String>,
+    pub(super) locale_provider: Option<Provider>,
     /// The locale of PostgreSQL's own that it has.
     pub(super) builtin_locale: Option<String>,
     pub(super) connection_limit: i32,
@@ -166,6 +189,10 @@ impl Resource for Database {
 
     fn traits() -> Traits {
         Traits { holds_data: true, renames: true, ..Traits::default() }
+    }
+
+    fn check_named(natural: &str, _: &Spec) -> Vec<Problem> {
+        sql::problem_of(natural, "name").into_iter().collect()
     }
 
     fn id_of(name: &Name, _: &Spec) -> Option<String> {
@@ -198,6 +225,7 @@ impl Resource for Database {
                 hint: Some(format!("one of {}", ENCODINGS.join(", "))),
             });
         }
+        problems.extend(locale::check(spec));
         if spec.connection_limit < -1 {
             problems.push(Problem {
                 attribute: "connection_limit".to_owned(),
@@ -212,7 +240,7 @@ impl Resource for Database {
         let database = sql::name(&name.natural);
         let statements = match (from, to) {
             (None, Some(to)) => {
-                let mut statements = vec![create_statement(&name.natural, to)];
+                let mut statements = vec![locale::create_statement(&name.natural, to, true)];
                 statements.extend(around(&database, &BTreeMap::new(), None, to));
                 statements
             }
@@ -228,7 +256,9 @@ impl Resource for Database {
                 vec![drop_statement(&name.natural, from.is_some_and(|from| from.force_drop))]
             }
         };
-        Some(Script { place: sql::place(None), statements })
+        // Nobody may be in one that goes, moves or gets another name.
+        let place = from.map(|_| review::beside(&name.natural));
+        Some(review::script(name, place, statements))
     }
 
     fn keeps_data(_: &Spec, _: Option<&Spec>) -> bool {
@@ -239,7 +269,7 @@ impl Resource for Database {
         let rows = sql::on_server(wanted, |names| rows(server, names), |row: &Row| row.oid);
         let found = |(row, wanted): (Result<Option<Row>, CallError>, &Wanted<Spec>)| {
             let Some(row) = row? else {
-                version::expect(server, since(&wanted.spec))?;
+                version::expect(server, locale::since(&wanted.spec))?;
                 return Ok(None);
             };
             Ok(Some(found(&row, &wanted.spec)))
@@ -273,9 +303,10 @@ impl Resource for Database {
     ) -> Result<Created<Facts>, CallError> {
         let natural = &name.natural;
         sql::check_name(natural)?;
-        version::expect(server, since(&spec))?;
+        version::expect(server, locale::since(&spec))?;
         let database = sql::name(natural);
-        let create = create_statement(natural, &spec);
+        let names_provider = server.version >= 150_000;
+        let create = locale::create_statement(natural, &spec, names_provider);
         let task = task("create", natural).hint(
             SqlState::OBJECT_IN_USE,
             format!("a database can be copied while nobody uses `{}`", spec.template),
@@ -335,32 +366,6 @@ impl Resource for Database {
     async fn delete(server: &Server, _: &Name, id: &str, spec: Spec) -> Result<(), CallError> {
         drop_database(server, id, spec.force_drop, spec.is_template).await
     }
-}
-
-/// The oldest server that can make it so.
-fn since(spec: &Spec) -> Option<Since> {
-    let locale = spec.icu_locale.as_ref().map(|_| (15, "`icu_locale` of a database"));
-    locale.or_else(|| spec.strategy.map(|_| (15, "`strategy` of a database")))
-}
-
-fn create_statement(name: &str, spec: &Spec) -> String {
-    let options = [
-        ("TEMPLATE", Some(sql::name(&spec.template))),
-        ("STRATEGY", spec.strategy.map(Strategy::sql)),
-        ("ENCODING", Some(sql::text(&spec.encoding))),
-        ("OWNER", spec.owner.as_deref().map(sql::name)),
-        ("LC_COLLATE", spec.lc_collate.as_deref().map(sql::text)),
-        ("LC_CTYPE", spec.lc_ctype.as_deref().map(sql::text)),
-        ("LOCALE_PROVIDER", spec.icu_locale.as_ref().map(|_| "icu".to_owned())),
-        ("ICU_LOCALE", spec.icu_locale.as_deref().map(sql::text)),
-        ("TABLESPACE", spec.tablespace.as_deref().map(sql::name)),
-        ("IS_TEMPLATE", allow(false, spec.is_template)),
-        ("CONNECTION LIMIT", limit(-1, spec.connection_limit)),
-        ("ALLOW_CONNECTIONS", allow(true, spec.allow_connections)),
-    ];
-    let options = options.iter().filter_map(|(word, value)| Some((word, value.as_ref()?)));
-    let options: Vec<_> = options.map(|(word, value)| format!("{word} {value}")).collect();
-    format!("CREATE DATABASE {} {}", sql::name(name), options.join(" "))
 }
 
 /// From what it is, and the owner it has.
@@ -519,10 +524,16 @@ pub(super) async fn rows(
         150_000.. => ("d.daticulocale".to_owned(), none()),
         _ => (none(), none()),
     };
+    let provider = if server.version >= 150_000 {
+        "case d.datlocprovider when 'c' then 'libc' when 'i' then 'icu' when 'b' then 'builtin' end"
+    } else {
+        "'libc'"
+    };
     let sql = format!(
         r#"select d.datname name, d.oid::int8 oid, pg_get_userbyid(d.datdba) "owner",
             pg_encoding_to_char(d.encoding) "encoding", d.datcollate "collate",
             d.datctype ctype, {icu} icu_locale, {builtin} builtin_locale,
+            {provider} locale_provider,
             d.datconnlimit connection_limit,
             d.datallowconn allow_connections, d.datistemplate is_template,
             t.spcname tablespace,
@@ -546,6 +557,8 @@ pub(super) fn found(row: &Row, asked: &Spec) -> Found<Spec, Facts> {
         lc_collate: asked.lc_collate.as_ref().map(|_| row.collate.clone()),
         lc_ctype: asked.lc_ctype.as_ref().map(|_| row.ctype.clone()),
         icu_locale: asked.icu_locale.as_ref().and(row.icu_locale.clone()),
+        locale_provider: asked.locale_provider.and(row.locale_provider),
+        builtin_locale: asked.builtin_locale.as_ref().and(row.builtin_locale.clone()),
         template: asked.template.clone(),
         strategy: asked.strategy,
         connection_limit: row.connection_limit,

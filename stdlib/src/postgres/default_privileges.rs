@@ -157,6 +157,13 @@ impl Object for DefaultPrivileges {
         spec.role == PUBLIC || spec.privileges.is_empty()
     }
 
+    fn built_in(spec: &Spec) -> Option<Spec> {
+        let everywhere = spec.role == PUBLIC && spec.schema.is_none();
+        let privileges = if everywhere { spec.on.on().of_everybody(None) } else { &[] };
+        let privileges = privileges.iter().map(|&word| word.to_owned()).collect();
+        Some(Spec { privileges, with_grant_option: false, ..spec.clone() })
+    }
+
     fn since(spec: &Spec) -> Option<Since> {
         spec.on.on().since(&spec.privileges)
     }

@@ -8,16 +8,17 @@ use dollop_engine::analysis::{Claim, Claimed};
 use dollop_engine::error::{CallError, Failure};
 use dollop_engine::path::Path;
 use dollop_engine::resource::{
-    Created, Found, Listed, Listing, Name, Owner, ReadResult, Resource, Script, Traits, Wanted,
+    Created, Found, Listed, Listing, Name, Owner, Problem, ReadResult, Resource, Script,
+    Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
 use super::error::Task;
-use super::imported;
 use super::server::Server;
 use super::sql::{self, Place};
+use super::{imported, review};
 
 /// What people call an extension, what the server calls it, and an image that has it.
 const KNOWN: [(&str, &str, &str); 5] = [
@@ -97,6 +98,10 @@ impl Resource for Extension {
         vec![Claimed::new(Path::attribute("name"), claim)]
     }
 
+    fn check_named(natural: &str, _: &Spec) -> Vec<Problem> {
+        sql::problem_of(natural, "name").into_iter().collect()
+    }
+
     fn id_of(name: &Name, spec: &Spec) -> Option<String> {
         Some(Place::of(None, &spec.database, &name.natural).id())
     }
@@ -111,7 +116,7 @@ impl Resource for Extension {
             }
             (_, None) => vec![drop_statement(&name.natural)],
         };
-        Some(Script { place: sql::place(Some(&spec.database)), statements })
+        Some(review::script(name, Some(&spec.database), review::whole(statements)))
     }
 
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {

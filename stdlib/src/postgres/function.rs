@@ -57,6 +57,14 @@ pub struct Spec {
     /// What the planner takes a call to cost; when left out, it is not looked at.
     #[serde(default)]
     pub cost: Option<u32>,
+    /// How many rows the planner takes one that returns several to give; when left out, it is not
+    /// looked at.
+    #[serde(default)]
+    pub rows: Option<u32>,
+    /// The function that tells the planner more of it, `app.helper`; a superuser says so. When
+    /// left out, it is not looked at.
+    #[serde(default)]
+    pub support: Option<String>,
     /// Whether it gives NULL without being called when an argument is NULL.
     #[serde(default)]
     pub strict: bool,
@@ -141,6 +149,10 @@ impl Object for Function {
     fn normalize(spec: &mut Spec) {
         spec.body = spec.body.replace("\r\n", "\n");
         spec.arguments = spec.arguments.trim().to_owned();
+        spec.language = spec.language.trim().to_lowercase();
+        if let Some(support) = spec.support.as_mut().filter(|name| !name.contains('.')) {
+            *support = format!("pg_catalog.{support}");
+        }
         sql::none_when_empty(&mut spec.comment);
         sql::normalize_settings(&mut spec.settings);
     }
@@ -149,6 +161,16 @@ impl Object for Function {
         let mut problems = Vec::new();
         let procedure = spec.returns.is_none();
         let promises = spec.strict || spec.leakproof || spec.cost.is_some();
+        let promises = promises || spec.support.is_some();
+        let returns = spec.returns.as_deref().unwrap_or_default().trim().to_uppercase();
+        let several = returns.starts_with("SETOF ") || returns.starts_with("TABLE");
+        if spec.rows.is_some() && !several {
+            problems.push(Problem {
+                attribute: "rows".to_owned(),
+                message: "it gives one row: it returns neither SETOF nor TABLE".to_owned(),
+                hint: Some("leave `rows` out".to_owned()),
+            });
+        }
         let promises = promises || spec.volatility != Volatility::Volatile;
         if procedure && (promises || spec.parallel != Parallel::Unsafe) {
             problems.push(Problem {
@@ -191,7 +213,10 @@ impl Object for Function {
             case p.proparallel when 's' then 'safe' when 'r' then 'restricted'
                 else 'unsafe' end parallel,
             p.proisstrict strict, p.prosecdef security_definer, p.proleakproof leakproof,
-            round(p.procost)::int8 cost,
+            round(p.procost)::int8 cost, nullif(round(p.prorows)::int8, 0) "rows",
+            (select sn.nspname || '.' || sf.proname from pg_proc sf
+                join pg_namespace sn on sn.oid = sf.pronamespace
+                where sf.oid = p.prosupport) support,
             (select coalesce(json_object_agg(split_part(o, '=', 1),
                 substr(o, strpos(o, '=') + 1)), '{}') from unnest(p.proconfig) o) settings,
             pg_get_userbyid(p.proowner) "owner", obj_description(p.oid, 'pg_proc') "comment"
@@ -203,10 +228,11 @@ impl Object for Function {
     }
 
     const WORDS: &'static [&'static str] = &["arguments", "returns", "language", "body"];
-    const OPTIONAL: &'static [&'static str] = &["owner", "cost"];
+    const OPTIONAL: &'static [&'static str] = &["owner", "cost", "rows", "support"];
 
     fn goes_without_saying(spec: &mut Spec, around: &Around<'_>) {
         spec.cost = spec.cost.filter(|cost| *cost != 100);
+        spec.rows = spec.rows.filter(|rows| *rows != 1000);
         // Nothing tells what a body uses; but it uses nothing that it does not name.
         spec.check_body = !around.contents.is_mentioned(&spec.body);
     }
@@ -229,6 +255,8 @@ impl Object for Function {
                 || from.parallel != to.parallel
                 || from.leakproof != to.leakproof
                 || (to.cost.is_some() && from.cost != to.cost)
+                || (to.rows.is_some() && from.rows != to.rows)
+                || (to.support.is_some() && from.support != to.support)
                 || from.strict != to.strict
                 || from.security_definer != to.security_definer
                 || from.settings != to.settings
@@ -252,6 +280,9 @@ impl Object for Function {
             }
             parts.extend(to.leakproof.then(|| "LEAKPROOF".to_owned()));
             parts.extend(to.cost.map(|cost| format!("COST {cost}")));
+            parts.extend(to.rows.map(|rows| format!("ROWS {rows}")));
+            let support = to.support.as_deref();
+            parts.extend(support.map(|name| format!("SUPPORT {}", sql::dotted(name))));
             parts.extend(to.strict.then(|| "STRICT".to_owned()));
             parts.extend(to.security_definer.then(|| "SECURITY DEFINER".to_owned()));
             let set = sql::change_settings("", &BTreeMap::new(), &to.settings);

@@ -26,8 +26,8 @@ pub use self::on::On;
 use super::error::Task;
 use super::imported::{self, Granted};
 use super::server::Server;
-use super::sql;
 use super::version::{self, Since};
+use super::{review, sql};
 
 /// What stands above statements that are told from the declarations alone.
 const OUTLINE: &str =
@@ -225,11 +225,11 @@ impl Resource for Grant {
         problems
     }
 
-    fn script(_: &Name, from: Option<&Spec>, to: Option<&Spec>) -> Option<Script> {
+    fn script(name: &Name, from: Option<&Spec>, to: Option<&Spec>) -> Option<Script> {
         let spec = to.or(from)?;
-        let mut statements = acl::outline(from, to);
+        let mut statements = review::whole(acl::outline(from, to));
         statements.insert(0, OUTLINE.to_owned());
-        Some(Script { place: sql::place(Some(&spec.database)), statements })
+        Some(review::script(name, Some(&spec.database), statements))
     }
 
     const PREVIEWS: bool = true;
@@ -259,13 +259,13 @@ impl Resource for Grant {
             if !found.problems.is_empty() || snapshot.expect_target(server, &one.to).is_err() {
                 return found;
             }
-            let mut statements = snapshot.statements(&one.to, left);
+            let mut statements = review::whole(snapshot.statements(&one.to, left));
             if one.to.objects.is_empty() && one.to.on.is_in_schema() {
                 let on = one.to.on.word();
                 statements.push(format!("-- and the same on {on} made there before this runs"));
             }
-            let place = sql::place(Some(&one.to.database));
-            Preview { script: Some(Script { place, statements }), ..Preview::default() }
+            let script = review::script(&one.name, Some(&one.to.database), statements);
+            Preview { script: Some(script), ..Preview::default() }
         };
         Ok(proposed.iter().zip(&left).map(preview).collect())
     }

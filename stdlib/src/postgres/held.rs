@@ -264,8 +264,8 @@ pub(super) async fn owned_by(
     })
 }
 
-/// How much is in tables of a database, by their names as a migration writes them; those that
-/// are not there or empty are left out.
+/// How much is in tables of a database, by their names as a migration writes them, or in all of
+/// a schema (`app.*`); those that are not there or empty are left out.
 pub(super) async fn sizes(
     server: &Server,
     database: &str,
@@ -277,8 +277,10 @@ pub(super) async fn sizes(
     let sql = format!(
         r#"select array[w.name] "key", s.* from unnest($1) w(name)
         cross join lateral (select {SUMS} from pg_class c
-            where (c.oid = to_regclass(w.name)
-                or c.oid in (select relid from pg_partition_tree(to_regclass(w.name))))
+            where case when w.name like '%.*'
+                then c.relnamespace = to_regnamespace(left(w.name, -2))
+                else c.oid = to_regclass(w.name)
+                    or c.oid in (select relid from pg_partition_tree(to_regclass(w.name))) end
                 and {COUNTED}) s"#
     );
     let tables: Vec<String> = tables.into_iter().collect();

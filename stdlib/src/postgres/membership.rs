@@ -2,7 +2,7 @@
 //!
 //! Catalog: `pg_auth_members`.
 
-use dollop_engine::resource::{Naming, Territory, Traits};
+use dollop_engine::resource::{Naming, Problem, Territory, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +61,15 @@ impl Object for Membership {
             path: vec!["membership".to_owned(), member.clone(), role.clone()],
             what: format!("whether `{member}` is a member of `{role}`"),
         }]
+    }
+
+    fn check(spec: &Spec) -> Vec<Problem> {
+        let itself = || Problem {
+            attribute: "member".to_owned(),
+            message: format!("role `{}` would be a member of itself", spec.role),
+            hint: Some("name another role".to_owned()),
+        };
+        (spec.role == spec.member).then(itself).into_iter().collect()
     }
 
     fn database(_: &Spec) -> Option<&str> {

@@ -3,8 +3,10 @@
 //! - `script`: the statements of a file;
 //! - `hazards`: what they do to others;
 //! - `ledger`: the table in which the database remembers what was run;
-//! - `run`: running a file so that a crash leaves it whole or undone.
+//! - `run`: running a file so that a crash leaves it whole or undone;
+//! - `byhand`: the same as a script for `psql`.
 
+mod byhand;
 mod hazards;
 mod ledger;
 mod run;
@@ -24,9 +26,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::ledger::Ledger;
-use super::held;
 use super::server::Server;
-use super::sql::{self, Place};
+use super::sql::Place;
+use super::{held, review};
 
 /// SQL files that are run once each, in the order of the numbers their names begin with. Which
 /// were run is written down in the table `dollop_migrations` of the database, with their text.
@@ -236,18 +238,28 @@ impl Resource for Migrations {
 
     const PREVIEWS: bool = true;
 
-    // How much there is in the tables that the warnings are about.
+    // How much there is in the tables that the warnings are about, and what was run already of
+    // a set that nobody declared for a while.
     async fn preview(
         server: &Server,
         proposed: &[Proposed<Spec>],
     ) -> Result<Vec<Preview>, CallError> {
         let mut all = Vec::with_capacity(proposed.len());
-        for Proposed { from, to, .. } in proposed {
+        for Proposed { name, from, to, .. } in proposed {
+            let place = place_of(None, name, to);
+            let known = match from {
+                Some(from) => Some(from.files.clone()),
+                None => Ledger::read(server, &to.database, &to.schema)
+                    .await
+                    .ok()
+                    .map(|ledger| ledger.any_set(&place.name).files()),
+            };
             let found = hazards_of(from.as_ref(), to);
             let tables = found.iter().filter_map(|found| found.hazard.table.clone());
             let tables: BTreeSet<String> = tables.collect();
             let sizes = held::sizes(server, &to.database, tables).await?;
             let mut notes: Vec<String> = Vec::new();
+            let mut stored: Vec<String> = Vec::new();
             for Hazardous { file, line, hazard } in found {
                 let Some(table) = hazard.table else { continue };
                 let Some(size) = sizes.get(&table) else { continue };
@@ -255,27 +267,34 @@ impl Resource for Migrations {
                 if !notes.contains(&note) {
                     notes.push(note);
                 }
+                let held = format!("{size} in {table}");
+                if hazard.loses && !stored.contains(&held) {
+                    stored.push(held);
+                }
             }
-            all.push(Preview { notes, ..Preview::default() });
+            let known = known.unwrap_or_default();
+            let statements = byhand::statements(&place, &known, from.is_some(), to);
+            all.push(Preview {
+                notes,
+                loses: (!stored.is_empty()).then(|| stored.join(", ")),
+                script: Some(review::script(name, Some(&to.database), statements)),
+                ..Preview::default()
+            });
         }
         Ok(all)
     }
 
-    fn script(_: &Name, from: Option<&Spec>, to: Option<&Spec>) -> Option<Script> {
-        let to = to?;
-        let statements = pending(from, to)
-            .into_iter()
-            .flat_map(|(name, text)| {
-                let statements = script::statements(text).unwrap_or_default();
-                let whole = !statements.iter().any(script::Statement::stands_alone);
-                let mut lines = vec![format!("-- {name}")];
-                lines.extend(whole.then(|| "BEGIN".to_owned()));
-                lines.extend(statements.into_iter().map(|statement| statement.text));
-                lines.extend(whole.then(|| "COMMIT".to_owned()));
-                lines
-            })
-            .collect();
-        Some(Script { place: sql::place(Some(&to.database)), statements })
+    fn script(name: &Name, from: Option<&Spec>, to: Option<&Spec>) -> Option<Script> {
+        let spec = to.or(from)?;
+        let place = place_of(None, name, spec);
+        let statements = match to {
+            Some(to) => {
+                let known = from.map(|from| from.files.clone()).unwrap_or_default();
+                byhand::statements(&place, &known, from.is_some(), to)
+            }
+            None => vec![ledger::let_go(&place, &spec.schema)],
+        };
+        Some(review::script(name, Some(&spec.database), statements))
     }
 
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {

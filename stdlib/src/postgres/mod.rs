@@ -6,8 +6,8 @@
 //!   of them share; `row`: what a query says of one; `column`, `types`, `signature`: parts of
 //!   tables and functions;
 //! - `imported`: everything on a server, for `dollop import`;
-//! - `held`: what is stored in what is about to go;
-//! - `sql`: quoting, settings, ids; `scram`: passwords; `version`: what needs a newer server;
+//! - `held`: what is stored in what is about to go; `words`: whether two texts mean the same;
+//! - `review`: what is sent, for people; `sql`: quoting, settings, ids; `scram`: passwords; `version`: what needs a newer server;
 //!   `error`: what went wrong, in words.
 
 mod backup;
@@ -38,6 +38,7 @@ pub mod policy;
 pub mod publication;
 pub mod remark;
 pub mod replication_slot;
+mod review;
 pub mod role;
 mod row;
 pub mod schema;
@@ -58,6 +59,7 @@ mod types;
 pub mod user_mapping;
 mod version;
 pub mod view;
+mod words;
 
 use dollop_engine::kind::Registry;
 use dollop_engine::resource::Connection as _;

@@ -22,7 +22,7 @@ pub use super::row::{Nothing, Row, Worded};
 pub(super) use super::row::{Observed, comment_and_owner, keep_words, overlay};
 use super::server::{Lane, Server};
 use super::version::{self, Since};
-use super::{held, imported, sql};
+use super::{held, imported, review, sql};
 
 /// What identifies an object in its database: `[schema, name]`, say.
 pub(super) type Key = Vec<String>;
@@ -43,6 +43,11 @@ pub trait Object: Send + Sync + 'static {
     /// See [`Resource::check`].
     fn check(_spec: &Self::Spec) -> Vec<Problem> {
         Vec::new()
+    }
+    /// See [`Resource::check_named`].
+    fn check_named(natural: &str, _spec: &Self::Spec) -> Vec<Problem> {
+        let is_kept = Self::NAMES > 0;
+        sql::problem_of(natural, "name").filter(|_| is_kept).into_iter().collect()
     }
     /// See [`Resource::check_update`].
     fn check_update(_from: &Self::Spec, _to: &Self::Spec) -> Vec<Problem> {
@@ -83,6 +88,11 @@ pub trait Object: Send + Sync + 'static {
     /// privileges of `PUBLIC` are: then making it is changing that form.
     fn is_entry(_spec: &Self::Spec) -> bool {
         false
+    }
+    /// What an entry like this is before anybody makes it, as far as that can be told without
+    /// the server: for a script.
+    fn built_in(_spec: &Self::Spec) -> Option<Self::Spec> {
+        None
     }
     /// The oldest server that knows what a spec asks for, and what that is.
     fn since(_spec: &Self::Spec) -> Option<Since> {
@@ -295,6 +305,10 @@ impl<O: Object> Resource for Of<O> {
         O::check(spec)
     }
 
+    fn check_named(natural: &str, spec: &O::Spec) -> Vec<Problem> {
+        O::check_named(natural, spec)
+    }
+
     fn check_update(from: &O::Spec, to: &O::Spec) -> Vec<Problem> {
         O::check_update(from, to)
     }
@@ -335,8 +349,16 @@ impl<O: Object> Resource for Of<O> {
 
     fn script(name: &Name, from: Option<&O::Spec>, to: Option<&O::Spec>) -> Option<Script> {
         let spec = to.or(from)?;
-        let statements = O::statements(&O::key(&name.natural, spec), from, to);
-        Some(Script { place: sql::place(O::database(spec)), statements })
+        let built_in = match (from, to) {
+            (None, Some(to)) => O::built_in(to),
+            _ => None,
+        };
+        let from = from.or(built_in.as_ref());
+        let mut statements = O::statements(&O::key(&name.natural, spec), from, to);
+        if !O::stands_alone(spec) {
+            statements = review::whole(statements);
+        }
+        Some(review::script(name, O::database(spec), statements))
     }
 
     const PREVIEWS: bool = true;

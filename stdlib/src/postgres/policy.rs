@@ -76,6 +76,9 @@ impl Command {
     }
 }
 
+/// Words for a role that the server replaces by its name when it makes a policy.
+const WHO_ASKS: [&str; 3] = ["current_user", "current_role", "session_user"];
+
 fn yes() -> bool {
     true
 }
@@ -113,6 +116,12 @@ impl Object for Policy {
         if spec.roles.is_empty() {
             let message = "a policy is about somebody".to_owned();
             problems.push(problem("roles", message, "leave `roles` out for everybody"));
+        }
+        for role in spec.roles.iter().filter(|role| WHO_ASKS.contains(&role.as_str())) {
+            let message = format!("`{role}` would be who makes the policy, not who asks");
+            let hint =
+                format!("name the roles, or leave `roles` out and ask for `{role}` in `using`");
+            problems.push(problem("roles", message, &hint));
         }
         if spec.command == Command::Insert && spec.using.is_some() {
             let message = "there is no row to look at before an INSERT".to_owned();
@@ -206,5 +215,21 @@ impl Object for Policy {
             all.push(format!("COMMENT ON {on} IS {comment}"));
         }
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_is_no_role() {
+        let roles = |role: &str| {
+            let spec = serde_json::json!({ "database": "d", "table": "t", "roles": [role] });
+            Policy::check(&serde_json::from_value(spec).unwrap())
+        };
+        let [problem] = roles("current_user").try_into().unwrap();
+        assert!(problem.message.contains("not who asks"), "{problem:?}");
+        assert_eq!(roles("app"), []);
     }
 }

@@ -48,6 +48,8 @@ pub enum On {
     MaterializedView,
     /// A procedure, with the types of its arguments.
     Procedure,
+    /// A rule of a table or view: schema, table, rule.
+    Rule,
     /// A schema.
     Schema,
     /// A sequence.
@@ -72,7 +74,7 @@ pub enum On {
 
 impl On {
     /// All of them; a domain is a type by its first word.
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Aggregate,
         Self::Collation,
         Self::Column,
@@ -86,6 +88,7 @@ impl On {
         Self::Language,
         Self::MaterializedView,
         Self::Procedure,
+        Self::Rule,
         Self::Schema,
         Self::Sequence,
         Self::Server,
@@ -116,6 +119,7 @@ impl On {
             Self::Language => ("language", "LANGUAGE"),
             Self::MaterializedView => ("materialized view", "MATERIALIZED VIEW"),
             Self::Procedure => ("procedure", "PROCEDURE"),
+            Self::Rule => ("rule", "RULE"),
             Self::Schema => ("schema", "SCHEMA"),
             Self::Sequence => ("sequence", "SEQUENCE"),
             Self::Server => ("server", "SERVER"),
@@ -134,7 +138,7 @@ impl On {
     /// How many names say which one.
     fn parts(self) -> usize {
         match self {
-            Self::Column | Self::TableConstraint => 3,
+            Self::Column | Self::Rule | Self::TableConstraint => 3,
             Self::EventTrigger
             | Self::Extension
             | Self::ForeignDataWrapper
@@ -439,7 +443,7 @@ impl<R: Remark> Object for Of<R> {
         };
         let takes = ["AGGREGATE", "FUNCTION", "PROCEDURE"].contains(&key[1].as_str());
         let object = match key[1].as_str() {
-            "CONSTRAINT" => {
+            "CONSTRAINT" | "RULE" => {
                 format!(
                     "{} ON {}",
                     dotted(&names[names.len() - 1..]),

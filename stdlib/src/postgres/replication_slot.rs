@@ -15,7 +15,8 @@ use super::sql;
 use super::version::Since;
 
 /// A replication slot: logical with a database and a plugin, physical without. The server keeps
-/// its log until the slot's reader has it; a slot that nobody reads fills the disk.
+/// its log until the slot's reader has it, of a physical slot from the moment it is made on; a
+/// slot that nobody reads fills the disk.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
@@ -31,6 +32,11 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
     pub two_phase: bool,
+    /// Whether servers that follow this one keep the slot as well, so that its reader goes on
+    /// with one of them after a fail-over; needs PostgreSQL 17.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub failover: bool,
 }
 
 /// The kind.
@@ -61,6 +67,10 @@ impl Object for ReplicationSlot {
             let message = "a physical slot knows nothing of transactions";
             problems.push(problem("two_phase", message, "leave `two_phase` out"));
         }
+        if spec.failover && spec.plugin.is_none() {
+            let message = "a physical slot is of one server";
+            problems.push(problem("failover", message, "leave `failover` out"));
+        }
         problems
     }
 
@@ -88,6 +98,9 @@ impl Object for ReplicationSlot {
     }
 
     fn since(spec: &Spec) -> Option<Since> {
+        if spec.failover {
+            return Some((17, "`failover` of a replication slot"));
+        }
         spec.two_phase.then_some((14, "`two_phase` of a replication slot"))
     }
 
@@ -110,8 +123,10 @@ impl Object for ReplicationSlot {
 
     fn query(server: &Server) -> String {
         let two_phase = if server.version >= 140_000 { "s.two_phase" } else { "false" };
+        let failover = if server.version >= 170_000 { "s.failover" } else { "false" };
         format!(
-            r#"select array[s.slot_name] "key", s."database", s."plugin", {two_phase} two_phase
+            r#"select array[s.slot_name] "key", s."database", s."plugin", {two_phase} two_phase,
+                {failover} failover
             from pg_replication_slots s where s.slot_name = any($1)"#
         )
     }
@@ -126,7 +141,11 @@ impl Object for ReplicationSlot {
         if from.is_some() {
             return Vec::new();
         }
-        let two_phase = if to.two_phase { ", false, true" } else { "" };
+        let two_phase = match (to.two_phase, to.failover) {
+            (_, true) => format!(", false, {}, true", to.two_phase),
+            (true, false) => ", false, true".to_owned(),
+            (false, false) => String::new(),
+        };
         vec![match &to.plugin {
             Some(plugin) => format!(
                 "SELECT pg_create_logical_replication_slot({name}, {}{two_phase})",

@@ -2,6 +2,7 @@
 //!
 //! Catalogs: `pg_roles`, `pg_authid` (passwords), `pg_auth_members`, `pg_db_role_setting`.
 
+mod check;
 mod flags;
 mod password;
 
@@ -23,7 +24,7 @@ use tokio_postgres::error::SqlState;
 use self::flags::{Flags, SERVER_DEFAULTS, flags};
 use super::error::Task;
 use super::server::{Lane, Server};
-use super::{held, imported, scram, sql};
+use super::{held, imported, review, scram, sql};
 use crate::text::Text;
 
 /// A role: a user that logs in, or a group that others are members of.
@@ -221,14 +222,17 @@ impl Resource for Role {
                 change_statements(&role, from, from, to, secret.map(password_is))
             }
             (from, None) => {
-                // In each database where it has something.
                 let leave = from.map(|from| leave_statements(&name.natural, from));
                 let mut statements = leave.unwrap_or_default();
+                if !statements.is_empty() {
+                    let where_to = "-- in each database where it owns or may do something";
+                    statements.insert(0, where_to.to_owned());
+                }
                 statements.push(drop_statement(&name.natural));
-                statements
+                return Some(review::script(name, None, statements));
             }
         };
-        Some(Script { place: sql::place(None), statements })
+        Some(review::script(name, None, review::whole(statements)))
     }
 
     fn claims(name: &Name, _: &Spec) -> Vec<Claimed> {
@@ -237,29 +241,11 @@ impl Resource for Role {
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let mut problem = |attribute: &str, message: String, hint: &str| {
-            problems.push(Problem {
-                attribute: attribute.to_owned(),
-                message,
-                hint: Some(hint.to_owned()),
-            });
-        };
-        if let Some(text) = &spec.valid_until
-            && moment(text).is_none()
-        {
-            let message = format!("`{text}` is no date or moment");
-            problem("valid_until", message, "write `2027-01-31` or `2027-01-31T12:00:00Z`");
-        }
-        if spec.password.as_deref() == Some("") {
-            let message = "an empty password never lets anybody in".to_owned();
-            problem("password", message, "leave `password` out for a role without one");
-        }
-        if spec.connection_limit < -1 {
-            let message = format!("`{}` is no number of connections", spec.connection_limit);
-            problem("connection_limit", message, "-1 means no limit");
-        }
-        problems
+        check::attributes(spec)
+    }
+
+    fn check_named(natural: &str, spec: &Spec) -> Vec<Problem> {
+        check::name(natural, spec)
     }
 
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {

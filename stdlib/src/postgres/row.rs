@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use super::object::{Key, Object};
-use super::sql;
+use super::{sql, words};
 
 /// A row of an introspection query: its key, and everything else by the name of the attribute
 /// or fact that it is.
@@ -69,8 +69,8 @@ pub(super) fn overlay<O: Object + ?Sized>(
     let mut found = serde_json::to_value(&wanted.spec).map_err(unknown)?;
     let recorded = wanted.facts.as_ref().and_then(|facts| facts.get("words"));
     let same = |name: &str, theirs: &Json, ours: &Json| match recorded {
-        Some(words) => words.get(name) == Some(theirs),
-        None => sql::same_words(&theirs.to_string(), &ours.to_string()),
+        Some(recorded) => recorded.get(name) == Some(theirs),
+        None => words::same_values(theirs, ours),
     };
     if let Some(attributes) = found.as_object_mut() {
         for (name, value) in attributes {

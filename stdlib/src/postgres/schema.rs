@@ -4,18 +4,17 @@
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Held, Listing, Moment, Name, Owner, ReadResult, Resource, Script, Traits,
-    Wanted,
+    Created, Found, Held, Listing, Moment, Name, Owner, Problem, ReadResult, Resource, Script,
+    Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
 use super::error::Task;
-use super::held;
-use super::imported;
 use super::server::{Lane, Server};
 use super::sql::{self, Place};
+use super::{held, imported, review};
 
 /// A schema: a name space for tables, functions and the like.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -69,6 +68,10 @@ impl Resource for Schema {
         Traits { within: &["database"], holds_data: true, renames: true, ..Traits::default() }
     }
 
+    fn check_named(natural: &str, _: &Spec) -> Vec<Problem> {
+        sql::problem_of_own("schema", natural).into_iter().collect()
+    }
+
     fn id_of(name: &Name, spec: &Spec) -> Option<String> {
         Some(Place::of(None, &spec.database, &name.natural).id())
     }
@@ -119,7 +122,7 @@ impl Resource for Schema {
             }
             (_, None) => vec![drop_statement(&name.natural, spec)],
         };
-        Some(Script { place: sql::place(Some(&spec.database)), statements })
+        Some(review::script(name, Some(&spec.database), review::whole(statements)))
     }
 
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {

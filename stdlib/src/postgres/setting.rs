@@ -3,12 +3,12 @@
 //! Catalogs: `pg_settings`, `pg_file_settings`.
 
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Problem, Traits};
+use dollop_engine::resource::{Problem, Traits, Wanted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::object::Object;
+use super::object::{self, Object, Observed, Row};
 use super::server::Server;
 use super::sql;
 use crate::text::Text;
@@ -181,6 +181,18 @@ impl Object for Setting {
     }
 
     const OPTIONAL: &'static [&'static str] = &[];
+
+    // A list is the same with spaces between its items and without.
+    fn observe(row: Option<&Row>, wanted: &Wanted<Spec>) -> Observed<Self> {
+        let Some(row) = row else { return Ok(None) };
+        let mut spec = object::overlay::<Self>(row, wanted)?;
+        let asked = &wanted.spec.value;
+        let normal = |value| sql::normal_value(row.name(), value);
+        if normal(&spec.value) == normal(asked) {
+            spec.value = asked.clone();
+        }
+        Ok(Some((spec, row.read()?)))
+    }
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
         let on = "ALTER SYSTEM";

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dollop_engine::error::CallError;
-use dollop_engine::resource::Wanted;
+use dollop_engine::resource::{Problem, Wanted};
 use futures::StreamExt;
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 
@@ -67,11 +67,6 @@ pub(super) fn none_when_empty(value: &mut Option<String>) {
     *value = value.take().filter(|text| !text.is_empty());
 }
 
-/// The line that leads `psql` to a database.
-pub(super) fn place(database: Option<&str>) -> String {
-    database.map_or_else(String::new, |database| format!("\\connect {}", name(database)))
-}
-
 /// The statement that gives something of the whole server, or a schema, another name.
 pub(super) fn rename(what: &str, from: &str, to: &str) -> String {
     format!("ALTER {what} {} RENAME TO {}", name(from), name(to))
@@ -129,19 +124,45 @@ pub(super) fn is_it<S>(wanted: &Wanted<S>, oid: i64) -> bool {
 
 /// Refuses names that PostgreSQL would silently change.
 pub(super) fn check_name(name: &str) -> Result<(), CallError> {
-    if name.is_empty() {
-        Err(CallError::refused("a name in PostgreSQL cannot be empty"))
-    } else if name.len() > LONGEST_NAME {
-        Err(CallError::refused(format!(
-            "the name `{name}` has {} bytes, PostgreSQL keeps {LONGEST_NAME}",
-            name.len()
-        ))
-        .hint("choose a shorter name"))
-    } else if name.contains('\0') {
-        Err(CallError::refused("a name in PostgreSQL cannot contain a zero byte"))
-    } else {
-        Ok(())
+    match problem_of(name, "name") {
+        None => Ok(()),
+        Some(Problem { message, hint, .. }) => {
+            let error = CallError::refused(message);
+            Err(hint.into_iter().fold(error, CallError::hint))
+        }
     }
+}
+
+/// What is wrong with a name that PostgreSQL would silently change.
+pub(super) fn problem_of(name: &str, attribute: &str) -> Option<Problem> {
+    let problem = |message: String, hint: &str| {
+        let hint = Some(hint.to_owned());
+        Some(Problem { attribute: attribute.to_owned(), message, hint })
+    };
+    if name.is_empty() {
+        problem("a name in PostgreSQL cannot be empty".to_owned(), "give it a name")
+    } else if name.len() > LONGEST_NAME {
+        let bytes = name.len();
+        problem(
+            format!("the name `{name}` has {bytes} bytes, PostgreSQL keeps {LONGEST_NAME}"),
+            "choose a shorter name",
+        )
+    } else if name.contains('\0') {
+        let message = "a name in PostgreSQL cannot contain a zero byte".to_owned();
+        problem(message, "leave it out")
+    } else {
+        None
+    }
+}
+
+/// What is wrong with the name of something that is to be the user's own.
+pub(super) fn problem_of_own(what: &str, name: &str) -> Option<Problem> {
+    let reserved = name.starts_with("pg_").then(|| Problem {
+        attribute: "name".to_owned(),
+        message: format!("{what} `{name}` would be one of the server's own, which begin so"),
+        hint: Some("choose a name that does not begin with `pg_`".to_owned()),
+    });
+    problem_of(name, "name").or(reserved)
 }
 
 /// The id of an object that is known by several names.
@@ -206,16 +227,47 @@ where
         .collect()
 }
 
-/// Settings whose value is a list of names, which the server stores quoted one by one
+/// What a list in a setting is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ListOf {
+    /// Names as in SQL: in lower case unless they are quoted.
+    Names,
+    /// Files and folders, as they are written.
+    Paths,
+}
+
+/// Settings whose value is a list that the server stores quoted item by item
 /// (`GUC_LIST_QUOTE`).
-const NAME_LISTS: [&str; 6] = [
-    "local_preload_libraries",
-    "search_path",
-    "session_preload_libraries",
-    "shared_preload_libraries",
-    "temp_tablespaces",
-    "unix_socket_directories",
+const LISTS: [(&str, ListOf); 6] = [
+    ("local_preload_libraries", ListOf::Paths),
+    ("search_path", ListOf::Names),
+    ("session_preload_libraries", ListOf::Paths),
+    ("shared_preload_libraries", ListOf::Paths),
+    ("temp_tablespaces", ListOf::Names),
+    ("unix_socket_directories", ListOf::Paths),
 ];
+
+/// The items of a setting that is a list.
+fn listed_in(key: &str, value: &str) -> Option<Vec<String>> {
+    let (_, of) = LISTS.iter().find(|(name, _)| *name == key)?;
+    Some(items(value, *of))
+}
+
+/// A value of a setting in the form in which the server stores it.
+pub(super) fn normal_value(key: &str, value: &Text) -> Text {
+    match listed_in(key, &value.0) {
+        Some(items) => {
+            let items: Vec<_> = items.iter().map(|item| listed(item)).collect();
+            Text(items.join(", "))
+        }
+        None => value.clone(),
+    }
+}
+
+/// The names in a list as SQL has it: `Price, "total"` is `price` and `total`.
+pub(super) fn names_in(list: &str) -> Vec<String> {
+    items(list, ListOf::Names)
+}
 
 /// Brings settings to the form in which `pg_db_role_setting` and scripts agree.
 pub(super) fn normalize_settings(settings: &mut BTreeMap<String, Text>) {
@@ -223,12 +275,7 @@ pub(super) fn normalize_settings(settings: &mut BTreeMap<String, Text>) {
         .into_iter()
         .map(|(key, value)| {
             let key = key.trim().to_lowercase();
-            let value = if NAME_LISTS.contains(&key.as_str()) {
-                let items: Vec<_> = items(&value.0).iter().map(|item| listed(item)).collect();
-                Text(items.join(", "))
-            } else {
-                value
-            };
+            let value = normal_value(&key, &value);
             (key, value)
         })
         .collect();
@@ -258,12 +305,13 @@ pub(super) fn change_settings(
 
 /// `SET "work_mem" = '8MB'`.
 pub(super) fn set(key: &str, value: &Text) -> String {
-    let value = if NAME_LISTS.contains(&key) {
-        let items: Vec<_> = items(&value.0).iter().map(|item| text(item)).collect();
-        // An empty list is one empty text.
-        if items.is_empty() { text("") } else { items.join(", ") }
-    } else {
-        text(&value.0)
+    let value = match listed_in(key, &value.0) {
+        Some(items) => {
+            let items: Vec<_> = items.iter().map(|item| text(item)).collect();
+            // An empty list is one empty text.
+            if items.is_empty() { text("") } else { items.join(", ") }
+        }
+        None => text(&value.0),
     };
     format!("SET {} = {value}", setting(key))
 }
@@ -331,47 +379,8 @@ pub(super) fn as_map(column: &str) -> String {
     )
 }
 
-/// Whether two expressions are the same but for the way the server writes them: case, spaces,
-/// parentheses and casts. Only for what nobody has written down yet.
-pub(super) fn same_words(one: &str, other: &str) -> bool {
-    bare(one) == bare(other)
-}
-
-fn bare(text: &str) -> String {
-    let mut bare = String::new();
-    let mut quote = None;
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        match (quote, c) {
-            (Some(open), c) => {
-                bare.push(c);
-                if c == open {
-                    quote = None;
-                }
-            }
-            (None, '\'' | '"') => {
-                bare.push(c);
-                quote = Some(c);
-            }
-            (None, ':') if rest.peek() == Some(&':') => {
-                rest.next();
-                while rest
-                    .peek()
-                    .is_some_and(|c| c.is_alphanumeric() || ['_', '.', '[', ']'].contains(c))
-                {
-                    rest.next();
-                }
-            }
-            (None, '(' | ')') => {}
-            (None, c) if c.is_whitespace() => {}
-            (None, c) => bare.extend(c.to_lowercase()),
-        }
-    }
-    bare
-}
-
-/// The items of a list of names: bare words in lower case, quoted ones as they are.
-fn items(list: &str) -> Vec<String> {
+/// The items of a list: of names bare words in lower case, everything else as it is.
+fn items(list: &str, of: ListOf) -> Vec<String> {
     let mut items = Vec::new();
     let mut item = String::new();
     let mut quoted = false;
@@ -384,6 +393,9 @@ fn items(list: &str) -> Vec<String> {
                 item.push('"');
             }
             '"' => {
+                if !quoted {
+                    item.clear();
+                }
                 quoted = !quoted;
                 is_quoted = true;
             }
@@ -391,11 +403,18 @@ fn items(list: &str) -> Vec<String> {
                 items.push((std::mem::take(&mut item), std::mem::take(&mut is_quoted)));
             }
             c if quoted => item.push(c),
+            c if of == ListOf::Paths && !(is_quoted && c.is_whitespace()) => item.push(c),
             c if c.is_whitespace() => {}
             c => item.extend(c.to_lowercase()),
         }
     }
     items.push((item, is_quoted));
+    for (item, quoted) in &mut items {
+        // Spaces within an unquoted path are part of it, those around it are not.
+        if !*quoted {
+            *item = item.trim().to_owned();
+        }
+    }
     items.retain(|(item, quoted)| *quoted || !item.is_empty());
     items.into_iter().map(|(item, _)| item).collect()
 }
@@ -424,6 +443,13 @@ mod tests {
         assert_eq!(normal("search_path", r#""user", "a,""b""#), r#"user, "a,""b""#);
         assert_eq!(normal("search_path", r#""""#), r#""""#);
         assert_eq!(normal("work_mem", "A, B"), "A, B");
+        let folders = r#""/var/run/PostgreSQL", "/a b""#;
+        assert_eq!(normal("unix_socket_directories", "/var/run/PostgreSQL, /a b"), folders);
+        assert_eq!(normal("unix_socket_directories", folders), folders);
+        assert_eq!(
+            normal("shared_preload_libraries", "a,Auto_Explain"),
+            r#"a, "Auto_Explain""#
+        );
     }
 
     #[test]

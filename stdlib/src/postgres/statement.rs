@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Task;
 use super::server::{Lane, Server};
-use super::{imported, sql};
+use super::{imported, migrations, review, sql};
 
 /// Statements that are run when a query says that they are needed.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -58,11 +58,19 @@ impl Resource for Statement {
         }
     }
 
-    fn script(_: &Name, _: Option<&Spec>, to: Option<&Spec>) -> Option<Script> {
-        let spec = to?;
-        let statements =
-            vec![format!("-- unless: {}", one_line(&spec.unless)), spec.run.clone()];
-        Some(Script { place: sql::place(Some(&spec.database)), statements })
+    fn script(name: &Name, from: Option<&Spec>, to: Option<&Spec>) -> Option<Script> {
+        let spec = to.or(from)?;
+        let (when, run) = match to {
+            Some(to) => ("unless", Some(&to.run)),
+            None => ("where", spec.undo.as_ref()),
+        };
+        let mut statements = vec![format!("-- {when}: {}", one_line(&spec.unless))];
+        // What is one message to the server is one transaction.
+        let run = run.map_or_else(Vec::new, |run| {
+            migrations::split(run).unwrap_or_else(|_| vec![run.clone()])
+        });
+        statements.extend(review::whole(run));
+        Some(review::script(name, Some(&spec.database), statements))
     }
 
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {

@@ -52,6 +52,23 @@ pub struct Spec {
     /// choice when left out: no before PostgreSQL 18.
     #[serde(default)]
     pub streaming: Option<bool>,
+    /// Whether what is prepared over there (`PREPARE TRANSACTION`) is prepared here, too; needs
+    /// PostgreSQL 15.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub two_phase: bool,
+    /// Which changes are taken: `any`, or `none` that came to the other server by a subscription
+    /// of its own; needs PostgreSQL 16. When left out, `any`, and it is not looked at.
+    #[serde(default)]
+    pub origin: Option<Origin>,
+    /// Whether changes are made with the rights of the subscription's owner, and not those of
+    /// the tables' owners; needs PostgreSQL 16. When left out, no, and it is not looked at.
+    #[serde(default)]
+    pub run_as_owner: Option<bool>,
+    /// Whether an owner who is no superuser must give a password in `connection`; needs
+    /// PostgreSQL 16. When left out, yes, and it is not looked at.
+    #[serde(default)]
+    pub password_required: Option<bool>,
     /// `synchronous_commit` of what is applied.
     #[serde(default = "off")]
     pub synchronous_commit: String,
@@ -67,6 +84,25 @@ pub struct Spec {
     /// What it is for, kept in the server.
     #[serde(default)]
     pub comment: Option<String>,
+}
+
+/// Which changes are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// All.
+    Any,
+    /// Those that were made over there.
+    None,
+}
+
+impl Origin {
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::None => "none",
+        }
+    }
 }
 
 fn yes() -> bool {
@@ -132,8 +168,15 @@ impl Object for Subscription {
     }
 
     fn since(spec: &Spec) -> Option<Since> {
-        if spec.disable_on_error {
-            return Some((15, "`disable_on_error` of a subscription"));
+        let newer = spec.origin.is_some()
+            || spec.run_as_owner.is_some()
+            || spec.password_required.is_some();
+        if newer {
+            let what = "`origin`, `run_as_owner` or `password_required` of a subscription";
+            return Some((16, what));
+        }
+        if spec.disable_on_error || spec.two_phase {
+            return Some((15, "`disable_on_error` or `two_phase` of a subscription"));
         }
         let new = spec.binary || spec.streaming.is_some();
         new.then_some((14, "`binary` or `streaming` of a subscription"))
@@ -153,10 +196,18 @@ impl Object for Subscription {
             newer(140_000, "s.substream::text in ('t', 'true', 'p')", "null::bool"),
         );
         let stop = newer(150_000, "s.subdisableonerr", "false");
+        let two_phase = newer(150_000, "s.subtwophasestate <> 'd'", "false");
+        let (origin, as_owner, password) = (
+            newer(160_000, "s.suborigin", "null"),
+            newer(160_000, "s.subrunasowner", "null::bool"),
+            newer(160_000, "s.subpasswordrequired", "null::bool"),
+        );
         format!(
             r#"select array[s.subname] "key", s.subconninfo "connection",
             s.subpublications publications, s.subenabled enabled, s.subslotname slot,
             {binary} "binary", {stream} streaming, {stop} disable_on_error,
+            {two_phase} two_phase, {origin} origin, {as_owner} run_as_owner,
+            {password} password_required,
             s.subsynccommit synchronous_commit, pg_get_userbyid(s.subowner) "owner",
             obj_description(s.oid, 'pg_subscription') "comment"
         from pg_subscription s join pg_database d on d.oid = s.subdbid
@@ -164,9 +215,13 @@ impl Object for Subscription {
         )
     }
 
-    const OPTIONAL: &'static [&'static str] = &["owner", "slot", "streaming"];
+    const OPTIONAL: &'static [&'static str] =
+        &["owner", "slot", "streaming", "origin", "run_as_owner", "password_required"];
 
     fn goes_without_saying(spec: &mut Spec, around: &Around<'_>) {
+        spec.origin = spec.origin.filter(|origin| *origin != Origin::Any);
+        spec.run_as_owner = spec.run_as_owner.filter(|as_owner| *as_owner);
+        spec.password_required = spec.password_required.filter(|required| !required);
         spec.slot = spec.slot.take().filter(|slot| around.key.first() != Some(slot));
     }
 
@@ -195,6 +250,18 @@ impl Object for Subscription {
             let was = from.and_then(|from| from.streaming).map(|was| was.to_string());
             option("streaming", was, streaming.to_string());
         }
+        if let Some(origin) = to.origin {
+            let was = from.and_then(|from| from.origin).map(|was| was.sql().to_owned());
+            option("origin", was, origin.sql().to_owned());
+        }
+        for (word, pick) in [
+            ("run_as_owner", (|spec: &Spec| spec.run_as_owner) as fn(&Spec) -> Option<bool>),
+            ("password_required", |spec: &Spec| spec.password_required),
+        ] {
+            if let Some(is) = pick(to) {
+                option(word, from.and_then(pick).map(|was| was.to_string()), is.to_string());
+            }
+        }
         option(
             "disable_on_error",
             was(|spec| spec.disable_on_error),
@@ -213,6 +280,7 @@ impl Object for Subscription {
         let mut all = Vec::new();
         match from {
             None => {
+                options.extend(to.two_phase.then(|| "two_phase = true".to_owned()));
                 options.push(format!("create_slot = {}", to.create_slot));
                 options.push(format!("copy_data = {}", to.copy_data));
                 options.push(format!("enabled = {}", to.enabled));

@@ -18,6 +18,7 @@ use super::place::in_schema;
 use super::server::Server;
 use super::sql;
 use super::version::Since;
+use super::words::same as same_words;
 use crate::text::Text;
 
 /// A table: all of its columns and constraints. It is changed in place; what would lose
@@ -73,6 +74,11 @@ pub struct Spec {
     /// Whether it applies to the owner, too.
     #[serde(default)]
     pub force_row_security: bool,
+    /// What tells a changed row from others where changes are sent on (`postgres::publication`):
+    /// `default` for the primary key, `full` for all columns, `nothing`, or `index i` for a
+    /// UNIQUE constraint of the table. When left out, it is not looked at.
+    #[serde(default)]
+    pub replica_identity: Option<String>,
     /// Storage parameters: `#{ fillfactor: 70 }`.
     #[serde(default)]
     pub parameters: BTreeMap<String, Text>,
@@ -90,6 +96,9 @@ pub struct Spec {
     #[serde(default)]
     pub comment: Option<String>,
 }
+
+/// How a replica identity begins that is an index.
+const BY_INDEX: &str = "index ";
 
 /// What the server reports.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -142,6 +151,16 @@ impl Object for Table {
             hint: Some(hint.to_owned()),
         };
         let mut problems: Vec<_> = spec.columns.iter().filter_map(Column::check).collect();
+        let named = spec.constraints.keys();
+        problems.extend(named.filter_map(|name| sql::problem_of(name, "constraints")));
+        let known = |identity: &str| {
+            ["default", "full", "nothing"].contains(&identity) || identity.starts_with(BY_INDEX)
+        };
+        if let Some(identity) = spec.replica_identity.as_ref().filter(|is| !known(is)) {
+            let message = format!("`{identity}` is no replica identity");
+            let hint = "`default`, `full`, `nothing` or `index NAME`";
+            problems.push(problem("replica_identity", message, hint));
+        }
         let mut seen = BTreeSet::new();
         for column in &spec.columns {
             if !seen.insert(column.name.as_str()) {
@@ -264,7 +283,11 @@ impl Object for Table {
 
     fn since(spec: &Spec) -> Option<Since> {
         let computed = spec.columns.iter().any(|column| !column.stored);
-        computed.then_some((18, "a computed column that is not stored"))
+        let compressed = spec.columns.iter().any(|column| column.compression.is_some());
+        if computed {
+            return Some((18, "a computed column that is not stored"));
+        }
+        compressed.then_some((14, "`compression` of a column"))
     }
 
     fn query(_: &Server) -> String {
@@ -290,6 +313,11 @@ impl Object for Table {
             pg_get_expr(c.relpartbound, c.oid) bounds, c.relpersistence = 'u' unlogged,
             c.relrowsecurity row_security, c.relforcerowsecurity force_row_security,
             {parameters} "parameters",
+            case c.relreplident when 'f' then 'full' when 'n' then 'nothing' when 'i' then
+                coalesce((select '{BY_INDEX}' || x.relname from pg_index i
+                    join pg_class x on x.oid = i.indexrelid
+                    where i.indrelid = c.oid and i.indisreplident), 'nothing')
+                else 'default' end replica_identity,
             (select s.spcname from pg_tablespace s where s.oid = case c.reltablespace when 0 then
                 (select dattablespace from pg_database where datname = current_database())
                 else c.reltablespace end) tablespace,
@@ -300,11 +328,16 @@ impl Object for Table {
         )
     }
 
-    const OPTIONAL: &'static [&'static str] = &["owner", "tablespace"];
+    const OPTIONAL: &'static [&'static str] = &["owner", "tablespace", "replica_identity"];
 
     fn goes_without_saying(spec: &mut Spec, around: &Around<'_>) {
         spec.constraints_apart = around.contents.apart(around.key);
         spec.constraints.retain(|name, _| !spec.constraints_apart.contains(name));
+        spec.columns.iter_mut().for_each(Column::without_storage);
+        // An index that is declared apart is not there yet when the table is made.
+        let by_itself =
+            |identity: &String| identity != "default" && !identity.starts_with(BY_INDEX);
+        spec.replica_identity = spec.replica_identity.take().filter(by_itself);
         if spec.partition_of.is_some() {
             spec.columns.clear();
             return;
@@ -341,7 +374,7 @@ impl Object for Table {
         let recorded = wanted.facts.as_ref().map(|facts| &facts["words"]);
         let same = |what: &str, theirs: &str, ours: &str| match recorded.map(|all| &all[what]) {
             Some(Json::String(then)) => then == theirs,
-            _ => sql::same_words(theirs, ours),
+            _ => same_words(theirs, ours),
         };
         // Their order is the server's business.
         let place = |name: &str| asked.columns.iter().position(|column| column.name == name);
@@ -398,10 +431,19 @@ impl Object for Table {
             };
             all.extend((was != is).then(|| format!("{on} {verb}{word}")));
         }
+        let identity = from.and_then(|from| from.replica_identity.as_ref());
+        if let Some(new) = to.replica_identity.as_ref().filter(|new| identity != Some(new)) {
+            let is = match new.strip_prefix(BY_INDEX) {
+                Some(index) => format!("USING INDEX {}", sql::name(index)),
+                None => new.to_uppercase(),
+            };
+            all.push(format!("{on} REPLICA IDENTITY {is}"));
+        }
         for column in &to.columns {
             let old = from.and_then(|from| find(from, column));
             let was = old.and_then(|old| old.comment.as_deref());
             all.extend(column.comment_statement(&table, was));
+            all.extend(column.storage_statements(&table, old));
         }
         let of = |spec: &Spec| (spec.comment.clone(), spec.owner.clone());
         let was = from.map(of).unwrap_or_default();

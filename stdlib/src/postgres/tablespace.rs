@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use dollop_engine::resource::Traits;
+use dollop_engine::resource::{Problem, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
@@ -49,6 +49,10 @@ impl Object for Tablespace {
 
     fn normalize(spec: &mut Spec) {
         sql::none_when_empty(&mut spec.comment);
+    }
+
+    fn check_named(natural: &str, _: &Spec) -> Vec<Problem> {
+        sql::problem_of_own("tablespace", natural).into_iter().collect()
     }
 
     fn database(_: &Spec) -> Option<&str> {

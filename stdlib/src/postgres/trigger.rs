@@ -27,15 +27,26 @@ pub struct Spec {
     pub table: String,
     /// When it runs.
     pub timing: Timing,
-    /// What it runs for: `["INSERT", "UPDATE OF price, total", "DELETE", "TRUNCATE"]`.
+    /// What it runs for: `["INSERT", "UPDATE OF price, \"Total\"", "DELETE", "TRUNCATE"]`, names
+    /// as in SQL.
     pub events: Vec<String>,
     /// Whether it runs once for each row or once for the statement.
     #[serde(default)]
     pub level: Level,
+    /// The name under which the function sees all rows as they were, as a table.
+    #[serde(default)]
+    pub old_table: Option<String>,
+    /// The name under which the function sees all rows as they are, as a table.
+    #[serde(default)]
+    pub new_table: Option<String>,
+    /// Whether it is a constraint trigger, and when one runs: after each statement, or at the
+    /// end of the transaction.
+    #[serde(default)]
+    pub constraint: Option<Constraint>,
     /// The condition for running it: `NEW.total > OLD.total`.
     #[serde(default)]
     pub when: Option<String>,
-    /// The function it calls, `audit` or `app.audit`.
+    /// The function it calls, `audit` (of the schema `public`) or `app.audit`.
     #[schemars(extend("x-handle" = "postgres::function"))]
     pub function: String,
     /// Texts the function is given.
@@ -72,6 +83,28 @@ pub enum Level {
     Statement,
 }
 
+/// When a constraint trigger runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Constraint {
+    /// After each statement.
+    NotDeferrable,
+    /// After each statement, unless the transaction says `SET CONSTRAINTS ... DEFERRED`.
+    Immediate,
+    /// At the end of the transaction, unless it says otherwise.
+    Deferred,
+}
+
+impl Constraint {
+    fn sql(self) -> &'static str {
+        match self {
+            Self::NotDeferrable => "NOT DEFERRABLE",
+            Self::Immediate => "DEFERRABLE INITIALLY IMMEDIATE",
+            Self::Deferred => "DEFERRABLE INITIALLY DEFERRED",
+        }
+    }
+}
+
 /// Whether a trigger runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -86,6 +119,16 @@ pub enum Enabled {
     /// Never.
     Disabled,
 }
+
+/// How an event begins that is about some columns.
+const UPDATE_OF: &str = "UPDATE OF ";
+
+/// Functions for triggers that the server brings along.
+const BUILT_IN: [&str; 3] = [
+    "suppress_redundant_updates_trigger",
+    "tsvector_update_trigger",
+    "tsvector_update_trigger_column",
+];
 
 /// The kind.
 pub struct Trigger;
@@ -104,6 +147,8 @@ impl Object for Trigger {
         spec.events.dedup();
         if let Some(function) = spec.function.strip_prefix("public.") {
             spec.function = function.to_owned();
+        } else if BUILT_IN.contains(&spec.function.as_str()) {
+            spec.function = format!("pg_catalog.{}", spec.function);
         }
         sql::none_when_empty(&mut spec.comment);
     }
@@ -111,7 +156,7 @@ impl Object for Trigger {
     fn check(spec: &Spec) -> Vec<Problem> {
         let known = |event: &String| {
             ["INSERT", "UPDATE", "DELETE", "TRUNCATE"].contains(&event.as_str())
-                || event.starts_with("UPDATE OF ")
+                || event.starts_with(UPDATE_OF)
         };
         let problem = |attribute: &str, message: String, hint: &str| Problem {
             attribute: attribute.to_owned(),
@@ -125,6 +170,23 @@ impl Object for Trigger {
             .filter(|event| !known(event))
             .map(|event| problem("events", format!("`{event}` is no event"), hint))
             .collect();
+        let tables = spec.old_table.is_some() || spec.new_table.is_some();
+        if tables && spec.timing != Timing::After {
+            let attribute = if spec.old_table.is_some() { "old_table" } else { "new_table" };
+            let message = "only a trigger that runs after the change sees its rows as a table";
+            problems.push(problem(attribute, message.to_owned(), "set `timing: \"after\"`"));
+        }
+        if spec.constraint.is_some() && (spec.timing, spec.level) != (Timing::After, Level::Row)
+        {
+            let message = "a constraint trigger runs after the change, for each row".to_owned();
+            let hint = "set `timing: \"after\"` and `level: \"row\"`";
+            problems.push(problem("constraint", message, hint));
+        }
+        if spec.constraint.is_some() && tables {
+            let message = "a constraint trigger sees no rows as a table".to_owned();
+            let hint = "leave `old_table` and `new_table` out";
+            problems.push(problem("constraint", message, hint));
+        }
         if spec.events.is_empty() {
             problems.push(problem("events", "a trigger runs for something".to_owned(), hint));
         }
@@ -145,6 +207,9 @@ impl Object for Trigger {
                 case when t.tgtype & 32 <> 0 then 'TRUNCATE' end
             ], null) "events",
             case when t.tgtype & 1 <> 0 then 'row' else 'statement' end "level",
+            t.tgoldtable old_table, t.tgnewtable new_table,
+            case when t.tgconstraint <> 0 then case when not t.tgdeferrable then 'not_deferrable'
+                when t.tginitdeferred then 'deferred' else 'immediate' end end "constraint",
             substring(pg_get_triggerdef(t.oid) from ' WHEN \((.*)\) EXECUTE ') "when",
             case when fn.nspname = 'public' then f.proname::text
                 else fn.nspname || '.' || f.proname end "function",
@@ -207,18 +272,42 @@ fn create(table: &str, name: &str, to: &Spec) -> String {
         Level::Row => "ROW",
         Level::Statement => "STATEMENT",
     };
-    let events = to.events.join(" OR ");
+    let events = to.events.iter().map(|event| match event.strip_prefix(UPDATE_OF) {
+        Some(columns) => format!("{UPDATE_OF}{}", sql::names(&sql::names_in(columns))),
+        None => event.clone(),
+    });
+    let events = events.collect::<Vec<_>>().join(" OR ");
+    let (constraint, deferred) = match to.constraint {
+        Some(constraint) => ("CONSTRAINT ", format!(" {}", constraint.sql())),
+        None => ("", String::new()),
+    };
+    let tables = [("OLD", &to.old_table), ("NEW", &to.new_table)];
+    let tables: String = tables
+        .into_iter()
+        .filter_map(|(word, name)| {
+            Some(format!(" {word} TABLE AS {}", sql::name(name.as_ref()?)))
+        })
+        .collect();
+    let tables = if tables.is_empty() { tables } else { format!(" REFERENCING{tables}") };
     let arguments: Vec<_> = to.arguments.iter().map(|text| sql::text(text)).collect();
     let when = to.when.as_ref().map(|text| format!(" WHEN ({text})")).unwrap_or_default();
     format!(
-        "CREATE TRIGGER {name} {timing} {events} ON {table} FOR EACH {level}{when} \
+        "CREATE {constraint}TRIGGER {name} {timing} {events} ON {table}{deferred}{tables} \
+         FOR EACH {level}{when} \
          EXECUTE FUNCTION {}({})",
-        sql::dotted(&to.function),
+        function(&to.function),
         arguments.join(", ")
     )
 }
 
-/// `update of  a,b` is `UPDATE OF a, b`.
+/// The function by its whole name, so that it is no other one of that name in a schema that
+/// the session looks in first.
+fn function(name: &str) -> String {
+    let (schema, name) = name.split_once('.').unwrap_or(("public", name));
+    sql::in_schema(schema, name)
+}
+
+/// `update of  Price,"b"` is `UPDATE OF price, b`: names as in SQL.
 fn normal_event(event: &str) -> String {
     let words: Vec<&str> = event.split_whitespace().collect();
     let is_of = words.len() > 2
@@ -227,7 +316,50 @@ fn normal_event(event: &str) -> String {
     if !is_of {
         return words.join(" ").to_uppercase();
     }
-    let columns = words[2..].join(" ");
-    let columns: Vec<_> = columns.split(',').map(str::trim).collect();
-    format!("UPDATE OF {}", columns.join(", "))
+    let columns = sql::names_in(&words[2..].join(" "));
+    let columns: Vec<_> = columns.iter().map(|column| sql::listed(column)).collect();
+    format!("{UPDATE_OF}{}", columns.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(event: &str, function: &str) -> Spec {
+        let spec = serde_json::json!({
+            "database": "d", "table": "Orders", "timing": "after", "events": [event],
+            "function": function,
+        });
+        let mut spec: Spec = serde_json::from_value(spec).unwrap();
+        Trigger::normalize(&mut spec);
+        spec
+    }
+
+    #[test]
+    fn names_are_sent_whole_and_quoted() {
+        let key = ["public", "Orders", "t"].map(str::to_owned);
+        for (event, function, sent) in [
+            (
+                "update of Price, \"To tal\",user",
+                "public.audit",
+                r#"AFTER UPDATE OF "price", "To tal", "user" ON "public"."Orders" FOR EACH ROW EXECUTE FUNCTION "public"."audit"()"#,
+            ),
+            (
+                "update",
+                "suppress_redundant_updates_trigger",
+                r#"AFTER UPDATE ON "public"."Orders" FOR EACH ROW EXECUTE FUNCTION "pg_catalog"."suppress_redundant_updates_trigger"()"#,
+            ),
+        ] {
+            let all = Trigger::statements(&key, None, Some(&spec(event, function)));
+            assert_eq!(all, [format!(r#"CREATE TRIGGER "t" {sent}"#)]);
+        }
+    }
+
+    #[test]
+    fn events_have_one_form() {
+        let normal = |event: &str| spec(event, "f").events.remove(0);
+        assert_eq!(normal("update of  Price,\"b\""), "UPDATE OF price, b");
+        assert_eq!(normal("UPDATE OF \"Price\""), "UPDATE OF \"Price\"");
+        assert_eq!(normal("insert"), "INSERT");
+    }
 }

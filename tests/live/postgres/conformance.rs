@@ -82,19 +82,21 @@ async fn database() {
             ("connection_limit", json!(9)),
             ("allow_connections", json!(false)),
             ("icu_locale", json!("de-DE")),
+            ("locale_provider", json!("libc")),
             ("is_template", json!(true)),
             ("tablespace", json!("Conform Space")),
             ("settings", json!({ "search_path": "a, B", "work_mem": "8MB" })),
             ("comment", json!("catalogue")),
             ("force_drop", json!(true)),
         ],
-        fixed: &[],
+        // PostgreSQL 17; see `options_of_newer_servers`.
+        fixed: &["builtin_locale"],
     };
     // Not every server was built with that library.
     let icu = "select count(*) > 0 from pg_collation where collname like '%-x-icu'";
     if world.psql("postgres", icu) == "f" {
         sample.changes.retain(|(attribute, _)| *attribute != "icu_locale");
-        sample.fixed = &["icu_locale"];
+        sample.fixed = &["icu_locale", "builtin_locale"];
     }
     conform_with_drift(
         &world.registry,
@@ -423,21 +425,47 @@ async fn function() {
             ("parallel", json!("restricted")),
             ("leakproof", json!(true)),
             ("cost", json!(7)),
+            ("support", json!("generate_series_int4_support")),
             ("security_definer", json!(true)),
             ("settings", json!({ "search_path": "App, public", "work_mem": "8MB" })),
             ("owner", json!("conform_function_owner")),
             ("comment", json!("what it's for")),
         ],
-        // A body is of one language; see below.
-        fixed: &["database", "language"],
+        // A body is of one language, and only a set has rows; see below.
+        fixed: &["database", "language", "rows"],
     };
     conform_with_drift(
         &world.registry,
         &world.connection,
         &sample,
-        &["owner", "cost", "check_body"],
+        &["owner", "cost", "support", "check_body"],
     )
     .await;
+    sample.name = "set".to_owned();
+    sample.base = json!({
+        "database": database, "language": "SQL", "returns": "setof int", "rows": 10,
+        "body": "select 1",
+    });
+    sample.changes = vec![("rows", json!(20)), ("body", json!("select 2"))];
+    sample.fixed = &[
+        "database",
+        "schema",
+        "arguments",
+        "returns",
+        "language",
+        "check_body",
+        "volatility",
+        "strict",
+        "parallel",
+        "leakproof",
+        "cost",
+        "support",
+        "security_definer",
+        "settings",
+        "owner",
+        "comment",
+    ];
+    conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
     sample.name = "procedure".to_owned();
     sample.base = json!({ "database": database, "language": "sql", "body": "select 1" });
     sample.changes = vec![("arguments", json!("inout a int")), ("body", json!("select 2"))];
@@ -452,6 +480,8 @@ async fn function() {
         "parallel",
         "leakproof",
         "cost",
+        "rows",
+        "support",
         "security_definer",
         "settings",
         "owner",

@@ -117,9 +117,6 @@ fn made_again(start: fn() -> Container, change: fn(&str) -> String) {
         "in database `odd`: range type `public.floats`: such types have no kind",
         "in database `odd`: table `public.derived`: it inherits from another table",
         "in database `odd`: statistics object `public.known`: such objects have no kind",
-        "in database `odd`: trigger `public.base.late`: it is a constraint trigger",
-        "in database `odd`: trigger `public.base.all_new`: its function is given transition tables",
-        "in database `odd`: table `public.base`: its replica identity",
         "in database `odd`: table `public.base`: how column `name` is stored",
         "in database `odd`: table `public.fine`: how column `id` counts",
         "view `names`: it needs aggregate `public.all_of`, which is not",
@@ -131,6 +128,11 @@ fn made_again(start: fn() -> Container, change: fn(&str) -> String) {
     ] {
         assert!(run.stderr.contains(&format!("not imported: {odd}")), "{odd}: {}", run.text());
         assert!(written.contains(&format!("// - {odd}")), "{odd}: {written}");
+    }
+    for said in
+        ["replica_identity: \"full\"", "constraint: \"immediate\"", "new_table: \"made\""]
+    {
+        assert!(written.contains(said), "no `{said}` in {written}");
     }
     assert!(
         run.stderr.contains(" of pg_hba.conf: dollop did not write them"),

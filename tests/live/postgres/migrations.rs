@@ -34,11 +34,15 @@ async fn run(world: &World, what: &Declared) -> Result<(), dollop_engine::error:
 async fn every_attribute() {
     let world = World::open().await;
     world.psql("postgres", "create database conform_migrations");
+    world.psql("conform_migrations", "create schema \"The record\"");
     let first = "-- ü\r\nbegin; create table \"T 1\" (id int); insert into \"T 1\" values (1);\ncommit;";
     let sample = Sample {
         kind: "postgres::migrations",
         name: "the \"app\" ü".to_owned(),
-        base: json!({ "database": "conform_migrations", "files": { "1_first.sql": first } }),
+        base: json!({
+            "database": "conform_migrations", "files": { "1_first.sql": first },
+            "schema": "The record",
+        }),
         changes: Vec::new(),
         // Files are only ever added, and the record stays where it is: see below.
         fixed: &["database", "files", "baseline", "schema"],
@@ -48,34 +52,117 @@ async fn every_attribute() {
     conform(&world.registry, &world.connection, &sample).await;
     let rows = world.psql("conform_migrations", "select count(*) from \"T 1\"");
     assert_eq!(rows, "1");
+    let record = "select string_agg(schemaname, ',') from pg_tables
+        where tablename = 'dollop_migrations'";
+    assert_eq!(world.psql("conform_migrations", record), "The record");
     world.psql("postgres", "drop database conform_migrations with (force)");
+}
+
+/// From one form to another, in place: read back each time.
+#[tokio::test]
+async fn files_and_baseline_change() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "mig_change", json!({})).await;
+    let declare = |files: Json, baseline: Json| {
+        let spec = json!({ "database": "mig_change", "files": files, "baseline": baseline });
+        world.declare("postgres::migrations", "app", spec)
+    };
+    let (one, two) = ("create table a (id int)", "create table b (id int)");
+    let all = [
+        declare(json!({ "1.sql": one }), json!(null)),
+        declare(json!({ "1.sql": one, "2.sql": two }), json!(null)),
+        // Both are part of what the third has, which a newer database begins with.
+        declare(json!({ "2.sql": format!("{one};\n{two}") }), json!("2.sql")),
+        declare(
+            json!({ "2_all.sql": format!("{one};\n{two}"), "3.sql": "create table c (id int)" }),
+            json!("2_all.sql"),
+        ),
+    ];
+    for declared in &all[..2] {
+        run(&world, declared).await.unwrap();
+        world.expect_same(declared).await;
+    }
+    let error = run(&world, &all[2]).await.unwrap_err();
+    assert_eq!(error.message, "`2.sql` was run and is different now");
+    run(&world, &all[3]).await.unwrap();
+    world.expect_same(&all[3]).await;
+    let tables = "select string_agg(tablename, ',' order by tablename) from pg_tables
+        where schemaname = 'public'";
+    assert_eq!(world.psql("mig_change", tables), "a,b,c,dollop_migrations");
+    // The record has its place from the beginning.
+    let calls = &world.registry.kind("postgres::migrations").unwrap().calls;
+    let mut moved = all[3].spec.to_json();
+    moved["schema"] = json!("elsewhere");
+    let problems = calls.check_update(&all[3].spec, &dollop_engine::value::Value::from(moved));
+    assert_eq!(problems[0].message, "the record of what was run cannot be moved");
+    world.delete(&database).await;
 }
 
 #[tokio::test]
 async fn a_file_that_fails_leaves_nothing_and_says_where() {
     let world = World::open().await;
     let database = world.make("postgres::database", "mig_fail", json!({})).await;
-    let good = ("1.sql", "create table a (id int);");
+    let good = [("1.sql", "create table a (id int);"), ("2.sql", "create table b (id int);")];
     let bad =
-        ("2.sql", "-- ü: a comment\ncreate table b (id int);\ncreate table ü (id nonsense);\n");
-    let last = ("3.sql", "create table c (id int);");
-    let broken = set(&world, "mig_fail", &[good, bad, last]);
+        ("3.sql", "-- ü: a comment\ncreate table c (id int);\ncreate table ü (id nonsense);\n");
+    let last = [("4.sql", "create table d (id int);"), ("5.sql", "create table e (id int);")];
+    let with = |third| [&good[..], &[third], &last].concat();
+    let broken = set(&world, "mig_fail", &with(bad));
     let error = run(&world, &broken).await.unwrap_err();
     assert_eq!(error.failure, Failure::Refused);
-    assert!(error.message.starts_with("cannot run `2.sql` in database `mig_fail`"), "{error}");
+    assert!(error.message.starts_with("cannot run `3.sql` in database `mig_fail`"), "{error}");
     assert!(error.message.ends_with("type `nonsense` does not exist"), "{error}");
     assert_eq!(
         error.notes,
-        ["`2.sql`, line 3: create table ü (id nonsense);", "run before it, and done: `1.sql`"]
+        [
+            "`3.sql`, line 3: create table ü (id nonsense);",
+            "run before it, and done: `1.sql`, `2.sql`",
+        ]
     );
     let tables = "select string_agg(tablename, ',' order by tablename) from pg_tables
         where schemaname = 'public'";
-    assert_eq!(world.psql("mig_fail", tables), "a,dollop_migrations");
-    let repaired = ("2.sql", "create table b (id int);");
-    let repaired = set(&world, "mig_fail", &[good, repaired, last]);
+    assert_eq!(world.psql("mig_fail", tables), "a,b,dollop_migrations");
+    let repaired = set(&world, "mig_fail", &with(("3.sql", "create table c (id int);")));
     run(&world, &repaired).await.unwrap();
     world.expect_same(&repaired).await;
-    assert_eq!(world.psql("mig_fail", tables), "a,b,c,dollop_migrations");
+    assert_eq!(world.psql("mig_fail", tables), "a,b,c,d,dollop_migrations,e");
+    world.delete(&database).await;
+}
+
+/// What cannot be told from its words says so.
+#[tokio::test]
+async fn a_procedure_that_commits_needs_a_file_that_is_no_transaction() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "mig_commits", json!({})).await;
+    world.psql("mig_commits", "create table t (id int)");
+    world.psql(
+        "mig_commits",
+        "create procedure p() language plpgsql as
+            'begin insert into t values (1); commit; insert into t values (2); end'",
+    );
+    let whole = set(&world, "mig_commits", &[("1.sql", "call p();\nselect 1;")]);
+    let error = run(&world, &whole).await.unwrap_err();
+    assert!(error.message.contains("invalid transaction termination"), "{error}");
+    assert!(
+        error.hints.iter().any(|hint| hint.contains("-- dollop: no transaction")),
+        "{error:?}"
+    );
+    assert_eq!(world.psql("mig_commits", "select count(*) from t"), "0");
+    let apart = ("1.sql", "-- dollop: no transaction\ncall p();\nselect 1;");
+    let apart = set(&world, "mig_commits", &[apart]);
+    run(&world, &apart).await.unwrap();
+    world.expect_same(&apart).await;
+    assert_eq!(world.psql("mig_commits", "select count(*) from t"), "2");
+
+    // The ninth word counts.
+    world.psql("mig_commits", "create table e (id int) partition by list (id)");
+    world.psql("mig_commits", "create table p1 partition of e for values in (1)");
+    let detach = ("2.sql", "alter table only public.e detach partition public.p1 concurrently");
+    let apart = ("1.sql", "-- dollop: no transaction\ncall p();\nselect 1;");
+    let both = set(&world, "mig_commits", &[apart, detach]);
+    run(&world, &both).await.unwrap();
+    let parts = "select count(*) from pg_inherits where inhparent = 'e'::regclass";
+    assert_eq!(world.psql("mig_commits", parts), "0");
     world.delete(&database).await;
 }
 

@@ -124,10 +124,22 @@ fn migrations_from_a_folder() {
     assert!(plan.stdout.contains("CREATE TABLE orders"), "{}", plan.text());
     let sql = project.run(&["plan", "--sql"]).expect(0).stdout;
     let words = "\\connect \"dt_migrate\"\n\n-- create \
-                 postgres::migrations.main/dt_migrate/app\n-- 0001_orders.sql\nBEGIN;\n\
-                 CREATE TABLE orders (id int);\nCOMMIT;\n-- 0002_index.sql\n\
-                 CREATE INDEX CONCURRENTLY i ON orders (id);\n";
+                 postgres::migrations.main/dt_migrate/app\nCREATE TABLE IF NOT EXISTS \
+                 \"public\".\"dollop_migrations\" (";
     assert!(sql.contains(words), "{sql}");
+    // What it writes down is what `byhand.rs` looks at.
+    let lines = [
+        "-- 0001_orders.sql",
+        "BEGIN;",
+        "CREATE TABLE orders (id int);",
+        "COMMIT;",
+        "-- 0002_index.sql",
+        "CREATE INDEX CONCURRENTLY i ON orders (id);",
+    ];
+    let mut rest = sql.lines();
+    for line in lines {
+        assert!(rest.any(|found| found == line), "no `{line}` in its place in\n{sql}");
+    }
     drop(project.run(&["apply", "--auto-approve"]).expect(0));
     let again = project.run(&["plan", "--detailed-exitcode"]);
     assert_eq!(again.code, Some(0), "{}", again.text());
@@ -173,6 +185,15 @@ fn migrations_from_a_folder() {
     ] {
         assert!(said.contains(words), "no `{words}` in\n{said}");
     }
+    // And goes only with consent.
+    let refused = project.run(&["apply", "--auto-approve"]).expect(1).stderr;
+    assert!(refused.contains("would lose about 1 row ("), "{refused}");
+    assert!(refused.contains("in public.orders"), "{refused}");
+    assert_eq!(stack.server.psql("dt_migrate", "select count(id) from orders"), "1");
+    let set = "postgres::migrations.main/dt_migrate/app";
+    drop(project.run(&["apply", "--auto-approve", "--allow-data-loss", set]).expect(0));
+    let again = project.run(&["plan", "--detailed-exitcode"]);
+    assert_eq!(again.code, Some(0), "{}", again.text());
     let refused = project.run(&["destroy", "--auto-approve"]).expect(1).stderr;
     assert!(refused.contains("would lose 1 table with about 1 row ("), "{refused}");
     let database = "postgres::database.main/dt_migrate";
@@ -192,7 +213,7 @@ fn the_script_masks_secrets() {
     let sql = project.run(&["plan", "--sql"]).expect(0).stdout;
     assert!(!sql.contains("hunter2"), "{sql}");
     for words in [
-        "CREATE ROLE \"dt_script_app\" LOGIN PASSWORD '(secret)';",
+        "CREATE ROLE \"dt_script_app\" LOGIN PASSWORD :'main_dt_script_app_password';",
         "ALTER ROLE \"dt_script_app\" SET \"work_mem\" = '8MB';",
         "CREATE SCHEMA \"s\";\nALTER SCHEMA \"s\" OWNER TO \"dt_script_app\";",
         "GRANT USAGE ON SCHEMA \"s\" TO \"dt_script_app\";",
@@ -203,4 +224,33 @@ fn the_script_masks_secrets() {
     let again = project.run(&["plan", "--detailed-exitcode"]);
     assert_eq!(again.code, Some(0), "{}", again.text());
     drop(project.run(&["destroy", "--auto-approve"]).expect(0));
+}
+
+/// Without a server: nothing answers where it would be.
+#[test]
+fn names_that_a_server_refuses_are_refused_by_check() {
+    let long = "ü23456789012345678901234567890123456789012345678901234567890123";
+    let script = format!(
+        "let pg = postgres::server(\"main\", #{{ host: \"127.0.0.1\", port: 1, password: \"x\" }});\n\
+         pg.database(\"{long}\");\n\
+         pg.role(\"pg_foo\");\n\
+         pg.role(\"public\");\n\
+         pg.role(\"r\", #{{ member_of: [\"r\"] }});\n\
+         pg.membership(\"m\", #{{ role: \"a\", member: \"a\" }});\n\
+         pg.tablespace(\"pg_space\", #{{ location: \"/x\" }});\n\
+         pg.role(\"\");\n"
+    );
+    let said = Project::new("names", &script).run(&["check"]).expect(1).stderr;
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "has 64 bytes, PostgreSQL keeps 63",
+        "role `pg_foo` would be one of the server's own",
+        "`public` is a word of SQL and no name of a role",
+        "role `r` would be a member of itself",
+        "role `a` would be a member of itself",
+        "tablespace `pg_space` would be one of the server's own",
+        "a name in PostgreSQL cannot be empty",
+    ] {
+        assert!(said.contains(words), "no `{words}` in\n{said}");
+    }
 }

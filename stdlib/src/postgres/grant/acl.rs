@@ -375,6 +375,14 @@ pub(super) fn outline(from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
         let (keyword, targets) = match spec.on {
             On::Database => (spec.on.keyword().to_owned(), sql::name(&spec.database)),
             On::Schema => (spec.on.keyword().to_owned(), sql::name(schema)),
+            On::Types if spec.objects.is_empty() => {
+                statements.push(format!(
+                    "-- {} on every type in schema {}, one by one: no statement is for all",
+                    verb.word(),
+                    sql::name(schema)
+                ));
+                return;
+            }
             on if spec.objects.is_empty() => {
                 (format!("ALL {}S IN SCHEMA", on.keyword()), sql::name(schema))
             }
@@ -420,6 +428,13 @@ pub(super) fn outline(from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
         let gone = words(Some(from), to);
         say(Verb::Revoke, &gone.iter().map(String::as_str).collect::<Vec<_>>(), from);
     }
+    if let Some(to) = to.filter(|to| from.is_none() && to.role == PUBLIC) {
+        let built_in = to.on.of_everybody(to.schema.as_deref()).iter().copied();
+        let asked = |word: &&str| to.privileges.iter().any(|other| other == word);
+        let extra: Vec<_> =
+            built_in.filter(|word| to.columns.is_empty() && !asked(word)).collect();
+        say(Verb::Revoke, &extra, to);
+    }
     if let Some(to) = to {
         let new = words(Some(to), from);
         let verb = if to.with_grant_option { Verb::GrantWithOption } else { Verb::Grant };
@@ -441,6 +456,13 @@ enum Verb {
 }
 
 impl Verb {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Revoke | Self::RevokeOption => "revoke",
+            Self::Grant | Self::GrantWithOption => "grant",
+        }
+    }
+
     fn statement(self, privileges: &str, on: &str, targets: &str, role: &str) -> String {
         let role = if role == PUBLIC { PUBLIC.to_owned() } else { sql::name(role) };
         let what = format!("{privileges} ON {on} {targets}");

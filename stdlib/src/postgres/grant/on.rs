@@ -116,6 +116,25 @@ impl On {
         }
     }
 
+    /// What everybody may do with one that is new ("5.7. Privileges"); `schema` is its name
+    /// where it is one.
+    pub(in super::super) fn of_everybody(
+        self,
+        schema: Option<&str>,
+    ) -> &'static [&'static str] {
+        match self {
+            Self::Database => &["CONNECT", "TEMPORARY"],
+            Self::Schema if schema == Some("public") => &["USAGE"],
+            Self::Functions | Self::Procedures => &["EXECUTE"],
+            Self::Types | Self::Languages => &["USAGE"],
+            Self::Schema
+            | Self::Tables
+            | Self::Sequences
+            | Self::ForeignDataWrappers
+            | Self::ForeignServers => &[],
+        }
+    }
+
     /// Whether there is such a privilege.
     pub(in super::super) fn knows(self, privilege: &str) -> bool {
         self.all().contains(&privilege) || (self == Self::Tables && privilege == MAINTAIN)

@@ -76,9 +76,7 @@ pub(super) fn things(version: u32) -> String {
         union all
         select 'pg_trigger'::regclass, t.oid, 'trigger',
             array[n.nspname::text, c.relname::text, t.tgname::text],
-            case when t.tgconstraint <> 0 then 'it is a constraint trigger'
-                when t.tgoldtable is not null or t.tgnewtable is not null
-                    then 'its function is given transition tables' end
+            case when t.tgconstrrelid <> 0 then 'it is a constraint trigger of two tables' end
             from pg_trigger t join pg_class c on c.oid = t.tgrelid
                 join spaces n on n.oid = c.relnamespace
             where not t.tgisinternal and {clone}
@@ -270,7 +268,7 @@ pub(super) fn losses(version: u32) -> String {
         )
         select said from (
             select 1 at, c.said || ': its replica identity' said from relations c
-                where c.relkind in ('r', 'p') and c.relreplident <> 'd'
+                where c.relkind in ('r', 'p') and c.relreplident = 'i'
             union all select 2, format('%s: how column `%s` is stored', c.said, a.attname)
                 from relations c join pg_attribute a on a.attrelid = c.oid
                     join pg_type t on t.oid = a.atttypid

@@ -78,24 +78,17 @@ pub(in super::super) async fn databases(
         let plain: Database = serde_json::from_value(json!({})).map_err(|error| {
             CallError::refused(format!("a database has no defaults: {error}"))
         })?;
+        let own = pattern.and_then(|pattern| pattern.builtin_locale.as_ref());
         let spec = Database {
             owner: Some(row.owner.clone()).filter(|owner| owner != server.user()),
             lc_collate: differs(|row| &row.collate),
             lc_ctype: differs(|row| &row.ctype),
             icu_locale: row.icu_locale.clone(),
+            builtin_locale: row.builtin_locale.clone().filter(|is| own != Some(is)),
             tablespace: differs(|row| &row.tablespace),
             ..plain
         };
         let built_in = [BUILT_IN, server.database()].contains(&row.name.as_str());
-        let own = pattern.and_then(|pattern| pattern.builtin_locale.as_ref());
-        if let Some(locale) = row.builtin_locale.as_ref().filter(|is| own != Some(*is))
-            && !built_in
-        {
-            listing.left_out.push(format!(
-                "the locale of database `{}`: `{locale}` is one of PostgreSQL's own",
-                row.name
-            ));
-        }
         listing.objects.push(plainly(database::found(row, &spec), built_in));
     }
     Ok(listing)

@@ -3,11 +3,15 @@
 //! Sources: "ALTER TABLE", "CREATE INDEX" and "13.3. Explicit Locking" of the PostgreSQL
 //! manual.
 
+mod actions;
+mod words;
+
 use std::collections::BTreeSet;
 
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, ColumnOption, Expr,
-    ObjectType, Statement as Ast, TableConstraint,
+    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, ColumnOption,
+    DropBehavior, Expr, FromTable, ObjectName, ObjectType, Statement as Ast, TableConstraint,
+    TableFactor, TableWithJoins, Value,
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
@@ -21,8 +25,10 @@ pub(super) struct Hazard {
     pub(super) what: String,
     /// What to do instead.
     pub(super) instead: &'static str,
-    /// The table it is about, as it is written.
+    /// The table it is about, as it is written; `app.*` for all of a schema.
     pub(super) table: Option<String>,
+    /// Whether what people stored there goes for good.
+    pub(super) loses: bool,
 }
 
 /// Tables that are new: nobody uses them, and there is nothing in them.
@@ -34,21 +40,21 @@ fn plain(name: &impl ToString) -> String {
     name.strip_prefix("public.").unwrap_or(&name).to_owned()
 }
 
-/// The hazards of a statement. What the parser does not understand has none that are known.
+const BACKUP: &str = "make sure that nobody needs it, and that there is a backup";
+
+/// The hazards of a statement. Of what is not understood it is said that it is not.
 pub(super) fn hazards(statement: &Statement, new: &mut New) -> Vec<Hazard> {
     let mut found = Found { hazards: Vec::new() };
-    if statement.starts(&["VACUUM", "FULL"]) || statement.starts(&["CLUSTER"]) {
-        found.add(
-            "rewrites tables under an ACCESS EXCLUSIVE lock: nobody reads them meanwhile",
-            "run it while nobody uses them",
-        );
+    if words::look(statement, &mut found) {
         return found.hazards;
     }
-    let Ok(parsed) = Parser::parse_sql(&PostgreSqlDialect {}, &statement.text) else {
-        return found.hazards;
-    };
-    for ast in &parsed {
-        found.look(ast, new);
+    match Parser::parse_sql(&PostgreSqlDialect {}, &statement.text) {
+        Ok(parsed) => parsed.iter().for_each(|ast| found.look(ast, new)),
+        Err(_) if statement.starts(&["ALTER", "TABLE"]) => {
+            actions::look(&statement.text, new, &mut found);
+        }
+        Err(_) if words::is_harmless(statement) => {}
+        Err(_) => found.not_understood("it"),
     }
     found.hazards
 }
@@ -59,7 +65,8 @@ struct Found {
 
 impl Found {
     fn add(&mut self, what: impl Into<String>, instead: &'static str) {
-        self.hazards.push(Hazard { what: what.into(), instead, table: None });
+        let what = what.into();
+        self.hazards.push(Hazard { what, instead, table: None, loses: false });
     }
 
     /// Says which table the last one is about.
@@ -69,44 +76,51 @@ impl Found {
         }
     }
 
+    /// Something that takes away what is in a table.
+    fn lose(&mut self, what: impl Into<String>, table: &impl ToString) {
+        let (what, table) = (what.into(), Some(table.to_string()));
+        self.hazards.push(Hazard { what, instead: BACKUP, table, loses: true });
+    }
+
+    fn not_understood(&mut self, what: &str) {
+        self.add(
+            format!(
+                "dollop does not understand {what}, and cannot tell what it does to others"
+            ),
+            "read it yourself, and look up which locks it takes",
+        );
+    }
+
     fn look(&mut self, ast: &Ast, new: &mut New) {
         match ast {
             Ast::CreateTable(table) => {
                 new.0.insert(plain(&table.name));
             }
-            Ast::Drop { object_type, names, .. } => {
-                let what = match object_type {
-                    ObjectType::Table => "table",
-                    ObjectType::Schema => "schema",
-                    ObjectType::MaterializedView => "materialized view",
-                    ObjectType::Sequence => "sequence",
-                    _ => return,
-                };
+            Ast::Drop { object_type, names, cascade, .. } => {
                 for name in names.iter().filter(|name| !new.0.contains(&plain(name))) {
-                    let what = format!("drops {what} {name} with what is in it");
-                    self.add(
-                        what,
-                        "make sure that nobody needs it, and that there is a backup",
-                    );
-                    self.about(name);
+                    self.drop(*object_type, name, *cascade);
                 }
             }
             Ast::Truncate(truncate) => {
                 for table in &truncate.table_names {
                     if !new.0.contains(&plain(&table.name)) {
-                        let what = format!("removes all rows of {}", table.name);
-                        self.add(what, "make sure that there is a backup");
-                        self.about(&table.name);
+                        self.lose(format!("removes all rows of {}", table.name), &table.name);
                     }
                 }
             }
-            Ast::Delete(delete) if delete.selection.is_none() => {
+            Ast::Delete(delete) if is_for_all(delete.selection.as_ref()) => {
                 self.add(
-                    "deletes all rows: it has no WHERE",
+                    "deletes all rows: it has no WHERE that leaves any",
                     "make sure that there is a backup",
                 );
+                let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) =
+                    &delete.from;
+                if let Some(table) = from.first().filter(|table| !is_new(table, new)) {
+                    self.about(&table.relation);
+                    self.hazards.iter_mut().for_each(|hazard| hazard.loses = true);
+                }
             }
-            Ast::Update(update) if update.selection.is_none() => {
+            Ast::Update(update) if is_for_all(update.selection.as_ref()) => {
                 self.add(
                     "changes all rows at once, and holds locks on them until the file ends",
                     "change a large table in parts",
@@ -127,20 +141,67 @@ impl Found {
                     self.alter(alter, operation);
                 }
                 for hazard in &mut self.hazards[known..] {
-                    hazard.table = Some(alter.name.to_string());
+                    hazard.table.get_or_insert_with(|| alter.name.to_string());
                 }
             }
             _ => {}
         }
     }
 
+    fn drop(&mut self, kind: ObjectType, name: &ObjectName, cascade: bool) {
+        match kind {
+            ObjectType::Table => {
+                self.lose(format!("drops table {name} with what is in it"), name);
+            }
+            ObjectType::MaterializedView => {
+                self.lose(format!("drops materialized view {name} with what is in it"), name);
+            }
+            ObjectType::Schema if cascade => self
+                .lose(format!("drops schema {name} with what is in it"), &format!("{name}.*")),
+            ObjectType::Sequence => {
+                let what = format!("drops sequence {name}, which forgets how far it was");
+                self.add(what, BACKUP);
+            }
+            ObjectType::Database => {
+                self.add(format!("drops database {name} with what is in it"), BACKUP);
+            }
+            ObjectType::Index => self.add(
+                format!(
+                    "nobody reads or writes the table of {name} while it waits for its lock"
+                ),
+                "write `DROP INDEX CONCURRENTLY`",
+            ),
+            _ => {}
+        }
+        if cascade && kind != ObjectType::Schema {
+            self.cascades(name);
+        }
+    }
+
+    fn cascades(&mut self, name: &impl ToString) {
+        let what = format!(
+            "drops all that uses {}, columns with their data among it",
+            name.to_string()
+        );
+        self.add(what, "leave `CASCADE` out, and drop what uses it by name");
+    }
+
     fn alter(&mut self, alter: &AlterTable, operation: &AlterTableOperation) {
         let table = &alter.name;
         match operation {
-            AlterTableOperation::DropColumn { column_names, .. } => {
+            AlterTableOperation::DropColumn { column_names, drop_behavior, .. } => {
                 for column in column_names {
-                    let what = format!("drops column {column} of {table} with its data");
-                    self.add(what, "make sure that nobody reads it any more");
+                    self.lose(format!("drops column {column} of {table} with its data"), table);
+                }
+                if *drop_behavior == Some(DropBehavior::Cascade) {
+                    self.cascades(&format!("{table}'s columns"));
+                }
+            }
+            AlterTableOperation::SetUnlogged | AlterTableOperation::SetLogged => {
+                self.rewrites(table);
+                if matches!(operation, AlterTableOperation::SetUnlogged) {
+                    let what = format!("a crash of the server empties {table} from then on");
+                    self.add(what, "leave what must last as it is");
                 }
             }
             AlterTableOperation::AddColumn { column_def, .. } => self.column(alter, column_def),
@@ -173,6 +234,11 @@ impl Found {
                     let what = format!("reads all of {table} under an ACCESS EXCLUSIVE lock");
                     self.add(what, "add it `NOT VALID`, and `VALIDATE` it in a later file");
                 }
+                TableConstraint::Exclude(_) => {
+                    let what =
+                        format!("builds an index on {table} under an ACCESS EXCLUSIVE lock");
+                    self.add(what, "run it while nobody uses the table");
+                }
                 TableConstraint::Unique(_) | TableConstraint::PrimaryKey(_) => {
                     let what =
                         format!("builds an index on {table} under an ACCESS EXCLUSIVE lock");
@@ -196,6 +262,14 @@ impl Found {
         }
     }
 
+    fn rewrites(&mut self, table: &impl ToString) {
+        let table = table.to_string();
+        let what = format!(
+            "writes all of {table} anew under an ACCESS EXCLUSIVE lock: nobody reads it meanwhile"
+        );
+        self.add(what, "run it while nobody uses the table");
+    }
+
     fn column(&mut self, alter: &AlterTable, column: &ColumnDef) {
         let (table, name) = (&alter.name, &column.name);
         let default = column.options.iter().find_map(|option| match &option.option {
@@ -216,11 +290,32 @@ impl Found {
             let what = format!("fails when {table} has rows: column {name} is NOT NULL");
             self.add(what, "give it a DEFAULT");
         }
+        if has(|option| matches!(option, ColumnOption::Check(_))) {
+            let what = format!("reads all of {table} under an ACCESS EXCLUSIVE lock");
+            self.add(what, "add the constraint `NOT VALID`, and `VALIDATE` it in a later file");
+        }
         if has(|option| matches!(option, ColumnOption::Unique(_) | ColumnOption::PrimaryKey(_)))
         {
             let what = format!("builds an index on {table} under an ACCESS EXCLUSIVE lock");
             self.add(what, "`CREATE UNIQUE INDEX CONCURRENTLY`, then add it `USING INDEX`");
         }
+    }
+}
+
+/// Whether a condition leaves nothing out.
+fn is_for_all(condition: Option<&Expr>) -> bool {
+    match condition {
+        None => true,
+        Some(Expr::Nested(inner)) => is_for_all(Some(inner)),
+        Some(Expr::Value(value)) => value.value == Value::Boolean(true),
+        Some(_) => false,
+    }
+}
+
+fn is_new(table: &TableWithJoins, new: &New) -> bool {
+    match &table.relation {
+        TableFactor::Table { name, .. } => new.0.contains(&plain(name)),
+        _ => false,
     }
 }
 
@@ -266,6 +361,39 @@ mod tests {
             ("alter table t drop column a, drop b", "drops column a of t with its data"),
             ("truncate t", "removes all rows of t"),
             ("delete from t", "deletes all rows: it has no WHERE"),
+            ("delete from t where (true)", "deletes all rows: it has no WHERE"),
+            ("drop index i", "nobody reads or writes the table of i"),
+            ("drop database old", "drops database old with what is in it"),
+            ("drop type app.c cascade", "drops all that uses app.c"),
+            ("drop domain app.d cascade", "drops all that uses app.d"),
+            ("drop extension hstore cascade", "drops all that uses hstore"),
+            ("drop view v cascade", "drops all that uses v"),
+            ("drop schema app cascade", "drops schema app with what is in it"),
+            ("drop owned by bob", "drops all that bob owns"),
+            ("alter table t set unlogged", "writes all of t anew"),
+            ("alter table app.t set tablespace fast", "writes all of app.t anew"),
+            ("alter table t set access method heap2", "writes all of t anew"),
+            ("refresh materialized view app.m", "nobody reads app.m until"),
+            ("reindex table app.t", "blocks writes to app.t"),
+            ("lock table app.t in access exclusive mode", "holds a lock on app.t"),
+            (
+                "alter table app.t add constraint e exclude using gist (r with &&)",
+                "builds an index on app.t under",
+            ),
+            (
+                "alter table app.t attach partition app.p for values in (1)",
+                "reads all of app.p",
+            ),
+            ("alter table app.t detach partition app.p", "nobody reads or writes app.t"),
+            (
+                "alter table app.t alter column id set storage plain, drop column x",
+                "drops column x of app.t with its data",
+            ),
+            ("alter table t add column a text check (a <> '')", "reads all of t under"),
+            ("do $$ begin execute 'drop table t'; end $$", "runs a program"),
+            ("call p()", "runs a program"),
+            ("this is no sql at all", "dollop does not understand it"),
+            ("alter table t frobnicate x", "dollop does not understand `frobnicate x`"),
             ("update t set a = 1", "changes all rows at once"),
             ("create index i on t (a)", "blocks writes to t while the index is built"),
             ("alter table t alter column a type bigint", "may rewrite t under an ACCESS"),
@@ -308,7 +436,19 @@ mod tests {
             "delete from t where a = 1",
             "drop view v",
             "create function f() returns int language sql as 'delete from t; select 1'",
-            "this is no sql at all",
+            "alter table t alter column id set storage plain, alter column id set statistics 9",
+            "alter table t replica identity full, cluster on i",
+            "alter table t detach partition p concurrently",
+            "drop index concurrently i",
+            "refresh materialized view concurrently m",
+            "reindex index concurrently i",
+            "comment on table t is 'x'",
+            "alter default privileges in schema app grant select on tables to app",
+            "create publication p for all tables",
+            "create statistics s on a, b from t",
+            "create event trigger e on ddl_command_end execute function f()",
+            "alter function f(int) owner to app",
+            "security label on role app is 'x'",
         ] {
             assert_eq!(said(sql), Vec::<String>::new(), "{sql}");
         }

@@ -167,6 +167,11 @@ pub(super) async fn release(
         return Ok(());
     }
     let task = Task::new(format!("let go of the migrations `{}`", place.name));
-    let statement = change(schema, &place.name, "", "released_at = now()");
+    let statement = let_go(place, schema);
     server.write(&place.database, Lane::Short, &[statement], &task).await
+}
+
+/// The statement that lets go of a set.
+pub(super) fn let_go(place: &Place, schema: &str) -> String {
+    change(schema, &place.name, "", "released_at = now()")
 }

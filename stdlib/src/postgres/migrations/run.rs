@@ -1,6 +1,7 @@
 //! Running files so that a crash leaves each of them whole or undone.
 
 use dollop_engine::error::CallError;
+use tokio_postgres::error::SqlState;
 
 use super::super::error::{Excerpt, Task};
 use super::super::server::{Lane, Server};
@@ -74,7 +75,11 @@ struct File<'a> {
 
 impl File<'_> {
     fn task(&self) -> Task {
+        let alone = "begin the file with `-- dollop: no transaction`: its statements are run one \
+                     by one then";
         Task::new(format!("run `{}` in database `{}`", self.name, self.place.database))
+            .hint(SqlState::INVALID_TRANSACTION_TERMINATION, alone)
+            .hint(SqlState::ACTIVE_SQL_TRANSACTION, alone)
     }
 
     async fn write(&self, statements: &[String], task: &Task) -> Result<(), CallError> {

@@ -12,8 +12,10 @@ pub(super) struct Statement {
     pub(super) line: u64,
     /// Where it begins, in characters from the start of the file.
     pub(super) offset: usize,
-    /// Its first words in upper case.
+    /// Its words in upper case, those in quotes left out.
     words: Vec<String>,
+    /// Whether the file says that its statements stand in no transaction.
+    apart: bool,
 }
 
 /// What is wrong with a file, and in which line.
@@ -24,11 +26,15 @@ pub(super) struct Unreadable {
     pub(super) hint: &'static str,
 }
 
-/// How many words tell what a statement does.
-const WORDS: usize = 8;
+/// What a comment begins with that tells dollop something.
+const DIRECTIVE: &str = "dollop:";
+
+/// What such a comment can say: that the statements are run one by one, none of them in a
+/// transaction.
+const APART: &str = "no transaction";
 
 /// The statements of a file in order. A `BEGIN` at the start and a `COMMIT` at the end are
-/// left out: the file is one transaction anyway.
+/// left out: the file is one transaction anyway, or says that it is none.
 pub(super) fn statements(sql: &str) -> Result<Vec<Statement>, Unreadable> {
     let dialect = PostgreSqlDialect {};
     let tokens =
@@ -38,6 +44,11 @@ pub(super) fn statements(sql: &str) -> Result<Vec<Statement>, Unreadable> {
             hint: "check the quotes and comments around there",
         })?;
     let mut found = split(sql, &tokens)?;
+    if says_apart(&tokens)? {
+        for statement in &mut found {
+            statement.apart = true;
+        }
+    }
     let opens = |s: &Statement| s.starts(&["BEGIN"]) || s.starts(&["START", "TRANSACTION"]);
     let closes = |s: &Statement| s.starts(&["COMMIT"]) || s.starts(&["END"]);
     if found.len() > 1 && found.first().is_some_and(opens) && found.last().is_some_and(closes) {
@@ -48,6 +59,28 @@ pub(super) fn statements(sql: &str) -> Result<Vec<Statement>, Unreadable> {
         refuse(statement)?;
     }
     Ok(found)
+}
+
+/// Whether a comment says that the file is no transaction.
+fn says_apart(tokens: &[TokenWithSpan]) -> Result<bool, Unreadable> {
+    let mut apart = false;
+    for token in tokens {
+        let Token::Whitespace(Whitespace::SingleLineComment { comment, .. }) = &token.token
+        else {
+            continue;
+        };
+        let Some(said) = comment.trim().strip_prefix(DIRECTIVE) else { continue };
+        let said = said.trim().to_lowercase();
+        if said != APART {
+            return Err(Unreadable {
+                line: token.span.start.line,
+                message: format!("dollop does not know what `{said}` means"),
+                hint: "write `-- dollop: no transaction`, or begin the comment in another way",
+            });
+        }
+        apart = true;
+    }
+    Ok(apart)
 }
 
 /// The statements of a script that a program wrote, whatever they are.
@@ -109,9 +142,7 @@ fn split(sql: &str, tokens: &[TokenWithSpan]) -> Result<Vec<Statement>, Unreadab
                     "END" => blocks = blocks.saturating_sub(1),
                     _ => {}
                 }
-                if words.len() < WORDS {
-                    words.push(word.clone());
-                }
+                words.push(word.clone());
                 last_word = word;
             }
             _ => {}
@@ -167,25 +198,59 @@ impl Statement {
         self.words.len() >= words.len() && self.words.iter().zip(words).all(|(a, b)| a == b)
     }
 
-    fn says(&self, word: &str) -> bool {
+    /// One of its words.
+    pub(super) fn word(&self, at: usize) -> Option<&str> {
+        self.words.get(at).map(String::as_str)
+    }
+
+    /// Whether one of its words is this.
+    pub(super) fn says(&self, word: &str) -> bool {
         self.words.iter().any(|other| other == word)
     }
 
-    /// Whether the server refuses it inside a transaction.
+    /// Whether these words stand in it one after the other.
+    pub(super) fn holds(&self, words: &[&str]) -> bool {
+        self.words.windows(words.len()).any(|some| some.iter().zip(words).all(|(a, b)| a == b))
+    }
+
+    /// Whether those that follow may be run as somebody else.
+    pub(super) fn changes_user(&self) -> bool {
+        let first = self.starts(&["SET"]) || self.starts(&["RESET"]);
+        first && (self.says("ROLE") || self.says("AUTHORIZATION"))
+    }
+
+    /// Whether the server refuses it inside a transaction, or the file says so.
     pub(super) fn stands_alone(&self) -> bool {
-        let concurrently = self.says("CONCURRENTLY");
-        let index = self.says("INDEX") || self.starts(&["REINDEX"]) || self.says("DETACH");
-        (concurrently && index)
-            || self.starts(&["VACUUM"])
-            || self.starts(&["CREATE", "DATABASE"])
-            || self.starts(&["DROP", "DATABASE"])
-            || self.starts(&["CREATE", "TABLESPACE"])
-            || self.starts(&["DROP", "TABLESPACE"])
-            || self.starts(&["CREATE", "SUBSCRIPTION"])
-            || self.starts(&["DROP", "SUBSCRIPTION"])
-            || self.starts(&["ALTER", "SYSTEM"])
-            || self.starts(&["REINDEX", "DATABASE"])
-            || self.starts(&["REINDEX", "SYSTEM"])
+        let starts = |words: &[&str]| self.starts(words);
+        let concurrently = self.says("CONCURRENTLY")
+            && (starts(&["CREATE", "INDEX"])
+                || starts(&["CREATE", "UNIQUE", "INDEX"])
+                || starts(&["DROP", "INDEX"])
+                || starts(&["REINDEX"])
+                || (starts(&["ALTER", "TABLE"]) && self.says("DETACH")));
+        // All of something: one transaction each.
+        let whole = ["DATABASE", "SYSTEM", "SCHEMA"];
+        let all = starts(&["REINDEX"]) && whole.iter().any(|what| self.says(what));
+        // What it has is copied over the network, in sessions of its own.
+        let subscribes = starts(&["ALTER", "SUBSCRIPTION"]) && self.says("PUBLICATION");
+        let moves = starts(&["ALTER", "DATABASE"]) && self.holds(&["SET", "TABLESPACE"]);
+        let first = [
+            &["VACUUM"][..],
+            &["CREATE", "DATABASE"],
+            &["DROP", "DATABASE"],
+            &["CREATE", "TABLESPACE"],
+            &["DROP", "TABLESPACE"],
+            &["CREATE", "SUBSCRIPTION"],
+            &["DROP", "SUBSCRIPTION"],
+            &["ALTER", "SYSTEM"],
+        ];
+        self.apart
+            || concurrently
+            || all
+            || subscribes
+            || moves
+            || first.into_iter().any(starts)
+            || self.words == ["CLUSTER"]
     }
 }
 
@@ -222,6 +287,7 @@ impl<'a> Places<'a> {
             line: location.line,
             offset: self.sql[..start].chars().count(),
             words,
+            apart: false,
         }
     }
 }
@@ -273,11 +339,46 @@ mod tests {
     }
 
     #[test]
+    fn a_file_says_that_it_is_no_transaction() {
+        let sql = "-- why\n-- dollop: no transaction\ncall p();\nselect 1";
+        assert!(statements(sql).unwrap().iter().all(Statement::stands_alone));
+        let said = statements("select 1;\n-- dollop: no transactions\n").unwrap_err();
+        assert_eq!((said.line, said.message.contains("no transactions")), (2, true));
+        assert!(!statements("-- dollop ran this\nselect 1").unwrap()[0].stands_alone());
+    }
+
+    #[test]
+    fn who_a_session_works_as_is_known() {
+        let changes = |sql: &str| statements(sql).unwrap()[0].changes_user();
+        assert!(changes("set role app"));
+        assert!(changes("set local session authorization app"));
+        assert!(changes("reset role"));
+        assert!(!changes("set work_mem = '1MB'"));
+        assert!(!changes("alter role app set work_mem = '1MB'"));
+    }
+
+    #[test]
     fn what_stands_alone_is_known() {
         let alone = |sql: &str| statements(sql).unwrap()[0].stands_alone();
         assert!(alone("create unique index concurrently i on t (a)"));
         assert!(alone("VACUUM t"));
         assert!(alone("alter system set work_mem = '1MB'"));
+        assert!(alone(
+            "alter table only my.events detach partition my.events_of_2026 concurrently"
+        ));
+        assert!(alone("drop index concurrently if exists a, b"));
+        assert!(alone("reindex (verbose) schema app"));
+        assert!(alone("reindex table concurrently t"));
+        assert!(alone("alter subscription s refresh publication"));
+        assert!(alone("alter subscription s set publication p"));
+        assert!(alone("alter database d set tablespace x"));
+        assert!(alone("cluster"));
+        assert!(!alone("cluster t"));
+        assert!(!alone("alter database d set work_mem = '1MB'"));
+        assert!(!alone("alter table t detach partition p"));
+        assert!(!alone("alter subscription s disable"));
+        assert!(!alone("reindex table t"));
+        assert!(!alone("call p()"));
         assert!(!alone("create index i on t (a)"));
         assert!(!alone("refresh materialized view concurrently v"));
         assert!(!alone("select 'vacuum'"));

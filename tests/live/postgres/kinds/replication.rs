@@ -57,13 +57,14 @@ async fn replication_slot() {
             ("plugin", json!("test_decoding")),
             ("two_phase", json!(true)),
         ],
-        fixed: &[],
+        // PostgreSQL 17; see `options_of_newer_servers`.
+        fixed: &["failover"],
     };
     conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
     sample.name = "conform_slot_2".to_owned();
     sample.base = json!({});
     sample.changes = vec![];
-    sample.fixed = &["database", "plugin", "two_phase"];
+    sample.fixed = &["database", "plugin", "two_phase", "failover"];
     conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
     gone(&world, name);
 }
@@ -108,11 +109,20 @@ async fn subscription() {
             ("streaming", json!(true)),
             ("synchronous_commit", json!("local")),
             ("disable_on_error", json!(true)),
+            ("two_phase", json!(true)),
             ("copy_data", json!(false)),
             ("owner", json!("conform_subscription_owner")),
             ("comment", json!("what it's for")),
         ],
-        fixed: &["database", "enabled", "create_slot"],
+        // The last three need PostgreSQL 16; see `options_of_newer_servers`.
+        fixed: &[
+            "database",
+            "enabled",
+            "create_slot",
+            "origin",
+            "run_as_owner",
+            "password_required",
+        ],
     };
     let unseen = ["owner", "copy_data"];
     conform_with_drift(&world.registry, &world.connection, &sample, &unseen).await;

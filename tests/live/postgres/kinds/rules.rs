@@ -41,7 +41,8 @@ async fn trigger() {
             ("enabled", json!("disabled")),
             ("comment", json!("what it's for")),
         ],
-        fixed: &["database", "level"],
+        // Only what runs after the change has these; see below.
+        fixed: &["database", "level", "old_table", "new_table", "constraint"],
     };
     conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
     sample.name = "statement".to_owned();
@@ -49,10 +50,37 @@ async fn trigger() {
     sample.changes =
         vec![("level", json!("statement")), ("events", json!(["delete", "insert"]))];
     sample.fixed = &[
+        "old_table",
+        "new_table",
+        "constraint",
         "database",
         "schema",
         "table",
         "timing",
+        "when",
+        "function",
+        "arguments",
+        "enabled",
+        "comment",
+    ];
+    conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
+    sample.name = "after".to_owned();
+    sample.base["timing"] = json!("after");
+    sample.base["events"] = json!(["update"]);
+    sample.changes = vec![
+        ("old_table", json!("Rows \"before\"")),
+        ("new_table", json!("after")),
+        ("constraint", json!("not_deferrable")),
+        ("constraint", json!("immediate")),
+        ("constraint", json!("deferred")),
+    ];
+    sample.fixed = &[
+        "database",
+        "schema",
+        "table",
+        "timing",
+        "events",
+        "level",
         "when",
         "function",
         "arguments",
@@ -155,6 +183,7 @@ async fn remarks() {
         "create table \"S 1\".\"T 1\" (\"a b\" int constraint \"c 1\" check (\"a b\" > 0), c text)",
         "create function \"S 1\".f(a int, b text) returns int language sql as 'select 1'",
         "create statistics \"S 1\".st on \"a b\", c from \"S 1\".\"T 1\"",
+        "create rule \"r 1\" as on delete to \"S 1\".\"T 1\" do instead nothing",
     ])
     .await;
     for (on, object, arguments, other) in [
@@ -163,6 +192,7 @@ async fn remarks() {
         ("function", json!(["S 1", "f"]), json!(["integer", "text"]), None),
         ("table_constraint", json!(["S 1", "T 1", "c 1"]), json!([]), None),
         ("statistics", json!(["S 1", "st"]), json!([]), None),
+        ("rule", json!(["S 1", "T 1", "r 1"]), json!([]), None),
         ("schema", json!(["S 1"]), json!([]), Some(json!(["public"]))),
     ] {
         if on == "schema" {

@@ -22,7 +22,10 @@ async fn table() {
     let columns = |change: &dyn Fn(&mut serde_json::Value)| {
         let mut columns = json!([
             { "name": "id", "type": "int8", "identity": "always" },
-            { "name": "Größe \"x\"", "type": "varchar(9)", "default": "'it''s'" },
+            {
+                "name": "Größe \"x\"", "type": "varchar(9)", "default": "'it''s'",
+                "storage": "extended", "compression": "pglz", "statistics": 50,
+            },
             { "name": "user_id", "type": "bigint", "sequence": "counter" },
             { "name": "at", "type": "timestamptz", "not_null": true, "default": "now()" },
             { "name": "total", "type": "numeric(10, 2)", "comment": "in euros" },
@@ -49,6 +52,9 @@ async fn table() {
             ("columns", columns(&|all| all[1]["default"] = json!("'other'"))),
             ("columns", columns(&|all| all[1]["default"] = json!(null))),
             ("columns", columns(&|all| all[1]["comment"] = json!("what it's for"))),
+            ("columns", columns(&|all| all[1]["storage"] = json!("external"))),
+            ("columns", columns(&|all| all[1]["storage"] = json!("main"))),
+            ("columns", columns(&|all| all[1]["statistics"] = json!(1000))),
             ("columns", columns(&|all| all[1]["not_null"] = json!(true))),
             ("columns", columns(&|all| all[1]["collation"] = json!("C"))),
             ("columns", columns(&|all| all[1]["collation"] = json!("S 1.Deutsch"))),
@@ -74,6 +80,9 @@ async fn table() {
             ("row_security", json!(true)),
             ("force_row_security", json!(true)),
             ("parameters", json!({ "fillfactor": 70, "autovacuum_enabled": false })),
+            ("replica_identity", json!("nothing")),
+            ("replica_identity", json!("index Conform \"Table\" ü_pkey")),
+            ("replica_identity", json!("full")),
             ("tablespace", json!("pg_default")),
             ("owner", json!("conform_table_owner")),
             ("comment", json!("what it's for")),
@@ -91,6 +100,8 @@ async fn table() {
     }
     // What a change adds is dropped on the way back, with the consent that needs.
     sample.base["drop_columns"] = json!(["new one", "old"]);
+    // What is left out is not looked at.
+    sample.base["replica_identity"] = json!("default");
     conform_with_drift(
         &world.registry,
         &world.connection,
@@ -115,6 +126,7 @@ async fn table() {
             "primary_key",
             "constraints",
             "constraints_apart",
+            "replica_identity",
             "partition_of",
             "bounds",
             "unlogged",
@@ -148,6 +160,7 @@ async fn table() {
             "primary_key",
             "constraints",
             "constraints_apart",
+            "replica_identity",
             "partition_by",
             "unlogged",
             "force_row_security",
