@@ -127,10 +127,10 @@ impl<R: Resource> Calls for Adapter<R> {
     }
 
     fn check(&self, spec: &Value) -> Vec<Problem> {
-        match typed(spec, Self::natural()) {
-            Ok(spec) => R::check(&spec),
-            Err(_) => Vec::new(),
-        }
+        let natural = spec.get("name").and_then(Value::as_str).filter(|_| Self::natural());
+        let Ok(spec) = typed(spec, Self::natural()) else { return Vec::new() };
+        let named = natural.map_or_else(Vec::new, |natural| R::check_named(natural, &spec));
+        named.into_iter().chain(R::check(&spec)).collect()
     }
 
     fn claims(&self, name: &Name, spec: &Value) -> Vec<Claimed> {
@@ -420,6 +420,10 @@ impl<C: Connection> Dial for Dialer<C> {
 
     fn is_local(&self, spec: &Value) -> bool {
         typed::<C::Spec>(spec, false).is_ok_and(|spec| C::is_local(&spec))
+    }
+
+    fn lint(&self, known: &serde_json::Value) -> Vec<Lint> {
+        C::lint(known)
     }
 
     fn backup<'a>(&self, connection: &'a OpenConnection) -> Option<&'a dyn Backup> {
