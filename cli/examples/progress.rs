@@ -8,6 +8,7 @@ use dollop_cli::terminal;
 use dollop_engine::address::Address;
 use dollop_engine::error::CallError;
 use dollop_engine::plan::Operation;
+use dollop_engine::pool::Wait;
 
 fn main() {
     let containers: Vec<Address> = (0..14)
@@ -31,8 +32,10 @@ fn main() {
         } else {
             Progress::Finished { address, operation, took, note: None }
         });
-        let elapsed = Duration::from_secs(number as u64);
-        reporter.report(Progress::Waiting { address: server.clone(), elapsed });
+        let (elapsed, patience) = (Duration::from_secs(number as u64), Duration::from_mins(1));
+        let wait = Wait { tries: number + 1, elapsed, patience };
+        let (address, server) = (server.clone(), server.clone());
+        reporter.report(Progress::Waiting { address, server, wait });
     }
     reporter.report(Progress::Skipped { address: server, because: containers[9].clone() });
     let summary = reporter.finish().summary(false, Duration::from_secs(6), 80);

@@ -10,6 +10,7 @@ use dollop_engine::apply::{Point, Watcher};
 use dollop_engine::error::CallError;
 use dollop_engine::journal::StepId;
 use dollop_engine::plan::{Operation, Step};
+use dollop_engine::pool::Wait;
 
 use crate::render::progress::{Progress, Reporter};
 use crate::render::tally::Tally;
@@ -18,10 +19,15 @@ use crate::terminal;
 /// The exit code of a run that was aborted by a second Ctrl-C.
 const ABORTED: i32 = 130;
 
+/// How often to tell that a step still waits.
+const OFTEN: Duration = Duration::from_secs(5);
+
 /// Watches one run.
 pub struct Watch {
     reporter: Reporter,
     begun: Mutex<BTreeMap<StepId, Instant>>,
+    /// When to tell next that a step waits, from its start on.
+    told: Mutex<BTreeMap<StepId, Duration>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -41,7 +47,8 @@ impl Watch {
                 );
             }
         });
-        Self { reporter: Reporter::stderr(steps), begun: Mutex::default(), stop }
+        let (begun, told) = (Mutex::default(), Mutex::default());
+        Self { reporter: Reporter::stderr(steps), begun, told, stop }
     }
 
     /// Takes the live lines away and returns the count.
@@ -69,6 +76,19 @@ impl Watcher for Watch {
             let (address, operation) = (step.address.clone(), step.operation);
             self.reporter.report(Progress::Started { address, operation });
         }
+    }
+
+    /// Once in a while: a server that starts is asked every second.
+    fn waiting(&self, step: &Step, server: &Address, wait: Wait) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = told.entry(step.id).or_insert(OFTEN);
+        if wait.elapsed < *next {
+            return;
+        }
+        *next = wait.elapsed + OFTEN;
+        drop(told);
+        let (address, server) = (step.address.clone(), server.clone());
+        self.reporter.report(Progress::Waiting { address, server, wait });
     }
 
     fn finished(&self, step: &Step, note: Option<&str>) {

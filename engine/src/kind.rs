@@ -241,6 +241,8 @@ pub trait Dial: Send + Sync {
     fn describe(&self, spec: &Value) -> String;
     /// See [`Connection::is_local`].
     fn is_local(&self, spec: &Value) -> bool;
+    /// See [`Connection::lint`].
+    fn lint(&self, known: &serde_json::Value) -> Vec<Lint>;
     /// See [`Connection::backup`].
     fn backup<'a>(&self, connection: &'a OpenConnection) -> Option<&'a dyn Backup>;
     /// See [`Connection::host`].

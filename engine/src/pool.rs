@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use tokio::sync::Semaphore;
@@ -27,6 +27,17 @@ pub struct Pool {
     registry: Arc<Registry>,
     scope: Scope,
     open: Mutex<BTreeMap<Address, Slot>>,
+}
+
+/// How long a service has been waited for that does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// Attempts so far.
+    pub tries: usize,
+    /// Since the first.
+    pub elapsed: Duration,
+    /// When the waiting ends.
+    pub patience: Duration,
 }
 
 /// One connection: whoever comes while it is being opened waits for that.
@@ -57,6 +68,17 @@ impl Pool {
         spec: &Value,
         patience: Duration,
     ) -> Result<Line, CallError> {
+        self.line_telling(address, spec, patience, &|_| {}).await
+    }
+
+    /// The same, and tells of each attempt that got no answer.
+    pub async fn line_telling(
+        &self,
+        address: &Address,
+        spec: &Value,
+        patience: Duration,
+        tell: &(dyn Fn(Wait) + Sync),
+    ) -> Result<Line, CallError> {
         let slot = self.lock().entry(address.clone()).or_default().clone();
         let mut slot = slot.lock().await;
         if let Some((known, line)) = &*slot
@@ -66,26 +88,28 @@ impl Pool {
         }
         let kind = self.kind(address)?;
         let open = || kind.dial.open(spec, self.scope.clone());
-        let connection = patiently(patience, open).await?;
+        let connection = patiently(patience, tell, open).await?;
         let permits = Arc::new(Semaphore::new(kind.dial.concurrency(spec).permits()));
         let line = Line { connection, permits };
         *slot = Some((spec.clone(), line.clone()));
         Ok(line)
     }
 
-    /// Waits until a service can be spoken to and works, whether or not it could be before.
+    /// Waits until a service can be spoken to and works, whether or not it could be before;
+    /// tells of each attempt that failed.
     pub async fn works(
         &self,
         address: &Address,
         spec: &Value,
         patience: Duration,
+        tell: &(dyn Fn(Wait) + Sync),
     ) -> Result<(), CallError> {
         let kind = self.kind(address)?;
         let works = || async {
             let connection = kind.dial.open(spec, self.scope.clone()).await?;
             kind.dial.ready(&connection).await
         };
-        patiently(patience, works).await
+        patiently(patience, tell, works).await
     }
 
     fn kind(&self, address: &Address) -> Result<&ConnectionKind, CallError> {
@@ -106,7 +130,11 @@ impl Pool {
 }
 
 /// Tries again while nothing answers, until `patience` is over.
-async fn patiently<T, F>(patience: Duration, attempt: impl FnMut() -> F) -> Result<T, CallError>
+async fn patiently<T, F>(
+    patience: Duration,
+    tell: &(dyn Fn(Wait) + Sync),
+    attempt: impl FnMut() -> F,
+) -> Result<T, CallError>
 where
     F: Future<Output = Result<T, CallError>>,
 {
@@ -118,7 +146,14 @@ where
         .with_factor(1.5)
         .with_max_times(times)
         .with_total_delay(Some(patience));
-    attempt.retry(often).when(|error| error.failure == Failure::Unreachable).await
+    let start = Instant::now();
+    let mut tries = 0;
+    let failed = |_: &CallError, _: Duration| {
+        tries += 1;
+        tell(Wait { tries, elapsed: start.elapsed(), patience });
+    };
+    let may_help = |error: &CallError| error.failure == Failure::Unreachable;
+    attempt.retry(often).when(may_help).notify(failed).await
 }
 
 #[cfg(test)]
@@ -154,6 +189,26 @@ mod tests {
         fn concurrency(spec: &Spec) -> Concurrency {
             spec.concurrency
         }
+    }
+
+    #[tokio::test]
+    async fn a_wait_is_told_of_while_nothing_answers() {
+        let told = Mutex::new(Vec::new());
+        let tell = |wait: Wait| told.lock().unwrap().push((wait.tries, wait.patience));
+        let mut left = 3;
+        let patience = Duration::from_secs(30);
+        let answer = patiently(patience, &tell, || {
+            left -= 1;
+            let answers = left == 0;
+            async move { if answers { Ok("here") } else { Err(CallError::unreachable("nobody")) } }
+        });
+        assert_eq!(answer.await.unwrap(), "here");
+        assert_eq!(*told.lock().unwrap(), [(1, patience), (2, patience)]);
+
+        // What refuses is not asked again.
+        let refused = || async { Err::<(), _>(CallError::refused("no")) };
+        assert!(patiently(patience, &tell, refused).await.is_err());
+        assert_eq!(told.lock().unwrap().len(), 2);
     }
 
     #[test]

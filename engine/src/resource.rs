@@ -1,6 +1,7 @@
 //! The traits a provider author writes. Nothing in them mentions scripts, plans or state.
 
 mod concurrency;
+mod held;
 mod script;
 mod traits;
 
@@ -18,6 +19,7 @@ use crate::backup::{Backup, Host};
 use crate::error::CallError;
 
 pub use concurrency::Concurrency;
+pub use held::{Held, Migration, Moment};
 pub use script::Script;
 pub use traits::{Naming, OnFailure, Rolling, Traits};
 
@@ -171,38 +173,6 @@ pub struct Territory {
     pub what: String,
 }
 
-/// What people stored in an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Held {
-    /// The kind cannot tell.
-    Unknown,
-    /// Nothing that would be missed, in words: `no messages, 2 consumers`.
-    Nothing(String),
-    /// Something, in words that complete "it holds …": `1,204 messages, 2 consumers`.
-    Content(String),
-}
-
-/// Whether what is stored in an object moves to the one made in its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Migration {
-    /// It does not: the object is replaced.
-    None,
-    /// It does, while others go on using it.
-    Live,
-    /// It does, while nobody uses it: what stands for it by name is removed before and made
-    /// again after.
-    Offline,
-}
-
-/// When [`Resource::held`] is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// While planning: a cheap answer, and nothing is touched.
-    Planning,
-    /// Right before the removal: what the answer says is not there may be lost.
-    Removing,
-}
-
 /// An object as it is to be.
 #[derive(Clone, Debug)]
 pub struct Proposed<Spec> {
@@ -251,6 +221,12 @@ pub trait Connection: Sized + Send + Sync + 'static {
 
     /// The address in words, for messages: `127.0.0.1:5432 as postgres`. No secrets.
     fn describe(spec: &Self::Spec) -> String;
+
+    /// What works and most likely is not meant. `known` are the attributes that are known and
+    /// no secrets, as they are written.
+    fn lint(_known: &serde_json::Value) -> Vec<Lint> {
+        Vec::new()
+    }
 
     /// The most calls that change something under way at once.
     fn concurrency(_: &Self::Spec) -> Concurrency {

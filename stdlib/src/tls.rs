@@ -6,11 +6,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dollop_engine::error::CallError;
 use rustls::client::WantsClientCert;
-use rustls::crypto::ring;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{self, CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{AlertDescription as Alert, CertificateError as Wrong, Error as TlsError};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use rustls::{
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 
@@ -59,6 +62,13 @@ pub(crate) fn client(papers: &Papers<'_>) -> Result<ClientConfig, CallError> {
     }
 }
 
+/// A client that takes any certificate for the server's, and shows its own if it has one.
+pub(crate) fn unchecked(papers: &Papers<'_>) -> Result<ClientConfig, CallError> {
+    let mut config = client(papers)?;
+    config.dangerous().set_certificate_verifier(Arc::new(Unchecked(ring::default_provider())));
+    Ok(config)
+}
+
 /// A client that believes the authorities the system does.
 pub(crate) fn system() -> Result<ClientConfig, CallError> {
     Ok(believing(system_roots())?.with_no_client_auth())
@@ -83,6 +93,47 @@ fn believing(
         .with_safe_default_protocol_versions()
         .map_err(|error| CallError::refused(format!("TLS cannot be set up: {error}")))?;
     Ok(builder.with_root_certificates(roots))
+}
+
+/// Looks at nothing in a certificate but that who shows it has its key.
+#[derive(Debug)]
+struct Unchecked(CryptoProvider);
+
+impl ServerCertVerifier for Unchecked {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        let known = &self.0.signature_verification_algorithms;
+        crypto::verify_tls12_signature(message, certificate, signed, known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        let known = &self.0.signature_verification_algorithms;
+        crypto::verify_tls13_signature(message, certificate, signed, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 /// The certificates in a PEM text.

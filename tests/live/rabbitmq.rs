@@ -16,4 +16,7 @@ mod health;
 mod import;
 mod losses;
 mod names;
+mod preview;
+mod rules;
 mod tls;
+mod way;

@@ -11,6 +11,7 @@ use dollop_engine::address::Address;
 use dollop_engine::apply::NOTHING_TO_DO;
 use dollop_engine::error::CallError;
 use dollop_engine::plan::Operation;
+use dollop_engine::pool::Wait;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::render::style::{CARE, DANGER, DIM, GONE, NEW, paint};
@@ -61,8 +62,10 @@ pub enum Progress {
     Waiting {
         /// Whose step.
         address: Address,
-        /// For how long.
-        elapsed: Duration,
+        /// Which service.
+        server: Address,
+        /// For how long, and for how long at most.
+        wait: Wait,
     },
 }
 
@@ -174,10 +177,10 @@ impl Live {
                 let running = Running { operation, since, bar: None };
                 self.running.insert(address.clone(), running);
             }
-            Progress::Waiting { address, elapsed } => {
+            Progress::Waiting { address, server, wait } => {
                 let running = self.running.get(address);
                 if let Some(bar) = running.and_then(|running| running.bar.as_ref()) {
-                    bar.set_message(format!("waiting for {address} ({})", duration(*elapsed)));
+                    bar.set_message(waiting(server, wait));
                 }
             }
             Progress::Finished { address, .. } | Progress::Failed { address, .. } => {
@@ -234,6 +237,12 @@ fn style(template: &str) -> ProgressStyle {
         .progress_chars("━╸─")
 }
 
+/// `waiting for postgres::server.main (10.0s of 1m 00s, 12 tries)`.
+fn waiting(server: &Address, wait: &Wait) -> String {
+    let (elapsed, patience) = (duration(wait.elapsed), duration(wait.patience));
+    format!("waiting for {server} ({elapsed} of {patience}, {} tries)", wait.tries)
+}
+
 /// An event as a line; `None` for what only a live view shows.
 pub fn line(event: &Progress) -> Option<String> {
     Some(match event {
@@ -263,9 +272,7 @@ pub fn line(event: &Progress) -> Option<String> {
             let skipped = paint(CARE, "skipped");
             format!("{skipped} {address} {}", paint(DIM, format!("(needs {because})")))
         }
-        Progress::Waiting { address, elapsed } => {
-            paint(DIM, format!("waiting for {address} ({})", duration(*elapsed)))
-        }
+        Progress::Waiting { server, wait, .. } => paint(DIM, waiting(server, wait)),
     })
 }
 
@@ -297,11 +304,13 @@ mod tests {
             "docker::container.web",
         );
         let server = address("postgres::server.main");
+        let (elapsed, patience) = (Duration::from_secs(10), Duration::from_mins(1));
+        let wait = Wait { tries: 12, elapsed, patience };
         vec![
             Progress::Started { address: net.clone(), operation: Operation::Create },
             Progress::Finished { address: net, operation: Operation::Create, took, note: None },
             Progress::Started { address: server.clone(), operation: Operation::Connect },
-            Progress::Waiting { address: server.clone(), elapsed: Duration::from_secs(10) },
+            Progress::Waiting { address: server.clone(), server: server.clone(), wait },
             Progress::Finished {
                 address: server,
                 operation: Operation::Connect,
@@ -329,7 +338,7 @@ mod tests {
         let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
         insta::assert_snapshot!(strip_str(&text), @r"
         created docker::network.app (0.1s)
-        waiting for postgres::server.main (10.0s)
+        waiting for postgres::server.main (10.0s of 1m 00s, 12 tries)
         connected postgres::server.main (0.1s)  after 12 tries
         failed docker::container.pg (0.1s): port `5432` is taken\u{1b}[2J
         skipped docker::container.web (needs docker::container.pg)

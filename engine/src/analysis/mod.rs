@@ -53,11 +53,25 @@ pub fn analyse(graph: &Graph, registry: &Registry, files: &dyn Files) -> Vec<Dia
             report.add(object.declaration, &lint.at, found.hint(lint.hint.clone()));
         }
     }
+    for declaration in graph.in_order() {
+        let Some(kind) = registry.connection_kind(declaration.address.kind()) else { continue };
+        for lint in kind.dial.lint(&plainly_known(declaration)) {
+            let found = Diagnostic::new(lint.code, lint.message).hint(lint.hint);
+            report.add(declaration, &lint.at, found);
+        }
+    }
     dormant::check(&mut stack, &mut report);
     report.unused_allows(graph);
     let mut found = report.found;
     found.sort_by(|a, b| (&a.span, a.code).cmp(&(&b.span, b.code)));
     found
+}
+
+/// The attributes that are known and no secrets.
+fn plainly_known(declaration: &Declaration) -> serde_json::Value {
+    let known = declaration.attributes.iter().filter(|(_, expr)| !expr.is_secret());
+    let known = known.filter_map(|(name, expr)| Some((name.clone(), expr.known()?.to_json())));
+    serde_json::Value::Object(known.collect())
 }
 
 /// What was found so far.

@@ -30,7 +30,9 @@ impl Run<'_> {
         let call = async {
             // Whatever was open before led to something else.
             self.pool.close(address);
-            let line = self.pool.line(address, &spec, self.settings.patience).await?;
+            let (patience, tell) =
+                (self.settings.patience, |wait| self.watcher.waiting(step, address, wait));
+            let line = self.pool.line_telling(address, &spec, patience, &tell).await?;
             self.look_behind(address, &line).await?;
             let effect = self.connection_effect(address)?;
             Ok(Made::new(effect))

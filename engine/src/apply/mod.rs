@@ -25,7 +25,7 @@ use crate::observed::Observation;
 use crate::plan::{
     Change, CheckStanding, ConnectionPlan, LookupOutcome, Plan, Step, judge, misfit,
 };
-use crate::pool::Pool;
+use crate::pool::{Pool, Wait};
 use crate::redact::{Redactor, Secrets};
 use crate::store::{Record, RunEnd, RunInfo, State, Store, StoreError};
 use crate::value::Value;
@@ -52,6 +52,8 @@ pub enum Point {
 pub trait Watcher: Send + Sync {
     /// A step begins.
     fn started(&self, step: &Step);
+    /// A step waits for a server that does not answer yet.
+    fn waiting(&self, _step: &Step, _server: &Address, _wait: Wait) {}
     /// A step did what it was for. `note` says what a reader would otherwise not expect.
     fn finished(&self, step: &Step, note: Option<&str>);
     /// A step did not. The error is free of secrets.

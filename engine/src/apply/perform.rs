@@ -100,7 +100,8 @@ impl Run<'_> {
         for address in &change.lifecycle.after_healthy {
             if self.pool.registry().connection_kind(address.kind()).is_some() {
                 let spec = self.connection_spec(address)?;
-                self.pool.works(address, &spec, self.settings.patience).await?;
+                let tell = |wait| self.watcher.waiting(step, address, wait);
+                self.pool.works(address, &spec, self.settings.patience, &tell).await?;
                 continue;
             }
             let known = self.learned().objects.get(address).cloned();

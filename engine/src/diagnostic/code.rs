@@ -154,6 +154,8 @@ codes! {
     FixedSetting "W0131" "a setting of a queue that a policy could change"
     Transient "W0132" "a queue that a restart removes"
     Mirrored "W0133" "mirrored classic queues"
+    FallsBack "W0134" "a promise about dead letters that the server may not keep"
+    Unverified "W0135" "a server whose certificate nobody checks"
     // W02: about the plan and the state.
     AnotherServer "W0201" "a connection that leads elsewhere now"
     StackRenamed "W0202" "a stack that is called otherwise now"

@@ -451,6 +451,10 @@ impl<C: Connection> Dial for Dialer<C> {
         typed::<C::Spec>(spec, false).is_ok_and(|spec| C::is_local(&spec))
     }
 
+    fn lint(&self, known: &serde_json::Value) -> Vec<Lint> {
+        C::lint(known)
+    }
+
     fn backup<'a>(&self, connection: &'a OpenConnection) -> Option<&'a dyn Backup> {
         opened::<C>(connection).backup()
     }

@@ -4,6 +4,7 @@
 //! `internal` or read a vhost's `tracing`, cannot list queues without statistics, and drops
 //! the reason of a 404.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +14,9 @@ use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use dollop_engine::error::{CallError, Failure};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Client, Method, Proxy, Response, StatusCode};
 use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -53,6 +55,44 @@ impl Answer<'_> {
     }
 }
 
+/// What stands between this machine and the API.
+#[derive(Default)]
+pub(super) struct Way {
+    /// The proxy that is asked.
+    pub(super) proxy: Option<String>,
+    /// What is sent with every request.
+    pub(super) headers: BTreeMap<String, String>,
+}
+
+impl Way {
+    fn proxy(&self) -> Result<Option<Proxy>, CallError> {
+        let Some(address) = &self.proxy else { return Ok(None) };
+        // The address may hold a password.
+        let proxy = Proxy::all(address).map_err(|_| {
+            CallError::refused("`proxy` is no address").hint("write it as `http://proxy:3128`")
+        })?;
+        Ok(Some(proxy))
+    }
+
+    /// None of them is shown anywhere: they may be passwords.
+    fn headers(&self) -> Result<HeaderMap, CallError> {
+        let mut all = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let wrong = |what: &str| {
+                CallError::refused(format!("`headers`: {what} for HTTP: `{name}`"))
+                    .hint("names are letters, digits and `-`; values are one line")
+            };
+            let key = HeaderName::from_bytes(name.as_bytes());
+            let key = key.map_err(|_| wrong("this is no name"))?;
+            let mut value =
+                HeaderValue::from_str(value).map_err(|_| wrong("there is no value"))?;
+            value.set_sensitive(true);
+            all.insert(key, value);
+        }
+        Ok(all)
+    }
+}
+
 /// `http://127.0.0.1:15672`.
 pub(super) fn root(scheme: &str, host: &str, port: u16) -> String {
     match host.parse::<Ipv6Addr>() {
@@ -68,14 +108,21 @@ impl Api {
         user: String,
         password: String,
         (tls, papers): (Option<ClientConfig>, Option<String>),
+        way: &Way,
     ) -> Result<Self, CallError> {
-        // Without a proxy: the address is meant as it stands, and carries a password.
+        // Without a proxy that the environment names: the address is meant as it stands, and
+        // carries a password.
         // Without redirects, which could lead out of TLS.
         let http = Client::builder()
             .no_proxy()
             .redirect(Policy::none())
             .connect_timeout(CONNECT)
             .timeout(ANSWER);
+        let http = http.default_headers(way.headers()?);
+        let http = match way.proxy()? {
+            Some(proxy) => http.proxy(proxy),
+            None => http,
+        };
         let tls = tls.map_or_else(tls::unused, Ok)?;
         let http = http.tls_backend_preconfigured(tls).build().map_err(|error| {
             CallError::refused(format!("cannot make an HTTP client: {}", causes(&error)))
@@ -225,6 +272,20 @@ impl Api {
     pub(super) async fn delete(&self, what: &str, path: &[&str]) -> Result<(), CallError> {
         let url = self.url(what, path)?;
         self.send(what, Method::DELETE, &url, None).await.map(drop)
+    }
+
+    /// Removes a classic queue unless something is in it; whether it is gone.
+    pub(super) async fn delete_if_empty(
+        &self,
+        what: &str,
+        path: &[&str],
+    ) -> Result<bool, CallError> {
+        let url = format!("{}?if-empty=true", self.url(what, path)?);
+        match self.send(what, Method::DELETE, &url, None).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.message.ends_with(" not empty") => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Sends one request and gives back the body of a good answer; `None` when what was to
@@ -437,7 +498,8 @@ mod tests {
     #[test]
     fn names_are_one_part_of_the_path() {
         let none = String::new;
-        let api = Api::new(root("http", "::1", 1), none(), none(), (None, None)).unwrap();
+        let root = root("http", "::1", 1);
+        let api = Api::new(root, none(), none(), (None, None), &Way::default()).unwrap();
         let url = api.url("test", &["queues", "/", "a/b%ü ."]).unwrap();
         assert_eq!(url, "http://[::1]:1/api/queues/%2F/a%2Fb%25%C3%BC%20%2E");
         for name in ["", ".", ".."] {

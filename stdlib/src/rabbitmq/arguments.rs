@@ -19,6 +19,10 @@ pub(super) enum Form {
     Word(&'static [&'static str]),
     /// A whole number.
     Int,
+    /// A whole number from the first to the last.
+    Range(i64, i64),
+    /// How old something may get: see [`is_age`].
+    Age,
     /// True or false.
     Bool,
 }
@@ -40,9 +44,20 @@ impl Form {
             Self::Text => value.is_string(),
             Self::Word(words) => value.as_str().is_some_and(|word| words.contains(&word)),
             Self::Int => value.is_i64(),
+            Self::Range(least, most) => {
+                value.as_i64().is_some_and(|number| (least..=most).contains(&number))
+            }
+            Self::Age => value.as_str().is_some_and(is_age),
             Self::Bool => value.is_boolean(),
         }
     }
+}
+
+/// A number above zero and a unit: years, months, days, hours, minutes or seconds.
+pub(super) fn is_age(age: &str) -> bool {
+    let number = age.strip_suffix(['Y', 'M', 'D', 'h', 'm', 's']);
+    number
+        .is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()) && n.bytes().any(|b| b != b'0'))
 }
 
 /// Moves what stands in `arguments` to its attribute, so that both ways to write it are

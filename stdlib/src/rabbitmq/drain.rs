@@ -11,16 +11,16 @@ use dollop_engine::error::CallError;
 use dollop_engine::resource::Migration;
 use futures::{StreamExt, stream};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
 use super::binding::{self, End};
-use super::held::at_least;
+use super::held::{Row, fresh};
 use super::item::{Item, LONGEST};
 use super::node::{Plugin, missing_plugin};
-use super::queue::{Queue, Spec, look};
+use super::policy_rules::is_since_4;
+use super::queue::{Queue, QueueType, Spec, look};
 use super::server::Server;
 use super::shovel::COMPONENT;
 
@@ -34,13 +34,6 @@ const TICK: Duration = Duration::from_millis(500);
 const STUCK: Duration = Duration::from_mins(5);
 /// How many bindings are written at once.
 const AT_ONCE: usize = 8;
-
-#[derive(Deserialize)]
-struct Numbers {
-    /// Waiting and handed out.
-    #[serde(default)]
-    messages: u64,
-}
 
 /// Makes a queue as declared out of whatever is there, and keeps its messages and bindings.
 pub(super) async fn replace(
@@ -56,7 +49,7 @@ pub(super) async fn replace(
             return Err(missing_plugin(SHOVEL));
         }
         if look(server, what, &aside, to).await?.is_none() {
-            let body = shelf(to);
+            let body = shelf(server, to);
             server.api.put(what, &Queue::path(&aside, to), &body).await?;
         }
         loop {
@@ -105,8 +98,12 @@ fn aside(name: &str) -> String {
 }
 
 /// The queue that holds the messages meanwhile: one that drops nothing.
-fn shelf(to: &Spec) -> Json {
+fn shelf(server: &Server, to: &Spec) -> Json {
     let mut arguments = json!({ "x-queue-type": to.queue_type });
+    if to.queue_type == QueueType::Quorum && is_since_4(&server.version) {
+        // Otherwise there is a limit.
+        arguments["x-delivery-limit"] = json!(-1);
+    }
     if let Some(priorities) = to.max_priority {
         arguments["x-max-priority"] = json!(priorities);
     }
@@ -175,7 +172,7 @@ async fn empty(
         // It holds no messages by now: none goes back.
         server.api.delete(what, &shovel).await?;
         settled?;
-        if at_least(server, vhost, from).await? == 0 {
+        if fresh(server, vhost, from).await?.is_none_or(|row| row.messages == 0) {
             return Ok(());
         }
     }
@@ -187,7 +184,8 @@ async fn settle(server: &Server, what: &str, vhost: &str, name: &str) -> Result<
     let path = ["queues", vhost, name];
     let mut last = (u64::MAX, Instant::now());
     loop {
-        let numbers: Option<Numbers> = server.api.get_at(what, &path).await?;
+        // Waiting and handed out.
+        let numbers: Option<Row> = server.api.get_at(what, &path).await?;
         let Some(numbers) = numbers else {
             return Ok(());
         };
@@ -216,9 +214,14 @@ async fn remove_empty(
     vhost: &str,
     name: &str,
 ) -> Result<bool, CallError> {
-    if at_least(server, vhost, name).await? > 0 {
+    let Some(row) = fresh(server, vhost, name).await? else { return Ok(true) };
+    if row.messages > 0 {
         return Ok(false);
     }
-    server.api.delete(what, &["queues", vhost, name]).await?;
+    let path = ["queues", vhost, name];
+    if row.is_classic() {
+        return server.api.delete_if_empty(what, &path).await;
+    }
+    server.api.delete(what, &path).await?;
     Ok(true)
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::arguments::{Form, Typed, check_leftover, check_nulls, is_internal, lift, lower};
-use super::item::{Item, Place, Whose, in_vhost};
+use super::item::{Item, Place, RESERVED, Whose, in_vhost};
 use super::server::Server;
 
 const TYPED: &[Typed] = &[
@@ -28,6 +28,9 @@ const TYPED: &[Typed] = &[
 const CONSISTENT_HASH: &str = "x-consistent-hash";
 /// The type of the plugin `rabbitmq_delayed_message_exchange`.
 const DELAYED: &str = "x-delayed-message";
+
+/// What every vhost begins with, after `amq.`.
+const OWN: [&str; 6] = ["direct", "fanout", "headers", "match", "rabbitmq.trace", "topic"];
 
 /// An exchange: takes messages and hands them to what is bound to it. RabbitMQ cannot
 /// change one in place; a new one starts without bindings.
@@ -120,9 +123,14 @@ impl Item for Exchange {
         problems
     }
 
+    /// Those that every vhost begins with may be taken over.
+    fn is_reserved(name: &str) -> bool {
+        name.strip_prefix(RESERVED).is_some_and(|rest| !OWN.contains(&rest))
+    }
+
     /// The definitions leave out the server's own exchanges, which can be looked up.
     async fn rows(server: &Server, wanted: &[Place]) -> Result<Vec<Row>, CallError> {
-        if wanted.iter().any(|(_, name)| name.is_empty() || name.starts_with("amq.")) {
+        if wanted.iter().any(|(_, name)| name.is_empty() || name.starts_with(RESERVED)) {
             return server.api.list("list the exchanges", "exchanges").await;
         }
         server.definitions().await?.rows("exchanges")

@@ -1,5 +1,8 @@
 //! Federation: <https://www.rabbitmq.com/docs/federation-reference>.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use dollop_engine::error::CallError;
 use dollop_engine::resource::Problem;
 use schemars::JsonSchema;
@@ -9,7 +12,8 @@ use serde_json::{Value as Json, json};
 use super::item::{Item, Place, in_vhost};
 use super::parameter::Row;
 use super::server::Server;
-use super::shovel::{AckMode, check_uri, from_value, to_value};
+use super::settings::{self, Addresses, Settings, attributes, from_value, to_value};
+use super::shovel::AckMode;
 
 /// Another server that exchanges and queues may get messages from; a `rabbitmq::policy` says
 /// which (`federation-upstream`). Needs the plugin `rabbitmq_federation`.
@@ -19,9 +23,10 @@ pub struct UpstreamSpec {
     /// The vhost.
     #[schemars(extend("x-handle" = "rabbitmq::vhost"))]
     vhost: String,
-    /// Where it is. Example: `"amqp://user:secret@other/vhost"`.
+    /// Where it is. Example: `"amqp://user:secret@other/vhost"`. Of several in a list one is
+    /// taken.
     #[schemars(extend("x-secret" = true))]
-    uri: String,
+    uri: Addresses,
     /// How many messages are under way at once.
     #[serde(default)]
     prefetch_count: Option<i64>,
@@ -52,7 +57,43 @@ pub struct UpstreamSpec {
     /// How the link calls itself as a consumer.
     #[serde(default)]
     consumer_tag: Option<String>,
+    /// Whether what the link made over there is removed when it is no longer needed.
+    #[serde(default)]
+    resource_cleanup_mode: Option<Cleanup>,
+    /// Whether the link uses channels of its own for each direction, or one.
+    #[serde(default)]
+    channel_use_mode: Option<ChannelUse>,
+    /// Whether bindings are made over there without waiting for an answer.
+    #[serde(default)]
+    bind_nowait: Option<bool>,
+    /// More settings, as the server names them. Example: `#{ "queue-type": "quorum" }` with
+    /// RabbitMQ 4, or `#{ "ha-policy": "all" }` before.
+    #[serde(default)]
+    settings: Settings,
 }
+
+/// What becomes of what a link made on the other server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Cleanup {
+    /// It is removed with the link.
+    Default,
+    /// It stays.
+    Never,
+}
+
+/// How many channels a link uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ChannelUse {
+    /// One for each direction.
+    Multiple,
+    /// One.
+    Single,
+}
+
+/// The attributes.
+static ATTRIBUTES: LazyLock<BTreeSet<String>> = LazyLock::new(attributes::<UpstreamSpec>);
 
 /// The kind `rabbitmq::federation_upstream`.
 pub struct Upstream;
@@ -65,8 +106,14 @@ impl Item for Upstream {
     type Spec = UpstreamSpec;
     type Row = Row;
 
+    fn normalize(spec: &mut UpstreamSpec) {
+        spec.uri.normalize();
+    }
+
     fn check(spec: &UpstreamSpec) -> Vec<Problem> {
-        check_uri("uri", &spec.uri).into_iter().collect()
+        let mut problems = spec.uri.check("uri");
+        problems.extend(settings::check(&spec.settings, &ATTRIBUTES));
+        problems
     }
 
     async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
@@ -82,7 +129,7 @@ impl Item for Upstream {
     }
 
     fn found(_: Option<&UpstreamSpec>, row: &Row) -> Result<UpstreamSpec, CallError> {
-        from_value("federation upstream", row)
+        from_value("federation upstream", row, &ATTRIBUTES)
     }
 
     fn words(name: &str, spec: &UpstreamSpec) -> String {
@@ -138,18 +185,23 @@ impl Item for UpstreamSet {
         in_vhost(&spec.vhost, name)
     }
 
-    fn found(_: Option<&SetSpec>, row: &Row) -> Result<SetSpec, CallError> {
+    /// A member with settings of its own is none that can be declared; beside a declaration it
+    /// is a difference.
+    fn found(wanted: Option<&SetSpec>, row: &Row) -> Result<SetSpec, CallError> {
         let members = row.value.as_array().into_iter().flatten();
         let upstreams = members.map(|member| {
-            let entries = member.as_object().filter(|entries| entries.len() == 1);
-            let name = entries.and_then(|entries| entries.get("upstream")?.as_str());
-            name.map(str::to_owned).ok_or_else(|| {
-                CallError::refused(format!(
+            let name = member["upstream"].as_str().unwrap_or_default().to_owned();
+            if member.as_object().is_some_and(|entries| entries.len() == 1) {
+                return Ok(name);
+            }
+            match wanted {
+                Some(_) => Ok(format!("{name} (with settings of its own)")),
+                None => Err(CallError::refused(format!(
                     "federation upstream set `{}` in vhost `{}` has a member with settings of \
                      its own, which dollop does not know",
                     row.name, row.vhost
-                ))
-            })
+                ))),
+            }
         });
         Ok(SetSpec {
             vhost: row.vhost.clone(),

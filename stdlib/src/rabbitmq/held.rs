@@ -1,20 +1,27 @@
 //! How many messages are in queues that are about to go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use dollop_engine::error::{CallError, Failure};
 use dollop_engine::resource::{Held, Moment};
 use futures::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
+use tokio::time::{Instant, sleep};
 
-use super::item::Place;
+use super::item::{Place, in_vhost};
 use super::policy_rules::is_since_4;
 use super::server::Server;
 use crate::text::count;
 
 /// How many queues are looked into at once.
 const AT_ONCE: usize = 8;
+/// How old the numbers of a quorum queue may be: its leader counts every five seconds, and the
+/// numbers are collected every five.
+const OLDEST: Duration = Duration::from_secs(11);
+/// How often to read the numbers of queues that are not looked into.
+const TICK: Duration = Duration::from_secs(1);
 
 #[derive(Deserialize)]
 pub(super) struct Row {
@@ -40,6 +47,12 @@ impl Row {
     /// Streams are never empty again by being read, and cannot be looked into.
     pub(super) fn is_stream(&self) -> bool {
         self.queue_type.as_deref() == Some("stream")
+    }
+
+    /// Classic queues are the only ones that the server removes on the condition that they are
+    /// empty: of a quorum queue it refuses that, of a stream it does not care.
+    pub(super) fn is_classic(&self) -> bool {
+        self.queue_type.as_deref().is_none_or(|word| word == "classic")
     }
 
     /// Whether a message is dropped, or goes elsewhere, once it was handed out so many times:
@@ -71,6 +84,11 @@ pub(super) async fn in_queues(
         Ok(rows) => rows,
         Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
     };
+    // Nobody agreed to lose what may come from here on.
+    let empty = rows
+        .iter()
+        .filter(|(_, row)| moment == Moment::Removing && row.messages == 0 && row.is_classic());
+    server.note_empty(wanted, empty.map(|(place, _)| place.clone()));
     let held = |place: &Place| {
         let Some(row) = rows.get(place) else {
             return Ok(Held::Nothing("no messages".to_owned()));
@@ -140,38 +158,76 @@ pub(super) async fn rows(server: &Server) -> Result<BTreeMap<Place, Row>, CallEr
     Ok(rows.into_iter().map(|row| ((row.vhost.clone(), row.name.clone()), row)).collect())
 }
 
-/// Looks into the queues that were empty when the server last counted.
+/// A queue with the messages in it, as exactly as can be known without costing one; `None`
+/// when it is not there.
+pub(super) async fn fresh(
+    server: &Server,
+    vhost: &str,
+    name: &str,
+) -> Result<Option<Row>, CallError> {
+    let what = format!("count the messages in queue `{name}` in vhost `{vhost}`");
+    let row: Option<Row> = server.api.get_at(&what, &["queues", vhost, name]).await?;
+    let place = in_vhost(vhost, name);
+    let mut rows: BTreeMap<Place, Row> =
+        row.into_iter().map(|row| (place.clone(), row)).collect();
+    recount(server, &mut rows).await?;
+    Ok(rows.remove(&place))
+}
+
+/// Counts again in the queues that were empty when the server last counted: by looking into
+/// them, or, where a look may cost a message, by waiting until the server has.
 pub(super) async fn recount(
     server: &Server,
     rows: &mut BTreeMap<Place, Row>,
 ) -> Result<(), CallError> {
-    let mut empty: Vec<Place> = Vec::new();
-    for (place, row) in rows.iter() {
-        if row.messages == 0 && !row.is_stream() {
-            empty.push(place.clone());
+    let mut watched = BTreeSet::new();
+    let mut looks = Vec::new();
+    for (place, row) in rows.iter().filter(|(_, row)| row.messages == 0 && !row.is_stream()) {
+        let place = place.clone();
+        if row.limits_deliveries(&server.version) {
+            watched.insert(place);
+        } else {
+            looks.push(async move { (at_least(server, &place.0, &place.1).await, place) });
         }
     }
-    let looks = empty.into_iter().map(|(vhost, name)| async move {
-        let messages = at_least(server, &vhost, &name).await?;
-        Ok(((vhost, name), messages))
-    });
-    let looks: Vec<Result<(Place, u64), CallError>> =
-        stream::iter(looks).buffer_unordered(AT_ONCE).collect().await;
-    for look in looks {
-        let (place, messages) = match look {
-            Ok(look) => look,
+    let looks: Vec<_> = stream::iter(looks).buffer_unordered(AT_ONCE).collect().await;
+    for (looked, place) in looks {
+        match looked {
+            Ok(messages) => {
+                rows.entry(place).and_modify(|row| row.messages = messages);
+            }
             // Who may not look into a queue knows the numbers all the same.
-            Err(error) if error.failure == Failure::Denied => continue,
+            Err(error) if error.failure == Failure::Denied => {
+                watched.insert(place);
+            }
             Err(error) => return Err(error),
-        };
-        if let Some(row) = rows.get_mut(&place) {
-            row.messages = messages;
+        }
+    }
+    watch(server, watched, rows).await
+}
+
+/// Reads the numbers of queues until something is in them, or they cannot be too old any more
+/// to show it.
+async fn watch(
+    server: &Server,
+    mut watched: BTreeSet<Place>,
+    known: &mut BTreeMap<Place, Row>,
+) -> Result<(), CallError> {
+    let start = Instant::now();
+    while !watched.is_empty() && start.elapsed() < OLDEST {
+        sleep(TICK).await;
+        let now = rows(server).await?;
+        // One that is gone holds nothing.
+        watched.retain(|place| now.get(place).is_some_and(|row| row.messages == 0));
+        for (place, row) in now.into_iter().filter(|(_, row)| row.messages > 0) {
+            known.entry(place).and_modify(|known| known.messages = row.messages);
         }
     }
     Ok(())
 }
 
-/// How many messages wait in a queue, exactly: takes one out and puts it back.
+/// How many messages wait in a queue, exactly: takes one out and puts it back, which counts as
+/// a delivery.
 pub(super) async fn at_least(
     server: &Server,
     vhost: &str,

@@ -21,6 +21,9 @@ use super::server::Server;
 /// The longest name, in bytes.
 pub(super) const LONGEST: usize = 255;
 
+/// How the names begin that the server gives to exchanges and queues of its own.
+pub(super) const RESERVED: &str = "amq.";
+
 /// Nothing is reported beside the attributes.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct NoFacts {}
@@ -62,6 +65,11 @@ pub trait Item: Send + Sync + 'static {
     /// See [`Resource::check`].
     fn check(_spec: &Self::Spec) -> Vec<Problem> {
         Vec::new()
+    }
+
+    /// Whether the server keeps a name for itself.
+    fn is_reserved(_name: &str) -> bool {
+        false
     }
 
     /// See [`Resource::lint`].
@@ -185,6 +193,27 @@ impl<I: Item> Resource for Kept<I> {
         I::check(spec)
     }
 
+    fn check_named(name: &str, spec: &I::Spec) -> Vec<Problem> {
+        let in_path = I::path(name, spec).contains(&name);
+        let (message, hint) = if name.is_empty() {
+            ("the name is empty".to_owned(), "give it a name")
+        } else if in_path && matches!(name, "." | "..") {
+            (format!("the API cannot address the name `{name}`"), "give it another name")
+        } else if name.len() > LONGEST {
+            let many = name.len();
+            let message = format!("the name has {many} bytes, RabbitMQ takes {LONGEST} bytes");
+            (message, "give it a shorter name")
+        } else if I::is_reserved(name) {
+            let message =
+                format!("`{name}`: names that begin with `{RESERVED}` are the server's own");
+            (message, "give it another name")
+        } else {
+            return Vec::new();
+        };
+        let hint = Some(hint.to_owned());
+        vec![Problem { attribute: "name".to_owned(), message, hint }]
+    }
+
     fn claims(name: &Name, _: &I::Spec) -> Vec<Claimed> {
         let known = I::KNOWN.map(|what| Claim::Knows { what, name: name.natural.clone() });
         known.into_iter().map(|claim| Claimed::new(Path::attribute("name"), claim)).collect()
@@ -266,13 +295,6 @@ impl<I: Item> Resource for Kept<I> {
     ) -> Result<Created<NoFacts>, CallError> {
         let id = I::place(&name.natural, &spec).1;
         let what = format!("create {}", I::words(&id, &spec));
-        if id.len() > LONGEST {
-            let many = id.len();
-            return Err(CallError::refused(format!(
-                "cannot {what}: the name has {many} bytes, RabbitMQ takes {LONGEST} bytes"
-            ))
-            .hint("give it a shorter name"));
-        }
         I::write(server, &what, &id, None, &spec).await?;
         Ok(Created { id, facts: NoFacts {} })
     }

@@ -1,26 +1,57 @@
-//! What a policy will be for: the queues and exchanges whose names its pattern matches, and
-//! which of several policies counts for each.
+//! What a policy will be for: the queues and exchanges whose names its pattern matches, which
+//! of several policies counts for each, and what operator policies make of it.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::Preview;
 use serde::Deserialize;
+use serde_json::Value as Json;
 
+use super::arguments::Arguments;
 use super::pattern::matcher;
 use super::policy::{ApplyTo, Spec};
+use super::policy_rules::{merged, unsupported};
+use super::queue_rules::{TYPE, plural};
 use super::server::Server;
+use super::vhost::QueueType;
 
 /// How many names a note shows.
 const SHOWN: usize = 5;
 
+/// What a policy may be for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Exchange,
+    /// A queue of a type; `None` for one that dollop does not know.
+    Queue(Option<QueueType>),
+}
+
 /// A queue or an exchange.
-#[derive(Deserialize)]
 struct Object {
+    name: String,
+    sort: Sort,
+}
+
+/// One as the definitions list it.
+#[derive(Deserialize)]
+struct Row {
     vhost: String,
     name: String,
-    #[serde(skip)]
-    is_exchange: bool,
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
+    #[serde(default)]
+    arguments: Arguments,
+}
+
+impl Row {
+    /// Older servers say the type of a queue in an argument only.
+    fn queue_type(&self) -> Option<QueueType> {
+        let argument = || self.arguments.get(TYPE).and_then(Json::as_str);
+        let word = self.kind.as_deref().or_else(argument).unwrap_or("classic");
+        QueueType::deserialize(Json::from(word)).ok()
+    }
 }
 
 /// A policy that is, or is to be.
@@ -29,100 +60,249 @@ pub(super) struct Candidate {
     pub(super) spec: Spec,
 }
 
-impl Candidate {
-    /// Whether it is for objects of that sort. Which queues are quorum queues is not
-    /// looked at: the names say enough here.
-    fn is_for(&self, object: &Object) -> bool {
-        match self.spec.apply_to {
-            ApplyTo::All => true,
-            ApplyTo::Exchanges => object.is_exchange,
-            _ => !object.is_exchange,
-        }
+/// The policies of a server that meet on its queues: those of one sort, with what is to be of
+/// them, and those of the other.
+pub(super) struct Field {
+    /// `operator policy` or `policy`: what is proposed.
+    pub(super) what: &'static str,
+    pub(super) proposed: Vec<Candidate>,
+    /// All that exist of the same sort.
+    pub(super) known: Vec<Candidate>,
+    /// All that exist of the other.
+    pub(super) others: Vec<Candidate>,
+}
+
+/// A candidate with its pattern ready to be asked.
+struct Contender<'a> {
+    name: &'a str,
+    spec: &'a Spec,
+    matches: Box<dyn Fn(&str) -> bool + Send + Sync + 'a>,
+}
+
+impl<'a> Contender<'a> {
+    /// `None` when the pattern cannot be judged here.
+    fn new(one: &'a Candidate) -> Option<Self> {
+        let matches = Box::new(matcher(&one.spec.pattern)?);
+        Some(Self { name: &one.name, spec: &one.spec, matches })
+    }
+
+    /// Whether it is for objects of that sort and meets its name.
+    fn meets(&self, object: &Object) -> bool {
+        let is_for = match (self.spec.apply_to, object.sort) {
+            (ApplyTo::All, _)
+            | (ApplyTo::Exchanges, Sort::Exchange)
+            | (ApplyTo::Queues, Sort::Queue(_)) => true,
+            (one_type, Sort::Queue(Some(is))) => one_type.only() == Some(is),
+            _ => false,
+        };
+        is_for && (self.matches)(&object.name)
+    }
+
+    /// The settings that keep the server from using it for an object it meets.
+    fn unsupported(&self, object: &Object, version: &str) -> Vec<&'a str> {
+        let Sort::Queue(Some(queue_type)) = object.sort else { return Vec::new() };
+        let keys = self.spec.definition.keys().map(String::as_str);
+        keys.filter(|key| unsupported(queue_type, key, version)).collect()
+    }
+
+    /// Whether the server would use it for an object if there was no other.
+    fn counts_for(&self, object: &Object, version: &str) -> bool {
+        self.meets(object) && self.unsupported(object, version).is_empty()
     }
 }
 
-/// What each of the proposed policies matches. `known` are all policies of the server.
+/// What each of the proposed policies is for, and how it gets on with the others.
 pub(super) async fn previews(
     server: &Server,
-    proposed: Vec<Candidate>,
-    known: Vec<Candidate>,
+    field: &Field,
 ) -> Result<Vec<Preview>, CallError> {
     let definitions = server.definitions().await?;
     let mut objects: BTreeMap<String, Vec<Object>> = BTreeMap::new();
     for (section, is_exchange) in [("queues", false), ("exchanges", true)] {
-        for object in definitions.rows::<Object>(section)? {
-            let object = Object { is_exchange, ..object };
-            objects.entry(object.vhost.clone()).or_default().push(object);
+        for row in definitions.rows::<Row>(section)? {
+            let sort = if is_exchange { Sort::Exchange } else { Sort::Queue(row.queue_type()) };
+            let object = Object { name: row.name, sort };
+            objects.entry(row.vhost).or_default().push(object);
         }
     }
     let anew: BTreeSet<(&str, &str)> =
-        proposed.iter().map(|one| (one.spec.vhost.as_str(), one.name.as_str())).collect();
-    let mut rivals: BTreeMap<&str, Vec<&Candidate>> = BTreeMap::new();
-    let unchanged = known
+        field.proposed.iter().map(|one| (one.spec.vhost.as_str(), one.name.as_str())).collect();
+    let unchanged = field
+        .known
         .iter()
         .filter(|one| !anew.contains(&(one.spec.vhost.as_str(), one.name.as_str())));
-    for one in unchanged.chain(&proposed) {
-        rivals.entry(&one.spec.vhost).or_default().push(one);
-    }
-    let none = Vec::new();
+    let rivals = by_vhost(unchanged.chain(&field.proposed));
+    let others = by_vhost(field.others.iter());
     let preview = |one: &Candidate| {
-        let objects = objects.get(&one.spec.vhost).unwrap_or(&none);
-        let rivals = rivals.get(one.spec.vhost.as_str()).map_or(&[][..], Vec::as_slice);
-        Preview { notes: notes(one, objects, rivals), ..Preview::default() }
+        let vhost = one.spec.vhost.as_str();
+        let view = View {
+            what: field.what,
+            version: &server.version,
+            objects: objects.get(vhost).map_or(&[], Vec::as_slice),
+            rivals: rivals.get(vhost).map_or(&[], Vec::as_slice),
+            others: others.get(vhost).map_or(&[], Vec::as_slice),
+        };
+        let notes = Contender::new(one).map_or_else(Vec::new, |one| view.notes(&one));
+        Preview { notes, ..Preview::default() }
     };
-    Ok(proposed.iter().map(preview).collect())
+    Ok(field.proposed.iter().map(preview).collect())
 }
 
-fn notes(one: &Candidate, objects: &[Object], rivals: &[&Candidate]) -> Vec<String> {
-    let Some(matches) = matcher(&one.spec.pattern) else { return Vec::new() };
-    let hits: Vec<&Object> =
-        objects.iter().filter(|object| one.is_for(object) && matches(&object.name)).collect();
-    if hits.is_empty() {
-        // In a vhost that is only being made there is nothing to say.
-        let empty = objects.is_empty();
-        let note = "matches no queue and no exchange that exists".to_owned();
-        return if empty { Vec::new() } else { vec![note] };
+fn by_vhost<'a>(
+    all: impl Iterator<Item = &'a Candidate>,
+) -> BTreeMap<&'a str, Vec<Contender<'a>>> {
+    let mut found: BTreeMap<&str, Vec<Contender<'_>>> = BTreeMap::new();
+    for one in all {
+        found.entry(&one.spec.vhost).or_default().extend(Contender::new(one));
     }
+    found
+}
+
+/// What there is in the vhost of a policy.
+struct View<'a> {
+    what: &'static str,
+    version: &'a str,
+    objects: &'a [Object],
+    rivals: &'a [Contender<'a>],
+    others: &'a [Contender<'a>],
+}
+
+impl View<'_> {
+    fn notes(&self, one: &Contender<'_>) -> Vec<String> {
+        let met: Vec<&Object> =
+            self.objects.iter().filter(|object| one.meets(object)).collect();
+        if met.is_empty() {
+            // In a vhost that is only being made there is nothing to say.
+            let note = "matches no queue and no exchange that exists".to_owned();
+            return if self.objects.is_empty() { Vec::new() } else { vec![note] };
+        }
+        let (hits, missed): (Vec<&Object>, Vec<&Object>) =
+            met.into_iter().partition(|object| one.counts_for(object, self.version));
+        let mut notes = matched(&hits);
+        notes.extend(self.passed_over(one, &missed));
+        notes.extend(weakened(one, &hits));
+        notes.extend(self.outranked(one, &hits));
+        notes.extend(self.combined(one, &hits));
+        notes
+    }
+
+    /// Queues that the server uses another policy for, or none: their type does not know a
+    /// setting.
+    fn passed_over(&self, one: &Contender<'_>, missed: &[&Object]) -> Vec<String> {
+        let mut by_type: BTreeMap<(&str, Vec<&str>), Vec<&str>> = BTreeMap::new();
+        for object in missed {
+            let Sort::Queue(Some(queue_type)) = object.sort else { continue };
+            let keys = one.unsupported(object, self.version);
+            by_type.entry((plural(queue_type), keys)).or_default().push(&object.name);
+        }
+        let mut notes = Vec::new();
+        for ((types, keys), names) in by_type {
+            let (keys, names) = (list(&keys), list(&names));
+            notes.push(format!("the server leaves out {names}: {types} have no {keys}"));
+        }
+        notes
+    }
+
+    /// Of several of one sort the server takes the one of the highest priority.
+    fn outranked(&self, one: &Contender<'_>, hits: &[&Object]) -> Vec<String> {
+        let mut notes = Vec::new();
+        for rival in self.rivals.iter().filter(|rival| rival.name != one.name) {
+            let both: Vec<&str> = hits
+                .iter()
+                .filter(|object| rival.counts_for(object, self.version))
+                .map(|object| object.name.as_str())
+                .collect();
+            if both.is_empty() {
+                continue;
+            }
+            let (what, name) = (self.what, rival.name);
+            let (theirs, ours) = (rival.spec.priority, one.spec.priority);
+            let names = list(&both);
+            notes.push(match theirs.cmp(&ours) {
+                Ordering::Greater => {
+                    format!("{what} `{name}` counts instead, by priority {theirs}, for {names}")
+                }
+                Ordering::Less => {
+                    format!("counts instead of {what} `{name}`, by priority {ours}, for {names}")
+                }
+                Ordering::Equal => format!(
+                    "{what} `{name}` has the same priority: RabbitMQ chooses one of both for {names}"
+                ),
+            });
+        }
+        notes
+    }
+
+    /// A policy and an operator policy both count; where they say the same, the server takes
+    /// one of the values.
+    fn combined(&self, one: &Contender<'_>, hits: &[&Object]) -> Vec<String> {
+        let mut meets: BTreeMap<&str, (&Contender<'_>, Vec<&str>)> = BTreeMap::new();
+        for object in hits {
+            let is_outranked = self.rivals.iter().any(|rival| {
+                rival.spec.priority > one.spec.priority
+                    && rival.counts_for(object, self.version)
+            });
+            let others = self.others.iter();
+            let counting = others.filter(|other| other.counts_for(object, self.version));
+            let Some(other) = counting.max_by_key(|other| other.spec.priority) else {
+                continue;
+            };
+            if !is_outranked {
+                let entry = meets.entry(other.name).or_insert((other, Vec::new()));
+                entry.1.push(&object.name);
+            }
+        }
+        let mut notes = Vec::new();
+        for (other, names) in meets.into_values() {
+            for (key, ours) in &one.spec.definition {
+                let theirs = other.spec.definition.get(key).filter(|theirs| *theirs != ours);
+                let Some(theirs) = theirs else { continue };
+                let operator = self.what != "policy";
+                let (policy, limit) = if operator { (theirs, ours) } else { (ours, theirs) };
+                let Some(taken) = merged(key, policy, limit, self.version) else { continue };
+                let what = if operator { "policy" } else { "operator policy" };
+                let (name, names) = (other.name, list(&names));
+                notes.push(if taken == ours {
+                    format!(
+                        "`{key}` is {ours}, not {theirs} as in {what} `{name}`, for {names}"
+                    )
+                } else {
+                    format!("`{key}` stays {taken} by {what} `{name}` for {names}")
+                });
+            }
+        }
+        notes
+    }
+}
+
+/// Queues that do something weaker than what is asked for.
+fn weakened(one: &Contender<'_>, hits: &[&Object]) -> Option<String> {
+    let overflow = one.spec.definition.get("overflow")?;
+    let quorum = hits.iter().filter(|hit| hit.sort == Sort::Queue(Some(QueueType::Quorum)));
+    let names: Vec<&str> = quorum.map(|hit| hit.name.as_str()).collect();
+    (overflow == "reject-publish-dlx" && !names.is_empty()).then(|| {
+        let names = list(&names);
+        format!(
+            "quorum queues have no `reject-publish-dlx` and drop their oldest messages: {names}"
+        )
+    })
+}
+
+/// `matches 2 queues that exist: ..`, and the same of exchanges.
+fn matched(hits: &[&Object]) -> Vec<String> {
     let mut notes = Vec::new();
-    for (is_exchange, what) in [(false, "queue"), (true, "exchange")] {
+    for (are_exchanges, what) in [(false, "queue"), (true, "exchange")] {
         let names: Vec<&str> = hits
             .iter()
-            .filter(|object| object.is_exchange == is_exchange)
+            .filter(|object| (object.sort == Sort::Exchange) == are_exchanges)
             .map(|object| object.name.as_str())
             .collect();
         if !names.is_empty() {
             let many = names.len();
-            let plural = if many == 1 { "" } else { "s" };
-            notes.push(format!(
-                "matches {many} {what}{plural} that exist{}: {}",
-                if many == 1 { "s" } else { "" },
-                list(&names)
-            ));
+            let (plural, exist) = if many == 1 { ("", "exists") } else { ("s", "exist") };
+            let names = list(&names);
+            notes.push(format!("matches {many} {what}{plural} that {exist}: {names}"));
         }
-    }
-    for rival in rivals.iter().filter(|rival| rival.name != one.name) {
-        let Some(rivals) = matcher(&rival.spec.pattern) else { continue };
-        let both: Vec<&str> = hits
-            .iter()
-            .filter(|object| rival.is_for(object) && rivals(&object.name))
-            .map(|object| object.name.as_str())
-            .collect();
-        if both.is_empty() {
-            continue;
-        }
-        let (name, theirs, ours) = (&rival.name, rival.spec.priority, one.spec.priority);
-        let names = list(&both);
-        notes.push(match theirs.cmp(&ours) {
-            std::cmp::Ordering::Greater => {
-                format!("policy `{name}` counts instead, by priority {theirs}, for {names}")
-            }
-            std::cmp::Ordering::Less => {
-                format!("counts instead of policy `{name}`, by priority {ours}, for {names}")
-            }
-            std::cmp::Ordering::Equal => format!(
-                "policy `{name}` has the same priority: RabbitMQ chooses one of both for {names}"
-            ),
-        });
     }
     notes
 }

@@ -25,6 +25,7 @@ mod policy_rules;
 pub mod queue;
 mod queue_rules;
 pub mod server;
+mod settings;
 pub mod shovel;
 mod transient;
 pub mod user;

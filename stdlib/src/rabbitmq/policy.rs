@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::item::{Item, Place, in_vhost};
-use super::matching::{self, Candidate};
+use super::matching::{self, Candidate, Field};
 use super::server::Server;
+use super::vhost::QueueType;
 use super::{pattern, policy_rules};
 
 /// Settings for all queues or exchanges whose names match. Unlike the arguments of a queue,
@@ -51,6 +52,18 @@ pub enum ApplyTo {
     QuorumQueues,
     /// Streams.
     Streams,
+}
+
+impl ApplyTo {
+    /// The one type of queue it is for, if it is.
+    pub(super) fn only(self) -> Option<QueueType> {
+        match self {
+            Self::ClassicQueues => Some(QueueType::Classic),
+            Self::QuorumQueues => Some(QueueType::Quorum),
+            Self::Streams => Some(QueueType::Stream),
+            Self::All | Self::Queues | Self::Exchanges => None,
+        }
+    }
 }
 
 /// The kind `rabbitmq::policy`.
@@ -98,24 +111,13 @@ impl Item for Policy {
         server: &Server,
         proposed: &[Proposed<Spec>],
     ) -> Result<Vec<Preview>, CallError> {
-        let proposed = proposed
-            .iter()
-            .map(|one| Candidate { name: one.name.natural.clone(), spec: one.to.clone() });
-        let rows = Self::rows(server, &[]).await?;
-        // One that dollop does not know is none of a preview's business.
-        let known = rows.iter().filter_map(|row| {
-            Some(Candidate { name: row.name.clone(), spec: found("policy", row).ok()? })
-        });
-        let proposed: Vec<Candidate> = proposed.collect();
-        let gone: Vec<Vec<Problem>> = proposed
-            .iter()
-            .map(|one| policy_rules::gone(&server.version, &one.spec.definition))
-            .collect();
-        let mut previews = matching::previews(server, proposed, known.collect()).await?;
-        for (preview, gone) in previews.iter_mut().zip(gone) {
-            preview.problems.extend(gone);
-        }
-        Ok(previews)
+        let field = Field {
+            what: "policy",
+            proposed: proposed.iter().map(|one| candidate(one, &one.to)).collect(),
+            known: known(&Self::rows(server, &[]).await?),
+            others: known(&OperatorPolicy::rows(server, &[]).await?),
+        };
+        previews(server, &field).await
     }
 
     async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
@@ -174,6 +176,22 @@ impl Item for OperatorPolicy {
         problems
     }
 
+    const PREVIEWS: bool = true;
+
+    /// The same, and what it does to the policies that set the same.
+    async fn preview(
+        server: &Server,
+        proposed: &[Proposed<OperatorSpec>],
+    ) -> Result<Vec<Preview>, CallError> {
+        let field = Field {
+            what: "operator policy",
+            proposed: proposed.iter().map(|one| candidate(one, &one.to.0)).collect(),
+            known: known(&Self::rows(server, &[]).await?),
+            others: known(&Policy::rows(server, &[]).await?),
+        };
+        previews(server, &field).await
+    }
+
     async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
         let parameters = server.definitions().await?.parameters("operator_policy")?;
         let row = |parameter: super::parameter::Row| {
@@ -206,6 +224,28 @@ impl Item for OperatorPolicy {
     fn body(_: &str, OperatorSpec(spec): &OperatorSpec) -> Json {
         body(spec)
     }
+}
+
+fn candidate<T>(one: &Proposed<T>, spec: &Spec) -> Candidate {
+    Candidate { name: one.name.natural.clone(), spec: spec.clone() }
+}
+
+/// Those that exist. One that dollop does not know is none of a preview's business.
+fn known(rows: &[Row]) -> Vec<Candidate> {
+    let candidate = |row: &Row| {
+        Some(Candidate { name: row.name.clone(), spec: found("policy", row).ok()? })
+    };
+    rows.iter().filter_map(candidate).collect()
+}
+
+/// What each policy is for, and what this server does not know of it.
+async fn previews(server: &Server, field: &Field) -> Result<Vec<Preview>, CallError> {
+    let mut previews = matching::previews(server, field).await?;
+    for (preview, Candidate { spec, .. }) in previews.iter_mut().zip(&field.proposed) {
+        let unfit = policy_rules::unfit(&server.version, spec.apply_to, &spec.definition);
+        preview.problems.extend(unfit);
+    }
+    Ok(previews)
 }
 
 fn check(spec: &Spec) -> Vec<Problem> {

@@ -10,8 +10,10 @@ use dollop_engine::path::Path;
 use dollop_engine::resource::Problem;
 use serde_json::Value as Json;
 
-use super::arguments::Form::{self, Bool, Int, Text, Word};
+use super::arguments::Form::{self, Age, Bool, Int, Range, Text, Word};
 use super::policy::ApplyTo;
+use super::queue_rules::{LARGEST_SEGMENT, plural};
+use super::vhost::QueueType;
 
 /// What a setting is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,38 +25,56 @@ enum For {
 
 use For::{Both, Exchanges, Queues};
 
+/// A number from there on.
+const fn from(least: i64) -> Form {
+    Range(least, i64::MAX)
+}
+
 /// Settings with their forms. Plugins may bring more; those are the server's to judge.
 const SETTINGS: &[(&str, Form, For)] = &[
     ("alternate-exchange", Text, Exchanges),
-    ("consumer-timeout", Int, Queues),
+    ("consumer-timeout", from(0), Queues),
     ("dead-letter-exchange", Text, Queues),
     ("dead-letter-routing-key", Text, Queues),
     ("dead-letter-strategy", Word(&["at-most-once", "at-least-once"]), Queues),
-    ("delivery-limit", Int, Queues),
-    ("expires", Int, Queues),
+    // `-1` is "no limit" where there is one by default.
+    ("delivery-limit", from(-1), Queues),
+    ("expires", from(1), Queues),
     ("federation-upstream", Text, Both),
     ("federation-upstream-pattern", Text, Both),
     ("federation-upstream-set", Text, Both),
     ("ha-mode", Word(&["all", "exactly", "nodes"]), Queues),
     ("ha-promote-on-failure", Word(&["always", "when-synced"]), Queues),
     ("ha-promote-on-shutdown", Word(&["always", "when-synced"]), Queues),
-    ("ha-sync-batch-size", Int, Queues),
+    ("ha-sync-batch-size", from(1), Queues),
     ("ha-sync-mode", Word(&["automatic", "manual"]), Queues),
-    ("initial-cluster-size", Int, Queues),
-    ("max-age", Text, Queues),
-    ("max-in-memory-bytes", Int, Queues),
-    ("max-in-memory-length", Int, Queues),
-    ("max-length", Int, Queues),
-    ("max-length-bytes", Int, Queues),
-    ("max-priority", Int, Queues),
-    ("message-ttl", Int, Queues),
+    ("initial-cluster-size", from(0), Queues),
+    ("max-age", Age, Queues),
+    ("max-in-memory-bytes", from(0), Queues),
+    ("max-in-memory-length", from(0), Queues),
+    ("max-length", from(0), Queues),
+    ("max-length-bytes", from(0), Queues),
+    ("message-ttl", from(0), Queues),
     ("overflow", Word(&["drop-head", "reject-publish", "reject-publish-dlx"]), Queues),
-    ("queue-leader-locator", Word(&["client-local", "balanced"]), Queues),
+    (
+        "queue-leader-locator",
+        Word(&["client-local", "balanced", "random", "least-leaders"]),
+        Queues,
+    ),
     ("queue-master-locator", Text, Queues),
     ("queue-mode", Word(&["default", "lazy"]), Queues),
-    ("queue-version", Int, Queues),
-    ("stream-max-segment-size-bytes", Int, Queues),
+    ("queue-version", Range(1, 2), Queues),
+    ("stream-max-segment-size-bytes", Range(0, LARGEST_SEGMENT), Queues),
+    ("target-group-size", from(1), Queues),
 ];
+
+/// What only a queue itself can say: it has attributes of these names, with `_`.
+const OF_QUEUES: [&str; 3] =
+    ["max-priority", "quorum-initial-group-size", "single-active-consumer"];
+
+/// Ways to name upstreams, of which the server takes one.
+const UPSTREAMS: [&str; 3] =
+    ["federation-upstream", "federation-upstream-pattern", "federation-upstream-set"];
 
 /// Settings that an operator policy may hold.
 const OPERATOR: &[&str] = &[
@@ -68,6 +88,8 @@ const OPERATOR: &[&str] = &[
     "max-length",
     "max-length-bytes",
     "message-ttl",
+    "overflow",
+    "queue-version",
     "target-group-size",
 ];
 
@@ -88,7 +110,52 @@ pub(super) fn check(apply_to: ApplyTo, definition: &BTreeMap<String, Json>) -> V
             ));
         }
     }
+    if let Some(queue_type) = apply_to.only() {
+        let keys = definition.keys().filter(|key| unsupported(queue_type, key, LATEST));
+        problems.extend(keys.map(|key| {
+            let types = plural(queue_type);
+            problem(
+                format!("{types} have no `{key}`: the server would use the policy for none"),
+                "leave it out, or change `apply_to`".to_owned(),
+            )
+        }));
+    }
+    let upstreams: Vec<_> =
+        UPSTREAMS.iter().filter(|key| definition.contains_key(**key)).collect();
+    if upstreams.len() > 1 {
+        problems.push(problem(
+            format!("`{}` and `{}` do not go together", upstreams[0], upstreams[1]),
+            "keep one of them".to_owned(),
+        ));
+    }
+    problems.extend(broken_promise(apply_to, definition));
     problems
+}
+
+/// What the server would take for something weaker.
+fn broken_promise(apply_to: ApplyTo, definition: &BTreeMap<String, Json>) -> Option<Problem> {
+    let overflow = definition.get("overflow").and_then(Json::as_str)?;
+    if apply_to == ApplyTo::QuorumQueues && overflow == "reject-publish-dlx" {
+        let message = "quorum queues have no `reject-publish-dlx`: the server would drop the \
+                       oldest messages instead";
+        let hint = "set `\"overflow\": \"reject-publish\"`";
+        return Some(problem(message.to_owned(), hint.to_owned()));
+    }
+    if is_sure(definition) && overflow != "reject-publish" {
+        let message = format!(
+            "with `\"overflow\": \"{overflow}\"` the server would take `at-least-once` for \
+             `at-most-once`, which loses dead letters"
+        );
+        let hint =
+            "set `\"overflow\": \"reject-publish\"`, or leave `dead-letter-strategy` out";
+        return Some(problem(message, hint.to_owned()));
+    }
+    None
+}
+
+/// Whether dead letters shall arrive for sure.
+fn is_sure(definition: &BTreeMap<String, Json>) -> bool {
+    definition.get("dead-letter-strategy").is_some_and(|word| word == "at-least-once")
 }
 
 /// What is wrong with the settings of an operator policy.
@@ -103,35 +170,153 @@ pub(super) fn check_operator(definition: &BTreeMap<String, Json>) -> Vec<Problem
     problems
 }
 
-/// Settings that work on old servers only.
+/// What works on old servers only, and promises that hang on what is not said.
 pub(super) fn lint(definition: &BTreeMap<String, Json>) -> Vec<Lint> {
-    if !definition.contains_key("ha-mode") {
-        return Vec::new();
+    let mut lints = Vec::new();
+    let mut lint = |code: Code, message: &str, hint: &str| {
+        let (message, hint) = (message.to_owned(), hint.to_owned());
+        lints.push(Lint { code, at: Path::attribute("definition"), message, hint });
+    };
+    if definition.contains_key("ha-mode") {
+        let hint = "declare the queues with `type: \"quorum\"` instead";
+        lint(Code::Mirrored, "mirrored classic queues are gone with RabbitMQ 4.0", hint);
     }
-    vec![Lint {
-        code: Code::Mirrored,
-        at: Path::attribute("definition"),
-        message: "mirrored classic queues are gone with RabbitMQ 4.0".to_owned(),
-        hint: "declare the queues with `type: \"quorum\"` instead".to_owned(),
-    }]
+    if is_sure(definition) && !definition.contains_key("overflow") {
+        lint(
+            Code::FallsBack,
+            "unless a queue itself has `overflow`, the server takes `at-least-once` for \
+             `at-most-once`, which loses dead letters",
+            "set `\"overflow\": \"reject-publish\"` here",
+        );
+    }
+    lints
 }
 
-/// Settings that this server does not know any more.
-pub(super) fn gone(version: &str, definition: &BTreeMap<String, Json>) -> Vec<Problem> {
-    let mirrors = definition.keys().any(|key| key.starts_with("ha-"));
-    if !mirrors || !is_since_4(version) {
-        return Vec::new();
+/// What this server does not know, or not any more.
+pub(super) fn unfit(
+    version: &str,
+    apply_to: ApplyTo,
+    definition: &BTreeMap<String, Json>,
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if definition.keys().any(|key| key.starts_with("ha-")) && is_since_4(version) {
+        let hint =
+            "leave `ha-mode` and its like out, and declare the queues with `type: \"quorum\"`";
+        let message = format!("RabbitMQ {version} has no mirrored classic queues");
+        problems.push(problem(message, hint.to_owned()));
     }
-    let message = format!("RabbitMQ {version} has no mirrored classic queues");
-    let hint =
-        "leave `ha-mode` and its like out, and declare the queues with `type: \"quorum\"`";
-    vec![problem(message, hint.to_owned())]
+    if apply_to.only().is_some() && !is_since(version, (3, 12)) {
+        problems.push(Problem {
+            attribute: "apply_to".to_owned(),
+            message: format!(
+                "RabbitMQ {version} has no policies for one type of queue: they came with 3.12"
+            ),
+            hint: Some(
+                "set `apply_to: \"queues\"`, and let `pattern` tell them apart".to_owned(),
+            ),
+        });
+    }
+    let negative =
+        definition.get("delivery-limit").and_then(Json::as_i64).is_some_and(|n| n < 0);
+    if negative && !is_since_4(version) {
+        problems.push(problem(
+            format!("RabbitMQ {version} takes no `delivery-limit` below 0"),
+            "leave it out: before 4.0 there is no limit by default".to_owned(),
+        ));
+    }
+    for (key, since) in [("consumer-timeout", (3, 12)), ("target-group-size", (3, 13))] {
+        if definition.contains_key(key) && !is_since(version, since) {
+            let (major, minor) = since;
+            problems.push(problem(
+                format!("RabbitMQ {version} has no `{key}` in policies: it came with {major}.{minor}"),
+                "leave it out".to_owned(),
+            ));
+        }
+    }
+    problems
+}
+
+/// Settings that a type of queue does not know. The server uses no policy for a queue that has
+/// one of them.
+const UNSUPPORTED: &[(&str, &[QueueType])] = &[
+    ("dead-letter-exchange", STREAM),
+    ("dead-letter-routing-key", STREAM),
+    ("dead-letter-strategy", &[QueueType::Classic, QueueType::Stream]),
+    ("delivery-limit", &[QueueType::Classic, QueueType::Stream]),
+    ("expires", STREAM),
+    ("ha-mode", REPLICATED),
+    ("ha-params", REPLICATED),
+    ("ha-promote-on-failure", REPLICATED),
+    ("ha-promote-on-shutdown", REPLICATED),
+    ("ha-sync-mode", REPLICATED),
+    ("initial-cluster-size", &[QueueType::Classic, QueueType::Quorum]),
+    ("max-age", &[QueueType::Classic, QueueType::Quorum]),
+    ("max-in-memory-bytes", STREAM),
+    ("max-in-memory-length", STREAM),
+    ("max-length", STREAM),
+    ("message-ttl", STREAM),
+    ("overflow", STREAM),
+    ("queue-master-locator", REPLICATED),
+    ("queue-mode", REPLICATED),
+    ("stream-max-segment-size-bytes", &[QueueType::Classic, QueueType::Quorum]),
+    ("target-group-size", &[QueueType::Classic, QueueType::Stream]),
+];
+
+const STREAM: &[QueueType] = &[QueueType::Stream];
+const REPLICATED: &[QueueType] = &[QueueType::Quorum, QueueType::Stream];
+
+/// A version after which types of queues only learnt settings.
+const LATEST: &str = "4";
+
+/// Whether a type of queue does not know a setting.
+pub(super) fn unsupported(queue_type: QueueType, key: &str, version: &str) -> bool {
+    if key == "queue-leader-locator" {
+        return queue_type == QueueType::Classic && !is_since_4(version);
+    }
+    let known = UNSUPPORTED.iter().find(|(name, _)| *name == key);
+    known.is_some_and(|(_, types)| types.contains(&queue_type))
+}
+
+/// Which value the server takes where a policy and an operator policy set the same; `None`
+/// for settings whose rule dollop does not know.
+pub(super) fn merged<'a>(
+    key: &str,
+    policy: &'a Json,
+    operator: &'a Json,
+    version: &str,
+) -> Option<&'a Json> {
+    let number = |value: &Json| value.as_i64();
+    let lower = || (number(policy)? <= number(operator)?).then_some(policy).or(Some(operator));
+    let higher = || (number(policy)? >= number(operator)?).then_some(policy).or(Some(operator));
+    match key {
+        "expires"
+        | "max-in-memory-bytes"
+        | "max-in-memory-length"
+        | "max-length"
+        | "max-length-bytes"
+        | "message-ttl" => lower(),
+        // Below zero is no limit at all.
+        "delivery-limit" => {
+            let is_unlimited = |value| number(value).is_some_and(|limit| limit < 0);
+            let unlimited = is_unlimited(policy) || is_unlimited(operator);
+            if unlimited && is_since_4(version) { higher() } else { lower() }
+        }
+        "target-group-size" => higher(),
+        "ha-sync-mode" | "overflow" | "queue-version" => Some(operator),
+        _ => None,
+    }
 }
 
 /// RabbitMQ 4.0 was the end of much, and gave quorum queues a limit on deliveries.
 pub(super) fn is_since_4(version: &str) -> bool {
-    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-    major.is_some_and(|major| major >= 4)
+    is_since(version, (4, 0))
+}
+
+/// Whether a version is that one or a later one.
+fn is_since(version: &str, since: (u32, u32)) -> bool {
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().ok());
+    let (major, minor) = (parts.next().flatten(), parts.next().flatten());
+    major.is_some_and(|major| (major, minor.unwrap_or(0)) >= since)
 }
 
 fn forms(definition: &BTreeMap<String, Json>) -> Vec<Problem> {
@@ -140,6 +325,13 @@ fn forms(definition: &BTreeMap<String, Json>) -> Vec<Problem> {
         match SETTINGS.iter().find(|(known, ..)| known == key) {
             Some((_, form, _)) if !form.fits(value) => {
                 let hint = match form {
+                    Range(least, i64::MAX) => {
+                        format!("write a whole number, {least} or more, without quotes")
+                    }
+                    Range(least, most) => {
+                        format!("write a whole number from {least} to {most}, without quotes")
+                    }
+                    Age => "write a number and a unit: `\"7D\"`".to_owned(),
                     Int => "write a whole number, without quotes".to_owned(),
                     Bool => "write `true` or `false`, without quotes".to_owned(),
                     Text => "write text".to_owned(),
@@ -148,6 +340,13 @@ fn forms(definition: &BTreeMap<String, Json>) -> Vec<Problem> {
                 problems.push(problem(format!("`{key}` cannot be {value}"), hint));
             }
             Some(_) => {}
+            None if OF_QUEUES.contains(&key.as_str()) => {
+                let attribute = key.replace('-', "_");
+                problems.push(problem(
+                    format!("`{key}` cannot be set by a policy"),
+                    format!("set `{attribute}` of the `rabbitmq::queue`"),
+                ));
+            }
             None => {
                 let names = SETTINGS.iter().map(|(known, ..)| *known);
                 // Only a slip of the pen: plugins bring settings of their own.
@@ -169,4 +368,44 @@ fn known(key: &str) -> bool {
 
 fn problem(message: String, hint: String) -> Problem {
     Problem { attribute: "definition".to_owned(), message, hint: Some(hint) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_server_of_each_version_takes_its_own_value() {
+        let taken = |key: &str, policy: i64, operator: i64, version: &str| {
+            let (policy, operator) = (json!(policy), json!(operator));
+            merged(key, &policy, &operator, version).and_then(Json::as_i64)
+        };
+        assert_eq!(taken("max-length", 5, 7, "3.10.8"), Some(5));
+        assert_eq!(taken("max-length", 7, 5, "4.3.5"), Some(5));
+        // Since 4.0 a limit below zero is none.
+        assert_eq!(taken("delivery-limit", -1, 5, "3.13.7"), Some(-1));
+        assert_eq!(taken("delivery-limit", -1, 5, "4.0.1"), Some(5));
+        assert_eq!(taken("delivery-limit", 3, 5, "4.0.1"), Some(3));
+        assert_eq!(taken("target-group-size", 3, 5, "4.0.1"), Some(5));
+        assert_eq!(taken("queue-version", 2, 1, "4.0.1"), Some(1));
+        assert_eq!(taken("shards-per-node", 2, 1, "4.0.1"), None);
+    }
+
+    #[test]
+    fn what_a_version_does_not_know_is_said() {
+        let many = |version: &str, apply_to: ApplyTo, key: &str, value: i64| {
+            let definition = BTreeMap::from([(key.to_owned(), json!(value))]);
+            unfit(version, apply_to, &definition).len()
+        };
+        assert_eq!(many("3.11.9", ApplyTo::Streams, "max-length-bytes", 1), 1);
+        assert_eq!(many("3.12.0", ApplyTo::Streams, "max-length-bytes", 1), 0);
+        assert_eq!(many("3.13.7", ApplyTo::Queues, "delivery-limit", -1), 1);
+        assert_eq!(many("4.0.1", ApplyTo::Queues, "delivery-limit", -1), 0);
+        assert_eq!(many("3.11.0", ApplyTo::Queues, "consumer-timeout", 1), 1);
+        assert_eq!(many("3.12.14", ApplyTo::Queues, "target-group-size", 1), 1);
+        assert_eq!(many("3.13.0", ApplyTo::Queues, "target-group-size", 1), 0);
+        assert_eq!(many("4.0.1", ApplyTo::Queues, "ha-params", 1), 1);
+    }
 }

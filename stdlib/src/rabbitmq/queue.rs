@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::arguments::{check_nulls, is_internal, lift, lower};
-use super::item::{Item, Place, Whose, in_vhost};
+use super::item::{Item, Place, RESERVED, Whose, in_vhost};
 use super::queue_rules::{TYPE, TYPED, check, lint};
 use super::server::Server;
 pub use super::vhost::QueueType;
@@ -214,6 +214,10 @@ impl Item for Queue {
         problems
     }
 
+    fn is_reserved(name: &str) -> bool {
+        name.starts_with(RESERVED)
+    }
+
     fn lint(spec: &Spec) -> Vec<Lint> {
         lint(spec)
     }
@@ -288,7 +292,7 @@ impl Item for Queue {
 
     /// Plugins keep some for themselves, and clients let the server name some.
     fn whose(_: &Server, row: &Row) -> Whose {
-        let own = row.name.starts_with("amq.") || is_internal(&row.arguments);
+        let own = Self::is_reserved(&row.name) || is_internal(&row.arguments);
         if own { Whose::Hidden } else { Whose::Theirs }
     }
 
@@ -329,6 +333,28 @@ impl Item for Queue {
             // Every other attribute makes a new one: there is nothing to finish in place.
             Some(_) => Ok(()),
         }
+    }
+
+    /// One that goes because it is empty goes only while it is, where the server can promise
+    /// that; with consent it goes as it is.
+    async fn remove(
+        server: &Server,
+        what: &str,
+        name: &str,
+        spec: &Spec,
+    ) -> Result<(), CallError> {
+        let path = Self::path(name, spec);
+        if !server.goes_empty(&Self::place(name, spec)) {
+            return server.api.delete(what, &path).await;
+        }
+        if server.api.delete_if_empty(what, &path).await? {
+            return Ok(());
+        }
+        let message = format!("cannot {what}: a message came in, which nobody agreed to lose");
+        Err(CallError::refused(message).hint(
+            "run it again: the plan then says how many there are, and takes consent by \
+             `--allow-data-loss`",
+        ))
     }
 
     async fn held(

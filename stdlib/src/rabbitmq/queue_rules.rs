@@ -7,8 +7,8 @@ use dollop_engine::path::Path;
 use dollop_engine::resource::Problem;
 use serde_json::Value as Json;
 
-use super::arguments::{Form, Typed, check_leftover};
-use super::queue::Spec;
+use super::arguments::{Form, Typed, check_leftover, is_age};
+use super::queue::{DeadLetterStrategy, Overflow, Spec};
 use super::vhost::QueueType;
 
 /// The argument that carries the type; never among `arguments` in normal form.
@@ -75,16 +75,22 @@ const QUORUM: &[QueueType] = &[QueueType::Quorum];
 const STREAM: &[QueueType] = &[QueueType::Stream];
 const NOT_STREAMS: &[QueueType] = &[QueueType::Classic, QueueType::Quorum];
 
+/// The longest time the server takes as an argument, in milliseconds: ten years.
+const LONGEST_TIME: i64 = 315_360_000_000;
+
+/// The largest file of a stream that the server takes, in bytes.
+pub(super) const LARGEST_SEGMENT: i64 = 3_000_000_000;
+
 /// Least and greatest values of numbers.
 const BOUNDS: &[(&str, i64, i64)] = &[
-    ("message_ttl", 0, i64::MAX),
-    ("expires", 1, i64::MAX),
+    ("message_ttl", 0, LONGEST_TIME),
+    ("expires", 1, LONGEST_TIME),
     ("max_length", 0, i64::MAX),
     ("max_length_bytes", 0, i64::MAX),
     // `-1` is "no limit" where there is one by default.
     ("delivery_limit", -1, i64::MAX),
     ("max_priority", 0, 255),
-    ("stream_max_segment_size_bytes", 1, i64::MAX),
+    ("stream_max_segment_size_bytes", 0, LARGEST_SEGMENT),
     ("quorum_initial_group_size", 1, i64::MAX),
     ("initial_cluster_size", 1, i64::MAX),
     ("queue_version", 1, 2),
@@ -134,7 +140,9 @@ pub(super) fn check(spec: &Spec) -> Vec<Problem> {
                 i64::MAX => format!("{value} is less than {least}"),
                 most => format!("{value} is not between {least} and {most}"),
             };
-            problem(attribute, message, "");
+            let is_time = *most == LONGEST_TIME;
+            let hint = "this is in milliseconds, and ten years are the most";
+            problem(attribute, message, if is_time { hint } else { "" });
         }
     }
     if let Some(age) = &spec.max_age
@@ -149,7 +157,30 @@ pub(super) fn check(spec: &Spec) -> Vec<Problem> {
             "set `dead_letter_exchange`, to `\"\"` for the default one",
         );
     }
+    let replicated = spec.queue_type == QueueType::Quorum;
+    if replicated && spec.overflow == Some(Overflow::RejectPublishDlx) {
+        problem(
+            "overflow",
+            "quorum queues have no `reject-publish-dlx`: the server would drop the oldest \
+             messages instead"
+                .to_owned(),
+            "set `overflow: \"reject-publish\"`",
+        );
+    } else if replicated && is_sure(spec) && spec.overflow == Some(Overflow::DropHead) {
+        problem(
+            "overflow",
+            "a queue that drops messages keeps no promise about dead letters: the server would \
+             take `at-least-once` for `at-most-once`"
+                .to_owned(),
+            "set `overflow: \"reject-publish\"`, or leave `dead_letter_strategy` out",
+        );
+    }
     problems
+}
+
+/// Whether dead letters shall arrive for sure.
+fn is_sure(spec: &Spec) -> bool {
+    spec.dead_letter_strategy == Some(DeadLetterStrategy::AtLeastOnce)
 }
 
 /// Settings that a policy can say too, and change while the queue lives.
@@ -168,7 +199,9 @@ pub(super) fn lint(spec: &Spec) -> Vec<Lint> {
     let mut lints = Vec::new();
     let json = serde_json::to_value(spec).unwrap_or_default();
     let is_set = |attribute: &&&str| json.get(**attribute).is_some_and(|v| !v.is_null());
-    let fixed: Vec<&str> = BY_POLICY.iter().filter(is_set).copied().collect();
+    let mut fixed: Vec<&str> = BY_POLICY.iter().filter(is_set).copied().collect();
+    // A promise and what it hangs on belong together.
+    fixed.retain(|attribute| *attribute != "overflow" || !is_sure(spec));
     // Draining makes the change painless too.
     if let Some(first) = fixed.first().filter(|_| spec.migrate.is_none()) {
         let names: Vec<_> = fixed.iter().map(|name| format!("`{name}`")).collect();
@@ -182,6 +215,27 @@ pub(super) fn lint(spec: &Spec) -> Vec<Lint> {
                 names.join(", ")
             ),
             hint: format!("set {} by a `rabbitmq::policy`", keys.join(", ")),
+        });
+    }
+    if is_sure(spec) && spec.dead_letter_exchange.is_none() {
+        lints.push(Lint {
+            code: Code::FallsBack,
+            at: Path::attribute("dead_letter_strategy"),
+            message:
+                "the queue has no exchange for dead letters: unless a policy sets one, the \
+                      server drops them"
+                    .to_owned(),
+            hint: "set `dead_letter_exchange` here".to_owned(),
+        });
+    }
+    if is_sure(spec) && spec.overflow.is_none() {
+        lints.push(Lint {
+            code: Code::FallsBack,
+            at: Path::attribute("dead_letter_strategy"),
+            message: "unless a policy sets `overflow`, the server takes `at-least-once` for \
+                      `at-most-once`, which loses dead letters"
+                .to_owned(),
+            hint: "set `overflow: \"reject-publish\"` here".to_owned(),
         });
     }
     if !spec.durable {
@@ -210,16 +264,11 @@ fn word(queue_type: QueueType) -> &'static str {
     }
 }
 
-fn plural(queue_type: QueueType) -> &'static str {
+/// ``classic queues``: all of a type, in words.
+pub(super) fn plural(queue_type: QueueType) -> &'static str {
     match queue_type {
         QueueType::Classic => "classic queues",
         QueueType::Quorum => "quorum queues",
         QueueType::Stream => "streams",
     }
-}
-
-/// A number and a unit: years, months, days, hours, minutes or seconds.
-fn is_age(age: &str) -> bool {
-    let number = age.strip_suffix(['Y', 'M', 'D', 'h', 'm', 's']);
-    number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }

@@ -1,17 +1,22 @@
 //! A RabbitMQ server, through its management API.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use dollop_engine::analysis::Lint;
 use dollop_engine::backup::Backup;
+use dollop_engine::diagnostic::Code;
 use dollop_engine::error::CallError;
+use dollop_engine::path::Path;
 use dollop_engine::resource::{Concurrency, Connection, Scope};
 use rustls::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::api::{Api, root};
+use super::api::{Api, Way, root};
 use super::definitions::{Definitions, Latest};
 use super::health;
+use super::item::Place;
 use crate::tls::{self, Papers};
 
 /// A RabbitMQ server with the management plugin (the `-management` images have it), 3.10 or
@@ -33,6 +38,10 @@ pub struct Spec {
     /// file: `file("ca.pem")`; the system's when left out. The certificate must be for `host`.
     #[serde(default)]
     ca: Option<String>,
+    /// Whether any certificate is taken for the server's, which is as good as none: whoever
+    /// stands between reads the password. Better name its authority as `ca`.
+    #[serde(default)]
+    insecure: bool,
     /// The client's certificate, as the text of a PEM file.
     #[serde(default)]
     client_certificate: Option<String>,
@@ -40,6 +49,21 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(extend("x-secret" = true))]
     client_key: Option<String>,
+    /// What stands before `/api` in its addresses, where something is in front of it that sorts
+    /// requests by them. Example: `"/rabbitmq"`.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    path: String,
+    /// The proxy to ask; without one, none is, whatever the environment says.
+    /// Example: `"http://proxy:3128"`.
+    #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
+    proxy: Option<String>,
+    /// Headers of every request, for what is in front of the server.
+    /// Example: `#{ "X-Tenant": "shop" }`.
+    #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
+    headers: BTreeMap<String, String>,
     /// Who to log in as.
     #[serde(default = "user")]
     user: String,
@@ -73,7 +97,13 @@ pub struct Server {
     pub(super) exchange_types: Vec<String>,
     /// Whether something listens for AMQP clients.
     pub(super) takes_amqp: bool,
+    /// Queues that go because they were empty right before.
+    empty: Mutex<BTreeSet<Place>>,
 }
+
+/// What of the overview is looked at, a tenth of it.
+const OVERVIEW: &str =
+    "overview?columns=rabbitmq_version,exchange_types.name,listeners.protocol";
 
 #[derive(Deserialize)]
 struct Overview {
@@ -101,6 +131,19 @@ impl Server {
         self.api.user()
     }
 
+    /// Notes which of some queues are removed because nothing is in them, in place of what was
+    /// noted about these before.
+    pub(super) fn note_empty(&self, of: &[Place], empty: impl Iterator<Item = Place>) {
+        let mut noted = self.empty.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.retain(|place| !of.contains(place));
+        noted.extend(empty);
+    }
+
+    /// Whether that is why a queue goes.
+    pub(super) fn goes_empty(&self, place: &Place) -> bool {
+        self.empty.lock().unwrap_or_else(PoisonError::into_inner).contains(place)
+    }
+
     /// Nearly everything there is, in one request for all who ask at the same time.
     pub(super) async fn definitions(&self) -> Result<Arc<Definitions>, CallError> {
         self.definitions.get(&self.api).await
@@ -111,6 +154,20 @@ impl Connection for Server {
     const KIND: &'static str = "rabbitmq::server";
     type Spec = Spec;
 
+    fn lint(known: &serde_json::Value) -> Vec<Lint> {
+        if known["insecure"] != true {
+            return Vec::new();
+        }
+        vec![Lint {
+            code: Code::Unverified,
+            at: Path::attribute("insecure"),
+            message: "any certificate is taken for the server's: whoever stands between reads \
+                      the password"
+                .to_owned(),
+            hint: "give its authority as `ca`: `file(\"ca.pem\")`".to_owned(),
+        }]
+    }
+
     fn concurrency(spec: &Spec) -> Concurrency {
         spec.concurrency
     }
@@ -120,10 +177,11 @@ impl Connection for Server {
         let root = spec.root();
         let tls = spec.tls()?;
         let papers = spec.client_certificate;
-        let api = Api::new(root.clone(), spec.user, spec.password, (tls, papers))?;
+        let way = Way { proxy: spec.proxy, headers: spec.headers };
+        let api = Api::new(root.clone(), spec.user, spec.password, (tls, papers), &way)?;
         let api = Arc::new(api);
         let definitions = Latest::ahead(&api);
-        let overview: Overview = api.get("connect to RabbitMQ", "overview").await?;
+        let overview: Overview = api.get("connect to RabbitMQ", OVERVIEW).await?;
         // The listener is up before the broker.
         let starting =
             || CallError::unreachable(format!("RabbitMQ on {root} is still starting"));
@@ -133,7 +191,8 @@ impl Connection for Server {
         // `amqp`, or `amqp/ssl`.
         let takes_amqp =
             overview.listeners.iter().any(|listener| listener.protocol.starts_with("amqp"));
-        Ok(Self { api, definitions, version, exchange_types, takes_amqp })
+        let empty = Mutex::default();
+        Ok(Self { api, definitions, version, exchange_types, takes_amqp, empty })
     }
 
     async fn ready(&self) -> Result<(), CallError> {
@@ -162,7 +221,9 @@ impl Connection for Server {
 impl Spec {
     fn root(&self) -> String {
         let scheme = if self.scheme == Scheme::Https { "https" } else { "http" };
-        root(scheme, &self.host, self.port)
+        let path = self.path.trim_matches('/');
+        let slash = if path.is_empty() { "" } else { "/" };
+        format!("{}{slash}{path}", root(scheme, &self.host, self.port))
     }
 
     /// What is checked and shown by TLS, where it is used.
@@ -174,8 +235,10 @@ impl Spec {
             key: ("client_key", self.client_key.as_deref()),
         };
         let given = [papers.ca, papers.certificate, papers.key];
-        let given = given.iter().find_map(|(name, text)| text.map(|_| name));
+        let given = given.iter().find_map(|(name, text)| text.map(|_| *name));
+        let given = given.or(self.insecure.then_some("insecure"));
         match (self.scheme, given) {
+            (Scheme::Https, _) if self.insecure => tls::unchecked(&papers).map(Some),
             (Scheme::Https, _) => tls::client(&papers).map(Some),
             (Scheme::Http, None) => Ok(None),
             (Scheme::Http, Some(name)) => {

@@ -1,14 +1,19 @@
 //! Dynamic shovels: <https://www.rabbitmq.com/docs/shovel-dynamic>.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
 use dollop_engine::error::CallError;
 use dollop_engine::resource::Problem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
+use super::arguments::check_nulls;
 use super::item::{Item, Place, in_vhost};
 use super::parameter::Row;
 use super::server::Server;
+use super::settings::{self, Addresses, Settings, attributes, from_value, to_value};
 
 /// The name of the component.
 pub(super) const COMPONENT: &str = "shovel";
@@ -22,9 +27,16 @@ pub struct Spec {
     #[schemars(extend("x-handle" = "rabbitmq::vhost"))]
     vhost: String,
     /// The server that messages come from. Example: `"amqp://user:secret@other/vhost"`;
-    /// `"amqp://"` is the server itself, `"amqp:///name"` another vhost of it.
+    /// `"amqp://"` is the server itself, `"amqp:///name"` another vhost of it. Of several in a
+    /// list one is taken.
     #[schemars(extend("x-secret" = true))]
-    src_uri: String,
+    src_uri: Addresses,
+    /// How that server is spoken to. AMQP 1.0 knows addresses, no queues and exchanges.
+    #[serde(default)]
+    src_protocol: Protocol,
+    /// Where messages come from by AMQP 1.0. Example: `"/queue/orders"`.
+    #[serde(default)]
+    src_address: Option<String>,
     /// The queue they come from.
     #[serde(default)]
     #[schemars(extend("x-handle" = "rabbitmq::queue"))]
@@ -36,6 +48,9 @@ pub struct Spec {
     /// The routing key that queue is bound with.
     #[serde(default)]
     src_exchange_key: Option<String>,
+    /// Arguments of the shovel as a consumer. Example: `#{ "x-priority": -5 }`.
+    #[serde(default)]
+    src_consumer_args: Option<BTreeMap<String, Json>>,
     /// How many messages are under way at once.
     #[serde(default)]
     src_prefetch_count: Option<i64>,
@@ -43,9 +58,15 @@ pub struct Spec {
     /// moved that were there at its start, or a number of messages.
     #[serde(default)]
     src_delete_after: Option<DeleteAfter>,
-    /// The server they go to.
+    /// The server they go to, or several of which one is taken.
     #[schemars(extend("x-secret" = true))]
-    dest_uri: String,
+    dest_uri: Addresses,
+    /// How that server is spoken to.
+    #[serde(default)]
+    dest_protocol: Protocol,
+    /// Where they go by AMQP 1.0.
+    #[serde(default)]
+    dest_address: Option<String>,
     /// The queue they go to.
     #[serde(default)]
     #[schemars(extend("x-handle" = "rabbitmq::queue"))]
@@ -60,12 +81,45 @@ pub struct Spec {
     /// Whether headers tell where a message was shovelled.
     #[serde(default)]
     dest_add_forward_headers: Option<bool>,
+    /// Whether a header tells when it was.
+    #[serde(default)]
+    dest_add_timestamp_header: Option<bool>,
+    /// Properties that every message gets by AMQP 0-9-1. Example: `#{ delivery_mode: 2 }`.
+    #[serde(default)]
+    dest_publish_properties: Option<BTreeMap<String, Json>>,
+    /// Properties that every message gets by AMQP 1.0; all are text.
+    #[serde(default)]
+    dest_properties: Option<BTreeMap<String, Json>>,
     /// When a message counts as moved.
     #[serde(default)]
     ack_mode: Option<AckMode>,
     /// Seconds until it tries again when a server is away.
     #[serde(default)]
     reconnect_delay: Option<i64>,
+    /// More settings, as the server names them. Example:
+    /// `#{ "src-queue-args": #{ "x-queue-type": "quorum" } }`.
+    #[serde(default)]
+    settings: Settings,
+}
+
+/// A protocol for messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// AMQP 0-9-1.
+    #[default]
+    Amqp091,
+    /// AMQP 1.0.
+    Amqp10,
+}
+
+impl Protocol {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Amqp091 => "AMQP 0-9-1",
+            Self::Amqp10 => "AMQP 1.0",
+        }
+    }
 }
 
 /// When a shovel removes itself.
@@ -100,6 +154,24 @@ pub enum AckMode {
     NoAck,
 }
 
+/// Attributes that one of the protocols has, by the side they are of.
+const ONLY: &[(&str, Protocol)] = &[
+    ("src_address", Protocol::Amqp10),
+    ("src_queue", Protocol::Amqp091),
+    ("src_exchange", Protocol::Amqp091),
+    ("src_exchange_key", Protocol::Amqp091),
+    ("src_consumer_args", Protocol::Amqp091),
+    ("dest_address", Protocol::Amqp10),
+    ("dest_queue", Protocol::Amqp091),
+    ("dest_exchange", Protocol::Amqp091),
+    ("dest_exchange_key", Protocol::Amqp091),
+    ("dest_publish_properties", Protocol::Amqp091),
+    ("dest_properties", Protocol::Amqp10),
+];
+
+/// The attributes.
+static ATTRIBUTES: LazyLock<BTreeSet<String>> = LazyLock::new(attributes::<Spec>);
+
 /// The kind `rabbitmq::shovel`.
 pub struct Shovel;
 
@@ -108,41 +180,30 @@ impl Item for Shovel {
     type Spec = Spec;
     type Row = Row;
 
+    fn normalize(spec: &mut Spec) {
+        spec.src_uri.normalize();
+        spec.dest_uri.normalize();
+        for map in [
+            &mut spec.src_consumer_args,
+            &mut spec.dest_publish_properties,
+            &mut spec.dest_properties,
+        ] {
+            map.take_if(|map| map.is_empty());
+        }
+    }
+
     fn check(spec: &Spec) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let mut problem = |attribute: &str, message: &str, hint: &str| {
-            problems.push(Problem {
-                attribute: attribute.to_owned(),
-                message: message.to_owned(),
-                hint: Some(hint.to_owned()),
-            });
-        };
-        match (&spec.src_queue, &spec.src_exchange) {
-            (None, None) => {
-                problem(
-                    "src_queue",
-                    "nothing says where messages come from",
-                    "set `src_queue`",
-                );
-            }
-            (Some(_), Some(_)) => {
-                problem(
-                    "src_exchange",
-                    "messages come from a queue already",
-                    "keep one of them",
-                );
-            }
-            _ => {}
+        let mut problems = check_ends(spec);
+        problems.extend(spec.src_uri.check("src_uri"));
+        problems.extend(spec.dest_uri.check("dest_uri"));
+        for (attribute, map) in [
+            ("src_consumer_args", &spec.src_consumer_args),
+            ("dest_publish_properties", &spec.dest_publish_properties),
+            ("dest_properties", &spec.dest_properties),
+        ] {
+            problems.extend(map.iter().flat_map(|map| check_nulls(attribute, map)));
         }
-        if spec.dest_queue.is_some() && spec.dest_exchange.is_some() {
-            problem("dest_exchange", "messages go to a queue already", "keep one of them");
-        }
-        if spec.src_exchange_key.is_some() && spec.src_exchange.is_none() {
-            problem("src_exchange_key", "there is no `src_exchange`", "set it too");
-        }
-        for (attribute, uri) in [("src_uri", &spec.src_uri), ("dest_uri", &spec.dest_uri)] {
-            problems.extend(check_uri(attribute, uri));
-        }
+        problems.extend(settings::check(&spec.settings, &ATTRIBUTES));
         problems
     }
 
@@ -159,7 +220,7 @@ impl Item for Shovel {
     }
 
     fn found(_: Option<&Spec>, row: &Row) -> Result<Spec, CallError> {
-        from_value("shovel", row)
+        from_value("shovel", row, &ATTRIBUTES)
     }
 
     fn words(name: &str, spec: &Spec) -> String {
@@ -171,71 +232,63 @@ impl Item for Shovel {
     }
 
     fn body(_: &str, spec: &Spec) -> Json {
-        let mut value = to_value(spec);
-        value.insert("src-protocol".to_owned(), json!("amqp091"));
-        value.insert("dest-protocol".to_owned(), json!("amqp091"));
-        json!({ "value": value })
+        json!({ "value": to_value(spec) })
     }
 }
 
-/// An address of a server, as AMQP clients take it.
-pub(super) fn check_uri(attribute: &str, uri: &str) -> Option<Problem> {
-    let good = ["amqp://", "amqps://"].iter().any(|scheme| uri.starts_with(scheme));
-    (!good).then(|| Problem {
-        attribute: attribute.to_owned(),
-        message: "this is no address of an AMQP server".to_owned(),
-        hint: Some("write it as `amqp://user:password@host:5672/vhost`".to_owned()),
-    })
-}
-
-/// A spec as the value of a parameter: what is set, with `-` in names, without the vhost.
-pub(super) fn to_value<Spec: Serialize>(spec: &Spec) -> Map<String, Json> {
-    let Ok(Json::Object(entries)) = serde_json::to_value(spec) else {
-        return Map::new();
+/// What is wrong with where messages come from and go to.
+fn check_ends(spec: &Spec) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut problem = |attribute: &str, message: String, hint: &str| {
+        let (attribute, hint) = (attribute.to_owned(), Some(hint.to_owned()));
+        problems.push(Problem { attribute, message, hint });
     };
-    entries
-        .into_iter()
-        .filter(|(name, value)| name != "vhost" && !value.is_null())
-        .map(|(name, value)| (name.replace('_', "-"), value))
-        .collect()
-}
-
-/// The value of a parameter as a spec; the protocol, and what older servers call
-/// otherwise, aside.
-///
-/// # Errors
-/// It says something that the kind has no attribute for. Never shows the value: it may hold
-/// passwords.
-pub(super) fn from_value<Spec: for<'de> Deserialize<'de>>(
-    what: &str,
-    row: &Row,
-) -> Result<Spec, CallError> {
-    let mut spec = Map::new();
-    spec.insert("vhost".to_owned(), json!(row.vhost));
-    for (name, value) in row.value.as_object().into_iter().flatten() {
-        let name = match name.as_str() {
-            "src-protocol" | "dest-protocol" => continue,
-            "prefetch-count" if row.component == COMPONENT => "src_prefetch_count".to_owned(),
-            "delete-after" => "src_delete_after".to_owned(),
-            "add-forward-headers" => "dest_add_forward_headers".to_owned(),
-            name => name.replace('-', "_"),
+    let json = serde_json::to_value(spec).unwrap_or_default();
+    let is_set = |attribute: &str| !json[attribute].is_null();
+    for (attribute, protocol) in ONLY.iter().filter(|(attribute, _)| is_set(attribute)) {
+        let (side, is) = if attribute.starts_with("src") {
+            ("src_protocol", spec.src_protocol)
+        } else {
+            ("dest_protocol", spec.dest_protocol)
         };
-        // One address may stand in a list of one.
-        let value = match value.as_array().map(Vec::as_slice) {
-            Some([one]) if name == "uri" || name.ends_with("_uri") => one.clone(),
-            _ => value.clone(),
-        };
-        spec.insert(name, value);
+        if is != *protocol {
+            let message = format!("`{attribute}` is for {}", protocol.words());
+            problem(attribute, message, &format!("leave it out, or change `{side}`"));
+        }
     }
-    serde_json::from_value(Json::Object(spec)).map_err(|error| {
-        let error = error.to_string();
-        // The part that names fields, not values.
-        let why = error.split(", expected").next().unwrap_or_default();
-        let why =
-            if why.starts_with("unknown field") { why } else { "a value of another form" };
-        CallError::refused(format!(
-            "{what} `{}` in vhost `{}` has a form that dollop does not know: {why}",
-            row.name, row.vhost
-        ))
-    })
+    let source = match spec.src_protocol {
+        Protocol::Amqp091 => ["src_queue", "src_exchange"].as_slice(),
+        Protocol::Amqp10 => &["src_address"],
+    };
+    match source.iter().filter(|attribute| is_set(attribute)).count() {
+        0 => {
+            let message = "nothing says where messages come from".to_owned();
+            problem(source[0], message, &format!("set `{}`", source[0]));
+        }
+        1 => {}
+        _ => {
+            let message = "messages come from a queue already".to_owned();
+            problem("src_exchange", message, "keep one of them");
+        }
+    }
+    if is_set("dest_queue") && is_set("dest_exchange") {
+        problem(
+            "dest_exchange",
+            "messages go to a queue already".to_owned(),
+            "keep one of them",
+        );
+    }
+    if spec.dest_protocol == Protocol::Amqp10 && !is_set("dest_address") {
+        let message = "nothing says where messages go to".to_owned();
+        problem("dest_address", message, "set `dest_address`");
+    }
+    if is_set("src_exchange_key") && !is_set("src_exchange") {
+        problem("src_exchange_key", "there is no `src_exchange`".to_owned(), "set it too");
+    }
+    let counts = matches!(spec.src_delete_after, Some(DeleteAfter::Messages(_)));
+    if counts && spec.ack_mode == Some(AckMode::NoAck) {
+        let message = "a shovel that gets no confirms cannot count messages".to_owned();
+        problem("src_delete_after", message, "set another `ack_mode`");
+    }
+    problems
 }

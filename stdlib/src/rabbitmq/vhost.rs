@@ -99,7 +99,8 @@ impl Item for VirtualHost {
 
     /// The definitions hold the limits; description, tags and tracing are in the list only.
     async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
-        let listed = server.api.list::<Vec<Row>>("list the vhosts", "vhosts");
+        let listed =
+            server.api.list::<Vec<Row>>("list the vhosts", "vhosts?disable_stats=true");
         let (rows, definitions) = futures::join!(listed, server.definitions());
         let limits = definitions?.parameters("vhost-limits")?;
         let mut limits: BTreeMap<String, Json> =

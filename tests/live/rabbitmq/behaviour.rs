@@ -126,3 +126,47 @@ async fn what_is_deleted_by_hand_reads_as_gone() {
         bench.delete(kind, "q", "q", spec).await;
     }
 }
+
+/// What no attribute says is a difference, not the end of the plan.
+#[tokio::test]
+async fn settings_made_by_hand_are_seen() {
+    let bench = Bench::with_vhost("settings").await;
+    let put = |component: &str, value: Json| {
+        let path = format!("parameters/{component}/settings/one");
+        Broker::shared().put(&path, &json!({ "value": value }));
+    };
+    let shovel = json!({
+        "vhost": "settings", "src_uri": "amqp://", "src_queue": "a", "dest_uri": "amqp://",
+        "dest_queue": "b",
+    });
+    put(
+        "shovel",
+        json!({
+            "src-uri": ["amqp://"], "src-queue": "a", "dest-uri": "amqp://", "dest-queue": "b",
+            "dest-queue-args": { "x-queue-type": "classic" },
+            // As servers before 3.7 called them.
+            "add-timestamp-header": true, "publish-properties": { "delivery_mode": 2 },
+        }),
+    );
+    let found = bench.read("rabbitmq::shovel", "one", shovel.clone()).await.unwrap();
+    let found = found.spec.to_json();
+    assert_eq!(found["settings"], json!({ "dest-queue-args": { "x-queue-type": "classic" } }));
+    assert_eq!(found["dest_add_timestamp_header"], true);
+    assert_eq!(found["dest_publish_properties"], json!({ "delivery_mode": 2 }));
+    assert_eq!(
+        (&found["src_uri"], &found["src_protocol"]),
+        (&json!("amqp://"), &json!("amqp091"))
+    );
+
+    let upstream = json!({ "vhost": "settings", "uri": "amqp://other" });
+    put("federation-upstream", json!({ "uri": "amqp://other", "ha-policy": "all" }));
+    let found = bench.read("rabbitmq::federation_upstream", "one", upstream).await.unwrap();
+    assert_eq!(found.spec.to_json()["settings"], json!({ "ha-policy": "all" }));
+
+    let set = json!({ "vhost": "settings", "upstreams": ["one"] });
+    put("federation-upstream-set", json!([{ "upstream": "one", "max-hops": 2 }]));
+    let kind = "rabbitmq::federation_upstream_set";
+    let found = bench.read(kind, "one", set).await.unwrap();
+    assert_eq!(found.spec.to_json()["upstreams"], json!(["one (with settings of its own)"]));
+    bench.delete("rabbitmq::shovel", "one", "one", shovel).await;
+}

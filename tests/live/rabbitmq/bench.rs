@@ -2,7 +2,7 @@
 
 use dollop_engine::error::CallError;
 use dollop_engine::kind::{FoundObject, OpenConnection, Registry};
-use dollop_engine::resource::{Created, Name, Scope, Wanted};
+use dollop_engine::resource::{Created, Held, Moment, Name, Problem, Proposed, Scope, Wanted};
 use dollop_engine::value::Value;
 use dollop_tests::conformance::{STACK, Sample, conform_with_drift, name_of};
 use serde_json::{Value as Json, json};
@@ -46,10 +46,36 @@ impl Bench {
         kind.calls.normalize(&kind.mark_spec(Value::from(spec))).unwrap()
     }
 
+    /// What a script would be told; `name` among the attributes is looked at too.
     pub(super) fn problems(&self, kind: &str, spec: Json) -> Vec<String> {
         let spec = self.spec(kind, spec);
-        let problems = self.registry.kind(kind).unwrap().calls.check(&spec);
-        problems.into_iter().map(|p| format!("{}: {}", p.attribute, p.message)).collect()
+        worded(self.registry.kind(kind).unwrap().calls.check(&spec))
+    }
+
+    /// What a plan would say about an object that is to be made: notes, then problems.
+    pub(super) async fn preview(&self, kind: &str, name: &str, spec: Json) -> Vec<String> {
+        let proposed = Proposed {
+            name: self.name(kind, name),
+            id: None,
+            from: None,
+            to: self.spec(kind, spec),
+        };
+        let calls = &self.registry.kind(kind).unwrap().calls;
+        let preview = calls.preview(&self.server, vec![proposed]).await.unwrap().remove(0);
+        preview.notes.into_iter().chain(worded(preview.problems)).collect()
+    }
+
+    /// What is in an object, asked right before its removal.
+    pub(super) async fn held(&self, kind: &str, name: &str, spec: Json) -> Held {
+        let wanted = Wanted {
+            id: Some(name.to_owned()),
+            name: self.name(kind, name),
+            spec: self.spec(kind, spec),
+            facts: None,
+        };
+        let calls = &self.registry.kind(kind).unwrap().calls;
+        let held = calls.held(&self.server, vec![wanted], Moment::Removing).await;
+        held.into_iter().next().unwrap().unwrap()
     }
 
     pub(super) async fn create(
@@ -64,9 +90,19 @@ impl Bench {
     }
 
     pub(super) async fn delete(&self, kind: &str, name: &str, id: &str, spec: Json) {
+        self.try_delete(kind, name, id, spec).await.unwrap();
+    }
+
+    pub(super) async fn try_delete(
+        &self,
+        kind: &str,
+        name: &str,
+        id: &str,
+        spec: Json,
+    ) -> Result<(), CallError> {
         let (name, spec) = (self.name(kind, name), self.spec(kind, spec));
         let calls = &self.registry.kind(kind).unwrap().calls;
-        calls.delete(&self.server, &name, id, &spec).await.unwrap();
+        calls.delete(&self.server, &name, id, &spec).await
     }
 
     pub(super) async fn read_all(
@@ -118,6 +154,10 @@ impl Bench {
         )
         .await;
     }
+}
+
+fn worded(problems: Vec<Problem>) -> Vec<String> {
+    problems.into_iter().map(|p| format!("{}: {}", p.attribute, p.message)).collect()
 }
 
 pub(super) async fn open(

@@ -316,21 +316,36 @@ async fn shovel_conforms() {
     let changes = vec![
         ("src_uri", json!("amqp://guest:guest@127.0.0.1:5672/conf%2Fshovel")),
         ("src_queue", json!("elsewhere")),
+        ("src_uri", json!(["amqp://guest:guest@127.0.0.1:5672/%2F", "amqp://"])),
+        ("src_consumer_args", json!({ "x-priority": -5 })),
         ("src_prefetch_count", json!(10)),
         ("src_delete_after", json!("never")),
         ("src_delete_after", json!(1_000_000)),
         ("dest_uri", json!("amqp://guest:guest@127.0.0.1:5672/conf%2Fshovel")),
         ("dest_queue", json!("elsewhere")),
         ("dest_add_forward_headers", json!(true)),
+        ("dest_add_timestamp_header", json!(true)),
+        ("dest_publish_properties", json!({ "delivery_mode": 2, "type": "order" })),
         ("ack_mode", json!("on-publish")),
         ("reconnect_delay", json!(7)),
+        ("settings", json!({ "src-queue-args": { "x-max-length": 5 } })),
         ("vhost", json!("conf/shovel2")),
     ];
     let base = json!({
         "vhost": "conf/shovel", "src_uri": "amqp://", "src_queue": "from",
         "dest_uri": "amqp://",
     });
-    let elsewhere = &["src_exchange", "src_exchange_key", "dest_exchange", "dest_exchange_key"];
+    let elsewhere = &[
+        "src_exchange",
+        "src_exchange_key",
+        "src_protocol",
+        "src_address",
+        "dest_exchange",
+        "dest_exchange_key",
+        "dest_protocol",
+        "dest_address",
+        "dest_properties",
+    ];
     bench.conform("rabbitmq::shovel", "s/ü %", base, changes, elsewhere).await;
 
     let changes = vec![
@@ -343,20 +358,48 @@ async fn shovel_conforms() {
         "vhost": "conf/shovel", "src_uri": "amqp://", "src_exchange": "amq.topic",
         "dest_uri": "amqp://", "dest_exchange": "amq.topic",
     });
-    let elsewhere = &[
-        "vhost",
-        "src_uri",
-        "src_queue",
-        "src_prefetch_count",
-        "src_delete_after",
-        "dest_uri",
-        "dest_queue",
-        "dest_add_forward_headers",
-        "ack_mode",
-        "reconnect_delay",
-    ];
+    let elsewhere = [SHOVEL, &["src_protocol", "src_address", "src_consumer_args"]].concat();
+    let elsewhere =
+        [&elsewhere[..], &["dest_protocol", "dest_address", "dest_properties"]].concat().leak();
     bench.conform("rabbitmq::shovel", "exchanges", base, changes, elsewhere).await;
+
+    // By AMQP 1.0, which each end may speak alone.
+    let changes = vec![
+        ("src_address", json!("/queue/other")),
+        ("dest_address", json!("/exchange/amq.topic/ü")),
+        ("dest_properties", json!({ "subject": "moved" })),
+        ("settings", json!({ "dest-message-annotations": { "x-by": "dollop" } })),
+    ];
+    let base = json!({
+        "vhost": "conf/shovel", "src_uri": "amqp://guest:guest@127.0.0.1:5672",
+        "src_protocol": "amqp10", "src_address": "/queue/from",
+        "dest_uri": "amqp://guest:guest@127.0.0.1:5672", "dest_protocol": "amqp10",
+        "dest_address": "/queue/to",
+    });
+    let elsewhere = [SHOVEL, &["src_protocol", "src_exchange", "src_exchange_key"]].concat();
+    let elsewhere = [
+        &elsewhere[..],
+        &["src_consumer_args", "dest_protocol", "dest_exchange", "dest_exchange_key"],
+    ];
+    bench.conform("rabbitmq::shovel", "newer", base, changes, elsewhere.concat().leak()).await;
 }
+
+/// What a shovel has whatever its ends are.
+const SHOVEL: &[&str] = &[
+    "vhost",
+    "src_uri",
+    "src_queue",
+    "src_prefetch_count",
+    "src_delete_after",
+    "dest_uri",
+    "dest_queue",
+    "dest_add_forward_headers",
+    "dest_add_timestamp_header",
+    "dest_publish_properties",
+    "ack_mode",
+    "reconnect_delay",
+    "settings",
+];
 
 #[tokio::test]
 async fn federation_conforms() {
@@ -374,6 +417,11 @@ async fn federation_conforms() {
         ("message_ttl", json!(60_000)),
         ("queue", json!("theirs")),
         ("consumer_tag", json!("dollop")),
+        ("uri", json!(["amqp://a.invalid", "amqp://user:pass@b.invalid/%2F"])),
+        ("resource_cleanup_mode", json!("never")),
+        ("channel_use_mode", json!("single")),
+        ("bind_nowait", json!(true)),
+        ("settings", json!({ "ha-policy": "all" })),
         ("vhost", json!("conf/federation2")),
     ];
     let base = json!({ "vhost": "conf/federation", "uri": "amqp://other" });

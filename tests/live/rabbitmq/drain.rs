@@ -187,6 +187,34 @@ async fn draining_loses_nothing() {
     tokio::task::spawn_blocking(move || drop(project.run(&consent).expect(0))).await.unwrap();
 }
 
+/// A queue that takes no second delivery is not looked into on the way.
+#[test]
+fn draining_costs_no_message_where_deliveries_are_limited() {
+    let vhost = "drain-limited";
+    let limited = "type: \"quorum\", delivery_limit: 0";
+    let broker = Broker::shared();
+    let project = Project::new("drainlimited", &script(vhost, limited));
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+    for _ in 0..7 {
+        let body = json!({
+            "properties": { "delivery_mode": 2 }, "routing_key": "order.new", "payload": "x",
+            "payload_encoding": "string",
+        });
+        broker.post(&format!("exchanges/{vhost}/orders/publish"), &body);
+    }
+    project.write("stack.rhai", &script(vhost, &format!("{limited}, max_length: 50")));
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+    let work = format!("queues/{vhost}/work");
+    let new = broker.get(&work);
+    assert_eq!(new["arguments"]["x-max-length"], 50);
+    let take = json!({ "count": 100, "ackmode": "ack_requeue_false", "encoding": "auto" });
+    let taken = broker.ask(&format!("{work}/get"), &take);
+    assert_eq!(taken.as_array().map(Vec::len), Some(7), "{taken}");
+    let consent = format!("rabbitmq::vhost.broker/{vhost}");
+    let destroy = ["destroy", "--auto-approve", "--allow-data-loss", &consent];
+    let _ = project.run(&destroy).expect(0);
+}
+
 /// Whatever a run leaves when it is killed in the middle, the next one finishes.
 #[test]
 fn a_drain_that_was_interrupted_is_finished() {

@@ -110,6 +110,11 @@ fn furnish(broker: &Broker) {
         }});
         put(&format!("parameters/federation-upstream/shop/{name}"), upstream);
     }
+    // One of several, with what no attribute says.
+    let several = json!({ "value": {
+        "uri": ["amqp://fed:s3cret-north@a.invalid", "amqp://b.invalid"], "ha-policy": "all",
+    }});
+    put("parameters/federation-upstream/shop/north", several);
     let set = json!({ "value": [{ "upstream": "east" }, { "upstream": "west" }] });
     put("parameters/federation-upstream-set/shop/both", set);
     put(
@@ -152,7 +157,7 @@ fn a_whole_broker_is_imported_and_made_again() {
     assert_eq!(definitions(&broker), before, "an import changes nothing");
 
     // No secret in clear, but in the file that was asked for, which is nobody else's.
-    let secrets = ["w0rker", "s3cret-east", "s3cret-west"];
+    let secrets = ["w0rker", "s3cret-east", "s3cret-west", "s3cret-north"];
     for file in ["stack.rhai", "topology.rhai"] {
         for secret in secrets {
             assert!(!project.read(file).contains(secret), "{secret} in {file}");

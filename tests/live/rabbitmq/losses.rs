@@ -1,8 +1,10 @@
 //! Messages are not lost by surprise.
 
+use dollop_engine::resource::Held;
 use dollop_tests::cli::{Project, Run};
 use serde_json::{Value as Json, json};
 
+use super::bench::Bench;
 use super::broker::Broker;
 
 /// A stack with a connection to the shared broker, and this.
@@ -122,6 +124,54 @@ fn messages_that_nobody_planned_for_are_kept() {
         let destroy = ["destroy", "--auto-approve", "--allow-data-loss", &consent];
         let _ = project.run(&destroy).expect(0);
     }
+}
+
+/// A queue that allows no second delivery loses a message by being looked into, so it is not.
+#[test]
+fn looking_costs_no_message() {
+    let vhost = "looked";
+    let queue = |more: &str| {
+        let more = format!("type: \"quorum\", delivery_limit: 0, {more}");
+        QUEUE.replace("VHOST", vhost).replace("DURABLE", &more)
+    };
+    let project = stack("looked", &queue(""));
+    let _ = apply(&project, &[]).expect(0);
+    project.write("stack.rhai", &script(&queue("max_length: 10")));
+    let _ = project.run(&["plan", "--out", "p"]).expect(0);
+    // So late that the server has not counted it yet.
+    publish(vhost, "orders", 1);
+    let refused = apply(&project, &["--plan", "p"]).expect(1);
+    let message = "it holds 1 message, which nobody agreed to lose";
+    assert!(flat(&refused.stderr).contains(message), "{}", refused.text());
+    let take = json!({ "count": 5, "ackmode": "ack_requeue_false", "encoding": "auto" });
+    let taken = Broker::shared().ask(&format!("queues/{vhost}/orders/get"), &take);
+    assert_eq!(taken.as_array().map(Vec::len), Some(1), "{taken}");
+    assert_eq!(taken[0]["redelivered"], false, "nobody has looked at it");
+    let consent = format!("rabbitmq::vhost.broker/{vhost}");
+    let destroy = ["destroy", "--auto-approve", "--allow-data-loss", &consent];
+    let _ = project.run(&destroy).expect(0);
+}
+
+/// What comes in between the look and the removal is not lost where the server can help.
+#[tokio::test]
+async fn a_queue_that_goes_because_it_is_empty_stays_when_it_is_not() {
+    let kind = "rabbitmq::queue";
+    let bench = Bench::with_vhost("between").await;
+    let spec = json!({ "vhost": "between" });
+    bench.create(kind, "q", spec.clone()).await.unwrap();
+    let held = bench.held(kind, "q", spec.clone()).await;
+    assert_eq!(held, Held::Nothing("no messages".to_owned()));
+    publish("between", "q", 1);
+    let error = bench.try_delete(kind, "q", "q", spec.clone()).await.unwrap_err();
+    assert_eq!(
+        error.message,
+        "cannot delete queue `q` in vhost `between`: a message came in, which nobody agreed to lose"
+    );
+    assert!(bench.read(kind, "q", spec.clone()).await.is_some());
+    // With consent nobody asks what is in it.
+    let other = Bench::new().await;
+    other.delete(kind, "q", "q", spec.clone()).await;
+    assert!(bench.read(kind, "q", spec).await.is_none());
 }
 
 /// All bindings come back with the queue or the exchange they belong to.

@@ -77,37 +77,54 @@ async fn check(bench: &Bench, vhost: &str, name: &str) {
     }
 }
 
-/// What the server and its API cannot take is refused before anything is sent.
+/// What the server and its API cannot take is refused by `check`, and what is as long as may be
+/// is not.
 #[tokio::test]
 async fn names_that_cannot_be_said_are_refused() {
     let bench = Bench::new().await;
-    for name in ["", ".", ".."] {
-        for (kind, spec) in [
-            ("rabbitmq::vhost", json!({})),
-            ("rabbitmq::user", json!({ "password": "x" })),
-            ("rabbitmq::queue", json!({ "vhost": "/" })),
-            ("rabbitmq::exchange", json!({ "vhost": "/" })),
-            ("rabbitmq::global_parameter", json!({ "value": 1 })),
-        ] {
-            let error = bench.create(kind, name, spec).await.unwrap_err();
-            assert!(
-                error.message.contains(&format!("the API cannot address the name `{name}`")),
-                "{kind}: {}",
-                error.message
-            );
-        }
-    }
-    let long = "n".repeat(256);
-    for (kind, spec) in [
+    let kinds = [
+        ("rabbitmq::vhost", json!({})),
+        ("rabbitmq::user", json!({ "password": "x" })),
         ("rabbitmq::queue", json!({ "vhost": "/" })),
         ("rabbitmq::exchange", json!({ "vhost": "/" })),
-    ] {
-        let error = bench.create(kind, &long, spec.clone()).await.unwrap_err();
-        assert!(error.message.contains("255 bytes"), "{kind}: {}", error.message);
-        let short = "漢".repeat(85);
-        assert!(bench.create(kind, &short, spec.clone()).await.is_ok());
-        bench.delete(kind, &short, &short, spec).await;
+        ("rabbitmq::global_parameter", json!({ "value": 1 })),
+    ];
+    let (long, short) = ("n".repeat(256), "漢".repeat(85));
+    for (kind, spec) in kinds {
+        let problems = |name: &str| {
+            let mut spec = spec.clone();
+            spec["name"] = json!(name);
+            bench.problems(kind, spec)
+        };
+        assert_eq!(problems(""), ["name: the name is empty"], "{kind}");
+        for name in [".", ".."] {
+            let message = format!("name: the API cannot address the name `{name}`");
+            assert_eq!(problems(name), [message], "{kind}");
+        }
+        let message = "name: the name has 256 bytes, RabbitMQ takes 255 bytes";
+        assert_eq!(problems(&long), [message], "{kind}");
+        assert_eq!(problems(&short), [""; 0], "{kind}");
+        // Who goes past `check` is told as well.
+        let error = bench.create(kind, "..", spec.clone()).await.unwrap_err();
+        assert!(error.message.contains("cannot address"), "{kind}: {}", error.message);
     }
+}
+
+/// Names that the server keeps for itself, by its own answer.
+#[tokio::test]
+async fn reserved_names_are_refused() {
+    let bench = Bench::with_vhost("reserved").await;
+    for kind in ["rabbitmq::queue", "rabbitmq::exchange"] {
+        for name in ["amq.foo", "amq.", "amq", "amqp.foo"] {
+            let spec = json!({ "vhost": "reserved", "name": name });
+            let allowed = bench.problems(kind, spec).is_empty();
+            let created = bench.create(kind, name, json!({ "vhost": "reserved" })).await;
+            assert_eq!(created.is_ok(), allowed, "{kind} {name}: {created:?}");
+        }
+    }
+    // Those that every vhost has may be taken over.
+    let spec = json!({ "vhost": "reserved", "type": "topic", "name": "amq.topic" });
+    assert_eq!(bench.problems("rabbitmq::exchange", spec), [""; 0]);
 }
 
 /// The server's own exchanges can be looked up, the default one too.

@@ -82,6 +82,9 @@ async fn a_server_by_tls_through_a_private_network() {
         spec
     };
     assert!(open(&registry, spec(json!({})), "guest").await.is_ok());
+    // Whoever it is, when nobody is to be checked; who asks is checked all the same.
+    let anyone = json!({ "ca": null, "insecure": true });
+    assert!(open(&registry, spec(anyone), "guest").await.is_ok());
     let without = json!({ "client_certificate": null, "client_key": null });
     for (what, more, message, hint) in [
         (
@@ -123,6 +126,15 @@ async fn a_server_by_tls_through_a_private_network() {
             "PEM",
         ),
         ("in clear", json!({ "scheme": "http" }), "`ca` is for TLS", "scheme"),
+        (
+            "unchecked in clear",
+            json!({
+                "scheme": "http", "insecure": true, "ca": null, "client_certificate": null,
+                "client_key": null,
+            }),
+            "`insecure` is for TLS",
+            "scheme",
+        ),
         (
             "in clear to a port of TLS",
             json!({ "scheme": "http", "ca": null, "client_certificate": null, "client_key": null }),

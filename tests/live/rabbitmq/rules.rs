@@ -1,0 +1,187 @@
+//! What is refused before anything is sent is what the server refuses, and no more; but for
+//! what it takes and keeps no promise about.
+
+use serde_json::{Value as Json, json};
+
+use super::bench::Bench;
+
+/// Every rule about types of queues is the server's: what `check` refuses, it refuses.
+#[tokio::test]
+async fn the_server_has_the_same_rules() {
+    let bench = Bench::with_vhost("rules").await;
+    let values = json!({
+        "dead_letter_exchange": "x", "dead_letter_strategy": "at-most-once", "message_ttl": 1,
+        "expires": 60_000, "max_length": 1, "max_length_bytes": 1, "overflow": "drop-head",
+        "delivery_limit": 1, "max_priority": 1, "single_active_consumer": true,
+        "max_age": "1D", "stream_max_segment_size_bytes": 1_000_000,
+        "quorum_initial_group_size": 1, "initial_cluster_size": 1, "queue_mode": "lazy",
+        "queue_version": 2, "durable": false, "auto_delete": true,
+    });
+    for queue_type in ["classic", "quorum", "stream"] {
+        for (attribute, value) in values.as_object().unwrap() {
+            let mut spec = json!({ "vhost": "rules", "type": queue_type });
+            spec[attribute] = value.clone();
+            let allowed = bench.problems("rabbitmq::queue", spec.clone()).is_empty();
+            let name = format!("{queue_type}-{attribute}");
+            let created = bench.create("rabbitmq::queue", &name, spec).await;
+            assert_eq!(created.is_ok(), allowed, "{name}: {created:?}");
+        }
+    }
+}
+
+/// The same of numbers: the least and the greatest that are allowed are, one less and one more
+/// are not.
+#[tokio::test]
+async fn the_server_has_the_same_bounds() {
+    let bench = Bench::with_vhost("bounds").await;
+    let ten_years = 315_360_000_000_i64;
+    let any = i64::MAX;
+    for (queue_type, attribute, least, most) in [
+        ("classic", "message_ttl", 0, ten_years),
+        ("quorum", "message_ttl", 0, ten_years),
+        ("classic", "expires", 1, ten_years),
+        ("quorum", "expires", 1, ten_years),
+        ("classic", "max_length", 0, any),
+        ("quorum", "max_length", 0, any),
+        ("classic", "max_length_bytes", 0, any),
+        ("stream", "max_length_bytes", 0, any),
+        ("classic", "max_priority", 0, 255),
+        ("classic", "queue_version", 1, 2),
+        ("quorum", "quorum_initial_group_size", 1, any),
+        ("stream", "initial_cluster_size", 1, any),
+        ("stream", "stream_max_segment_size_bytes", 0, 3_000_000_000),
+    ] {
+        let values = [least - 1, least, most, most.saturating_add(1)];
+        for (value, allowed) in values.into_iter().zip([false, true, true, most == any]) {
+            let spec = json!({ "vhost": "bounds", "type": queue_type, attribute: value });
+            let problems = bench.problems("rabbitmq::queue", spec.clone());
+            let name = format!("{queue_type}-{attribute}-{value}");
+            assert_eq!(problems.is_empty(), allowed, "{name}: {problems:?}");
+            let created = bench.create("rabbitmq::queue", &name, spec.clone()).await;
+            assert_eq!(created.is_ok(), allowed, "{name}: {created:?}");
+            if allowed {
+                bench.delete("rabbitmq::queue", &name, &name, spec).await;
+            }
+        }
+    }
+}
+
+/// And of the settings of policies.
+#[tokio::test]
+async fn the_server_has_the_same_rules_for_policies() {
+    let bench = Bench::with_vhost("policy-rules").await;
+    let policy = |definition: Json| json!({ "vhost": "policy-rules", "pattern": "^none$", "definition": definition });
+    let cases = [
+        ("message-ttl", json!(0), true),
+        ("message-ttl", json!(-1), false),
+        ("expires", json!(1), true),
+        ("expires", json!(0), false),
+        ("max-length", json!(0), true),
+        ("max-length", json!(-5), false),
+        ("max-length", json!("5"), false),
+        ("max-length-bytes", json!(-1), false),
+        ("max-in-memory-length", json!(-1), false),
+        ("max-in-memory-bytes", json!(-1), false),
+        ("max-age", json!("7D"), true),
+        ("max-age", json!("7 days"), false),
+        ("max-age", json!("0D"), false),
+        ("delivery-limit", json!(0), true),
+        ("initial-cluster-size", json!(0), true),
+        ("initial-cluster-size", json!(-1), false),
+        ("queue-version", json!(2), true),
+        ("queue-version", json!(3), false),
+        ("queue-leader-locator", json!("least-leaders"), true),
+        ("stream-max-segment-size-bytes", json!(3_000_000_000_i64), true),
+        ("stream-max-segment-size-bytes", json!(3_000_000_001_i64), false),
+        ("overflow", json!("drop-tail"), false),
+        ("max-priority", json!(5), false),
+        ("single-active-consumer", json!(true), false),
+        ("quorum-initial-group-size", json!(3), false),
+    ];
+    for (key, value, allowed) in cases {
+        let spec = policy(json!({ key: value }));
+        let problems = bench.problems("rabbitmq::policy", spec.clone());
+        assert_eq!(problems.is_empty(), allowed, "{key} {value}: {problems:?}");
+        let created = bench.create("rabbitmq::policy", "one", spec).await;
+        assert_eq!(created.is_ok(), allowed, "{key} {value}: {created:?}");
+    }
+    let both = json!({ "federation-upstream": "a", "federation-upstream-set": "b" });
+    assert_eq!(
+        bench.problems("rabbitmq::policy", policy(both.clone())),
+        ["definition: `federation-upstream` and `federation-upstream-set` do not go together"]
+    );
+    assert!(bench.create("rabbitmq::policy", "one", policy(both)).await.is_err());
+    // What a server of this version does not know yet is said by the plan.
+    let one_type = json!({
+        "vhost": "policy-rules", "pattern": "^none$", "apply_to": "quorum_queues",
+        "definition": { "max-length": 5 },
+    });
+    let preview = bench.preview("rabbitmq::policy", "one", one_type.clone()).await;
+    assert_eq!(
+        preview.last().unwrap(),
+        "apply_to: RabbitMQ 3.10.8 has no policies for one type of queue: they came with 3.12"
+    );
+    assert!(bench.create("rabbitmq::policy", "one", one_type).await.is_err());
+    let negative = policy(json!({ "delivery-limit": -1 }));
+    let preview = bench.preview("rabbitmq::policy", "one", negative.clone()).await;
+    assert_eq!(
+        preview.last().unwrap(),
+        "definition: RabbitMQ 3.10.8 takes no `delivery-limit` below 0"
+    );
+    assert!(bench.create("rabbitmq::policy", "one", negative).await.is_err());
+}
+
+/// What the server takes, and does otherwise without a word to whoever asked.
+#[tokio::test]
+async fn what_the_server_would_weaken_in_silence_is_refused() {
+    let bench = Bench::new().await;
+    let queue = |more: Json| {
+        let mut spec = json!({ "vhost": "v", "type": "quorum", "dead_letter_exchange": "x" });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        bench.problems("rabbitmq::queue", spec)
+    };
+    let no_such = "overflow: quorum queues have no `reject-publish-dlx`: the server would drop \
+                   the oldest messages instead";
+    assert_eq!(queue(json!({ "overflow": "reject-publish-dlx" })), [no_such]);
+    let sure = |overflow: &str| json!({ "dead_letter_strategy": "at-least-once", "overflow": overflow });
+    assert_eq!(
+        queue(sure("drop-head")),
+        [
+            "overflow: a queue that drops messages keeps no promise about dead letters: the server \
+          would take `at-least-once` for `at-most-once`"
+        ]
+    );
+    assert_eq!(queue(sure("reject-publish")), [""; 0]);
+    let policy = |apply_to: &str, definition: Json| {
+        let spec = json!({
+            "vhost": "v", "pattern": "", "apply_to": apply_to, "definition": definition,
+        });
+        bench.problems("rabbitmq::policy", spec)
+    };
+    assert_eq!(
+        policy("quorum_queues", json!({ "overflow": "reject-publish-dlx" })),
+        ["definition: quorum queues have no `reject-publish-dlx`: the server would drop the \
+          oldest messages instead"]
+    );
+    assert_eq!(
+        policy("streams", json!({ "message-ttl": 5, "max-age": "7D" })),
+        ["definition: streams have no `message-ttl`: the server would use the policy for none"]
+    );
+    assert_eq!(
+        policy("quorum_queues", json!({ "queue-mode": "lazy" })),
+        [
+            "definition: quorum queues have no `queue-mode`: the server would use the policy for \
+          none"
+        ]
+    );
+    assert_eq!(
+        policy(
+            "queues",
+            json!({ "dead-letter-strategy": "at-least-once", "overflow": "drop-head" })
+        ),
+        [
+            "definition: with `\"overflow\": \"drop-head\"` the server would take `at-least-once` \
+          for `at-most-once`, which loses dead letters"
+        ]
+    );
+}
