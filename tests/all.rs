@@ -18,6 +18,7 @@ mod hostile;
 #[cfg(feature = "live")]
 mod live;
 mod mistakes;
+mod platforms;
 mod structure;
 mod suite;
 mod tidy;
