@@ -19,6 +19,7 @@ mod hostile;
 #[cfg(feature = "live")]
 mod live;
 mod mistakes;
+mod platforms;
 mod structure;
 mod suite;
 mod tidy;

@@ -332,7 +332,7 @@ fn every_template_is_fine_as_it_is_written() {
     `dictamesh` is fine: 36 resources, 3 connections, 6 outputs
     `expert-dollop` is fine: 121 resources, 4 connections, 2 outputs
     `hy-home` is fine: 130 resources, 4 connections, 6 outputs
-    `taylordash` is fine: 57 resources, 3 connections, 4 outputs
+    `taylordash` is fine: 59 resources, 3 connections, 4 outputs
     "#);
     // No template is forgotten here.
     let help = project.run(&["init", "--template", "nonsense"]).expect(64).stderr;

@@ -3,9 +3,10 @@
 //!
 //! `make bench`; after that also `target/release/bench [--full]`.
 //! `--full` gives terraform the 10,000 as well, which takes it minutes. One part alone:
-//! `--stages`; `--rival 50` with terraform on 50 resources; `--docker`, beside the bare calls to
-//! the engine and `docker-compose`; `--postgres`, beside `psql` and Ansible; `--rabbitmq
-//! [VHOSTS]`, beside the bare requests and Ansible, on fewer vhosts than ten if need be.
+//! `--stages`; `--platforms`, plans of the five in `scripts/`; `--rival 50` with terraform on 50
+//! resources; `--docker`, beside the bare calls to the engine and `docker-compose`;
+//! `--postgres`, beside `psql` and Ansible; `--rabbitmq [VHOSTS]`, beside the bare requests and
+//! Ansible, on fewer vhosts than ten if need be.
 
 mod docker;
 mod rabbitmq;
@@ -63,6 +64,7 @@ fn main() {
     if let [part] = arguments.as_slice() {
         match part.as_str() {
             "--stages" => return stages(),
+            "--platforms" => return platforms(&dollop),
             "--docker" => return docker::section(&dollop),
             "--postgres" => return postgres::section(&dollop),
             _ => {}
@@ -72,6 +74,7 @@ fn main() {
     stages();
     rival(if full { &SIZES } else { &SIZES[..2] });
     if dollop.exists() {
+        platforms(&dollop);
         docker::section(&dollop);
         postgres::section(&dollop);
         rabbitmq::section(None);
@@ -382,6 +385,26 @@ fn median(measure: impl Fn() -> f64) -> f64 {
     let mut figures: Vec<f64> = (0..5).map(|_| measure()).collect();
     figures.sort_by(f64::total_cmp);
     figures[2]
+}
+
+/// A plan of each platform with all its profiles, without an engine.
+fn platforms(dollop: &Path) {
+    println!("\nplans of platforms without an engine, whole processes, median seconds");
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts");
+    for name in ["taylordash", "expert-dollop", "bi-agent", "dictamesh", "hy-home"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        spent(Command::new("cp").arg("-r").arg(scripts.join(name)).arg(folder.path()));
+        let mut rounds: Vec<_> = (0..ROUNDS)
+            .map(|_| {
+                let mut plan = Command::new(dollop);
+                plan.args(["plan", "--no-refresh", "--profile", "*"]);
+                plan.env("DOCKER_HOST", "unix:///nowhere/docker.sock");
+                spent(plan.current_dir(folder.path().join(name)))
+            })
+            .collect();
+        rounds.sort_by(f64::total_cmp);
+        println!("{name:<16} {:>8.2}", rounds[ROUNDS / 2]);
+    }
 }
 
 fn spent(command: &mut Command) -> f64 {

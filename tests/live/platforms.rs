@@ -45,6 +45,7 @@ fn taylordash_runs() {
                 select 1 + n % 20, 'topic/' || n, jsonb_build_object('n', n) \
                 from generate_series(1, 5000) n";
     platform.sql("postgres", "taylordash", rows);
+    platform.goes_back();
     platform.comes_back(&["*"]);
     // What devices left there came back with the volume; their passwords are new.
     assert_eq!(hears(&platform, &self::device(&platform)), "on");

@@ -132,7 +132,11 @@ impl Work<'_> {
             (_, true) => Some(Quiet::Pause),
             _ => None,
         };
-        for (site, inventory) in sites.iter().zip(inventories) {
+        let mut work: Vec<_> = sites.iter().zip(inventories).collect();
+        // Servers before volumes: `--stop` starts who uses them anew, and a server among these is
+        // to be found elsewhere then.
+        work.sort_by_key(|(site, _)| site.host.is_none());
+        for (site, inventory) in work {
             let parts: Vec<Part> = inventory
                 .parts
                 .into_iter()

@@ -52,6 +52,14 @@ const KNOWN_WORDS: [&str; 22] = [
     "12345",
 ];
 
+/// Attributes that hold words of a command.
+const COMMANDS: [&str; 4] = ["command", "entrypoint", "healthcheck", "check"];
+/// Options of programs that are followed by a password.
+const OPTIONS: [&str; 5] = ["--password", "--passwd", "--pw", "--requirepass", "--masterauth"];
+/// The same, which mean something else elsewhere: the beginning of the program's name, the option.
+const OPTIONS_OF: [(&str, &str); 3] =
+    [("mosquitto_", "-P"), ("redis-cli", "-a"), ("valkey-cli", "-a")];
+
 pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
     if report.supposed.is_none() {
         defaults(stack, report);
@@ -109,10 +117,43 @@ fn passwords(text: &str) -> impl Iterator<Item = &str> {
         let end = rest.find(|c: char| c.is_whitespace() || "/?#\"'".contains(c));
         let (login, _) = rest[..end.unwrap_or(rest.len())].rsplit_once('@')?;
         let (_, password) = login.split_once(':')?;
-        // What a shell or a template fills in is not the password itself.
-        let is_plain = !password.is_empty() && !password.contains(['$', '{', '<', '*']);
-        is_plain.then_some(password)
+        is_plain(password).then_some(password)
     })
+}
+
+/// What a shell or a template fills in is not the password itself.
+fn is_plain(password: &str) -> bool {
+    !password.is_empty() && !password.contains(['$', '`', '{', '<', '*'])
+}
+
+/// The passwords among the words of a command: `--password HERE`, `mosquitto_sub -P HERE`.
+fn spoken<'w>(at: &Path, words: impl Iterator<Item = &'w str>) -> Vec<(Path, String)> {
+    let mut found = Vec::new();
+    if !matches!(at.0.first(), Some(Segment::Key(name)) if COMMANDS.contains(&name.as_str())) {
+        return found;
+    }
+    let (mut program, mut before) = ("", "");
+    for word in words {
+        let word = word.trim_matches(['"', '\'', ';']);
+        let follows = OPTIONS.contains(&before)
+            || OPTIONS_OF
+                .iter()
+                .any(|(of, option)| program.starts_with(of) && before == *option);
+        let password = match word.split_once('=') {
+            Some((option, password)) if OPTIONS.contains(&option) => Some(password),
+            _ if follows && !word.starts_with('-') => Some(word),
+            _ => None,
+        };
+        if let Some(password) = password.filter(|password| is_plain(password)) {
+            found.push((at.clone(), password.to_owned()));
+        }
+        let called = word.rsplit('/').next().unwrap_or(word);
+        if OPTIONS_OF.iter().any(|(of, _)| called.starts_with(of)) {
+            program = called;
+        }
+        before = word;
+    }
+    found
 }
 
 fn walk_expr(expr: &Expr, at: &Path, found: &mut BTreeSet<(Path, String)>) {
@@ -149,9 +190,11 @@ fn walk(value: &Value, at: &Path, found: &mut BTreeSet<(Path, String)>) {
                 found.insert((at.clone(), text.clone()));
             } else {
                 found.extend(passwords(text).map(|one| (at.clone(), one.to_owned())));
+                found.extend(spoken(at, text.split_whitespace()));
             }
         }
         Value::List(items) => {
+            found.extend(spoken(at, items.iter().filter_map(Value::as_str)));
             for (index, item) in items.iter().enumerate() {
                 walk(item, &at.index(index), found);
             }

@@ -19,3 +19,23 @@ def refresh_analytics_views():
 @app.task(name="ml.update_ml_models")
 def update_ml_models():
     return "updated"
+
+
+@app.task(name="analytics.calculate_kpis")
+def calculate_kpis():
+    return "calculated"
+
+
+@app.task(name="ml.train_model")
+def train_model():
+    return "trained"
+
+
+@app.task(name="data.import_data")
+def import_data():
+    return "imported"
+
+
+@app.task(name="data.process_data")
+def process_data():
+    return "processed"

@@ -168,6 +168,11 @@ pub(super) fn unfit(spec: &ContainerSpec) -> Vec<Lint> {
         let message = "the image needs to be told how to start".to_owned();
         add(Path::attribute("image"), message, "say `command: \"start\"`, or `start-dev`");
     }
+    if repository.ends_with("keycloak/keycloak") && starts_without_address(spec) {
+        let message = "`start` ends when it knows no address of its own".to_owned();
+        let hint = "say `KC_HOSTNAME`, or `KC_HOSTNAME_STRICT: false` for any name";
+        add(Path::attribute("command"), message, hint);
+    }
     if repository == "traefik" {
         for (path, entry) in &spec.files.0 {
             if path.ends_with("acme.json") && entry.mode.0 & 0o077 != 0 {
@@ -191,6 +196,18 @@ pub(super) fn unfit(spec: &ContainerSpec) -> Vec<Lint> {
         }
     }
     found
+}
+
+/// Whether Keycloak starts for production and nothing says under which name: no variable, no
+/// option, no file that might.
+fn starts_without_address(spec: &ContainerSpec) -> bool {
+    let words = spec.command.as_ref().map_or(&[][..], |command| command.0.as_slice());
+    let is_configured = |path: &str| path.starts_with("/opt/keycloak/conf");
+    words.iter().any(|word| word == "start")
+        && !words.iter().any(|word| word.starts_with("--hostname"))
+        && !spec.env.0.keys().any(|variable| variable.starts_with("KC_HOSTNAME"))
+        && !spec.files.0.keys().any(|path| is_configured(path))
+        && !spec.volumes.0.iter().any(|mount| is_configured(&mount.target))
 }
 
 /// A server in a network of the stack that listens to its own container alone.
@@ -319,6 +336,26 @@ mod tests {
         let said = |image: &str| unfit(&container(image, "a")).len();
         assert_eq!(said("quay.io/keycloak/keycloak:22.0"), 1);
         assert_eq!(said("postgres:15"), 0);
+    }
+
+    #[test]
+    fn keycloak_must_be_told_its_address() {
+        let said = |more: serde_json::Value| {
+            let mut spec = serde_json::json!({
+                "image": "quay.io/keycloak/keycloak:22.0", "command": ["start"],
+            });
+            spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            unfit(&serde_json::from_value(spec).unwrap()).len()
+        };
+        assert_eq!(said(serde_json::json!({})), 1);
+        for told in [
+            serde_json::json!({ "command": ["start-dev"] }),
+            serde_json::json!({ "command": ["start", "--hostname=sso.example.com"] }),
+            serde_json::json!({ "env": { "KC_HOSTNAME_STRICT": "false" } }),
+            serde_json::json!({ "files": { "/opt/keycloak/conf/keycloak.conf": "hostname=a" } }),
+        ] {
+            assert_eq!(said(told.clone()), 0, "{told}");
+        }
     }
 
     #[test]

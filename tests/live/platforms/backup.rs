@@ -1,4 +1,6 @@
-//! What people stored comes back after everything went, volumes and all.
+//! What people stored comes back after everything went, volumes and all; and as it was at a moment.
+
+use std::time::{Duration, Instant};
 
 use dollop_tests::cli::Run;
 use serde_json::Value as Json;
@@ -32,6 +34,59 @@ impl Platform {
         drop(self.run(&["plan", "--detailed-exitcode"], profiles).expect(0));
     }
 
+    /// The server as it was at a moment, beside the one there is: by hand, as `docs/operations.md`
+    /// tells it.
+    pub(super) fn goes_back(&self) {
+        let sql = |statement: &str| self.sql("postgres", "taylordash", statement);
+        sql("create table moments (n int); insert into moments values (1)");
+        drop(self.stack.project.run(&["run", "base-backup"]).expect(0));
+        sql("insert into moments values (2)");
+        let moment = sql("select clock_timestamp()");
+        sql("insert into moments values (3)");
+        let last = sql("select pg_walfile_name(pg_switch_wal())");
+        let number = sql("select system_identifier from pg_control_system()");
+        let (archive, server) = (format!("{}-archive", self.container("postgres")), "dt-back");
+        let kept = format!("/archive/{number}");
+        let container = self.container("postgres");
+        until(|| docker(&["exec", &container, "ls", &kept]).lines().any(|file| file == last));
+
+        let prepare = format!(
+            "tar xzf {kept}/base-*/base.tar.gz -C /data; cd /data; \
+             echo \"restore_command = 'cp {kept}/%f %p'\" >> postgresql.auto.conf; \
+             echo \"recovery_target_time = '{moment}'\" >> postgresql.auto.conf; \
+             echo \"recovery_target_action = promote\" >> postgresql.auto.conf; \
+             touch recovery.signal; chown -R postgres .; chmod 700 ."
+        );
+        let archive = format!("{archive}:/archive:ro");
+        docker(&["volume", "create", server]);
+        let data = format!("{server}:/data");
+        docker(&[
+            "run",
+            "--rm",
+            "-v",
+            &archive,
+            "-v",
+            &data,
+            "postgres:15",
+            "sh",
+            "-ec",
+            &prepare,
+        ]);
+        let data = format!("{server}:/var/lib/postgresql/data");
+        docker(&["run", "-d", "--name", server, "-v", &archive, "-v", &data, "postgres:15"]);
+        let ask = "select pg_is_in_recovery() || ' ' || string_agg(n::text, ',' order by n) from moments";
+        let psql =
+            ["exec", "-u", "postgres", server, "psql", "-XAtq", "-d", "taylordash", "-c", ask];
+        until(|| {
+            let asked =
+                std::process::Command::new("docker").args(psql).output().expect("docker");
+            String::from_utf8_lossy(&asked.stdout).trim() == "false 1,2"
+        });
+        docker(&["rm", "--force", "--volumes", server]);
+        docker(&["volume", "rm", server]);
+        sql("drop table moments");
+    }
+
     fn agreed(&self, command: &[&str]) -> Run {
         let consent = self.consent();
         let mut all = command.to_vec();
@@ -60,5 +115,14 @@ impl Platform {
             let export = ["exec", &container, "rabbitmqctl", "-q", "export_definitions", "-"];
             settled(serde_json::from_str(&docker(&export)).expect("JSON"))
         })
+    }
+}
+
+/// Waits until something holds.
+fn until(holds: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_mins(2);
+    while !holds() {
+        assert!(Instant::now() < end, "it did not come to that in two minutes");
+        std::thread::sleep(Duration::from_millis(500));
     }
 }

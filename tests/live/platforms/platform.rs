@@ -29,7 +29,7 @@ impl Platform {
         let stack = Stack::of(Project::copy_all(name, &called), &called);
         let mut arguments = vec!["--param", "free_ports=true"];
         // The engine may be in a container itself, which raises no limits.
-        if !matches!(name, "taylordash" | "bi-agent") {
+        if name != "bi-agent" {
             arguments.extend(["--param", "restricted=true"]);
         }
         // Where the engine takes no network of its own accord.

@@ -2,18 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dollop_tests::cli::root;
 use serde_json::Value as Json;
 
 use super::platform::Platform;
 use crate::live::quickstart::docker;
+use crate::platforms::{Document, matches, tell};
 
 impl Platform {
     /// A row for every system of the document (`tests/platforms`): what declares it, and what
     /// became of that.
     fn rows(&self) -> Vec<String> {
-        let file = root().join("tests/platforms").join(format!("{}.txt", self.name));
-        let systems = std::fs::read_to_string(file).expect("the systems of the document");
         let there = self.addresses();
         let containers: BTreeMap<String, Json> = self
             .inspect()
@@ -25,10 +23,9 @@ impl Platform {
             .collect();
         let mut seen = BTreeSet::new();
         let mut rows = Vec::new();
-        for line in systems.lines() {
-            let (system, patterns) = line.split_once(" | ").expect("system | addresses");
+        for system in Document::read(self.name).systems {
             let mut found = Vec::new();
-            for pattern in patterns.split(", ") {
+            for pattern in &system.addresses {
                 let matching: Vec<_> =
                     there.iter().filter(|address| matches(pattern, address)).collect();
                 assert!(!matching.is_empty(), "{}: nothing is `{pattern}`", self.name);
@@ -44,9 +41,10 @@ impl Platform {
             let list =
                 |words: BTreeSet<String>| words.into_iter().collect::<Vec<_>>().join("; ");
             let declared: Vec<_> =
-                patterns.split(", ").map(|pattern| format!("`{pattern}`")).collect();
+                system.addresses.iter().map(|pattern| format!("`{pattern}`")).collect();
             rows.push(format!(
-                "| {system} | {} | yes | {} | {} |",
+                "| {} | {} | yes | {} | {} |",
+                system.title,
                 declared.join(", "),
                 list(health),
                 list(what)
@@ -156,11 +154,6 @@ impl Platform {
 
     /// Compares the platform's section of the page with what is there, or writes it.
     pub(super) fn tell(&self) {
-        let page = root().join("docs/platforms.md");
-        let text = std::fs::read_to_string(&page).expect("the page");
-        let begin = format!("<!-- {} -->\n", self.name);
-        let (before, rest) = text.split_once(&begin).expect("the platform's section");
-        let (there, after) = rest.split_once("<!-- end -->").expect("its end");
         let mut section =
             "| system | declared | applied | seen | in the lab |\n|---|---|---|---|---|\n"
                 .to_owned();
@@ -168,23 +161,7 @@ impl Platform {
             section.push_str(&row);
             section.push('\n');
         }
-        if std::env::var_os("DOLLOP_BLESS").is_some() {
-            std::fs::write(&page, format!("{before}{begin}{section}<!-- end -->{after}"))
-                .expect("the page is written");
-        } else {
-            assert_eq!(there, section, "docs/platforms.md is not what is there");
-        }
-    }
-}
-
-/// Whether an address is meant by a pattern, in which `*` is anything but a slash.
-fn matches(pattern: &str, address: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == address,
-        Some((before, after)) => {
-            let Some(rest) = address.strip_prefix(before) else { return false };
-            rest.strip_suffix(after).is_some_and(|middle| !middle.contains('/'))
-        }
+        tell(self.name, &section);
     }
 }
 
