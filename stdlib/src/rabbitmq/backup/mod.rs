@@ -5,6 +5,7 @@ mod topology;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dollop_engine::backup::{
@@ -30,20 +31,38 @@ const MESSAGES: &str = "rabbitmq-messages";
 /// The most a file of definitions may take, in bytes.
 const LONGEST: u64 = 256 << 20;
 
+/// How often a broker that started a moment ago is asked where its data is, half a second apart.
+const ASKED: u32 = 60;
+
 #[derive(Deserialize)]
 struct Node {
     #[serde(default)]
+    running: bool,
+    #[serde(default)]
     db_dir: Option<String>,
+}
+
+/// Where the nodes keep their data. They say so some seconds after they begin to answer; a
+/// backup that did not wait would save the volume as well, and a restore bring old logins back.
+async fn folders(server: &Server) -> Result<Vec<String>, CallError> {
+    for _ in 0..ASKED {
+        let nodes: Vec<Node> =
+            server.api.list("ask for the nodes", "nodes?columns=running,db_dir").await?;
+        if nodes.iter().all(|node| !node.running || node.db_dir.is_some()) {
+            return Ok(nodes.into_iter().filter_map(|node| node.db_dir).collect());
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    Err(CallError::refused("the broker does not say where its data is")
+        .hint("it does some seconds after its start: run it again"))
 }
 
 #[async_trait]
 impl Backup for Server {
     async fn inventory(&self, site: &Site, wishes: Wishes) -> Result<Inventory, CallError> {
-        let nodes: Vec<Node> =
-            self.api.list("ask for the nodes", "nodes?columns=db_dir").await?;
         let mut inventory = Inventory {
             service: format!("RabbitMQ {}", self.version),
-            folders: nodes.into_iter().filter_map(|node| node.db_dir).collect(),
+            folders: folders(self).await?,
             ..Inventory::default()
         };
         let part = |form: &str, what: String, ending: &str| Part {
