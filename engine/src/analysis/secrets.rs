@@ -52,6 +52,14 @@ const KNOWN_WORDS: [&str; 22] = [
     "12345",
 ];
 
+/// Options of servers whose names do not end in such a word.
+const PASSWORD_OPTIONS: [&str; 2] = ["requirepass", "masterauth"];
+/// Starts of options that have no value, or only say how to ask for one.
+const NO_SECRETS: [&str; 8] =
+    ["no-", "ask-", "prompt-", "hide-", "show-", "allow-", "disable-", "enable-"];
+/// Longer texts are no commands.
+const LONGEST_COMMAND: usize = 4096;
+
 pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
     if report.supposed.is_none() {
         defaults(stack, report);
@@ -124,6 +132,8 @@ fn walk_expr(expr: &Expr, at: &Path, found: &mut BTreeSet<(Path, String)>) {
             }
         }
         Expr::List(items) => {
+            let texts: Vec<_> = items.iter().map(|item| in_clear(item.known()?)).collect();
+            options(&texts, at, found);
             for (index, item) in items.iter().enumerate() {
                 walk_expr(item, &at.index(index), found);
             }
@@ -147,11 +157,21 @@ fn walk(value: &Value, at: &Path, found: &mut BTreeSet<(Path, String)>) {
             let inside = at.0.len() > 1;
             if inside && names_secret(at) && !text.is_empty() && !is_switch(text) {
                 found.insert((at.clone(), text.clone()));
+            } else if let Some(value) = in_pair(text, at) {
+                found.insert((at.clone(), value.to_owned()));
             } else {
                 found.extend(passwords(text).map(|one| (at.clone(), one.to_owned())));
+                if text.len() <= LONGEST_COMMAND {
+                    let words: Vec<_> = text.split_whitespace().map(Some).collect();
+                    let mut told = BTreeSet::new();
+                    options(&words, at, &mut told);
+                    found.extend(told.into_iter().map(|(_, value)| (at.clone(), value)));
+                }
             }
         }
         Value::List(items) => {
+            let texts: Vec<_> = items.iter().map(in_clear).collect();
+            options(&texts, at, found);
             for (index, item) in items.iter().enumerate() {
                 walk(item, &at.index(index), found);
             }
@@ -165,6 +185,48 @@ fn walk(value: &Value, at: &Path, found: &mut BTreeSet<(Path, String)>) {
     }
 }
 
+/// Text that nobody marked as a secret.
+fn in_clear(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// The secret in an item of a list of pairs: `POSTGRES_PASSWORD=HERE`.
+fn in_pair<'t>(text: &'t str, at: &Path) -> Option<&'t str> {
+    if !matches!(at.0.last(), Some(Segment::Index(_))) {
+        return None;
+    }
+    let (key, value) = text.split_once('=')?;
+    let is_name = !key.is_empty()
+        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+        && !key.starts_with('-');
+    (is_name && is_secret_name(key) && is_plain(value)).then_some(value)
+}
+
+/// The secrets that options of a command hold: `--requirepass HERE`, `--password=HERE`.
+fn options(words: &[Option<&str>], at: &Path, found: &mut BTreeSet<(Path, String)>) {
+    for (index, word) in words.iter().enumerate() {
+        let Some(option) = word.and_then(|word| word.strip_prefix("--")) else { continue };
+        let (key, value, place) = match option.split_once('=') {
+            Some((key, value)) => (key, Some(value), index),
+            None => (option, words.get(index + 1).copied().flatten(), index + 1),
+        };
+        let Some(value) = value else { continue };
+        let asks = NO_SECRETS.iter().any(|start| key.starts_with(start));
+        let names = !asks && (is_secret_name(key) || PASSWORD_OPTIONS.contains(&key));
+        if names && is_plain(value) && !value.starts_with('-') {
+            found.insert((at.index(place), value.trim_matches(['"', '\'']).to_owned()));
+        }
+    }
+}
+
+/// Whether a text is a secret as it stands: nothing that is filled in, and no switch.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && !text.contains(['$', '{', '<', '*']) && !is_switch(text)
+}
+
 fn is_switch(text: &str) -> bool {
     SWITCHES.contains(&text.to_lowercase().as_str())
 }
@@ -172,7 +234,10 @@ fn is_switch(text: &str) -> bool {
 /// Whether the last key of a path ends in a word for secrets: `POSTGRES_PASSWORD`, not
 /// `PASSWORD_FILE` or `compass`.
 fn names_secret(at: &Path) -> bool {
-    let Some(Segment::Key(key)) = at.0.last() else { return false };
+    matches!(at.0.last(), Some(Segment::Key(key)) if is_secret_name(key))
+}
+
+fn is_secret_name(key: &str) -> bool {
     let key = key.to_lowercase().replace(['-', '.'], "_");
     SECRET_WORDS.iter().any(|word| {
         key.strip_suffix(word).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'))

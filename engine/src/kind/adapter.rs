@@ -128,7 +128,12 @@ impl<R: Resource> Calls for Adapter<R> {
 
     fn check(&self, spec: &Value) -> Vec<Problem> {
         match typed(spec, Self::natural()) {
-            Ok(spec) => R::check(&spec),
+            Ok(typed_spec) => {
+                let name = spec.get("name").and_then(Value::as_str);
+                let name = name.filter(|_| Self::natural());
+                let refused = name.and_then(|name| (R::traits().check_name)(name));
+                refused.into_iter().chain(R::check(&typed_spec)).collect()
+            }
             Err(_) => Vec::new(),
         }
     }

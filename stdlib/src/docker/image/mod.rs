@@ -13,16 +13,18 @@ use bollard::models::{ImageInspect, ImageSummary};
 use bollard::query_parameters::{
     ListImagesOptions, RemoveImageOptions, TagImageOptionsBuilder,
 };
+use dollop_engine::analysis::{Claim, Claimed};
 use dollop_engine::error::CallError;
+use dollop_engine::path::Path;
 use dollop_engine::resource::{
-    Created, Found, Name, Owner, Problem, ReadResult, Resource, Scope, Wanted,
+    Created, Found, Name, Owner, Problem, ReadResult, Resource, Scope, Traits, Wanted,
 };
 use futures::{StreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::engine::{Engine, status};
-use super::{pull, reference};
+use super::{instead, pull, reference};
 use build::Build;
 
 /// How many images are looked at at once.
@@ -98,6 +100,21 @@ impl Resource for Image {
     type Connection = Engine;
     type Spec = ImageSpec;
     type Facts = ImageFacts;
+
+    fn traits() -> Traits {
+        let check_name = |name: &str| {
+            let message = reference::wrong(name)?;
+            Some(Problem { attribute: "name".to_owned(), message, hint: None })
+        };
+        Traits { instead: instead::IMAGE, check_name, ..Traits::default() }
+    }
+
+    fn claims(_: &Name, spec: &ImageSpec) -> Vec<Claimed> {
+        let paths = spec.build.iter().filter_map(Build::needs);
+        let claims =
+            paths.map(|path| Claimed::new(Path::attribute("build"), Claim::NeedsPath(path)));
+        claims.collect()
+    }
 
     fn normalize(spec: &mut ImageSpec) {
         spec.platform = spec.platform.take().filter(|platform| !platform.is_empty());
