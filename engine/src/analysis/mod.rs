@@ -4,6 +4,7 @@
 //! Nothing here knows a provider. A kind says what its objects take and need ([`Claim`])
 //! and what is odd about one of them ([`Lint`]); the rules compare.
 
+mod by_name;
 mod calls;
 mod claim;
 mod dormant;
@@ -46,7 +47,8 @@ pub fn analyse(graph: &Graph, registry: &Registry, files: &dyn Files) -> Vec<Dia
     features::check(&stack, &mut report);
     secrets::check(&stack, &mut report);
     ephemeral::check(&stack, registry, &mut report);
-    unused::check(&stack, &mut report);
+    let meant = by_name::check(&stack, &mut report);
+    unused::check(&stack, &meant, &mut report);
     for object in stack.objects() {
         for lint in &object.lints {
             let found = Diagnostic::new(lint.code, lint.message.clone());

@@ -52,13 +52,17 @@ const KNOWN_WORDS: [&str; 22] = [
     "12345",
 ];
 
-/// Attributes that hold words of a command.
-const COMMANDS: [&str; 4] = ["command", "entrypoint", "healthcheck", "check"];
-/// Options of programs that are followed by a password.
-const OPTIONS: [&str; 5] = ["--password", "--passwd", "--pw", "--requirepass", "--masterauth"];
-/// The same, which mean something else elsewhere: the beginning of the program's name, the option.
+/// Options that are followed by a password and mean something else elsewhere: the beginning of
+/// the program's name, the option.
 const OPTIONS_OF: [(&str, &str); 3] =
     [("mosquitto_", "-P"), ("redis-cli", "-a"), ("valkey-cli", "-a")];
+/// Options of servers whose names do not end in such a word.
+const PASSWORD_OPTIONS: [&str; 3] = ["masterauth", "pw", "requirepass"];
+/// Starts of options that have no value, or only say how to ask for one.
+const NO_SECRETS: [&str; 8] =
+    ["no-", "ask-", "prompt-", "hide-", "show-", "allow-", "disable-", "enable-"];
+/// Longer texts are no commands.
+const LONGEST_COMMAND: usize = 4096;
 
 pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
     if report.supposed.is_none() {
@@ -121,41 +125,6 @@ fn passwords(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What a shell or a template fills in is not the password itself.
-fn is_plain(password: &str) -> bool {
-    !password.is_empty() && !password.contains(['$', '`', '{', '<', '*'])
-}
-
-/// The passwords among the words of a command: `--password HERE`, `mosquitto_sub -P HERE`.
-fn spoken<'w>(at: &Path, words: impl Iterator<Item = &'w str>) -> Vec<(Path, String)> {
-    let mut found = Vec::new();
-    if !matches!(at.0.first(), Some(Segment::Key(name)) if COMMANDS.contains(&name.as_str())) {
-        return found;
-    }
-    let (mut program, mut before) = ("", "");
-    for word in words {
-        let word = word.trim_matches(['"', '\'', ';']);
-        let follows = OPTIONS.contains(&before)
-            || OPTIONS_OF
-                .iter()
-                .any(|(of, option)| program.starts_with(of) && before == *option);
-        let password = match word.split_once('=') {
-            Some((option, password)) if OPTIONS.contains(&option) => Some(password),
-            _ if follows && !word.starts_with('-') => Some(word),
-            _ => None,
-        };
-        if let Some(password) = password.filter(|password| is_plain(password)) {
-            found.push((at.clone(), password.to_owned()));
-        }
-        let called = word.rsplit('/').next().unwrap_or(word);
-        if OPTIONS_OF.iter().any(|(of, _)| called.starts_with(of)) {
-            program = called;
-        }
-        before = word;
-    }
-    found
-}
-
 fn walk_expr(expr: &Expr, at: &Path, found: &mut BTreeSet<(Path, String)>) {
     match expr {
         Expr::Value(value) => walk(value, at, found),
@@ -165,6 +134,8 @@ fn walk_expr(expr: &Expr, at: &Path, found: &mut BTreeSet<(Path, String)>) {
             }
         }
         Expr::List(items) => {
+            let texts: Vec<_> = items.iter().map(|item| in_clear(item.known()?)).collect();
+            options(&texts, at, found);
             for (index, item) in items.iter().enumerate() {
                 walk_expr(item, &at.index(index), found);
             }
@@ -188,13 +159,21 @@ fn walk(value: &Value, at: &Path, found: &mut BTreeSet<(Path, String)>) {
             let inside = at.0.len() > 1;
             if inside && names_secret(at) && !text.is_empty() && !is_switch(text) {
                 found.insert((at.clone(), text.clone()));
+            } else if let Some(value) = in_pair(text, at) {
+                found.insert((at.clone(), value.to_owned()));
             } else {
                 found.extend(passwords(text).map(|one| (at.clone(), one.to_owned())));
-                found.extend(spoken(at, text.split_whitespace()));
+                if text.len() <= LONGEST_COMMAND {
+                    let words: Vec<_> = text.split_whitespace().map(Some).collect();
+                    let mut told = BTreeSet::new();
+                    options(&words, at, &mut told);
+                    found.extend(told.into_iter().map(|(_, value)| (at.clone(), value)));
+                }
             }
         }
         Value::List(items) => {
-            found.extend(spoken(at, items.iter().filter_map(Value::as_str)));
+            let texts: Vec<_> = items.iter().map(in_clear).collect();
+            options(&texts, at, found);
             for (index, item) in items.iter().enumerate() {
                 walk(item, &at.index(index), found);
             }
@@ -208,6 +187,61 @@ fn walk(value: &Value, at: &Path, found: &mut BTreeSet<(Path, String)>) {
     }
 }
 
+/// Text that nobody marked as a secret.
+fn in_clear(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// The secret in an item of a list of pairs: `POSTGRES_PASSWORD=HERE`.
+fn in_pair<'t>(text: &'t str, at: &Path) -> Option<&'t str> {
+    if !matches!(at.0.last(), Some(Segment::Index(_))) {
+        return None;
+    }
+    let (key, value) = text.split_once('=')?;
+    let is_name = !key.is_empty()
+        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+        && !key.starts_with('-');
+    (is_name && is_secret_name(key) && is_plain(value)).then_some(value)
+}
+
+/// The secrets that options of a command hold: `--requirepass HERE`, `--password=HERE`,
+/// `mosquitto_sub -P HERE`.
+fn options(words: &[Option<&str>], at: &Path, found: &mut BTreeSet<(Path, String)>) {
+    let mut program = "";
+    for (index, word) in words.iter().enumerate() {
+        let Some(word) = word.map(|word| word.trim_matches(['"', '\'', ';'])) else { continue };
+        let called = word.rsplit('/').next().unwrap_or(word);
+        if OPTIONS_OF.iter().any(|(of, _)| called.starts_with(of)) {
+            program = called;
+        }
+        let of_program =
+            |(of, option): &(&str, &str)| program.starts_with(of) && word == *option;
+        let option = match word.strip_prefix("--") {
+            Some(option) => option,
+            None if OPTIONS_OF.iter().any(of_program) => "password",
+            None => continue,
+        };
+        let (key, value, place) = match option.split_once('=') {
+            Some((key, value)) => (key, Some(value), index),
+            None => (option, words.get(index + 1).copied().flatten(), index + 1),
+        };
+        let Some(value) = value else { continue };
+        let asks = NO_SECRETS.iter().any(|start| key.starts_with(start));
+        let names = !asks && (is_secret_name(key) || PASSWORD_OPTIONS.contains(&key));
+        if names && is_plain(value) && !value.starts_with('-') {
+            found.insert((at.index(place), value.trim_matches(['"', '\'']).to_owned()));
+        }
+    }
+}
+
+/// Whether a text is a secret as it stands: nothing that is filled in, and no switch.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && !text.contains(['$', '{', '<', '*']) && !is_switch(text)
+}
+
 fn is_switch(text: &str) -> bool {
     SWITCHES.contains(&text.to_lowercase().as_str())
 }
@@ -215,7 +249,10 @@ fn is_switch(text: &str) -> bool {
 /// Whether the last key of a path ends in a word for secrets: `POSTGRES_PASSWORD`, not
 /// `PASSWORD_FILE` or `compass`.
 fn names_secret(at: &Path) -> bool {
-    let Some(Segment::Key(key)) = at.0.last() else { return false };
+    matches!(at.0.last(), Some(Segment::Key(key)) if is_secret_name(key))
+}
+
+fn is_secret_name(key: &str) -> bool {
     let key = key.to_lowercase().replace(['-', '.'], "_");
     SECRET_WORDS.iter().any(|word| {
         key.strip_suffix(word).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'))

@@ -9,8 +9,13 @@ use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::path::Path;
 
-pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
-    let mut used: BTreeSet<&Address> = BTreeSet::new();
+/// `meant` are those that something means and does not name.
+pub(super) fn check<'a>(
+    stack: &Stack<'a>,
+    meant: &BTreeSet<&'a Address>,
+    report: &mut Report<'a>,
+) {
+    let mut used = meant.clone();
     for declaration in stack.graph.in_order() {
         used.extend(stack.graph.needs(&declaration.address).map(|needed| &needed.address));
     }

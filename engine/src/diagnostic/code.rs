@@ -116,7 +116,8 @@ codes! {
     AddressConflict "E0602" "one static address given twice"
     OutsideSubnet "E0603" "a static address outside its subnet"
     SubnetOverlap "E0604" "subnets that overlap"
-    MissingSource "E0605" "a bind mount whose source does not exist"
+    MissingSource "E0605" "a mount or build whose source does not exist"
+    AnotherConnection "E0606" "a resource of another server"
     HostPortTaken "E0611" "a host port that somebody else has"
     HostLacks "E0612" "something the machine of the engine does not have"
     // E07: what services answer while a plan is applied.
@@ -151,6 +152,7 @@ codes! {
     UndeclaredLogin "W0123" "a login, database or vhost nobody declares"
     ItselfMeant "W0124" "this machine's address, told to a container"
     LoopbackOnly "W0125" "a server only its own container reaches"
+    NamedByText "W0126" "a name where a resource is meant"
     FixedSetting "W0131" "a setting of a queue that a policy could change"
     Transient "W0132" "a queue that a restart removes"
     Mirrored "W0133" "mirrored classic queues"

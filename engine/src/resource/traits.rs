@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
 use super::Resource;
+use crate::path::{Path, Segment};
 
 /// Whether the world's name for an object is an attribute of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +50,28 @@ pub struct Traits {
     /// It has the attributes `replicas`, how many of it there are, and `replica_of`, the
     /// name all of these share.
     pub replicas: bool,
+    /// Names that people bring along from elsewhere and that are no attributes, with what to
+    /// write instead, or why there is nothing: `("deploy", "..")`; of a part of an attribute
+    /// `("ports.mode", "..")`, whatever stands between.
+    pub instead: &'static [(&'static str, &'static str)],
 }
 
 impl Traits {
+    /// What to write instead of something that is no attribute.
+    pub fn instead(&self, path: &Path) -> Option<&'static str> {
+        let first = path.first()?;
+        let last = path.0.iter().skip(1).rev().find_map(|segment| match segment {
+            Segment::Key(key) => Some(key.as_str()),
+            Segment::Index(_) => None,
+        });
+        let is_it = |name: &str| match (name.split_once('.'), last) {
+            (None, None) => name == first,
+            (Some((outer, inner)), Some(last)) => outer == first && inner == last,
+            _ => false,
+        };
+        self.instead.iter().find(|(name, _)| is_it(name)).map(|(_, words)| *words)
+    }
+
     /// What tells one real object from another in its place.
     pub fn telling(&self) -> Vec<&'static str> {
         let name = (self.naming == Naming::Natural).then_some("name");
@@ -73,6 +93,7 @@ impl Default for Traits {
             gets_ready: false,
             only_recorded: false,
             replicas: false,
+            instead: &[],
         }
     }
 }

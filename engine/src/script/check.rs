@@ -13,6 +13,8 @@ use crate::value::Value;
 pub(super) struct Checker<'a> {
     /// Types of references come from here.
     pub(super) registry: &'a Registry,
+    /// The kind whose attribute it is.
+    pub(super) kind: &'a str,
     /// Handles that stand for a name, and where.
     pub(super) handles: &'a [(Path, &'static str)],
     /// What does not fit.
@@ -82,7 +84,9 @@ impl Checker<'_> {
             Expr::Map(entries) => match ty {
                 Type::Map(item) => {
                     for (key, entry) in entries {
-                        self.check(entry, item, &path.key(key));
+                        if !may_be_left_open(item, entry.known()) {
+                            self.check(entry, item, &path.key(key));
+                        }
                     }
                 }
                 Type::Object(attributes) => {
@@ -121,7 +125,9 @@ impl Checker<'_> {
             }
             (Type::Map(item), Value::Map(entries)) => {
                 for (key, value) in entries {
-                    self.value(value, item, &path.key(key));
+                    if !may_be_left_open(item, Some(value)) {
+                        self.value(value, item, &path.key(key));
+                    }
                 }
             }
             (Type::Object(attributes), Value::Map(entries)) => {
@@ -154,6 +160,7 @@ impl Checker<'_> {
         for form in forms {
             let mut checker = Checker {
                 registry: self.registry,
+                kind: self.kind,
                 handles: self.handles,
                 troubles: Vec::new(),
             };
@@ -161,8 +168,10 @@ impl Checker<'_> {
             if checker.troubles.is_empty() {
                 return;
             }
-            let is_inside = checker.troubles.iter().all(|trouble| trouble.path != *path)
-                || matches!(form, Type::Enum(_)) && forms.len() == 1;
+            let is_inside =
+                checker.troubles.iter().all(|trouble| {
+                    trouble.path != *path || trouble.code == Code::MissingAttribute
+                }) || matches!(form, Type::Enum(_)) && forms.len() == 1;
             if is_inside && nearest.is_none() {
                 nearest = Some(checker.troubles);
             }
@@ -212,7 +221,13 @@ impl Checker<'_> {
         if attribute.is_none() {
             let message = format!("`{path}` has no attribute `{key}`");
             let trouble = Trouble::new(Code::UnknownAttribute, path.key(key), message);
-            self.troubles.push(unknown_hint(trouble, key, attributes.keys()));
+            self.troubles.push(unknown_attribute(
+                self.registry,
+                self.kind,
+                trouble,
+                key,
+                attributes.keys(),
+            ));
         }
         attribute
     }
@@ -232,6 +247,41 @@ impl Checker<'_> {
     }
 }
 
+/// Whether an entry set to nothing says no more than that it is there: all its attributes can
+/// be left out.
+fn may_be_left_open(item: &Type, entry: Option<&Value>) -> bool {
+    let optional = |ty: &Type| match ty {
+        Type::Object(attributes) => attributes.values().all(|attribute| !attribute.required),
+        _ => false,
+    };
+    entry == Some(&Value::Null) && optional(item)
+}
+
+/// How many names a hint lists.
+const LISTED: usize = 16;
+
+/// Advice for an attribute that a kind does not have: what the kind itself says about such a
+/// name comes before names like it.
+pub(super) fn unknown_attribute<'a>(
+    registry: &Registry,
+    kind: &str,
+    trouble: Trouble,
+    name: &str,
+    names: impl Iterator<Item = &'a String> + Clone,
+) -> Trouble {
+    let instead = registry.kind(kind).and_then(|kind| kind.traits.instead(&trouble.path));
+    if let Some(words) = instead {
+        return trouble.hint(words);
+    }
+    let is_long = trouble.path.0.len() == 1 && names.clone().nth(LISTED).is_some();
+    let trouble = unknown_hint(trouble, name, names);
+    let meant = trouble.hints.first().is_some_and(|hint| hint.starts_with("did you mean"));
+    if !is_long || meant {
+        return trouble;
+    }
+    trouble.hint(format!("`dollop doc {}` lists them all", kind.replace("::", ".")))
+}
+
 /// Advice for a name nobody knows.
 pub(super) fn unknown_hint<'a>(
     trouble: Trouble,
@@ -241,12 +291,15 @@ pub(super) fn unknown_hint<'a>(
     if let Some(meant) = did_you_mean(name, names.clone().map(String::as_str)) {
         return trouble.hint(format!("did you mean `{meant}`?"));
     }
-    let names: Vec<_> = names.take(16).collect();
-    if names.is_empty() {
-        trouble
-    } else {
-        trouble.hint(format!("there are {}", list_words(&names)))
+    let first: Vec<_> = names.clone().take(LISTED).collect();
+    if first.is_empty() {
+        return trouble;
     }
+    let more = match names.count() - first.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    trouble.hint(format!("there are {}{more}", list_words(&first)))
 }
 
 fn words_of(forms: &[Type]) -> Option<&[String]> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, Map};
 
-use super::check::{Checker, unknown_hint};
+use super::check::{Checker, unknown_attribute};
 use super::convert::{Converter, Trouble};
 use super::lifecycle::KEYS;
 use super::marks;
@@ -222,7 +222,8 @@ impl<'a> Draft<'a> {
                     format!("`{kind}` has no attribute `{key}`"),
                 );
                 let names: Vec<String> = KEYS.iter().map(|name| (*name).to_owned()).collect();
-                unknown_hint(trouble, key, self.schema.spec.keys().chain(&names))
+                let names = self.schema.spec.keys().chain(&names);
+                unknown_attribute(&self.session.registry, kind, trouble, key, names)
             };
             return self.trouble(trouble);
         };
@@ -236,7 +237,7 @@ impl<'a> Draft<'a> {
         self.given.insert(key.to_owned());
         if troubles.is_empty() {
             let registry = &self.session.registry;
-            let mut checker = Checker { registry, handles: &handles, troubles };
+            let mut checker = Checker { registry, kind, handles: &handles, troubles };
             checker.attribute(&expr, attribute, &path);
             troubles = checker.troubles;
         }

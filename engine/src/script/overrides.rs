@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, Engine, FuncRegistration, Map, NativeCallContext};
 
-use super::check::{Checker, unknown_hint};
+use super::check::{Checker, unknown_attribute};
 use super::convert::{Converter, Trouble};
 use super::declare;
 use super::draft::Draft;
@@ -212,7 +212,9 @@ fn set(
         let message = format!("`{}` has no attribute `{key}`", draft.kind);
         let names: Vec<String> = KEYS.iter().map(|name| (*name).to_owned()).collect();
         let names = draft.schema.spec.keys().chain(&names);
-        draft.trouble(unknown_hint(
+        draft.trouble(unknown_attribute(
+            &draft.session.registry,
+            draft.kind,
             Trouble::new(Code::UnknownAttribute, path.clone(), message),
             key,
             names,
@@ -240,8 +242,8 @@ fn set(
     }
     let merged = merge(draft.attributes.get(key).cloned(), new, lists);
     if troubles.is_empty() {
-        let registry = &draft.session.registry;
-        let mut checker = Checker { registry, handles: &handles, troubles };
+        let (registry, kind) = (&draft.session.registry, draft.kind);
+        let mut checker = Checker { registry, kind, handles: &handles, troubles };
         checker.attribute(&merged, attribute, path);
         troubles = checker.troubles;
     }

@@ -7,11 +7,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use dollop_engine::error::CallError;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use sha2::{Digest as _, Sha256};
 
+use super::container::is_open;
 use super::engine::{EngineSpec, Tls};
 
+const SCHEMES: [&str; 5] = ["unix", "tcp", "http", "https", "ssh"];
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 /// The name that stands for no context.
 const DEFAULT_CONTEXT: &str = "default";
@@ -45,6 +47,23 @@ pub(super) fn of(spec: &EngineSpec) -> Result<Endpoint, CallError> {
         Some(name) => context(&name),
         None => Ok(Endpoint { host: DEFAULT_HOST.to_owned(), tls: None }),
     }
+}
+
+/// Reads the address of an engine, and says what is wrong with it.
+pub(super) fn host<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let host = Option::<String>::deserialize(from)?;
+    let Some(text) = host.as_deref().filter(|text| !is_open(text)) else { return Ok(host) };
+    let known = match text.split_once("://") {
+        Some((scheme, place)) => SCHEMES.contains(&scheme) && !place.is_empty(),
+        None => text.starts_with('/'),
+    };
+    if known {
+        return Ok(host);
+    }
+    Err(de::Error::custom(format!(
+        "`{text}` is no address of an engine; one looks like `unix:///run/docker.sock`, \
+         `tcp://10.0.0.5:2376` or `ssh://me@10.0.0.5`"
+    )))
 }
 
 /// The folder of the `docker` command's configuration.

@@ -33,7 +33,7 @@ use super::wire::{Wire, WireError};
 pub struct EngineSpec {
     /// Where it listens: a socket path, `unix:///run/docker.sock`, `tcp://10.0.0.5:2376` or
     /// `ssh://me@10.0.0.5`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "endpoint::host")]
     #[schemars(extend("x-replace" = true))]
     pub host: Option<String>,
     /// A `docker context` that says where it listens, instead of `host`.

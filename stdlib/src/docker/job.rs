@@ -14,13 +14,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::container::{
-    ContainerSpec, Mounts, Networks, Pairs, Span, Words, create, inspect, last_lines,
-    without_env,
+    Bytes, ContainerSpec, Files, Gpus, Hosts, Logging, Mounts, NetworkMode, Networks, Pairs,
+    Several, Span, Ulimits, Words, create, inspect, last_lines, pairs, rules, without_env,
 };
 use super::engine::{Engine, status};
 use super::exec::{self, Command, Ended, OUTPUT_LINES};
 use super::{image, labels, reference};
 use crate::text::Text;
+
+/// Attributes that only a job has.
+const OF_JOBS: [&str; 4] = ["container", "check", "inputs", "timeout"];
+/// What a command may be told wherever it runs; `image` is a container of its own.
+const IN_ANY: [&str; 5] = ["command", "env", "user", "working_dir", "image"];
 
 /// What the engine adds to a job's own time: making and removing a container.
 const MARGIN: Duration = Duration::from_secs(30);
@@ -35,7 +40,7 @@ pub struct JobSpec {
     /// The command: a list, or a string split as a shell would.
     pub command: Words,
     /// The image of a container made for it, and removed when it has ended well.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "reference::read_optional")]
     #[schemars(extend("x-handle" = "docker::image", "x-by-name" = true))]
     pub image: Option<String>,
     /// The running container it runs in instead.
@@ -69,6 +74,55 @@ pub struct JobSpec {
     #[serde(default)]
     #[schemars(extend("x-handle" = "docker::network"))]
     pub networks: Networks,
+    /// `host`, `none` or `container:${db}` for its own container, instead of networks.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "docker::container"))]
+    pub network_mode: Option<NetworkMode>,
+    /// Files put into its own container, as those of a `docker::container`.
+    #[serde(default)]
+    pub files: Files,
+    /// Folders in memory in its own container, `["/tmp"]`.
+    #[serde(default, deserialize_with = "rules::folders")]
+    pub tmpfs: Several,
+    /// Lines for the hosts file of its own container.
+    #[serde(default)]
+    pub extra_hosts: Hosts,
+    /// Servers its own container asks for names.
+    #[serde(default, deserialize_with = "rules::addresses")]
+    pub dns: Several,
+    /// The platform of its image, `linux/arm64`; the engine's own when left out.
+    #[serde(default)]
+    pub platform: Option<String>,
+    /// The most memory its own container may use, `512m`.
+    #[serde(default)]
+    pub mem_limit: Option<Bytes>,
+    /// The size of `/dev/shm` in its own container.
+    #[serde(default)]
+    pub shm_size: Option<Bytes>,
+    /// What processes of its own container may use each, `#{ nofile: 65536 }`.
+    #[serde(default)]
+    pub ulimits: Ulimits,
+    /// Graphics processors for its own container: `all`, how many, or a list.
+    #[serde(default)]
+    pub gpus: Gpus,
+    /// Rights of the kernel its own container has beside the usual ones.
+    #[serde(default, deserialize_with = "rules::capabilities")]
+    pub cap_add: Vec<String>,
+    /// All rights on the machine for its own container. Rarely needed.
+    #[serde(default)]
+    pub privileged: bool,
+    /// The image's files cannot be changed in its own container.
+    #[serde(default)]
+    pub read_only: bool,
+    /// A small init process in its own container.
+    #[serde(default)]
+    pub init: Option<bool>,
+    /// Labels of its own container.
+    #[serde(default, deserialize_with = "pairs::labels")]
+    pub labels: Pairs,
+    /// Where the output of its own container goes; its end is read from there.
+    #[serde(default)]
+    pub logging: Option<Logging>,
     /// The longest time it may take, `5m`.
     #[serde(default = "five_minutes")]
     pub timeout: Span,
@@ -104,11 +158,12 @@ impl Resource for Job {
     }
 
     fn normalize(spec: &mut JobSpec) {
-        spec.image = spec.image.take().map(|image| reference::familiar(&image));
+        if let Some(normal) = normal(spec) {
+            *spec = normal;
+        }
         spec.check = spec.check.take().filter(|words| !words.0.is_empty());
         spec.user = spec.user.take().filter(|user| !user.0.is_empty());
         spec.working_dir = spec.working_dir.take().filter(|folder| !folder.is_empty());
-        spec.networks.normalize();
     }
 
     fn check(spec: &JobSpec) -> Vec<Problem> {
@@ -132,21 +187,20 @@ impl Resource for Job {
                 "leave out `image` or `container`",
             ),
             (None, Some(_)) => {
-                for (attribute, given) in [
-                    ("entrypoint", spec.entrypoint.is_some()),
-                    ("volumes", !spec.volumes.0.is_empty()),
-                    ("networks", !spec.networks.0.is_empty()),
-                ] {
-                    if given {
-                        let message = "the container it runs in is there already";
-                        problem(attribute, message, "set it on that container");
-                    }
+                for attribute in only_its_own(spec) {
+                    let message = "the container it runs in is there already";
+                    problem(&attribute, message, "set it on that container");
                 }
             }
             (Some(_), None) => {}
         }
         if spec.command.0.is_empty() {
             problem("command", "it has no command", "one looks like `\"migrate up\"`");
+        }
+        if spec.container.is_none()
+            && let Ok(own) = own_container(spec, &spec.command)
+        {
+            problems.extend(own.check().into_iter().filter(|found| found.attribute != "image"));
         }
         problems
     }
@@ -193,6 +247,50 @@ impl Resource for Job {
         // Only one that failed has left something.
         leftover_removed(engine, name).await
     }
+}
+
+/// The container that is made for a command of a job: what the two have in common has the
+/// same name and form.
+fn own_container(spec: &JobSpec, command: &Words) -> Result<ContainerSpec, serde_json::Error> {
+    let mut container = serde_json::to_value(spec)?;
+    if let Some(attributes) = container.as_object_mut() {
+        attributes.retain(|name, _| !OF_JOBS.contains(&name.as_str()));
+        attributes.insert("command".to_owned(), json!(command));
+        attributes.insert("wait".to_owned(), json!("exited"));
+        attributes.insert("wait_timeout".to_owned(), json!(spec.timeout));
+    }
+    serde_json::from_value(container)
+}
+
+/// A job with what it has in common with a container in the normal form of that.
+fn normal(spec: &JobSpec) -> Option<JobSpec> {
+    spec.image.as_ref()?;
+    let mut container = own_container(spec, &spec.command).ok()?;
+    container.normalize();
+    let (container, mut job) =
+        (serde_json::to_value(container).ok()?, serde_json::to_value(spec).ok()?);
+    for (name, value) in job.as_object_mut()? {
+        let other = container.get(name.as_str()).filter(|_| !OF_JOBS.contains(&name.as_str()));
+        if let Some(other) = other.filter(|_| name != "command") {
+            value.clone_from(other);
+        }
+    }
+    serde_json::from_value(job).ok()
+}
+
+/// What a job sets that means something only for a container of its own.
+fn only_its_own(spec: &JobSpec) -> Vec<String> {
+    let plain = json!({ "command": spec.command });
+    let plain = serde_json::from_value::<JobSpec>(plain).map(serde_json::to_value);
+    let (Ok(Ok(plain)), Ok(set)) = (plain, serde_json::to_value(spec)) else {
+        return Vec::new();
+    };
+    let set = set.as_object().into_iter().flatten();
+    let set = set.filter(|(name, value)| {
+        let anywhere = OF_JOBS.contains(&name.as_str()) || IN_ANY.contains(&name.as_str());
+        !anywhere && plain.get(name.as_str()) != Some(value)
+    });
+    set.map(|(name, _)| name.clone()).collect()
 }
 
 /// A job as it was when it last ran. Where its image's name stands for another image by now,
@@ -279,19 +377,7 @@ async fn alone(
     command: &Words,
 ) -> Result<(Ended, String), CallError> {
     leftover_removed(engine, name).await?;
-    let container = json!({
-        "image": spec.image,
-        "command": command,
-        "entrypoint": spec.entrypoint,
-        "env": spec.env,
-        "user": spec.user,
-        "working_dir": spec.working_dir,
-        "volumes": spec.volumes,
-        "networks": spec.networks,
-        "wait": "exited",
-        "wait_timeout": spec.timeout,
-    });
-    let container: ContainerSpec = serde_json::from_value(container).map_err(|error| {
+    let container = own_container(spec, command).map_err(|error| {
         CallError::refused(format!(
             "no container can be made for job `{}`: {error}",
             name.natural

@@ -82,16 +82,30 @@ pub(crate) fn default_name(stack: &str, address: &Address) -> String {
 
 /// Refuses what the engine would refuse as a name, with a way out.
 pub(crate) fn check_name(what: &str, name: &str) -> Result<(), CallError> {
+    match check_natural(what, name) {
+        None => Ok(()),
+        Some(Problem { message, hint, .. }) => {
+            let refused = CallError::refused(message);
+            Err(hint.into_iter().fold(refused, CallError::hint))
+        }
+    }
+}
+
+/// What the engine would refuse as a name.
+pub(crate) fn check_natural(what: &str, name: &str) -> Option<Problem> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
     if name.len() >= 2 && starts_well && name.chars().all(allowed) {
-        return Ok(());
+        return None;
     }
-    let message = format!(
-        "`{name}` cannot name a {what}: Docker allows letters, digits, `_`, `.` and `-`, at \
-         least two and not starting with a sign"
-    );
-    Err(CallError::refused(message).hint("give it another one: `name: \"...\"`"))
+    Some(Problem {
+        attribute: "name".to_owned(),
+        message: format!(
+            "`{name}` cannot name a {what}: Docker allows letters, digits, `_`, `.` and `-`, at \
+             least two and not starting with a sign"
+        ),
+        hint: Some("give it another one: `name: \"...\"`".to_owned()),
+    })
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod exec;
 mod helper;
 mod image;
 mod images;
+mod instead;
 mod job;
 mod labels;
 mod lint;

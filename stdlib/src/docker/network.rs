@@ -16,8 +16,9 @@ use dollop_engine::resource::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::container::{self, Pairs};
 use super::engine::{Engine, said, status};
-use super::{labels, subnets};
+use super::{instead, labels, subnets};
 use crate::text::Text;
 
 /// Options newer engines add by themselves to every network.
@@ -70,9 +71,9 @@ pub struct NetworkSpec {
     #[schemars(extend("x-replace" = true))]
     pub options: BTreeMap<String, Text>,
     /// Labels, beside dollop's own marks.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "container::labels")]
     #[schemars(extend("x-replace" = true))]
-    pub labels: BTreeMap<String, Text>,
+    pub labels: Pairs,
 }
 
 fn bridge() -> String {
@@ -106,8 +107,12 @@ impl Resource for Network {
         labels::default_name(stack, address)
     }
 
+    fn check_named(natural: &str, _spec: &NetworkSpec) -> Vec<Problem> {
+        labels::check_natural("network", natural).into_iter().collect()
+    }
+
     fn check(spec: &NetworkSpec) -> Vec<Problem> {
-        let mut problems = labels::check(&spec.labels);
+        let mut problems = labels::check(&spec.labels.0);
         let within_subnet = [("gateway", &spec.gateway), ("ip_range", &spec.ip_range)];
         for (attribute, value) in within_subnet {
             if value.is_some() && spec.subnet.is_none() {
@@ -123,7 +128,7 @@ impl Resource for Network {
     }
 
     fn traits() -> Traits {
-        Traits { for_others: true, ..Traits::default() }
+        Traits { for_others: true, instead: instead::NETWORK, ..Traits::default() }
     }
 
     fn claims(_: &Name, spec: &NetworkSpec) -> Vec<Claimed> {
@@ -303,7 +308,7 @@ fn observe(network: &Listed, wanted: &Wanted<NetworkSpec>) -> Found<NetworkSpec,
             })
             .map(|(key, value)| (key.clone(), Text(value.clone())))
             .collect(),
-        labels: labels::unmarked(network.labels.as_ref().unwrap_or(&HashMap::new())),
+        labels: Pairs(labels::unmarked(network.labels.as_ref().unwrap_or(&HashMap::new()))),
     };
     let id = network.id.clone().unwrap_or_default();
     let none = HashMap::new();
@@ -356,7 +361,7 @@ fn request(name: &Name, spec: &NetworkSpec) -> NetworkCreateRequest {
         enable_ipv6: Some(spec.ipv6),
         ipam: (!ranges.is_empty()).then(|| Ipam { config: Some(ranges), ..Ipam::default() }),
         options: Some(options.collect()),
-        labels: Some(labels::marked(name, &spec.labels)),
+        labels: Some(labels::marked(name, &spec.labels.0)),
         ..NetworkCreateRequest::default()
     }
 }

@@ -1,5 +1,71 @@
 //! Names of images in registries.
 
+use serde::{Deserialize, Deserializer, de};
+
+use super::container::is_open;
+
+/// Reads a reference, and says what is wrong with it.
+pub(crate) fn read<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let reference = String::deserialize(from)?;
+    match wrong(&reference) {
+        None => Ok(reference),
+        Some(why) => Err(de::Error::custom(why)),
+    }
+}
+
+/// The same for one that may be left out.
+pub(crate) fn read_optional<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<String>, D::Error> {
+    let reference = Option::<String>::deserialize(from)?;
+    match reference.as_deref().and_then(wrong) {
+        None => Ok(reference),
+        Some(why) => Err(de::Error::custom(why)),
+    }
+}
+
+/// What no registry and no engine takes for a reference; that there is none is said elsewhere.
+pub(crate) fn wrong(reference: &str) -> Option<String> {
+    let reference = reference.trim();
+    if reference.is_empty() || is_id(reference) || is_open(reference) {
+        return None;
+    }
+    let no = |why: &str| {
+        Some(format!("`{reference}` names no image: {why}; one looks like `postgres:15`"))
+    };
+    let (repository, tag, digest) = split(reference);
+    if repository.is_empty() {
+        return None;
+    }
+    let path = match repository.split_once('/') {
+        Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => path,
+        _ => repository,
+    };
+    if path.chars().any(|c| c.is_ascii_uppercase()) {
+        return no("names of images are in lower case");
+    }
+    let is_part = |part: &str| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let ends = |c: char| c.is_ascii_alphanumeric();
+        part.starts_with(ends) && part.ends_with(ends) && part.chars().all(fits)
+    };
+    if !path.split('/').all(is_part) {
+        return no("its parts are letters, digits, and `.`, `_` and `-` between them");
+    }
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let is_tag = |tag: &str| {
+        (1..=128).contains(&tag.len()) && tag.chars().all(fits) && !tag.starts_with(['.', '-'])
+    };
+    if tag.is_some_and(|tag| !is_tag(tag)) {
+        return no("a tag is letters, digits, `.`, `_` and `-`");
+    }
+    let is_digest = |digest: &str| digest.split_once(':').is_some();
+    if digest.is_some_and(|digest| !is_digest(digest)) {
+        return no("after `@` comes a digest, `sha256:..`");
+    }
+    None
+}
+
 /// One form for equal names: `docker.io/library/postgres` is `postgres:latest`.
 ///
 /// The form the engine lists tags in (`distribution/reference`, "familiar" names).
@@ -81,6 +147,24 @@ mod tests {
         ];
         for (written, expected) in cases {
             assert_eq!(familiar(written), expected, "{written}");
+        }
+    }
+
+    #[test]
+    fn what_names_no_image_is_told() {
+        for good in [
+            "postgres",
+            "postgres:15",
+            "localhost:5000/a_b/c-d:1.2",
+            "Registry.example:5000/app@sha256:ab",
+            "sha256:ab",
+            "\u{FDD2}0\u{FDD3}/App",
+            "0123456789ab",
+        ] {
+            assert_eq!(wrong(good), None, "{good}");
+        }
+        for bad in ["UPPER/x:1", "a b:1", "app:", "app:a/b:c d", "-app", "app@x", "a//b"] {
+            assert!(wrong(bad).is_some(), "{bad}");
         }
     }
 

@@ -17,9 +17,10 @@ use dollop_engine::resource::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::container::{self, Pairs};
 use super::engine::{Engine, status};
 use super::helper::Helper;
-use super::{carry, labels, stored};
+use super::{carry, instead, labels, stored};
 use crate::text::Text;
 
 /// A named place for data that outlives the containers using it.
@@ -38,9 +39,9 @@ pub struct VolumeSpec {
     #[schemars(extend("x-replace" = true))]
     pub options: BTreeMap<String, Text>,
     /// Labels, beside dollop's own marks.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "container::labels")]
     #[schemars(extend("x-replace" = true))]
-    pub labels: BTreeMap<String, Text>,
+    pub labels: Pairs,
     /// `copy`: when it has to be made anew, what is in it is copied, while the containers
     /// that use it are away. Twice the room is needed meanwhile.
     #[serde(default)]
@@ -58,7 +59,7 @@ pub enum Migrate {
 impl VolumeSpec {
     /// One without anything special.
     pub(super) fn plain() -> Self {
-        let (options, labels) = (BTreeMap::new(), BTreeMap::new());
+        let (options, labels) = (BTreeMap::new(), Pairs::default());
         Self { driver: local(), options, labels, migrate: None }
     }
 
@@ -72,7 +73,7 @@ impl VolumeSpec {
         Self {
             driver: volume.driver.clone(),
             options: options.map(|(key, value)| (key.clone(), Text(value.clone()))).collect(),
-            labels: labels::unmarked(&volume.labels),
+            labels: Pairs(labels::unmarked(&volume.labels)),
             migrate: None,
         }
     }
@@ -114,15 +115,24 @@ impl Resource for Volume {
     type Facts = VolumeFacts;
 
     fn traits() -> Traits {
-        Traits { holds_data: true, for_others: true, ..Traits::default() }
+        Traits {
+            holds_data: true,
+            for_others: true,
+            instead: instead::VOLUME,
+            ..Traits::default()
+        }
     }
 
     fn default_name(stack: &str, address: &Address) -> String {
         labels::default_name(stack, address)
     }
 
+    fn check_named(natural: &str, _spec: &VolumeSpec) -> Vec<Problem> {
+        labels::check_natural("volume", natural).into_iter().collect()
+    }
+
     fn check(spec: &VolumeSpec) -> Vec<Problem> {
-        labels::check(&spec.labels)
+        labels::check(&spec.labels.0)
     }
 
     /// Only a volume that merely mounts something from elsewhere (NFS, a folder) leaves its
@@ -284,7 +294,7 @@ pub(super) async fn make(
         name: Some(natural.to_owned()),
         driver: Some(spec.driver.clone()),
         driver_opts: Some(options.collect()),
-        labels: Some(labels::marked(name, &spec.labels)),
+        labels: Some(labels::marked(name, &spec.labels.0)),
         ..VolumeCreateRequest::default()
     };
     engine.docker.create_volume(request).await.map_err(|error| {

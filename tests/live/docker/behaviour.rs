@@ -2,12 +2,14 @@
 
 use dollop_engine::resource::Owner;
 use dollop_engine::value::Value;
+use dollop_tests::cli::Project;
 use serde_json::json;
 
 use super::support::{
     BUSYBOX, Lab, container_removed, docker, image_removed, network_removed, registry_address,
     unique, volume_removed,
 };
+use crate::live::quickstart::Stack;
 
 #[tokio::test]
 async fn a_stopped_container_shows_and_is_started() {
@@ -227,6 +229,26 @@ async fn containers_find_each_other_by_their_short_names() {
         "wait": "exited",
     });
     lab.object("docker::container", &client, spec).made().await;
+}
+
+/// An alias and an address in a network of the stack: the container waits for the network
+/// without being told, and the other one finds it.
+#[test]
+fn an_alias_in_a_network_of_the_stack_is_found() {
+    let name = "dollop-test-alias";
+    let script = "let net = docker::network(\"net\", #{ subnet: \"10.214.11.0/24\" });
+        let db = docker::container(\"db\", #{
+            image: \"busybox:1.35\", command: \"httpd -f -p 80 -h /etc\", stop_signal: \"SIGKILL\",
+            networks: [#{ network: net, aliases: [\"store\"], ipv4_address: \"10.214.11.7\" }],
+        });
+        docker::container(\"asks\", #{
+            image: \"busybox:1.35\", networks: [net], wait: \"exited\", depends_on: [db],
+            command: [\"sh\", \"-c\", \"nslookup store | grep -q 10.214.11.7 && wget -q -O /dev/null http://store/passwd\"],
+            restart: \"on-failure:5\",
+        });";
+    let stack = Stack::of(Project::new(name, script), name);
+    stack.apply();
+    stack.expect_no_changes();
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ async fn network_conforms() {
             ("ipv6_subnet", json!("fd00:213:2::/64")),
             ("options", json!({ "com.docker.network.driver.mtu": 1400 })),
             ("labels", json!({ "team": "shop", "tier": 1 })),
+            ("labels", json!(["team=shop", "bare"])),
         ],
         fixed: &[
             // The other drivers need a kernel module, a swarm or a plugin; see
@@ -55,6 +56,7 @@ async fn volume_conforms() {
         changes: vec![
             ("options", json!({ "type": "tmpfs", "device": "tmpfs", "o": "size=1m" })),
             ("labels", json!({ "team": "shop", "tier": 1 })),
+            ("labels", json!(["team=shop", "bare"])),
             ("migrate", json!("copy")),
         ],
         fixed: &[
@@ -184,10 +186,27 @@ async fn job_conforms() {
             ("volumes", json!([".:/here:ro"])),
             ("networks", json!([app])),
             ("timeout", json!("1m")),
+            ("network_mode", json!("none")),
+            ("files", json!({ "/etc/app.conf": "a = 1\n" })),
+            ("tmpfs", json!(["/scratch:size=1m"])),
+            ("extra_hosts", json!({ "db": ["10.0.0.5", "10.0.0.6"] })),
+            ("dns", json!("10.213.8.53")),
+            ("platform", json!("linux/amd64")),
+            ("mem_limit", json!("64m")),
+            ("shm_size", json!("32m")),
+            ("ulimits", json!({ "nofile": 1024 })),
+            ("cap_add", json!(["cap_net_admin"])),
+            ("read_only", json!(true)),
+            ("init", json!(true)),
+            ("labels", json!(["team=shop", "bare"])),
+            ("logging", json!({ "driver": "local" })),
         ],
         fixed: &[
             // Instead of an image: the sample below.
             "container",
+            // The lab's engine lacks the driver, and the right to start such a container.
+            "gpus",
+            "privileged",
         ],
     };
     conform(&lab.registry, &lab.engine, &sample).await;
@@ -203,6 +222,22 @@ async fn job_conforms() {
             "entrypoint",
             "volumes",
             "networks",
+            "network_mode",
+            "files",
+            "tmpfs",
+            "extra_hosts",
+            "dns",
+            "platform",
+            "mem_limit",
+            "shm_size",
+            "ulimits",
+            "gpus",
+            "cap_add",
+            "privileged",
+            "read_only",
+            "init",
+            "labels",
+            "logging",
             // They mean the same as there.
             "check",
             "inputs",

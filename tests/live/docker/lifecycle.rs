@@ -283,3 +283,52 @@ async fn an_engine_is_found_by_context_and_what_is_wrong_is_said() {
     )
     .await;
 }
+
+/// The engine keeps to `cpus` or to a quota once it was told one of them; either is said by the
+/// other from then on.
+#[tokio::test]
+async fn a_share_of_processors_becomes_a_quota_in_place_and_back() {
+    let lab = Lab::open().await;
+    for (first, then) in [
+        (json!({ "cpus": 0.5 }), json!({ "cpu_quota": "20ms" })),
+        (json!({ "cpu_quota": "20ms" }), json!({ "cpus": 0.5 })),
+    ] {
+        let name = unique("share");
+        let _removed = container_removed(&name);
+        let spec = |limits: &Json| {
+            let mut spec = json!({ "image": BUSYBOX, "command": "sleep 600",
+                "stop_signal": "SIGKILL" });
+            let all = spec.as_object_mut().expect("a map");
+            all.extend(limits.as_object().expect("a map").clone());
+            spec
+        };
+        let mut object = lab.object("docker::container", &name, spec(&first));
+        let id = object.made().await.id;
+        let nothing = json!({});
+        for limits in [&first, &then, &nothing, &then, &first] {
+            object.spec = spec(limits);
+            object.repair(&id).await.unwrap_or_else(|error| panic!("{limits}: {error:?}"));
+            assert_eq!(object.differences(&id).await, [], "{limits}");
+            let share = docker(&[
+                "exec",
+                &name,
+                "sh",
+                "-c",
+                "cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu/cpu.cfs_period_us",
+            ]);
+            let (quota, period) = share.split_once('\n').expect("two numbers");
+            let number = |text: &str| text.trim().parse::<f64>().expect("a number");
+            let share = number(quota) / number(period);
+            let wanted = match (limits.get("cpus"), limits.get("cpu_quota")) {
+                (Some(_), _) => 0.5,
+                (None, Some(_)) => 0.2,
+                // Nothing, or all of the machine.
+                (None, None) => {
+                    assert!(!(0.0..1.0).contains(&share), "{share}");
+                    continue;
+                }
+            };
+            assert!((share - wanted).abs() < 0.001, "{limits}: {share}");
+        }
+    }
+}

@@ -179,15 +179,14 @@ fn what_only_one_can_have_is_refused_while_planning() {
     for (more, why) in [
         ("ports: [\"127.0.0.1:18477:80\"], networks: [net]", "a host port has one owner"),
         (
-            "networks: #{ [net.name]: #{ ipv4_address: \"10.214.9.5\" } }",
+            "networks: [#{ network: net, ipv4_address: \"10.214.9.5\" }]",
             "both have the address 10.214.9.5",
         ),
         ("network_mode: \"host\"", "the machine's own ports"),
     ] {
-        let more = more.replace("[net.name]", &format!("\"{name}-net\""));
-        let stack = Stack::of(Project::new(name, &script("1", &more)), name);
+        let stack = Stack::of(Project::new(name, &script("1", more)), name);
         stack.apply();
-        stack.project.write("stack.rhai", &script("2", &more));
+        stack.project.write("stack.rhai", &script("2", more));
         let run = stack.project.run(&["plan"]).expect(1);
         assert!(run.stderr.contains("E0521"), "{}", run.stderr);
         assert!(run.stderr.contains(why), "{}", run.stderr);

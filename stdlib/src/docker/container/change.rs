@@ -30,7 +30,8 @@ pub(super) async fn update(
     endpoints_supported(engine, to)?;
     let seen = Track::seen(engine, to).await?;
     rename(engine, name, id, &container).await?;
-    if let Some(limits) = limits::update(from, to, engine.machine().await?) {
+    let held = container.host_config.clone().unwrap_or_default();
+    if let Some(limits) = limits::update(from, to, engine.machine().await?, &held)? {
         let updated = engine.docker.update_container(id, limits).await;
         let doing = format!("changing the limits of container `{}`", name.natural);
         updated.map_err(|error| engine.failed(&doing, &error))?;

@@ -69,7 +69,7 @@ fn networks(name: &Name, spec: &ContainerSpec, claims: &mut Vec<Claimed>) {
     }
     if spec.networks.0.is_empty() {
         let joined = match spec.network_mode {
-            None => BRIDGE,
+            None | Some(NetworkMode::Bridge) => BRIDGE,
             Some(NetworkMode::Host) => "host",
             Some(NetworkMode::None) => "none",
             // It is where the other container is, which says so itself.

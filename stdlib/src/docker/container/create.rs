@@ -112,6 +112,9 @@ fn supported(engine: &Engine, spec: &ContainerSpec) -> Result<(), CallError> {
     if !spec.annotations.0.is_empty() {
         engine.needs(43, "`annotations`")?;
     }
+    if spec.devices.any_cdi() {
+        engine.needs(44, "a device that a driver describes")?;
+    }
     if let Some((what, minor)) = spec.volumes.needs() {
         engine.needs(minor, what)?;
     }
@@ -261,7 +264,7 @@ fn host_config(engine: &Engine, spec: &ContainerSpec) -> HostConfig {
         security_opt: list(&spec.security_opt),
         devices: Some(spec.devices.requested()),
         device_cgroup_rules: list(&spec.device_cgroup_rules),
-        device_requests: spec.gpus.requested(),
+        device_requests: spec.gpus.requested(&spec.devices),
         ipc_mode: spec.ipc.as_ref().map(|mode| mode.0.clone()),
         pid_mode: spec.pid.as_ref().map(|mode| mode.0.clone()),
         uts_mode: spec.uts.map(|_| "host".to_owned()),
@@ -282,8 +285,6 @@ fn host_config(engine: &Engine, spec: &ContainerSpec) -> HostConfig {
         memory_swappiness: spec.mem_swappiness.map(i64::from),
         oom_kill_disable: spec.oom_kill_disable.then_some(true),
         oom_score_adj: Some(spec.oom_score_adj.into()),
-        cpu_period: spec.cpu_period.map(|period| period.0),
-        cpu_quota: spec.cpu_quota.map(|quota| quota.0),
         cpu_realtime_period: spec.cpu_rt_period.map(|period| period.0),
         cpu_realtime_runtime: spec.cpu_rt_runtime.map(|runtime| runtime.0),
         ulimits: Some(spec.ulimits.requested()),

@@ -11,6 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::pairs::Pairs;
 use super::units::written_as_text;
 
+/// The driver of devices that others describe (Container Device Interface).
+const CDI: &str = "cdi";
+
 /// Devices, in one order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -30,7 +33,7 @@ pub struct Device {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Long {
-    /// The path on the machine.
+    /// The path on the machine, or the name of a CDI device.
     source: String,
     /// The path in the container; the same when left out.
     #[serde(default)]
@@ -45,8 +48,14 @@ impl FromStr for Device {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = || {
-            format!("`{text}` is no device; one looks like `/dev/sda`, `/dev/sda:/dev/xvda:r`")
+            format!(
+                "`{text}` is no device; one looks like `/dev/sda`, `/dev/sda:/dev/xvda:r` or \
+                 `vendor.com/class=name`"
+            )
         };
+        if is_cdi(text.trim()) {
+            return Ok(Self::cdi(text.trim()));
+        }
         let parts: Vec<_> = text.trim().split(':').collect();
         let is_mode = |text: &str| !text.is_empty() && text.chars().all(|c| "rwm".contains(c));
         let (source, target, permissions) = match parts.as_slice() {
@@ -62,6 +71,25 @@ impl FromStr for Device {
         // One order, so that `wr` is `rw`.
         let permissions = "rwm".chars().filter(|c| permissions.contains(*c)).collect();
         Ok(Self { source: source.to_owned(), target: target.to_owned(), permissions })
+    }
+}
+
+/// Whether it is the name of a device that a driver describes: `nvidia.com/gpu=all`.
+fn is_cdi(text: &str) -> bool {
+    let parts = text.split_once('/').and_then(|(vendor, rest)| {
+        let (class, name) = rest.split_once('=')?;
+        Some([vendor, class, name])
+    });
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    parts.is_some_and(|parts| {
+        parts.iter().all(|part| !part.is_empty() && part.chars().all(fits))
+    })
+}
+
+impl Device {
+    fn cdi(name: &str) -> Self {
+        let name = name.to_owned();
+        Self { source: name.clone(), target: name, permissions: "rwm".to_owned() }
     }
 }
 
@@ -97,6 +125,12 @@ impl<'de> Deserialize<'de> for Device {
         })?;
         let text = match written {
             Written::Short(text) => text,
+            Written::Long(Long { source, target, .. })
+                if is_cdi(&source)
+                    && target.as_ref().is_none_or(|target| *target == source) =>
+            {
+                source
+            }
             Written::Long(Long { source, target, permissions }) => {
                 let target = target.unwrap_or_else(|| source.clone());
                 let permissions = permissions.unwrap_or_else(|| "rwm".to_owned());
@@ -113,18 +147,38 @@ impl Devices {
         self.0.dedup();
     }
 
-    pub(super) fn observed(devices: &[DeviceMapping]) -> Self {
+    /// Whether some of them are described by drivers.
+    pub(super) fn any_cdi(&self) -> bool {
+        self.0.iter().any(|device| is_cdi(&device.source))
+    }
+
+    /// The request for those that drivers describe.
+    pub(super) fn described(&self) -> Option<DeviceRequest> {
+        let names = self.0.iter().map(|device| &device.source);
+        let names: Vec<_> = names.filter(|name| is_cdi(name)).cloned().collect();
+        (!names.is_empty()).then(|| DeviceRequest {
+            driver: Some(CDI.to_owned()),
+            device_ids: Some(names),
+            ..DeviceRequest::default()
+        })
+    }
+
+    pub(super) fn observed(devices: &[DeviceMapping], requests: &[DeviceRequest]) -> Self {
         let devices = devices.iter().filter_map(|device| {
             let source = device.path_on_host.clone()?;
             let target = device.path_in_container.clone().unwrap_or_else(|| source.clone());
             let permissions = device.cgroup_permissions.clone();
             Some(Device { source, target, permissions: permissions.unwrap_or("rwm".into()) })
         });
-        Self(devices.collect())
+        let described =
+            requests.iter().filter(|request| request.driver.as_deref() == Some(CDI));
+        let described = described.flat_map(|request| request.device_ids.iter().flatten());
+        Self(devices.chain(described.map(|name| Device::cdi(name))).collect())
     }
 
     pub(super) fn requested(&self) -> Vec<DeviceMapping> {
-        let devices = self.0.iter().map(|device| DeviceMapping {
+        let paths = self.0.iter().filter(|device| !is_cdi(&device.source));
+        let devices = paths.map(|device| DeviceMapping {
             path_on_host: Some(device.source.clone()),
             path_in_container: Some(device.target.clone()),
             cgroup_permissions: Some(device.permissions.clone()),
@@ -242,7 +296,8 @@ impl Gpu {
 
 impl Gpus {
     pub(super) fn observed(requests: &[DeviceRequest]) -> Self {
-        let requests = requests.iter().map(|request| Gpu {
+        let others = requests.iter().filter(|request| request.driver.as_deref() != Some(CDI));
+        let requests = others.map(|request| Gpu {
             driver: request.driver.clone().unwrap_or_default(),
             count: request.count.filter(|count| *count != 0).map(Count),
             device_ids: request.device_ids.clone().unwrap_or_default(),
@@ -252,7 +307,7 @@ impl Gpus {
         Self(requests.map(Gpu::normal).collect())
     }
 
-    pub(super) fn requested(&self) -> Option<Vec<DeviceRequest>> {
+    pub(super) fn requested(&self, devices: &Devices) -> Option<Vec<DeviceRequest>> {
         let requests = self.0.iter().map(|gpu| DeviceRequest {
             driver: Some(gpu.driver.clone()),
             count: gpu.count.map(|count| count.0),
@@ -260,7 +315,8 @@ impl Gpus {
             capabilities: Some(vec![gpu.capabilities.clone()]),
             options: gpu.options.requested(),
         });
-        (!self.0.is_empty()).then(|| requests.collect())
+        let requests: Vec<_> = requests.chain(devices.described()).collect();
+        (!requests.is_empty()).then_some(requests)
     }
 }
 
@@ -290,6 +346,11 @@ impl<'de> Deserialize<'de> for Gpus {
             fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<Gpus, A::Error> {
                 let seq = de::value::SeqAccessDeserializer::new(seq);
                 let gpus = Vec::<Gpu>::deserialize(seq)?;
+                if gpus.iter().any(|gpu| gpu.driver == CDI) {
+                    let words =
+                        "devices of driver `cdi` stand in `devices: [\"vendor.com/gpu=0\"]`";
+                    return Err(de::Error::custom(words));
+                }
                 Ok(Gpus(gpus.into_iter().map(Gpu::normal).collect()))
             }
         }
@@ -333,7 +394,12 @@ mod tests {
         let devices: Devices = from_value(forms).unwrap();
         assert_eq!(to_value(&devices).unwrap(), json!(["/dev/a", "/dev/b:/dev/x:rw"]));
         assert!(from_value::<Devices>(json!(["sda"])).is_err());
-        assert_eq!(Devices::observed(&devices.requested()), devices);
+        assert_eq!(Devices::observed(&devices.requested(), &[]), devices);
+        let described: Devices = from_value(json!(["vendor1.com/device=gpu"])).unwrap();
+        assert!(described.requested().is_empty());
+        let request = described.described().unwrap();
+        assert_eq!(Devices::observed(&[], std::slice::from_ref(&request)), described);
+        assert_eq!(Gpus::observed(&[request]), Gpus::default());
     }
 
     #[test]
@@ -344,7 +410,7 @@ mod tests {
         let some: Gpus =
             from_value(json!([{ "driver": "nvidia", "device_ids": ["0"] }])).unwrap();
         for gpus in [all, some, from_value(json!(2)).unwrap()] {
-            assert_eq!(Gpus::observed(&gpus.requested().unwrap()), gpus);
+            assert_eq!(Gpus::observed(&gpus.requested(&Devices::default()).unwrap()), gpus);
         }
         assert!(from_value::<Gpus>(json!(0)).is_err());
     }

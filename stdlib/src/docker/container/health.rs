@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::inherit::Inherited;
-use super::units::Span;
+use super::units::{Span, Whole};
 use super::words::Test;
 
 /// The version of the API that knows [`Healthcheck::start_interval`].
@@ -24,7 +24,7 @@ pub struct Healthcheck {
     /// How long one check may take, `5s`.
     pub timeout: Option<Span>,
     /// How many failures in a row make it unhealthy.
-    pub retries: Option<i64>,
+    pub retries: Option<Whole>,
     /// How long after the start failures do not count, `30s`.
     pub start_period: Option<Span>,
     /// How long from one check to the next during that time, `2s`. Engines before 25.0 know
@@ -55,7 +55,7 @@ impl Healthcheck {
                 *span = None;
             }
         }
-        self.retries = self.retries.filter(|retries| *retries != 0);
+        self.retries = self.retries.filter(|retries| retries.0 != 0);
         (self != Self::default()).then_some(self)
     }
 
@@ -79,6 +79,7 @@ impl Healthcheck {
         let test = |health: &HealthConfig| {
             health.test.clone().filter(|words| !words.is_empty()).map(Test)
         };
+        let retries = |times: Option<i64>| times.filter(|n| *n != 0).map(Whole);
         let found = Self {
             test: image.map(test).beyond(test(actual), wanted.test.as_ref()),
             interval: from_image(|health| health.interval)
@@ -86,8 +87,8 @@ impl Healthcheck {
             timeout: from_image(|health| health.timeout)
                 .beyond(span(actual.timeout), wanted.timeout.as_ref()),
             retries: image
-                .map(|image| image.retries.filter(|n| *n != 0))
-                .beyond(actual.retries.filter(|n| *n != 0), wanted.retries.as_ref()),
+                .map(|image| retries(image.retries))
+                .beyond(retries(actual.retries), wanted.retries.as_ref()),
             start_period: from_image(|health| health.start_period)
                 .beyond(span(actual.start_period), wanted.start_period.as_ref()),
             start_interval: from_image(|health| health.start_interval)
@@ -110,7 +111,7 @@ impl Healthcheck {
             test: self.test.as_ref().map(|test| test.0.clone()),
             interval: self.interval.map(Span::nanoseconds),
             timeout: self.timeout.map(Span::nanoseconds),
-            retries: self.retries,
+            retries: self.retries.map(|retries| retries.0),
             start_period: self.start_period.map(Span::nanoseconds),
             start_interval: self.start_interval.map(Span::nanoseconds),
         }

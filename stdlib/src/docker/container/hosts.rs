@@ -7,6 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use super::words::Several;
+
 /// Entries `name:address`, in one order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -64,8 +66,10 @@ impl<'de> de::Visitor<'de> for ListOrMap {
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Hosts, A::Error> {
-        let map = BTreeMap::<String, String>::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(Hosts::from_entries(map.iter().map(|(name, address)| format!("{name}:{address}"))))
+        let map = BTreeMap::<String, Several>::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Hosts::from_entries(map.iter().flat_map(|(name, addresses)| {
+            addresses.0.iter().map(move |address| format!("{name}:{address}"))
+        })))
     }
 }
 
@@ -78,11 +82,12 @@ impl JsonSchema for Hosts {
         "Hosts".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let addresses = Several::json_schema(generator);
         json_schema!({
             "anyOf": [
                 { "type": "array", "items": { "type": "string" } },
-                { "type": "object", "additionalProperties": { "type": "string" } },
+                { "type": "object", "additionalProperties": addresses },
             ]
         })
     }
@@ -100,6 +105,8 @@ mod tests {
         assert_eq!(list.0, ["db:10.0.0.5", "v6:::1"]);
         let map: Hosts = from_value(json!({ "db": "10.0.0.5", "v6": "::1" })).unwrap();
         assert_eq!(list, map);
+        let several: Hosts = from_value(json!({ "db": ["10.0.0.6", "10.0.0.5"] })).unwrap();
+        assert_eq!(several.0, ["db:10.0.0.5", "db:10.0.0.6"]);
         assert!(from_value::<Hosts>(json!(["nothing"])).is_err());
     }
 }

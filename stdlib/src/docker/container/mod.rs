@@ -20,10 +20,11 @@ mod modes;
 mod mounts;
 mod networks;
 mod options;
-mod pairs;
+pub(crate) mod pairs;
 mod ports;
 mod read;
 mod remove;
+pub(crate) mod rules;
 mod spec;
 mod start;
 mod succession;
@@ -45,19 +46,25 @@ use dollop_engine::resource::{
 };
 
 pub(crate) use create::create;
+pub(crate) use devices::Gpus;
 pub(crate) use facts::facts;
+pub(crate) use files::Files;
 pub(crate) use hosts::Hosts;
+pub(crate) use modes::NetworkMode;
 pub(crate) use mounts::Mounts;
 pub(crate) use networks::{BRIDGE, Networks};
-pub(crate) use pairs::Pairs;
+pub(crate) use pairs::{Pairs, labels};
 pub(crate) use read::inspect;
-pub(crate) use spec::ContainerSpec;
+pub(crate) use rules::is_open;
+pub(crate) use spec::{ContainerSpec, Logging};
+pub(crate) use ulimits::Ulimits;
 pub(crate) use units::{Bytes, Span};
 pub(crate) use wait::{last_lines, without_env};
-pub(crate) use words::Words;
+pub(crate) use words::{Several, Words};
 
 use super::engine::Engine;
 use super::images;
+use super::instead;
 use super::versions;
 use super::{labels, stored};
 use spec::ContainerFacts;
@@ -78,6 +85,7 @@ impl Resource for Container {
             gets_ready: true,
             replicas: true,
             may_hold_data: true,
+            instead: instead::CONTAINER,
             ..Traits::default()
         }
     }
@@ -88,6 +96,10 @@ impl Resource for Container {
 
     fn normalize(spec: &mut ContainerSpec) {
         spec.normalize();
+    }
+
+    fn check_named(natural: &str, _spec: &ContainerSpec) -> Vec<Problem> {
+        labels::check_natural("container", natural).into_iter().collect()
     }
 
     fn check(spec: &ContainerSpec) -> Vec<Problem> {

@@ -11,6 +11,8 @@ use super::units::written_as_text;
 /// The network namespace: `host`, `none` or `container:NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetworkMode {
+    /// The engine's default network, where a container is anyway.
+    Bridge,
     /// The network of the machine.
     Host,
     /// No network.
@@ -64,9 +66,7 @@ impl FromStr for NetworkMode {
         match text {
             "host" => Ok(Self::Host),
             "none" => Ok(Self::None),
-            "bridge" | "default" => Err(format!(
-                "`{text}` is what a container without `network_mode` and `networks` has: leave it out"
-            )),
+            "bridge" | "default" => Ok(Self::Bridge),
             _ => of_container(text)
                 .map(|name| Self::Container(name.to_owned()))
                 .ok_or_else(|| other(text, "`host`, `none` and `container:name`")),
@@ -77,6 +77,7 @@ impl FromStr for NetworkMode {
 impl fmt::Display for NetworkMode {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Bridge => out.write_str("bridge"),
             Self::Host => out.write_str("host"),
             Self::None => out.write_str("none"),
             Self::Container(name) => write!(out, "{CONTAINER}{name}"),
@@ -115,6 +116,6 @@ mod tests {
         let error = "service:db".parse::<NetworkMode>().unwrap_err();
         assert!(error.contains("`container:${db}`"), "{error}");
         assert!("container:".parse::<Mode>().is_err());
-        assert!("bridge".parse::<NetworkMode>().unwrap_err().contains("leave it out"));
+        assert_eq!("default".parse(), Ok(NetworkMode::Bridge));
     }
 }

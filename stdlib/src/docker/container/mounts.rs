@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::path::{Component, Path};
 
 use bollard::models::{
-    Mount as ApiMount, MountBindOptions, MountImageOptions, MountTmpfsOptions, MountType,
-    MountVolumeOptions,
+    Mount as ApiMount, MountImageOptions, MountTmpfsOptions, MountType, MountVolumeOptions,
 };
 use dollop_engine::resource::Problem;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -13,7 +12,10 @@ use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::super::engine::Engine;
-use super::options::{BindOptions, ImageOptions, Selinux, TmpfsOptions, VolumeOptions};
+use super::options::{
+    BindOptions, ImageOptions, Recursive, Selinux, TmpfsOptions, VolumeOptions,
+};
+use super::pairs::Pairs;
 use super::units::Bytes;
 
 /// All mounts, in the order of their targets.
@@ -158,7 +160,11 @@ impl Mounts {
     pub(super) fn needs(&self) -> Option<(&'static str, usize)> {
         let needs = |mount: &Mount| {
             let subpath = |volume: &VolumeOptions| volume.subpath.is_some();
+            let recursive = mount.bind.as_ref().and_then(|bind| bind.recursive);
             match mount.kind {
+                _ if matches!(recursive, Some(Recursive::Writable | Recursive::Readonly)) => {
+                    Some(("`recursive: \"writable\"` and `\"readonly\"` of a bind", 44))
+                }
                 MountKind::Image => Some(("a mount of type `image`", 48)),
                 _ if mount.volume.as_ref().is_some_and(subpath) => {
                     Some(("`subpath` of a volume", 45))
@@ -233,6 +239,27 @@ impl Mounts {
                 }
                 _ => {}
             }
+            if let Some(bind) = &mount.bind
+                && let Some(recursive) = bind.recursive
+            {
+                if bind.needs_old_form() {
+                    let message = format!("the bind at `{}` says too much", mount.target);
+                    let hint = "the engine takes `recursive` only without `create_host_path` \
+                                and `selinux`";
+                    problem(message, Some(hint));
+                }
+                let locks = matches!(recursive, Recursive::Writable | Recursive::Readonly);
+                if locks && !mount.read_only {
+                    let message = format!("the bind at `{}` is not read-only", mount.target);
+                    problem(message, Some("say `read_only: true`, or leave `recursive` out"));
+                }
+            }
+            if mount.source.is_some()
+                && mount.volume.as_ref().is_some_and(|volume| !volume.labels.0.is_empty())
+            {
+                let message = format!("the volume at `{}` has a name", mount.target);
+                problem(message, Some("its labels belong to its own `docker::volume`"));
+            }
             let others = [
                 ("bind", mount.bind.is_some(), MountKind::Bind),
                 ("volume", mount.volume.is_some(), MountKind::Volume),
@@ -253,10 +280,10 @@ impl Mounts {
 
 impl Mount {
     fn requested(&self, source: Option<String>) -> ApiMount {
-        let bind = self.bind.as_ref().and_then(|bind| bind.propagation);
         let volume = self.volume.as_ref().map(|volume| MountVolumeOptions {
             no_copy: Some(volume.nocopy),
             subpath: volume.subpath.clone(),
+            labels: volume.labels.requested(),
             ..MountVolumeOptions::default()
         });
         let tmpfs = self.tmpfs.as_ref().map(|tmpfs| MountTmpfsOptions {
@@ -275,10 +302,7 @@ impl Mount {
             source,
             target: Some(self.target.clone()),
             read_only: Some(self.read_only),
-            bind_options: bind.map(|propagation| MountBindOptions {
-                propagation: Some(propagation.requested()),
-                ..MountBindOptions::default()
-            }),
+            bind_options: self.bind.as_ref().and_then(BindOptions::requested),
             volume_options: volume,
             tmpfs_options: tmpfs,
             image_options: image.map(|subpath| MountImageOptions { subpath }),
@@ -295,13 +319,11 @@ fn mount(api: &ApiMount) -> Option<Mount> {
         MountType::IMAGE => MountKind::Image,
         _ => MountKind::Volume,
     };
-    let bind = api.bind_options.as_ref().map(|bind| BindOptions {
-        propagation: bind.propagation.and_then(super::options::Propagation::observed),
-        ..BindOptions::default()
-    });
+    let bind = api.bind_options.as_ref().map(BindOptions::observed);
     let volume = api.volume_options.as_ref().map(|volume| VolumeOptions {
         nocopy: volume.no_copy.unwrap_or(false),
         subpath: volume.subpath.clone().filter(|path| !path.is_empty()),
+        labels: Pairs::observed(volume.labels.iter().flatten()),
     });
     let tmpfs = api.tmpfs_options.as_ref().map(|tmpfs| TmpfsOptions {
         size: tmpfs.size_bytes.filter(|size| *size > 0).map(Bytes),

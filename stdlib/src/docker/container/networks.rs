@@ -9,10 +9,11 @@ use std::str::FromStr;
 use bollard::models::{EndpointIpamConfig, EndpointSettings};
 use dollop_engine::resource::Problem;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::pairs::Pairs;
+use super::rules;
 use super::units::written_as_text;
 
 /// Networks by name.
@@ -33,6 +34,7 @@ pub struct Endpoint {
     /// More addresses of its own, seen only on the same link.
     pub link_local_ips: Vec<Address>,
     /// A fixed hardware address. Engines since 25.0.
+    #[serde(deserialize_with = "rules::hardware_address")]
     pub mac_address: Option<String>,
     /// Options of the network's driver for this container.
     pub driver_opts: Pairs,
@@ -225,18 +227,67 @@ impl<'de> Deserialize<'de> for Networks {
     }
 }
 
+/// An item of a list: a network, or one with how the container is in it.
+struct Member {
+    network: String,
+    endpoint: Endpoint,
+}
+
+/// A network with how the container is in it.
+#[derive(Deserialize, JsonSchema)]
+struct Long {
+    /// A `docker::network`, or the real name of one.
+    network: String,
+    #[serde(flatten)]
+    endpoint: Endpoint,
+}
+
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameOrLong;
+        impl<'de> de::Visitor<'de> for NameOrLong {
+            type Value = Member;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a network, or `#{ network: net, aliases: [..] }`")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Member, E> {
+                Ok(Member { network: name.to_owned(), endpoint: Endpoint::default() })
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Member, A::Error> {
+                let Long { network, endpoint } =
+                    Long::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Member { network, endpoint })
+            }
+        }
+        deserializer.deserialize_any(NameOrLong)
+    }
+}
+
 struct ListOrMap;
 
 impl<'de> de::Visitor<'de> for ListOrMap {
     type Value = Networks;
 
     fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("a list of networks or a map from network to aliases and address")
+        out.write_str("a list of networks, or a map from name to aliases and address")
     }
 
-    fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<Networks, A::Error> {
-        let names = Vec::<String>::deserialize(SeqAccessDeserializer::new(seq))?;
-        Ok(Networks(names.into_iter().map(|name| (name, Endpoint::default())).collect()))
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Networks, A::Error> {
+        let mut networks = Networks::default();
+        while let Some(Member { network, endpoint }) = seq.next_element()? {
+            let said = networks.0.entry(network).or_default();
+            if *said != Endpoint::default() && endpoint != Endpoint::default() {
+                return Err(de::Error::custom("this network is there twice"));
+            }
+            if endpoint != Endpoint::default() {
+                *said = endpoint;
+            }
+        }
+        networks.normalize();
+        Ok(networks)
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Networks, A::Error> {
@@ -261,9 +312,10 @@ impl JsonSchema for Networks {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let endpoint = generator.subschema_for::<Endpoint>();
+        let long = generator.subschema_for::<Long>();
         json_schema!({
             "anyOf": [
-                { "type": "array", "items": { "type": "string" } },
+                { "type": "array", "items": { "anyOf": [{ "type": "string" }, long] } },
                 { "type": "object", "additionalProperties": endpoint },
             ]
         })
@@ -282,6 +334,21 @@ mod tests {
         assert_eq!(list, map);
         let plain = to_value(Endpoint::default()).unwrap();
         assert_eq!(to_value(&list).unwrap(), json!({ "a": plain, "b": plain }));
+    }
+
+    #[test]
+    fn an_item_of_a_list_may_say_how_the_container_is_in_it() {
+        let list: Networks = from_value(
+            json!(["b", { "network": "a", "aliases": ["y", "x"], "gw_priority": 1 }]),
+        )
+        .unwrap();
+        let map: Networks =
+            from_value(json!({ "a": { "aliases": ["x", "y"], "gw_priority": 1 }, "b": {} }))
+                .unwrap();
+        assert_eq!(list, map);
+        let twice =
+            json!([{ "network": "a", "aliases": ["x"] }, { "network": "a", "aliases": ["y"] }]);
+        assert!(from_value::<Networks>(twice).unwrap_err().to_string().contains("twice"));
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use bollard::models::MountBindOptionsPropagationEnum as Api;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use bollard::models::{MountBindOptions, MountBindOptionsPropagationEnum as Api};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::units::{Bytes, written_as_text};
+use super::pairs::{self, Pairs};
+use super::units::Bytes;
 
 /// Options of a path of the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,6 +20,10 @@ pub struct BindOptions {
     pub propagation: Option<Propagation>,
     /// Label it for SELinux: `z` for several containers, `Z` for this one alone.
     pub selinux: Option<Selinux>,
+    /// What becomes of what is mounted below it on the host: `enabled` (it comes along, as
+    /// when left out) or `disabled`; of a read-only one also `writable` or `readonly`, with
+    /// engines since 25.0.
+    pub recursive: Option<Recursive>,
 }
 
 /// Options of a volume.
@@ -29,6 +34,9 @@ pub struct VolumeOptions {
     pub nocopy: bool,
     /// A path in the volume, mounted instead of all of it. Engines since 26.0.
     pub subpath: Option<String>,
+    /// Labels for a volume that is made for it, one without a name.
+    #[serde(deserialize_with = "pairs::labels")]
+    pub labels: Pairs,
 }
 
 /// Options of a folder in memory.
@@ -37,7 +45,7 @@ pub struct VolumeOptions {
 pub struct TmpfsOptions {
     /// How much it may hold, `64m`.
     pub size: Option<Bytes>,
-    /// Its permissions as octal text, `"1777"`.
+    /// Its permissions, `"1777"` or `0o1777`.
     pub mode: Option<Octal>,
 }
 
@@ -47,6 +55,20 @@ pub struct TmpfsOptions {
 pub struct ImageOptions {
     /// A path in the image, mounted instead of all of it.
     pub subpath: Option<String>,
+}
+
+/// What becomes of what is mounted below a path of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Recursive {
+    /// It comes along.
+    Enabled,
+    /// It stays away.
+    Disabled,
+    /// It comes along and can be written to.
+    Writable,
+    /// It comes along and cannot be written to, or the container does not start.
+    Readonly,
 }
 
 /// How an engine labels files for SELinux.
@@ -88,11 +110,11 @@ const PROPAGATIONS: [(Propagation, Api, &str); 6] = [
 ];
 
 impl Propagation {
-    pub(super) fn requested(self) -> Api {
+    fn requested(self) -> Api {
         PROPAGATIONS.iter().find(|entry| entry.0 == self).map_or(Api::EMPTY, |entry| entry.1)
     }
 
-    pub(super) fn observed(api: Api) -> Option<Self> {
+    fn observed(api: Api) -> Option<Self> {
         PROPAGATIONS.iter().find(|entry| entry.1 == api).map(|entry| entry.0)
     }
 
@@ -114,7 +136,35 @@ impl BindOptions {
     pub(super) fn normal(mut self) -> Option<Self> {
         // What the engine does by itself.
         self.propagation = self.propagation.filter(|kind| *kind != Propagation::Rprivate);
+        self.recursive = self.recursive.filter(|kind| *kind != Recursive::Enabled);
         (self != Self::default()).then_some(self)
+    }
+
+    /// As a mount says it; nothing when there is nothing to say.
+    pub(super) fn requested(&self) -> Option<MountBindOptions> {
+        let is = |kind| (self.recursive == Some(kind)).then_some(true);
+        let options = MountBindOptions {
+            propagation: self.propagation.map(Propagation::requested),
+            non_recursive: is(Recursive::Disabled),
+            read_only_non_recursive: is(Recursive::Writable),
+            read_only_force_recursive: is(Recursive::Readonly),
+            ..MountBindOptions::default()
+        };
+        (options != MountBindOptions::default()).then_some(options)
+    }
+
+    /// What a mount was told.
+    pub(super) fn observed(options: &MountBindOptions) -> Self {
+        let recursive = [
+            (options.non_recursive, Recursive::Disabled),
+            (options.read_only_non_recursive, Recursive::Writable),
+            (options.read_only_force_recursive, Recursive::Readonly),
+        ];
+        Self {
+            propagation: options.propagation.and_then(Propagation::observed),
+            recursive: recursive.into_iter().find(|(is, _)| *is == Some(true)).map(|it| it.1),
+            ..Self::default()
+        }
     }
 
     /// Whether only the engine's old form can say it.
@@ -156,9 +206,26 @@ impl ImageOptions {
     }
 }
 
-/// Permissions of a file, written as octal text: `"0644"`.
+/// Permissions of a file, written as octal text, `"0644"`, or as a number, `0o644`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Octal(pub u32);
+
+/// Numbers that somebody wrote without the `0o`: as what they are, none of them is a mode.
+const WITHOUT_PREFIX: [i64; 19] = [
+    400, 440, 444, 500, 550, 555, 600, 640, 644, 660, 664, 666, 700, 711, 750, 755, 775, 777,
+    1777,
+];
+
+impl Octal {
+    fn number(number: i64) -> Result<Self, String> {
+        if WITHOUT_PREFIX.contains(&number) {
+            return Err(format!("{number} is not octal: write `0o{number}` or `\"{number}\"`"));
+        }
+        let mode = u32::try_from(number).ok().filter(|mode| *mode <= 0o7777);
+        mode.map(Self)
+            .ok_or_else(|| format!("{number} is no file mode; one looks like `0o644`"))
+    }
+}
 
 impl FromStr for Octal {
     type Err = String;
@@ -166,7 +233,7 @@ impl FromStr for Octal {
     fn from_str(text: &str) -> Result<Self, String> {
         let octal = u32::from_str_radix(text.trim_start_matches("0o"), 8).ok();
         octal.filter(|mode| *mode <= 0o7777).map(Self).ok_or_else(|| {
-            format!("`{text}` is no file mode: write octal digits as text, such as `\"0644\"`")
+            format!("`{text}` is no file mode: one looks like `\"0644\"` or `0o644`")
         })
     }
 }
@@ -177,4 +244,67 @@ impl fmt::Display for Octal {
     }
 }
 
-written_as_text!(Octal, "string");
+impl Serialize for Octal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Octal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrNumber;
+        impl de::Visitor<'_> for TextOrNumber {
+            type Value = Octal;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a file mode, `\"0644\"` or `0o644`")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Octal, E> {
+                text.trim().parse().map_err(E::custom)
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Octal, E> {
+                Octal::number(number).map_err(E::custom)
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Octal, E> {
+                Octal::number(i64::try_from(number).unwrap_or(-1)).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(TextOrNumber)
+    }
+}
+
+impl JsonSchema for Octal {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Octal".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "string" }, { "type": "integer" }] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{from_value, json};
+
+    #[test]
+    fn a_mode_is_octal_text_or_a_number() {
+        let mode = |json| from_value::<Octal>(json).map(|mode| mode.to_string());
+        assert_eq!(mode(json!("1777")).unwrap(), "1777");
+        assert_eq!(mode(json!("0o644")).unwrap(), "0644");
+        // What `0o1777` and `0o600` are to a script.
+        assert_eq!(mode(json!(1023)).unwrap(), "1777");
+        assert_eq!(mode(json!(384)).unwrap(), "0600");
+        let error = mode(json!(644)).unwrap_err().to_string();
+        assert!(error.contains("`0o644`"), "{error}");
+        assert!(mode(json!(-1)).is_err() && mode(json!(99999)).is_err());
+    }
+}

@@ -32,11 +32,14 @@ impl Pairs {
 
 impl<'de> Deserialize<'de> for Pairs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(MapOrList)
+        deserializer.deserialize_any(MapOrList { bare: false })
     }
 }
 
-struct MapOrList;
+struct MapOrList {
+    /// Whether a key may stand alone.
+    bare: bool,
+}
 
 impl<'de> de::Visitor<'de> for MapOrList {
     type Value = Pairs;
@@ -51,25 +54,41 @@ impl<'de> de::Visitor<'de> for MapOrList {
 
     fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<Pairs, A::Error> {
         let entries = Vec::<String>::deserialize(SeqAccessDeserializer::new(seq))?;
-        let mut pairs = BTreeMap::new();
-        // As in a list that was written like a file of variables.
-        let says = |entry: &String| !entry.trim().is_empty() && !entry.starts_with('#');
-        for entry in entries.into_iter().filter(says) {
-            // Compose takes such a value from the environment, which a script does not see.
-            // The whole entry is not shown: there may be a secret in a badly written one.
-            let Some((key, value)) = entry.split_once('=') else {
-                let name: String =
-                    entry.chars().take_while(char::is_ascii_graphic).take(40).collect();
-                return Err(de::Error::custom(format!(
-                    "`{name}` has no value: write `{name}=value`, or take it from outside with `param`"
-                )));
-            };
-            if pairs.insert(key.to_owned(), Text(value.to_owned())).is_some() {
-                return Err(de::Error::custom(format!("`{key}` is there twice")));
-            }
+        if self.bare {
+            let entries = entries.into_iter().map(|entry| match entry.split_once('=') {
+                None if !entry.trim().is_empty() => format!("{entry}="),
+                _ => entry,
+            });
+            return pairs(entries.collect());
         }
-        Ok(Pairs(pairs))
+        pairs(entries)
     }
+}
+
+/// Labels: one without a value is an empty one.
+pub(crate) fn labels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Pairs, D::Error> {
+    deserializer.deserialize_any(MapOrList { bare: true })
+}
+
+fn pairs<E: de::Error>(entries: Vec<String>) -> Result<Pairs, E> {
+    let mut pairs = BTreeMap::new();
+    // As in a list that was written like a file of variables.
+    let says = |entry: &String| !entry.trim().is_empty() && !entry.starts_with('#');
+    for entry in entries.into_iter().filter(says) {
+        // Compose takes such a value from the environment, which a script does not see.
+        // The whole entry is not shown: there may be a secret in a badly written one.
+        let Some((key, value)) = entry.split_once('=') else {
+            let name: String =
+                entry.chars().take_while(char::is_ascii_graphic).take(40).collect();
+            return Err(E::custom(format!(
+                "`{name}` has no value: write `{name}=value`, or take it from outside with `param`"
+            )));
+        };
+        if pairs.insert(key.to_owned(), Text(value.to_owned())).is_some() {
+            return Err(E::custom(format!("`{key}` is there twice")));
+        }
+    }
+    Ok(Pairs(pairs))
 }
 
 impl JsonSchema for Pairs {
@@ -107,5 +126,9 @@ mod tests {
         let error = from_value::<Pairs>(json!(["A"])).unwrap_err().to_string();
         assert!(error.contains("`A=value`"), "{error}");
         assert!(from_value::<Pairs>(json!(["A=1", "A=2"])).is_err());
+        assert_eq!(
+            labels(json!(["a", "b=1"])).unwrap(),
+            labels(json!({ "a": "", "b": 1 })).unwrap()
+        );
     }
 }

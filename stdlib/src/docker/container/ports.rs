@@ -288,6 +288,49 @@ struct Long {
     /// `tcp`, `udp` or `sctp`.
     #[serde(default)]
     protocol: Option<String>,
+    /// Where it is published: always on the machine, `host`.
+    #[serde(default)]
+    #[expect(dead_code, reason = "there is one mode, which is only checked")]
+    mode: Option<Mode>,
+}
+
+/// The one way to publish a port without a swarm.
+#[derive(Clone, Copy, Debug)]
+struct Mode;
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "host" => Ok(Self),
+            "ingress" => {
+                Err("`ingress` spreads over the machines of a swarm: leave `mode` out"
+                    .to_owned())
+            }
+            _ => Err(format!("`{text}` is no mode: there is only `host`")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Mode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Mode {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Mode".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
 }
 
 impl Long {

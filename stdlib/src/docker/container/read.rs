@@ -306,8 +306,8 @@ fn spec(
         cpus: limits.cpus(),
         cpuset: limits.cpuset(),
         cpu_shares: limits.cpu_shares(),
-        cpu_period: host.cpu_period.filter(|n| *n > 0).map(Micros),
-        cpu_quota: host.cpu_quota.filter(|n| *n > 0).map(Micros),
+        cpu_period: limits.cpu_period(),
+        cpu_quota: limits.cpu_quota(),
         cpu_rt_period: host.cpu_realtime_period.filter(|n| *n > 0).map(Micros),
         cpu_rt_runtime: host.cpu_realtime_runtime.filter(|n| *n > 0).map(Micros),
         pids_limit: limits.pids_limit(),
@@ -318,7 +318,10 @@ fn spec(
         cap_drop: host.cap_drop.iter().flatten().map(|cap| capability(cap)).collect(),
         privileged: host.privileged.unwrap_or(false),
         security_opt: security_opt(host, asked),
-        devices: Devices::observed(host.devices.as_deref().unwrap_or(&[])),
+        devices: Devices::observed(
+            host.devices.as_deref().unwrap_or(&[]),
+            host.device_requests.as_deref().unwrap_or(&[]),
+        ),
         device_cgroup_rules: host.device_cgroup_rules.clone().unwrap_or_default(),
         gpus: Gpus::observed(host.device_requests.as_deref().unwrap_or(&[])),
         // The engine's default is one of the two private ones, as it was started.

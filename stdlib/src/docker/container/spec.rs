@@ -16,12 +16,13 @@ use super::hosts::Hosts;
 use super::modes::{CgroupMode, Mode, NetworkMode, UserNamespace};
 use super::mounts::Mounts;
 use super::networks::Networks;
-use super::pairs::Pairs;
+use super::pairs::{self, Pairs};
 use super::ports::{Exposed, Ports};
+use super::rules;
 use super::succession::UpdateConfig;
 use super::track::{Digests, Track};
 use super::ulimits::Ulimits;
-use super::units::{Bytes, Cpus, MemorySwap, Micros, Restart, Span, capability, signal};
+use super::units::{Bytes, Cpus, MemorySwap, Micros, Restart, Span, Whole, capability, signal};
 use super::words::{Several, Words};
 use crate::text::Text;
 
@@ -36,6 +37,7 @@ pub struct ContainerSpec {
     /// What it is made from: a `docker::image`, or a reference like `postgres:15`, pulled
     /// when the engine does not have it.
     #[schemars(extend("x-replace" = true, "x-handle" = "docker::image", "x-by-name" = true))]
+    #[serde(deserialize_with = "reference::read")]
     pub image: String,
     /// The arguments, or the program when the image has no entry point: a list, or a string
     /// split as a shell would. What the image says when left out.
@@ -81,9 +83,9 @@ pub struct ContainerSpec {
     #[serde(default)]
     #[schemars(extend("x-disruption" = "restart", "x-write-only" = true))]
     pub files: Files,
-    /// Networks it is in: a list, or a map to aliases and address,
-    /// `#{ app: #{ aliases: ["db"], ipv4_address: "10.20.0.5" } }`. In each it is found by
-    /// its short name. The engine's `bridge` when left out.
+    /// Networks it is in, `[app, #{ network: db, aliases: ["store"], ipv4_address: "10.20.0.5" }]`,
+    /// or a map from their real names. In each it is found by its short name. The engine's
+    /// `bridge` when left out.
     #[serde(default)]
     #[schemars(extend("x-handle" = "docker::network", "x-disruption" = "reconnect"))]
     pub networks: Networks,
@@ -93,7 +95,7 @@ pub struct ContainerSpec {
     #[schemars(extend("x-replace" = true, "x-handle" = "docker::container"))]
     pub network_mode: Option<NetworkMode>,
     /// Labels, beside dollop's own marks.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "pairs::labels")]
     #[schemars(extend("x-replace" = true))]
     pub labels: Pairs,
     /// Notes for the program that runs containers (OCI annotations).
@@ -117,7 +119,7 @@ pub struct ContainerSpec {
     #[schemars(extend("x-replace" = true))]
     pub working_dir: Option<String>,
     /// Its own host name; the start of its id when left out.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "rules::host_name")]
     #[schemars(extend("x-replace" = true))]
     pub hostname: Option<String>,
     /// The domain behind its host name.
@@ -153,7 +155,7 @@ pub struct ContainerSpec {
     #[schemars(extend("x-replace" = true))]
     pub read_only: bool,
     /// The signal that asks it to stop, `SIGINT`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "rules::a_signal")]
     #[schemars(extend("x-replace" = true))]
     pub stop_signal: Option<String>,
     /// How long it may take to stop before it is killed, `30s`; 10 s when left out.
@@ -190,19 +192,18 @@ pub struct ContainerSpec {
     #[serde(default)]
     pub cpus: Option<Cpus>,
     /// Which processors it may use, `0-2,5`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "rules::processors")]
     pub cpuset: Option<String>,
     /// Its weight against other containers when processors are busy; 1024 is usual.
     #[serde(default)]
     pub cpu_shares: Option<u32>,
-    /// The period that `cpu_quota` is part of, `100ms`, or in microseconds. Unlike `cpus`,
-    /// the two do not change in place.
+    /// The period that `cpu_quota` is part of, `100ms`, or in microseconds; 100 ms when left
+    /// out. Unlike the quota, it does not change in place.
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
     pub cpu_period: Option<Micros>,
     /// The time on processors it gets in each `cpu_period`, `50ms`, or in microseconds.
     #[serde(default)]
-    #[schemars(extend("x-replace" = true))]
     pub cpu_quota: Option<Micros>,
     /// The period that `cpu_rt_runtime` is part of, for programs with real-time scheduling.
     #[serde(default)]
@@ -214,7 +215,7 @@ pub struct ContainerSpec {
     pub cpu_rt_runtime: Option<Micros>,
     /// The most processes it may have.
     #[serde(default)]
-    pub pids_limit: Option<i64>,
+    pub pids_limit: Option<Whole>,
     /// How fast it may read from and write to disks.
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
@@ -229,11 +230,11 @@ pub struct ContainerSpec {
     #[schemars(extend("x-replace" = true))]
     pub sysctls: Pairs,
     /// Rights of the kernel added to the usual ones, `["NET_ADMIN"]`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "rules::capabilities")]
     #[schemars(extend("x-replace" = true))]
     pub cap_add: Vec<String>,
     /// Rights of the kernel taken away, `["ALL"]`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "rules::capabilities")]
     #[schemars(extend("x-replace" = true))]
     pub cap_drop: Vec<String>,
     /// All rights on the machine. Rarely needed.
@@ -284,7 +285,7 @@ pub struct ContainerSpec {
     #[schemars(extend("x-replace" = true))]
     pub cgroup_parent: Option<String>,
     /// Folders in memory, `["/run", "/tmp:size=64m,mode=1777"]`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "rules::folders")]
     #[schemars(extend("x-replace" = true))]
     pub tmpfs: Several,
     /// Options of the engine's storage, `#{ size: "10G" }`.
@@ -292,7 +293,7 @@ pub struct ContainerSpec {
     #[schemars(extend("x-replace" = true))]
     pub storage_opt: Pairs,
     /// Servers it asks for names beside those of its networks.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "rules::addresses")]
     #[schemars(extend("x-replace" = true))]
     pub dns: Several,
     /// Options for asking, `["ndots:2"]`.
@@ -409,7 +410,7 @@ pub struct ContainerFacts {
 
 impl ContainerSpec {
     /// Brings equal forms to one.
-    pub(super) fn normalize(&mut self) {
+    pub(crate) fn normalize(&mut self) {
         self.image = reference::familiar(&self.image);
         // To the engine an empty command is none.
         self.command = self.command.take().filter(|words| !words.0.is_empty());
@@ -423,7 +424,7 @@ impl ContainerSpec {
             *limit = limit.filter(|bytes| bytes.0 > 0);
         }
         self.memswap_limit = self.memswap_limit.filter(|limit| limit.0 != 0);
-        self.pids_limit = self.pids_limit.filter(|limit| *limit > 0);
+        self.pids_limit = self.pids_limit.filter(|limit| limit.0 > 0);
         self.cpu_shares = self.cpu_shares.filter(|shares| *shares > 0);
         self.blkio_config = self.blkio_config.take().and_then(BlockIo::normal);
         for (list, form) in [
@@ -452,6 +453,11 @@ impl ContainerSpec {
             *text = text.take().filter(|text| !text.is_empty());
         }
         self.platform = self.platform.take().map(|platform| platform.to_ascii_lowercase());
+        // That is where it is without saying anything.
+        self.network_mode = self
+            .network_mode
+            .take()
+            .filter(|mode| *mode != NetworkMode::Bridge || !self.networks.0.is_empty());
         self.user = self.user.take().filter(|user| !user.0.is_empty());
         // Every one of them is a resource of its own.
         self.replicas = None;
@@ -465,8 +471,9 @@ impl ContainerSpec {
     }
 
     /// Rules across attributes.
-    pub(super) fn check(&self) -> Vec<Problem> {
+    pub(crate) fn check(&self) -> Vec<Problem> {
         let mut problems = labels::check(&self.labels.0);
+        problems.extend(rules::limits(self));
         problems.extend(self.ports.check());
         problems.extend(self.volumes.check());
         problems.extend(self.networks.check());

@@ -1,8 +1,14 @@
 //! Values people write as text: durations, sizes, processors, restart policies, signals.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::text::Text;
 
 /// A type read with `FromStr` from text (a number counts as its text) and written with
 /// `Display`, so that equal values have one form.
@@ -105,6 +111,33 @@ impl fmt::Display for Micros {
 }
 
 written_as_text!(Micros, "string", "integer");
+
+/// A whole number, also written as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Whole(pub i64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Text::deserialize(deserializer)?.0;
+        let number = text.trim().parse().map(Self);
+        number.map_err(|_| de::Error::custom(format!("`{text}` is no whole number")))
+    }
+}
+
+impl JsonSchema for Whole {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Whole".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "integer" }, { "type": "string" }] })
+    }
+}
 
 /// A number of bytes: `512m`, `1.5g`, `65536`; k, m and g are powers of 1024 as in Docker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]

@@ -37,7 +37,9 @@ const CHUNK: usize = 64 << 10;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Build {
-    /// The folder, `./app` (from the project folder), or the address of a Git repository.
+    /// The folder, `./app` (from the project folder), or the address of a Git repository; the
+    /// project folder itself when left out.
+    #[serde(default = "here")]
     pub context: String,
     /// The Dockerfile in the folder; `Dockerfile` when left out.
     #[serde(default)]
@@ -84,6 +86,10 @@ pub struct Build {
     /// and the build asks for nothing it cannot do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builder: Option<Builder>,
+}
+
+fn here() -> String {
+    ".".to_owned()
 }
 
 fn is_empty(pairs: &Pairs) -> bool {
@@ -133,6 +139,19 @@ impl Build {
             );
         }
         None
+    }
+
+    /// What must be on this machine to build it: the Dockerfile, or the folder alone.
+    pub(super) fn needs(&self) -> Option<String> {
+        if self.is_remote() {
+            return None;
+        }
+        if self.dockerfile_inline.is_some() {
+            return Some(self.context.clone()).filter(|folder| *folder != here());
+        }
+        let name = self.dockerfile.as_deref().unwrap_or("Dockerfile");
+        let name = name.trim_start_matches("./");
+        Some(format!("{}/{name}", self.context.trim_end_matches('/')))
     }
 
     fn is_remote(&self) -> bool {

@@ -13,16 +13,18 @@ use bollard::models::{ImageInspect, ImageSummary};
 use bollard::query_parameters::{
     ListImagesOptions, RemoveImageOptions, TagImageOptionsBuilder,
 };
+use dollop_engine::analysis::{Claim, Claimed};
 use dollop_engine::error::CallError;
+use dollop_engine::path::Path;
 use dollop_engine::resource::{
-    Created, Found, Name, Owner, Problem, ReadResult, Resource, Scope, Wanted,
+    Created, Found, Name, Owner, Problem, ReadResult, Resource, Scope, Traits, Wanted,
 };
 use futures::{StreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::engine::{Engine, status};
-use super::{pull, reference};
+use super::{instead, pull, reference};
 use build::Build;
 
 /// How many images are looked at at once.
@@ -99,6 +101,17 @@ impl Resource for Image {
     type Spec = ImageSpec;
     type Facts = ImageFacts;
 
+    fn traits() -> Traits {
+        Traits { instead: instead::IMAGE, ..Traits::default() }
+    }
+
+    fn claims(_: &Name, spec: &ImageSpec) -> Vec<Claimed> {
+        let paths = spec.build.iter().filter_map(Build::needs);
+        let claims =
+            paths.map(|path| Claimed::new(Path::attribute("build"), Claim::NeedsPath(path)));
+        claims.collect()
+    }
+
     fn normalize(spec: &mut ImageSpec) {
         spec.platform = spec.platform.take().filter(|platform| !platform.is_empty());
         if let Some(build) = &mut spec.build {
@@ -109,6 +122,13 @@ impl Resource for Image {
         }
         spec.tags.sort();
         spec.tags.dedup();
+    }
+
+    fn check_named(natural: &str, _spec: &ImageSpec) -> Vec<Problem> {
+        let wrong = reference::wrong(natural).into_iter();
+        wrong
+            .map(|message| Problem { attribute: "name".to_owned(), message, hint: None })
+            .collect()
     }
 
     fn check(spec: &ImageSpec) -> Vec<Problem> {

@@ -62,7 +62,10 @@ async fn container_conforms() {
             ("ports", json!([81, "8000-8002", "[::1]::90"])),
             (
                 "ports",
-                json!([{ "target": 80, "host_ip": "127.0.0.1", "protocol": "udp" }, { "target": 90 }]),
+                json!([
+                    { "target": 80, "host_ip": "127.0.0.1", "protocol": "udp" },
+                    { "target": 90, "mode": "host" },
+                ]),
             ),
             ("expose", json!(["80", "53/udp", "8000-8002"])),
             ("volumes", json!([format!("{data}:/data"), "/anonymous"])),
@@ -70,13 +73,16 @@ async fn container_conforms() {
             (
                 "volumes",
                 json!([
-                    { "type": "tmpfs", "target": "/t", "tmpfs": { "size": "1m", "mode": "1777" } },
+                    { "type": "tmpfs", "target": "/t", "tmpfs": { "size": "1m", "mode": 0o1777 } },
                     { "type": "bind", "source": format!("{folder}/new"), "target": "/n",
                       "bind": { "create_host_path": true, "propagation": "private" } },
                     { "type": "bind", "source": folder, "target": "/p", "read_only": true,
                       "bind": { "propagation": "private" } },
                     { "type": "volume", "source": data, "target": "/v",
                       "volume": { "nocopy": true } },
+                    { "type": "volume", "target": "/own", "volume": { "labels": ["team=shop"] } },
+                    { "type": "bind", "source": folder, "target": "/q",
+                      "bind": { "recursive": "disabled" } },
                 ]),
             ),
             ("volumes_from", json!([format!("{neighbour}:ro")])),
@@ -102,6 +108,11 @@ async fn container_conforms() {
             ("networks", json!([app, other])),
             (
                 "networks",
+                json!([other, { "network": app, "aliases": ["store"], "ipv4_address": "10.213.8.29" }]),
+            ),
+            ("networks", json!({ (app.as_str()): null })),
+            (
+                "networks",
                 json!({ (app.as_str()): { "aliases": ["b", "a"], "ipv4_address": "10.213.8.9" } }),
             ),
             (
@@ -119,8 +130,8 @@ async fn container_conforms() {
             ("network_mode", json!(format!("container:{neighbour}"))),
             ("network_mode", json!("host")),
             ("labels", json!({ "team": "shop", "tier": 1 })),
-            ("labels", json!(["team=shop"])),
-            ("healthcheck", json!({ "test": "true", "interval": "90s", "retries": 5 })),
+            ("labels", json!(["team=shop", "bare"])),
+            ("healthcheck", json!({ "test": "true", "interval": "90s", "retries": "5" })),
             (
                 "healthcheck",
                 json!({ "test": ["CMD", "true"], "timeout": "2s", "start_period": "1s" }),
@@ -165,7 +176,7 @@ async fn container_conforms() {
             ("cpu_quota", json!("20ms")),
             ("cpu_quota", json!(30000)),
             ("cpu_rt_period", json!("5s")),
-            ("pids_limit", json!(50)),
+            ("pids_limit", json!("50")),
             (
                 "blkio_config",
                 json!({
@@ -415,6 +426,13 @@ async fn what_this_machine_cannot_do_is_refused() {
         ("volumes", json!([{ "type": "image", "source": BUSYBOX, "target": "/i" }]), "1.48"),
         ("networks", json!({ (net.as_str()): { "mac_address": "02:42:0A:D5:08:09" } }), "1.44"),
         ("networks", json!({ (net.as_str()): { "gw_priority": 1 } }), "1.48"),
+        ("devices", json!(["vendor1.com/device=gpu"]), "1.44"),
+        (
+            "volumes",
+            json!([{ "type": "bind", "source": "/etc", "target": "/e", "read_only": true,
+                     "bind": { "recursive": "readonly" } }]),
+            "1.44",
+        ),
         ("platform", json!("linux/s390x"), "for linux/s390x"),
         ("runtime", json!("runsc"), "runsc"),
     ];
