@@ -25,7 +25,7 @@ fn the_manual_shows_an_attribute() {
           No health check, although the image has one.
       interval: string
           How long from one check to the next, `10s`.
-      retries: integer
+      retries: integer or string
           How many failures in a row make it unhealthy.
       start_interval: string
           How long from one check to the next during that time, `2s`. Engines before
@@ -251,8 +251,8 @@ fn a_schema_is_for_programs() {
     assert_eq!(attributes["image"]["stands_for"], serde_json::json!(["docker::image"]));
     assert_eq!(attributes["wait"]["type"]["values"].as_array().map(Vec::len), Some(3));
     assert_eq!(
-        attributes["healthcheck"]["type"]["attributes"]["retries"]["type"]["type"],
-        "int"
+        attributes["healthcheck"]["type"]["attributes"]["disable"]["type"]["type"],
+        "bool"
     );
     assert_eq!(container["facts"]["id"]["stable"], true);
     assert_eq!(container["lookup"]["function"], "docker::container_lookup");

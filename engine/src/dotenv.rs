@@ -4,8 +4,11 @@
 //! with its relatives, filled in from outside, as from the environment of the process, and
 //! then from the lines above. One thing is stricter: a variable that nobody sets is an error instead of nothing.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
+/// Bytes that the variables of one text may fill in.
+const LARGEST: usize = 16 << 20;
 /// Variables inside variables beyond this are a mistake.
 const DEEPEST: usize = 32;
 
@@ -38,7 +41,13 @@ pub struct Problem {
 /// # Errors
 /// Every line that makes no sense or fills in what nobody sets, in order; at least one.
 pub fn parse(text: &str, outside: &Outside<'_>) -> Result<Vec<(String, String)>, Vec<Problem>> {
-    let mut reader = Reader { rest: text, line: 1, outside, above: BTreeMap::new() };
+    let mut reader = Reader {
+        rest: text,
+        line: 1,
+        outside,
+        above: BTreeMap::new(),
+        left: Cell::new(LARGEST),
+    };
     let mut found = Vec::new();
     let mut problems = Vec::new();
     loop {
@@ -62,6 +71,8 @@ struct Reader<'a> {
     line: usize,
     outside: &'a Outside<'a>,
     above: BTreeMap<String, String>,
+    /// Bytes that may still be made.
+    left: Cell<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -194,7 +205,9 @@ impl<'a> Reader<'a> {
                 }
                 Some('{') => {
                     let end = self.closing(after)?;
-                    out.push_str(&self.braced(&after[1..end], escapes, depth)?);
+                    let value = self.braced(&after[1..end], escapes, depth)?;
+                    self.charge(value.len())?;
+                    out.push_str(&value);
                     rest = &after[end + 1..];
                 }
                 _ => match variable_length(after) {
@@ -203,7 +216,9 @@ impl<'a> Reader<'a> {
                         rest = after;
                     }
                     length => {
-                        out.push_str(&self.set(&after[..length])?);
+                        let value = self.set(&after[..length])?;
+                        self.charge(value.len())?;
+                        out.push_str(&value);
                         rest = &after[length..];
                     }
                 },
@@ -211,6 +226,17 @@ impl<'a> Reader<'a> {
         }
         out.push_str(rest);
         Ok(out)
+    }
+
+    /// Counts what variables fill in: each line can double the one above it.
+    fn charge(&self, bytes: usize) -> Result<(), Problem> {
+        match self.left.get().checked_sub(bytes) {
+            Some(left) => {
+                self.left.set(left);
+                Ok(())
+            }
+            None => Err(self.problem("variables fill in more than 16 MiB", "")),
+        }
     }
 
     /// Where the brace that opens a text is closed.

@@ -273,7 +273,7 @@ impl Expr {
     }
 
     /// Calls `visit` with every secret text in it.
-    pub fn each_secret<'a>(&'a self, visit: &mut (impl FnMut(&'a str) + ?Sized)) {
+    pub fn each_secret<'a>(&'a self, visit: &mut impl FnMut(&'a str)) {
         match self {
             Self::Value(value) => value.each_secret(visit),
             Self::List(items) | Self::Call(_, items) => {

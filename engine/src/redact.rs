@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::diagnostic::{Diagnostic, Findings};
-use crate::ephemeral::Secrecy;
+use crate::ephemeral::Ephemeral;
 use crate::expr::Expr;
 use crate::plan::{LookupOutcome, Plan};
 use crate::program::Program;
@@ -189,44 +189,66 @@ impl Redactor {
 pub struct Hidden {
     /// In lower case: some services write words in capitals.
     texts: Vec<String>,
-    /// Whether something else than text is secret, which is not looked for in words.
-    others: bool,
+    /// Numbers, as they are written.
+    numbers: Vec<String>,
 }
 
 impl Hidden {
     /// What is secret in these.
     pub fn of<'a>(values: impl IntoIterator<Item = &'a Expr>) -> Self {
-        let mut hidden = Self { texts: Vec::new(), others: false };
-        for value in values {
-            hidden.add(value.secrecy(), |visit| value.each_secret(visit));
-        }
+        let mut hidden = Self { texts: Vec::new(), numbers: Vec::new() };
+        values.into_iter().for_each(|value| hidden.add(value, false));
         hidden
     }
 
     /// The same in specs.
     pub fn in_specs<'a>(specs: impl IntoIterator<Item = &'a Value>) -> Self {
-        let mut hidden = Self { texts: Vec::new(), others: false };
-        for spec in specs {
-            hidden.add(spec.secrecy(), |visit| spec.each_secret(visit));
-        }
+        let mut hidden = Self { texts: Vec::new(), numbers: Vec::new() };
+        specs.into_iter().for_each(|spec| hidden.add_value(spec, false));
         hidden
     }
 
-    fn add(&mut self, secrecy: Secrecy, each: impl FnOnce(&mut dyn FnMut(&str))) {
-        if secrecy == Secrecy::Open {
-            return;
+    fn add(&mut self, expr: &Expr, marked: bool) {
+        match expr {
+            Expr::Value(value) => self.add_value(value, marked),
+            Expr::List(items) | Expr::Call(_, items) => {
+                items.iter().for_each(|item| self.add(item, marked));
+            }
+            Expr::Map(entries) => entries.values().for_each(|item| self.add(item, marked)),
+            Expr::Secret(inner) => self.add(inner, true),
+            Expr::Reference(_) => {}
         }
-        let known = self.texts.len();
-        each(&mut |text| self.texts.push(text.to_lowercase()));
-        self.others |= self.texts.len() == known;
-        self.texts.retain(|text| !text.is_empty());
+    }
+
+    fn add_value(&mut self, value: &Value, marked: bool) {
+        match value {
+            Value::Secret(inner) | Value::Ephemeral(Ephemeral::Known(inner)) => {
+                self.add_value(inner, true);
+            }
+            Value::List(items) => items.iter().for_each(|item| self.add_value(item, marked)),
+            Value::Map(entries) => {
+                entries.values().for_each(|item| self.add_value(item, marked));
+            }
+            Value::String(text) if marked && !text.is_empty() => {
+                self.texts.push(text.to_lowercase());
+            }
+            Value::Int(_) | Value::Float(_) if marked => {
+                self.numbers.push(value.to_json().to_string());
+            }
+            _ => {}
+        }
     }
 
     /// Whether words quote, between backticks or double quotes, a piece of a secret or more
     /// than one.
     pub fn is_told_by(&self, words: &str) -> bool {
+        let number = |word: &str| self.numbers.iter().any(|number| number == word);
+        let is_sign = |c: char| !(c.is_alphanumeric() || matches!(c, '.' | '-'));
+        if !self.numbers.is_empty() && words.split(is_sign).any(number) {
+            return true;
+        }
         if self.texts.is_empty() {
-            return self.others;
+            return false;
         }
         let words = words.to_lowercase();
         let tells = |quoted: &str| {
@@ -238,7 +260,7 @@ impl Hidden {
             let blurred = self.texts.iter().any(|text| text.contains(quote));
             words.split(quote).skip(1).step_by(if blurred { 1 } else { 2 }).any(tells)
         };
-        self.others || ['`', '"'].into_iter().any(quotes)
+        ['`', '"'].into_iter().any(quotes)
     }
 
     /// The words, or others in their place that tell nothing.
@@ -282,6 +304,7 @@ mod tests {
         }
         let number = Value::Int(8080).secret();
         assert!(Hidden::in_specs([&number]).is_told_by("8080 is taken"));
+        assert!(!Hidden::in_specs([&number]).is_told_by("18080 is taken"));
         assert!(!Hidden::in_specs([&Value::Int(8080)]).is_told_by("8080 is taken"));
     }
 

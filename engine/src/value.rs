@@ -206,7 +206,7 @@ impl Value {
     }
 
     /// Calls `visit` with every text that stands under a secret mark.
-    pub fn each_secret<'a>(&'a self, visit: &mut (impl FnMut(&'a str) + ?Sized)) {
+    pub fn each_secret<'a>(&'a self, visit: &mut impl FnMut(&'a str)) {
         self.each_marked(&mut |text, _| visit(text));
     }
 
@@ -459,7 +459,7 @@ impl<'de> de::Visitor<'de> for ValueVisitor {
 }
 
 /// So many items that are not where they were are looked for; beyond that all are marked.
-const MOST_SOUGHT: usize = 256;
+const MOST_SOUGHT: usize = 64;
 
 /// The items of a list with the marks of those they are in another: a provider may have sorted
 /// them. What is none of them takes the marks of all that are nowhere else.
@@ -484,8 +484,10 @@ fn marked_items(items: Vec<Value>, like: &[Value]) -> Vec<Value> {
     }
     let nowhere: Vec<&Value> =
         like.iter().zip(&taken).filter(|(_, taken)| !**taken).map(|(other, _)| other).collect();
+    let most = nowhere.iter().map(|other| other.secrecy()).max().unwrap_or_default();
     let marked = items.into_iter().zip(places).map(|(item, place)| match place {
         Some(index) => item.marked_by(&like[index]),
+        None if nowhere.len() > MOST_SOUGHT => item.marked(most),
         None => nowhere.iter().fold(item, |item, other| item.marked_by(other)),
     });
     marked.collect()

@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
+use dollop_engine::address::Address;
 use dollop_engine::expr::Expr;
 use dollop_engine::kind::Registry;
 use dollop_engine::plan::{Change, Operation, Plan, aside};
@@ -21,8 +22,12 @@ pub fn script(plan: &Plan, registry: &Registry) -> String {
     for step in sent(plan, registry) {
         let Sent { verb, change, script } = step;
         if connection != change.connection {
+            let first = connection.is_none();
             connection.clone_from(&change.connection);
             if let Some(connection) = &connection {
+                if !first {
+                    let _ = writeln!(out, "\n{}", elsewhere(connection));
+                }
                 let _ = writeln!(out, "-- {connection}");
             }
             place.clear();
@@ -124,13 +129,30 @@ fn head(variables: &BTreeSet<String>, unknown: &BTreeSet<String>) -> String {
     out
 }
 
-/// A statement as `psql` reads it. What would act on a terminal is shown as an escape.
+/// Ends `psql` before what is for another server: it would be sent to this one.
+fn elsewhere(connection: &Address) -> String {
+    format!(
+        "\\echo 'What follows is for {connection}: connect there, and run the rest of this script.'\n\\quit"
+    )
+}
+
+/// A statement as `psql` reads it. What would act on a terminal is shown as an escape, and so
+/// cannot be run.
 fn ended(statement: &str) -> String {
     let line = |line: &str| line.split('\t').map(clean).collect::<Vec<_>>().join("\t");
     let text = statement.lines().map(line).collect::<Vec<_>>().join("\n");
     if statement.starts_with("--") {
         return text;
     }
+    let text = if text == statement.trim_end_matches('\n') {
+        text
+    } else {
+        format!(
+            "DO $dollop$ BEGIN RAISE EXCEPTION 'the next statement holds characters that are \
+             shown as escapes: write them in their place, then take this line out'; END \
+             $dollop$;\n{text}"
+        )
+    };
     // A comment in its last line would swallow the end.
     let comments = text.lines().last().is_some_and(|last| last.contains("--"));
     if comments { format!("{text}\n;") } else { format!("{text};") }

@@ -52,6 +52,8 @@ const KNOWN_WORDS: [&str; 22] = [
     "12345",
 ];
 
+/// Attributes that hold words of a command.
+const COMMANDS: [&str; 4] = ["command", "entrypoint", "healthcheck", "check"];
 /// Options that are followed by a password and mean something else elsewhere: the beginning of
 /// the program's name, the option.
 const OPTIONS_OF: [(&str, &str); 3] =
@@ -59,8 +61,18 @@ const OPTIONS_OF: [(&str, &str); 3] =
 /// Options of servers whose names do not end in such a word.
 const PASSWORD_OPTIONS: [&str; 3] = ["masterauth", "pw", "requirepass"];
 /// Starts of options that have no value, or only say how to ask for one.
-const NO_SECRETS: [&str; 8] =
-    ["no-", "ask-", "prompt-", "hide-", "show-", "allow-", "disable-", "enable-"];
+const NO_SECRETS: [&str; 9] = [
+    "no-",
+    "ask-",
+    "prompt-",
+    "hide-",
+    "show-",
+    "allow-",
+    "disable-",
+    "enable-",
+    // Of etcd: what tells two clusters apart.
+    "initial-cluster-",
+];
 /// Longer texts are no commands.
 const LONGEST_COMMAND: usize = 4096;
 
@@ -210,6 +222,9 @@ fn in_pair<'t>(text: &'t str, at: &Path) -> Option<&'t str> {
 /// The secrets that options of a command hold: `--requirepass HERE`, `--password=HERE`,
 /// `mosquitto_sub -P HERE`.
 fn options(words: &[Option<&str>], at: &Path, found: &mut BTreeSet<(Path, String)>) {
+    if !matches!(at.0.first(), Some(Segment::Key(name)) if COMMANDS.contains(&name.as_str())) {
+        return;
+    }
     let mut program = "";
     for (index, word) in words.iter().enumerate() {
         let Some(word) = word.map(|word| word.trim_matches(['"', '\'', ';'])) else { continue };

@@ -36,7 +36,13 @@ impl<'a> Asked<'a> {
         let sources = session.sources.borrow();
         let all = sources.values().find_map(|source| source.closures.get(name).copied());
         let captured = closure.curry().len();
-        let takes = all.map_or(1, |all| all.saturating_sub(captured));
+        // Of several of a name the one that takes an item.
+        let named = || {
+            let all = sources.values().flat_map(|source| &source.functions);
+            let counts = all.filter(|(other, _)| other == name).map(|(_, count)| *count);
+            counts.min_by_key(|count| count.abs_diff(captured + 1))
+        };
+        let takes = all.or_else(named).map_or(1, |all| all.saturating_sub(captured));
         Self { session, context, closure, takes }
     }
 

@@ -47,6 +47,9 @@ fn component(
     session.components.borrow_mut().pop();
     // So that the way to an error tells which component it is in.
     result.map_err(|error| {
+        if matches!(*error, EvalAltResult::Exit(..)) {
+            return error;
+        }
         let source = context.call_source().unwrap_or_default().to_owned();
         let name = format!("{MARK}{name}");
         EvalAltResult::ErrorInFunctionCall(name, source, error, context.call_position()).into()

@@ -10,6 +10,7 @@ use rhai::{
 
 use super::convert::Converter;
 use super::marks;
+use super::onward::Ended;
 use super::operators::{known_text, unknown};
 use super::parameters::holds_noncharacter;
 use super::session::Session;
@@ -29,7 +30,7 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
     keys(engine, session);
     characters(engine, session);
     sleeping(engine, session);
-    ending(engine, session);
+    ending(engine);
 }
 
 /// What interpolation and `print` use.
@@ -308,15 +309,13 @@ fn characters(engine: &mut Engine, session: &Rc<Session>) {
 }
 
 /// Whoever runs the statements must know that the script has ended itself.
-fn ending(engine: &mut Engine, session: &Rc<Session>) {
-    fn exit(session: &Session, value: Dynamic) -> Answer<Dynamic> {
-        session.ended.set(true);
-        Err(EvalAltResult::Exit(value, Position::NONE).into())
+fn ending(engine: &mut Engine) {
+    // What a script gives at its end nobody asks for.
+    fn exit() -> Answer<Dynamic> {
+        Err(EvalAltResult::Exit(Dynamic::from(Ended), Position::NONE).into())
     }
-    let here = Rc::clone(session);
-    engine.register_fn("exit", move || exit(&here, Dynamic::UNIT));
-    let here = Rc::clone(session);
-    engine.register_fn("exit", move |value: Dynamic| exit(&here, value));
+    engine.register_fn("exit", exit);
+    engine.register_fn("exit", |_: Dynamic| exit());
 }
 
 /// Evaluation has no clock.

@@ -6,7 +6,7 @@
 //! well: whatever it could say may follow from the first error. What is said of the others
 //! holds whatever becomes of the faulty ones.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::{
     AST, ASTFlags, ASTNode, Caches, Dynamic, Engine, EvalAltResult, Expr as Syntax, FnPtr,
@@ -19,8 +19,14 @@ use super::session::Session;
 use super::spans::is_closure;
 use super::symbol::{Handle, Refusal, Symbol};
 
+/// What Rhai calls the constants of the top inside functions.
+const GLOBAL: &str = "global";
 /// The function by which Rhai hands a closure what it captures.
 const CURRY: &str = "curry";
+
+/// What a statement gives in which the script ended itself, by `exit()`.
+#[derive(Clone)]
+pub(super) struct Ended;
 
 /// Runs the entry; what goes wrong is written down. Gives the variables of its top.
 pub(super) fn run(
@@ -60,7 +66,7 @@ pub(super) fn run(
         #[expect(deprecated, reason = "the only way to run some of the statements")]
         let result = engine.eval_statements_raw(&mut global, &mut caches, &mut scope, one);
         match result {
-            Ok(_) if session.ended.get() => break,
+            Ok(value) if value.is::<Ended>() => break,
             Ok(_) => lost.given(statement),
             Err(error) => {
                 session.left_out.set(true);
@@ -126,6 +132,8 @@ struct Lost {
     variables: BTreeSet<String>,
     modules: BTreeSet<String>,
     functions: BTreeSet<String>,
+    /// Constants of the top, which functions see as `global::NAME`.
+    constants: BTreeSet<String>,
     /// Names that nothing gives, which functions cannot have either.
     missing: BTreeSet<String>,
     /// Statements of the top, by place.
@@ -147,26 +155,24 @@ impl Lost {
         let ledger = session.ledger.borrow();
         let places =
             compiled.broken.iter().filter_map(|index| ledger.get(*index)?.span.clone());
+        let outline = Outline::of(&compiled.syntax);
         for span in places {
             let clip = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
-            self.at(&compiled.syntax, Position::new(clip(span.line), clip(span.column)));
+            self.at(&outline, Position::new(clip(span.line), clip(span.column)));
         }
         drop(ledger);
         self.follow(&compiled.syntax);
     }
 
     /// Loses the function, or the statement of the top, that a place belongs to. Closures
-    /// belong to what they stand in. Says whether that is new.
-    fn at(&mut self, syntax: &AST, place: Position) -> bool {
-        for function in syntax.iter_fn_def() {
-            let (from, to) = (function.body.start_position(), function.body.end_position());
-            if !is_closure(&function.name) && from <= place && place <= to {
-                return self.functions.insert(function.name.to_string());
-            }
+    /// belong to what they stand in. Gives the function when that is new.
+    fn at(&mut self, outline: &Outline, place: Position) -> Option<String> {
+        if let Some(function) = outline.function(place) {
+            return self.functions.insert(function.to_owned()).then(|| function.to_owned());
         }
-        let starts = syntax.statements().iter().map(start);
-        let before = starts.take_while(|start| *start <= place).count();
-        self.statements.insert(before.saturating_sub(1))
+        let before = outline.starts.partition_point(|start| *start <= place);
+        self.statements.insert(before.saturating_sub(1));
+        None
     }
 
     /// Loses the functions that mention what is lost, and what stands around closures that
@@ -174,26 +180,27 @@ impl Lost {
     fn follow(&mut self, syntax: &AST) {
         let tops: BTreeSet<*const Stmt> =
             syntax.statements().iter().map(std::ptr::from_ref).collect();
-        loop {
-            let mut places = Vec::new();
-            syntax.walk(&mut |path| {
-                let is_top = |node: &ASTNode| {
-                    matches!(node, ASTNode::Stmt(one) if tops.contains(&std::ptr::from_ref(*one)))
-                };
-                if let Some(node) = path.last()
-                    && !path.first().is_some_and(is_top)
-                    && self.finds(node, &self.missing)
-                {
+        let outline = Outline::of(syntax);
+        let mut places = Vec::new();
+        let mut callers: BTreeMap<String, Vec<Position>> = BTreeMap::new();
+        syntax.walk(&mut |path| {
+            let is_top = |node: &ASTNode| {
+                matches!(node, ASTNode::Stmt(one) if tops.contains(&std::ptr::from_ref(*one)))
+            };
+            if let Some(node) = path.last()
+                && !path.first().is_some_and(is_top)
+            {
+                if self.finds(node, &self.missing) {
                     places.push(node.position());
+                } else if let Some(called) = called(node) {
+                    callers.entry(called).or_default().push(node.position());
                 }
-                true
-            });
-            let mut is_new = false;
-            for place in places {
-                is_new |= self.at(syntax, place);
             }
-            if !is_new {
-                return;
+            true
+        });
+        while let Some(place) = places.pop() {
+            if let Some(function) = self.at(&outline, place) {
+                places.extend(callers.remove(&function).unwrap_or_default());
             }
         }
     }
@@ -213,8 +220,11 @@ impl Lost {
     fn finds(&self, node: &ASTNode, variables: &BTreeSet<String>) -> bool {
         match node {
             ASTNode::Expr(Syntax::Variable(parts, ..)) => {
-                variables.contains(parts.1.as_str())
-                    || !parts.2.is_empty() && self.modules.contains(parts.2.root())
+                let name = parts.1.as_str();
+                let root = if parts.2.is_empty() { "" } else { parts.2.root() };
+                variables.contains(name)
+                    || self.modules.contains(root)
+                    || root == GLOBAL && self.constants.contains(name)
             }
             ASTNode::Expr(Syntax::FnCall(call, _) | Syntax::MethodCall(call, _))
             | ASTNode::Stmt(Stmt::FnCall(call, _)) => {
@@ -248,9 +258,13 @@ impl Lost {
             self.variables.insert(name);
         }
         match statement {
-            Stmt::Var(parts, ..) => {
+            Stmt::Var(parts, flags, _) => {
                 let name = &parts.0.name;
                 self.variables.insert(name.to_string());
+                if flags.intersects(ASTFlags::CONSTANT) {
+                    self.constants.insert(name.to_string());
+                    self.follow(syntax);
+                }
                 // It has its place, so that the others keep theirs.
                 if parts.2.is_none() {
                     scope.push(name.as_str(), ());
@@ -262,6 +276,50 @@ impl Lost {
             }
             _ => {}
         }
+    }
+}
+
+/// The function of the script that a part of the text calls, or hands on.
+fn called(node: &ASTNode) -> Option<String> {
+    match node {
+        ASTNode::Expr(Syntax::FnCall(call, _) | Syntax::MethodCall(call, _))
+        | ASTNode::Stmt(Stmt::FnCall(call, _))
+            if !call.is_qualified() =>
+        {
+            Some(call.name.to_string())
+        }
+        ASTNode::Expr(Syntax::DynamicConstant(value, _)) => {
+            value.read_lock::<FnPtr>().map(|function| function.fn_name().to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Where functions and the statements of the top stand.
+struct Outline {
+    /// The functions, closures left out: from where to where, in the order of the text.
+    functions: Vec<(Position, Position, String)>,
+    starts: Vec<Position>,
+}
+
+impl Outline {
+    fn of(syntax: &AST) -> Self {
+        let functions = syntax.iter_fn_def().filter(|function| !is_closure(&function.name));
+        let mut functions: Vec<_> = functions
+            .map(|function| {
+                let (from, to) = (function.body.start_position(), function.body.end_position());
+                (from, to, function.name.to_string())
+            })
+            .collect();
+        functions.sort();
+        Self { functions, starts: syntax.statements().iter().map(start).collect() }
+    }
+
+    /// The function around a place; none is inside another.
+    fn function(&self, place: Position) -> Option<&str> {
+        let before = self.functions.partition_point(|(from, ..)| *from <= place);
+        let (_, to, name) = self.functions.get(before.checked_sub(1)?)?;
+        (place <= *to).then_some(name)
     }
 }
 

@@ -188,8 +188,6 @@ pub(super) struct Session {
     pub(super) discovering: bool,
     /// Whether the run ended at a question without an answer.
     pub(super) stopped: Cell<bool>,
-    /// Whether the script ended itself, by `exit()`.
-    pub(super) ended: Cell<bool>,
     /// Whether parts of the script were not run, or not to their end.
     pub(super) left_out: Cell<bool>,
     /// The last finding of a run that has found enough.
@@ -271,7 +269,6 @@ impl Session {
             answers: RefCell::default(),
             discovering: false,
             stopped: Cell::default(),
-            ended: Cell::default(),
             left_out: Cell::default(),
             enough: Cell::default(),
             printed: Cell::default(),

@@ -15,7 +15,7 @@ mod script;
 pub(super) use script::texts as split;
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
@@ -29,6 +29,9 @@ use self::ledger::Ledger;
 use super::server::Server;
 use super::sql::Place;
 use super::{held, review};
+
+/// How much is in a table into which nobody could look.
+const UNKNOWN: &str = "an unknown number of rows";
 
 /// SQL files that are run once each, in the order of the numbers their names begin with. Which
 /// were run is written down in the table `dollop_migrations` of the database, with their text.
@@ -257,7 +260,13 @@ impl Resource for Migrations {
             let found = hazards_of(from.as_ref(), to);
             let tables = found.iter().filter_map(|found| found.hazard.table.clone());
             let tables: BTreeSet<String> = tables.collect();
-            let sizes = held::sizes(server, &to.database, tables).await?;
+            let sizes = match held::sizes(server, &to.database, tables.clone()).await {
+                Ok(sizes) => sizes,
+                // A database that is not there yet holds nothing.
+                Err(_) if from.is_none() => HashMap::new(),
+                // Nobody could look: whoever agrees must know that.
+                Err(_) => tables.into_iter().map(|table| (table, UNKNOWN.to_owned())).collect(),
+            };
             let mut notes: Vec<String> = Vec::new();
             let mut stored: Vec<String> = Vec::new();
             for Hazardous { file, line, hazard } in found {

@@ -33,10 +33,11 @@ pub struct Spec {
     #[schemars(extend("x-replace" = true))]
     pub two_phase: bool,
     /// Whether servers that follow this one keep the slot as well, so that its reader goes on
-    /// with one of them after a fail-over; needs PostgreSQL 17.
+    /// with one of them after a fail-over; needs PostgreSQL 17. When left out, no, and it is not
+    /// looked at: a subscription over there may change it.
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
-    pub failover: bool,
+    pub failover: Option<bool>,
 }
 
 /// The kind.
@@ -67,7 +68,7 @@ impl Object for ReplicationSlot {
             let message = "a physical slot knows nothing of transactions";
             problems.push(problem("two_phase", message, "leave `two_phase` out"));
         }
-        if spec.failover && spec.plugin.is_none() {
+        if spec.failover == Some(true) && spec.plugin.is_none() {
             let message = "a physical slot is of one server";
             problems.push(problem("failover", message, "leave `failover` out"));
         }
@@ -98,7 +99,7 @@ impl Object for ReplicationSlot {
     }
 
     fn since(spec: &Spec) -> Option<Since> {
-        if spec.failover {
+        if spec.failover == Some(true) {
             return Some((17, "`failover` of a replication slot"));
         }
         spec.two_phase.then_some((14, "`two_phase` of a replication slot"))
@@ -131,7 +132,7 @@ impl Object for ReplicationSlot {
         )
     }
 
-    const OPTIONAL: &'static [&'static str] = &[];
+    const OPTIONAL: &'static [&'static str] = &["failover"];
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
         let name = sql::text(&key[0]);
@@ -141,7 +142,7 @@ impl Object for ReplicationSlot {
         if from.is_some() {
             return Vec::new();
         }
-        let two_phase = match (to.two_phase, to.failover) {
+        let two_phase = match (to.two_phase, to.failover == Some(true)) {
             (_, true) => format!(", false, {}, true", to.two_phase),
             (true, false) => ", false, true".to_owned(),
             (false, false) => String::new(),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use dollop_engine::resource::{Name, Script};
+use sha2::{Digest as _, Sha256};
 
 use super::sql;
 
@@ -62,7 +63,13 @@ fn with_variables(name: &Name, statement: &str, variables: &mut Vec<String>) -> 
 fn variable(name: &Name, path: &str) -> String {
     let parts: Vec<_> = name.address.path().iter().map(String::as_str).chain([path]).collect();
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    parts.join("_").chars().map(plain).collect()
+    let words: String = parts.join("_").chars().map(plain).collect();
+    // `a_b` and `a-b` are two.
+    if parts.iter().all(|part| part.chars().all(|c| c.is_ascii_alphanumeric())) {
+        return words;
+    }
+    let digest = Sha256::digest(format!("{} {path}", name.address));
+    format!("{words}_{}", &hex::encode(digest)[..6])
 }
 
 #[cfg(test)]

@@ -53,10 +53,10 @@ pub struct Spec {
     #[serde(default)]
     pub streaming: Option<bool>,
     /// Whether what is prepared over there (`PREPARE TRANSACTION`) is prepared here, too; needs
-    /// PostgreSQL 15.
+    /// PostgreSQL 15. When left out, no, and it is not looked at.
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
-    pub two_phase: bool,
+    pub two_phase: Option<bool>,
     /// Which changes are taken: `any`, or `none` that came to the other server by a subscription
     /// of its own; needs PostgreSQL 16. When left out, `any`, and it is not looked at.
     #[serde(default)]
@@ -175,7 +175,7 @@ impl Object for Subscription {
             let what = "`origin`, `run_as_owner` or `password_required` of a subscription";
             return Some((16, what));
         }
-        if spec.disable_on_error || spec.two_phase {
+        if spec.disable_on_error || spec.two_phase == Some(true) {
             return Some((15, "`disable_on_error` or `two_phase` of a subscription"));
         }
         let new = spec.binary || spec.streaming.is_some();
@@ -280,7 +280,9 @@ impl Object for Subscription {
         let mut all = Vec::new();
         match from {
             None => {
-                options.extend(to.two_phase.then(|| "two_phase = true".to_owned()));
+                options.extend(
+                    (to.two_phase == Some(true)).then(|| "two_phase = true".to_owned()),
+                );
                 options.push(format!("create_slot = {}", to.create_slot));
                 options.push(format!("copy_data = {}", to.copy_data));
                 options.push(format!("enabled = {}", to.enabled));

@@ -93,7 +93,8 @@ impl Found {
 
     fn look(&mut self, ast: &Ast, new: &mut New) {
         match ast {
-            Ast::CreateTable(table) => {
+            // Otherwise it may be there already, and hold something.
+            Ast::CreateTable(table) if !table.if_not_exists => {
                 new.0.insert(plain(&table.name));
             }
             Ast::Drop { object_type, names, cascade, .. } => {
@@ -116,7 +117,7 @@ impl Found {
                 let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) =
                     &delete.from;
                 if let Some(table) = from.first().filter(|table| !is_new(table, new)) {
-                    self.about(&table.relation);
+                    self.about(&name_of(&table.relation));
                     self.hazards.iter_mut().for_each(|hazard| hazard.loses = true);
                 }
             }
@@ -125,7 +126,7 @@ impl Found {
                     "changes all rows at once, and holds locks on them until the file ends",
                     "change a large table in parts",
                 );
-                self.about(&update.table.relation);
+                self.about(&name_of(&update.table.relation));
             }
             Ast::CreateIndex(index)
                 if !index.concurrently && !new.0.contains(&plain(&index.table_name)) =>
@@ -309,6 +310,14 @@ fn is_for_all(condition: Option<&Expr>) -> bool {
         Some(Expr::Nested(inner)) => is_for_all(Some(inner)),
         Some(Expr::Value(value)) => value.value == Value::Boolean(true),
         Some(_) => false,
+    }
+}
+
+/// What a table is called, without what the statement calls it.
+fn name_of(table: &TableFactor) -> String {
+    match table {
+        TableFactor::Table { name, .. } => name.to_string(),
+        other => other.to_string(),
     }
 }
 
