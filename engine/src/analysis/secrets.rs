@@ -54,9 +54,9 @@ const KNOWN_WORDS: [&str; 22] = [
 
 /// Options of servers whose names do not end in such a word.
 const PASSWORD_OPTIONS: [&str; 2] = ["requirepass", "masterauth"];
-/// Starts of options that have no value, or only say how to ask for one.
-const NO_SECRETS: [&str; 8] =
-    ["no-", "ask-", "prompt-", "hide-", "show-", "allow-", "disable-", "enable-"];
+/// Starts of options that have no value, only say how to ask for one, or name a cluster.
+const NO_SECRETS: [&str; 9] =
+    ["no-", "ask-", "prompt-", "hide-", "show-", "allow-", "disable-", "enable-", "initial-"];
 /// Longer texts are no commands.
 const LONGEST_COMMAND: usize = 4096;
 
