@@ -60,19 +60,9 @@ const OPTIONS_OF: [(&str, &str); 3] =
     [("mosquitto_", "-P"), ("redis-cli", "-a"), ("valkey-cli", "-a")];
 /// Options of servers whose names do not end in such a word.
 const PASSWORD_OPTIONS: [&str; 3] = ["masterauth", "pw", "requirepass"];
-/// Starts of options that have no value, or only say how to ask for one.
-const NO_SECRETS: [&str; 9] = [
-    "no-",
-    "ask-",
-    "prompt-",
-    "hide-",
-    "show-",
-    "allow-",
-    "disable-",
-    "enable-",
-    // Of etcd: what tells two clusters apart.
-    "initial-cluster-",
-];
+/// Starts of options that have no value, only say how to ask for one, or name a cluster.
+const NO_SECRETS: [&str; 9] =
+    ["no-", "ask-", "prompt-", "hide-", "show-", "allow-", "disable-", "enable-", "initial-"];
 /// Longer texts are no commands.
 const LONGEST_COMMAND: usize = 4096;
 

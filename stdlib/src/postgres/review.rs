@@ -65,10 +65,11 @@ fn variable(name: &Name, path: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     let words: String = parts.join("_").chars().map(plain).collect();
     // `a_b` and `a-b` are two.
-    if parts.iter().all(|part| part.chars().all(|c| c.is_ascii_alphanumeric())) {
+    let whole = |part: &String| part.chars().all(|c| c.is_ascii_alphanumeric());
+    if name.address.path().iter().all(whole) {
         return words;
     }
-    let digest = Sha256::digest(format!("{} {path}", name.address));
+    let digest = Sha256::digest(name.address.to_string());
     format!("{words}_{}", &hex::encode(digest)[..6])
 }
 
@@ -89,14 +90,14 @@ mod tests {
     fn secrets_are_variables() {
         let statement =
             "CREATE X PASSWORD '(secret password)' OPTIONS (a '(secret options_a)')";
-        let found = script(&named(&["main", "the app"]), Some("d"), vec![statement.to_owned()]);
+        let found = script(&named(&["main", "app"]), Some("d"), vec![statement.to_owned()]);
         assert_eq!(
             found.statements,
-            [
-                "CREATE X PASSWORD :'main_the_app_password' OPTIONS (a :'main_the_app_options_a')"
-            ]
+            ["CREATE X PASSWORD :'main_app_password' OPTIONS (a :'main_app_options_a')"]
         );
-        assert_eq!(found.variables, ["main_the_app_password", "main_the_app_options_a"]);
+        assert_eq!(found.variables, ["main_app_password", "main_app_options_a"]);
+        let of = |name: &str| variable(&named(&["main", name]), "password");
+        assert!(of("a b").starts_with("main_a_b_password_") && of("a b") != of("a_b"));
         assert_eq!(found.place, "\\connect \"d\"");
     }
 

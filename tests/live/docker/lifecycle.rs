@@ -258,7 +258,6 @@ async fn an_engine_is_found_by_context_and_what_is_wrong_is_said() {
                     "tls": { "ca": "no-ca.pem", "cert": "no-cert.pem", "key": "no-key.pem" } }),
             "no-key.pem` cannot be read: no such file or directory",
         ),
-        (json!({ "host": "ftp://x" }), "`ftp://x` is no address of a Docker engine"),
         (
             json!({ "host": "ssh://127.0.0.1:1" }),
             "an engine by SSH takes no port: `127.0.0.1:1`",
