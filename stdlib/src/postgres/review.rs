@@ -65,7 +65,7 @@ fn variable(name: &Name, path: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     let words: String = parts.join("_").chars().map(plain).collect();
     // `a_b` and `a-b` are two.
-    let whole = |part: &String| part.chars().all(|c| c.is_ascii_alphanumeric());
+    let whole = |part: &String| part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if name.address.path().iter().all(whole) {
         return words;
     }

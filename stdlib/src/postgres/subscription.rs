@@ -215,8 +215,15 @@ impl Object for Subscription {
         )
     }
 
-    const OPTIONAL: &'static [&'static str] =
-        &["owner", "slot", "streaming", "origin", "run_as_owner", "password_required"];
+    const OPTIONAL: &'static [&'static str] = &[
+        "owner",
+        "slot",
+        "streaming",
+        "two_phase",
+        "origin",
+        "run_as_owner",
+        "password_required",
+    ];
 
     fn goes_without_saying(spec: &mut Spec, around: &Around<'_>) {
         spec.origin = spec.origin.filter(|origin| *origin != Origin::Any);

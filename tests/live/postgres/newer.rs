@@ -87,7 +87,7 @@ async fn options_of_newer_servers() {
     let sample = Sample {
         kind: "postgres::replication_slot",
         name: "kept".to_owned(),
-        base: json!({ "database": "postgres", "plugin": "pgoutput" }),
+        base: json!({ "database": "postgres", "plugin": "pgoutput", "failover": false }),
         changes: vec![("failover", json!(true))],
         fixed: &["database", "plugin", "two_phase"],
     };

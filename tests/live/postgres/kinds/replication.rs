@@ -100,6 +100,8 @@ async fn subscription() {
             "slot": "conform_sub_slot", "create_slot": false, "enabled": false,
             // What it is when nobody says depends on the version.
             "streaming": false,
+            // Not looked at when nobody says.
+            "two_phase": false,
         }),
         changes: vec![
             ("connection", json!(to(" application_name=other"))),
