@@ -47,7 +47,9 @@ pub(crate) fn desired(
                 let same = |name: &str, value: &Value| {
                     let written = stand_ins.get(name).filter(|written| *written == value)?;
                     // What was set aside stands for something else.
-                    attributes.get(name).filter(|_| !raw.contains_key(name) && !written.is_secret())
+                    attributes
+                        .get(name)
+                        .filter(|_| !raw.contains_key(name) && !written.is_secret())
                 };
                 let probe = mark(normal, &schema.spec);
                 let mut entries: Map<Expr> = probe
