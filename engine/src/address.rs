@@ -64,6 +64,11 @@ impl Address {
         Self::of(Parts { components, kind, path, deposed: true })
     }
 
+    /// The hash of its parts, as it is kept.
+    pub(crate) fn own_hash(&self) -> u64 {
+        self.hash
+    }
+
     /// Whether it is the address of a deposed object.
     pub fn is_deposed(&self) -> bool {
         self.parts.deposed

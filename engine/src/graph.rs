@@ -1,7 +1,7 @@
 //! Who needs whom, and why.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap};
 
 use petgraph::Direction;
 use petgraph::algo::tarjan_scc;
@@ -13,6 +13,7 @@ use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Findings, Span, did_you_mean};
 use crate::normals::Normals;
 use crate::path::Path;
+use crate::places::Places;
 use crate::plan::check_moves;
 use crate::program::{Declaration, Lifecycle, Program, alternatives};
 use crate::redact::Secrets;
@@ -56,7 +57,7 @@ pub struct Graph {
     /// ([`reasons`]): nearly nobody does, and the paths of all reasons take more room than all
     /// else here.
     edges: Edges,
-    nodes: HashMap<Address, NodeIndex>,
+    places: Places,
     order: Vec<NodeIndex>,
     /// Where each dormant declaration stands among them.
     dormant: BTreeMap<Address, usize>,
@@ -67,10 +68,13 @@ pub struct Graph {
 /// # Errors
 /// Names that are not declared, and cycles, each as a path with its lines.
 pub fn build(program: Program) -> Result<Graph, Findings> {
-    let mut graph = DiGraph::with_capacity(program.declarations.len(), 0);
-    let mut nodes = HashMap::with_capacity(program.declarations.len());
-    for declaration in &program.declarations {
-        nodes.insert(declaration.address.clone(), graph.add_node(()));
+    let declared = &program.declarations;
+    let places = Places::of(declared);
+    let is_declared = |address: &Address| places.find(address, declared).is_some();
+    // Most need their connection and a few others.
+    let mut graph = DiGraph::with_capacity(declared.len(), 4 * declared.len());
+    for _ in declared {
+        graph.add_node(());
     }
     let dormant: BTreeMap<Address, usize> = program
         .dormant
@@ -82,12 +86,12 @@ pub fn build(program: Program) -> Result<Graph, Findings> {
     let sleeping =
         |address: &Address| Some(&program.dormant.declarations[*dormant.get(address)?]);
     let mut diagnostics = Vec::new();
-    for (index, declaration) in program.declarations.iter().enumerate() {
+    for (index, declaration) in declared.iter().enumerate() {
         let from = NodeIndex::new(index);
         let mut whole = true;
-        each_needed(declaration, &mut |needed| match nodes.get(needed) {
+        each_needed(declaration, &mut |needed| match places.find(needed, declared) {
             Some(to) => {
-                graph.add_edge(from, *to, ());
+                graph.add_edge(from, NodeIndex::new(to), ());
             }
             None => whole = false,
         });
@@ -95,23 +99,23 @@ pub fn build(program: Program) -> Result<Graph, Findings> {
             continue;
         }
         for (needed, why) in reasons(declaration) {
-            if nodes.contains_key(needed) {
+            if is_declared(needed) {
                 continue;
             }
             if let Some(asleep) = sleeping(needed) {
                 let who = format!("`{}`", declaration.address);
                 diagnostics.push(is_off(&who, place(declaration, needed, &why), asleep));
             } else {
-                diagnostics.push(undeclared(declaration, needed, &why, &nodes));
+                diagnostics.push(undeclared(declaration, needed, &why, declared));
             }
         }
     }
     for declaration in &program.dormant.declarations {
         for (needed, why) in reasons(declaration) {
-            let known = nodes.contains_key(needed) || dormant.contains_key(needed);
+            let known = is_declared(needed) || dormant.contains_key(needed);
             let implicit = why == Why::Connection && needed.name() == "default";
             if !known && !implicit {
-                diagnostics.push(undeclared(declaration, needed, &why, &nodes));
+                diagnostics.push(undeclared(declaration, needed, &why, declared));
             }
         }
     }
@@ -127,12 +131,12 @@ pub fn build(program: Program) -> Result<Graph, Findings> {
         });
     }
     diagnostics.extend(check_moves(&program, |address| {
-        nodes.contains_key(address) || dormant.contains_key(address)
+        is_declared(address) || dormant.contains_key(address)
     }));
     if diagnostics.is_empty() {
         match order(&graph) {
             Some(order) => {
-                return Ok(Graph { program, edges: graph, nodes, order, dormant });
+                return Ok(Graph { program, edges: graph, places, order, dormant });
             }
             None => diagnostics = cycles(&graph, &program),
         }
@@ -205,14 +209,14 @@ fn undeclared(
     declaration: &Declaration,
     needed: &Address,
     why: &Why,
-    nodes: &HashMap<Address, NodeIndex>,
+    declared: &[Declaration],
 ) -> Diagnostic {
     let span = place(declaration, needed, why);
     let found = Diagnostic::new(Code::Undeclared, format!("`{needed}` is not declared"))
         .at(span.clone())
         .label(format!("needed by `{}`", declaration.address));
     let needed = needed.to_string();
-    let mut known: Vec<_> = nodes.keys().map(Address::to_string).collect();
+    let mut known: Vec<_> = declared.iter().map(|one| one.address.to_string()).collect();
     known.sort();
     match did_you_mean(&needed, known.iter().map(String::as_str)) {
         Some(near) => found.hint(format!("did you mean `{near}`?")),
@@ -223,10 +227,10 @@ fn undeclared(
 /// Kahn's algorithm with a heap: everything after what it needs, and otherwise in the order
 /// of the script, so that output is stable. `None` when there is a cycle.
 fn order(graph: &Edges) -> Option<Vec<NodeIndex>> {
-    let mut missing: Vec<usize> = graph
-        .node_indices()
-        .map(|node| graph.edges_directed(node, Direction::Outgoing).count())
-        .collect();
+    let mut missing = vec![0_usize; graph.node_count()];
+    for edge in graph.raw_edges() {
+        missing[edge.source().index()] += 1;
+    }
     let mut ready: BinaryHeap<Reverse<NodeIndex>> =
         graph.node_indices().filter(|node| missing[node.index()] == 0).map(Reverse).collect();
     let mut order = Vec::with_capacity(missing.len());
@@ -389,8 +393,12 @@ impl Graph {
 
     /// The declaration of an address.
     pub fn get(&self, address: &Address) -> Option<&Declaration> {
-        let node = self.nodes.get(address)?;
-        Some(&self.program.declarations[node.index()])
+        Some(&self.program.declarations[self.place(address)?])
+    }
+
+    /// Where the declaration of an address stands among those of the program.
+    pub(crate) fn place(&self, address: &Address) -> Option<usize> {
+        self.places.find(address, &self.program.declarations)
     }
 
     /// The specs of its declarations in normal form.
@@ -425,8 +433,8 @@ impl Graph {
         address: &Address,
         direction: Direction,
     ) -> impl Iterator<Item = &'a Declaration> + use<'a> {
-        let node = self.nodes.get(address);
-        let beside = node.map(|node| self.edges.neighbors_directed(*node, direction));
+        let node = self.place(address).map(NodeIndex::new);
+        let beside = node.map(|node| self.edges.neighbors_directed(node, direction));
         beside.into_iter().flatten().map(|node| &self.program.declarations[node.index()])
     }
 

@@ -22,6 +22,7 @@ pub mod normals;
 pub mod observed;
 pub mod operate;
 pub mod path;
+mod places;
 pub mod plain_type;
 pub mod plan;
 pub mod pool;

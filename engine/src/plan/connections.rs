@@ -81,7 +81,7 @@ impl Walk<'_> {
         self.push_connection(plan);
         let facts = Facts::All(Value::Map(Map::new()));
         let presence = Presence::Here;
-        self.resolved.insert(address.clone(), Resolved { spec, facts, settled, presence });
+        self.keep(address, Resolved { spec, facts, settled, presence });
     }
 
     /// A server at another place is another server: what was made on the old one stays there.
@@ -166,7 +166,7 @@ impl Walk<'_> {
             return Expr::Value(record.spec.clone());
         };
         let resolved = arguments.resolve(&|reference| {
-            if self.resolved.contains_key(&reference.address) {
+            if self.resolved(&reference.address).is_some() {
                 return self.look_up(reference).ok().flatten();
             }
             // Not declared either: as it was found, or as it was recorded.
@@ -199,7 +199,7 @@ impl Walk<'_> {
     fn settled(&self, dependencies: &[Address]) -> bool {
         dependencies
             .iter()
-            .all(|address| self.resolved.get(address).is_none_or(|resolved| resolved.settled))
+            .all(|address| self.resolved(address).is_none_or(|resolved| resolved.settled))
     }
 
     /// What stands under a connection and is not there, or not for long.

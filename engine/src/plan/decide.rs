@@ -128,7 +128,8 @@ pub(crate) struct Walk<'a> {
     /// The records of the state, to be found quickly.
     pub(crate) records: HashMap<&'a Address, &'a Record>,
     pub(crate) decisions: Decisions,
-    pub(crate) resolved: HashMap<Address, Resolved>,
+    /// What is known of the declarations walked so far, by their places.
+    pub(crate) resolved: Vec<Option<Resolved>>,
     /// Connections that are not open yet and may be once more is read.
     pub(crate) pending: BTreeSet<Address>,
     /// Where each object of a record without a declaration is recorded: connection, kind, id.
@@ -160,7 +161,7 @@ pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
             index: HashMap::with_capacity(most),
             ..Decisions::default()
         },
-        resolved: HashMap::with_capacity(declared),
+        resolved: std::iter::repeat_with(|| None).take(declared).collect(),
         pending: BTreeSet::new(),
         claims: HashMap::with_capacity(declared),
         territories: Territories::default(),
@@ -244,7 +245,7 @@ impl Walk<'_> {
         &self,
         reference: &Reference,
     ) -> Result<Option<Expr>, Box<Diagnostic>> {
-        let Some(target) = self.resolved.get(&reference.address) else {
+        let Some(target) = self.resolved(&reference.address) else {
             return Ok(None);
         };
         let Some(attribute) = reference.path.first() else {
@@ -276,6 +277,19 @@ impl Walk<'_> {
             Some(value) => Ok(Some(Expr::Value(value))),
             None if !target.settled => Ok(None),
             None => Err(Box::new(missing(reference, Some(facts)))),
+        }
+    }
+
+    /// What is known of a declaration that was walked already.
+    pub(crate) fn resolved(&self, address: &Address) -> Option<&Resolved> {
+        self.resolved.get(self.inputs.graph.place(address)?)?.as_ref()
+    }
+
+    /// Keeps in mind what is known of a declaration.
+    pub(crate) fn keep(&mut self, address: &Address, resolved: Resolved) {
+        let place = self.inputs.graph.place(address);
+        if let Some(slot) = place.and_then(|place| self.resolved.get_mut(place)) {
+            *slot = Some(resolved);
         }
     }
 

@@ -110,7 +110,7 @@ impl Walk<'_> {
                 (resolved, LookupOutcome::Later)
             }
         };
-        self.resolved.insert(address.clone(), resolved);
+        self.keep(address, resolved);
         self.decisions.lookups.push(LookupPlan {
             address: address.clone(),
             connection,

@@ -89,7 +89,7 @@ impl Walk<'_> {
         let facts = Facts::usable(&change);
         let presence = Presence::Here;
         let resolved = Resolved { spec: normal.spec.clone(), facts, settled, presence };
-        self.resolved.insert(address.clone(), resolved);
+        self.keep(address, resolved);
         self.push_change(change);
     }
 
