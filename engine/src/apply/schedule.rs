@@ -33,7 +33,7 @@ struct Class {
 
 /// The most steps under way at once that join others, beside those that do not: as many as go
 /// into one statement that is not too long.
-pub const MOST_JOINED: usize = 100;
+pub(super) const MOST_JOINED: usize = 100;
 
 /// The steps of one run and where each stands. One owner; every step ends exactly once.
 #[derive(Clone, Debug)]
