@@ -82,12 +82,16 @@ fn about(part: &str, message: String, hint: &str) -> Lint {
 
 /// Why a file cannot be seen; what is not in the project may be on another machine.
 fn unseen(part: &str, path: &str, error: &FileError) -> Option<Lint> {
-    const HINT: &str = "relative paths begin at the project folder";
     match error {
         FileError::Outside(_) => None,
         FileError::Missing(_) => {
-            let found = about(part, format!("there is no file `{path}` for TLS"), HINT);
             let elsewhere = path.starts_with('/');
+            let hint = if elsewhere {
+                "bring it there, or correct the path"
+            } else {
+                "relative paths begin at the project folder"
+            };
+            let found = about(part, format!("there is no file `{path}` for TLS"), hint);
             let code = if elsewhere { Code::MaybeMissingSource } else { Code::MissingSource };
             Some(Lint { code, ..found })
         }
