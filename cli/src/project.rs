@@ -342,6 +342,16 @@ impl Files for ProjectFiles {
         }
     }
 
+    fn look(&self, path: &str) -> Result<Arc<[u8]>, FileError> {
+        match std::fs::read(self.folder.join(path)) {
+            Ok(bytes) => Ok(bytes.into()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(FileError::Missing(path.to_owned()))
+            }
+            Err(error) => Err(unreadable(path, &error)),
+        }
+    }
+
     fn exists(&self, path: &str) -> Option<bool> {
         match std::fs::symlink_metadata(self.folder.join(path)) {
             Ok(_) => Some(true),

@@ -112,6 +112,14 @@ pub trait Files {
         Err(FileError::Unreadable { path: folder.to_owned(), cause })
     }
 
+    /// The bytes at a path of this machine, absolute or relative to the project folder; for
+    /// findings, no part of what a script sees.
+    ///
+    /// The default is for places that know no others than those of the project.
+    fn look(&self, path: &str) -> Result<Arc<[u8]>, FileError> {
+        self.bytes(path)
+    }
+
     /// Whether something is at a path of this machine, absolute or relative to the project
     /// folder; for warnings, no part of what a script sees. `None` when nobody can tell,
     /// which is the default.

@@ -11,6 +11,7 @@ use crate::address::Address;
 use crate::analysis::{Claimed, Lint};
 use crate::backup::{Backup, Host};
 use crate::error::CallError;
+use crate::files::FileError;
 use crate::operate::Operations;
 use crate::path::Path;
 use crate::resource::{
@@ -243,6 +244,12 @@ pub trait Dial: Send + Sync {
     fn is_local(&self, spec: &Value) -> bool;
     /// See [`Connection::lint`].
     fn lint(&self, known: &serde_json::Value) -> Vec<Lint>;
+    /// See [`Connection::lint_files`].
+    fn lint_files(
+        &self,
+        known: &serde_json::Value,
+        look: &dyn Fn(&str) -> Result<Arc<[u8]>, FileError>,
+    ) -> Vec<Lint>;
     /// See [`Connection::backup`].
     fn backup<'a>(&self, connection: &'a OpenConnection) -> Option<&'a dyn Backup>;
     /// See [`Connection::host`].

@@ -17,6 +17,7 @@ use crate::address::Address;
 use crate::analysis::{Claimed, Lint};
 use crate::backup::{Backup, Host};
 use crate::error::CallError;
+use crate::files::FileError;
 
 pub use concurrency::Concurrency;
 pub use held::{Held, Migration, Moment};
@@ -225,6 +226,15 @@ pub trait Connection: Sized + Send + Sync + 'static {
     /// What works and most likely is not meant. `known` are the attributes that are known and
     /// no secrets, as they are written.
     fn lint(_known: &serde_json::Value) -> Vec<Lint> {
+        Vec::new()
+    }
+
+    /// What is wrong with the files of this machine by which it is reached; `look` reads one,
+    /// relative paths from the project folder. `known` is as for [`lint`](Self::lint).
+    fn lint_files(
+        _known: &serde_json::Value,
+        _look: &dyn Fn(&str) -> Result<Arc<[u8]>, FileError>,
+    ) -> Vec<Lint> {
         Vec::new()
     }
 

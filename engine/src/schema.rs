@@ -124,11 +124,28 @@ impl Schema {
     /// Whether something a spec says is never kept, whatever it is.
     pub(crate) fn forgets(&self) -> bool {
         fn any(attributes: &BTreeMap<String, Attribute>) -> bool {
-            attributes.values().any(|attribute| {
-                attribute.not_kept || matches!(&attribute.ty, Type::Object(parts) if any(parts))
-            })
+            attributes
+                .values()
+                .any(|attribute| attribute.not_kept || attribute.ty.parts().is_some_and(any))
         }
         any(&self.spec)
+    }
+}
+
+impl Type {
+    /// The attributes of an object, also where something short may stand for one.
+    pub(crate) fn parts(&self) -> Option<&BTreeMap<String, Attribute>> {
+        match self {
+            Self::Object(parts) => Some(parts),
+            Self::Either(forms) => {
+                let mut objects = forms.iter().filter_map(|form| match form {
+                    Self::Object(parts) => Some(parts),
+                    _ => None,
+                });
+                objects.next().filter(|_| objects.next().is_none())
+            }
+            _ => None,
+        }
     }
 }
 

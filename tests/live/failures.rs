@@ -1,6 +1,6 @@
 //! What goes wrong outside: the whole text a person reads, and the state as it was.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 use dollop_tests::cli::{Project, Run};
@@ -221,14 +221,22 @@ fn a_port_that_is_taken() {
          stop_signal: \"SIGKILL\", ports: [\"127.0.0.1:{port}:80\"] }});\n"
     );
     let said = failed(&stack, &script);
-    shows!(with_port(&said, port), @r"
-    failed docker::container.c ([time]): starting container `dt-fail-port-c` failed: host port [port] is taken by a program outside Docker
-
-    error[E0701]: `docker::container.c` could not be created: starting container `dt-fail-port-c` failed: host port [port] is taken by a program outside Docker
-      hint: stop what listens there, or publish another port instead of `127.0.0.1:[port]:80`
-
-    Failed after [time]: 0 done, 1 failed
-    ");
+    assert!(said.contains("E0611"), "{said}");
+    assert!(said.contains(&format!("host port {port} is taken by `")), "{said}");
+    assert!(said.contains(&format!("(process {})", std::process::id())), "{said}");
+    // Of UDP too, and not at another address of the machine.
+    let udp = UdpSocket::bind("127.0.0.2:0").expect("a port");
+    let other = udp.local_addr().expect("a port").port();
+    let at = |publish: &str| script.replace(&format!("127.0.0.1:{port}:80"), publish);
+    let said = failed(&stack, &at(&format!("{other}:80/udp")));
+    assert!(said.contains(&format!("host port {other}/udp is taken by `")), "{said}");
+    assert!(said.contains("at 127.0.0.2"), "{said}");
+    let said = failed(&stack, &at("192.0.2.77:80:80"));
+    assert!(said.contains("the machine has no such address"), "{said}");
+    for free in [format!("127.0.0.2:{port}:80"), format!("127.0.0.1:{other}:80/udp")] {
+        stack.project.write("stack.rhai", &at(&free));
+        drop(stack.project.run(&["plan"]).expect(0));
+    }
     drop(taken);
     let publish = format!("127.0.0.1:{port}:80");
     let label = "dollop.stack=dt-fail-port-other";

@@ -7,14 +7,18 @@
 //! delete; read → nothing; delete again → fine
 //! ```
 //!
-//! A kind adds only sample values. An attribute of the schema without a sample fails.
+//! A kind adds only sample values. An attribute of the schema without a sample fails; with
+//! [`conform_with_parts`] also one within an attribute ([`nested`]).
 
 use std::collections::BTreeSet;
 
+pub mod nested;
+
 use dollop_engine::address::Address;
-use dollop_engine::kind::{FoundObject, Kind, OpenConnection, Registry};
+use dollop_engine::kind::{FoundObject, Kind, OpenConnection, Registry, SpecError};
 use dollop_engine::resource::{Created, Name, Owner, Scope, Wanted};
 use dollop_engine::value::Value;
+use nested::Nested;
 use serde_json::Value as Json;
 
 /// The stack conformance objects belong to.
@@ -46,7 +50,7 @@ pub async fn open(registry: &Registry, kind: &str, spec: Json) -> OpenConnection
 
 /// Runs the whole conformance of a kind and prints the number of attributes covered.
 pub async fn conform(registry: &Registry, connection: &OpenConnection, sample: &Sample) {
-    run(registry, connection, sample, None).await;
+    run(registry, connection, sample, None, false).await;
 }
 
 /// The same, and every attribute that changes in place is changed behind dollop's back too:
@@ -58,7 +62,19 @@ pub async fn conform_with_drift(
     sample: &Sample,
     unseen: &[&str],
 ) {
-    run(registry, connection, sample, Some(unseen)).await;
+    run(registry, connection, sample, Some(unseen), false).await;
+}
+
+/// The same, and what is nested must have samples as well: each optional part of one is left
+/// out of what is asked for, and reading must show that the object has it. `unseen` are parts
+/// too (`healthcheck.interval`).
+pub async fn conform_with_parts(
+    registry: &Registry,
+    connection: &OpenConnection,
+    sample: &Sample,
+    unseen: &[&str],
+) {
+    run(registry, connection, sample, Some(unseen), true).await;
 }
 
 async fn run(
@@ -66,6 +82,7 @@ async fn run(
     connection: &OpenConnection,
     sample: &Sample,
     unseen: Option<&[&str]>,
+    parts: bool,
 ) {
     let kind = registry.kind(sample.kind).expect("a registered kind");
     let name = name_of(kind, &sample.name);
@@ -92,6 +109,7 @@ async fn run(
     }
 
     let mut drifted = BTreeSet::new();
+    let mut within = Nested::of(&kind.schema);
     for (attribute, value) in &sample.changes {
         let mut changed = sample.base.clone();
         changed[*attribute] = value.clone();
@@ -104,10 +122,16 @@ async fn run(
         if kind.schema.spec[*attribute].replace {
             run.delete(&id, &base).await;
             let other = run.create(&changed).await;
+            if let Some(unseen) = unseen.filter(|_| parts) {
+                run.parts(&other, sample, (attribute, value), unseen, &mut within).await;
+            }
             run.delete(&other, &changed).await;
             id = run.create(&base).await;
         } else {
             run.update(&id, &base, &changed, attribute).await;
+            if let Some(unseen) = unseen.filter(|_| parts) {
+                run.parts(&id, sample, (attribute, value), unseen, &mut within).await;
+            }
             run.update(&id, &changed, &base, attribute).await;
             if unseen.is_some_and(|unseen| !unseen.contains(attribute)) {
                 run.drift(&id, &base, &changed, attribute).await;
@@ -119,6 +143,9 @@ async fn run(
     run.delete(&id, &base).await;
     let again = kind.calls.delete(connection, &run.name, &id, &base).await;
     again.unwrap_or_else(|error| panic!("{}: deleting what is gone: {error}", run.at()));
+    if let Some(unseen) = unseen.filter(|_| parts) {
+        within.assert_complete(sample, unseen);
+    }
     let covered: BTreeSet<_> = sample.changes.iter().map(|(attribute, _)| *attribute).collect();
     println!(
         "conformance {}: {} of {} attributes covered by {} values, drift of {} repaired",
@@ -128,6 +155,9 @@ async fn run(
         sample.changes.len(),
         drifted.len(),
     );
+    if parts {
+        println!("conformance {}: {within}", sample.kind);
+    }
 }
 
 /// The name a sample's object gets.
@@ -152,6 +182,15 @@ impl Run<'_> {
 
     /// The normal form of a spec, as a plan would have it.
     fn spec(&self, json: &Json) -> Value {
+        let normal = self.normal(json).unwrap_or_else(|error| {
+            panic!("{}: bad sample at `{}`: {}", self.at(), error.path, error.message)
+        });
+        let problems = self.kind.calls.check(&normal);
+        assert!(problems.is_empty(), "{}: bad sample: {problems:?}", self.at());
+        normal
+    }
+
+    fn normal(&self, json: &Json) -> Result<Value, SpecError> {
         let mut value = Value::from(json.clone());
         if self.kind.schema.spec.contains_key("name")
             && let Value::Map(entries) = &mut value
@@ -160,13 +199,50 @@ impl Run<'_> {
                 .entry("name".to_owned())
                 .or_insert_with(|| Value::string(&self.name.natural));
         }
-        let value = self.kind.mark_spec(value);
-        let normal = self.kind.calls.normalize(&value).unwrap_or_else(|error| {
-            panic!("{}: bad sample at `{}`: {}", self.at(), error.path, error.message)
-        });
-        let problems = self.kind.calls.check(&normal);
-        assert!(problems.is_empty(), "{}: bad sample: {problems:?}", self.at());
-        normal
+        self.kind.calls.normalize(&self.kind.mark_spec(value))
+    }
+
+    /// Looks at an object as if a part of what it was made with had not been asked for: that
+    /// must show. What the rules or the type do not allow to leave out is passed over.
+    async fn parts(
+        &self,
+        id: &str,
+        sample: &Sample,
+        (attribute, value): (&str, &Json),
+        unseen: &[&str],
+        within: &mut Nested,
+    ) {
+        let with = |value: &Json| {
+            let mut spec = sample.base.clone();
+            spec[attribute] = value.clone();
+            spec
+        };
+        let whole = self.spec(&with(value));
+        let ty = &self.kind.schema.spec[attribute].ty;
+        let normal = whole.to_json()[attribute].clone();
+        for written in [value, &normal] {
+            for part in nested::parts(written, ty, attribute) {
+                within.set(&part.name);
+                if within.is_shown(&part.name) || unseen.contains(&part.name.as_str()) {
+                    continue;
+                }
+                let Ok(other) = self.normal(&with(&part.without(written))) else { continue };
+                if !self.kind.calls.check(&other).is_empty() || other.same(&whole) {
+                    continue;
+                }
+                let found = self.read(Some(id), &other).await.expect("it is there").spec;
+                let of = |spec: &Value| spec.get(attribute).cloned();
+                let (found, other) = (of(&found), of(&other));
+                let same = found.zip(other).is_some_and(|(found, other)| found.same(&other));
+                assert!(
+                    !same,
+                    "{}: `{}` is there and does not show when it is not asked for",
+                    self.at(),
+                    part.name
+                );
+                within.show(&part.name);
+            }
+        }
     }
 
     async fn read(&self, id: Option<&str>, spec: &Value) -> Option<FoundObject> {

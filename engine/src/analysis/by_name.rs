@@ -14,7 +14,7 @@ use crate::path::Segment;
 /// Says so, and returns what was meant.
 pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) -> BTreeSet<&'a Address> {
     let mut places: BTreeMap<&str, Vec<&Object<'a>>> = BTreeMap::new();
-    for object in stack.objects().filter(|object| object.kind.traits.for_others) {
+    for object in stack.objects() {
         places.entry(object.kind.name).or_default().push(object);
     }
     let mut meant = BTreeSet::new();
@@ -63,9 +63,9 @@ pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) -> BTreeSet<
 
 fn named(claim: &Claim) -> Option<&Named> {
     match claim {
-        Claim::Member { network: named, .. } | Claim::Mount { volume: named, .. } => {
-            Some(named)
-        }
+        Claim::Member { network: named, .. }
+        | Claim::Mount { volume: named, .. }
+        | Claim::Shares(named) => Some(named),
         _ => None,
     }
 }

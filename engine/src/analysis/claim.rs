@@ -28,8 +28,8 @@ pub enum Claim {
     Member {
         /// The network.
         network: Named,
-        /// The address it asks for.
-        address: Option<IpAddr>,
+        /// The addresses it asks for.
+        addresses: Vec<IpAddr>,
         /// What others in the network find it by; empty where names are not found.
         names: Vec<String>,
         /// What they find it by together with others like it.
@@ -44,6 +44,8 @@ pub enum Claim {
         /// The software that must be alone with it, `PostgreSQL`.
         exclusive: Option<&'static str>,
     },
+    /// Another object of which it has a part: whose network it is in, say.
+    Shares(Named),
     /// Software it runs, of which is known what it brings along.
     Offers {
         /// What it is called: `PostgreSQL`.

@@ -7,7 +7,7 @@ use crate::ephemeral::Secrecy;
 use crate::expr::Expr;
 use crate::kind::Registry;
 use crate::path::Path;
-use crate::schema::{Attribute, Type};
+use crate::schema::Attribute;
 use crate::value::Value;
 
 pub(super) fn check<'a>(stack: &Stack<'a>, registry: &Registry, report: &mut Report<'a>) {
@@ -27,14 +27,15 @@ pub(super) fn check<'a>(stack: &Stack<'a>, registry: &Registry, report: &mut Rep
                 "`{name}` of a `{kind}` is kept in the state, and this value is ephemeral"
             );
             let found = Diagnostic::new(Code::EphemeralKept, message);
-            let names = schema.spec.iter().flat_map(|(name, attribute)| match &attribute.ty {
-                _ if takes(attribute) => vec![format!("`{name}`")],
-                Type::Object(parts) => {
-                    let parts = parts.iter().filter(|(_, part)| part.write_only);
-                    parts.map(|(part, _)| format!("`{name}.{part}`")).collect()
-                }
-                _ => Vec::new(),
-            });
+            let names =
+                schema.spec.iter().flat_map(|(name, attribute)| match attribute.ty.parts() {
+                    _ if takes(attribute) => vec![format!("`{name}`")],
+                    Some(parts) => {
+                        let parts = parts.iter().filter(|(_, part)| part.write_only);
+                        parts.map(|(part, _)| format!("`{name}.{part}`")).collect()
+                    }
+                    None => Vec::new(),
+                });
             let names: Vec<_> = names.collect();
             let found = if names.is_empty() {
                 found.note(format!("a `{kind}` keeps all it is told"))
@@ -62,7 +63,7 @@ pub(super) fn check<'a>(stack: &Stack<'a>, registry: &Registry, report: &mut Rep
 
 /// Whether an ephemeral part of a map stands where it would be kept.
 fn keeps_some(attribute: &Attribute, expr: &Expr) -> bool {
-    let Type::Object(parts) = &attribute.ty else { return true };
+    let Some(parts) = attribute.ty.parts() else { return true };
     let kept = |key: &str| parts.get(key).is_none_or(|part| !part.write_only);
     match expr {
         Expr::Map(entries) => entries

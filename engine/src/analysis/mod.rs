@@ -57,7 +57,9 @@ pub fn analyse(graph: &Graph, registry: &Registry, files: &dyn Files) -> Vec<Dia
     }
     for declaration in graph.in_order() {
         let Some(kind) = registry.connection_kind(declaration.address.kind()) else { continue };
-        for lint in kind.dial.lint(&plainly_known(declaration)) {
+        let known = plainly_known(declaration);
+        let of_files = kind.dial.lint_files(&known, &|path| files.look(path));
+        for lint in kind.dial.lint(&known).into_iter().chain(of_files) {
             let found = Diagnostic::new(lint.code, lint.message).hint(lint.hint);
             report.add(declaration, &lint.at, found);
         }

@@ -71,8 +71,13 @@ fn addresses<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
         }
     }
     let mut taken: BTreeMap<_, Use<'_, 'a>> = BTreeMap::new();
-    for (object, claimed) in stack.claims() {
-        let Claim::Member { network, address: Some(ip), .. } = &claimed.claim else { continue };
+    let asked = stack.claims().flat_map(|(object, claimed)| match &claimed.claim {
+        Claim::Member { network, addresses, .. } => {
+            addresses.iter().map(|ip| (object, claimed, network, ip)).collect()
+        }
+        _ => Vec::new(),
+    });
+    for (object, claimed, network, ip) in asked {
         let place = (object.connection(), network.clone());
         let known = ranges.get(&place);
         let same_family =

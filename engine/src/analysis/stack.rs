@@ -267,7 +267,7 @@ fn holds_stand_in(claim: &Claim) -> bool {
             marked(host) || login.iter().chain(place).any(|asked| marked(&asked.name))
         }
         Claim::Knows { name, .. } => marked(name),
-        Claim::Mount { volume, .. } => marked(&volume.name),
+        Claim::Mount { volume: named, .. } | Claim::Shares(named) => marked(&named.name),
         Claim::NeedsPath(path) | Claim::MakesPath(path) => marked(path),
     }
 }

@@ -118,6 +118,7 @@ codes! {
     SubnetOverlap "E0604" "subnets that overlap"
     MissingSource "E0605" "a mount or build whose source does not exist"
     AnotherConnection "E0606" "a resource of another server"
+    TlsFiles "E0607" "files for TLS that cannot be used"
     HostPortTaken "E0611" "a host port that somebody else has"
     HostLacks "E0612" "something the machine of the engine does not have"
     // E07: what services answer while a plan is applied.

@@ -14,6 +14,7 @@ use super::{
     Name, OpenConnection, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope,
     Script, SpecError, Taking, Territory, Value, Wanted, opened,
 };
+use crate::files::FileError;
 use crate::redact::Hidden;
 
 pub(super) struct Adapter<R>(pub(super) PhantomData<fn() -> R>);
@@ -453,6 +454,14 @@ impl<C: Connection> Dial for Dialer<C> {
 
     fn lint(&self, known: &serde_json::Value) -> Vec<Lint> {
         C::lint(known)
+    }
+
+    fn lint_files(
+        &self,
+        known: &serde_json::Value,
+        look: &dyn Fn(&str) -> Result<Arc<[u8]>, FileError>,
+    ) -> Vec<Lint> {
+        C::lint_files(known, look)
     }
 
     fn backup<'a>(&self, connection: &'a OpenConnection) -> Option<&'a dyn Backup> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ephemeral::Secrecy;
 use crate::expr::Expr;
-use crate::schema::{Attribute, Type};
+use crate::schema::Attribute;
 use crate::value::Value;
 
 /// Marks what the schema calls secret, and what it says is not kept.
@@ -28,9 +28,9 @@ pub(crate) fn mark(mut value: Value, attributes: &BTreeMap<String, Attribute>) -
 }
 
 fn mark_one(value: Value, attribute: &Attribute) -> Value {
-    let value = match &attribute.ty {
-        Type::Object(parts) => mark(value, parts),
-        _ => value,
+    let value = match attribute.ty.parts() {
+        Some(parts) => mark(value, parts),
+        None => value,
     };
     if attribute.not_kept {
         forgotten(value)
@@ -46,11 +46,11 @@ pub(crate) fn mark_expr(expr: Expr, attribute: &Attribute) -> Expr {
     if !marks(attribute) {
         return expr;
     }
-    let expr = match (expr, &attribute.ty) {
+    let expr = match (expr, attribute.ty.parts()) {
         (Expr::Value(Value::Null), _) => return Expr::NULL,
         (Expr::Value(value), _) => return Expr::Value(mark_one(value, attribute)),
         (Expr::Secret(inner), _) => mark_expr(*inner, attribute).secret(),
-        (Expr::Map(entries), Type::Object(parts)) => {
+        (Expr::Map(entries), Some(parts)) => {
             let entries = entries.into_iter().map(|(name, entry)| match parts.get(&name) {
                 Some(part) => (name, mark_expr(entry, part)),
                 None => (name, entry),
@@ -72,7 +72,7 @@ pub(crate) fn mark_expr(expr: Expr, attribute: &Attribute) -> Expr {
 fn marks(attribute: &Attribute) -> bool {
     attribute.secret
         || attribute.not_kept
-        || matches!(&attribute.ty, Type::Object(parts) if parts.values().any(marks))
+        || attribute.ty.parts().is_some_and(|parts| parts.values().any(marks))
 }
 
 /// Marks what is not kept; of a map the entries, so that their keys still tell.

@@ -124,6 +124,11 @@ fn marker(number: usize) -> String {
     format!("\u{FDD2}{number}\u{FDD3}")
 }
 
+/// Whether a part of a text stands for what is not known.
+pub(crate) fn is_stand_in(text: &str) -> bool {
+    text.contains('\u{FDD2}')
+}
+
 fn stand_in(expr: &Expr, unknowns: &mut Vec<Expr>) -> Value {
     match expr {
         Expr::Value(value) => value.clone(),
@@ -156,7 +161,7 @@ fn stand_in(expr: &Expr, unknowns: &mut Vec<Expr>) -> Value {
 
 fn put_back(value: &Value, unknowns: &[Expr]) -> Expr {
     match value {
-        Value::String(text) if text.contains('\u{FDD2}') => {
+        Value::String(text) if is_stand_in(text) => {
             let mut parts = Vec::new();
             let mut rest = text.as_str();
             while let Some((before, after)) = rest.split_once('\u{FDD2}') {

@@ -3,6 +3,7 @@
 use rhai::{Array, Dynamic, Map};
 
 use super::check::unknown_hint;
+use super::conditions;
 use super::convert::Trouble;
 use super::draft::Draft;
 use super::marks;
@@ -74,6 +75,12 @@ impl Draft<'_> {
     fn addresses(&mut self, key: &str, value: Dynamic, path: &Path) -> Vec<Address> {
         let mut found = Vec::new();
         for (item, at) in several(value, path) {
+            if let Some(conditions) = item.read_lock::<Map>() {
+                let trouble = Trouble::new(Code::Lifecycle, at, conditions::message(key));
+                let hints = conditions::hints(&conditions).into_iter();
+                self.trouble(hints.fold(trouble, Trouble::hint));
+                continue;
+            }
             match item.try_cast_result::<Handle>() {
                 Ok(handle) => {
                     let address = handle.0.address.clone();
@@ -89,7 +96,10 @@ impl Draft<'_> {
                     }
                     Some(Err(error)) => {
                         let error: ParseAddressError = error;
-                        self.trouble(Trouble::new(Code::Lifecycle, at, error.to_string()));
+                        let hint = "write the resource itself, without quotes: what the call \
+                                    that declares it returned";
+                        let trouble = Trouble::new(Code::Lifecycle, at, error.to_string());
+                        self.trouble(trouble.hint(hint));
                     }
                     None => {
                         let message =

@@ -16,6 +16,7 @@ mod check;
 mod closures;
 mod command;
 mod component;
+mod conditions;
 mod convert;
 mod declare;
 mod definitions;

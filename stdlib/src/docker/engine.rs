@@ -10,8 +10,10 @@ use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use bollard::{API_DEFAULT_VERSION, Docker};
 use dollop_engine::address::Address;
+use dollop_engine::analysis::Lint;
 use dollop_engine::backup::{Backup, Host};
 use dollop_engine::error::{CallError, Failure};
+use dollop_engine::files::FileError;
 use dollop_engine::resource::{Concurrency, Connection, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -213,6 +215,13 @@ impl Connection for Engine {
             bridged: OnceCell::new(),
             listed: Arc::default(),
         })
+    }
+
+    fn lint_files(
+        known: &serde_json::Value,
+        look: &dyn Fn(&str) -> Result<Arc<[u8]>, FileError>,
+    ) -> Vec<Lint> {
+        known.get("tls").map_or_else(Vec::new, |tls| trust::lint(tls, look))
     }
 
     fn describe(spec: &EngineSpec) -> String {

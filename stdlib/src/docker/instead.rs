@@ -6,10 +6,14 @@ type Words = &'static [(&'static str, &'static str)];
 /// Of a service.
 pub(super) const CONTAINER: Words = &[
     ("environment", "it is called `env`"),
-    ("env_file", "read the file: `env: lines(file(\"app.env\"))`"),
-    ("label_file", "read the file: `labels: lines(file(\"app.labels\"))`"),
+    ("env_file", "read the file: `env: dotenv(file(\"app.env\"))`"),
+    ("label_file", "read the file: `labels: dotenv(file(\"app.labels\"))`"),
     ("container_name", "it is called `name`"),
-    ("build", "declare a `docker::image` with `build`, and say `image: img`"),
+    (
+        "build",
+        "declare it, `let img = docker::image(\"shop/app\", #{ build: \"./app\" })`, and say \
+         `image: img`",
+    ),
     ("pull_policy", "declare a `docker::image` with `pull`, and say `image: img`"),
     (
         "deploy",
@@ -99,7 +103,6 @@ pub(super) const NETWORK: Words = &[
         "it is for a swarm, whose machines each hold a part; here `options` say it all",
     ),
     ("enable_ipv4", "a network always has IPv4 addresses; `ipv6` adds the others"),
-    ("ipam", "its parts stand by themselves: `subnet`, `gateway`, `ip_range`, `ipv6_subnet`"),
     ("scope", "it is for a swarm; the `driver` decides it"),
     ("ingress", "it is the one network of a swarm through which it publishes ports"),
     ("check_duplicate", "names are always checked"),

@@ -12,6 +12,10 @@ use crate::text::Text;
 pub(crate) const STACK: &str = "dollop.stack";
 /// The address it was made for.
 pub(crate) const ADDRESS: &str = "dollop.address";
+/// What has files put into it by volumes: a container says into which folders.
+pub(crate) const FILES: &str = "dollop.files";
+
+const OWN: [&str; 3] = [STACK, ADDRESS, FILES];
 
 /// The user's labels with the marks of ownership.
 pub(crate) fn marked(name: &Name, labels: &BTreeMap<String, Text>) -> HashMap<String, String> {
@@ -26,7 +30,7 @@ pub(crate) fn marked(name: &Name, labels: &BTreeMap<String, Text>) -> HashMap<St
 pub(crate) fn unmarked(labels: &HashMap<String, String>) -> BTreeMap<String, Text> {
     labels
         .iter()
-        .filter(|(key, _)| *key != STACK && *key != ADDRESS)
+        .filter(|(key, _)| !OWN.contains(&key.as_str()))
         .map(|(key, value)| (key.clone(), Text(value.clone())))
         .collect()
 }
@@ -59,8 +63,7 @@ pub(crate) fn whose(labels: &HashMap<String, String>) -> String {
 
 /// Labels a script may not set itself.
 pub(crate) fn check(labels: &BTreeMap<String, Text>) -> Vec<Problem> {
-    [STACK, ADDRESS]
-        .iter()
+    OWN.iter()
         .filter(|key| labels.contains_key(**key))
         .map(|key| Problem {
             attribute: "labels".to_owned(),

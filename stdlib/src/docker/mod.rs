@@ -22,6 +22,7 @@ mod helper;
 mod image;
 mod images;
 mod instead;
+mod ipam;
 mod job;
 mod labels;
 mod lint;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bollard::models::{
-    Ipam, IpamConfig, Network as Listed, NetworkCreateRequest, NetworkDisconnectRequest,
+    Ipam as ApiIpam, IpamConfig, Network as Listed, NetworkCreateRequest,
+    NetworkDisconnectRequest,
 };
 use bollard::query_parameters::ListContainersOptions;
 use dollop_engine::address::Address;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::container::{self, Pairs};
 use super::engine::{Engine, said, status};
+use super::ipam::{self, Ipam};
 use super::{instead, labels, subnets};
 use crate::text::Text;
 
@@ -66,6 +68,12 @@ pub struct NetworkSpec {
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
     pub ipv6_subnet: Option<String>,
+    /// How addresses are given out, where `subnet` and its like do not say it: several ranges,
+    /// `#{ config: [#{ subnet: "10.20.0.0/24", aux_addresses: #{ printer: "10.20.0.9" } }] }`,
+    /// or a driver for it.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub ipam: Option<Ipam>,
     /// Options of the driver, `#{ "com.docker.network.driver.mtu": 1400 }`.
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
@@ -111,6 +119,10 @@ impl Resource for Network {
         labels::check_natural("network", natural).into_iter().collect()
     }
 
+    fn normalize(spec: &mut NetworkSpec) {
+        ipam::normalize(spec);
+    }
+
     fn check(spec: &NetworkSpec) -> Vec<Problem> {
         let mut problems = labels::check(&spec.labels.0);
         let within_subnet = [("gateway", &spec.gateway), ("ip_range", &spec.ip_range)];
@@ -124,6 +136,7 @@ impl Resource for Network {
             }
         }
         problems.extend(subnets::check(spec));
+        problems.extend(ipam::check(spec));
         problems
     }
 
@@ -137,7 +150,11 @@ impl Resource for Network {
             let range = range.as_ref()?.parse().ok()?;
             Some(Claimed::new(Path::attribute(attribute), Claim::Subnet(range)))
         });
-        ranges.collect()
+        let pools = ipam::ranges(spec).into_iter().map(|(index, range)| {
+            let at = Path::attribute("ipam").key("config").index(index).key("subnet");
+            Claimed::new(at, Claim::Subnet(range))
+        });
+        ranges.chain(pools).collect()
     }
 
     async fn read(engine: &Engine, wanted: &[Wanted<NetworkSpec>]) -> Vec<ReadResult<Self>> {
@@ -299,6 +316,7 @@ fn observe(network: &Listed, wanted: &Wanted<NetworkSpec>) -> Found<NetworkSpec,
         } else {
             asked.ipv6_subnet.clone()
         },
+        ipam: Ipam::observed(network.ipam.as_ref(), asked.ipam.as_ref()),
         options: network
             .options
             .iter()
@@ -325,7 +343,7 @@ fn observe(network: &Listed, wanted: &Wanted<NetworkSpec>) -> Found<NetworkSpec,
     }
 }
 
-fn facts(id: &str, ipam: Option<&Ipam>) -> NetworkFacts {
+fn facts(id: &str, ipam: Option<&ApiIpam>) -> NetworkFacts {
     let ranges = ipam.and_then(|ipam| ipam.config.as_deref()).unwrap_or(&[]);
     let v4 = ranges.iter().find(|range| !is_v6(range));
     NetworkFacts {
@@ -359,7 +377,12 @@ fn request(name: &Name, spec: &NetworkSpec) -> NetworkCreateRequest {
         internal: Some(spec.internal),
         attachable: Some(spec.attachable),
         enable_ipv6: Some(spec.ipv6),
-        ipam: (!ranges.is_empty()).then(|| Ipam { config: Some(ranges), ..Ipam::default() }),
+        ipam: match &spec.ipam {
+            Some(ipam) if ranges.is_empty() => Some(ipam.request()),
+            Some(ipam) => Some(ApiIpam { config: Some(ranges), ..ipam.request() }),
+            None => (!ranges.is_empty())
+                .then(|| ApiIpam { config: Some(ranges), ..ApiIpam::default() }),
+        },
         options: Some(options.collect()),
         labels: Some(labels::marked(name, &spec.labels.0)),
         ..NetworkCreateRequest::default()

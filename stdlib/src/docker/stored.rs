@@ -78,7 +78,9 @@ pub(super) async fn without_a_name(
     let mut own: HashMap<&str, Vec<&str>> = HashMap::new();
     for (container, mount) in mounts(&listed) {
         let name = mount.name.as_deref().unwrap_or_default();
-        if let Some(path) = mount.destination.as_deref().filter(|_| is_anonymous(name)) {
+        // What it cannot write to holds nothing of it: files that were put there.
+        let written = is_anonymous(name) && mount.rw != Some(false);
+        if let Some(path) = mount.destination.as_deref().filter(|_| written) {
             own.entry(container).or_default().push(path);
         }
     }

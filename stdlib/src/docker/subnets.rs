@@ -7,15 +7,15 @@ use dollop_engine::error::CallError;
 use dollop_engine::resource::Problem;
 use ipnet::IpNet;
 
-use super::labels;
 use super::network::NetworkSpec;
+use super::{ipam, labels};
 
 /// Ranges that are none, and addresses outside of theirs.
 pub(super) fn check(spec: &NetworkSpec) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let subnet = range(&mut problems, "subnet", spec.subnet.as_deref(), "10.20.0.0/24");
-    let v6 = range(&mut problems, "ipv6_subnet", spec.ipv6_subnet.as_deref(), "fd00:20::/64");
-    let part = range(&mut problems, "ip_range", spec.ip_range.as_deref(), "10.20.0.128/25");
+    let subnet = range(&mut problems, "subnet", spec.subnet.as_deref());
+    let v6 = range(&mut problems, "ipv6_subnet", spec.ipv6_subnet.as_deref());
+    let part = range(&mut problems, "ip_range", spec.ip_range.as_deref());
     for (attribute, found, is_v6) in [("subnet", subnet, false), ("ipv6_subnet", v6, true)] {
         if let Some(found) = found.filter(|found| matches!(found, IpNet::V6(_)) != is_v6) {
             let (this, other) = if is_v6 { ("6", "subnet") } else { ("4", "ipv6_subnet") };
@@ -27,36 +27,53 @@ pub(super) fn check(spec: &NetworkSpec) -> Vec<Problem> {
         }
     }
     let Some(subnet) = subnet else { return problems };
-    if let Some(part) = part.filter(|part| !subnet.contains(part)) {
-        problems.push(Problem {
-            attribute: "ip_range".to_owned(),
-            message: format!("`{part}` is not a part of `subnet`, {subnet}"),
-            hint: None,
-        });
-    }
-    if let Some(gateway) = &spec.gateway {
-        let message = match gateway.parse::<IpAddr>() {
-            Err(_) => format!("`{gateway}` is no IP address"),
-            Ok(address) if !subnet.contains(&address) => {
-                format!("`{gateway}` is not in `subnet`, {subnet}")
-            }
-            Ok(_) => return problems,
-        };
-        let hint =
-            Some("the first address of the range is taken when it is left out".to_owned());
-        problems.push(Problem { attribute: "gateway".to_owned(), message, hint });
-    }
+    problems.extend(no_part(subnet, part, "ip_range"));
+    within(&mut problems, "gateway", subnet, spec.gateway.as_deref());
     problems
 }
 
+/// A range that is not within the one it should be a part of.
+pub(super) fn no_part(subnet: IpNet, part: Option<IpNet>, attribute: &str) -> Option<Problem> {
+    let part = part.filter(|part| !subnet.contains(part))?;
+    Some(Problem {
+        attribute: attribute.to_owned(),
+        message: format!("`{part}` is not a part of `subnet`, {subnet}"),
+        hint: None,
+    })
+}
+
+/// Says so of an address that is none, or is outside of its range.
+pub(super) fn within(
+    problems: &mut Vec<Problem>,
+    attribute: &str,
+    subnet: IpNet,
+    address: Option<&str>,
+) {
+    let Some(text) = address else { return };
+    let message = match text.parse::<IpAddr>() {
+        Err(_) => format!("`{text}` is no IP address"),
+        Ok(address) if !subnet.contains(&address) => {
+            format!("`{text}` is not in `subnet`, {subnet}")
+        }
+        Ok(_) => return,
+    };
+    let hint = (attribute == "gateway")
+        .then(|| "the first address of the range is taken when it is left out".to_owned());
+    problems.push(Problem { attribute: attribute.to_owned(), message, hint });
+}
+
 /// Reads a range, and says what is wrong with it.
-fn range(
+pub(super) fn range(
     problems: &mut Vec<Problem>,
     attribute: &str,
     text: Option<&str>,
-    example: &str,
 ) -> Option<IpNet> {
     let text = text?;
+    let example = match attribute {
+        "ipv6_subnet" => "fd00:20::/64",
+        "ip_range" => "10.20.0.128/25",
+        _ => "10.20.0.0/24",
+    };
     match text.parse::<IpNet>() {
         Ok(range) if range.trunc() == range => return Some(range),
         Ok(range) => problems.push(Problem {
@@ -83,10 +100,11 @@ pub(super) fn taken(
     own: impl Fn(&Listed) -> bool,
 ) -> Option<CallError> {
     let ranges = [("subnet", &spec.subnet), ("ipv6_subnet", &spec.ipv6_subnet)];
-    for (attribute, range) in ranges {
-        let Some(range) = range.as_deref().and_then(|range| range.parse::<IpNet>().ok()) else {
-            continue;
-        };
+    let ranges = ranges.into_iter().filter_map(|(attribute, range)| {
+        Some((attribute, range.as_deref()?.parse::<IpNet>().ok()?))
+    });
+    let pools = ipam::ranges(spec).into_iter().map(|(_, range)| ("ipam", range));
+    for (attribute, range) in ranges.chain(pools) {
         for other in listed.iter().filter(|other| !own(other)) {
             let marks = other.labels.clone().unwrap_or_default();
             if marks.get(labels::STACK).is_some_and(|other| other == stack) {

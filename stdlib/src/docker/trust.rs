@@ -1,8 +1,15 @@
 //! TLS with an engine: whose certificate is wrong, and what to do about it.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 
+use dollop_engine::analysis::Lint;
+use dollop_engine::diagnostic::Code;
 use dollop_engine::error::CallError;
+use dollop_engine::files::FileError;
+use dollop_engine::path::Path;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::{CertificateError as Wrong, Error as TlsError};
 
 use crate::tls::{self, Papers};
@@ -26,6 +33,90 @@ pub(super) fn usable([ca, cert, key]: [&str; 3]) -> Result<(), CallError> {
         error.hints = vec![hint.to_owned()];
         error
     })
+}
+
+/// What is wrong with our files, as far as they tell by themselves.
+pub(super) fn lint(
+    tls: &serde_json::Value,
+    look: &dyn Fn(&str) -> Result<Arc<[u8]>, FileError>,
+) -> Vec<Lint> {
+    let mut found = Vec::new();
+    let mut texts: [Option<String>; 3] = [None, None, None];
+    let path = |part: &str| tls.get(part).and_then(serde_json::Value::as_str);
+    for (part, text) in PARTS.iter().zip(&mut texts) {
+        let Some(path) = path(part) else { continue };
+        match look(path) {
+            Ok(bytes) => *text = Some(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(error) => found.extend(unseen(part, path, &error)),
+        }
+    }
+    let before = found.len();
+    for (part, text) in PARTS.iter().zip(&texts) {
+        let (Some(text), Some(path)) = (text, path(part)) else { continue };
+        let wrong = if *part == "key" { no_key(text) } else { no_certificate(text) };
+        found.extend(wrong.map(|(why, hint)| about(part, format!("`{path}` {why}"), hint)));
+    }
+    let [Some(ca), Some(cert), Some(key)] = &texts else { return found };
+    let papers = Papers {
+        of: "docker::engine",
+        ca: ("tls.ca", Some(ca)),
+        certificate: ("tls.cert", Some(cert)),
+        key: ("tls.key", Some(key)),
+    };
+    if found.len() == before
+        && tls::client(&papers).is_err()
+        && let (Some(cert), Some(key)) = (path("cert"), path("key"))
+    {
+        let message = format!("`{key}` is not the key of `{cert}`");
+        found.push(about("key", message, "both are made together: use those of one pair"));
+    }
+    found
+}
+
+const PARTS: [&str; 3] = ["ca", "cert", "key"];
+
+fn about(part: &str, message: String, hint: &str) -> Lint {
+    let at = Path::attribute("tls").key(part);
+    Lint { code: Code::TlsFiles, at, message, hint: hint.to_owned() }
+}
+
+/// Why a file cannot be seen; what is not in the project may be on another machine.
+fn unseen(part: &str, path: &str, error: &FileError) -> Option<Lint> {
+    match error {
+        FileError::Outside(_) => None,
+        FileError::Missing(_) => {
+            let elsewhere = path.starts_with('/');
+            let hint = if elsewhere {
+                "bring it there, or correct the path"
+            } else {
+                "relative paths begin at the project folder"
+            };
+            let found = about(part, format!("there is no file `{path}` for TLS"), hint);
+            let code = if elsewhere { Code::MaybeMissingSource } else { Code::MissingSource };
+            Some(Lint { code, ..found })
+        }
+        other => Some(about(part, other.to_string(), "let this user read it")),
+    }
+}
+
+fn no_certificate(text: &str) -> Option<(String, &'static str)> {
+    if tls::certificates("docker::engine", "tls", text).is_err() {
+        let hint = "a PEM file has the line `-----BEGIN CERTIFICATE-----`";
+        return Some(("holds no certificate in PEM form".to_owned(), hint));
+    }
+    tls::own_out_of_time(text).map(|when| (when, "make a new one, or set this machine's clock"))
+}
+
+fn no_key(text: &str) -> Option<(String, &'static str)> {
+    if PrivateKeyDer::from_pem_slice(text.as_bytes()).is_ok() {
+        return None;
+    }
+    if text.contains("ENCRYPTED") {
+        let hint = "take the pass phrase off: `openssl pkey -in key.pem -out plain.pem`";
+        return Some(("is encrypted, and nobody asks for its pass phrase".to_owned(), hint));
+    }
+    let hint = "a PEM file has a line like `-----BEGIN PRIVATE KEY-----`";
+    Some(("holds no private key in PEM form".to_owned(), hint))
 }
 
 /// Why there is no TLS with the engine, when that is what is wrong; `cert` is the file of our

@@ -2,7 +2,8 @@
 
 mod container;
 
-use dollop_tests::conformance::{Sample, conform};
+use dollop_tests::conformance::nested::assert_set;
+use dollop_tests::conformance::{Sample, conform, conform_with_parts};
 use serde_json::json;
 
 use super::support::{
@@ -30,6 +31,7 @@ async fn network_conforms() {
             ("subnet", json!(null)),
             ("gateway", json!("10.213.1.77")),
             ("ip_range", json!("10.213.1.128/25")),
+            ("ipam", json!({ "options": { "a": 1 } })),
             ("ipv6_subnet", json!("fd00:213:2::/64")),
             ("options", json!({ "com.docker.network.driver.mtu": 1400 })),
             ("labels", json!({ "team": "shop", "tier": 1 })),
@@ -42,6 +44,34 @@ async fn network_conforms() {
         ],
     };
     conform(&lab.registry, &lab.engine, &sample).await;
+    let schema = &lab.registry.kind("docker::network").expect("a registered kind").schema;
+    let others = schema.spec.keys().filter(|name| *name != "ipam");
+    let others = others.map(|name| &*name.clone().leak()).chain([
+        // There is no plugin for it here.
+        "ipam.driver",
+    ]);
+    let name = unique("ipam");
+    let _removed = network_removed(&format!("conformance-{name}"));
+    let sample = Sample {
+        kind: "docker::network",
+        name,
+        base: json!({
+            "ipv6": true,
+            "ipam": { "config": [{ "subnet": "fd00:214:1::/64", "gateway": "fd00:214:1::9" }] },
+        }),
+        changes: vec![(
+            "ipam",
+            json!({ "options": { "a": 1 }, "config": [
+                { "subnet": "fd00:214:1::/64", "gateway": "fd00:214:1::7" },
+                { "subnet": "10.214.1.0/24", "ip_range": "10.214.1.128/25",
+                  "aux_addresses": { "printer": "10.214.1.9" } },
+            ] }),
+        )],
+        fixed: others.collect::<Vec<&'static str>>().leak(),
+    };
+    // What is not asked for the engine chooses.
+    let unseen = ["ipam.config", "ipam.config.gateway"];
+    conform_with_parts(&lab.registry, &lab.engine, &sample, &unseen).await;
 }
 
 #[tokio::test]
@@ -83,6 +113,8 @@ async fn image_conforms() {
         base: json!({ "keep": false }),
         changes: vec![
             ("pull", json!("always")),
+            ("pull", json!("daily")),
+            ("pull", json!("weekly")),
             ("pull", json!("never")),
             ("platform", json!("linux/amd64")),
             ("up_to_date", json!(false)),
@@ -155,8 +187,12 @@ async fn a_built_image_conforms() {
             "up_to_date",
             "tags",
             "keep",
+            // Asks the registry of the image it starts from, which is not in the lab.
+            "build.pull",
         ],
     };
+    let kind = lab.registry.kind("docker::image").expect("a registered kind");
+    assert_set(&kind.schema, &sample);
     conform(&lab.registry, &lab.engine, &sample).await;
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::support::{
     BUSYBOX, Lab, Object, container_removed, docker, image_removed, network_removed,
-    registry_address, unique,
+    registry_address, unique, volume_removed,
 };
 
 fn fact(facts: &Value, name: &str) -> Json {
@@ -116,6 +116,77 @@ async fn a_container_may_get_healthy_after_it_was_unhealthy() {
 }
 
 #[tokio::test]
+async fn files_reach_a_container_that_is_read_only() {
+    let lab = Lab::open().await;
+    let (name, data) = (unique("closed"), unique("closed"));
+    let _volume = volume_removed(&data);
+    let _removed = container_removed(&name);
+    docker(&["volume", "create", &data]);
+    let spec = |key: &str, more: &[(&str, &str)]| {
+        let mut files = json!({
+            "/run/secrets/key": { "content": key, "mode": "0400", "uid": 65534,
+                                  "on_change": "none" },
+            "/etc/app/a.conf": { "content": "a", "on_change": "none" },
+            "/data/b": { "content": "b", "on_change": "none" },
+        });
+        for (path, content) in more {
+            files[*path] = json!({ "content": content, "on_change": "none" });
+        }
+        json!({
+            "image": BUSYBOX, "command": "sleep 600", "stop_signal": "SIGKILL",
+            "user": "65534", "read_only": true,
+            "tmpfs": ["/run:mode=1777", "/etc/app/cache:mode=1777"],
+            "volumes": [format!("{data}:/data")], "files": files,
+        })
+    };
+    let first = lab.object("docker::container", &name, spec("one", &[("/etc/app/more", "2")]));
+    let made = first.made().await;
+    assert_eq!(first.differences(&made.id).await, []);
+    let inside = |command: &str| docker(&["exec", &name, "sh", "-c", command]);
+    assert_eq!(
+        inside(
+            "cat /run/secrets/key /etc/app/a.conf /etc/app/more /data/b; touch /run/x /etc/app/cache/x"
+        ),
+        "onea2b"
+    );
+    let volumes = || {
+        let format = "{{range .Mounts}}{{if not .RW}}{{.Name}} {{end}}{{end}}";
+        let names = docker(&["inspect", "--format", format, &name]);
+        names.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let own = volumes();
+    assert_eq!(own.len(), 2, "{own:?}");
+    // Root in it cannot write there either.
+    let write = ["exec", "--user", "0", &name, "sh", "-c", "! echo x > /etc/app/x 2>/dev/null"];
+    docker(&write);
+
+    // Changed, taken out and put back without another container.
+    let second = lab.object("docker::container", &name, spec("two", &[]));
+    let (from, to) = (first.normal(&first.spec), second.normal(&second.spec));
+    let calls = &second.kind.calls;
+    let changed = calls.update(&lab.engine, &second.name, &made.id, &from, &to).await;
+    changed.expect("its files change");
+    assert_eq!(second.differences(&made.id).await, []);
+    assert_eq!(inside("cat /run/secrets/key; ls /etc/app"), "twoa.conf\ncache");
+    assert_eq!(docker(&["inspect", "--format", "{{.Id}}", &name]), made.id);
+    // A file in a folder nothing was put into yet makes another one.
+    let third = lab.object("docker::container", &name, spec("two", &[("/opt/c", "3")]));
+    let differing: Vec<_> =
+        third.differences(&made.id).await.into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(differing, ["files", "volumes"]);
+
+    second.delete(&made.id).await.expect("it goes");
+    for volume in own {
+        assert_eq!(
+            docker(&["volume", "ls", "--quiet", "--filter", &format!("name={volume}")]),
+            ""
+        );
+    }
+    let helpers = ["ps", "--all", "--quiet", "--filter", "name=dollop-helper"];
+    assert_eq!(docker(&helpers), "");
+}
+
+#[tokio::test]
 async fn a_moved_tag_shows_where_it_counts() {
     let lab = Lab::open().await;
     let image = format!("{}/dollop-test/{}:1", registry_address(), unique("moving"));
@@ -141,10 +212,19 @@ async fn a_moved_tag_shows_where_it_counts() {
     let stale = [("up_to_date".to_owned(), json!(true), json!(false))];
     assert_eq!(always.differences(&made.id).await, stale);
     assert_eq!(container.differences(&running.id).await, []);
+    let short = |facts: &Value| {
+        let pinned = fact(facts, "repo_digest");
+        let (_, digest) = pinned.as_str().and_then(|text| text.split_once('@')).expect("it is");
+        digest[..19].to_owned()
+    };
+    let notes = always.preview(&made.id).await.notes;
 
     let facts = always.repair(&made.id).await.expect("it is pulled");
     assert_eq!(always.differences(&made.id).await, []);
     assert_ne!(fact(&facts, "id"), fact(&made.facts, "id"));
+    let moved = format!("{} → {}", short(&made.facts), short(&facts));
+    assert_eq!(notes, [format!("`{image}` was moved in its registry: {moved}")]);
+    assert!(always.preview(&made.id).await.notes.is_empty());
     // The container was made from what the tag meant before.
     let old = fact(&made.facts, "id");
     let differs = [("image".to_owned(), json!(image), old)];

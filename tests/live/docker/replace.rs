@@ -371,13 +371,30 @@ fn a_plan_asks_the_engine_what_stands_against_it() {
         "sleep",
         "600",
     ]);
+    let inside = "dollop-test-survey-inside";
+    let _inside = super::support::container_removed(inside);
+    docker(&[
+        "run",
+        "--detach",
+        "--name",
+        inside,
+        "--network",
+        "host",
+        "busybox:1.35",
+        "httpd",
+        "-f",
+        "-p",
+        "127.0.0.1:18479",
+    ]);
     let script = r#"docker::container("web", #{ image: "busybox:1.35",
-        ports: ["18478:80"], cpus: 4000, runtime: "nowhere", mem_limit: "900t", gpus: "all",
+        ports: ["18478:80", "18479:81"], cpus: 4000, runtime: "nowhere", mem_limit: "900t", gpus: "all",
         platform: "linux/s390x" });"#;
     let stack = Stack::of(Project::new(name, script), name);
     let run = stack.project.run(&["plan"]).expect(1);
     for says in [
         "host port 18478 is taken by container `dollop-test-survey-holder` (not made by dollop)",
+        "host port 18479 is taken by container `dollop-test-survey-inside` (not made by dollop), \
+         which is in the network of the machine, at 127.0.0.1",
         "it may use 4000 processors, and the machine has",
         "the engine has no runtime `nowhere`",
     ] {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use dollop_engine::address::Address;
 use dollop_engine::error::CallError;
 use dollop_engine::kind::{FoundObject, Kind, OpenConnection, Registry};
-use dollop_engine::resource::{Created, Name, Wanted};
+use dollop_engine::resource::{Created, Name, Preview, Proposed, Wanted};
 use dollop_engine::value::Value;
 use dollop_tests::conformance::{STACK, open};
 use serde_json::{Value as Json, json};
@@ -166,6 +166,16 @@ impl Object<'_> {
         let found = self.read(Some(id)).await.expect("it is there").spec;
         let to = self.normal(&self.spec);
         self.kind.calls.update(&self.lab.engine, &self.name, id, &found, &to).await
+    }
+
+    /// What the service says of the change from what it is to what the spec says.
+    pub(super) async fn preview(&self, id: &str) -> Preview {
+        let found = self.read(Some(id)).await.expect("it is there").spec;
+        let to = self.normal(&self.spec);
+        let (name, id) = (self.name.clone(), Some(id.to_owned()));
+        let proposed = Proposed { name, id, from: Some(found), to };
+        let told = self.kind.calls.preview(&self.lab.engine, vec![proposed]).await;
+        told.expect("an answer").remove(0)
     }
 
     pub(super) async fn delete(&self, id: &str) -> Result<(), CallError> {

@@ -16,7 +16,7 @@ use super::networks::{BRIDGE, Endpoint, NONE};
 use super::read::{ended_well, inspect, runs};
 use super::spec::{ContainerFacts, ContainerSpec, Wait};
 use super::track::Track;
-use super::{files, hooks, limits, start, wait};
+use super::{files, hooks, inject, limits, start, wait};
 
 /// Changes the container from what it is to what it should be.
 pub(super) async fn update(
@@ -39,8 +39,8 @@ pub(super) async fn update(
     if from.networks != to.networks {
         networks(engine, name, id, &container, from, to).await?;
     }
-    to.files.take_out(engine, name, id, &from.files).await?;
-    to.files.put(engine, name, id, &from.files).await?;
+    inject::take_out(engine, name, id, to, &from.files).await?;
+    inject::put(engine, name, id, to, &from.files).await?;
     let state = container.state.clone().unwrap_or_default();
     let done = to.wait == Wait::Exited && ended_well(&state) && from.running == to.running;
     if to.running && !done {

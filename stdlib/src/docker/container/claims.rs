@@ -6,12 +6,12 @@ use dollop_engine::path::Path;
 use dollop_engine::resource::{Name, Resource as _};
 
 use super::super::{images, lint, network::Network, volume::Volume};
-use super::calls;
-use super::modes::NetworkMode;
+use super::modes::{Mode, NetworkMode, of_container};
 use super::mounts::MountKind;
 use super::networks::{BRIDGE, is_predefined};
 use super::ports::HostPort;
 use super::spec::ContainerSpec;
+use super::{Container, calls};
 
 /// Ports, places in networks, mounts.
 pub(super) fn claims(name: &Name, spec: &ContainerSpec) -> Vec<Claimed> {
@@ -20,6 +20,7 @@ pub(super) fn claims(name: &Name, spec: &ContainerSpec) -> Vec<Claimed> {
         ports(spec, &mut claims);
     }
     networks(name, spec, &mut claims);
+    shares(spec, &mut claims);
     calls::claims(spec, &mut claims);
     mounts(spec, &mut claims);
     if let Some(features) = images::extensions(&spec.image) {
@@ -48,7 +49,7 @@ fn networks(name: &Name, spec: &ContainerSpec, claims: &mut Vec<Claimed>) {
     let network = |name: &str| Named { kind: Network::KIND, name: name.to_owned() };
     let group = || spec.replica_of.clone();
     let member =
-        |network, address, names| Claim::Member { network, address, names, group: group() };
+        |network, addresses, names| Claim::Member { network, addresses, names, group: group() };
     let at = Path::attribute("networks");
     for (joined, endpoint) in &spec.networks.0 {
         let mut names = Vec::new();
@@ -63,8 +64,9 @@ fn networks(name: &Name, spec: &ContainerSpec, claims: &mut Vec<Claimed>) {
             names.sort();
             names.dedup();
         }
-        let address = endpoint.ipv4_address.map(|address| address.0);
-        let claim = member(network(joined), address, names);
+        let fixed = [endpoint.ipv4_address, endpoint.ipv6_address].into_iter().flatten();
+        let addresses = fixed.map(|address| address.0).collect();
+        let claim = member(network(joined), addresses, names);
         claims.push(Claimed::new(at.key(joined), claim));
     }
     if spec.networks.0.is_empty() {
@@ -75,9 +77,30 @@ fn networks(name: &Name, spec: &ContainerSpec, claims: &mut Vec<Claimed>) {
             // It is where the other container is, which says so itself.
             Some(NetworkMode::Container(_)) => return,
         };
-        let claim = member(network(joined), None, Vec::new());
+        let claim = member(network(joined), Vec::new(), Vec::new());
         claims.push(Claimed::new(at, claim));
     }
+}
+
+/// Other containers whose network, processes, memory or volumes it has.
+fn shares(spec: &ContainerSpec, claims: &mut Vec<Claimed>) {
+    let network = match &spec.network_mode {
+        Some(NetworkMode::Container(name)) => Some(name.as_str()),
+        _ => None,
+    };
+    let (ipc, pid) = (container_of(spec.ipc.as_ref()), container_of(spec.pid.as_ref()));
+    let modes = [("network_mode", network), ("ipc", ipc), ("pid", pid)];
+    let modes = modes.into_iter().filter_map(|(attribute, name)| Some((attribute, name?)));
+    let volumes = spec.volumes_from.iter();
+    let volumes = volumes.map(|from| from.split(':').next().unwrap_or_default());
+    for (attribute, name) in modes.chain(volumes.map(|name| ("volumes_from", name))) {
+        let named = Named { kind: Container::KIND, name: name.to_owned() };
+        claims.push(Claimed::new(Path::attribute(attribute), Claim::Shares(named)));
+    }
+}
+
+fn container_of(mode: Option<&Mode>) -> Option<&str> {
+    of_container(&mode?.0)
 }
 
 fn mounts(spec: &ContainerSpec, claims: &mut Vec<Claimed>) {

@@ -12,14 +12,14 @@ use dollop_engine::resource::{Created, Name};
 use super::super::engine::{Engine, said, status};
 use super::super::{labels, pull};
 use super::facts::facts;
-use super::files::Files;
+use super::inject::Filler;
 use super::modes::CgroupMode;
 use super::networks::{BRIDGE, Endpoint};
 use super::read::inspect;
 use super::spec::{ContainerFacts, ContainerSpec};
 use super::track::{Digests, Track};
 use super::units::Restart;
-use super::{limits, start, wait};
+use super::{inject, limits, start, wait};
 
 /// Makes the container, starts it and waits for it as asked.
 ///
@@ -73,16 +73,31 @@ pub(super) async fn begin(
     networks_exist(engine, &doing, spec).await?;
     volumes_exist(engine, &doing, spec).await?;
 
+    let mut body = body(engine, name, spec, short);
+    let folders = inject::folders(spec);
+    let filler = if folders.is_empty() {
+        None
+    } else {
+        let labels = body.labels.get_or_insert_default();
+        labels.insert(inject::FOR_FILES.to_owned(), folders.join(":"));
+        let filler = Filler::make(engine, name, spec, &image).await?;
+        let host = body.host_config.get_or_insert_default();
+        host.volumes_from.get_or_insert_default().push(filler.source());
+        Some(filler)
+    };
     let options = CreateContainerOptionsBuilder::new().name(&name.natural);
     let options = options.platform(platform.unwrap_or_default()).build();
-    let created =
-        engine.docker.create_container(Some(options), body(engine, name, spec, short)).await;
+    let created = engine.docker.create_container(Some(options), body).await;
+    let filled = match filler {
+        Some(filler) => filler.removed(engine, created.is_err()).await,
+        None => Ok(()),
+    };
     let (id, warnings) = match created {
         Ok(created) => (created.id, created.warnings),
         Err(error) if status(&error) == Some(409) => return Err(exists(engine, name).await),
         Err(error) => return Err(refused(engine, &doing, &said(&error), &error)),
     };
-    let started = match left_out(&doing, &warnings) {
+    let started = match filled.err().or_else(|| left_out(&doing, &warnings)) {
         None => join_and_start(engine, name, &id, spec, short).await,
         Some(error) => Err(error),
     };
@@ -188,7 +203,7 @@ async fn join_and_start(
     for (network, endpoint) in spec.networks.0.iter().skip(1) {
         join(engine, name, id, (network, endpoint), short).await?;
     }
-    spec.files.put(engine, name, id, &Files::default()).await?;
+    inject::put_first(engine, name, id, spec).await?;
     if spec.running { start::start(engine, name, id, spec).await } else { Ok(()) }
 }
 

@@ -12,22 +12,19 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bollard::errors::Error;
-use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::query_parameters::{
     DownloadFromContainerOptionsBuilder, KillContainerOptionsBuilder,
-    UploadToContainerOptionsBuilder,
 };
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Name, Problem};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
-use tar::{Archive, Builder, Header};
+use tar::Archive;
 
 use super::super::engine::{Engine, status};
-use super::mounts::{MountKind, tidy_path};
+use super::mounts::tidy_path;
 use super::options::Octal;
-use super::spec::ContainerSpec;
 use super::units::{signal, written_as_text};
 
 /// How many files are looked at at once in one container.
@@ -174,7 +171,8 @@ impl<'de> Deserialize<'de> for Files {
 }
 
 impl Entry {
-    fn bytes(&self) -> Vec<u8> {
+    /// What is in it.
+    pub(super) fn bytes(&self) -> Vec<u8> {
         match (&self.content, &self.content_base64) {
             (Some(text), _) => text.clone().into_bytes(),
             (None, Some(encoded)) => BASE64.decode(encoded.trim()).unwrap_or_default(),
@@ -184,7 +182,7 @@ impl Entry {
 }
 
 impl Files {
-    pub(super) fn check(&self, spec: &ContainerSpec) -> Vec<Problem> {
+    pub(super) fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut problem = |message: String, hint: &str| {
             let (attribute, hint) = ("files".to_owned(), Some(hint.to_owned()));
@@ -208,21 +206,6 @@ impl Files {
                 }
                 _ => {}
             }
-            let within = |folder: &str| {
-                path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
-            };
-            let short = spec.tmpfs.0.iter().map(|entry| entry.split(':').next().unwrap_or(""));
-            let long = spec.volumes.0.iter().filter(|mount| mount.kind == MountKind::Tmpfs);
-            let mut tmpfs = short.chain(long.map(|mount| mount.target.as_str()));
-            if let Some(folder) = tmpfs.find(|folder| within(folder)) {
-                let message = format!("`{path}` lies in the tmpfs `{folder}`");
-                problem(message, "that folder is empty whenever the container starts");
-            } else if spec.read_only
-                && !spec.volumes.0.iter().any(|mount| within(&mount.target))
-            {
-                let message = format!("`{path}` cannot be written: `read_only` is on");
-                problem(message, "mount a file of the machine there, `volumes`");
-            }
         }
         problems
     }
@@ -242,56 +225,6 @@ impl Files {
         }
         let found: Vec<_> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
         Ok(Self(found.into_iter().flatten().collect()))
-    }
-
-    /// Copies in what `has` lacks.
-    pub(super) async fn put(
-        &self,
-        engine: &Engine,
-        name: &Name,
-        id: &str,
-        has: &Self,
-    ) -> Result<(), CallError> {
-        let new: Vec<_> =
-            self.0.iter().filter(|(path, file)| has.0.get(*path) != Some(*file)).collect();
-        if new.is_empty() {
-            return Ok(());
-        }
-        let doing = format!("copying files into container `{}`", name.natural);
-        let archive = archive(&new).map_err(|error| {
-            CallError::refused(format!("{doing} failed: no archive of them: {error}"))
-        })?;
-        let options = UploadToContainerOptionsBuilder::new().path("/").build();
-        let body = bollard::body_full(archive.into());
-        let put = engine.docker.upload_to_container(id, Some(options), body).await;
-        put.map_err(|error| engine.failed(&doing, &error))
-    }
-
-    /// Takes out what is not asked for any more; the engine cannot, so the container must.
-    pub(super) async fn take_out(
-        &self,
-        engine: &Engine,
-        name: &Name,
-        id: &str,
-        has: &Self,
-    ) -> Result<(), CallError> {
-        let gone: Vec<_> = has.0.keys().filter(|path| !self.0.contains_key(*path)).collect();
-        if gone.is_empty() {
-            return Ok(());
-        }
-        let mut command = vec!["rm".to_owned(), "-f".to_owned(), "--".to_owned()];
-        command.extend(gone.iter().map(ToString::to_string));
-        if matches!(removed(engine, id, command).await, Ok(true)) {
-            return Ok(());
-        }
-        let message = format!(
-            "container `{}` cannot remove `{}` from itself: it does not run, or has no `rm`",
-            name.natural,
-            gone.iter().map(ToString::to_string).collect::<Vec<_>>().join("`, `")
-        );
-        Err(CallError::refused(message).hint(
-            "remove the container and apply again, or keep the file: `content: \"\"` empties it",
-        ))
     }
 
     /// The strongest of what the changed files ask for.
@@ -318,20 +251,6 @@ pub(super) async fn signalled(
     let sent = engine.docker.kill_container(id, Some(options)).await;
     let doing = format!("sending {signal} to container `{}`", name.natural);
     sent.map_err(|error| engine.failed(&doing, &error))
-}
-
-fn archive(files: &[(&String, &Entry)]) -> std::io::Result<Vec<u8>> {
-    let mut archive = Builder::new(Vec::new());
-    for (path, file) in files {
-        let bytes = file.bytes();
-        let mut header = Header::new_gnu();
-        header.set_mode(file.mode.0);
-        header.set_uid(file.uid.into());
-        header.set_gid(file.gid.into());
-        header.set_size(bytes.len() as u64);
-        archive.append_data(&mut header, path.trim_start_matches('/'), bytes.as_slice())?;
-    }
-    archive.into_inner()
 }
 
 async fn look(
@@ -383,25 +302,9 @@ fn read(archive: &[u8], asked: &Entry) -> std::io::Result<Option<Entry>> {
     }))
 }
 
-async fn removed(engine: &Engine, id: &str, command: Vec<String>) -> Result<bool, Error> {
-    let options = CreateExecOptions {
-        cmd: Some(command),
-        user: Some("0".to_owned()),
-        attach_stdout: Some(true),
-        attach_stderr: Some(true),
-        ..CreateExecOptions::default()
-    };
-    let exec = engine.docker.create_exec(id, options).await?;
-    if let StartExecResults::Attached { mut output, .. } =
-        engine.docker.start_exec(&exec.id, None).await?
-    {
-        while output.next().await.is_some() {}
-    }
-    Ok(engine.docker.inspect_exec(&exec.id).await?.exit_code == Some(0))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::inject::archive;
     use super::*;
     use serde_json::{from_value, json};
 
@@ -414,7 +317,8 @@ mod tests {
         .unwrap();
         assert_eq!(files.0.keys().collect::<Vec<_>>(), ["/etc/a.conf", "/run/b"]);
         for (path, file) in &files.0 {
-            let bytes = archive(&[(path, file)]).unwrap();
+            let inside = path.trim_start_matches('/').to_owned();
+            let bytes = archive(&[(inside, file)].into(), &[]).unwrap();
             assert_eq!(read(&bytes, file).unwrap().as_ref(), Some(file));
         }
     }

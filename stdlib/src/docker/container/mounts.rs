@@ -12,6 +12,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::super::engine::Engine;
+use super::inject;
 use super::options::{
     BindOptions, ImageOptions, Recursive, Selinux, TmpfsOptions, VolumeOptions,
 };
@@ -100,11 +101,12 @@ impl Mounts {
         Self(mounts)
     }
 
-    /// What the engine was told, read back. `wanted` says how paths were written.
+    /// What the engine was told, read back, with those for files. `wanted` says how paths were
+    /// written.
     pub(super) fn observed(
         engine: &Engine,
-        mounts: &[ApiMount],
-        binds: &[String],
+        (mounts, binds): (&[ApiMount], &[String]),
+        for_files: Vec<Mount>,
         wanted: &Self,
     ) -> Self {
         let long = mounts.iter().filter_map(mount);
@@ -130,7 +132,7 @@ impl Mounts {
             }
             mount
         };
-        Self::from_mounts(long.chain(short).map(as_written).collect())
+        Self::from_mounts(long.chain(short).map(as_written).chain(for_files).collect())
     }
 
     /// What the engine is told: mounts, and binds in the old form.
@@ -139,7 +141,8 @@ impl Mounts {
     /// folder there; and only a bind can be labelled for SELinux.
     pub(super) fn requested(&self, engine: &Engine) -> (Vec<ApiMount>, Vec<String>) {
         let (mut mounts, mut binds) = (Vec::new(), Vec::new());
-        for mount in &self.0 {
+        // Those for files come from elsewhere.
+        for mount in self.0.iter().filter(|mount| !inject::is_for_files(mount)) {
             let source = mount.source.as_ref().map(|source| match mount.kind {
                 MountKind::Bind => engine.absolute(source),
                 _ => source.clone(),
@@ -279,7 +282,8 @@ impl Mounts {
 }
 
 impl Mount {
-    fn requested(&self, source: Option<String>) -> ApiMount {
+    /// What the engine is told, with the source as it knows it.
+    pub(super) fn requested(&self, source: Option<String>) -> ApiMount {
         let volume = self.volume.as_ref().map(|volume| MountVolumeOptions {
             no_copy: Some(volume.nocopy),
             subpath: volume.subpath.clone(),

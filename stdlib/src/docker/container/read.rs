@@ -22,6 +22,7 @@ use super::files::Files;
 use super::health::{Healthcheck, START_INTERVAL};
 use super::hosts::Hosts;
 use super::inherit::Inherited;
+use super::inject;
 use super::limits::Limits;
 use super::modes::{CgroupMode, Mode, NetworkMode, UserNamespace, of_container};
 use super::mounts::Mounts;
@@ -246,14 +247,17 @@ fn spec(
         ports,
         volumes: Mounts::observed(
             world.engine,
-            host.mounts.as_deref().unwrap_or(&[]),
-            host.binds.as_deref().unwrap_or(&[]),
+            (host.mounts.as_deref().unwrap_or(&[]), host.binds.as_deref().unwrap_or(&[])),
+            inject::observed(container),
             &asked.volumes,
         ),
         // Looked at apart.
         files: Files::default(),
         track: Track::default(),
-        volumes_from: host.volumes_from.clone().unwrap_or_default(),
+        volumes_from: {
+            let from = host.volumes_from.iter().flatten();
+            from.filter(|from| !inject::is_filler(from)).cloned().collect()
+        },
         replicas: None,
         // Under a name it lacks somewhere it is not found.
         replica_of: asked.replica_of.clone().filter(|group| joined.is_found_as(group)),

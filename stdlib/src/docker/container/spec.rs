@@ -18,12 +18,12 @@ use super::mounts::Mounts;
 use super::networks::Networks;
 use super::pairs::{self, Pairs};
 use super::ports::{Exposed, Ports};
-use super::rules;
 use super::succession::UpdateConfig;
 use super::track::{Digests, Track};
 use super::ulimits::Ulimits;
 use super::units::{Bytes, Cpus, MemorySwap, Micros, Restart, Span, Whole, capability, signal};
 use super::words::{Several, Words};
+use super::{inject, rules};
 use crate::text::Text;
 
 /// A container: a program from an image, with what it needs to run.
@@ -465,6 +465,7 @@ impl ContainerSpec {
             self.networks.found_as(group);
         }
         self.networks.normalize();
+        inject::add_folders(self);
         // To say the default is to say nothing.
         self.update_config =
             self.update_config.take().filter(|config| *config != UpdateConfig::default());
@@ -478,7 +479,8 @@ impl ContainerSpec {
         problems.extend(self.volumes.check());
         problems.extend(self.networks.check());
         problems.extend(self.ulimits.check());
-        problems.extend(self.files.check(self));
+        problems.extend(self.files.check());
+        problems.extend(inject::check(self));
         problems.extend(self.track.check(&self.volumes));
         problems.extend(hooks::check("post_start", &self.post_start));
         problems.extend(hooks::check("pre_stop", &self.pre_stop));

@@ -24,7 +24,7 @@ use super::read::{inspect, runs};
 use super::spec::{ContainerFacts, ContainerSpec, Wait};
 use super::track::Track;
 use super::units::Span;
-use super::{remove, start, wait};
+use super::{inject, remove, start, wait};
 
 /// How often the new one is looked at while it is watched.
 const LOOK: Duration = Duration::from_millis(250);
@@ -237,7 +237,7 @@ pub(super) async fn take_over(
     let state = container.state.clone().unwrap_or_default();
     if to.running && to.wait != Wait::Exited && !runs(&state) {
         // An interrupted run left it half made.
-        to.files.put(engine, name, id, &Files::default()).await?;
+        inject::put(engine, name, id, to, &Files::default()).await?;
         start::begin(engine, name, id, to).await?;
     }
     find_it(engine, name, id, &container, to).await?;

@@ -1,10 +1,6 @@
-//! What stands against a plan on the engine's machine: ports others have, memory,
-//! processors and runtimes it does not have.
+//! What stands against a plan on the engine's machine: memory, processors and runtimes it
+//! does not have, and ports others have ([`taken`]).
 
-use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
-
-use bollard::models::ContainerSummary;
 use dollop_engine::address::Address;
 use dollop_engine::analysis::Lint;
 use dollop_engine::diagnostic::Code;
@@ -12,13 +8,13 @@ use dollop_engine::path::Path;
 use dollop_engine::resource::Planned;
 
 use super::super::engine::{Engine, Machine};
-use super::super::labels;
 use super::health::START_INTERVAL;
-use super::ports::{HostPort, Port};
 use super::spec::ContainerSpec;
+use super::taken;
 use super::units::Bytes;
 
-type Found = Vec<(Address, Lint)>;
+/// What was found, and at which container.
+pub(super) type Found = Vec<(Address, Lint)>;
 
 /// One look at the machine; what runs on it is known from reading.
 pub(super) async fn survey(engine: &Engine, planned: &[Planned<ContainerSpec>]) -> Found {
@@ -36,12 +32,13 @@ pub(super) async fn survey(engine: &Engine, planned: &[Planned<ContainerSpec>]) 
         sums(machine, planned, &mut found);
     }
     if let Ok(listed) = listed {
-        ports(planned, &listed, &mut found);
+        taken::ports(engine, planned, &listed, &mut found).await;
     }
     found
 }
 
-fn add(
+/// Notes one finding.
+pub(super) fn add(
     found: &mut Found,
     address: &Address,
     code: Code,
@@ -90,6 +87,13 @@ fn impossible(machine: &Machine, one: &Planned<ContainerSpec>, found: &mut Found
     }
     if let Some(platform) = &spec.platform
         && let Some(own) = &machine.platform
+        && another_system(platform, own)
+    {
+        let message = format!("its image is for {platform}, and the engine runs on {own}");
+        let hint = "there is no emulation of another system: take an image for this one";
+        add(found, address, Code::HostLacks, "platform", message, hint.to_owned());
+    } else if let Some(platform) = &spec.platform
+        && let Some(own) = &machine.platform
         && !runs_on(platform, own)
     {
         let message = format!("its image is for {platform}, and the machine is {own}");
@@ -114,6 +118,12 @@ fn one_interval(one: &Planned<ContainerSpec>, found: &mut Found) {
 /// The processors in a set, `0-2,5`.
 fn cpus_in(set: &str) -> impl Iterator<Item = u32> + '_ {
     set.split([',', '-']).filter_map(|number| number.trim().parse().ok())
+}
+
+/// Whether a platform is one of another operating system.
+fn another_system(asked: &str, machine: &str) -> bool {
+    let system = |platform: &str| platform.split('/').next().map(str::to_ascii_lowercase);
+    system(asked) != system(machine)
 }
 
 /// Whether a machine runs programs for a platform without emulation; where it is not known
@@ -165,48 +175,6 @@ fn sums(machine: &Machine, planned: &[Planned<ContainerSpec>], found: &mut Found
     }
 }
 
-/// Host ports that running containers of others have.
-fn ports(planned: &[Planned<ContainerSpec>], listed: &[ContainerSummary], found: &mut Found) {
-    // What is ours goes or stays as the plan says.
-    let own: HashSet<&str> = planned.iter().filter_map(|one| one.id.as_deref()).collect();
-    let mut holders: HashMap<u16, Vec<&ContainerSummary>> = HashMap::new();
-    for other in listed.iter().filter(|o| o.id.as_deref().is_none_or(|id| !own.contains(id))) {
-        for port in other.ports.iter().flatten().filter_map(|port| port.public_port) {
-            holders.entry(port).or_default().push(other);
-        }
-    }
-    for one in planned.iter().filter(|one| one.made && one.spec.running) {
-        if one.spec.network_mode.is_some() {
-            continue;
-        }
-        for port in &one.spec.ports.0 {
-            let Some(host) = port.host.filter(|host| HostPort::is_one(*host)) else { continue };
-            let others = holders.get(&host.first).map_or(&[][..], Vec::as_slice);
-            let holder = others.iter().find(|other| {
-                let stack = other.labels.as_ref().and_then(|labels| labels.get(labels::STACK));
-                stack != Some(&one.name.stack) && holds(other, port, host)
-            });
-            let Some(holder) = holder else { continue };
-            let name = holder.names.iter().flatten().next().map_or("", String::as_str);
-            let name = name.trim_start_matches('/');
-            let whose = labels::whose(&holder.labels.clone().unwrap_or_default());
-            let message = format!("host port {host} is taken by container `{name}` ({whose})");
-            let hint = format!("stop `{name}`, or publish another port instead of `{port}`");
-            add(found, &one.name.address, Code::HostPortTaken, "ports", message, hint);
-        }
-    }
-}
-
-fn holds(other: &ContainerSummary, port: &Port, host: HostPort) -> bool {
-    other.ports.iter().flatten().any(|held| {
-        let protocol = held.typ.is_none_or(|typ| typ.to_string() == port.protocol.word());
-        let at: Option<IpAddr> = held.ip.as_deref().and_then(|ip| ip.parse().ok());
-        let anywhere = |ip: Option<IpAddr>| ip.is_none_or(|ip| ip.is_unspecified());
-        let place = anywhere(at) || anywhere(port.ip) || at == port.ip;
-        protocol && place && held.public_port == Some(host.first)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,6 +190,8 @@ mod tests {
         ] {
             assert!(runs_on(asked, machine), "{asked} on {machine}");
         }
+        assert!(another_system("windows/amd64", "linux/x86_64"));
+        assert!(!another_system("Linux/arm64", "linux/x86_64"));
         assert!(!runs_on("linux/arm64", "linux/x86_64"));
         assert!(!runs_on("linux/amd64", "linux/aarch64"));
     }

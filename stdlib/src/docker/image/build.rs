@@ -1,5 +1,6 @@
 //! Building an image from a folder.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -11,8 +12,10 @@ use dollop_engine::error::CallError;
 use dollop_engine::resource::{Problem, Scope};
 use dollop_engine::value::NOT_KEPT;
 use futures::{StreamExt as _, stream};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::{MapAccessDeserializer, MapDeserializer};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use sha2::{Digest as _, Sha256};
 
 use super::super::container::{Bytes, Hosts, Pairs};
@@ -88,6 +91,48 @@ pub struct Build {
     pub builder: Option<Builder>,
 }
 
+/// A build as it may be written: all of it, or the folder alone.
+pub(super) fn written(generator: &mut SchemaGenerator) -> Schema {
+    let long = generator.subschema_for::<Build>();
+    json_schema!({ "anyOf": [long, { "type": "string" }, { "type": "null" }] })
+}
+
+/// Reads either form; what is wrong in the long one is said where it stands.
+pub(super) fn short_or_long<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Build>, D::Error> {
+    struct Either;
+    impl<'de> Visitor<'de> for Either {
+        type Value = Option<Build>;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("a folder, or a map with `context`")
+        }
+
+        fn visit_unit<E>(self) -> Result<Option<Build>, E> {
+            Ok(None)
+        }
+
+        fn visit_none<E>(self) -> Result<Option<Build>, E> {
+            Ok(None)
+        }
+
+        fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Option<Build>, D::Error> {
+            from.deserialize_any(self)
+        }
+
+        fn visit_str<E: de::Error>(self, context: &str) -> Result<Option<Build>, E> {
+            let context = [("context", context)].into_iter();
+            Build::deserialize(MapDeserializer::new(context)).map(Some)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<Build>, A::Error> {
+            Build::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+    }
+    from.deserialize_any(Either)
+}
+
 fn here() -> String {
     ".".to_owned()
 }
@@ -100,6 +145,13 @@ impl Build {
     pub(super) fn normalize(&mut self) {
         if self.dockerfile.as_deref().is_some_and(|path| matches!(path, "" | "Dockerfile")) {
             self.dockerfile = None;
+        }
+        for image in &mut self.cache_from {
+            let named =
+                image.strip_prefix("type=registry,").and_then(|o| o.strip_prefix("ref="));
+            if let Some(named) = named.filter(|named| !named.contains(',')) {
+                *image = named.to_owned();
+            }
         }
         self.target = self.target.take().filter(|target| !target.is_empty());
         self.network = self.network.take().filter(|network| !network.is_empty());
@@ -117,6 +169,13 @@ impl Build {
             return problem(
                 "there are two Dockerfiles",
                 "leave out `dockerfile` or `dockerfile_inline`",
+            );
+        }
+        if let Some(cache) = self.cache_from.iter().find(|cache| cache.contains('=')) {
+            return problem(
+                &format!("`{cache}` in `cache_from` is no image"),
+                "the engine's builder takes layers from images alone: name one that it or a \
+                 registry has",
             );
         }
         if self.dockerfile_inline.is_some() && self.is_remote() {

@@ -3,11 +3,13 @@
 mod build;
 mod buildkit;
 mod context;
+mod moved;
 mod progress;
 mod session;
 mod transfer;
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use bollard::models::{ImageInspect, ImageSummary};
 use bollard::query_parameters::{
@@ -17,7 +19,8 @@ use dollop_engine::analysis::{Claim, Claimed};
 use dollop_engine::error::CallError;
 use dollop_engine::path::Path;
 use dollop_engine::resource::{
-    Created, Found, Name, Owner, Problem, ReadResult, Resource, Scope, Traits, Wanted,
+    Created, Found, Name, Owner, Preview, Problem, Proposed, ReadResult, Resource, Scope,
+    Traits, Wanted,
 };
 use futures::{StreamExt as _, stream};
 use schemars::JsonSchema;
@@ -39,16 +42,18 @@ const AT_ONCE: usize = 8;
 #[serde(deny_unknown_fields)]
 pub struct ImageSpec {
     /// When to ask the registry: `missing` (only when the engine has no image of that
-    /// name), `always` (with every plan, for tags that move) or `never`.
+    /// name), `always` (with every plan, for tags that move), `daily` or `weekly` (when the one
+    /// there was named longer ago than that) or `never`.
     #[serde(default)]
     pub pull: Pull,
     /// The platform, `linux/arm64`; the engine's own when left out.
     #[serde(default)]
     pub platform: Option<String>,
-    /// Build it from a folder instead: `#{ context: "./app" }`.
-    #[serde(default)]
+    /// Build it from a folder instead: `"./app"`, or `#{ context: "./app", target: "web" }`.
+    #[serde(default, deserialize_with = "build::short_or_long")]
+    #[schemars(schema_with = "build::written")]
     pub build: Option<Build>,
-    /// Whether it must be what its folder or, with `pull: "always"`, its tag stands for now.
+    /// Whether it must be what its folder or, where `pull` asks, its tag stands for now.
     /// A plan shows `false` when files were edited or the tag was moved.
     #[serde(default = "yes")]
     pub up_to_date: bool,
@@ -77,8 +82,37 @@ pub enum Pull {
     Missing,
     /// With every plan.
     Always,
+    /// When the one that is there got its name more than a day ago.
+    Daily,
+    /// The same after a week.
+    Weekly,
     /// Not at all: it must be there.
     Never,
+}
+
+impl Pull {
+    /// How long an image is taken as it is; nothing when its registry is never asked again.
+    fn holds(self) -> Option<Duration> {
+        match self {
+            Self::Missing | Self::Never => None,
+            Self::Always => Some(Duration::ZERO),
+            Self::Daily => Some(Duration::from_hours(24)),
+            Self::Weekly => Some(Duration::from_hours(24 * 7)),
+        }
+    }
+
+    /// Whether it is time to ask about an image that is there.
+    async fn is_due(self, engine: &Engine, image: &str) -> Result<bool, CallError> {
+        let Some(holds) = self.holds() else { return Ok(false) };
+        if holds.is_zero() {
+            return Ok(true);
+        }
+        let found = pull::local(engine, image).await?;
+        let named = found.and_then(|found| found.metadata?.last_tag_time);
+        let named = named.and_then(|text| humantime::parse_rfc3339_weak(&text).ok());
+        // Where the engine does not tell, it is asked.
+        Ok(named.and_then(|at| at.elapsed().ok()).is_none_or(|age| age >= holds))
+    }
 }
 
 /// What the engine reports about an image.
@@ -189,6 +223,15 @@ impl Resource for Image {
         stream::iter(looks).buffered(AT_ONCE).collect().await
     }
 
+    const PREVIEWS: bool = true;
+
+    async fn preview(
+        engine: &Engine,
+        proposed: &[Proposed<ImageSpec>],
+    ) -> Result<Vec<Preview>, CallError> {
+        moved::preview(engine, proposed).await
+    }
+
     async fn create(
         engine: &Engine,
         name: &Name,
@@ -204,7 +247,13 @@ impl Resource for Image {
                 built(engine, &image, build, platform, others).await?
             }
             (None, Pull::Missing) => pull::local_or_pulled(engine, &image, platform).await?,
-            (None, Pull::Always) => pull::pulled(engine, &image, platform).await?,
+            (None, pull @ (Pull::Always | Pull::Daily | Pull::Weekly)) => {
+                if pull.is_due(engine, &image).await? {
+                    pull::pulled(engine, &image, platform).await?
+                } else {
+                    pull::local_or_pulled(engine, &image, platform).await?
+                }
+            }
             (None, Pull::Never) => {
                 pull::local(engine, &image).await?.ok_or_else(|| missing(&image))?
             }
@@ -223,7 +272,8 @@ impl Resource for Image {
         let image = reference::familiar(&name.natural);
         let platform = to.platform.as_deref();
         let renew = to.up_to_date && !from.up_to_date;
-        let always = to.pull == Pull::Always && (renew || from.pull != Pull::Always);
+        let asks = to.pull.holds().is_some();
+        let always = asks && renew || to.pull == Pull::Always && from.pull != Pull::Always;
         let found = match &to.build {
             // One whose folder may differ stays while the build itself is the same.
             Some(build) if to.up_to_date || from.build != to.build => {
@@ -338,21 +388,20 @@ async fn observed(
         }
         None => None,
     };
-    let up_to_date = match (&asked.build, asked.pull) {
+    let due = asked.build.is_none() && asked.pull.is_due(engine, &image.id).await?;
+    let up_to_date = match &asked.build {
         _ if !asked.up_to_date => false,
         // A folder that cannot be read is no reason to stop a plan that may take it out;
         // building says what is wrong with it.
-        (Some(build), _) => {
-            match build.digest(&engine.scope, asked.platform.as_deref()).await {
-                Ok(digest) => image.labels.get(build::MARK) == Some(&digest),
-                Err(_) => false,
-            }
-        }
-        (None, Pull::Always) => match &facts.repo_digest {
+        Some(build) => match build.digest(&engine.scope, asked.platform.as_deref()).await {
+            Ok(digest) => image.labels.get(build::MARK) == Some(&digest),
+            Err(_) => false,
+        },
+        None if !due => true,
+        None => match &facts.repo_digest {
             Some(has) => pull::digest(engine, natural).await?.is_none_or(|d| has.ends_with(&d)),
             None => false,
         },
-        (None, _) => true,
     };
     let tags = asked
         .tags

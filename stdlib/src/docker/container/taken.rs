@@ -1,0 +1,278 @@
+//! Host ports that containers to be made would not get: other containers on the engine have
+//! them, or programs of its machine.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+
+use bollard::models::ContainerSummary;
+use dollop_engine::diagnostic::Code;
+use dollop_engine::resource::Planned;
+
+use super::super::engine::Engine;
+use super::super::labels;
+use super::listeners::{self, InTheWay, Listener, Program};
+use super::ports::{HostPort, Port, Protocol};
+use super::spec::ContainerSpec;
+use super::survey::{Found, add};
+
+type One<'a> = &'a Planned<ContainerSpec>;
+
+/// Who has a port that is wanted.
+#[derive(Clone, Copy)]
+enum Holder<'a> {
+    /// Another container, which publishes it.
+    Container(&'a ContainerSummary),
+    /// A program of the machine.
+    Socket(&'a Listener, InTheWay),
+}
+
+/// A port that would not be had, of the host, and who has it.
+struct Taken<'a> {
+    one: One<'a>,
+    port: &'a Port,
+    /// The first that is taken; all of them where it is a range.
+    first: u16,
+    holder: Holder<'a>,
+}
+
+/// Compares the ports of containers that are to be made with what is there.
+pub(super) async fn ports(
+    engine: &Engine,
+    planned: &[Planned<ContainerSpec>],
+    listed: &[ContainerSummary],
+    found: &mut Found,
+) {
+    let makes = |one: &&Planned<ContainerSpec>| {
+        one.made && one.spec.running && one.spec.network_mode.is_none()
+    };
+    let wanted = || {
+        let made = planned.iter().filter(makes);
+        made.flat_map(|one| one.spec.ports.0.iter().map(move |port| (one, port)))
+    };
+    if !wanted().any(|(_, port)| port.host.is_some() || port.ip.is_some()) {
+        return;
+    }
+    let here = listeners::sees_machine(engine).await;
+    if here {
+        places(wanted(), found);
+    }
+    let listening = if here { listening().await } else { Vec::new() };
+    let sockets = sockets(listening, listed);
+    let others = publishing(planned, listed);
+    let mut taken = Vec::new();
+    for (one, port) in wanted() {
+        let Some(host) = port.host else { continue };
+        // Of a range the engine takes one that is free.
+        let holders = (host.first..=host.last).map(|number| {
+            let container = container(&others, one, port, number).map(Holder::Container);
+            container.or_else(|| socket(&sockets, port, number))
+        });
+        let holders: Option<Vec<Holder<'_>>> = holders.collect();
+        if let Some(holder) = holders.and_then(|holders| holders.into_iter().next()) {
+            taken.push(Taken { one, port, first: host.first, holder });
+        }
+    }
+    let inodes: HashSet<u64> = taken
+        .iter()
+        .filter_map(|taken| match taken.holder {
+            Holder::Socket(socket, _) => Some(socket.inode),
+            Holder::Container(_) => None,
+        })
+        .collect();
+    let programs = if inodes.is_empty() { HashMap::new() } else { programs(inodes).await };
+    for taken in &taken {
+        match taken.holder {
+            Holder::Container(other) => by_container(taken, other, found),
+            Holder::Socket(socket, sure) => {
+                by_program(taken, socket, sure, programs.get(&socket.inode), listed, found);
+            }
+        }
+    }
+}
+
+/// Addresses the machine does not have.
+fn places<'a>(wanted: impl Iterator<Item = (One<'a>, &'a Port)>, found: &mut Found) {
+    let mut known: HashMap<IpAddr, bool> = HashMap::new();
+    for (one, port) in wanted {
+        let Some(ip) = port.ip.filter(|ip| !ip.is_unspecified()) else { continue };
+        if *known.entry(ip).or_insert_with(|| listeners::is_ours(ip)) {
+            continue;
+        }
+        let message = format!("it publishes at {ip}, and the machine has no such address");
+        let hint =
+            "`ip address` lists those it has; without an address it is published at all \
+                    of them"
+                .to_owned();
+        add(found, &one.name.address, Code::HostLacks, "ports", message, hint);
+    }
+}
+
+/// The kernel's tables; a program that listens on very many ports makes them long.
+async fn listening() -> Vec<Listener> {
+    tokio::task::spawn_blocking(listeners::all).await.unwrap_or_default()
+}
+
+async fn programs(inodes: HashSet<u64>) -> HashMap<u64, Program> {
+    let looked = tokio::task::spawn_blocking(move || listeners::holders(&inodes));
+    looked.await.unwrap_or_default()
+}
+
+/// Sockets by their port, without those through which the engine publishes: whose these are
+/// is known from the list of containers.
+fn sockets(
+    listening: Vec<Listener>,
+    listed: &[ContainerSummary],
+) -> HashMap<(u16, &'static str), Vec<Listener>> {
+    let mut published: HashMap<(u16, String), Vec<&str>> = HashMap::new();
+    for port in listed.iter().flat_map(|other| other.ports.iter().flatten()) {
+        let Some(number) = port.public_port else { continue };
+        let protocol = port.typ.map_or_else(|| "tcp".to_owned(), |typ| typ.to_string());
+        let ip = port.ip.as_deref().unwrap_or_default();
+        published.entry((number, protocol)).or_default().push(ip);
+    }
+    let mut sockets: HashMap<_, Vec<Listener>> = HashMap::new();
+    for listener in listening {
+        let (number, protocol) = (listener.at.port(), listener.protocol.word());
+        let engines = published.get(&(number, protocol.to_owned())).is_some_and(|places| {
+            places.iter().any(|place| listeners::same_place(place, listener.at.ip()))
+        });
+        if !engines {
+            sockets.entry((number, protocol)).or_default().push(listener);
+        }
+    }
+    sockets
+}
+
+/// Running containers that publish something, by the port. What is planned is not among
+/// them: it goes or stays as the plan says.
+fn publishing<'a>(
+    planned: &[Planned<ContainerSpec>],
+    listed: &'a [ContainerSummary],
+) -> HashMap<u16, Vec<&'a ContainerSummary>> {
+    let own: HashSet<&str> = planned.iter().filter_map(|one| one.id.as_deref()).collect();
+    let mut holders: HashMap<u16, Vec<&ContainerSummary>> = HashMap::new();
+    for other in listed.iter().filter(|o| o.id.as_deref().is_none_or(|id| !own.contains(id))) {
+        for port in other.ports.iter().flatten().filter_map(|port| port.public_port) {
+            holders.entry(port).or_default().push(other);
+        }
+    }
+    holders
+}
+
+fn container<'a>(
+    others: &HashMap<u16, Vec<&'a ContainerSummary>>,
+    one: One<'_>,
+    port: &Port,
+    number: u16,
+) -> Option<&'a ContainerSummary> {
+    let mut others = others.get(&number).into_iter().flatten().copied();
+    others.find(|other| !is_of(other, &one.name.stack) && holds(other, port, number))
+}
+
+/// Whether a container is one of a stack.
+fn is_of(container: &ContainerSummary, stack: &str) -> bool {
+    let labels = container.labels.as_ref();
+    labels.and_then(|labels| labels.get(labels::STACK)).is_some_and(|whose| whose == stack)
+}
+
+fn holds(other: &ContainerSummary, port: &Port, number: u16) -> bool {
+    other.ports.iter().flatten().any(|held| {
+        let protocol = held.typ.is_none_or(|typ| typ.to_string() == port.protocol.word());
+        let at: Option<IpAddr> = held.ip.as_deref().and_then(|ip| ip.parse().ok());
+        let anywhere = |ip: Option<IpAddr>| ip.is_none_or(|ip| ip.is_unspecified());
+        let place = anywhere(at) || anywhere(port.ip) || at == port.ip;
+        protocol && place && held.public_port == Some(number)
+    })
+}
+
+/// The socket that is in the way most surely.
+fn socket<'a>(
+    sockets: &'a HashMap<(u16, &'static str), Vec<Listener>>,
+    port: &Port,
+    number: u16,
+) -> Option<Holder<'a>> {
+    let there = sockets.get(&(number, port.protocol.word()))?;
+    let there = there.iter().filter_map(|one| Some((one, one.is_in_the_way(port.ip)?)));
+    there.max_by_key(|(_, sure)| *sure).map(|(one, sure)| Holder::Socket(one, sure))
+}
+
+/// What is taken, in words: `host port 53/udp`.
+fn what(port: &Port, first: u16) -> String {
+    let protocol = match port.protocol {
+        Protocol::Tcp => String::new(),
+        other => format!("/{other}"),
+    };
+    match port.host.filter(|host| !HostPort::is_one(*host)) {
+        Some(range) => format!("none of the host ports {range}{protocol} is free: {first}"),
+        None => format!("host port {first}{protocol}"),
+    }
+}
+
+fn by_container(taken: &Taken<'_>, other: &ContainerSummary, found: &mut Found) {
+    let Taken { one, port, first, .. } = taken;
+    let name = name_of(other);
+    let whose = labels::whose(&other.labels.clone().unwrap_or_default());
+    let what = what(port, *first);
+    let message = format!("{what} is taken by container `{name}` ({whose})");
+    let hint = format!("stop `{name}`, or publish another port instead of `{port}`");
+    add(found, &one.name.address, Code::HostPortTaken, "ports", message, hint);
+}
+
+fn by_program(
+    taken: &Taken<'_>,
+    socket: &Listener,
+    sure: InTheWay,
+    program: Option<&Program>,
+    listed: &[ContainerSummary],
+    found: &mut Found,
+) {
+    let Taken { one, port, first, .. } = taken;
+    // In the network of the machine, a container listens as any program does.
+    let inside = program.and_then(|program| program.container.as_deref());
+    let container = inside.and_then(|id| listed.iter().find(|o| o.id.as_deref() == Some(id)));
+    if container.is_some_and(|container| is_of(container, &one.name.stack)) {
+        return;
+    }
+    let who = match (container, program) {
+        (Some(container), _) => {
+            let whose = labels::whose(&container.labels.clone().unwrap_or_default());
+            format!(
+                "container `{}` ({whose}), which is in the network of the machine",
+                name_of(container)
+            )
+        }
+        (None, Some(Program { name, process, .. })) => format!("`{name}` (process {process})"),
+        (None, None) => {
+            let user = socket.user;
+            let user = if user == 0 { "root".to_owned() } else { format!("user {user}") };
+            format!("a program of {user}, which is not shown to others")
+        }
+    };
+    let what = what(port, *first);
+    let at = socket.at.ip().to_canonical();
+    let elsewhere = !at.is_unspecified() && port.ip != Some(at);
+    let place = if elsewhere { format!(", at {at}") } else { String::new() };
+    let mut hint = format!("stop it, or publish another port instead of `{port}`");
+    if elsewhere {
+        hint.push_str(", or publish it at another address of the machine");
+    }
+    let (code, message) = match sure {
+        InTheWay::Certainly => {
+            (Code::HostPortTaken, format!("{what} is taken by {who}{place}"))
+        }
+        InTheWay::Likely => {
+            let why = if at.is_unspecified() {
+                "it listens at all IPv6 addresses, which mostly includes those of IPv4"
+            } else {
+                "engines publish at all IPv6 addresses too"
+            };
+            (Code::HostMayLack, format!("{what} may be taken by {who}{place}: {why}"))
+        }
+    };
+    add(found, &one.name.address, code, "ports", message, hint);
+}
+
+fn name_of(container: &ContainerSummary) -> &str {
+    let name = container.names.iter().flatten().next().map_or("", String::as_str);
+    name.trim_start_matches('/')
+}
