@@ -4,7 +4,7 @@
 //! - [`project`] and [`parameters`]: which stack, with which values from outside.
 //! - [`commands`]: one command a file, each read from top to bottom.
 //! - [`render`]: all text a person sees, as functions from data to text.
-//! - [`secrets`]: what commands know that scripts must not.
+//! - [`secrets`] and [`sops`]: what commands know that scripts must not.
 //! - [`backup`]: backups as they lie on the disk.
 //! - [`live`]: a stack as it runs, for what is done with it day by day; [`select`] chooses in
 //!   it, [`attach`] connects a terminal, [`merge`] orders what several tell.
@@ -31,5 +31,6 @@ pub mod secrets;
 pub mod select;
 pub mod session;
 pub mod since;
+pub mod sops;
 pub mod terminal;
 pub mod watch;

@@ -339,6 +339,13 @@ impl Files for ProjectFiles {
                 }
                 self.secrets.open(path, &bytes, entry.as_deref()).map(Some)
             }
+            SecretSource::Sops { path, entry } => {
+                let text = self.read(path)?;
+                if !self.secrets.wanted.get() {
+                    return Ok(None);
+                }
+                self.secrets.open_sops(path, &text, entry).map(Some)
+            }
         }
     }
 

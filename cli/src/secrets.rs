@@ -1,4 +1,4 @@
-//! Secrets that commands print (`pass show db`) or that are encrypted with age.
+//! Secrets that commands print (`pass show db`) or that are encrypted with age or SOPS.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ use dollop_engine::files::{FileError, SecretSource};
 use serde_json::Value as Json;
 
 use crate::render::text::clean;
+use crate::sops;
 use crate::terminal;
 
 /// The environment variable that names the file with the age identity.
@@ -55,6 +56,21 @@ impl Secrets {
             None => Ok(text),
             Some(entry) => find(path, &text, entry).map(Into::into).map_err(failed),
         }
+    }
+
+    /// One entry of a file encrypted with SOPS.
+    ///
+    /// # Errors
+    /// There is no key, or not the right one; there is no such entry.
+    pub fn open_sops(
+        &self,
+        path: &str,
+        text: &str,
+        entry: &str,
+    ) -> Result<Arc<str>, FileError> {
+        sops::entry(path, text, entry)
+            .map(Into::into)
+            .map_err(|cause| FileError::Unreadable { path: path.to_owned(), cause })
     }
 
     /// Runs a command in a folder, unless it ran before, and returns what it printed. It may

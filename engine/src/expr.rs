@@ -109,6 +109,10 @@ pub enum Function {
     Or,
     /// Whether the argument is false.
     Not,
+    /// The first argument that is not nothing.
+    Coalesce,
+    /// The second argument when the first is true, the third otherwise.
+    Choose,
 }
 
 /// A value that may hold references.
@@ -205,6 +209,10 @@ impl Expr {
 
     /// A computed value; computed at once when the arguments are known.
     pub fn call(function: Function, arguments: Vec<Self>) -> Self {
+        let arguments = match function.picked(arguments) {
+            Ok(picked) => return picked,
+            Err(arguments) => arguments,
+        };
         match all_known(arguments) {
             Ok(values) => Self::Value(function.apply(&values)),
             Err(arguments) => Self::Call(function, arguments.into()),
@@ -216,6 +224,19 @@ impl Expr {
         match self {
             Self::Value(value) => Some(value),
             _ => None,
+        }
+    }
+
+    /// Whether it may turn out to be nothing.
+    pub(crate) fn may_be_nothing(&self) -> bool {
+        match self {
+            Self::Value(value) => *value.reveal() == Value::Null,
+            Self::List(_) | Self::Map(_) => false,
+            Self::Secret(inner) => inner.may_be_nothing(),
+            Self::Reference(_) => true,
+            Self::Call(function, arguments) => function
+                .alternatives(arguments)
+                .is_some_and(|among| among.iter().any(Self::may_be_nothing)),
         }
     }
 

@@ -40,6 +40,13 @@ pub enum SecretSource {
         /// The keys that lead to the entry, with dots between them.
         entry: Option<String>,
     },
+    /// One entry of a file of the project encrypted with SOPS.
+    Sops {
+        /// The file.
+        path: String,
+        /// The keys that lead to the entry, with dots between them.
+        entry: String,
+    },
 }
 
 impl std::fmt::Display for SecretSource {
@@ -50,7 +57,7 @@ impl std::fmt::Display for SecretSource {
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
                 write!(out, "command `{}`", shell_words::join(words))
             }
-            Self::Age { path, entry: Some(entry) } => {
+            Self::Age { path, entry: Some(entry) } | Self::Sops { path, entry } => {
                 write!(out, "entry `{entry}` of file `{path}`")
             }
         }

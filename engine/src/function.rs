@@ -29,6 +29,16 @@ impl Function {
         let text_at =
             |index: usize| arguments.get(index).and_then(Expr::known).and_then(Value::as_str);
         match self {
+            Self::Choose => {
+                let known = arguments.first().and_then(Expr::known);
+                return match known.map(Value::reveal) {
+                    None | Some(Value::Bool(_)) => Ok(()),
+                    Some(other) => Err(format!(
+                        "the condition is {}, not true or false",
+                        other.type_name()
+                    )),
+                };
+            }
             Self::Toml => {
                 let known = arguments.first().and_then(Expr::known);
                 return known.map_or(Ok(()), |value| toml_of(value, "").map(|_| ()));
@@ -94,6 +104,51 @@ impl Function {
                 Err(format!("this cannot be asked of {}", words.join(" and ")))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// What it gives one of, when it gives an argument as it is.
+    pub(crate) fn alternatives(self, arguments: &[Expr]) -> Option<&[Expr]> {
+        match self {
+            Self::Coalesce => Some(arguments),
+            Self::Choose => Some(arguments.get(1..).unwrap_or_default()),
+            _ => None,
+        }
+    }
+
+    /// The argument it gives, as soon as it is known which; otherwise the arguments that are
+    /// still in question.
+    pub(crate) fn picked(self, mut arguments: Vec<Expr>) -> Result<Expr, Vec<Expr>> {
+        match self {
+            Self::Coalesce => {
+                let is_nothing = |expr: &Expr| {
+                    expr.known().is_some_and(|value| *value.reveal() == Value::Null)
+                };
+                arguments.retain(|argument| !is_nothing(argument));
+                match arguments.first() {
+                    None => Ok(Expr::NULL),
+                    Some(first) if arguments.len() == 1 || !first.may_be_nothing() => {
+                        Ok(arguments.swap_remove(0))
+                    }
+                    Some(_) => Err(arguments),
+                }
+            }
+            Self::Choose => {
+                let Some(condition) = arguments.first().and_then(Expr::known) else {
+                    return Err(arguments);
+                };
+                let secrecy = condition.secrecy();
+                let place = match condition.reveal() {
+                    Value::Bool(true) => 1,
+                    Value::Bool(false) => 2,
+                    // It says nothing: neither.
+                    _ => return Ok(Expr::NULL),
+                };
+                let picked = arguments.into_iter().nth(place).unwrap_or(Expr::NULL);
+                // Which one it is tells what decided.
+                Ok(picked.marked(secrecy))
+            }
+            _ => Err(arguments),
         }
     }
 

@@ -165,6 +165,19 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+impl Problem {
+    /// One without a hint.
+    pub fn new(attribute: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { attribute: attribute.into(), message: message.into(), hint: None }
+    }
+
+    /// Says what to do about it.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
 /// Something a resource alone decides about, beside its own object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Territory {

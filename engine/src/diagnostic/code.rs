@@ -147,6 +147,7 @@ codes! {
     MaybeMissingSource "W0112" "a bind mount whose source may not exist"
     DeprecatedParameter "W0113" "a parameter that should no longer be given"
     ConditionalConflict "W0114" "a conflict once a profile goes on"
+    PlainText "W0115" "text that is not filled in"
     MissingFeature "W0120" "an extension the image does not have"
     UnfitSetting "W0121" "a setting its image does not know"
     UnknownHost "W0122" "a name that nobody answers to"

@@ -60,8 +60,11 @@ impl Checker<'_> {
                     });
                 }
             }
-            // Everything that is computed is text, or true or false.
-            Expr::Call(function, _) => {
+            Expr::Call(function, arguments) => {
+                if let Some(among) = function.alternatives(arguments) {
+                    return among.iter().for_each(|one| self.check(one, ty, path));
+                }
+                // Everything else that is computed is text, or true or false.
                 let (found, words) = if function.is_condition() {
                     (Type::Bool, "a bool")
                 } else {
@@ -273,7 +276,11 @@ pub(super) fn unknown_attribute<'a>(
     if let Some(words) = instead {
         return trouble.hint(words);
     }
-    let is_long = trouble.path.0.len() == 1 && names.clone().nth(LISTED).is_some();
+    let is_own = trouble.path.0.len() == 1;
+    if let Some(words) = super::syntax::words::key(kind, name).filter(|_| is_own) {
+        return trouble.hint(words);
+    }
+    let is_long = is_own && names.clone().nth(LISTED).is_some();
     let trouble = unknown_hint(trouble, name, names);
     let meant = trouble.hints.first().is_some_and(|hint| hint.starts_with("did you mean"));
     if !is_long || meant {
@@ -310,7 +317,7 @@ fn words_of(forms: &[Type]) -> Option<&[String]> {
 }
 
 /// Whether what has one type can stand where the other is wanted.
-fn accepts(wanted: &Type, found: &Type) -> bool {
+pub(super) fn accepts(wanted: &Type, found: &Type) -> bool {
     match (wanted, found) {
         (Type::Any, _)
         | (_, Type::Any)

@@ -300,7 +300,10 @@ fn is_text(session: &Session, expr: &Expr) -> bool {
     match expr {
         Expr::Value(value) => value.as_str().is_some(),
         Expr::Secret(inner) => is_text(session, inner),
-        Expr::Call(function, _) => !function.is_condition(),
+        Expr::Call(function, arguments) => match function.alternatives(arguments) {
+            Some(among) => among.iter().all(|one| is_text(session, one)),
+            None => !function.is_condition(),
+        },
         Expr::Reference(reference) => {
             matches!(type_of(&session.registry, reference), Some(Type::String | Type::Enum(_)))
         }

@@ -6,6 +6,7 @@ use rhai::{Engine, EvalAltResult};
 
 use super::convert::list_words;
 use super::declare::no_method;
+use super::onward::Behind;
 use super::session::Session;
 use super::sources::Source;
 use super::symbol::{Refusal, Symbol};
@@ -13,8 +14,14 @@ use super::{functions, host, operators, ours, syntax};
 use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
 use crate::kind::short_name;
 
-/// Writes an error that ended a run into the ledger.
-pub(super) fn explain(session: &Session, engine: &Engine, error: &EvalAltResult, entry: &str) {
+/// Writes an error into the ledger, with the calls it passed through. Gives the places of what
+/// it is about there.
+pub(super) fn explain(
+    session: &Session,
+    engine: &Engine,
+    error: &EvalAltResult,
+    entry: &str,
+) -> BTreeSet<usize> {
     let mut file = entry.to_owned();
     let mut trace: Vec<(String, Span)> = Vec::new();
     let mut error = error;
@@ -48,24 +55,43 @@ pub(super) fn explain(session: &Session, engine: &Engine, error: &EvalAltResult,
     }
     trace.reverse();
     let span = session.span_at(&file, error.position());
+    // What was found before the statement of the top that runs keeps the calls it has.
+    let closed = session.closed.get();
     if let EvalAltResult::ErrorRuntime(value, _) | EvalAltResult::ErrorTerminated(value, _) =
         error
-        && let Some(Refusal(index)) = value.clone().try_cast::<Refusal>()
     {
-        if let Some(finding) = session.ledger.borrow_mut().get_mut(index) {
-            finding.trace = trace;
+        let mut ledger = session.ledger.borrow_mut();
+        if let Some(Behind(indices)) = value.clone().try_cast::<Behind>() {
+            for index in indices.iter().filter(|index| **index >= closed) {
+                if let Some(finding) = ledger.get_mut(*index) {
+                    finding.trace.extend(trace.iter().cloned());
+                }
+            }
+            return indices;
+        }
+        if let Some(Refusal(index)) = value.clone().try_cast::<Refusal>() {
+            let Some(finding) = ledger.get_mut(index) else { return BTreeSet::new() };
+            if index >= closed {
+                finding.trace = trace;
+            }
             if finding.span.is_none() {
                 finding.span = span;
             }
+            return BTreeSet::from([index]);
         }
-        return;
     }
     let mut finding = word(session, engine, error, &file);
-    finding.trace = trace;
     if finding.span.is_none() {
         finding.span = span;
     }
-    session.record(finding);
+    let index = session.record(finding);
+    if index >= closed
+        && session.enough.get().is_none()
+        && let Some(finding) = session.ledger.borrow_mut().get_mut(index)
+    {
+        finding.trace = trace;
+    }
+    BTreeSet::from([index])
 }
 
 /// What goes wrong inside a module that comes with dollop was caused by who called it: the
@@ -202,13 +228,18 @@ pub(super) fn variable_hint(
             .note("functions do not see the variables around them; closures do")
             .hint(format!("hand `{name}` over as an argument, or name it before this line"));
     }
-    if let Some(meant) = did_you_mean(name, names.iter().copied()) {
+    let words = syntax::words::variable(&session.registry, name);
+    let slip = did_you_mean(name, names.iter().copied());
+    if let Some(meant) = slip.filter(|_| words.is_none()) {
         return finding.hint(format!("did you mean `{meant}`?"));
     }
     if providers(session).contains(name) {
         return finding.hint(format!("`{name}` is a provider: write `{name}::..`"));
     }
-    finding
+    match words {
+        Some(words) => finding.hint(words),
+        None => finding,
+    }
 }
 
 fn providers(session: &Session) -> BTreeSet<&str> {
@@ -263,7 +294,21 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
         }
         let message = format!("`{name}` does not work on {}", arguments.join(" and "));
         let finding = Diagnostic::new(Code::WrongType, message);
-        return if unknown { finding.note(FILLED_IN) } else { finding };
+        let first = arguments.first().map_or("", String::as_str);
+        let hint = match (name, first, arguments.len()) {
+            ("*", "a text", _) => "to repeat a text, write `repeat(text, 3)`",
+            ("%", "a text", _) => "to fill in a text, write `format(\"%s\", [value])`",
+            ("-", "a text", 1) => "a list is written `[\"a\", \"b\"]`",
+            ("-" | "/" | "+", _, 2) if arguments.iter().any(|one| one == "a text") => {
+                "make a number of the text first: `parse_int(text)`"
+            }
+            _ => "",
+        };
+        return match (unknown, hint) {
+            (true, _) => finding.note(FILLED_IN),
+            (_, "") => finding,
+            (_, hint) => finding.hint(hint),
+        };
     }
     if let Some((missing, kind)) = session.missing.borrow().as_ref()
         && missing == name
@@ -280,9 +325,10 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
         return no_method(session, kind, name);
     }
     let registry = &session.registry;
-    if let Some(kind) = registry.kinds().find(|kind| short_name(kind.name) == name) {
+    let short = registry.kinds().map(|kind| kind.name).find(|kind| short_name(kind) == name);
+    if let Some(kind) = short.or_else(|| syntax::words::kind(registry, name)) {
         return Diagnostic::new(Code::UnknownKind, format!("there is no function `{name}`"))
-            .hint(format!("did you mean `{}`?", kind.name));
+            .hint(format!("did you mean `{kind}`?"));
     }
     let known = functions(session, engine, file);
     if known.contains(name) {
@@ -465,7 +511,8 @@ fn mismatch(wanted: &str, found: &str) -> Diagnostic {
         },
     );
     if found == UNKNOWN {
-        return finding.note(FILLED_IN).hint("decide by a parameter: `param(..)`");
+        let verb = if wanted == "a bool" { "decide" } else { "pick" };
+        return finding.note(FILLED_IN).hint(format!("{verb} by a parameter: `param(..)`"));
     }
     finding
 }

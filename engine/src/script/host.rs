@@ -13,8 +13,8 @@ use super::loader::Loader;
 use super::session::Session;
 use super::symbol::{Answer, Handle};
 use super::{
-    budget, closures, component, declare, discover, functions, guards, lookup, operators, ours,
-    overrides, prelude, profile, secrets, statements, text,
+    budget, closures, component, declare, discover, functions, guards, lookup, onward,
+    operators, ours, overrides, prelude, profile, secrets, statements, text,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::kind::{Kind, Registry, lookup_of, short_name};
@@ -97,6 +97,9 @@ fn build(session: &Rc<Session>, entry: &str, documented: Documented) -> Engine {
     register_methods(&mut engine, session);
     ours::register(&mut engine, session);
     budget::register(&mut engine, session);
+    if session.going_on {
+        onward::register(&mut engine, session);
+    }
 
     let here = Rc::clone(session);
     engine.on_print(move |text| here.print(text));

@@ -11,7 +11,9 @@ use rhai::{
 };
 
 use super::convert::list_words;
+use super::onward;
 use super::ours::Reading;
+use super::plain;
 use super::rules;
 use super::session::Session;
 use super::sources::Source;
@@ -105,9 +107,9 @@ impl Loader {
             let inner = refusal.into_error();
             Err(EvalAltResult::ErrorInModule(file.clone(), inner, position).into())
         };
-        let syntax = match compile(engine, session, &file) {
+        let compiled = match compile(engine, session, &file) {
             Ok(compiled) => match compiled.broken.first() {
-                None => compiled.syntax,
+                None => compiled,
                 Some(first) => return refused(Refusal(*first)),
             },
             Err(NotCompiled::Unreadable(error)) => return refuse(unreadable(&error, from)),
@@ -116,7 +118,7 @@ impl Loader {
             }
         };
         self.loading.borrow_mut().push(file.clone());
-        let module = evaluate(engine, global, &syntax);
+        let module = evaluate(engine, session, global, &file, &compiled);
         self.loading.borrow_mut().pop();
         match module {
             Ok(module) => {
@@ -126,7 +128,10 @@ impl Loader {
             }
             // Limits keep their meaning, and `exit` is no error.
             Err(error) if error.is_system_exception() || is_exit(&error) => Err(error),
-            Err(error) => Err(EvalAltResult::ErrorInModule(file, error, position).into()),
+            Err(error) => {
+                self.session.failed_modules.borrow_mut().insert(file.clone());
+                Err(EvalAltResult::ErrorInModule(file, error, position).into())
+            }
         }
     }
 }
@@ -164,19 +169,24 @@ fn is_exit(error: &EvalAltResult) -> bool {
 /// but without its functions and variables.
 fn evaluate(
     engine: &Engine,
+    session: &Session,
     global: Option<&mut GlobalRuntimeState>,
-    syntax: &AST,
+    file: &str,
+    compiled: &Compiled,
 ) -> Answer<Module> {
     let mut scope = Scope::new();
-    match global {
-        Some(global) => {
-            let functions = std::mem::take(&mut global.lib);
-            let module = Module::eval_ast_as_new_raw(engine, &mut scope, global, syntax);
-            global.lib = functions;
-            module
-        }
-        None => Module::eval_ast_as_new(scope, syntax, engine),
-    }
+    let syntax = &compiled.syntax;
+    let Some(global) = global else {
+        return Module::eval_ast_as_new(scope, syntax, engine);
+    };
+    let functions = std::mem::take(&mut global.lib);
+    let module = if session.failing.contains(file) && !onward::may_return(syntax) {
+        Err(onward::module(engine, session, global, file, compiled))
+    } else {
+        Module::eval_ast_as_new_raw(engine, &mut scope, global, syntax)
+    };
+    global.lib = functions;
+    module
 }
 
 impl ModuleResolver for Loader {
@@ -244,16 +254,16 @@ pub(super) fn compile(
     let mut broken = Vec::new();
     let mut given = Scope::new();
     let mut syntax = loop {
-        let error = match parse(engine, session, &source, &given) {
+        let seen = Source::new(Arc::clone(&source.file), Arc::clone(&source.text));
+        let error = match parse(engine, session, seen, &given) {
             Ok(syntax) => break syntax,
             Err(error) => error,
         };
-        let index = session.record(syntax::parse(session, &source, &error));
+        let (finding, goes_on) = syntax::parse(session, &source, &error);
+        let index = session.record(finding);
         match error.err_type() {
             ParseErrorType::VariableUndefined(variable)
-                if missing.len() < MOST_MISSING
-                    && !missing.contains(variable)
-                    && !source.is_in_bare_map(error.position()) =>
+                if goes_on && missing.len() < MOST_MISSING && !missing.contains(variable) =>
             {
                 broken.push(index);
                 given.push(variable.as_str(), ());
@@ -272,6 +282,17 @@ pub(super) fn compile(
             }
         }
     };
+    if session.going_on
+        && !file.starts_with(STANDARD_FOLDER)
+        && let Some((shift, read)) = onward::opened(&syntax, &source)
+    {
+        let seen = Source::new(Arc::clone(&source.file), read.into());
+        // One that cannot be read with its blocks opened is read as it is.
+        if let Ok(opened) = parse(engine, session, seen, &given) {
+            syntax = opened;
+            source.shift = shift;
+        }
+    }
     syntax.set_source(file);
     source.calls = spans::calls(&syntax, &source);
     source.functions = spans::functions(&syntax);
@@ -279,7 +300,8 @@ pub(super) fn compile(
     source.forms = spans::forms(&syntax);
     source.own_calls = spans::own_calls(&syntax, &source);
     source.has_functions = syntax.has_functions();
-    source.unread = unused::asked_for(&syntax, &source);
+    source.warnings = unused::asked_for(&syntax, &source);
+    source.warnings.extend(plain::not_filled_in(&syntax, &source));
     let mut findings = rules::check(&syntax, &source);
     findings.extend(taken(session, &source));
     keep(source);
@@ -291,13 +313,13 @@ pub(super) fn compile(
 fn parse(
     engine: &Engine,
     session: &Session,
-    source: &Source,
+    seen: Source,
     given: &Scope,
 ) -> Result<AST, ParseError> {
-    let seen = Source::new(Arc::clone(&source.file), Arc::clone(&source.text));
+    let text = Arc::clone(&seen.text);
     let reading = Reading::new(seen, &mut session.defined.borrow_mut());
     *session.reading.borrow_mut() = Some(reading);
-    let parsed = engine.compile_with_scope(given, &*source.text);
+    let parsed = engine.compile_with_scope(given, &*text);
     *session.reading.borrow_mut() = None;
     parsed
 }

@@ -38,12 +38,14 @@ mod outputs;
 mod overrides;
 mod parameters;
 mod place;
+mod plain;
 mod prelude;
 mod profile;
 mod replicas;
 mod rules;
 mod secrets;
 mod session;
+mod shift;
 mod sources;
 mod spans;
 mod statements;
@@ -189,6 +191,17 @@ fn alone(message: String) -> Findings {
     }
 }
 
+/// What a script is run for.
+enum Purpose {
+    /// To learn what it declares.
+    Run,
+    /// To learn the calls that lead to the finding at that place of the ledger, of a run that
+    /// goes on or not.
+    Trace(usize, Option<BTreeSet<String>>),
+    /// To find more behind errors, also in imported scripts that failed.
+    GoOn(BTreeSet<String>),
+}
+
 /// A request that owns what it holds.
 struct Job {
     stack: String,
@@ -203,7 +216,7 @@ struct Job {
 impl Job {
     fn run(self, door: Door) -> Result<Program, Findings> {
         let door = Rc::new(door);
-        let session = self.attempt(&door, None);
+        let session = self.attempt(&door, Purpose::Run);
         // A run that was stopped has not met all profiles.
         let stopped = session.stopped.get();
         if !session.failed() && !stopped {
@@ -215,27 +228,18 @@ impl Job {
             return Ok(self.program(&session));
         }
         let mut findings = findings(&session);
-        // What is noted while the script goes on has no calls above it. Running again up to
-        // that finding, which is the same run, tells them.
-        let indices: Vec<usize> = (0..session.ledger.borrow().len()).collect();
+        let further = self.further(&door, &session, &mut findings.diagnostics);
         let mut left = MOST_TRACED;
-        for index in indices {
-            let Some(noted) = session.ledger.borrow().get(index).cloned() else { break };
-            if left == 0 || !noted.trace.is_empty() || noted.severity() != Severity::Error {
-                continue;
-            }
-            let place = findings.diagnostics.iter().position(|finding| *finding == noted);
-            let Some(place) = place.filter(|_| is_inside(&session, &self.entry)) else {
-                continue;
-            };
-            left -= 1;
-            let again = self.attempt(&door, Some(index));
-            if let Some(traced) = again.ledger.borrow().get(index)
-                && traced.message == noted.message
-            {
-                findings.diagnostics[place].trace.clone_from(&traced.trace);
-            }
+        self.trace(&door, &session, &mut left, &mut findings.diagnostics);
+        if let Some(second) = further {
+            self.trace(&door, &second, &mut left, &mut findings.diagnostics);
         }
+        // Text that was meant to be filled in is often what is wrong.
+        let sources = session.sources.borrow();
+        let warnings = sources.values().flat_map(|source| source.warnings.iter());
+        let plain = warnings.filter(|warning| warning.code == Code::PlainText);
+        findings.diagnostics.extend(plain.cloned());
+        drop(sources);
         findings.diagnostics.iter_mut().for_each(errors::leave_standard);
         in_order(&mut findings.diagnostics, &self.entry);
         Err(findings)
@@ -243,7 +247,7 @@ impl Job {
 
     /// What the script wants from outside, as far as it runs.
     fn inputs(self, door: Door) -> Inputs {
-        let session = self.attempt(&Rc::new(door), None);
+        let session = self.attempt(&Rc::new(door), Purpose::Run);
         let mut findings = findings(&session);
         let ledger = session.ledger.borrow();
         let not_set = session.not_set.borrow();
@@ -267,8 +271,75 @@ impl Job {
         }
     }
 
+    /// What is noted while the script goes on has no calls above it. Running again up to that
+    /// finding, which is the same run, tells them.
+    fn trace(
+        &self,
+        door: &Rc<Door>,
+        session: &Session,
+        left: &mut usize,
+        found: &mut [Diagnostic],
+    ) {
+        let indices = 0..session.ledger.borrow().len();
+        for index in indices {
+            let Some(noted) = session.ledger.borrow().get(index).cloned() else { break };
+            if *left == 0 || !noted.trace.is_empty() || noted.severity() != Severity::Error {
+                continue;
+            }
+            let place = found.iter().position(|finding| *finding == noted);
+            let Some(place) = place.filter(|_| is_inside(session, &self.entry)) else {
+                continue;
+            };
+            *left -= 1;
+            let going_on = session.going_on.then(|| session.failing.clone());
+            let again = self.attempt(door, Purpose::Trace(index, going_on));
+            if let Some(traced) = again.ledger.borrow().get(index)
+                && traced.message == noted.message
+            {
+                found[place].trace.clone_from(&traced.trace);
+            }
+        }
+    }
+
+    /// Adds what a run finds that goes on inside blocks, behind errors that the first one met.
+    fn further(
+        &self,
+        door: &Rc<Door>,
+        first: &Session,
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<Rc<Session>> {
+        let is_done = |finding: &Diagnostic| finding.code == Code::Limit;
+        if !first.left_out.get()
+            || first.stopped.get()
+            || first.ledger.borrow().iter().any(is_done)
+            || first.enough.get().is_some()
+        {
+            return None;
+        }
+        let failing = first.failed_modules.borrow().clone();
+        let second = self.attempt(door, Purpose::GoOn(failing));
+        let more = findings(&second).diagnostics.into_iter();
+        // What it takes more is not the script's.
+        for finding in more.filter(|finding| !is_done(finding)) {
+            let same = |known: &&mut Diagnostic| {
+                known.span == finding.span && known.message == finding.message
+            };
+            match found.iter_mut().find(same) {
+                Some(known) if known.trace.is_empty() => known.trace = finding.trace,
+                Some(_) => {}
+                None => found.push(finding),
+            }
+        }
+        Some(second)
+    }
+
     /// One run of the script.
-    fn attempt(&self, door: &Rc<Door>, stop_at: Option<usize>) -> Rc<Session> {
+    fn attempt(&self, door: &Rc<Door>, purpose: Purpose) -> Rc<Session> {
+        let (stop_at, going_on) = match purpose {
+            Purpose::Run => (None, None),
+            Purpose::Trace(index, going_on) => (Some(index), going_on),
+            Purpose::GoOn(failing) => (None, Some(failing)),
+        };
         let mut session = Session::new(
             self.stack.clone(),
             self.environment.clone(),
@@ -279,6 +350,10 @@ impl Job {
             stop_at,
         );
         session.discovering = self.discovering;
+        if let Some(failing) = going_on {
+            session.going_on = true;
+            session.failing = failing;
+        }
         let session = Rc::new(session);
         let mut engine = host::engine(&session, &self.entry);
         let mut absent = BTreeSet::new();
@@ -415,7 +490,7 @@ fn warnings(session: &Session) -> Vec<Diagnostic> {
     let mut warnings = session.ledger.borrow().clone();
     warnings.extend(parameters::unused(session));
     let sources = session.sources.borrow();
-    warnings.extend(sources.values().flat_map(|source| source.unread.iter().cloned()));
+    warnings.extend(sources.values().flat_map(|source| source.warnings.iter().cloned()));
     warnings
 }
 

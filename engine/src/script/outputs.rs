@@ -164,11 +164,15 @@ fn wrong_type(
         }
         Expr::List(_) if wanted != PlainType::List => "not a list".to_owned(),
         Expr::Map(_) if wanted != PlainType::Map => "not a map".to_owned(),
-        Expr::Call(function, _) if function.is_condition() && wanted != PlainType::Bool => {
-            "not a bool".to_owned()
-        }
-        Expr::Call(function, _) if !function.is_condition() && wanted != PlainType::String => {
-            "not text".to_owned()
+        Expr::Call(function, arguments) => {
+            if let Some(among) = function.alternatives(arguments) {
+                return among.iter().find_map(|one| wrong_type(session, name, ty, one));
+            }
+            match (function.is_condition(), wanted) {
+                (true, PlainType::Bool) | (false, PlainType::String) => return None,
+                (true, _) => "not a bool".to_owned(),
+                (false, _) => "not text".to_owned(),
+            }
         }
         _ => return None,
     };

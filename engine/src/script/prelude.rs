@@ -18,7 +18,7 @@ use crate::expr::{Expr, Function};
 use crate::path::Path;
 
 /// Their names; scripts define no functions under these.
-pub(super) const NAMES: [&str; 22] = [
+pub(super) const NAMES: [&str; 23] = [
     "base64",
     "check",
     "command",
@@ -40,6 +40,7 @@ pub(super) const NAMES: [&str; 22] = [
     "secret_age",
     "secret_command",
     "secret_file",
+    "secret_sops",
     "urlencode",
 ];
 

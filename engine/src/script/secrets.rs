@@ -15,7 +15,8 @@ use crate::path::Path;
 use crate::program::SecretInput;
 use crate::value::Value;
 
-/// Registers `secret_file(path)`, `secret_command(words)` and `secret_age(path, entry)`.
+/// Registers `secret_file(path)`, `secret_command(words)`, `secret_age(path, entry)` and
+/// `secret_sops(path, entry)`.
 pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
     let here = Rc::clone(session);
     FuncRegistration::new("secret_file")
@@ -59,6 +60,20 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
                 secret(&here, &context, source)
             },
         );
+    let here = Rc::clone(session);
+    FuncRegistration::new("secret_sops")
+        .with_params_info(["path: string", "entry: string", "text"])
+        .with_comments([
+            "/// One entry of a file of the project that is encrypted with SOPS, as a secret.",
+        ])
+        .register_into_engine(
+            engine,
+            move |context: NativeCallContext, path: Dynamic, name: Dynamic| {
+                let path = file(&here, &context, &path)?;
+                let entry = entry(&here, &context, &name)?;
+                secret(&here, &context, SecretSource::Sops { path, entry })
+            },
+        );
 }
 
 /// The path of a file of the project.
@@ -88,16 +103,16 @@ fn age(
     entry: Option<&Dynamic>,
 ) -> Answer<SecretSource> {
     let path = file(session, context, path)?;
-    let Some(entry) = entry else { return Ok(SecretSource::Age { path, entry: None }) };
-    match known_text(entry).filter(|entry| !entry.is_empty()) {
-        Some(entry) => Ok(SecretSource::Age { path, entry: Some(entry) }),
-        None => {
-            let message = "the entry of a file is known text, such as \"db.password\"";
-            let finding =
-                Diagnostic::new(Code::NameNotKnown, message).at(session.span(context));
-            Err(session.refuse(finding))
-        }
-    }
+    let entry = entry.map(|name| self::entry(session, context, name)).transpose()?;
+    Ok(SecretSource::Age { path, entry })
+}
+
+/// The name of an entry of a file.
+fn entry(session: &Session, context: &NativeCallContext, name: &Dynamic) -> Answer<String> {
+    known_text(name).filter(|name| !name.is_empty()).ok_or_else(|| {
+        let message = "the entry of a file is known text, such as \"db.password\"";
+        session.refuse(Diagnostic::new(Code::NameNotKnown, message).at(session.span(context)))
+    })
 }
 
 fn command(

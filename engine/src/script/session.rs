@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::budget::Clock;
 use super::discover::Answers;
+use super::onward::Loop;
 use super::ours::Reading;
 use super::parameters::Asked;
 use super::sources::{Call, Source};
@@ -192,6 +193,18 @@ pub(super) struct Session {
     pub(super) left_out: Cell<bool>,
     /// The last finding of a run that has found enough.
     pub(super) enough: Cell<Option<usize>>,
+    /// Whether this run goes on inside blocks, behind errors the first one met.
+    pub(super) going_on: bool,
+    /// The imported scripts at the top of which the first one met them.
+    pub(super) failing: BTreeSet<String>,
+    /// The imported scripts at the top of which this run meets errors.
+    pub(super) failed_modules: RefCell<BTreeSet<String>>,
+    /// The loops such a run is in, outermost first.
+    pub(super) loops: RefCell<Vec<Loop>>,
+    /// How many statements are running that try something.
+    pub(super) trying: Cell<usize>,
+    /// How many findings there were when the last statement of the top ended.
+    pub(super) closed: Cell<usize>,
     /// Bytes of what the script printed.
     printed: Cell<usize>,
     /// Bytes the function library read and wrote.
@@ -271,6 +284,12 @@ impl Session {
             stopped: Cell::default(),
             left_out: Cell::default(),
             enough: Cell::default(),
+            going_on: false,
+            failing: BTreeSet::new(),
+            failed_modules: RefCell::default(),
+            loops: RefCell::default(),
+            trying: Cell::default(),
+            closed: Cell::default(),
             printed: Cell::default(),
             work: Cell::default(),
             looked: Cell::default(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rhai::Position;
 
+use super::shift::Shift;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::path::Path;
 
@@ -18,6 +19,8 @@ pub(super) struct Source {
     pub(super) text: Arc<str>,
     /// Where each line begins.
     starts: Vec<usize>,
+    /// What was added to it where, for Rhai to read.
+    pub(super) shift: Shift,
     /// Every call, by its position.
     pub(super) calls: HashMap<Position, Rc<Call>>,
     /// Functions it defines: name and number of parameters.
@@ -31,8 +34,8 @@ pub(super) struct Source {
     pub(super) own_calls: BTreeMap<(String, usize), Span>,
     /// Whether it has functions or closures.
     pub(super) has_functions: bool,
-    /// Warnings about parameters nobody reads.
-    pub(super) unread: Vec<Diagnostic>,
+    /// Warnings its text alone leads to.
+    pub(super) warnings: Vec<Diagnostic>,
 }
 
 /// How a function of a script is called.
@@ -77,13 +80,14 @@ impl Source {
             file,
             text,
             starts,
+            shift: Shift::default(),
             calls: HashMap::new(),
             functions: Vec::new(),
             closures: HashMap::new(),
             forms: Vec::new(),
             own_calls: BTreeMap::new(),
             has_functions: false,
-            unread: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -96,8 +100,17 @@ impl Source {
         self.text[*start..end].trim_end_matches(['\n', '\r'])
     }
 
+    /// Where in the text a place is.
+    pub(super) fn offset(&self, place: Position) -> Option<usize> {
+        let (line, column) = (place.line()?, place.position()?);
+        let start = self.starts.get(line - 1)?;
+        let before = self.line(line).chars().take(column - 1).map(char::len_utf8);
+        Some(start + before.sum::<usize>())
+    }
+
     /// The span of the word at a position.
     pub(super) fn span(&self, position: Position) -> Option<Span> {
+        let position = self.shift.written(position);
         let line = position.line()?;
         let column = position.position().unwrap_or(1);
         let column = column + lead(self.line(line), column - 1);
@@ -148,12 +161,8 @@ impl Source {
     /// Whether a position stands behind the first key of what would be a map if it began with
     /// `#{`: in `{ image: "x" }` at the word or at the colon.
     pub(super) fn is_in_bare_map(&self, position: Position) -> bool {
-        let (Some(line), Some(column)) = (position.line(), position.position()) else {
-            return false;
-        };
-        let Some(start) = self.starts.get(line - 1) else { return false };
-        let before: usize = self.line(line).chars().take(column - 1).map(char::len_utf8).sum();
-        let (above, below) = self.text.split_at(start + before);
+        let Some(at) = self.offset(position) else { return false };
+        let (above, below) = self.text.split_at(at);
         let is_name = |c: char| c.is_alphanumeric() || c == '_';
         let word = below.trim_start_matches(is_name);
         let (above, below) = if word.len() < below.len() {

@@ -155,7 +155,10 @@ fn may_be_bool(session: &Session, condition: &Expr) -> bool {
     match condition {
         Expr::Value(value) => matches!(value.reveal(), Value::Bool(_)),
         Expr::Secret(inner) => may_be_bool(session, inner),
-        Expr::Call(function, _) => function.is_condition(),
+        Expr::Call(function, arguments) => match function.alternatives(arguments) {
+            Some(among) => among.iter().all(|one| may_be_bool(session, one)),
+            None => function.is_condition(),
+        },
         Expr::List(_) | Expr::Map(_) => false,
         Expr::Reference(reference) => {
             use crate::schema::Type;

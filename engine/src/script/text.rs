@@ -38,13 +38,41 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
         .find(part.as_str())
         .map_or(-1, |at| count(&text[..at]))
         .into());
-    texts!(engine, session, "split", |text, by| split(&text, &by));
+    let here = Rc::clone(session);
+    engine.register_fn(
+        "split",
+        move |context: NativeCallContext,
+              text: ImmutableString,
+              by: ImmutableString|
+              -> Answer<Dynamic> {
+            known_text(&here, &context, &[&text, &by])?;
+            if is_turned(&text, &by) {
+                let message =
+                    "`split` takes the text first, then what stands between its parts";
+                let finding = Diagnostic::new(Code::WrongArguments, message);
+                let finding = finding.hint(format!("write `split(text, \"{text}\")`"));
+                return Err(here.refuse(finding.at(here.span(&context))));
+            }
+            Ok(split(&text, &by))
+        },
+    );
     numbers(engine, session);
     cuts(engine, session);
 }
 
 fn count(text: &str) -> INT {
     INT::try_from(text.chars().count()).unwrap_or(INT::MAX)
+}
+
+/// Whether a text and what it is split by change places, as in `split(",", "a,b")` of other
+/// languages.
+fn is_turned(text: &str, by: &str) -> bool {
+    let is_between = |c: char| !c.is_alphanumeric();
+    !text.is_empty()
+        && text.len() < by.len()
+        && text.chars().all(is_between)
+        && by.contains(text)
+        && !by.chars().all(is_between)
 }
 
 fn split(text: &str, by: &str) -> Dynamic {

@@ -83,7 +83,7 @@ fn asks_for(value: &Syntax) -> Option<&'static str> {
 fn asked(function: &str) -> Option<&'static str> {
     match function {
         "param" => Some("parameter"),
-        "secret_file" | "secret_age" | "secret_command" => Some("secret"),
+        "secret_file" | "secret_age" | "secret_sops" | "secret_command" => Some("secret"),
         _ => None,
     }
 }

@@ -109,7 +109,7 @@ pub(super) fn check_leftover(typed: &[Typed], arguments: &Arguments) -> Vec<Prob
         } else {
             (format!("`{key}` cannot be {value}"), format!("write it as `{attribute}`"))
         };
-        Problem { attribute: "arguments".to_owned(), message, hint: Some(hint) }
+        Problem::new("arguments", message).hint(hint)
     })
     .collect()
 }
@@ -130,10 +130,9 @@ pub(super) fn check_nulls(attribute: &str, arguments: &Arguments) -> Vec<Problem
         }
     }
     let bad = arguments.iter().filter(|(_, value)| has_null(value));
-    bad.map(|(key, _)| Problem {
-        attribute: attribute.to_owned(),
-        message: format!("`{key}` has no value"),
-        hint: Some(format!("leave `{key}` out, or give it a value")),
+    bad.map(|(key, _)| {
+        Problem::new(attribute, format!("`{key}` has no value"))
+            .hint(format!("leave `{key}` out, or give it a value"))
     })
     .collect()
 }

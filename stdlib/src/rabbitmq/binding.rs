@@ -112,14 +112,11 @@ impl Resource for Binding {
     fn check(spec: &Spec) -> Vec<Problem> {
         let mut problems = super::arguments::check_nulls("arguments", &spec.arguments);
         if spec.source.is_empty() {
-            problems.push(Problem {
-                attribute: "source".to_owned(),
-                message: "the default exchange takes no bindings".to_owned(),
-                hint: Some(
-                    "it routes to every queue by its name already: leave the binding out"
-                        .to_owned(),
+            problems.push(
+                Problem::new("source", "the default exchange takes no bindings").hint(
+                    "it routes to every queue by its name already: leave the binding out",
                 ),
-            });
+            );
         }
         problems
     }

@@ -205,10 +205,8 @@ fn yes() -> bool {
 
 /// What only exchanges of some types have, and must have.
 fn check_type(spec: &Spec) -> Vec<Problem> {
-    let problem = |attribute: &str, message: &str, hint: &str| Problem {
-        attribute: attribute.to_owned(),
-        message: message.to_owned(),
-        hint: Some(hint.to_owned()),
+    let problem = |attribute: &str, message: &str, hint: &str| {
+        Problem::new(attribute, message).hint(hint)
     };
     let mut problems = Vec::new();
     let hashes = [
@@ -275,6 +273,6 @@ fn preview_type(server: &Server, spec: &Spec) -> Preview {
         (None, None) => format!("it has: {}", types.join(", ")),
     };
     let message = format!("RabbitMQ {} has no exchange type `{}`", server.version, spec.kind);
-    let problem = Problem { attribute: "type".to_owned(), message, hint: Some(hint) };
+    let problem = Problem::new("type", message).hint(hint);
     Preview { problems: vec![problem], ..Preview::default() }
 }

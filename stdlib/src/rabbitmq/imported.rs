@@ -151,11 +151,7 @@ impl Resource for Imported {
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {
-        let problem = |message: &str, hint: &str| Problem {
-            attribute: "content".to_owned(),
-            message: message.to_owned(),
-            hint: Some(hint.to_owned()),
-        };
+        let problem = |message: &str, hint: &str| Problem::new("content", message).hint(hint);
         match parse(&spec.content) {
             Err(_) => {
                 vec![problem(NO_JSON, "give the text of the file: `file(\"defs.json\")`")]

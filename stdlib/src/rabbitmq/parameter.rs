@@ -114,10 +114,9 @@ impl Item for Parameter {
 
     fn check(spec: &Spec) -> Vec<Problem> {
         let own = OWN_KIND.iter().filter(|(component, _)| *component == spec.component);
-        own.map(|(component, kind)| Problem {
-            attribute: "component".to_owned(),
-            message: format!("`{component}` is not set through parameters"),
-            hint: Some(format!("declare `{kind}`")),
+        own.map(|(component, kind)| {
+            Problem::new("component", format!("`{component}` is not set through parameters"))
+                .hint(format!("declare `{kind}`"))
         })
         .collect()
     }

@@ -16,11 +16,7 @@ pub(super) fn check(attribute: &str, text: &str) -> Option<Problem> {
     let why = error.to_string();
     let why = why.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let why = why.trim().trim_start_matches("error: ").to_owned();
-    Some(Problem {
-        attribute: attribute.to_owned(),
-        message: format!("`{text}` is no regular expression: {why}"),
-        hint: Some("a `\\` before a character takes it as it is; write it `\\\\` in a script, or use backticks".to_owned()),
-    })
+    Some(Problem::new(attribute, format!("`{text}` is no regular expression: {why}")).hint("a `\\` before a character takes it as it is; write it `\\\\` in a script, or use backticks"))
 }
 
 /// Whether an expression matches a name; `None` for what cannot be judged here.

@@ -166,11 +166,10 @@ impl Item for OperatorPolicy {
     fn check(OperatorSpec(spec): &OperatorSpec) -> Vec<Problem> {
         let mut problems = check(spec);
         if spec.apply_to == ApplyTo::All || spec.apply_to == ApplyTo::Exchanges {
-            problems.push(Problem {
-                attribute: "apply_to".to_owned(),
-                message: "operator policies are for queues".to_owned(),
-                hint: Some("set `apply_to: \"queues\"`".to_owned()),
-            });
+            problems.push(
+                Problem::new("apply_to", "operator policies are for queues")
+                    .hint("set `apply_to: \"queues\"`"),
+            );
         }
         problems.extend(policy_rules::check_operator(&spec.definition));
         problems
@@ -252,11 +251,10 @@ fn check(spec: &Spec) -> Vec<Problem> {
     let mut problems = super::arguments::check_nulls("definition", &spec.definition);
     problems.extend(pattern::check("pattern", &spec.pattern));
     if spec.definition.is_empty() {
-        problems.push(Problem {
-            attribute: "definition".to_owned(),
-            message: "the policy sets nothing".to_owned(),
-            hint: Some("name a setting, such as `\"message-ttl\": 60000`".to_owned()),
-        });
+        problems.push(
+            Problem::new("definition", "the policy sets nothing")
+                .hint("name a setting, such as `\"message-ttl\": 60000`"),
+        );
     }
     problems
 }

@@ -206,15 +206,9 @@ pub(super) fn unfit(
         problems.push(problem(message, hint.to_owned()));
     }
     if apply_to.only().is_some() && !is_since(version, (3, 12)) {
-        problems.push(Problem {
-            attribute: "apply_to".to_owned(),
-            message: format!(
+        problems.push(Problem::new("apply_to", format!(
                 "RabbitMQ {version} has no policies for one type of queue: they came with 3.12"
-            ),
-            hint: Some(
-                "set `apply_to: \"queues\"`, and let `pattern` tell them apart".to_owned(),
-            ),
-        });
+            )).hint("set `apply_to: \"queues\"`, and let `pattern` tell them apart"));
     }
     let negative =
         definition.get("delivery-limit").and_then(Json::as_i64).is_some_and(|n| n < 0);
@@ -367,7 +361,7 @@ fn known(key: &str) -> bool {
 }
 
 fn problem(message: String, hint: String) -> Problem {
-    Problem { attribute: "definition".to_owned(), message, hint: Some(hint) }
+    Problem::new("definition", message).hint(hint)
 }
 
 #[cfg(test)]

@@ -244,11 +244,7 @@ impl Item for Queue {
         }
         let mut problems = Vec::new();
         let mut problem = |message: String, hint: &str| {
-            problems.push(Problem {
-                attribute: "migrate".to_owned(),
-                message,
-                hint: Some(hint.to_owned()),
-            });
+            problems.push(Problem::new("migrate", message).hint(hint));
         };
         if !drain::can(server).await? {
             let message = "draining needs the plugin `rabbitmq_shovel`, which is not enabled \

@@ -50,10 +50,9 @@ impl Addresses {
 
     /// What is wrong with them, as addresses that AMQP clients take.
     pub(super) fn check(&self, attribute: &str) -> Vec<Problem> {
-        let problem = |message: &str| Problem {
-            attribute: attribute.to_owned(),
-            message: message.to_owned(),
-            hint: Some("write it as `amqp://user:password@host:5672/vhost`".to_owned()),
+        let problem = |message: &str| {
+            Problem::new(attribute, message)
+                .hint("write it as `amqp://user:password@host:5672/vhost`")
         };
         let is_good =
             |uri: &&String| ["amqp://", "amqps://"].iter().any(|form| uri.starts_with(form));
@@ -80,11 +79,10 @@ pub(super) fn check(settings: &Settings, known: &BTreeSet<String>) -> Vec<Proble
     for key in settings.keys() {
         let attribute = attribute(key);
         if known.contains(&attribute) {
-            problems.push(Problem {
-                attribute: SETTINGS.to_owned(),
-                message: format!("`{key}` is an attribute"),
-                hint: Some(format!("set `{attribute}`")),
-            });
+            problems.push(
+                Problem::new(SETTINGS, format!("`{key}` is an attribute"))
+                    .hint(format!("set `{attribute}`")),
+            );
         }
     }
     problems

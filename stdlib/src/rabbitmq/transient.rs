@@ -41,11 +41,13 @@ fn why(version: &str, features: &[Feature]) -> Option<Problem> {
         ),
         _ => return None,
     };
-    Some(Problem {
-        attribute: "durable".to_owned(),
-        message: format!("RabbitMQ {version} makes no queue that is not durable"),
-        hint: Some(hint),
-    })
+    Some(
+        Problem::new(
+            "durable",
+            format!("RabbitMQ {version} makes no queue that is not durable"),
+        )
+        .hint(hint),
+    )
 }
 
 #[cfg(test)]

@@ -127,11 +127,7 @@ impl Item for User {
     fn check(spec: &Spec) -> Vec<Problem> {
         let mut problems = check_tags(&spec.tags);
         let mut problem = |attribute: &str, message: &str, hint: &str| {
-            problems.push(Problem {
-                attribute: attribute.to_owned(),
-                message: message.to_owned(),
-                hint: Some(hint.to_owned()),
-            });
+            problems.push(Problem::new(attribute, message).hint(hint));
         };
         if spec.password.as_deref() == Some("") {
             let message = "the password is empty: RabbitMQ lets nobody in with it";
@@ -225,10 +221,9 @@ impl Item for User {
 pub(super) fn check_tags(tags: &[String]) -> Vec<Problem> {
     let bad = tags.iter().filter(|tag| tag.trim() != tag.as_str() || tag.is_empty());
     let bad = bad.chain(tags.iter().filter(|tag| tag.contains(',')));
-    bad.map(|tag| Problem {
-        attribute: "tags".to_owned(),
-        message: format!("`{tag}` is no tag"),
-        hint: Some("write each tag as an item of its own, without commas".to_owned()),
+    bad.map(|tag| {
+        Problem::new("tags", format!("`{tag}` is no tag"))
+            .hint("write each tag as an item of its own, without commas")
     })
     .collect()
 }

@@ -23,11 +23,13 @@ pub(super) struct Renamed<'a> {
 /// What something is called inside a component.
 type Inner<'a> = (&'a [String], &'a str, &'a [String]);
 
-/// What is in a component, and whether all of it goes, or comes.
+/// What is in a component, whether all of it goes, or comes, and whether some of that is lost:
+/// what was recognised under its other address is not.
 struct Content<'a> {
     inside: BTreeSet<Inner<'a>>,
     goes: bool,
     comes: bool,
+    loses: bool,
 }
 
 /// The outermost components that look renamed, or left: what is in one and goes comes under
@@ -35,17 +37,23 @@ struct Content<'a> {
 pub(super) fn renamed(changes: &[Change]) -> Vec<Renamed<'_>> {
     let mut all: BTreeMap<&[String], Content<'_>> = BTreeMap::new();
     for change in changes {
-        let goes = matches!(change.action, Action::Delete | Action::Cascade)
+        let loses = matches!(change.action, Action::Delete | Action::Cascade)
             && change.reasons.contains(&Reason::Undeclared);
-        let comes = change.action == Action::Create && change.reasons.contains(&Reason::New);
+        let is_there = |reason: &Reason| matches!(reason, Reason::RenamedTo(_));
+        let was_there = |reason: &Reason| matches!(reason, Reason::Renamed { .. });
+        let goes = loses || change.reasons.iter().any(is_there);
+        let comes = change.action == Action::Create && change.reasons.contains(&Reason::New)
+            || change.reasons.iter().any(was_there);
         let address = &change.address;
         for depth in 1..=address.components().len() {
             let (outer, rest) = address.components().split_at(depth);
-            let empty = Content { inside: BTreeSet::new(), goes: true, comes: true };
+            let empty =
+                Content { inside: BTreeSet::new(), goes: true, comes: true, loses: false };
             let content = all.entry(outer).or_insert(empty);
             content.inside.insert((rest, address.kind(), address.path()));
             content.goes &= goes;
             content.comes &= comes;
+            content.loses |= loses;
         }
     }
     let going = all.values().filter(|content| content.goes).count();
@@ -55,7 +63,7 @@ pub(super) fn renamed(changes: &[Change]) -> Vec<Renamed<'_>> {
     }
     let mut found: Vec<Renamed<'_>> = Vec::new();
     // Shorter ones come before what they hold.
-    for (from, old) in all.iter().filter(|(_, content)| content.goes) {
+    for (from, old) in all.iter().filter(|(_, content)| content.goes && content.loses) {
         if found.iter().any(|outer| from.starts_with(outer.from)) {
             continue;
         }

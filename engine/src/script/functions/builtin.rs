@@ -95,6 +95,11 @@ pub(super) const STACK: &[Entry] = &[
         &[],
     ),
     entry(
+        "secret_sops(path: string, entry: string) -> string",
+        "One entry of a `.yaml` or `.json` file of the project that SOPS encrypted for an age key, as a secret; dots stand between its keys. `DOLLOP_AGE_IDENTITY` names the file with the key; for `check`, `params` and `graph` none is needed.",
+        &[],
+    ),
+    entry(
         "secret_command(words: list) -> string",
         "What a command prints, as a secret; a line break at its end is left out. It runs in the project folder, once, when a plan is made, and never for `check`, `params` or `graph`.",
         &[],

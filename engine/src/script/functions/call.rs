@@ -4,6 +4,7 @@
 use rhai::{Array, Dynamic, EvalAltResult, FnPtr, Map, NativeCallContext, Position};
 
 use super::super::budget::{self, Clock};
+use super::super::check::{a, accepts};
 use super::super::convert::Converter;
 use super::super::host::{LONGEST_TEXT, MOST_ITEMS};
 use super::super::marks;
@@ -11,7 +12,7 @@ use super::super::operators::unknown;
 use super::super::parameters::holds_noncharacter;
 use super::super::prelude::unknown_inside;
 use super::super::session::Session;
-use super::super::symbol::{Answer, Handle, Refusal, Symbol, to_dynamic};
+use super::super::symbol::{Answer, Handle, Refusal, Symbol, to_dynamic, type_of};
 use super::signature::{Kind, Signature};
 use super::{Entry, Fault, Run};
 use crate::diagnostic::{Code, Diagnostic};
@@ -19,6 +20,7 @@ use crate::ephemeral::{Ephemeral, Secrecy};
 use crate::expr::Expr;
 use crate::function::holds_secret;
 use crate::path::Path;
+use crate::schema::Type;
 use crate::value::Value;
 
 /// Bytes all calls of a run may read and write. Rhai counts a call as one step, however
@@ -90,6 +92,12 @@ pub(super) fn run(
                         return Err(hand.mismatch(Kind::Text, parameter.name, "a map"));
                     }
                     (_, Kind::Int | Kind::Number) => return Err(hand.unknown(&whole)),
+                    (Expr::Reference(reference), Kind::Bool) => {
+                        let ty = type_of(&hand.session.registry, reference);
+                        if let Some(ty) = ty.filter(|ty| !accepts(ty, &Type::Bool)) {
+                            return Err(hand.mismatch(Kind::Bool, parameter.name, &a(ty)));
+                        }
+                    }
                     _ => {}
                 }
                 all.push(expr);
@@ -349,6 +357,7 @@ impl Hand<'_> {
                 fault.hint("make text of it first: `json(value)`")
             }
             Kind::String => fault.hint("make text of it first: `value.to_string()`"),
+            Kind::List if found != "a map" => fault.hint("put it into a list: `[value]`"),
             _ => fault,
         })
     }

@@ -76,4 +76,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         examples: &[("not(false)", "true")],
         run: Run::Later(Function::Not),
     },
+    Entry {
+        signature: "choose(condition: bool, yes: any, no: any) -> any",
+        doc: "The second value when the condition holds, the third otherwise: `if` for conditions that are not known yet.",
+        examples: &[
+            (r#"choose(true, "large", "small")"#, r#""large""#),
+            ("choose(eq(1, 2), 5, ())", "()"),
+        ],
+        run: Run::Later(Function::Choose),
+    },
 ];

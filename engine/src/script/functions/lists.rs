@@ -4,9 +4,10 @@
 use rhai::{Array, Dynamic, INT};
 
 use super::super::guards;
-use super::super::symbol::Answer;
+use super::super::symbol::{Answer, Symbol, to_dynamic};
 use super::call::as_list;
 use super::{Entry, Fault, Hand, Run};
+use crate::expr::{Expr, Function};
 use crate::value::Value;
 
 /// Lists in lists deeper than this are left as they are.
@@ -64,10 +65,22 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         signature: "coalesce(list: list) -> any",
-        doc: "The first item that is not nothing; nothing when there is none. Hands on values that are not known yet.",
+        doc: "The first item that is not nothing; nothing when there is none. Works on values that are not known yet, such as those of a look-up that is `optional`.",
         examples: &[("coalesce([(), 2, 3])", "2")],
-        run: Run::Items(|_hand, a| {
-            Ok(first(a).into_iter().find(|item| !item.is_unit()).unwrap_or(Dynamic::UNIT))
+        run: Run::Items(|hand, a| {
+            let mut items: Vec<Dynamic> =
+                first(a).into_iter().skip_while(Dynamic::is_unit).collect();
+            match items.len() {
+                0 => Ok(Dynamic::UNIT),
+                // What is known, or a resource, is not nothing.
+                _ if !items[0].is::<Symbol>() => Ok(items.swap_remove(0)),
+                1 => Ok(items.swap_remove(0)),
+                _ => {
+                    let items = items.into_iter().map(|item| hand.expr(item));
+                    let items = items.collect::<Answer<Vec<_>>>()?;
+                    Ok(to_dynamic(Expr::call(Function::Coalesce, items)))
+                }
+            }
         }),
     },
     Entry {

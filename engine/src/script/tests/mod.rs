@@ -34,7 +34,9 @@ impl Files for Project {
                 Ok(Some(format!("hunter-{}\n", words.len()).into()))
             }
             SecretSource::Command(_) => Ok(None),
-            SecretSource::Age { path, .. } => self.read(path).map(|_| None),
+            SecretSource::Age { path, .. } | SecretSource::Sops { path, .. } => {
+                self.read(path).map(|_| None)
+            }
         }
     }
 

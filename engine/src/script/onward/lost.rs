@@ -1,147 +1,39 @@
-//! Going on behind an error, so that one run finds as much as it can.
-//!
-//! The entry is run statement by statement. One that fails, or that its text alone speaks
-//! against, gives nothing: what it would have named or changed is *lost* from there on. A
-//! statement that mentions what is lost is left out, and what it would have given is lost as
-//! well: whatever it could say may follow from the first error. What is said of the others
-//! holds whatever becomes of the faulty ones.
+//! What nobody can count on behind an error: what a statement that gave nothing would have
+//! named or changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rhai::{
-    AST, ASTFlags, ASTNode, Caches, Dynamic, Engine, EvalAltResult, Expr as Syntax, FnPtr,
-    GlobalRuntimeState, Position, Scope, Stmt,
-};
+use rhai::{AST, ASTFlags, ASTNode, Dynamic, Expr as Syntax, FnPtr, Position, Scope, Stmt};
 
-use super::errors;
-use super::loader::Compiled;
-use super::session::Session;
-use super::spans::is_closure;
-use super::symbol::{Handle, Refusal, Symbol};
+use crate::script::loader::Compiled;
+use crate::script::session::Session;
+use crate::script::sources::Source;
+use crate::script::spans::is_closure;
+use crate::script::symbol::{Handle, Symbol};
 
 /// What Rhai calls the constants of the top inside functions.
 const GLOBAL: &str = "global";
 /// The function by which Rhai hands a closure what it captures.
 const CURRY: &str = "curry";
-
-/// What a statement gives in which the script ended itself, by `exit()`.
-#[derive(Clone)]
-pub(super) struct Ended;
-
-/// Runs the entry; what goes wrong is written down. Gives the variables of its top.
-pub(super) fn run(
-    engine: &Engine,
-    session: &Session,
-    entry: &str,
-    compiled: &Compiled,
-    modules: &BTreeSet<String>,
-) -> Scope<'static> {
-    let mut scope = Scope::new();
-    let syntax = &compiled.syntax;
-    let mut lost = Lost { modules: modules.clone(), ..Lost::default() };
-    lost.begin(session, compiled);
-    if may_return(syntax) {
-        // Which statements come after a `return` only running tells.
-        if !lost.is_empty() {
-            session.left_out.set(true);
-        } else if let Err(error) = engine.run_ast_with_scope(&mut scope, syntax) {
-            session.left_out.set(true);
-            if !session.stopped.get() {
-                errors::explain(session, engine, &error, entry);
-            }
-        }
-        return scope;
-    }
-    let mut caches = Caches::new();
-    caches.push_fn_resolution_cache();
-    let mut global = engine.new_global_runtime_state();
-    begin(&mut global, syntax);
-    for (index, statement) in syntax.statements().iter().enumerate() {
-        if lost.statements.contains(&index) || lost.mentions(statement) {
-            session.left_out.set(true);
-            lost.lose(statement, &mut scope, syntax);
-            continue;
-        }
-        let one = std::slice::from_ref(statement);
-        #[expect(deprecated, reason = "the only way to run some of the statements")]
-        let result = engine.eval_statements_raw(&mut global, &mut caches, &mut scope, one);
-        match result {
-            Ok(value) if value.is::<Ended>() => break,
-            Ok(_) => lost.given(statement),
-            Err(error) => {
-                session.left_out.set(true);
-                if session.stopped.get() {
-                    break;
-                }
-                errors::explain(session, engine, &error, entry);
-                if is_end(session, &error) {
-                    break;
-                }
-                begin(&mut global, syntax);
-                // A module that was not imported has no place among those that were.
-                global.always_search_scope = true;
-                lost.lose(statement, &mut scope, syntax);
-            }
-        }
-    }
-    scope
-}
-
-/// As at the top of the entry.
-fn begin(global: &mut GlobalRuntimeState, syntax: &AST) {
-    global.source = syntax.source().map(Into::into);
-    global.lib.clear();
-    global.lib.push(syntax.shared_lib().clone());
-    global.level = 0;
-    global.scope_level = 0;
-}
-
-/// Whether a script may return from its top.
-fn may_return(syntax: &AST) -> bool {
-    let mut found = false;
-    for statement in syntax.statements() {
-        statement.walk(&mut Vec::new(), &mut |path| {
-            let returns = |flags: &ASTFlags| !flags.intersects(ASTFlags::BREAK);
-            found |= matches!(path.last(), Some(ASTNode::Stmt(Stmt::Return(_, flags, _))) if returns(flags));
-            !found
-        });
-    }
-    found
-}
-
-/// Whether nothing more can be said behind an error: a limit was met, there is enough, or the
-/// script gave up by itself, which what follows may count on.
-fn is_end(session: &Session, mut error: &EvalAltResult) -> bool {
-    use EvalAltResult as E;
-    while let E::ErrorInFunctionCall(_, _, inner, _) | E::ErrorInModule(_, inner, _) = error {
-        error = inner;
-    }
-    let thrown = match error {
-        E::ErrorRuntime(value, _) => !value.is::<Refusal>(),
-        _ => false,
-    };
-    thrown
-        || error.is_system_exception()
-        || session.stop_at.is_some()
-        || session.enough.get().is_some()
-}
+/// What a method is called on, among names.
+pub(super) const THIS: &str = "this";
 
 /// What nobody can count on any more.
 #[derive(Default)]
-struct Lost {
-    variables: BTreeSet<String>,
-    modules: BTreeSet<String>,
-    functions: BTreeSet<String>,
+pub(super) struct Lost {
+    pub(super) variables: BTreeSet<String>,
+    pub(super) modules: BTreeSet<String>,
+    pub(super) functions: BTreeSet<String>,
     /// Constants of the top, which functions see as `global::NAME`.
-    constants: BTreeSet<String>,
+    pub(super) constants: BTreeSet<String>,
     /// Names that nothing gives, which functions cannot have either.
-    missing: BTreeSet<String>,
+    pub(super) missing: BTreeSet<String>,
     /// Statements of the top, by place.
-    statements: BTreeSet<usize>,
+    pub(super) statements: BTreeSet<usize>,
 }
 
 impl Lost {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.variables.is_empty()
             && self.modules.is_empty()
             && self.functions.is_empty()
@@ -149,7 +41,7 @@ impl Lost {
     }
 
     /// What the text alone speaks against.
-    fn begin(&mut self, session: &Session, compiled: &Compiled) {
+    pub(super) fn begin(&mut self, session: &Session, source: &Source, compiled: &Compiled) {
         self.missing.extend(compiled.missing.iter().cloned());
         self.variables.extend(compiled.missing.iter().cloned());
         let ledger = session.ledger.borrow();
@@ -158,7 +50,8 @@ impl Lost {
         let outline = Outline::of(&compiled.syntax);
         for span in places {
             let clip = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
-            self.at(&outline, Position::new(clip(span.line), clip(span.column)));
+            let place = Position::new(clip(span.line), clip(span.column));
+            self.at(&outline, source.shift.read(place));
         }
         drop(ledger);
         self.follow(&compiled.syntax);
@@ -205,7 +98,7 @@ impl Lost {
         }
     }
 
-    fn mentions(&self, statement: &Stmt) -> bool {
+    pub(super) fn mentions(&self, statement: &Stmt) -> bool {
         let mut found = false;
         if !self.is_empty() {
             statement.walk(&mut Vec::new(), &mut |path| {
@@ -239,12 +132,13 @@ impl Lost {
                 .read_lock::<FnPtr>()
                 .is_some_and(|function| self.functions.contains(function.fn_name())),
             ASTNode::Stmt(Stmt::Export(names, _)) => variables.contains(names.0.name.as_str()),
+            ASTNode::Expr(Syntax::ThisPtr(_)) => variables.contains(THIS),
             _ => false,
         }
     }
 
     /// A statement gave what it names.
-    fn given(&mut self, statement: &Stmt) {
+    pub(super) fn given(&mut self, statement: &Stmt) {
         if let Stmt::Var(parts, ..) = statement
             && !self.variables.is_empty()
         {
@@ -252,8 +146,9 @@ impl Lost {
         }
     }
 
-    /// A statement gave nothing: what it names, and what it may have changed, is lost.
-    fn lose(&mut self, statement: &Stmt, scope: &mut Scope<'static>, syntax: &AST) {
+    /// A statement gave nothing: what it names, and what it may have changed, is lost. At the
+    /// top of a script, its functions follow.
+    pub(super) fn lose(&mut self, statement: &Stmt, scope: &mut Scope, top: Option<&AST>) {
         for name in changed(statement, scope) {
             self.variables.insert(name);
         }
@@ -263,7 +158,7 @@ impl Lost {
                 self.variables.insert(name.to_string());
                 if flags.intersects(ASTFlags::CONSTANT) {
                     self.constants.insert(name.to_string());
-                    self.follow(syntax);
+                    top.into_iter().for_each(|syntax| self.follow(syntax));
                 }
                 // It has its place, so that the others keep theirs.
                 if parts.2.is_none() {
@@ -272,7 +167,7 @@ impl Lost {
             }
             Stmt::Import(parts, _) if !parts.1.name.is_empty() => {
                 self.modules.insert(parts.1.name.to_string());
-                self.follow(syntax);
+                top.into_iter().for_each(|syntax| self.follow(syntax));
             }
             _ => {}
         }
@@ -356,7 +251,7 @@ fn changed(statement: &Stmt, scope: &Scope) -> Vec<String> {
     let mut names = Vec::new();
     let mut calls_closure = false;
     let holds = |name: &str, is_changed: &dyn Fn(&Dynamic) -> bool| {
-        scope.get(name).is_some_and(|value| is_changed(&value.flatten_clone()))
+        name == THIS || scope.get(name).is_some_and(|value| is_changed(&value.flatten_clone()))
     };
     let is_container = |value: &Dynamic| value.is_array() || value.is_map();
     let is_open =
@@ -364,7 +259,8 @@ fn changed(statement: &Stmt, scope: &Scope) -> Vec<String> {
     statement.walk(&mut Vec::new(), &mut |path| {
         match path.last() {
             Some(ASTNode::Stmt(Stmt::Assignment(parts))) => {
-                names.extend(root(&parts.1.lhs).filter(|name| scope.contains(name)));
+                let is_there = |name: &String| name == THIS || scope.contains(name);
+                names.extend(root(&parts.1.lhs).filter(is_there));
             }
             Some(
                 ASTNode::Expr(Syntax::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _)),
@@ -402,6 +298,7 @@ fn changed(statement: &Stmt, scope: &Scope) -> Vec<String> {
 fn root(syntax: &Syntax) -> Option<String> {
     match syntax {
         Syntax::Variable(parts, ..) if parts.2.is_empty() => Some(parts.1.to_string()),
+        Syntax::ThisPtr(_) => Some(THIS.to_owned()),
         Syntax::Dot(parts, ..) | Syntax::Index(parts, ..) => root(&parts.lhs),
         _ => None,
     }

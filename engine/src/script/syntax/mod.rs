@@ -1,5 +1,11 @@
 //! Scripts that cannot be read, in dollop's words.
 
+mod habits;
+mod statements;
+mod tokens;
+mod values;
+pub(super) mod words;
+
 use rhai::{LexError, ParseError, ParseErrorType as Parse, Position};
 
 use super::errors::{lower, no_module, too_large, variable_hint};
@@ -8,13 +14,36 @@ use super::session::Session;
 use super::sources::Source;
 use crate::diagnostic::{Code, Diagnostic};
 
-/// The finding for a script that does not parse.
-pub(super) fn parse(session: &Session, source: &Source, error: &ParseError) -> Diagnostic {
-    let finding = parse_kind(session, source, error.err_type(), error.position());
-    match finding.span {
-        Some(_) => finding,
-        None => finding.at(source.span(error.position())),
+/// The finding for a script that does not parse, and whether it can be read on, what it names
+/// taken for given.
+pub(super) fn parse(
+    session: &Session,
+    source: &Source,
+    error: &ParseError,
+) -> (Diagnostic, bool) {
+    let (kind, at) = (error.err_type(), error.position());
+    let is_bare_map = source.is_in_bare_map(at);
+    let is_habit = match kind {
+        _ if is_bare_map => false,
+        Parse::BadInput(LexError::MalformedChar(_)) => false,
+        // A word that could stand here otherwise.
+        Parse::Reserved(word) if word.starts_with(char::is_alphabetic) => {
+            habits::is_before_text(source, at)
+        }
+        Parse::ModuleUndefined(_) | Parse::DuplicatedProperty(_) => false,
+        _ => true,
+    };
+    let habit =
+        if is_habit { habits::found(&session.registry, source, kind, at) } else { None };
+    if let Some(found) = habit {
+        return (found, false);
     }
+    let finding = parse_kind(session, source, kind, at);
+    let finding = match finding.span {
+        Some(_) => finding,
+        None => finding.at(source.span(at)),
+    };
+    (finding, matches!(kind, Parse::VariableUndefined(_)) && !is_bare_map)
 }
 
 pub(super) fn parse_kind(
@@ -37,6 +66,10 @@ pub(super) fn parse_kind(
         Parse::BadInput(LexError::ImproperSymbol(symbol, _)) if symbol == "eval" => {
             Diagnostic::new(Code::LeftOut, "`eval` does not exist here")
                 .note("a script is what its text says; it cannot make more of itself")
+        }
+        Parse::BadInput(LexError::ImproperSymbol(symbol, _)) if symbol == "=" => {
+            Diagnostic::new(Code::Syntax, "`=` gives a value, and does not compare")
+                .hint("write `==` to compare")
         }
         Parse::BadInput(LexError::ImproperSymbol(symbol, advice)) => {
             let finding =
@@ -64,10 +97,14 @@ pub(super) fn parse_kind(
                          which may be declared later",
                 );
             }
-            variable_hint(session, source, finding, name)
+            let hinted = variable_hint(session, source, finding, name);
+            match habits::advice(source, name, at) {
+                Some(advice) if hinted.hints.is_empty() => hinted.hint(advice),
+                _ => hinted,
+            }
         }
         Parse::ModuleUndefined(name) => no_module(session, &source.file, name),
-        Parse::Reserved(word) => reserved(word),
+        Parse::Reserved(word) => reserved(session, word),
         Parse::DuplicatedProperty(name) => {
             Diagnostic::new(Code::DefinedTwice, format!("`{name}` is set twice"))
         }
@@ -113,12 +150,10 @@ fn word_at(source: &Source, at: Position) -> String {
     line.chars().skip(skip).take(span.length as usize).collect()
 }
 
-fn reserved(word: &str) -> Diagnostic {
+fn reserved(session: &Session, word: &str) -> Diagnostic {
     let finding =
         Diagnostic::new(Code::Reserved, format!("`{word}` is a word Rhai keeps for itself"));
-    match word {
-        "null" | "nil" | "none" | "undefined" => finding.hint("nothing is written `()`"),
-        _ => finding
-            .hint(format!("give it another name; as a key of a map, quote it: `\"{word}\"`")),
-    }
+    finding.hint(words::variable(&session.registry, word).unwrap_or_else(|| {
+        format!("give it another name; as a key of a map, quote it: `\"{word}\"`")
+    }))
 }
