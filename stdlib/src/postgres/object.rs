@@ -22,7 +22,7 @@ pub use super::row::{Nothing, Row, Worded};
 pub(super) use super::row::{Observed, comment_and_owner, keep_words, overlay};
 use super::server::{Lane, Server};
 use super::version::{self, Since};
-use super::{held, imported, review, sql};
+use super::{held, imported, names, review, sql};
 
 /// What identifies an object in its database: `[schema, name]`, say.
 pub(super) type Key = Vec<String>;
@@ -47,7 +47,7 @@ pub trait Object: Send + Sync + 'static {
     /// See [`Resource::check_named`].
     fn check_named(natural: &str, _spec: &Self::Spec) -> Vec<Problem> {
         let is_kept = Self::NAMES > 0;
-        sql::problem_of(natural, "name").filter(|_| is_kept).into_iter().collect()
+        names::problem(natural, "name").filter(|_| is_kept).into_iter().collect()
     }
     /// See [`Resource::check_update`].
     fn check_update(_from: &Self::Spec, _to: &Self::Spec) -> Vec<Problem> {
@@ -55,6 +55,10 @@ pub trait Object: Send + Sync + 'static {
     }
     /// See [`Resource::cautions`].
     fn cautions(_natural: &str, _from: Option<&Self::Spec>, _to: &Self::Spec) -> Vec<Problem> {
+        Vec::new()
+    }
+    /// What a server of this version (`170004`) does on the way that nobody said.
+    fn notes(_version: u32, _from: Option<&Self::Spec>, _to: &Self::Spec) -> Vec<String> {
         Vec::new()
     }
     /// See [`Resource::TERRITORIAL`].
@@ -74,6 +78,8 @@ pub trait Object: Send + Sync + 'static {
     fn database(spec: &Self::Spec) -> Option<&str>;
     /// What identifies it there.
     fn key(natural: &str, spec: &Self::Spec) -> Vec<String>;
+    /// Whether it is a relation: its key is the name of its schema and its own.
+    const IS_RELATION: bool = false;
     /// How many parts of the key are names that the server keeps, the first ones.
     const NAMES: usize = usize::MAX;
     /// What it is, in words: "view `a` in schema `b`".
@@ -97,6 +103,10 @@ pub trait Object: Send + Sync + 'static {
     /// The oldest server that knows what a spec asks for, and what that is.
     fn since(_spec: &Self::Spec) -> Option<Since> {
         None
+    }
+    /// The same of a change of what is there already.
+    fn since_change(_from: Option<&Self::Spec>, to: &Self::Spec) -> Option<Since> {
+        Self::since(to)
     }
     /// Whether its statements refuse to stand in a transaction. Then they run one by one, and
     /// what a run that broke off has not done is done by the next.
@@ -302,7 +312,9 @@ impl<O: Object> Resource for Of<O> {
     }
 
     fn check(spec: &O::Spec) -> Vec<Problem> {
-        O::check(spec)
+        let key = if O::IS_RELATION { O::key("", spec) } else { Vec::new() };
+        let place = key.first().and_then(|schema| names::problem_of_place(schema));
+        names::problems_in(spec).into_iter().chain(place).chain(O::check(spec)).collect()
     }
 
     fn check_named(natural: &str, spec: &O::Spec) -> Vec<Problem> {
@@ -314,7 +326,11 @@ impl<O: Object> Resource for Of<O> {
     }
 
     fn cautions(natural: &str, from: Option<&O::Spec>, to: &O::Spec) -> Vec<Problem> {
-        O::cautions(natural, from, to)
+        let traits = O::traits();
+        let is_new = from.is_none() && traits.naming == Naming::Natural && O::NAMES > 0;
+        let in_schema = traits.within.contains(&"schema");
+        let named = names::caution(natural, in_schema).filter(|_| is_new);
+        named.into_iter().chain(O::cautions(natural, from, to)).collect()
     }
 
     fn territory(natural: &str, spec: &O::Spec) -> Vec<Territory> {
@@ -368,7 +384,10 @@ impl<O: Object> Resource for Of<O> {
         server: &Server,
         proposed: &[Proposed<O::Spec>],
     ) -> Result<Vec<Preview>, CallError> {
-        let look = |one: &Proposed<O::Spec>| version::preview(server, O::since(&one.to));
+        let look = |one: &Proposed<O::Spec>| Preview {
+            notes: O::notes(server.version, one.from.as_ref(), &one.to),
+            ..version::preview(server, O::since_change(one.from.as_ref(), &one.to))
+        };
         Ok(proposed.iter().map(look).collect())
     }
 
@@ -427,7 +446,7 @@ impl<O: Object> Resource for Of<O> {
             .iter()
             .take(O::NAMES)
             .filter(|part| !part.is_empty())
-            .try_for_each(|part| sql::check_name(part))?;
+            .try_for_each(|part| names::expect(part))?;
         let from = if O::is_entry(&spec) {
             Self::now(server, &at, name, None, &spec).await?.map(|(spec, _)| spec)
         } else {
@@ -451,6 +470,7 @@ impl<O: Object> Resource for Of<O> {
         let at = At::of::<O>(server, Some(id), &name.natural, &to);
         // What it is now counts, not what it was when the plan was made.
         let (current, _) = Self::expect_now(server, &at, name, &to).await?;
+        version::expect(server, O::since_change(Some(&current), &to))?;
         let statements = O::statements(&at.key, Some(&current), Some(&to));
         let task = at.task::<O>("change", &to);
         send::<O>(server, &at.database, &statements, &to, &task).await?;
