@@ -328,7 +328,7 @@ impl<O: Object> Resource for Of<O> {
     fn cautions(natural: &str, from: Option<&O::Spec>, to: &O::Spec) -> Vec<Problem> {
         let traits = O::traits();
         let is_new = from.is_none() && traits.naming == Naming::Natural && O::NAMES > 0;
-        let in_schema = traits.within.contains(&"schema");
+        let in_schema = traits.within.last() == Some(&"schema");
         let named = names::caution(natural, in_schema).filter(|_| is_new);
         named.into_iter().chain(O::cautions(natural, from, to)).collect()
     }

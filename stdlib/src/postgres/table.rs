@@ -19,9 +19,9 @@ use super::imported::Around;
 use super::object::{self, Object, Observed, Row, comment_and_owner};
 use super::place::in_schema;
 use super::server::Server;
-use super::sql;
 use super::version::Since;
 use super::words::same as same_words;
+use super::{names, sql};
 use crate::text::Text;
 
 /// A table: all of its columns and constraints. It is changed in place; what would lose

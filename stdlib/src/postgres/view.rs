@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use dollop_engine::error::CallError;
 use dollop_engine::resource::{Problem, Traits, Wanted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -117,10 +117,11 @@ db.grant("reads", #{{
         "0"
     );
 
+    let (user, password) = (of("user"), of("password"));
     let variables = [
         ("main_app_password", "hunter2 'x'"),
-        (of("user").as_str(), "u"),
-        (of("password").as_str(), "far 'away'"),
+        (user.as_str(), "u"),
+        (password.as_str(), "far 'away'"),
     ];
     let done = psql(&server, &project, &variables);
     assert!(done.status.success(), "{}\n{sql}", String::from_utf8_lossy(&done.stderr));

@@ -319,14 +319,14 @@ impl Snapshot {
     }
 
     /// The names of what a grant speaks of and is there.
-    pub(super) fn named(&self, spec: &Spec) -> BTreeSet<&str> {
-        self.targets(spec).map(|object| object.name.as_str()).collect()
+    pub(super) fn named(&self, spec: &Spec) -> BTreeSet<String> {
+        self.targets(spec).map(|object| object.name.clone()).collect()
     }
 
     /// Who has privileges on what a grant speaks of, but for its owners.
-    pub(super) fn grantees(&self, spec: &Spec) -> BTreeSet<&str> {
+    pub(super) fn grantees(&self, spec: &Spec) -> BTreeSet<String> {
         let entries = self.targets(spec).flat_map(|object| &object.acl);
-        entries.filter(|entry| !entry.is_owner).map(|entry| entry.grantee.as_str()).collect()
+        entries.filter(|entry| !entry.is_owner).map(|entry| entry.grantee.clone()).collect()
     }
 
     /// Makes sure that the server has the settings that a grant speaks of: no plan makes one.

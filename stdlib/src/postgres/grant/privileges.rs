@@ -108,8 +108,8 @@ impl Spec {
             self.grants.iter().map(|entry| entry.role.as_str()).collect();
         let targets = self.targets();
         let strangers = snapshot.grantees(&targets).into_iter();
-        let strangers = strangers.filter(|role| !known.contains(role));
-        self.listed().into_iter().chain(strangers.map(|role| self.nothing(role))).collect()
+        let strangers = strangers.filter(|role| !known.contains(role.as_str()));
+        self.listed().into_iter().chain(strangers.map(|role| self.nothing(&role))).collect()
     }
 }
 
@@ -315,7 +315,7 @@ async fn observed(server: &Server, wanted: &Wanted<Spec>) -> ReadResult<Privileg
     });
     let mut seen = Spec { grants: entries.collect(), ..spec.clone() };
     let there = snapshot.named(&spec.targets());
-    seen.objects.retain(|object| there.contains(object.as_str()));
+    seen.objects.retain(|object| there.contains(object));
     Privileges::normalize(&mut seen);
     let asked = spec.grants.iter().any(|entry| !entry.privileges.is_empty());
     let holds = seen.grants.iter().any(|entry| {
