@@ -95,9 +95,9 @@ impl Object for RoleSettings {
         let Some(Spec { database, .. }) = to.or(from) else { return Vec::new() };
         let on =
             format!("ALTER ROLE {} IN DATABASE {}", sql::name(&key[0]), sql::name(database));
-        let none = BTreeMap::new();
-        let settings =
-            |spec: Option<&'_ Spec>| spec.map_or(none.clone(), |spec| spec.settings.clone());
+        let settings = |spec: Option<&Spec>| -> BTreeMap<String, Text> {
+            spec.map(|spec| spec.settings.clone()).unwrap_or_default()
+        };
         sql::change_settings(&on, &settings(from), &settings(to))
     }
 }

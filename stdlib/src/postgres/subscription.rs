@@ -186,11 +186,13 @@ impl Object for Subscription {
         if version < 170_000 || !takes_over {
             return Vec::new();
         }
-        let slot =
-            to.slot.as_deref().map_or("its slot".to_owned(), |slot| format!("slot `{slot}`"));
+        let slot = to
+            .slot
+            .as_deref()
+            .map_or_else(|| "its slot".to_owned(), |slot| format!("slot `{slot}`"));
         vec![format!(
-            "{slot} over there is not kept by the servers that follow it from here on \
-             (`failover`): say `failover: true` where it shall be"
+            "from here on, servers that follow the other one do not keep {slot}: say \
+             `failover: true` where they shall"
         )]
     }
 

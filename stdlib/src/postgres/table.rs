@@ -278,11 +278,11 @@ impl Object for Table {
                 all.push(caution("constraints", format!("adding `{name}` {what}"), None));
             }
         }
-        let other = |was: &Option<String>, is: &Option<String>| is.is_some() && was != is;
+        let other = |of: fn(&Spec) -> Option<&String>| of(to).is_some() && of(from) != of(to);
         for (attribute, rewrites) in [
             ("unlogged", from.unlogged != to.unlogged),
-            ("access_method", other(&from.access_method, &to.access_method)),
-            ("tablespace", other(&from.tablespace, &to.tablespace)),
+            ("access_method", other(|spec| spec.access_method.as_ref())),
+            ("tablespace", other(|spec| spec.tablespace.as_ref())),
         ] {
             if rewrites {
                 let message =
