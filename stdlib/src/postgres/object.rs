@@ -22,7 +22,7 @@ pub use super::row::{Nothing, Row, Worded};
 pub(super) use super::row::{Observed, comment_and_owner, keep_words, overlay};
 use super::server::{Lane, Server};
 use super::version::{self, Since};
-use super::{held, imported, names, review, sql};
+use super::{held, imported, names, review, row, sql};
 
 /// What identifies an object in its database: `[schema, name]`, say.
 pub(super) type Key = Vec<String>;
@@ -131,6 +131,15 @@ pub trait Object: Send + Sync + 'static {
     /// long as these are what they were when the object was last written, the attributes are
     /// what was written.
     const WORDS: &'static [&'static str] = &[];
+    /// What it is now, in the words of the script where the plan saw no difference: what the
+    /// server makes of them may look like another thing, and nobody agreed to change that.
+    fn as_planned(
+        now: Self::Spec,
+        from: &Self::Spec,
+        to: &Self::Spec,
+    ) -> Result<Self::Spec, CallError> {
+        row::as_planned(Self::WORDS, now, from, to)
+    }
     /// The object as it is, from its row; nothing when it does not exist.
     fn observe(row: Option<&Row>, wanted: &Wanted<Self::Spec>) -> Observed<Self> {
         row.map(|row| Ok((overlay::<Self>(row, wanted)?, row.facts(Self::WORDS)?))).transpose()
@@ -463,7 +472,7 @@ impl<O: Object> Resource for Of<O> {
         server: &Server,
         name: &Name,
         id: &str,
-        _: O::Spec,
+        from: O::Spec,
         to: O::Spec,
     ) -> Result<O::Facts, CallError> {
         version::expect(server, O::since(&to))?;
@@ -471,6 +480,7 @@ impl<O: Object> Resource for Of<O> {
         // What it is now counts, not what it was when the plan was made.
         let (current, _) = Self::expect_now(server, &at, name, &to).await?;
         version::expect(server, O::since_change(Some(&current), &to))?;
+        let current = O::as_planned(current, &from, &to)?;
         let statements = O::statements(&at.key, Some(&current), Some(&to));
         let task = at.task::<O>("change", &to);
         send::<O>(server, &at.database, &statements, &to, &task).await?;

@@ -7,13 +7,14 @@ mod alter;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dollop_engine::error::CallError;
 use dollop_engine::resource::{Problem, Traits, Wanted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use tokio_postgres::error::SqlState;
 
-use self::alter::{added, change, changed, create, find, kept, key_name_of, lost};
+use self::alter::{added, as_planned, change, changed, create, find, kept, key_name_of, lost};
 use super::column::{self, Column};
 use super::imported::Around;
 use super::object::{self, Object, Observed, Row, comment_and_owner};
@@ -461,6 +462,10 @@ impl Object for Table {
             object::keep_words(now, written.as_ref(), |theirs, ours| same(what, theirs, ours));
         }
         Ok(Some((spec, facts)))
+    }
+
+    fn as_planned(now: Spec, from: &Spec, to: &Spec) -> Result<Spec, CallError> {
+        Ok(as_planned(now, from, to))
     }
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {

@@ -47,6 +47,34 @@ pub(super) fn changed<'a>(
     to.iter().filter(move |(name, text)| from.get(*name) != Some(text))
 }
 
+/// What a table is now, with the expressions and constraints that a plan saw no difference in as
+/// they shall be.
+pub(super) fn as_planned(mut now: Spec, from: &Spec, to: &Spec) -> Spec {
+    for (name, text) in &mut now.constraints {
+        let planned = to.constraints.get(name);
+        if let Some(planned) = planned.filter(|_| planned == from.constraints.get(name)) {
+            text.clone_from(planned);
+        }
+    }
+    let named = |spec: &Spec, name: &str| {
+        spec.columns.iter().find(|column| column.name == name).cloned()
+    };
+    for column in &mut now.columns {
+        let (Some(was), Some(is)) = (named(from, &column.name), named(to, &column.name)) else {
+            continue;
+        };
+        for (text, was, is) in [
+            (&mut column.default, was.default, is.default),
+            (&mut column.generated, was.generated, is.generated),
+        ] {
+            if was == is && text.is_some() == is.is_some() {
+                *text = is;
+            }
+        }
+    }
+    now
+}
+
 pub(super) fn create(table: &str, key_name: &str, to: &Spec) -> Vec<String> {
     let unlogged = if to.unlogged { "UNLOGGED " } else { "" };
     let mut inner: Vec<_> = to.columns.iter().map(Column::definition).collect();
