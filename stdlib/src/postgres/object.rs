@@ -57,10 +57,6 @@ pub trait Object: Send + Sync + 'static {
     fn cautions(_natural: &str, _from: Option<&Self::Spec>, _to: &Self::Spec) -> Vec<Problem> {
         Vec::new()
     }
-    /// What a server of this version (`170004`) does on the way that nobody said.
-    fn notes(_version: u32, _from: Option<&Self::Spec>, _to: &Self::Spec) -> Vec<String> {
-        Vec::new()
-    }
     /// See [`Resource::TERRITORIAL`].
     const TERRITORIAL: bool = false;
     /// See [`Resource::territory`].
@@ -393,9 +389,8 @@ impl<O: Object> Resource for Of<O> {
         server: &Server,
         proposed: &[Proposed<O::Spec>],
     ) -> Result<Vec<Preview>, CallError> {
-        let look = |one: &Proposed<O::Spec>| Preview {
-            notes: O::notes(server.version, one.from.as_ref(), &one.to),
-            ..version::preview(server, O::since_change(one.from.as_ref(), &one.to))
+        let look = |one: &Proposed<O::Spec>| {
+            version::preview(server, O::since_change(one.from.as_ref(), &one.to))
         };
         Ok(proposed.iter().map(look).collect())
     }

@@ -60,8 +60,9 @@ pub struct Spec {
     #[schemars(extend("x-replace" = true))]
     pub two_phase: Option<bool>,
     /// Whether servers that follow the other one keep the slot as well, so that this one goes on
-    /// with one of them after a fail-over; needs PostgreSQL 17. When left out, no, and it is not
-    /// looked at. It is changed while the subscription is off for a moment.
+    /// with one of them after a fail-over; needs PostgreSQL 17. When left out, no, or as a slot
+    /// that is there already was made, and it is not looked at. It is changed while the
+    /// subscription is off for a moment.
     #[serde(default)]
     pub failover: Option<bool>,
     /// Which changes are taken: `any`, or `none` that came to the other server by a subscription
@@ -181,21 +182,6 @@ impl Object for Subscription {
         problems
     }
 
-    fn notes(version: u32, from: Option<&Spec>, to: &Spec) -> Vec<String> {
-        let takes_over = from.is_none() && !to.create_slot && to.failover.is_none();
-        if version < 170_000 || !takes_over {
-            return Vec::new();
-        }
-        let slot = to
-            .slot
-            .as_deref()
-            .map_or_else(|| "its slot".to_owned(), |slot| format!("slot `{slot}`"));
-        vec![format!(
-            "from here on, servers that follow the other one do not keep {slot}: say \
-             `failover: true` where they shall"
-        )]
-    }
-
     fn database(spec: &Spec) -> Option<&str> {
         Some(&spec.database)
     }
@@ -223,7 +209,7 @@ impl Object for Subscription {
     }
 
     fn since(spec: &Spec) -> Option<Since> {
-        if spec.failover == Some(true) {
+        if spec.failover.is_some() {
             return Some((17, "`failover` of a subscription"));
         }
         if spec.streaming.as_ref().is_some_and(|is| is.0 == PARALLEL) {
@@ -359,16 +345,22 @@ impl Object for Subscription {
                 options.extend(
                     (to.two_phase == Some(true)).then(|| "two_phase = true".to_owned()),
                 );
-                options
-                    .extend((to.failover == Some(true)).then(|| "failover = true".to_owned()));
+                // A slot that is there already stays as it is, unless that is said once more.
+                let taken = to.failover.filter(|_| !to.create_slot);
+                let made = to.failover.filter(|_| to.create_slot);
+                options.extend(made.map(|failover| format!("failover = {failover}")));
                 options.push(format!("create_slot = {}", to.create_slot));
                 options.push(format!("copy_data = {}", to.copy_data));
-                options.push(format!("enabled = {}", to.enabled));
+                options.push(format!("enabled = {}", to.enabled && taken.is_none()));
                 all.push(format!(
                     "CREATE SUBSCRIPTION {name} CONNECTION {} PUBLICATION {publications} WITH ({})",
                     sql::text(&to.connection),
                     options.join(", ")
                 ));
+                if let Some(failover) = taken {
+                    all.push(format!("{on} SET (failover = {failover})"));
+                    all.extend(to.enabled.then(|| format!("{on} ENABLE")));
+                }
             }
             Some(from) => {
                 if from.enabled && !to.enabled {

@@ -418,7 +418,7 @@ async fn view() {
     }
     let later = |with_data: bool| {
         let spec = json!({
-            "database": database, "query": "select a from t", "materialized": true,
+            "database": database, "query": "SELECT t.a\n   FROM t", "materialized": true,
             "with_data": with_data,
         });
         world.declare("postgres::view", "later", spec)
@@ -619,7 +619,7 @@ async fn role_settings() {
         "select string_agg(setconfig::text, ' ' order by setdatabase) from pg_db_role_setting
         where setrole = 'conform_set'::regrole";
     assert_eq!(world.psql("postgres", left), "{jit=off} {jit=on}");
-    world.psql("postgres", &format!("drop database {quoted}"));
+    world.psql("postgres", &format!("drop database {quoted} with (force)"));
     for role in ["\"Set ü\"", "conform_set"] {
         world.psql("postgres", &format!("drop role {role}"));
     }

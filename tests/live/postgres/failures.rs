@@ -240,7 +240,7 @@ async fn each_in_its_words() {
             "postgres::event_trigger",
             "e",
             json!({ "database": db, "event": "sql_drop", "function": "note" }),
-            "function note must return type event_trigger",
+            "function public.note must return type event_trigger",
             "return `event_trigger`",
         ),
         case(

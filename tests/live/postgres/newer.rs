@@ -131,34 +131,29 @@ async fn options_of_newer_servers() {
     };
     conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
 
-    // A slot that is there already is as the subscription says from then on.
+    // A slot that is there already is kept as it was made, or as the subscription says; one that
+    // is on is off for a moment.
     world.psql("postgres", "select pg_drop_replication_slot('reads')");
     world.psql(
         "postgres",
         "select pg_create_logical_replication_slot('reads', 'pgoutput', false, false, true)",
     );
-    let taken = json!({
-        "database": "reads", "connection": to, "publications": ["p"], "slot": "reads",
-        "create_slot": false, "enabled": false,
-    });
-    let taken = world.declare("postgres::subscription", "takes", taken);
-    let said = world.notes_of(&taken).await;
-    assert!(said.len() == 1 && said[0].contains("do not keep slot `reads`"), "{said:?}");
-    world.try_create(&taken).await.unwrap();
-    let flipped = "select failover from pg_replication_slots where slot_name = 'reads'";
-    assert_eq!(world.psql("postgres", flipped), "f", "as was said");
-    // One that is on is off for a moment.
-    let kept = json!({
-        "database": "reads", "connection": to, "publications": ["p"], "slot": "reads",
-        "create_slot": false, "failover": true,
-    });
-    world.repair(&world.declare("postgres::subscription", "takes", kept.clone())).await;
-    let mut back = kept.clone();
-    back["failover"] = json!(false);
-    world.repair(&world.declare("postgres::subscription", "takes", back)).await;
-    world.repair(&world.declare("postgres::subscription", "takes", kept.clone())).await;
-    assert_eq!(world.psql("postgres", flipped), "t");
-    world.delete(&world.declare("postgres::subscription", "takes", kept)).await;
+    let kept = "select failover from pg_replication_slots where slot_name = 'reads'";
+    let takes = |failover: serde_json::Value| {
+        let spec = json!({
+            "database": "reads", "connection": to, "publications": ["p"], "slot": "reads",
+            "create_slot": false, "failover": failover,
+        });
+        world.declare("postgres::subscription", "takes", spec)
+    };
+    for (failover, expected) in [(json!(null), "t"), (json!(false), "f"), (json!(true), "t")] {
+        world.try_create(&takes(failover.clone())).await.unwrap();
+        world.expect_same(&takes(failover.clone())).await;
+        assert_eq!(world.psql("postgres", kept), expected, "made with {failover}");
+        world.repair(&takes(json!(true))).await;
+        assert_eq!(world.psql("postgres", kept), "t");
+        world.delete(&takes(json!(true))).await;
+    }
 
     // What runs when somebody logs in.
     world.psql(

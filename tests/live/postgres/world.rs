@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dollop_engine::error::CallError;
 use dollop_engine::kind::{FoundObject, Kind, OpenConnection, Registry};
-use dollop_engine::resource::{Name, Proposed, Scope, Wanted};
+use dollop_engine::resource::{Name, Scope, Wanted};
 use dollop_engine::value::Value;
 use dollop_stdlib::postgres::server::Server;
 use dollop_tests::conformance::{STACK, name_of};
@@ -154,15 +154,6 @@ impl World {
 
     pub(crate) async fn delete(&self, what: &Declared) {
         self.try_delete(what).await.unwrap_or_else(|error| panic!("{error:?}"));
-    }
-
-    /// What a plan would note of one that is to be made.
-    pub(crate) async fn notes_of(&self, what: &Declared) -> Vec<String> {
-        let proposed =
-            Proposed { name: what.name.clone(), id: None, from: None, to: what.spec.clone() };
-        let calls = &self.kind(what.kind).calls;
-        let said = calls.preview(&self.connection, vec![proposed]).await.unwrap();
-        said.into_iter().flat_map(|preview| preview.notes).collect()
     }
 
     pub(crate) fn psql(&self, database: &str, sql: &str) -> String {

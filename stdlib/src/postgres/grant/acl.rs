@@ -240,6 +240,8 @@ impl Snapshot {
             let on = On::ALL.into_iter().find(|on| on.word() == row.kind);
             let on = on.unwrap_or(On::Tables);
             let Row { place: schema, object: name, column, target, acl, .. } = row;
+            // Who has something exists.
+            snapshot.roles.extend(acl.iter().map(|entry| entry.grantee.clone()));
             snapshot.objects.push(Object { on, schema, name, column, target, acl });
         }
         Ok(snapshot)
@@ -336,8 +338,10 @@ impl Snapshot {
         spec: &Spec,
     ) -> Result<(), CallError> {
         let known = |name: &String| self.targets(spec).any(|object| object.name == *name);
-        let settings = spec.objects.iter().filter(|_| spec.on == On::Parameters);
-        let Some(name) = settings.into_iter().find(|name| !known(name)) else { return Ok(()) };
+        // Where there is no database yet, nobody was asked.
+        let asked = spec.on == On::Parameters && self.has_database();
+        let mut settings = spec.objects.iter().filter(|_| asked);
+        let Some(name) = settings.find(|name| !known(name)) else { return Ok(()) };
         let at = server.address();
         Err(CallError::impossible(format!("there is no setting `{name}` at {at}"))
             .about("objects")
