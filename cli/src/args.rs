@@ -433,7 +433,8 @@ pub struct ApplyArgs {
     /// Do not ask.
     #[arg(long)]
     pub auto_approve: bool,
-    /// The most steps under way at once.
+    /// The most steps under way at once; grants of one database, which join in one
+    /// transaction, do not count.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one)]
     pub parallelism: usize,
     /// Do not look at the world: compare with the last known state.
@@ -465,7 +466,8 @@ pub struct DestroyArgs {
     /// Do not ask.
     #[arg(long)]
     pub auto_approve: bool,
-    /// The most steps under way at once.
+    /// The most steps under way at once; grants of one database, which join in one
+    /// transaction, do not count.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one)]
     pub parallelism: usize,
     /// Do not look at the world first.

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::address::Address;
 use crate::error::{CallError, Failure};
-use crate::kind::{ConnectionKind, OpenConnection, Registry};
+use crate::kind::{ConnectionKind, Kind, OpenConnection, Registry};
 use crate::resource::Scope;
 use crate::value::Value;
 
@@ -20,6 +20,16 @@ pub struct Line {
     pub connection: OpenConnection,
     /// Permits for calls that write.
     pub permits: Arc<Semaphore>,
+}
+
+impl Line {
+    /// Waits until the service takes one call more; a call that joins others is none.
+    pub(crate) async fn permit(&self, kind: &Kind) -> Option<SemaphorePermit<'_>> {
+        if kind.traits.joins {
+            return None;
+        }
+        self.permits.acquire().await.ok()
+    }
 }
 
 /// Opens connections and keeps them.

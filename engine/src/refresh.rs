@@ -15,7 +15,9 @@ use crate::graph::Graph;
 use crate::kind::Registry;
 use crate::observed::{Answer, Observation, Observed};
 use crate::plan::renaming::{Renaming, carried, settled};
-use crate::plan::{Decisions, Inputs, Options, Plan, Reads, decide, moved, plan, plan_from};
+use crate::plan::{
+    Decisions, Inputs, Options, Plan, Reads, Standing, decide, moved, plan, plan_from,
+};
 use crate::pool::{Line, Pool};
 use crate::reading;
 use crate::resource::Wanted;
@@ -85,7 +87,9 @@ async fn look(
         // When every connection is known or read now, another walk would find nothing more.
         let last = decisions.connections.iter().all(|connection| {
             let address = &connection.address;
-            reads.contains_key(address) || observed.connections.contains_key(address)
+            reads.contains_key(address)
+                || observed.connections.contains_key(address)
+                || connection.standing == Standing::Open
         });
         let answers = join_all(
             reads.into_iter().map(|(address, reads)| read_behind(pool, inputs, address, reads)),

@@ -331,7 +331,8 @@ pub struct WatchArgs {
     /// Restart these after every change: programs that read their files once; may be repeated.
     #[arg(long, value_name = "WHAT", add = complete::running())]
     pub restart: Vec<String>,
-    /// The most steps under way at once.
+    /// The most steps under way at once; grants of one database, which join in one
+    /// transaction, do not count.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = super::at_least_one)]
     pub parallelism: usize,
 }

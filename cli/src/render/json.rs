@@ -1,5 +1,7 @@
 //! Plans and diagnostics for programs: a versioned form, secrets never in clear.
 
+use std::collections::BTreeMap;
+
 use dollop_engine::diagnostic::{Diagnostic, Severity, Span};
 use dollop_engine::expr::Expr;
 use dollop_engine::plan::{
@@ -23,7 +25,7 @@ pub fn plan(plan: &Plan) -> Json {
     let changed: Vec<_> =
         plan.changes.iter().filter(|change| change.action != Action::Keep).collect();
     let why = Reasons::of(plan);
-    json!({
+    let mut form = json!({
         "format_version": FORMAT_VERSION,
         "stack": plan.stack,
         "environment": plan.environment,
@@ -35,17 +37,19 @@ pub fn plan(plan: &Plan) -> Json {
         "refreshed": !plan.unrefreshed,
         "has_changes": plan.has_changes(),
         "summary": summary(plan.summary()),
-        "connections": plan.connections.iter().map(connection).collect::<Vec<_>>(),
-        "changes": changed.into_iter().map(|item| change(plan, &why, item)).collect::<Vec<_>>(),
-        "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
-        "outputs": outputs(plan),
-        "lookups": plan.lookups.iter().map(lookup).collect::<Vec<_>>(),
-        "checks": plan.checks.iter().map(check).collect::<Vec<_>>(),
-        "losses": plan.losses.iter().map(|item| loss(plan, item)).collect::<Vec<_>>(),
-        "warnings": plan.warnings.iter().map(diagnostic).collect::<Vec<_>>(),
         "digests": plan.digests,
         "contents": plan.contents,
-    })
+    });
+    // What is inside the macro is copied, all that is in it included.
+    form["connections"] = plan.connections.iter().map(connection).collect();
+    form["changes"] = changed.into_iter().map(|item| change(plan, &why, item)).collect();
+    form["steps"] = plan.steps.iter().map(step).collect();
+    form["outputs"] = outputs(plan);
+    form["lookups"] = plan.lookups.iter().map(lookup).collect();
+    form["checks"] = plan.checks.iter().map(check).collect();
+    form["losses"] = plan.losses.iter().map(|item| loss(plan, item)).collect();
+    form["warnings"] = plan.warnings.iter().map(diagnostic).collect();
+    form
 }
 
 fn check(planned: &CheckPlan) -> Json {
@@ -197,7 +201,7 @@ fn connection(connection: &ConnectionPlan) -> Json {
 }
 
 fn change(plan: &Plan, why: &Reasons<'_>, change: &Change) -> Json {
-    let reasons: Vec<_> = change
+    let reasons = change
         .reasons
         .iter()
         .map(|reason| {
@@ -211,12 +215,11 @@ fn change(plan: &Plan, why: &Reasons<'_>, change: &Change) -> Json {
             json!({"kind": kind, "message": message})
         })
         .collect();
-    json!({
+    let mut form = json!({
         "address": change.address,
         "kind": change.address.kind(),
         "connection": change.connection,
         "action": words::verb(change.action),
-        "reasons": reasons,
         "notes": plan.notes.get(&change.address).cloned().unwrap_or_default(),
         "create_before_destroy": change.creates_first(),
         "disruption": change.disruption,
@@ -224,8 +227,10 @@ fn change(plan: &Plan, why: &Reasons<'_>, change: &Change) -> Json {
         "drift": change.drifted(),
         "id": change.id,
         "position": change.span.as_ref().map(position),
-        "differences": leaves(&change.differences).iter().map(difference).collect::<Vec<_>>(),
-    })
+    });
+    form["reasons"] = reasons;
+    form["differences"] = leaves(&change.differences).iter().map(difference).collect();
+    form
 }
 
 fn difference(leaf: &Leaf) -> Json {
@@ -257,6 +262,10 @@ fn sides(leaf: &Leaf) -> Json {
 
 fn outputs(plan: &Plan) -> Json {
     let leaves = output_leaves(&plan.outputs);
+    let mut by_name: BTreeMap<&str, Vec<&Leaf>> = BTreeMap::new();
+    for leaf in &leaves {
+        by_name.entry(leaf.path.first().unwrap_or_default()).or_default().push(leaf);
+    }
     let found = plan.outputs.iter().map(|output| {
         let action = match (&output.before, &output.after) {
             _ if !output.differs() => "keep",
@@ -264,8 +273,7 @@ fn outputs(plan: &Plan) -> Json {
             (_, None) => "delete",
             _ => "update",
         };
-        let own: Vec<_> =
-            leaves.iter().filter(|leaf| leaf.path.first() == Some(&output.name)).collect();
+        let own = by_name.get(output.name.as_str()).map_or(&[][..], Vec::as_slice);
         let unknown = output.after.as_ref().is_some_and(|after| after.known().is_none());
         let hidden = own
             .iter()

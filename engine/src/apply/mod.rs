@@ -71,7 +71,8 @@ pub trait Watcher: Send + Sync {
 /// How a plan is applied.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The most steps under way at once.
+    /// The most steps under way at once; what joins others in one call
+    /// ([`Traits::joins`](crate::resource::Traits::joins)) does not count.
     pub parallelism: usize,
     /// How long a server that is starting may take until it answers.
     pub patience: Duration,
@@ -126,7 +127,11 @@ pub async fn apply(
     store.begin(settings.run.clone()).await?;
     let state = &*renamed::settle(plan, state, store, pool.registry()).await?;
     let run = Run::new(plan, state, pool, store, watcher, &settings);
-    let mut schedule = Schedule::new(&plan.steps);
+    let joins = |step: &Step| {
+        let kind = pool.registry().kind(step.address.kind());
+        kind.is_some_and(|kind| kind.traits.joins)
+    };
+    let mut schedule = Schedule::new(&plan.steps, settings.parallelism, joins);
     let mut report = Report::default();
     let mut broken = None;
     let mut running = FuturesUnordered::new();
@@ -134,8 +139,7 @@ pub async fn apply(
         if watcher.stopping() || broken.is_some() {
             schedule.stop();
         }
-        while running.len() < settings.parallelism.max(1) {
-            let Some(id) = schedule.start() else { break };
+        while let Some(id) = schedule.start() {
             let step = &plan.steps[id.index()];
             let run = &run;
             running.push(async move { (step, run.perform(step).await) });

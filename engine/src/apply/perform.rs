@@ -240,7 +240,7 @@ impl Run<'_> {
         let mut intent = record(change, String::new(), spec.clone(), Value::Null);
         intent.interrupted = true;
         let call = async {
-            let _permit = line.permits.acquire().await;
+            let _permit = line.permit(kind).await;
             let created = kind.calls.create(&line.connection, &name, &spec);
             let limit = change.lifecycle.timeouts.create;
             let created = match limit::within(limit, Call::Create, created).await {
@@ -317,7 +317,7 @@ impl Run<'_> {
         let same = from.same(&spec) && !finish;
         let intent = (!same).then(|| self.intent(change, kind, (id.as_str(), &from), &spec));
         let call = async {
-            let _permit = line.permits.acquire().await;
+            let _permit = line.permit(kind).await;
             let facts = if same {
                 change.facts.clone()
             } else {
@@ -370,7 +370,7 @@ impl Run<'_> {
         let name = self.name(change, &spec);
         let gone = if made_first { step.address.deposed() } else { step.address.clone() };
         let call = async {
-            let _permit = line.permits.acquire().await;
+            let _permit = line.permit(kind).await;
             let mut id = change.id.clone().unwrap_or_default();
             if id.is_empty() {
                 // Its making was interrupted and nobody has looked since.

@@ -23,6 +23,18 @@ enum Place {
     Skipped,
 }
 
+/// Steps that count against one limit.
+#[derive(Clone, Debug)]
+struct Class {
+    ready: BTreeSet<StepId>,
+    running: usize,
+    most: usize,
+}
+
+/// The most steps under way at once that join others, beside those that do not: as many as go
+/// into one statement that is not too long.
+pub(super) const MOST_JOINED: usize = 100;
+
 /// The steps of one run and where each stands. One owner; every step ends exactly once.
 #[derive(Clone, Debug)]
 pub struct Schedule {
@@ -31,7 +43,10 @@ pub struct Schedule {
     dependents: Vec<Vec<StepId>>,
     /// Those that wait for it, and run whatever becomes of it.
     followers: Vec<Vec<StepId>>,
-    ready: BTreeSet<StepId>,
+    /// Which of them join others of their kind in one call.
+    joins: Vec<bool>,
+    /// Those that do not, and those that do.
+    classes: [Class; 2],
     stopped: bool,
 }
 
@@ -40,8 +55,10 @@ fn slot(id: StepId) -> usize {
 }
 
 impl Schedule {
-    /// A schedule in which nothing has started. `steps` stand in the order of their ids.
-    pub fn new(steps: &[Step]) -> Self {
+    /// A schedule in which nothing has started. `steps` stand in the order of their ids; at
+    /// most `parallelism` of them are under way at once, one at least, and beside them
+    /// [`MOST_JOINED`] that join others (see [`Traits::joins`](crate::resource::Traits::joins)).
+    pub fn new(steps: &[Step], parallelism: usize, joins: impl Fn(&Step) -> bool) -> Self {
         let mut dependents = vec![Vec::new(); steps.len()];
         let mut followers = vec![Vec::new(); steps.len()];
         for step in steps {
@@ -54,9 +71,20 @@ impl Schedule {
         }
         let count = |step: &Step| step.needs.len() + step.after.len();
         let missing: Vec<usize> = steps.iter().map(count).collect();
-        let ready = steps.iter().filter(|step| count(step) == 0).map(|step| step.id).collect();
         let place = vec![Place::Waiting; steps.len()];
-        Self { place, missing, dependents, followers, ready, stopped: false }
+        let class = |most: usize| Class { ready: BTreeSet::new(), running: 0, most };
+        let classes = [class(parallelism.max(1)), class(MOST_JOINED)];
+        let joins = steps.iter().map(joins).collect();
+        let mut schedule =
+            Self { place, missing, dependents, followers, joins, classes, stopped: false };
+        for step in steps.iter().filter(|step| count(step) == 0) {
+            schedule.class(step.id).ready.insert(step.id);
+        }
+        schedule
+    }
+
+    fn class(&mut self, id: StepId) -> &mut Class {
+        &mut self.classes[usize::from(self.joins[slot(id)])]
     }
 
     /// The next step that may start, which is running from now on; the lowest number first.
@@ -64,7 +92,12 @@ impl Schedule {
         if self.stopped {
             return None;
         }
-        let id = self.ready.pop_first()?;
+        let open = self.classes.iter_mut().filter(|class| class.running < class.most);
+        let class = open
+            .filter(|class| !class.ready.is_empty())
+            .min_by_key(|class| class.ready.first().copied())?;
+        let id = class.ready.pop_first()?;
+        class.running += 1;
         self.place[slot(id)] = Place::Running;
         Some(id)
     }
@@ -79,6 +112,7 @@ impl Schedule {
             "BUG: step {} ended without running",
             id.0
         );
+        self.class(id).running -= 1;
         let mut skipped = Vec::new();
         match outcome {
             Outcome::Done => {
@@ -113,7 +147,7 @@ impl Schedule {
         let missing = &mut self.missing[slot(id)];
         *missing -= 1;
         if *missing == 0 && self.place[slot(id)] == Place::Waiting {
-            self.ready.insert(id);
+            self.class(id).ready.insert(id);
         }
     }
 
@@ -165,21 +199,24 @@ mod tests {
             needs in prop::collection::vec(
                 prop::collection::vec(any::<prop::sample::Index>(), 0..4), 1..40),
             fails in prop::collection::vec(any::<bool>(), 40),
+            joins in prop::collection::vec(any::<bool>(), 40),
             limit in 1usize..6,
             picks in prop::collection::vec(any::<prop::sample::Index>(), 80),
         ) {
             let steps = steps(needs);
-            let mut schedule = Schedule::new(&steps);
+            let joins = |step: &Step| joins[slot(step.id)];
+            let mut schedule = Schedule::new(&steps, limit, joins);
             let mut running: Vec<StepId> = Vec::new();
             let mut ended = std::collections::BTreeMap::new();
             let mut picks = picks.into_iter().cycle();
             loop {
-                while running.len() < limit {
-                    let Some(id) = schedule.start() else { break };
+                while let Some(id) = schedule.start() {
                     for needed in &steps[slot(id)].needs {
                         prop_assert_eq!(ended.get(needed), Some(&"done"));
                     }
                     running.push(id);
+                    let counted = running.iter().filter(|id| !joins(&steps[slot(**id)]));
+                    prop_assert!(counted.count() <= limit);
                 }
                 if running.is_empty() {
                     break;
@@ -210,7 +247,7 @@ mod tests {
         // The second needs the first; the third follows the second.
         steps[1].needs = vec![StepId(0)];
         steps[2].after = vec![StepId(1)];
-        let mut schedule = Schedule::new(&steps);
+        let mut schedule = Schedule::new(&steps, 2, |_| false);
         assert_eq!(schedule.start(), Some(StepId(0)));
         assert_eq!(schedule.start(), None);
         assert_eq!(schedule.finished(StepId(0), Outcome::Failed), [StepId(1)]);
@@ -220,8 +257,24 @@ mod tests {
     }
 
     #[test]
+    fn what_joins_others_waits_for_nobodys_place() {
+        let steps = steps(vec![vec![]; MOST_JOINED + 3]);
+        let mut schedule = Schedule::new(&steps, 1, |step| step.id > StepId(1));
+        let started: Vec<_> = std::iter::from_fn(|| schedule.start()).collect();
+        // The second has to wait for the first, and the last for any that joins others.
+        let last = StepId(u32::try_from(MOST_JOINED + 2).unwrap());
+        assert_eq!(started.len(), 1 + MOST_JOINED);
+        assert!(!started.contains(&StepId(1)) && !started.contains(&last));
+        assert!(schedule.finished(StepId(0), Outcome::Done).is_empty());
+        assert_eq!(schedule.start(), Some(StepId(1)));
+        assert_eq!(schedule.start(), None);
+        assert!(schedule.finished(StepId(2), Outcome::Done).is_empty());
+        assert_eq!(schedule.start(), Some(last));
+    }
+
+    #[test]
     fn after_a_stop_nothing_starts() {
-        let mut schedule = Schedule::new(&steps(vec![vec![], vec![]]));
+        let mut schedule = Schedule::new(&steps(vec![vec![], vec![]]), 1, |_| false);
         let first = schedule.start().unwrap();
         schedule.stop();
         assert_eq!(schedule.start(), None);

@@ -12,7 +12,7 @@ use crate::map::Map;
 use crate::observed::Answer;
 use crate::path::Path;
 use crate::plan::change::Action;
-use crate::plan::decide::{Facts, Presence, Reads, Resolved, Walk, first_unknown};
+use crate::plan::decide::{Decisions, Facts, Presence, Reads, Resolved, Walk, first_unknown};
 use crate::plan::desired::desired;
 use crate::plan::{ConnectionPlan, DeferredBy, Standing};
 use crate::program::Declaration;
@@ -249,6 +249,18 @@ impl Walk<'_> {
                     self.decisions.reads.insert(address.clone(), reads);
                 }
                 Standing::Unused
+            }
+        }
+    }
+
+    /// Takes what nothing is asked of for open: another walk would say the same as this one.
+    pub(crate) fn leave_unasked(&mut self) {
+        let Decisions { reads, connections, connection_index, .. } = &mut self.decisions;
+        let unasked = reads
+            .extract_if(.., |_, reads| reads.wanted.is_empty() && reads.unchecked.is_empty());
+        for (connection, _) in unasked {
+            if let Some(index) = connection_index.get(&connection) {
+                connections[*index].standing = Standing::Open;
             }
         }
     }

@@ -180,6 +180,7 @@ pub(crate) fn decide(inputs: Inputs<'_>) -> Decisions {
         }
     }
     walk.undeclared();
+    walk.leave_unasked();
     walk.outputs();
     walk.checks();
     walk.decisions

@@ -44,12 +44,23 @@ pub(crate) fn desired(
     loop {
         match normalize(&Value::Map(stand_ins.clone())) {
             Ok(normal) => {
+                let same = |name: &str, value: &Value| {
+                    let written = stand_ins.get(name).filter(|written| *written == value)?;
+                    // What was set aside stands for something else.
+                    attributes
+                        .get(name)
+                        .filter(|_| !raw.contains_key(name) && !written.is_secret())
+                };
                 let probe = mark(normal, &schema.spec);
                 let mut entries: Map<Expr> = probe
                     .as_map()
                     .into_iter()
                     .flatten()
-                    .map(|(name, value)| (name.clone(), put_back(value, &unknowns)))
+                    .map(|(name, value)| {
+                        // Most attributes are written in their normal form: one copy is enough.
+                        let kept = same(name, value).cloned();
+                        (name.clone(), kept.unwrap_or_else(|| put_back(value, &unknowns)))
+                    })
                     .collect();
                 entries.extend(raw);
                 for (name, entry) in &mut entries {

@@ -71,7 +71,7 @@ impl Walk<'_> {
         }
         let record = self.records.get(address).copied();
         let (now, settled) = self.now(declaration, kind, record, normal);
-        let change = self.decide_change(declaration, kind, normal, record, now);
+        let change = self.decide_change(declaration, kind, normal, record, (now, settled));
         let mut change = self.succession(declaration, kind, change);
         Self::rolling(kind, &mut change);
         let change = self.guard(declaration, change);
@@ -204,7 +204,7 @@ impl Walk<'_> {
         kind: &Kind,
         normal: &Desired,
         record: Option<&Record>,
-        now: Now<'_>,
+        (now, settled): (Now<'_>, bool),
     ) -> Change {
         let address = &declaration.address;
         let deferred = match declaration.connection.as_ref().map(|c| (c, self.standing(c))) {
@@ -230,7 +230,7 @@ impl Walk<'_> {
             rolling: None,
             span: Some(declaration.span.clone()),
         };
-        let passing = self.will_be_read(declaration.connection.as_ref());
+        let passing = !settled && self.will_be_read(declaration.connection.as_ref());
         let create = |mut change: Change, reason: Reason| {
             change.action = Action::Create;
             change.reasons = vec![reason];

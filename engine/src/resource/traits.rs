@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
-use super::Resource;
+use super::{Concurrency, Resource};
 use crate::path::{Path, Segment};
 
 /// Whether the world's name for an object is an attribute of it.
@@ -50,6 +50,9 @@ pub struct Traits {
     /// It has the attributes `replicas`, how many of it there are, and `replica_of`, the
     /// name all of these share.
     pub replicas: bool,
+    /// Calls that come at the same time become one: they wait for each other anyhow, so they
+    /// count neither as under way nor against the connection's [`Concurrency`].
+    pub joins: bool,
     /// Names that people bring along from elsewhere and that are no attributes, with what to
     /// write instead, or why there is nothing: `("deploy", "..")`; of a part of an attribute
     /// `("ports.mode", "..")`, whatever stands between.
@@ -93,6 +96,7 @@ impl Default for Traits {
             gets_ready: false,
             only_recorded: false,
             replicas: false,
+            joins: false,
             instead: &[],
         }
     }

@@ -99,6 +99,7 @@ impl Resource for Grant {
             naming: Naming::Label,
             within: &["database"],
             identity: &["role", "on", "schema", "objects", "columns"],
+            joins: true,
             ..Traits::default()
         }
     }
