@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use dollop_cli::render::{Screen, diagnostic, json, markdown, plan as text};
+use dollop_cli::render::{Screen, diagnostic, json, markdown, plan as text, sql};
 use dollop_engine::files::{FileError, Files};
 use dollop_engine::graph;
 use dollop_engine::kind::Registry;
@@ -285,7 +285,7 @@ pub(crate) fn read(registry: &Registry, script: &str, secret: &str) -> (String, 
     let shown = match &made {
         Ok(plan) => [
             text::plan(plan, &Screen::wide(80)),
-            markdown::plan(plan),
+            markdown::plan(plan, &sql::lines(plan, registry)),
             json::text(&json::plan(plan)),
         ]
         .concat(),

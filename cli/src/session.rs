@@ -218,6 +218,9 @@ impl Session {
             weighed.map_err(|findings| redactor.clean_findings(findings))?;
             let previewed = preview(&mut made, &self.pool).await;
             previewed.map_err(|findings| redactor.clean_findings(findings))?;
+            for note in made.notes.values_mut().flatten() {
+                *note = redactor.clean(note);
+            }
         }
         pin(&mut made, &self.pool).await;
         if !state.stack.is_empty() && state.stack != self.project.stack {

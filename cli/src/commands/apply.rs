@@ -52,7 +52,7 @@ pub fn run(args: &ApplyArgs) -> Result<u8, CommandError> {
         };
         let json = args.format == TreeFormat::Json;
         if !json {
-            show_plan(&plan, Format::Text, args.verbose)?;
+            show_plan(&plan, session.pool.registry(), Format::Text, args.verbose)?;
         }
         let command = if plan.destroy { "destroy" } else { "apply" };
         let approved = args.auto_approve;

@@ -26,7 +26,7 @@ pub fn run(args: &DestroyArgs) -> Result<u8, CommandError> {
             ..Options::default()
         };
         let plan = session.plan(&graph, &state, &options).await?;
-        show_plan(&plan, Format::Text, args.verbose)?;
+        show_plan(&plan, session.pool.registry(), Format::Text, args.verbose)?;
         let go = Go {
             command: "destroy",
             approved: args.auto_approve,

@@ -41,11 +41,12 @@ pub mod why;
 use dollop_engine::address::Address;
 use dollop_engine::diagnostic::{Code, Diagnostic, Sources, did_you_mean};
 use dollop_engine::graph::Graph;
+use dollop_engine::kind::Registry;
 use dollop_engine::plan::Plan;
 
 use crate::args::{Format, StackArgs};
 use crate::error::CommandError;
-use crate::render::{Screen, diagnostic, json, markdown};
+use crate::render::{Screen, diagnostic, json, markdown, sql};
 use crate::session::Session;
 use crate::terminal;
 
@@ -58,11 +59,16 @@ pub fn load(args: &StackArgs) -> Result<(Session, Graph), CommandError> {
 }
 
 /// Shows a plan on stdout; its warnings are talk, unless a program reads.
-fn show_plan(plan: &Plan, format: Format, verbose: bool) -> Result<(), CommandError> {
+fn show_plan(
+    plan: &Plan,
+    registry: &Registry,
+    format: Format,
+    verbose: bool,
+) -> Result<(), CommandError> {
     let screen = Screen { width: terminal::stdout_width(), verbose };
     terminal::print(&match format {
         Format::Text => crate::render::plan::plan(plan, &screen),
-        Format::Markdown => markdown::plan(plan),
+        Format::Markdown => markdown::plan(plan, &sql::lines(plan, registry)),
         Format::Json => json::text(&json::plan(plan)),
     })
 }

@@ -46,7 +46,7 @@ pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
         json["sql"] = sql::by_change(&plan, session.pool.registry());
         terminal::print(&json::text(&json))?;
     } else {
-        show_plan(&plan, args.format, args.verbose)?;
+        show_plan(&plan, session.pool.registry(), args.format, args.verbose)?;
     }
     if let Some(file) = &args.out {
         let keyring = Keyring::load_or_create(&session.state_folder())?;

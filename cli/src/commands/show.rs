@@ -15,7 +15,7 @@ pub fn run(args: &ShowArgs) -> Result<u8, CommandError> {
     let folder = state_folder(&args.project()?);
     if let Some(file) = &args.plan {
         let plan = saved::read(file, &Keyring::load(&folder)?)?;
-        show_plan(&plan, args.format, args.verbose)?;
+        show_plan(&plan, &dollop_stdlib::registry(), args.format, args.verbose)?;
         return Ok(DONE);
     }
     let snapshot = read_state(&folder)?;

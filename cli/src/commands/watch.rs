@@ -146,7 +146,7 @@ fn once(args: &WatchArgs) -> Result<bool, CommandError> {
         let plan = session.plan(&graph, &state, &Options::default()).await?;
         let changes = plan.has_changes();
         if changes {
-            show_plan(&plan, Format::Text, false)?;
+            show_plan(&plan, session.pool.registry(), Format::Text, false)?;
         } else {
             terminal::say("nothing to change\n");
         }

@@ -13,6 +13,7 @@ use dollop_engine::plan::{Action, Change, Plan};
 use crate::render::diagnostic;
 use crate::render::leaf::{Leaf, Side, leaves, output_leaves, worth_showing};
 use crate::render::reasons::Reasons;
+use crate::render::sql::Lines;
 use crate::render::text::{clean, count, quoted};
 use crate::render::textdiff::{self, Line};
 use crate::render::words::{self, Piece, Sentence};
@@ -23,6 +24,9 @@ pub const LIMIT: usize = 65_535;
 const RESERVE: usize = 1_000;
 /// The most characters of one change, so that one file cannot push out everything else.
 const LARGEST: usize = 12_000;
+/// The most characters of the statements of one change: most of their words stand in the
+/// change already.
+const LARGEST_SQL: usize = 6_000;
 /// The most lines of a list outside the foldable parts.
 const LISTED: usize = 30;
 /// The most characters of one name.
@@ -38,8 +42,9 @@ pub fn marker(stack: &str) -> String {
     format!("<!-- dollop:plan:{safe} -->")
 }
 
-/// A plan, below [`LIMIT`] characters, the worst first.
-pub fn plan(plan: &Plan) -> String {
+/// A plan, below [`LIMIT`] characters, the worst first; with the statements that are sent, as far
+/// as there is room for them.
+pub fn plan(plan: &Plan, statements: &Lines) -> String {
     let mut out = Comment { text: String::new(), length: 0 };
     out.push(&marker(&plan.stack));
     let title = if plan.destroy { "Plan to destroy" } else { "Plan" };
@@ -63,7 +68,7 @@ pub fn plan(plan: &Plan) -> String {
     list(&mut out, "Deferred connections", deferred.iter().map(html));
     let later: Vec<_> = plan.lookups.iter().filter_map(words::later).collect();
     list(&mut out, "Looked up during apply", later.iter().map(html));
-    changes(&mut out, plan);
+    changes(&mut out, plan, statements);
     outputs(&mut out, plan);
     warnings(&mut out, plan);
     out.text
@@ -137,7 +142,7 @@ fn list(out: &mut Comment, heading: &str, lines: impl Iterator<Item = String>) {
     }
 }
 
-fn changes(out: &mut Comment, plan: &Plan) {
+fn changes(out: &mut Comment, plan: &Plan, statements: &Lines) {
     let mut order: Vec<_> =
         plan.changes.iter().filter(|change| change.action != Action::Keep).collect();
     if order.is_empty() {
@@ -146,13 +151,27 @@ fn changes(out: &mut Comment, plan: &Plan) {
     out.push("#### Changes\n\n");
     let why = Reasons::of(plan);
     order.sort_by_key(|change| (Reverse(change.disruption), rank(change.action)));
-    let mut hidden = 0;
+    let (mut hidden, mut untold) = (0, 0);
     for change in order {
+        let notes = plan.notes.get(&change.address).map_or(&[][..], Vec::as_slice);
+        let sent = statements.get(&change.address).map_or(&[][..], Vec::as_slice);
         // Once something did not fit, what follows is not shown either: what is cut is the
-        // end of the list, not a hole in it.
-        if hidden > 0 || !out.fits(&details(&why, change)) {
+        // end of the list, not a hole in it. Statements go first.
+        let whole = hidden == 0 && untold == 0 && out.fits(&details(&why, change, notes, sent));
+        if whole {
+            continue;
+        }
+        if hidden == 0 && out.fits(&details(&why, change, notes, &[])) {
+            untold += usize::from(!sent.is_empty());
+        } else {
             hidden += 1;
         }
+    }
+    if untold > 0 {
+        let whose = count(untold, "change");
+        out.push(&format!(
+            "**The SQL of {whose} is not shown; `dollop plan --sql` has it.**\n\n"
+        ));
     }
     if hidden > 0 {
         out.push(&format!("**{} not shown.**\n\n", count(hidden, "more change")));
@@ -173,7 +192,7 @@ fn rank(action: Action) -> u8 {
     }
 }
 
-fn details(why: &Reasons<'_>, change: &Change) -> String {
+fn details(why: &Reasons<'_>, change: &Change, notes: &[String], sent: &[String]) -> String {
     let mut out = String::from("<details>\n<summary>");
     let _ = write!(
         out,
@@ -195,7 +214,15 @@ fn details(why: &Reasons<'_>, change: &Change) -> String {
     worth_showing(change, &mut shown);
     let lines = diff_lines(&shown);
     if !lines.is_empty() {
-        let _ = write!(out, "\n{}", fence("diff", &lines));
+        let _ = write!(out, "\n{}", fence("diff", &lines, LARGEST));
+    }
+    if !notes.is_empty() {
+        let notes = notes.iter().flat_map(|note| note.lines());
+        let notes: Vec<_> = notes.map(|line| format!("note: {}", clean(line))).collect();
+        let _ = write!(out, "\n{}", fence("text", &notes, LARGEST));
+    }
+    if !sent.is_empty() {
+        let _ = write!(out, "\n{}", fence("sql", sent, LARGEST_SQL));
     }
     out.push_str("\n</details>\n\n");
     out
@@ -206,7 +233,7 @@ fn outputs(out: &mut Comment, plan: &Plan) {
     if lines.is_empty() {
         return;
     }
-    if !out.fits(&format!("#### Outputs\n\n{}\n", fence("diff", &lines))) {
+    if !out.fits(&format!("#### Outputs\n\n{}\n", fence("diff", &lines, LARGEST))) {
         out.push("#### Outputs\n\nToo long to be shown here.\n\n");
     }
 }
@@ -219,7 +246,7 @@ fn warnings(out: &mut Comment, plan: &Plan) {
     let text = strip_str(&text).to_string();
     let lines: Vec<_> = text.lines().map(str::to_owned).collect();
     let heading = count(plan.warnings.len(), "warning");
-    if !out.fits(&format!("#### {heading}\n\n{}\n", fence("text", &lines))) {
+    if !out.fits(&format!("#### {heading}\n\n{}\n", fence("text", &lines, LARGEST))) {
         out.push(&format!("#### {heading}\n\nToo long to be shown here.\n"));
     }
 }
@@ -283,13 +310,14 @@ fn side(side: &Side) -> String {
     }
 }
 
-/// Lines in a fence that nothing in them can close; what is too long is cut and counted.
-fn fence(language: &str, lines: &[String]) -> String {
+/// Lines in a fence that nothing in them can close; what is beyond `largest` characters is cut and
+/// counted.
+fn fence(language: &str, lines: &[String], largest: usize) -> String {
     let mut body = String::new();
     let mut length = 0;
     let mut shown = 0;
     for line in lines {
-        let room = LARGEST.saturating_sub(length);
+        let room = largest.saturating_sub(length);
         let characters = line.chars().count();
         if characters > room {
             if room < 200 {
@@ -299,7 +327,7 @@ fn fence(language: &str, lines: &[String]) -> String {
             let left = characters - (room - 100);
             let _ = writeln!(body, "{cut}… ({})", count(left, "more character"));
             shown += 1;
-            length = LARGEST;
+            length = largest;
             continue;
         }
         let _ = writeln!(body, "{line}");

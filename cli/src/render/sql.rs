@@ -68,6 +68,25 @@ pub fn by_change(plan: &Plan, registry: &Registry) -> Json {
     all.collect()
 }
 
+/// The lines of what is sent for each change, for a plan that people read.
+pub type Lines = HashMap<Address, Vec<String>>;
+
+/// What is sent for each change, in order, with the line that leads to where it runs.
+pub fn lines(plan: &Plan, registry: &Registry) -> Lines {
+    let mut all = Lines::new();
+    for Sent { change, script, .. } in sent(plan, registry) {
+        let lines = all.entry(change.address.clone()).or_default();
+        // A change of several steps leads there once.
+        if !script.place.is_empty() && !lines.contains(&script.place) {
+            lines.push(script.place);
+        }
+        for statement in &script.statements {
+            lines.extend(ended(statement).lines().map(str::to_owned));
+        }
+    }
+    all
+}
+
 /// One line of the steps: what is sent for a change.
 struct Sent<'a> {
     verb: &'static str,

@@ -1,16 +1,18 @@
 //! What only services can tell about what is planned.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use futures::future::join_all;
 
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::error::CallError;
 use crate::expr::Expr;
 use crate::plan::{Action, Change, Loss, Plan, Standing};
 use crate::pool::Pool;
-use crate::resource::{Name, Proposed};
+use crate::resource::{Name, Preview, Proposed};
 use crate::schema::Disruption;
 use crate::value::Value;
 
@@ -46,8 +48,9 @@ pub async fn preview(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
                 Ok(line) => kind.calls.preview(&line.connection, proposed).await,
                 Err(error) => Err(error),
             };
-            // What could not be asked is found out during apply.
-            changes.into_iter().zip(answers.unwrap_or_default())
+            // What could not be asked is found out during apply, and said here.
+            let answers = answers.unwrap_or_else(|error| vec![unasked(&error); changes.len()]);
+            changes.into_iter().zip(answers)
         })
     });
     let mut diagnostics = Vec::new();
@@ -87,6 +90,15 @@ pub async fn preview(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
         return Ok(());
     }
     Err(Findings { diagnostics, sources: plan.sources.clone() })
+}
+
+/// What there is to know of a change that could not be asked about.
+fn unasked(error: &CallError) -> Preview {
+    let mut note = format!("what the service says to it could not be asked: {}", error.message);
+    if let Some(hint) = error.hints.first() {
+        let _ = write!(note, " ({hint})");
+    }
+    Preview { notes: vec![note], ..Preview::default() }
 }
 
 fn proposed(stack: &str, change: &Change) -> Option<Proposed<Value>> {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::types::{self, Change};
-use super::{object, sql};
+use super::{names, object, sql};
 
 /// A column.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -180,7 +180,7 @@ impl Column {
                 hint: Some(hint.to_owned()),
             })
         };
-        if let Some(found) = sql::problem_of(name, "columns") {
+        if let Some(found) = names::problem_of_column(name) {
             return Some(found);
         }
         if types::is_serial(ty) {

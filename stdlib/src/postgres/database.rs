@@ -20,10 +20,11 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
 use self::encoding::{ENCODINGS, encoding};
+pub use self::locale::{Provider, Strategy};
 use super::error::Task;
 use super::server::{Lane, Server};
 use super::version;
-use super::{held, imported, review, sql};
+use super::{held, imported, names, review, sql};
 use crate::text::Text;
 
 /// A database.
@@ -51,6 +52,10 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
     pub icu_locale: Option<String>,
+    /// Rules for sorting beside those of `icu_locale`: `"&V << w <<< W"`; needs PostgreSQL 16.
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub icu_rules: Option<String>,
     /// What sorts text; needs PostgreSQL 15. When left out, what the locale that is given is of,
     /// or else the server's choice, and it is not looked at.
     #[serde(default)]
@@ -92,37 +97,6 @@ pub struct Spec {
     /// Whether dropping it first ends the sessions of others that use it.
     #[serde(default)]
     pub force_drop: bool,
-}
-
-/// How a template is copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Strategy {
-    /// Block by block through the write-ahead log.
-    WalLog,
-    /// File by file, between two checkpoints.
-    FileCopy,
-}
-
-impl Strategy {
-    fn sql(self) -> String {
-        match self {
-            Self::WalLog => "WAL_LOG".to_owned(),
-            Self::FileCopy => "FILE_COPY".to_owned(),
-        }
-    }
-}
-
-/// What sorts text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Provider {
-    /// The C library of the server's machine: `lc_collate` and `lc_ctype`.
-    Libc,
-    /// ICU: `icu_locale`.
-    Icu,
-    /// PostgreSQL itself: `builtin_locale`.
-    Builtin,
 }
 
 fn utf8() -> String {
@@ -167,6 +141,7 @@ pub(super) struct Row {
     pub(super) collate: String,
     pub(super) ctype: String,
     pub(super) icu_locale: Option<String>,
+    pub(super) icu_rules: Option<String>,
     pub(super) locale_provider: Option<Provider>,
     /// The locale of PostgreSQL's own that it has.
     pub(super) builtin_locale: Option<String>,
@@ -191,8 +166,12 @@ impl Resource for Database {
         Traits { holds_data: true, renames: true, ..Traits::default() }
     }
 
+    fn cautions(natural: &str, from: Option<&Spec>, _: &Spec) -> Vec<Problem> {
+        names::caution(natural, false).filter(|_| from.is_none()).into_iter().collect()
+    }
+
     fn check_named(natural: &str, _: &Spec) -> Vec<Problem> {
-        sql::problem_of(natural, "name").into_iter().collect()
+        names::problem(natural, "name").into_iter().collect()
     }
 
     fn id_of(name: &Name, _: &Spec) -> Option<String> {
@@ -217,7 +196,7 @@ impl Resource for Database {
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {
-        let mut problems = Vec::new();
+        let mut problems = names::problems_in(spec);
         if encoding(&spec.encoding).is_none() {
             problems.push(Problem {
                 attribute: "encoding".to_owned(),
@@ -302,7 +281,7 @@ impl Resource for Database {
         spec: Spec,
     ) -> Result<Created<Facts>, CallError> {
         let natural = &name.natural;
-        sql::check_name(natural)?;
+        names::expect(natural)?;
         version::expect(server, locale::since(&spec))?;
         let database = sql::name(natural);
         let names_provider = server.version >= 150_000;
@@ -355,7 +334,7 @@ impl Resource for Database {
             let task = task("change", id);
             server.write(server.database(), Lane::Short, &statements, &task).await?;
         } else {
-            sql::check_name(natural)?;
+            names::expect(natural)?;
             statements.insert(0, sql::rename("DATABASE", id, natural));
             rename(server, id, &statements).await?;
         }
@@ -524,6 +503,7 @@ pub(super) async fn rows(
         150_000.. => ("d.daticulocale".to_owned(), none()),
         _ => (none(), none()),
     };
+    let rules = if server.version >= 160_000 { "d.daticurules" } else { "null::text" };
     let provider = if server.version >= 150_000 {
         "case d.datlocprovider when 'c' then 'libc' when 'i' then 'icu' when 'b' then 'builtin' end"
     } else {
@@ -532,7 +512,8 @@ pub(super) async fn rows(
     let sql = format!(
         r#"select d.datname name, d.oid::int8 oid, pg_get_userbyid(d.datdba) "owner",
             pg_encoding_to_char(d.encoding) "encoding", d.datcollate "collate",
-            d.datctype ctype, {icu} icu_locale, {builtin} builtin_locale,
+            d.datctype ctype, {icu} icu_locale, {rules} icu_rules,
+            {builtin} builtin_locale,
             {provider} locale_provider,
             d.datconnlimit connection_limit,
             d.datallowconn allow_connections, d.datistemplate is_template,
@@ -557,6 +538,7 @@ pub(super) fn found(row: &Row, asked: &Spec) -> Found<Spec, Facts> {
         lc_collate: asked.lc_collate.as_ref().map(|_| row.collate.clone()),
         lc_ctype: asked.lc_ctype.as_ref().map(|_| row.ctype.clone()),
         icu_locale: asked.icu_locale.as_ref().and(row.icu_locale.clone()),
+        icu_rules: asked.icu_rules.as_ref().and(row.icu_rules.clone()),
         locale_provider: asked.locale_provider.and(row.locale_provider),
         builtin_locale: asked.builtin_locale.as_ref().and(row.builtin_locale.clone()),
         template: asked.template.clone(),

@@ -18,7 +18,7 @@ use tokio_postgres::error::SqlState;
 use super::error::Task;
 use super::server::Server;
 use super::sql::{self, Place};
-use super::{imported, review};
+use super::{imported, names, review};
 
 /// What people call an extension, what the server calls it, and an image that has it.
 const KNOWN: [(&str, &str, &str); 5] = [
@@ -98,8 +98,12 @@ impl Resource for Extension {
         vec![Claimed::new(Path::attribute("name"), claim)]
     }
 
+    fn check(spec: &Spec) -> Vec<Problem> {
+        names::problems_in(spec)
+    }
+
     fn check_named(natural: &str, _: &Spec) -> Vec<Problem> {
-        sql::problem_of(natural, "name").into_iter().collect()
+        names::problem(natural, "name").into_iter().collect()
     }
 
     fn id_of(name: &Name, spec: &Spec) -> Option<String> {
@@ -186,7 +190,7 @@ impl Resource for Extension {
         name: &Name,
         spec: Spec,
     ) -> Result<Created<Facts>, CallError> {
-        sql::check_name(&name.natural)?;
+        names::expect(&name.natural)?;
         let place = Place::of(None, &spec.database, &name.natural);
         let create = [create_statement(&name.natural, &spec)];
         let question = question(&place);

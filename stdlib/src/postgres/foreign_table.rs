@@ -72,6 +72,8 @@ impl Object for ForeignTable {
     type Spec = Spec;
     type Facts = Nothing;
 
+    const IS_RELATION: bool = true;
+
     in_schema!("foreign table");
 
     fn normalize(spec: &mut Spec) {

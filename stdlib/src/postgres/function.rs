@@ -45,6 +45,11 @@ pub struct Spec {
     /// uses is made later.
     #[serde(default = "yes")]
     pub check_body: bool,
+    /// Whether it is a window function, which sees the rows around each; such are written in C or
+    /// come with the server (`language: "internal"`).
+    #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
+    pub window: bool,
     /// What it may be relied on for.
     #[serde(default)]
     pub volatility: Volatility,
@@ -160,7 +165,7 @@ impl Object for Function {
     fn check(spec: &Spec) -> Vec<Problem> {
         let mut problems = Vec::new();
         let procedure = spec.returns.is_none();
-        let promises = spec.strict || spec.leakproof || spec.cost.is_some();
+        let promises = spec.strict || spec.leakproof || spec.window || spec.cost.is_some();
         let promises = promises || spec.support.is_some();
         let returns = spec.returns.as_deref().unwrap_or_default().trim().to_uppercase();
         let several = returns.starts_with("SETOF ") || returns.starts_with("TABLE");
@@ -175,7 +180,7 @@ impl Object for Function {
         if procedure && (promises || spec.parallel != Parallel::Unsafe) {
             problems.push(Problem {
                 attribute: "returns".to_owned(),
-                message: "a procedure promises nothing: it is neither strict nor stable, immutable, parallel, leakproof or of a cost".to_owned(),
+                message: "a procedure promises nothing: it is neither strict nor stable, immutable, parallel, leakproof, of a window or of a cost".to_owned(),
                 hint: Some("say what it returns to make it a function".to_owned()),
             });
         }
@@ -212,7 +217,7 @@ impl Object for Function {
                 else 'volatile' end volatility,
             case p.proparallel when 's' then 'safe' when 'r' then 'restricted'
                 else 'unsafe' end parallel,
-            p.proisstrict strict, p.prosecdef security_definer, p.proleakproof leakproof,
+            p.proisstrict strict, p.prokind = 'w' "window", p.prosecdef security_definer, p.proleakproof leakproof,
             round(p.procost)::int8 cost, nullif(round(p.prorows)::int8, 0) "rows",
             (select sn.nspname || '.' || sf.proname from pg_proc sf
                 join pg_namespace sn on sn.oid = sf.pronamespace
@@ -223,7 +228,7 @@ impl Object for Function {
         from pg_proc p join pg_namespace n on n.oid = p.pronamespace
             join pg_language l on l.oid = p.prolang
             join asked on asked.oids = array(select unnest(p.proargtypes))
-        where p.prokind in ('f', 'p') and n.nspname = any($1) and p.proname = any($2)"#
+        where p.prokind in ('f', 'p', 'w') and n.nspname = any($1) and p.proname = any($2)"#
             .to_owned()
     }
 
@@ -270,6 +275,7 @@ impl Object for Function {
             }
             parts.extend(to.returns.iter().map(|returns| format!("RETURNS {returns}")));
             parts.push(format!("LANGUAGE {}", sql::name(&to.language)));
+            parts.extend(to.window.then(|| "WINDOW".to_owned()));
             match to.volatility {
                 Volatility::Volatile => {}
                 Volatility::Stable => parts.push("STABLE".to_owned()),

@@ -1,11 +1,13 @@
 //! `postgres::grant`: what a role may do with something in a database.
 //!
-//! Catalogs: the ACLs of `pg_database`, `pg_namespace`, `pg_class` and `pg_proc`; see
+//! Catalogs: the ACLs of `pg_database`, `pg_namespace`, `pg_class`, `pg_proc` and others; see
 //! "5.7. Privileges" in the PostgreSQL manual.
 
 mod acl;
 mod give;
+mod ground;
 mod on;
+pub mod privileges;
 
 use std::collections::BTreeMap;
 
@@ -27,7 +29,7 @@ use super::error::Task;
 use super::imported::{self, Granted};
 use super::server::Server;
 use super::version::{self, Since};
-use super::{review, sql};
+use super::{names, review, sql};
 
 /// What stands above statements that are told from the declarations alone.
 const OUTLINE: &str =
@@ -41,7 +43,8 @@ pub(super) const PUBLIC: &str = "PUBLIC";
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// The database: the target itself, or the one the target is in.
+    /// The database: the target itself, or the one the target is in; for tablespaces and
+    /// parameters any.
     #[schemars(extend("x-handle" = "postgres::database"))]
     pub database: String,
     /// Who may do it: a role, or `PUBLIC` for everybody.
@@ -50,8 +53,8 @@ pub struct Spec {
     /// What kind of thing it is about.
     #[schemars(extend("x-replace" = true))]
     pub on: On,
-    /// The schema: the target itself, or the one the tables, sequences, functions, procedures
-    /// or types are in.
+    /// The schema: the target itself, or the one the tables, sequences, functions, procedures,
+    /// routines or types are in.
     #[serde(default)]
     #[schemars(extend("x-handle" = "postgres::schema", "x-replace" = true))]
     pub schema: Option<String>,
@@ -62,6 +65,7 @@ pub struct Spec {
     #[schemars(extend("x-handle" = [
         "postgres::table", "postgres::view", "postgres::foreign_table", "postgres::sequence",
         "postgres::function", "postgres::enum", "postgres::domain", "postgres::fdw_server",
+        "postgres::tablespace", "postgres::setting",
     ]))]
     pub objects: Vec<String>,
     /// Columns of the tables in `objects`: then the privileges are those on these columns,
@@ -101,40 +105,9 @@ impl Resource for Grant {
     }
 
     fn territory(_: &str, spec: &Spec) -> Vec<Territory> {
-        let on = spec.on.word();
-        let what = if spec.columns.is_empty() { on } else { "columns" };
-        let schema = spec.schema.clone().unwrap_or_default();
-        let path = ["privileges", &spec.database, &spec.role, what, &schema];
-        let path = path.map(str::to_owned).to_vec();
-        let place = match &spec.schema {
-            Some(schema) if spec.on.is_in_schema() => format!(" in schema `{schema}`"),
-            Some(schema) => format!(" `{schema}`"),
-            None => String::new(),
-        };
-        let role = &spec.role;
-        if spec.objects.is_empty() {
-            let what = format!("the privileges of `{role}` on {on}{place}");
-            return vec![Territory { path, what }];
-        }
-        let of = |object: &String, column: Option<&String>| {
-            let more = std::iter::once(object).chain(column).cloned();
-            let column =
-                column.map_or_else(String::new, |column| format!("column `{column}` of "));
-            Territory {
-                path: path.iter().cloned().chain(more).collect(),
-                what: format!(
-                    "the privileges of `{role}` on {column}{} `{object}`{place}",
-                    spec.on.one()
-                ),
-            }
-        };
-        let each = |object| -> Vec<Territory> {
-            if spec.columns.is_empty() {
-                return vec![of(object, None)];
-            }
-            spec.columns.iter().map(|column| of(object, Some(column))).collect()
-        };
-        spec.objects.iter().flat_map(each).collect()
+        let mut all = ground::of_role(spec);
+        all.extend(ground::of_everybody(spec, Some(&spec.role)));
+        all
     }
 
     fn id_of(name: &Name, spec: &Spec) -> Option<String> {
@@ -143,6 +116,9 @@ impl Resource for Grant {
 
     fn normalize(spec: &mut Spec) {
         normalize_grantee(&mut spec.role);
+        if spec.on == On::Parameters {
+            spec.objects.iter_mut().for_each(|name| *name = name.to_lowercase());
+        }
         for names in [&mut spec.objects, &mut spec.columns] {
             names.sort();
             names.dedup();
@@ -152,7 +128,12 @@ impl Resource for Grant {
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {
-        let mut problems = Vec::new();
+        let mut problems = names::problems_in(spec);
+        let listed = [(&spec.objects, "objects"), (&spec.columns, "columns")];
+        let listed = listed.into_iter().filter(|_| spec.on != On::Parameters);
+        problems.extend(listed.flat_map(|(all, attribute)| {
+            all.iter().filter_map(|name| names::problem(name, attribute))
+        }));
         let on = spec.on.word();
         let mut problem = |attribute: &str, message: String, hint: String| {
             problems.push(Problem {
@@ -287,7 +268,14 @@ impl Resource for Grant {
         wanted
             .iter()
             .map(|wanted| match &snapshots[wanted.spec.database.as_str()] {
-                Ok(snapshot) => Ok(found(snapshot, wanted)),
+                Ok(snapshot) => {
+                    let found = found(snapshot, wanted);
+                    if found.is_none() {
+                        version::expect(server, wanted.spec.since())?;
+                        snapshot.expect_settings(server, &wanted.spec)?;
+                    }
+                    Ok(found)
+                }
                 Err(error) => Err(error.clone()),
             })
             .collect()

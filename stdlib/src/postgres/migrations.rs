@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use self::ledger::Ledger;
 use super::server::Server;
 use super::sql::Place;
-use super::{held, review};
+use super::{held, names, review};
 
 /// How much is in a table into which nobody could look.
 const UNKNOWN: &str = "an unknown number of rows";
@@ -166,7 +166,9 @@ impl Resource for Migrations {
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {
-        let mut problems = Vec::new();
+        let named = [(&spec.database, "database"), (&spec.schema, "schema")];
+        let named = named.map(|(name, attribute)| names::problem(name, attribute));
+        let mut problems: Vec<_> = named.into_iter().flatten().collect();
         for (name, text) in spec.in_order() {
             if let Err(fault) = script::statements(text) {
                 let message = format!("`{name}`, line {}: {}", fault.line, fault.message);

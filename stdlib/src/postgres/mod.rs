@@ -7,7 +7,7 @@
 //!   tables and functions;
 //! - `imported`: everything on a server, for `dollop import`;
 //! - `held`: what is stored in what is about to go; `words`: whether two texts mean the same;
-//! - `review`: what is sent, for people; `sql`: quoting, settings, ids; `scram`: passwords; `version`: what needs a newer server;
+//! - `review`: what is sent, for people; `sql`: quoting, settings, ids; `names`: what a name may be; `scram`: passwords; `version`: what needs a newer server;
 //!   `error`: what went wrong, in words.
 
 mod backup;
@@ -18,6 +18,7 @@ pub mod default_privileges;
 pub mod domain;
 pub mod enumeration;
 mod error;
+pub mod event_trigger;
 pub mod extension;
 pub mod fdw_server;
 pub mod foreign_schema;
@@ -31,6 +32,7 @@ pub mod index;
 mod lane;
 pub mod membership;
 pub mod migrations;
+mod names;
 pub mod object;
 mod operate;
 mod place;
@@ -40,6 +42,7 @@ pub mod remark;
 pub mod replication_slot;
 mod review;
 pub mod role;
+pub mod role_settings;
 mod row;
 pub mod schema;
 mod scram;
@@ -77,8 +80,10 @@ pub fn register(registry: Registry) -> Registry {
         .resource::<schema::Schema>()
         .resource::<extension::Extension>()
         .resource::<grant::Grant>()
+        .resource::<grant::privileges::Privileges>()
         .resource::<object::Of<default_privileges::DefaultPrivileges>>()
         .resource::<object::Of<membership::Membership>>()
+        .resource::<object::Of<role_settings::RoleSettings>>()
         .resource::<migrations::Migrations>()
         .resource::<object::Of<view::View>>()
         .resource::<object::Of<function::Function>>()
@@ -89,6 +94,7 @@ pub fn register(registry: Registry) -> Registry {
         .resource::<object::Of<enumeration::Enumeration>>()
         .resource::<object::Of<domain::Domain>>()
         .resource::<object::Of<trigger::Trigger>>()
+        .resource::<object::Of<event_trigger::EventTrigger>>()
         .resource::<object::Of<policy::Policy>>()
         .resource::<object::Of<publication::Publication>>()
         .resource::<object::Of<subscription::Subscription>>()

@@ -22,7 +22,7 @@ pub use super::row::{Nothing, Row, Worded};
 pub(super) use super::row::{Observed, comment_and_owner, keep_words, overlay};
 use super::server::{Lane, Server};
 use super::version::{self, Since};
-use super::{held, imported, review, sql};
+use super::{held, imported, names, review, row, sql};
 
 /// What identifies an object in its database: `[schema, name]`, say.
 pub(super) type Key = Vec<String>;
@@ -47,7 +47,7 @@ pub trait Object: Send + Sync + 'static {
     /// See [`Resource::check_named`].
     fn check_named(natural: &str, _spec: &Self::Spec) -> Vec<Problem> {
         let is_kept = Self::NAMES > 0;
-        sql::problem_of(natural, "name").filter(|_| is_kept).into_iter().collect()
+        names::problem(natural, "name").filter(|_| is_kept).into_iter().collect()
     }
     /// See [`Resource::check_update`].
     fn check_update(_from: &Self::Spec, _to: &Self::Spec) -> Vec<Problem> {
@@ -74,6 +74,8 @@ pub trait Object: Send + Sync + 'static {
     fn database(spec: &Self::Spec) -> Option<&str>;
     /// What identifies it there.
     fn key(natural: &str, spec: &Self::Spec) -> Vec<String>;
+    /// Whether it is a relation: its key is the name of its schema and its own.
+    const IS_RELATION: bool = false;
     /// How many parts of the key are names that the server keeps, the first ones.
     const NAMES: usize = usize::MAX;
     /// What it is, in words: "view `a` in schema `b`".
@@ -98,6 +100,10 @@ pub trait Object: Send + Sync + 'static {
     fn since(_spec: &Self::Spec) -> Option<Since> {
         None
     }
+    /// The same of a change of what is there already.
+    fn since_change(_from: Option<&Self::Spec>, to: &Self::Spec) -> Option<Since> {
+        Self::since(to)
+    }
     /// Whether its statements refuse to stand in a transaction. Then they run one by one, and
     /// what a run that broke off has not done is done by the next.
     fn stands_alone(_spec: &Self::Spec) -> bool {
@@ -121,6 +127,15 @@ pub trait Object: Send + Sync + 'static {
     /// long as these are what they were when the object was last written, the attributes are
     /// what was written.
     const WORDS: &'static [&'static str] = &[];
+    /// What it is now, in the words of the script where the plan saw no difference: what the
+    /// server makes of them may look like another thing, and nobody agreed to change that.
+    fn as_planned(
+        now: Self::Spec,
+        from: &Self::Spec,
+        to: &Self::Spec,
+    ) -> Result<Self::Spec, CallError> {
+        row::as_planned(Self::WORDS, now, from, to)
+    }
     /// The object as it is, from its row; nothing when it does not exist.
     fn observe(row: Option<&Row>, wanted: &Wanted<Self::Spec>) -> Observed<Self> {
         row.map(|row| Ok((overlay::<Self>(row, wanted)?, row.facts(Self::WORDS)?))).transpose()
@@ -302,7 +317,9 @@ impl<O: Object> Resource for Of<O> {
     }
 
     fn check(spec: &O::Spec) -> Vec<Problem> {
-        O::check(spec)
+        let key = if O::IS_RELATION { O::key("", spec) } else { Vec::new() };
+        let place = key.first().and_then(|schema| names::problem_of_place(schema));
+        names::problems_in(spec).into_iter().chain(place).chain(O::check(spec)).collect()
     }
 
     fn check_named(natural: &str, spec: &O::Spec) -> Vec<Problem> {
@@ -314,7 +331,11 @@ impl<O: Object> Resource for Of<O> {
     }
 
     fn cautions(natural: &str, from: Option<&O::Spec>, to: &O::Spec) -> Vec<Problem> {
-        O::cautions(natural, from, to)
+        let traits = O::traits();
+        let is_new = from.is_none() && traits.naming == Naming::Natural && O::NAMES > 0;
+        let in_schema = traits.within.last() == Some(&"schema");
+        let named = names::caution(natural, in_schema).filter(|_| is_new);
+        named.into_iter().chain(O::cautions(natural, from, to)).collect()
     }
 
     fn territory(natural: &str, spec: &O::Spec) -> Vec<Territory> {
@@ -368,7 +389,9 @@ impl<O: Object> Resource for Of<O> {
         server: &Server,
         proposed: &[Proposed<O::Spec>],
     ) -> Result<Vec<Preview>, CallError> {
-        let look = |one: &Proposed<O::Spec>| version::preview(server, O::since(&one.to));
+        let look = |one: &Proposed<O::Spec>| {
+            version::preview(server, O::since_change(one.from.as_ref(), &one.to))
+        };
         Ok(proposed.iter().map(look).collect())
     }
 
@@ -427,7 +450,7 @@ impl<O: Object> Resource for Of<O> {
             .iter()
             .take(O::NAMES)
             .filter(|part| !part.is_empty())
-            .try_for_each(|part| sql::check_name(part))?;
+            .try_for_each(|part| names::expect(part))?;
         let from = if O::is_entry(&spec) {
             Self::now(server, &at, name, None, &spec).await?.map(|(spec, _)| spec)
         } else {
@@ -444,13 +467,15 @@ impl<O: Object> Resource for Of<O> {
         server: &Server,
         name: &Name,
         id: &str,
-        _: O::Spec,
+        from: O::Spec,
         to: O::Spec,
     ) -> Result<O::Facts, CallError> {
         version::expect(server, O::since(&to))?;
         let at = At::of::<O>(server, Some(id), &name.natural, &to);
         // What it is now counts, not what it was when the plan was made.
         let (current, _) = Self::expect_now(server, &at, name, &to).await?;
+        version::expect(server, O::since_change(Some(&current), &to))?;
+        let current = O::as_planned(current, &from, &to)?;
         let statements = O::statements(&at.key, Some(&current), Some(&to));
         let task = at.task::<O>("change", &to);
         send::<O>(server, &at.database, &statements, &to, &task).await?;

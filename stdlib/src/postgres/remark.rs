@@ -1,6 +1,9 @@
 //! What can be said about any object: `postgres::comment` and `postgres::security_label`.
 //!
-//! Catalogs: `pg_description`, `pg_seclabel`, read with `pg_identify_object_as_address`.
+//! Catalogs: `pg_description`, `pg_seclabel` and their shared twins, read with
+//! `pg_identify_object_as_address`.
+
+mod on;
 
 use std::marker::PhantomData;
 
@@ -11,148 +14,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
+pub use self::on::On;
 use super::object::{Nothing, Object};
 use super::server::Server;
 use super::signature::BETWEEN;
-use super::sql;
-
-/// What kind of object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum On {
-    /// An aggregate, with the types of its arguments.
-    Aggregate,
-    /// A collation.
-    Collation,
-    /// A column: schema, table, column.
-    Column,
-    /// A conversion between encodings.
-    Conversion,
-    /// A domain.
-    Domain,
-    /// An event trigger.
-    EventTrigger,
-    /// An extension.
-    Extension,
-    /// A foreign-data wrapper.
-    ForeignDataWrapper,
-    /// A foreign table.
-    ForeignTable,
-    /// A function, with the types of its arguments.
-    Function,
-    /// An index.
-    Index,
-    /// A procedural language.
-    Language,
-    /// A materialized view.
-    MaterializedView,
-    /// A procedure, with the types of its arguments.
-    Procedure,
-    /// A rule of a table or view: schema, table, rule.
-    Rule,
-    /// A schema.
-    Schema,
-    /// A sequence.
-    Sequence,
-    /// A foreign server.
-    Server,
-    /// Extended statistics.
-    Statistics,
-    /// A constraint of a table: schema, table, constraint.
-    TableConstraint,
-    /// A table.
-    Table,
-    /// A dictionary of text search.
-    TextSearchDictionary,
-    /// A configuration of text search.
-    TextSearchConfiguration,
-    /// A type.
-    Type,
-    /// A view.
-    View,
-}
-
-impl On {
-    /// All of them; a domain is a type by its first word.
-    const ALL: [Self; 25] = [
-        Self::Aggregate,
-        Self::Collation,
-        Self::Column,
-        Self::Conversion,
-        Self::EventTrigger,
-        Self::Extension,
-        Self::ForeignDataWrapper,
-        Self::ForeignTable,
-        Self::Function,
-        Self::Index,
-        Self::Language,
-        Self::MaterializedView,
-        Self::Procedure,
-        Self::Rule,
-        Self::Schema,
-        Self::Sequence,
-        Self::Server,
-        Self::Statistics,
-        Self::TableConstraint,
-        Self::Table,
-        Self::TextSearchDictionary,
-        Self::TextSearchConfiguration,
-        Self::Type,
-        Self::View,
-        Self::Domain,
-    ];
-
-    /// `pg_identify_object_as_address` and SQL have a word each.
-    fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Aggregate => ("aggregate", "AGGREGATE"),
-            Self::Collation => ("collation", "COLLATION"),
-            Self::Column => ("table column", "COLUMN"),
-            Self::Conversion => ("conversion", "CONVERSION"),
-            Self::Domain => ("type", "DOMAIN"),
-            Self::EventTrigger => ("event trigger", "EVENT TRIGGER"),
-            Self::Extension => ("extension", "EXTENSION"),
-            Self::ForeignDataWrapper => ("foreign-data wrapper", "FOREIGN DATA WRAPPER"),
-            Self::ForeignTable => ("foreign table", "FOREIGN TABLE"),
-            Self::Function => ("function", "FUNCTION"),
-            Self::Index => ("index", "INDEX"),
-            Self::Language => ("language", "LANGUAGE"),
-            Self::MaterializedView => ("materialized view", "MATERIALIZED VIEW"),
-            Self::Procedure => ("procedure", "PROCEDURE"),
-            Self::Rule => ("rule", "RULE"),
-            Self::Schema => ("schema", "SCHEMA"),
-            Self::Sequence => ("sequence", "SEQUENCE"),
-            Self::Server => ("server", "SERVER"),
-            Self::Statistics => ("statistics object", "STATISTICS"),
-            Self::TableConstraint => ("table constraint", "CONSTRAINT"),
-            Self::Table => ("table", "TABLE"),
-            Self::TextSearchDictionary => ("text search dictionary", "TEXT SEARCH DICTIONARY"),
-            Self::TextSearchConfiguration => {
-                ("text search configuration", "TEXT SEARCH CONFIGURATION")
-            }
-            Self::Type => ("type", "TYPE"),
-            Self::View => ("view", "VIEW"),
-        }
-    }
-
-    /// How many names say which one.
-    fn parts(self) -> usize {
-        match self {
-            Self::Column | Self::Rule | Self::TableConstraint => 3,
-            Self::EventTrigger
-            | Self::Extension
-            | Self::ForeignDataWrapper
-            | Self::Language
-            | Self::Schema
-            | Self::Server => 1,
-            _ => 2,
-        }
-    }
-
-    fn takes_arguments(self) -> bool {
-        matches!(self, Self::Aggregate | Self::Function | Self::Procedure)
-    }
-}
+use super::{sql, types};
 
 /// The key of what is said of an object, as `pg_identify_object_as_address` names it; nothing
 /// for a sort of object of which nothing can be said here.
@@ -169,8 +35,11 @@ pub trait Remark:
     const KIND: &'static str;
     /// What it is, in words.
     const WORD: &'static str;
-    /// The introspection query's place to look, and what it calls a remark.
-    const CATALOG: (&'static str, &'static str);
+    /// The catalogs of remarks on what is in a database, and on what belongs to the whole
+    /// server, and what each calls a remark and who says it.
+    const CATALOGS: [&'static str; 2];
+    /// The columns there: who says it, and what is said.
+    const SAID: &'static str;
     /// See [`Object::RULES`].
     const RULES: Option<&'static str>;
     /// What tells two remarks about one object apart.
@@ -190,6 +59,10 @@ pub trait Remark:
     }
     /// What is said.
     fn text(&self) -> &str;
+    /// What is wrong with it beside the names.
+    fn check(&self) -> Option<Problem> {
+        None
+    }
     /// See [`Object::impossible`].
     fn impossible(&self, _rules: &[Json]) -> Option<CallError> {
         None
@@ -221,8 +94,8 @@ pub struct Comment {
 impl Remark for Comment {
     const KIND: &'static str = "postgres::comment";
     const WORD: &'static str = "comment";
-    const CATALOG: (&'static str, &'static str) =
-        ("pg_description", "'' \"provider\", r.description");
+    const CATALOGS: [&'static str; 2] = ["pg_description", "pg_shdescription"];
+    const SAID: &'static str = "'' \"provider\", r.description";
     const RULES: Option<&'static str> = None;
     const IDENTITY: &'static [&'static str] = &["on", "object", "arguments"];
 
@@ -275,7 +148,8 @@ pub struct SecurityLabel {
 impl Remark for SecurityLabel {
     const KIND: &'static str = "postgres::security_label";
     const WORD: &'static str = "security label";
-    const CATALOG: (&'static str, &'static str) = ("pg_seclabel", "r.\"provider\", r.label");
+    const CATALOGS: [&'static str; 2] = ["pg_seclabel", "pg_shseclabel"];
+    const SAID: &'static str = "r.\"provider\", r.label";
     const RULES: Option<&'static str> = Some(
         "select concat(current_setting('shared_preload_libraries'),
             current_setting('session_preload_libraries'),
@@ -305,6 +179,15 @@ impl Remark for SecurityLabel {
 
     fn text(&self) -> &str {
         &self.label
+    }
+
+    fn check(&self) -> Option<Problem> {
+        let word = self.on.words().1.to_lowercase();
+        (!self.on.takes_labels()).then(|| Problem {
+            attribute: "on".to_owned(),
+            message: format!("the server takes no security labels on a sort such as {word}"),
+            hint: None,
+        })
     }
 
     fn impossible(&self, rules: &[Json]) -> Option<CallError> {
@@ -339,29 +222,14 @@ impl<R: Remark> Object for Of<R> {
     }
 
     fn check(spec: &R) -> Vec<Problem> {
-        let problem = |attribute: &str, message: String, hint: &str| Problem {
-            attribute: attribute.to_owned(),
-            message,
-            hint: Some(hint.to_owned()),
-        };
-        let (word, parts) = (spec.on().words().1.to_lowercase(), spec.on().parts());
-        let mut problems = Vec::new();
-        if spec.object().len() != parts {
-            let message = format!("a {word} is named by {parts} parts");
-            let hint = match parts {
-                1 => "its name alone",
-                2 => "its schema and its name",
-                _ => "the schema, the table, and its name",
-            };
-            problems.push(problem("object", message, hint));
-        }
-        if !spec.arguments().is_empty() && !spec.on().takes_arguments() {
-            let message = format!("a {word} has no arguments");
-            problems.push(problem("arguments", message, "leave `arguments` out"));
-        }
+        let mut problems = spec.on().check(spec.object(), spec.arguments());
+        problems.extend(spec.check());
         if spec.text().is_empty() {
-            let message = format!("an empty {} is none", R::WORD);
-            problems.push(problem("object", message, "remove the declaration instead"));
+            problems.push(Problem {
+                attribute: "object".to_owned(),
+                message: format!("an empty {} is none", R::WORD),
+                hint: Some("remove the declaration instead".to_owned()),
+            });
         }
         problems
     }
@@ -372,7 +240,10 @@ impl<R: Remark> Object for Of<R> {
 
     fn key(_: &str, spec: &R) -> Vec<String> {
         let (word, sql) = spec.on().words();
-        let names = spec.object().join(BETWEEN);
+        let names = match (spec.on(), spec.object()) {
+            (On::Cast, [from]) => types::normal(from),
+            (_, object) => object.join(BETWEEN),
+        };
         let arguments = spec.arguments().join(BETWEEN);
         [word, sql, &names, &arguments, spec.provider().unwrap_or_default()]
             .map(str::to_owned)
@@ -383,7 +254,7 @@ impl<R: Remark> Object for Of<R> {
     const LISTS: bool = R::RULES.is_none();
 
     fn told(key: &[String]) -> Map<String, Json> {
-        let on = On::ALL.into_iter().find(|on| on.words().1 == key[1]);
+        let on = On::of_word(&key[1]);
         let parts = |text: &str| -> Vec<String> {
             text.split(BETWEEN).filter(|part| !part.is_empty()).map(str::to_owned).collect()
         };
@@ -406,25 +277,44 @@ impl<R: Remark> Object for Of<R> {
     }
 
     fn query(_: &Server) -> String {
-        let (catalog, said) = R::CATALOG;
+        let (said, [own, shared]) = (R::SAID, R::CATALOGS);
         // What came with the server has low numbers, but for the schema `public`.
         format!(
-            r#"select array[case when a.type like '% column' then 'table column' else a.type end, w.word, array_to_string(names, E'\x1f'),
-                x.types, r."provider"] "key",
+            r#"select array[a.type, w.word, y.names, x.types, r."provider"] "key",
             r.said "text", r.said "label"
-            from (select r.classoid, r.objoid, r.objsubid, {said} said from {catalog} r
+            from (select r.classoid, r.objoid, r.objsubid, {said} said from {own} r
                 where r.objoid >= 16384 or r.classoid = 'pg_namespace'::regclass
-                    or r.classoid = 'pg_language'::regclass) r
-            cross join lateral pg_identify_object_as_address(r.classoid, r.objoid, r.objsubid) a
-            -- A type's name comes in one piece there, quoted where it must be.
-            cross join lateral (select coalesce((select array[n.nspname::text, t.typname::text]
-                from pg_type t join pg_namespace n on n.oid = t.typnamespace
-                where r.classoid = 'pg_type'::regclass and t.oid = r.objoid), a.object_names)) n(names)
-            cross join unnest($2) w(word) cross join unnest($4) x(types)
-            where case when a.type like '% column' then 'table column' else a.type end = any($1)
-                and array_to_string(names, E'\x1f') = any($3)
-                and array(select to_regtype(t) from unnest(a.object_args) t)
-                    = array(select to_regtype(t) from unnest(string_to_array(x.types, E'\x1f')) t)
+                    or r.classoid = 'pg_language'::regclass
+                union all select r.classoid, r.objoid, 0, {said} from {shared} r) r
+            cross join lateral (select
+                    case when i.type like '% column' then 'table column' else i.type end,
+                    i.object_names, i.object_args
+                from pg_identify_object_as_address(r.classoid, r.objoid, r.objsubid) i
+            ) a(type, names, arguments)
+            -- The names of types come in one piece there, quoted where they must be; those of a
+            -- cast may be written in several ways.
+            cross join lateral (select coalesce(
+                (select array[concat(n.nspname, E'\x1f', t.typname)]
+                    from pg_type t join pg_namespace n on n.oid = t.typnamespace
+                    where r.classoid = 'pg_type'::regclass and t.oid = r.objoid),
+                (select array[concat(n.nspname, E'\x1f', t.typname, E'\x1f', k.conname)]
+                    from pg_constraint k join pg_type t on t.oid = k.contypid
+                        join pg_namespace n on n.oid = t.typnamespace
+                    where r.classoid = 'pg_constraint'::regclass and k.oid = r.objoid),
+                (select array[a.names[1], format_type(c.castsource, null),
+                        concat(n.nspname, '.', t.typname)]
+                    from pg_cast c join pg_type t on t.oid = c.castsource
+                        join pg_namespace n on n.oid = t.typnamespace
+                    where r.classoid = 'pg_cast'::regclass and c.oid = r.objoid),
+                array[array_to_string(a.names, E'\x1f')])) n(called)
+            cross join unnest($2) w(word) cross join unnest($3) y(names)
+            cross join unnest($4) x(types)
+            where a.type = any($1) and y.names = any(n.called)
+                -- The name of a constraint stands there for no type.
+                and case when a.type = 'domain constraint' then true
+                    else array(select to_regtype(t) from unnest(a.arguments) t)
+                        = array(select to_regtype(t)
+                            from unnest(string_to_array(x.types, E'\x1f')) t) end
                 and r."provider" = any($5)"#
         )
     }
@@ -437,27 +327,16 @@ impl<R: Remark> Object for Of<R> {
         {
             return Vec::new();
         }
-        let names: Vec<String> = key[2].split(BETWEEN).map(str::to_owned).collect();
-        let dotted = |names: &[String]| {
-            names.iter().map(|name| sql::name(name)).collect::<Vec<_>>().join(".")
+        let parts = |text: &str| -> Vec<String> {
+            text.split(BETWEEN).filter(|part| !part.is_empty()).map(str::to_owned).collect()
         };
-        let takes = ["AGGREGATE", "FUNCTION", "PROCEDURE"].contains(&key[1].as_str());
-        let object = match key[1].as_str() {
-            "CONSTRAINT" | "RULE" => {
-                format!(
-                    "{} ON {}",
-                    dotted(&names[names.len() - 1..]),
-                    dotted(&names[..names.len() - 1])
-                )
-            }
-            _ if takes => format!("{}({})", dotted(&names), key[3].replace(BETWEEN, ", ")),
-            _ => dotted(&names),
-        };
+        let Some(on) = On::of_word(&key[1]) else { return Vec::new() };
+        let object = on.named(&parts(&key[2]), &parts(&key[3]));
         let text = sql::text_or_null(to.map(R::text));
         let word = match key[4].as_str() {
             "" => "COMMENT".to_owned(),
             provider => format!("SECURITY LABEL FOR {}", sql::name(provider)),
         };
-        vec![format!("{word} ON {} {object} IS {text}", key[1])]
+        vec![format!("{word} ON {object} IS {text}")]
     }
 }

@@ -11,8 +11,8 @@ use tokio_postgres::error::SqlState;
 
 use super::object::{Nothing, Object};
 use super::server::Server;
-use super::sql;
 use super::version::Since;
+use super::{names, sql};
 
 /// A replication slot: logical with a database and a plugin, physical without. The server keeps
 /// its log until the slot's reader has it, of a physical slot from the moment it is made on; a
@@ -51,6 +51,10 @@ impl Object for ReplicationSlot {
 
     fn traits() -> Traits {
         Traits::default()
+    }
+
+    fn check_named(natural: &str, _: &Spec) -> Vec<Problem> {
+        names::problem_of_slot(natural, "name").into_iter().collect()
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {

@@ -59,17 +59,32 @@ fn with_variables(name: &Name, statement: &str, variables: &mut Vec<String>) -> 
     out + rest
 }
 
-/// `main_app_password` is the attribute `password` of `postgres::role.main/app`.
+/// The attributes whose variables are called by the path of their object alone. No two of these
+/// have paths of one length.
+const PLAIN: [(&str, &str); 2] =
+    [("postgres::role", "password"), ("postgres::subscription", "connection")];
+
+/// `main_app_password` is the attribute `password` of `postgres::role.main/app`. Where another
+/// address and attribute could come to the same words, a digest of both is added.
 fn variable(name: &Name, path: &str) -> String {
-    let parts: Vec<_> = name.address.path().iter().map(String::as_str).chain([path]).collect();
+    let address = &name.address;
+    let parts: Vec<_> = address.path().iter().map(String::as_str).chain([path]).collect();
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     let words: String = parts.join("_").chars().map(plain).collect();
-    // `a_b` and `a-b` are two.
-    let whole = |part: &String| part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if name.address.path().iter().all(whole) {
+    let is_plain = |part: &str, also: &[char]| {
+        part.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(&c))
+    };
+    // The first parts end at the first `_`s, and `path` begins at the last one.
+    let told = match address.path().split_last() {
+        Some((last, places)) => {
+            places.iter().all(|place| is_plain(place, &[])) && is_plain(last, &['_'])
+        }
+        None => false,
+    };
+    if told && address.components().is_empty() && PLAIN.contains(&(address.kind(), path)) {
         return words;
     }
-    let digest = Sha256::digest(name.address.to_string());
+    let digest = Sha256::digest(format!("{address} {path}"));
     format!("{words}_{}", &hex::encode(digest)[..6])
 }
 
@@ -91,14 +106,39 @@ mod tests {
         let statement =
             "CREATE X PASSWORD '(secret password)' OPTIONS (a '(secret options_a)')";
         let found = script(&named(&["main", "app"]), Some("d"), vec![statement.to_owned()]);
-        assert_eq!(
-            found.statements,
-            ["CREATE X PASSWORD :'main_app_password' OPTIONS (a :'main_app_options_a')"]
-        );
-        assert_eq!(found.variables, ["main_app_password", "main_app_options_a"]);
-        let of = |name: &str| variable(&named(&["main", name]), "password");
-        assert!(of("a b").starts_with("main_a_b_password_") && of("a b") != of("a_b"));
+        let [password, option] = &found.variables[..] else { panic!("{:?}", found.variables) };
+        assert_eq!(password, "main_app_password");
+        assert!(option.starts_with("main_app_options_a_"), "{option}");
+        let statement = format!("CREATE X PASSWORD :'{password}' OPTIONS (a :'{option}')");
+        assert_eq!(found.statements, [statement]);
         assert_eq!(found.place, "\\connect \"d\"");
+    }
+
+    #[test]
+    fn no_two_secrets_share_a_variable() {
+        let of = |components: &[&str], kind: &str, path: &[&str], attribute: &str| {
+            let texts =
+                |all: &[&str]| all.iter().map(|&one| one.to_owned()).collect::<Vec<_>>();
+            let address = Address::new(texts(components), kind, texts(path));
+            let natural = address.name().to_owned();
+            variable(&Name { stack: "s".to_owned(), address, natural }, attribute)
+        };
+        let role = "postgres::role";
+        assert_eq!(of(&[], role, &["main", "app_b"], "password"), "main_app_b_password");
+        let all = [
+            of(&[], role, &["main", "a_b"], "password"),
+            of(&[], role, &["main", "a-b"], "password"),
+            of(&[], role, &["main", "a b"], "password"),
+            of(&[], role, &["main_a", "b"], "password"),
+            of(&["x"], role, &["main", "a_b"], "password"),
+            of(&["y"], role, &["main", "a_b"], "password"),
+            of(&[], role, &["main", "a"], "b_password"),
+            of(&[], "postgres::user_mapping", &["main", "a", "b"], "password"),
+            of(&[], "postgres::comment", &["main", "a_b"], "password"),
+        ];
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len(), "{all:?}");
+        assert!(all.iter().all(|name| name.starts_with("main_a_b_password")), "{all:?}");
     }
 
     #[test]

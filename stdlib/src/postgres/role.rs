@@ -24,7 +24,7 @@ use tokio_postgres::error::SqlState;
 use self::flags::{Flags, SERVER_DEFAULTS, flags};
 use super::error::Task;
 use super::server::{Lane, Server};
-use super::{held, imported, review, scram, sql};
+use super::{held, imported, names, review, scram, sql};
 use crate::text::Text;
 
 /// A role: a user that logs in, or a group that others are members of.
@@ -202,7 +202,8 @@ impl Resource for Role {
             ),
         }
         };
-        changes.then(caution).into_iter().collect()
+        let named = names::caution(natural, false).filter(|_| from.is_none());
+        changes.then(caution).into_iter().chain(named).collect()
     }
 
     fn territory(natural: &str, spec: &Spec) -> Vec<Territory> {
@@ -267,7 +268,7 @@ impl Resource for Role {
         name: &Name,
         spec: Spec,
     ) -> Result<Created<Facts>, CallError> {
-        sql::check_name(&name.natural)?;
+        names::expect(&name.natural)?;
         let mut hashed = spec.clone();
         hashed.password = spec.password.as_deref().map(scram::verifier);
         let statements = create_statements(&sql::name(&name.natural), &hashed);
@@ -329,7 +330,7 @@ impl Resource for Role {
         let role = sql::name(&name.natural);
         let mut statements = change_statements(&role, &from, &current, &to, password);
         if renamed {
-            sql::check_name(&name.natural)?;
+            names::expect(&name.natural)?;
             statements.insert(0, sql::rename("ROLE", id, &name.natural));
         }
         let task = task("change", id).hint(

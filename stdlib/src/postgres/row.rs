@@ -88,6 +88,27 @@ pub(super) fn overlay<O: Object + ?Sized>(
     Ok(found)
 }
 
+/// What something is now, with the attributes of `words` as they shall be where a plan saw no
+/// difference in them.
+pub(super) fn as_planned<S: Serialize + DeserializeOwned>(
+    words: &[&str],
+    now: S,
+    from: &S,
+    to: &S,
+) -> Result<S, CallError> {
+    if words.is_empty() {
+        return Ok(now);
+    }
+    let unknown =
+        |error: serde_json::Error| CallError::refused(format!("no form of this kind: {error}"));
+    let json = |spec: &S| serde_json::to_value(spec).map_err(unknown);
+    let (mut now, from, to) = (json(&now)?, json(from)?, json(to)?);
+    for name in words.iter().filter(|name| from[**name] == to[**name]) {
+        now[*name] = to[*name].clone();
+    }
+    serde_json::from_value(now).map_err(unknown)
+}
+
 /// Brings comment and owner of `what` (`VIEW "s"."v"`) from one state to another. An owner
 /// that is not asked for stays.
 pub(super) fn comment_and_owner(

@@ -14,7 +14,7 @@ use tokio_postgres::error::SqlState;
 use super::error::Task;
 use super::server::{Lane, Server};
 use super::sql::{self, Place};
-use super::{held, imported, review};
+use super::{held, imported, names, review};
 
 /// A schema: a name space for tables, functions and the like.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -68,8 +68,16 @@ impl Resource for Schema {
         Traits { within: &["database"], holds_data: true, renames: true, ..Traits::default() }
     }
 
+    fn check(spec: &Spec) -> Vec<Problem> {
+        names::problems_in(spec)
+    }
+
+    fn cautions(natural: &str, from: Option<&Spec>, _: &Spec) -> Vec<Problem> {
+        names::caution(natural, false).filter(|_| from.is_none()).into_iter().collect()
+    }
+
     fn check_named(natural: &str, _: &Spec) -> Vec<Problem> {
-        sql::problem_of_own("schema", natural).into_iter().collect()
+        names::problem_of_own("schema", natural).into_iter().collect()
     }
 
     fn id_of(name: &Name, spec: &Spec) -> Option<String> {
@@ -185,7 +193,7 @@ impl Resource for Schema {
         name: &Name,
         spec: Spec,
     ) -> Result<Created<Facts>, CallError> {
-        sql::check_name(&name.natural)?;
+        names::expect(&name.natural)?;
         let place = Place::of(None, &spec.database, &name.natural);
         let statements = create_statements(&name.natural, &spec);
         let task = task("create", &place);
@@ -211,7 +219,7 @@ impl Resource for Schema {
         let schema = sql::name(&name.natural);
         let mut statements = change(&schema, &row.owner, row.comment.as_deref(), &to);
         if place.name != name.natural {
-            sql::check_name(&name.natural)?;
+            names::expect(&name.natural)?;
             statements.insert(0, sql::rename("SCHEMA", &place.name, &name.natural));
         }
         let task = task("change", &place);

@@ -99,6 +99,8 @@ impl Object for Sequence {
     type Spec = Spec;
     type Facts = Nothing;
 
+    const IS_RELATION: bool = true;
+
     in_schema!("sequence");
 
     fn normalize(spec: &mut Spec) {

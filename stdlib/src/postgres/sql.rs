@@ -3,14 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Problem, Wanted};
+use dollop_engine::resource::Wanted;
 use futures::StreamExt;
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 
 use crate::text::Text;
-
-/// The longest name PostgreSQL keeps, in bytes (`NAMEDATALEN - 1`); it cuts off the rest.
-const LONGEST_NAME: usize = 63;
 
 /// How many databases are read side by side.
 pub(super) const DATABASES: usize = 4;
@@ -120,49 +117,6 @@ pub(super) fn still_there<Row>(
 pub(super) fn is_it<S>(wanted: &Wanted<S>, oid: i64) -> bool {
     let recorded = wanted.facts.as_ref().and_then(|facts| facts.get("oid"));
     recorded.and_then(serde_json::Value::as_i64) == Some(oid)
-}
-
-/// Refuses names that PostgreSQL would silently change.
-pub(super) fn check_name(name: &str) -> Result<(), CallError> {
-    match problem_of(name, "name") {
-        None => Ok(()),
-        Some(Problem { message, hint, .. }) => {
-            let error = CallError::refused(message);
-            Err(hint.into_iter().fold(error, CallError::hint))
-        }
-    }
-}
-
-/// What is wrong with a name that PostgreSQL would silently change.
-pub(super) fn problem_of(name: &str, attribute: &str) -> Option<Problem> {
-    let problem = |message: String, hint: &str| {
-        let hint = Some(hint.to_owned());
-        Some(Problem { attribute: attribute.to_owned(), message, hint })
-    };
-    if name.is_empty() {
-        problem("a name in PostgreSQL cannot be empty".to_owned(), "give it a name")
-    } else if name.len() > LONGEST_NAME {
-        let bytes = name.len();
-        problem(
-            format!("the name `{name}` has {bytes} bytes, PostgreSQL keeps {LONGEST_NAME}"),
-            "choose a shorter name",
-        )
-    } else if name.contains('\0') {
-        let message = "a name in PostgreSQL cannot contain a zero byte".to_owned();
-        problem(message, "leave it out")
-    } else {
-        None
-    }
-}
-
-/// What is wrong with the name of something that is to be the user's own.
-pub(super) fn problem_of_own(what: &str, name: &str) -> Option<Problem> {
-    let reserved = name.starts_with("pg_").then(|| Problem {
-        attribute: "name".to_owned(),
-        message: format!("{what} `{name}` would be one of the server's own, which begin so"),
-        hint: Some("choose a name that does not begin with `pg_`".to_owned()),
-    });
-    problem_of(name, "name").or(reserved)
 }
 
 /// The id of an object that is known by several names.

@@ -2,15 +2,15 @@
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Listed, Listing, Name, Naming, Owner, ReadResult, Resource, Script, Traits,
-    Wanted,
+    Created, Found, Listed, Listing, Name, Naming, Owner, Problem, ReadResult, Resource,
+    Script, Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::Task;
 use super::server::{Lane, Server};
-use super::{imported, migrations, review, sql};
+use super::{imported, migrations, names, review, sql};
 
 /// Statements that are run when a query says that they are needed.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +49,10 @@ impl Resource for Statement {
 
     fn id_of(_: &Name, spec: &Spec) -> Option<String> {
         Some(id(&spec.database, &spec.unless))
+    }
+
+    fn check(spec: &Spec) -> Vec<Problem> {
+        names::problem(&spec.database, "database").into_iter().collect()
     }
 
     fn normalize(spec: &mut Spec) {

@@ -12,8 +12,9 @@ use tokio_postgres::error::SqlState;
 use super::imported::Around;
 use super::object::{Nothing, Object, comment_and_owner};
 use super::server::Server;
-use super::sql;
 use super::version::Since;
+use super::{names, sql};
+use crate::text::Text;
 
 /// A subscription to publications of another server. Where to, what and how change in place.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -48,15 +49,22 @@ pub struct Spec {
     /// Whether values are sent in binary form; needs PostgreSQL 14.
     #[serde(default)]
     pub binary: bool,
-    /// Whether large transactions are sent before they end; needs PostgreSQL 14. The server's
-    /// choice when left out: no before PostgreSQL 18.
+    /// Whether large transactions are sent before they end, and `"parallel"` where several
+    /// processes here make their changes at once (PostgreSQL 16); needs PostgreSQL 14. The
+    /// server's choice when left out: no before PostgreSQL 18.
     #[serde(default)]
-    pub streaming: Option<bool>,
+    pub streaming: Option<Text>,
     /// Whether what is prepared over there (`PREPARE TRANSACTION`) is prepared here, too; needs
     /// PostgreSQL 15. When left out, no, and it is not looked at.
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
     pub two_phase: Option<bool>,
+    /// Whether servers that follow the other one keep the slot as well, so that this one goes on
+    /// with one of them after a fail-over; needs PostgreSQL 17. When left out, no, or as a slot
+    /// that is there already was made, and it is not looked at. It is changed while the
+    /// subscription is off for a moment.
+    #[serde(default)]
+    pub failover: Option<bool>,
     /// Which changes are taken: `any`, or `none` that came to the other server by a subscription
     /// of its own; needs PostgreSQL 16. When left out, `any`, and it is not looked at.
     #[serde(default)]
@@ -113,6 +121,9 @@ fn off() -> String {
     "off".to_owned()
 }
 
+/// The way of streaming that makes changes by several processes.
+const PARALLEL: &str = "parallel";
+
 /// The kind.
 pub struct Subscription;
 
@@ -129,16 +140,46 @@ impl Object for Subscription {
 
     fn normalize(spec: &mut Spec) {
         sql::none_when_empty(&mut spec.comment);
+        if let Some(Text(streaming)) = &mut spec.streaming {
+            *streaming = match streaming.to_lowercase().as_str() {
+                "on" => "true".to_owned(),
+                "off" => "false".to_owned(),
+                other => other.to_owned(),
+            };
+        }
+    }
+
+    // Where nobody says what the slot is called, it is called like the subscription.
+    fn check_named(natural: &str, spec: &Spec) -> Vec<Problem> {
+        let slot = match &spec.slot {
+            Some(slot) => names::problem_of_slot(slot, "slot"),
+            None => names::problem_of_slot(natural, "slot").map(|found| Problem {
+                hint: Some("give a `slot` that is called otherwise".to_owned()),
+                ..found
+            }),
+        };
+        names::problem(natural, "name").into_iter().chain(slot).collect()
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {
-        let none = spec.publications.is_empty();
-        let problem = Problem {
-            attribute: "publications".to_owned(),
-            message: "a subscription has a publication".to_owned(),
-            hint: None,
+        let problem = |attribute: &str, message: String, hint: Option<&str>| Problem {
+            attribute: attribute.to_owned(),
+            message,
+            hint: hint.map(str::to_owned),
         };
-        none.then_some(problem).into_iter().collect()
+        let mut problems = Vec::new();
+        if spec.publications.is_empty() {
+            let message = "a subscription has a publication".to_owned();
+            problems.push(problem("publications", message, None));
+        }
+        let known = ["true", "false", PARALLEL];
+        if let Some(Text(odd)) =
+            spec.streaming.as_ref().filter(|is| !known.contains(&is.0.as_str()))
+        {
+            let message = format!("`{odd}` is no way of streaming");
+            problems.push(problem("streaming", message, Some("true, false or `\"parallel\"`")));
+        }
+        problems
     }
 
     fn database(spec: &Spec) -> Option<&str> {
@@ -168,6 +209,12 @@ impl Object for Subscription {
     }
 
     fn since(spec: &Spec) -> Option<Since> {
+        if spec.failover.is_some() {
+            return Some((17, "`failover` of a subscription"));
+        }
+        if spec.streaming.as_ref().is_some_and(|is| is.0 == PARALLEL) {
+            return Some((16, "`streaming: \"parallel\"` of a subscription"));
+        }
         let newer = spec.origin.is_some()
             || spec.run_as_owner.is_some()
             || spec.password_required.is_some();
@@ -193,7 +240,12 @@ impl Object for Subscription {
         };
         let (binary, stream) = (
             newer(140_000, "s.subbinary", "false"),
-            newer(140_000, "s.substream::text in ('t', 'true', 'p')", "null::bool"),
+            newer(
+                140_000,
+                "case s.substream::text when 'p' then 'parallel' when 't' then 'true'
+                    when 'true' then 'true' else 'false' end",
+                "null::text",
+            ),
         );
         let stop = newer(150_000, "s.subdisableonerr", "false");
         let two_phase = newer(150_000, "s.subtwophasestate <> 'd'", "false");
@@ -202,12 +254,13 @@ impl Object for Subscription {
             newer(160_000, "s.subrunasowner", "null::bool"),
             newer(160_000, "s.subpasswordrequired", "null::bool"),
         );
+        let failover = newer(170_000, "s.subfailover", "false");
         format!(
             r#"select array[s.subname] "key", s.subconninfo "connection",
             s.subpublications publications, s.subenabled enabled, s.subslotname slot,
             {binary} "binary", {stream} streaming, {stop} disable_on_error,
             {two_phase} two_phase, {origin} origin, {as_owner} run_as_owner,
-            {password} password_required,
+            {password} password_required, {failover} failover,
             s.subsynccommit synchronous_commit, pg_get_userbyid(s.subowner) "owner",
             obj_description(s.oid, 'pg_subscription') "comment"
         from pg_subscription s join pg_database d on d.oid = s.subdbid
@@ -220,12 +273,14 @@ impl Object for Subscription {
         "slot",
         "streaming",
         "two_phase",
+        "failover",
         "origin",
         "run_as_owner",
         "password_required",
     ];
 
     fn goes_without_saying(spec: &mut Spec, around: &Around<'_>) {
+        spec.failover = spec.failover.filter(|failover| *failover);
         spec.origin = spec.origin.filter(|origin| *origin != Origin::Any);
         spec.run_as_owner = spec.run_as_owner.filter(|as_owner| *as_owner);
         spec.password_required = spec.password_required.filter(|required| !required);
@@ -253,9 +308,9 @@ impl Object for Subscription {
         };
         let was = |pick: fn(&Spec) -> bool| Some(from.is_some_and(pick).to_string());
         option("binary", was(|spec| spec.binary), to.binary.to_string());
-        if let Some(streaming) = to.streaming {
-            let was = from.and_then(|from| from.streaming).map(|was| was.to_string());
-            option("streaming", was, streaming.to_string());
+        if let Some(Text(streaming)) = &to.streaming {
+            let was = from.and_then(|from| from.streaming.clone()).map(|was| was.0);
+            option("streaming", was, streaming.clone());
         }
         if let Some(origin) = to.origin {
             let was = from.and_then(|from| from.origin).map(|was| was.sql().to_owned());
@@ -290,14 +345,22 @@ impl Object for Subscription {
                 options.extend(
                     (to.two_phase == Some(true)).then(|| "two_phase = true".to_owned()),
                 );
+                // A slot that is there already stays as it is, unless that is said once more.
+                let taken = to.failover.filter(|_| !to.create_slot);
+                let made = to.failover.filter(|_| to.create_slot);
+                options.extend(made.map(|failover| format!("failover = {failover}")));
                 options.push(format!("create_slot = {}", to.create_slot));
                 options.push(format!("copy_data = {}", to.copy_data));
-                options.push(format!("enabled = {}", to.enabled));
+                options.push(format!("enabled = {}", to.enabled && taken.is_none()));
                 all.push(format!(
                     "CREATE SUBSCRIPTION {name} CONNECTION {} PUBLICATION {publications} WITH ({})",
                     sql::text(&to.connection),
                     options.join(", ")
                 ));
+                if let Some(failover) = taken {
+                    all.push(format!("{on} SET (failover = {failover})"));
+                    all.extend(to.enabled.then(|| format!("{on} ENABLE")));
+                }
             }
             Some(from) => {
                 if from.enabled && !to.enabled {
@@ -308,6 +371,13 @@ impl Object for Subscription {
                 }
                 if !options.is_empty() {
                     all.push(format!("{on} SET ({})", options.join(", ")));
+                }
+                // The server changes this one of no subscription that is on.
+                let is_on = from.enabled && to.enabled;
+                if let Some(new) = to.failover.filter(|new| from.failover != Some(*new)) {
+                    all.extend(is_on.then(|| format!("{on} DISABLE")));
+                    all.push(format!("{on} SET (failover = {new})"));
+                    all.extend(is_on.then(|| format!("{on} ENABLE")));
                 }
                 if !from.enabled && to.enabled {
                     all.push(format!("{on} ENABLE"));

@@ -3,22 +3,26 @@
 //! Catalogs: `pg_class`, `pg_attribute`, `pg_constraint`; see "ALTER TABLE" in the PostgreSQL
 //! manual.
 
+mod alter;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use dollop_engine::error::CallError;
 use dollop_engine::resource::{Problem, Traits, Wanted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use tokio_postgres::error::SqlState;
 
+use self::alter::{added, as_planned, change, changed, create, find, kept, key_name_of, lost};
 use super::column::{self, Column};
 use super::imported::Around;
 use super::object::{self, Object, Observed, Row, comment_and_owner};
 use super::place::in_schema;
 use super::server::Server;
-use super::sql;
 use super::version::Since;
 use super::words::same as same_words;
+use super::{names, sql};
 use crate::text::Text;
 
 /// A table: all of its columns and constraints. It is changed in place; what would lose
@@ -51,6 +55,12 @@ pub struct Spec {
     /// Constraints that are not looked at here: each is a `postgres::constraint`.
     #[serde(default)]
     pub constraints_apart: BTreeSet<String>,
+    /// The tables it inherits from, `events` or `app.events`. Their columns are its own, too, and
+    /// need not be in `columns`; it keeps them when it does not inherit any more, and they must
+    /// be in `columns` then.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "postgres::table"))]
+    pub inherits: BTreeSet<String>,
     /// How it is divided into partitions: `RANGE (created)`.
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
@@ -82,6 +92,11 @@ pub struct Spec {
     /// Storage parameters: `#{ fillfactor: 70 }`.
     #[serde(default)]
     pub parameters: BTreeMap<String, Text>,
+    /// What keeps its rows, `heap` or what an extension brought; when left out, the server's
+    /// choice, and it is not looked at. Another one writes the whole table anew, and needs
+    /// PostgreSQL 15.
+    #[serde(default)]
+    pub access_method: Option<String>,
     /// The tablespace its files are in; when left out, the database's, and it is not looked at.
     /// Moving it takes as long as copying its files, and an ACCESS EXCLUSIVE lock.
     #[serde(default)]
@@ -119,6 +134,12 @@ struct Key {
     key_columns: Option<Vec<String>>,
 }
 
+/// Columns that are there because a table that this one inherits from has them.
+#[derive(Default, Deserialize)]
+struct Inherited {
+    inherited: Vec<String>,
+}
+
 /// The kind.
 pub struct Table;
 
@@ -128,6 +149,8 @@ impl Object for Table {
                                  existing one, and REFERENCES on tables that foreign keys name";
     type Spec = Spec;
     type Facts = Facts;
+
+    const IS_RELATION: bool = true;
 
     in_schema!("table", Traits { holds_data: true, ..Traits::default() });
 
@@ -152,7 +175,7 @@ impl Object for Table {
         };
         let mut problems: Vec<_> = spec.columns.iter().filter_map(Column::check).collect();
         let named = spec.constraints.keys();
-        problems.extend(named.filter_map(|name| sql::problem_of(name, "constraints")));
+        problems.extend(named.filter_map(|name| names::problem(name, "constraints")));
         let known = |identity: &str| {
             ["default", "full", "nothing"].contains(&identity) || identity.starts_with(BY_INDEX)
         };
@@ -186,8 +209,14 @@ impl Object for Table {
             let message = "a partition has the columns and the key of its table".to_owned();
             problems.push(problem("columns", message, "leave `columns` and `primary_key` out"));
         }
+        if !spec.inherits.is_empty() && (partition || spec.partition_by.is_some()) {
+            let message =
+                "a table with partitions, or one of them, inherits nothing".to_owned();
+            problems.push(problem("inherits", message, "leave `inherits` out"));
+        }
+        let elsewhere = partition || !spec.inherits.is_empty();
         for column in
-            spec.primary_key.iter().filter(|name| !partition && !seen.contains(name.as_str()))
+            spec.primary_key.iter().filter(|name| !elsewhere && !seen.contains(name.as_str()))
         {
             let message = format!("there is no column `{column}` for the primary key");
             problems.push(problem("primary_key", message, "name columns of this table"));
@@ -250,16 +279,17 @@ impl Object for Table {
                 all.push(caution("constraints", format!("adding `{name}` {what}"), None));
             }
         }
-        if from.unlogged != to.unlogged
-            || (to.tablespace.is_some() && from.tablespace != to.tablespace)
-        {
-            let message =
-                "writes the whole table anew under an ACCESS EXCLUSIVE lock".to_owned();
-            all.push(caution(
-                if from.unlogged == to.unlogged { "tablespace" } else { "unlogged" },
-                message,
-                None,
-            ));
+        let other = |of: fn(&Spec) -> Option<&String>| of(to).is_some() && of(from) != of(to);
+        for (attribute, rewrites) in [
+            ("unlogged", from.unlogged != to.unlogged),
+            ("access_method", other(|spec| spec.access_method.as_ref())),
+            ("tablespace", other(|spec| spec.tablespace.as_ref())),
+        ] {
+            if rewrites {
+                let message =
+                    "writes the whole table anew under an ACCESS EXCLUSIVE lock".to_owned();
+                all.push(caution(attribute, message, None));
+            }
         }
         all
     }
@@ -287,7 +317,18 @@ impl Object for Table {
         if computed {
             return Some((18, "a computed column that is not stored"));
         }
+        if spec.access_method.is_some() && spec.partition_by.is_some() {
+            return Some((17, "`access_method` of a table with partitions"));
+        }
         compressed.then_some((14, "`compression` of a column"))
+    }
+
+    fn since_change(from: Option<&Spec>, to: &Spec) -> Option<Since> {
+        let other =
+            |from: &Spec| to.access_method.is_some() && from.access_method != to.access_method;
+        let moved =
+            from.is_some_and(other).then_some((15, "another `access_method` of a table"));
+        Self::since(to).or(moved)
     }
 
     fn query(_: &Server) -> String {
@@ -304,6 +345,14 @@ impl Object for Table {
                 cross join unnest(k.conkey) with ordinality u(number, at)
                 join pg_attribute a on a.attrelid = c.oid and a.attnum = u.number
                 where k.conrelid = c.oid and k.contype = 'p') key_columns,
+            (select coalesce(json_agg(case when pn.nspname = 'public' then p.relname::text
+                    else pn.nspname || '.' || p.relname end), '[]')
+                from pg_inherits i join pg_class p on p.oid = i.inhparent
+                join pg_namespace pn on pn.oid = p.relnamespace
+                where i.inhrelid = c.oid and not c.relispartition) "inherits",
+            array(select a.attname::text from pg_attribute a where a.attrelid = c.oid
+                and a.attnum > 0 and not a.attisdropped and not a.attislocal) inherited,
+            (select m.amname from pg_am m where m.oid = c.relam) access_method,
             pg_get_partkeydef(c.oid) partition_by,
             (select case when pn.nspname = 'public' then p.relname::text
                     else pn.nspname || '.' || p.relname end
@@ -328,12 +377,19 @@ impl Object for Table {
         )
     }
 
-    const OPTIONAL: &'static [&'static str] = &["owner", "tablespace", "replica_identity"];
+    const OPTIONAL: &'static [&'static str] =
+        &["owner", "tablespace", "replica_identity", "access_method"];
 
     fn goes_without_saying(spec: &mut Spec, around: &Around<'_>) {
         spec.constraints_apart = around.contents.apart(around.key);
         spec.constraints.retain(|name, _| !spec.constraints_apart.contains(name));
         spec.columns.iter_mut().for_each(Column::without_storage);
+        spec.access_method = spec.access_method.take().filter(|method| method != "heap");
+        if !spec.inherits.is_empty() {
+            let row = around.row.map(Row::read::<Inherited>);
+            let inherited = row.and_then(Result::ok).unwrap_or_default().inherited;
+            spec.columns.retain(|column| !inherited.contains(&column.name));
+        }
         // An index that is declared apart is not there yet when the table is made.
         let by_itself =
             |identity: &String| identity != "default" && !identity.starts_with(BY_INDEX);
@@ -370,6 +426,12 @@ impl Object for Table {
             spec.columns.clear();
             spec.primary_key.clear();
         }
+        if !spec.inherits.is_empty() {
+            let Inherited { inherited } = row.read()?;
+            let asked = |name: &str| asked.columns.iter().any(|column| column.name == name);
+            spec.columns
+                .retain(|column| asked(&column.name) || !inherited.contains(&column.name));
+        }
         facts.words = words(&spec);
         let recorded = wanted.facts.as_ref().map(|facts| &facts["words"]);
         let same = |what: &str, theirs: &str, ours: &str| match recorded.map(|all| &all[what]) {
@@ -400,6 +462,10 @@ impl Object for Table {
             object::keep_words(now, written.as_ref(), |theirs, ours| same(what, theirs, ours));
         }
         Ok(Some((spec, facts)))
+    }
+
+    fn as_planned(now: Spec, from: &Spec, to: &Spec) -> Result<Spec, CallError> {
+        Ok(as_planned(now, from, to))
     }
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
@@ -457,16 +523,6 @@ impl Object for Table {
     }
 }
 
-/// The name the server gives the primary key of a table.
-fn key_name_of(table: &str) -> String {
-    // As long as a name may be, the suffix included.
-    let mut end = table.len().min(58);
-    while !table.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}_pkey", &table[..end])
-}
-
 /// The columns of a constraint that is a primary key.
 fn key_columns(text: &str) -> Vec<String> {
     let is_key = text.to_uppercase().starts_with("PRIMARY KEY");
@@ -488,106 +544,4 @@ fn words(spec: &Spec) -> BTreeMap<String, String> {
     let whole =
         whole.into_iter().filter_map(|(what, text)| Some((what.to_owned(), text.clone()?)));
     columns.chain(constraints).chain(whole).collect()
-}
-
-/// The column of a table that a column of another form of it was.
-fn find<'a>(from: &'a Spec, column: &Column) -> Option<&'a Column> {
-    let named = |name: &str| from.columns.iter().find(|old| old.name == name);
-    named(&column.name).or_else(|| named(column.renamed_from.as_deref()?))
-}
-
-/// Columns that are in both, as they were and as they are to be.
-fn kept<'a>(from: &'a Spec, to: &'a Spec) -> impl Iterator<Item = (&'a Column, &'a Column)> {
-    to.columns.iter().filter_map(move |column| Some((find(from, column)?, column)))
-}
-
-fn added<'a>(from: &'a Spec, to: &'a Spec) -> impl Iterator<Item = &'a Column> {
-    to.columns.iter().filter(move |column| find(from, column).is_none())
-}
-
-/// Columns that go.
-fn lost<'a>(from: &'a Spec, to: &'a Spec) -> impl Iterator<Item = &'a Column> {
-    let stay: BTreeSet<&str> = kept(from, to).map(|(old, _)| old.name.as_str()).collect();
-    from.columns.iter().filter(move |column| !stay.contains(column.name.as_str()))
-}
-
-/// Constraints that are new or other than they were.
-fn changed<'a>(
-    from: &'a BTreeMap<String, String>,
-    to: &'a BTreeMap<String, String>,
-) -> impl Iterator<Item = (&'a String, &'a String)> {
-    to.iter().filter(move |(name, text)| from.get(*name) != Some(text))
-}
-
-fn create(table: &str, key_name: &str, to: &Spec) -> Vec<String> {
-    let unlogged = if to.unlogged { "UNLOGGED " } else { "" };
-    let mut inner: Vec<_> = to.columns.iter().map(Column::definition).collect();
-    if !to.primary_key.is_empty() {
-        inner.push(primary_key(key_name, &to.primary_key));
-    }
-    inner.extend(
-        to.constraints
-            .iter()
-            .map(|(name, text)| format!("CONSTRAINT {} {text}", sql::name(name))),
-    );
-    let inner = inner.join(",\n    ");
-    let body = match (&to.partition_of, &to.bounds) {
-        (Some(parent), Some(bounds)) => {
-            let inner =
-                if inner.is_empty() { String::new() } else { format!(" (\n    {inner}\n)") };
-            format!(" PARTITION OF {}{inner} {bounds}", sql::dotted(parent))
-        }
-        _ if inner.is_empty() => " ()".to_owned(),
-        _ => format!(" (\n    {inner}\n)"),
-    };
-    let mut create = format!("CREATE {unlogged}TABLE {table}{body}");
-    create.extend(to.partition_by.iter().map(|by| format!(" PARTITION BY {by}")));
-    if !to.parameters.is_empty() {
-        create.extend([format!(" WITH ({})", sql::parameters(&to.parameters))]);
-    }
-    create
-        .extend(to.tablespace.iter().map(|space| format!(" TABLESPACE {}", sql::name(space))));
-    vec![create]
-}
-
-fn primary_key(name: &str, columns: &[String]) -> String {
-    format!("CONSTRAINT {} PRIMARY KEY ({})", sql::name(name), sql::names(columns))
-}
-
-fn change(table: &str, key_name: &str, from: &Spec, to: &Spec) -> Vec<String> {
-    let on = format!("ALTER TABLE {table}");
-    let mut all = Vec::new();
-    let dropped =
-        from.constraints.iter().filter(|(name, text)| to.constraints.get(*name) != Some(text));
-    all.extend(dropped.map(|(name, _)| format!("{on} DROP CONSTRAINT {}", sql::name(name))));
-    let rekeyed = from.primary_key != to.primary_key;
-    if rekeyed && !from.primary_key.is_empty() {
-        all.push(format!("{on} DROP CONSTRAINT {}", sql::name(key_name)));
-    }
-    for (old, new) in kept(from, to).filter(|(old, new)| old.name != new.name) {
-        let (old, new) = (sql::name(&old.name), sql::name(&new.name));
-        all.push(format!("{on} RENAME COLUMN {old} TO {new}"));
-    }
-    let gone = lost(from, to).filter(|column| to.drop_columns.contains(&column.name));
-    all.extend(gone.map(|column| format!("{on} DROP COLUMN {}", sql::name(&column.name))));
-    all.extend(
-        added(from, to).map(|column| format!("{on} ADD COLUMN {}", column.definition())),
-    );
-    for (old, new) in kept(from, to) {
-        all.extend(old.changes(new).into_iter().map(|action| format!("{on} {action}")));
-    }
-    if rekeyed && !to.primary_key.is_empty() {
-        all.push(format!("{on} ADD {}", primary_key(key_name, &to.primary_key)));
-    }
-    for (name, text) in changed(&from.constraints, &to.constraints) {
-        all.push(format!("{on} ADD CONSTRAINT {} {text}", sql::name(name)));
-    }
-    if from.unlogged != to.unlogged {
-        all.push(format!("{on} SET {}", if to.unlogged { "UNLOGGED" } else { "LOGGED" }));
-    }
-    let moved = to.tablespace.as_ref().filter(|space| from.tablespace.as_ref() != Some(space));
-    all.extend(moved.map(|space| format!("{on} SET TABLESPACE {}", sql::name(space))));
-    let parameters = sql::change_parameters(&from.parameters, &to.parameters);
-    all.extend(parameters.into_iter().map(|action| format!("{on} {action}")));
-    all
 }

@@ -11,7 +11,7 @@ use tokio_postgres::error::SqlState;
 
 use super::object::{Nothing, Object, comment_and_owner};
 use super::server::Server;
-use super::sql;
+use super::{names, sql};
 use crate::text::Text;
 
 /// A folder of the server's machine for the files of databases, tables and indexes.
@@ -52,7 +52,7 @@ impl Object for Tablespace {
     }
 
     fn check_named(natural: &str, _: &Spec) -> Vec<Problem> {
-        sql::problem_of_own("tablespace", natural).into_iter().collect()
+        names::problem_of_own("tablespace", natural).into_iter().collect()
     }
 
     fn database(_: &Spec) -> Option<&str> {

@@ -120,6 +120,18 @@ pub enum Enabled {
     Disabled,
 }
 
+impl Enabled {
+    /// As in ALTER.
+    pub(super) fn sql(self) -> &'static str {
+        match self {
+            Self::Origin => "ENABLE",
+            Self::Always => "ENABLE ALWAYS",
+            Self::Replica => "ENABLE REPLICA",
+            Self::Disabled => "DISABLE",
+        }
+    }
+}
+
 /// How an event begins that is about some columns.
 const UPDATE_OF: &str = "UPDATE OF ";
 
@@ -246,12 +258,7 @@ impl Object for Trigger {
         }
         let from = from.filter(|_| same);
         if from.map_or(Enabled::Origin, |from| from.enabled) != to.enabled {
-            let verb = match to.enabled {
-                Enabled::Origin => "ENABLE",
-                Enabled::Always => "ENABLE ALWAYS",
-                Enabled::Replica => "ENABLE REPLICA",
-                Enabled::Disabled => "DISABLE",
-            };
+            let verb = to.enabled.sql();
             all.push(format!("ALTER TABLE {table} {verb} TRIGGER {name}"));
         }
         if from.and_then(|from| from.comment.as_ref()) != to.comment.as_ref() {

@@ -89,14 +89,14 @@ async fn database() {
             ("comment", json!("catalogue")),
             ("force_drop", json!(true)),
         ],
-        // PostgreSQL 17; see `options_of_newer_servers`.
-        fixed: &["builtin_locale"],
+        // PostgreSQL 17 and 16; see `options_of_newer_servers`.
+        fixed: &["builtin_locale", "icu_rules"],
     };
     // Not every server was built with that library.
     let icu = "select count(*) > 0 from pg_collation where collname like '%-x-icu'";
     if world.psql("postgres", icu) == "f" {
         sample.changes.retain(|(attribute, _)| *attribute != "icu_locale");
-        sample.fixed = &["icu_locale", "builtin_locale"];
+        sample.fixed = &["icu_locale", "builtin_locale", "icu_rules"];
     }
     conform_with_drift(
         &world.registry,
@@ -273,6 +273,10 @@ async fn grant_on_parts_and_rarer_things() {
         ("languages", None, json!(["sql"]), "USAGE"),
         ("foreign_data_wrappers", None, json!(["W 1"]), "USAGE"),
         ("foreign_servers", None, json!(["S 1"]), "USAGE"),
+        ("routines", Some("public"), json!([]), "EXECUTE"),
+        ("tablespaces", None, json!(["pg_default"]), "CREATE"),
+        ("parameters", None, json!(["Log_Min_Messages", "app.tenant"]), "set"),
+        ("parameters", None, json!(["log_min_messages"]), "ALL"),
     ] {
         sample.name = format!("on {on}");
         sample.base = json!({
@@ -284,6 +288,14 @@ async fn grant_on_parts_and_rarer_things() {
             &["database", "role", "on", "schema", "objects", "columns", "privileges"];
         conform(&world.registry, &world.connection, &sample).await;
     }
+    // What no server has, no plan can make.
+    let spec = json!({
+        "database": database, "role": "Conform Rare", "on": "parameters",
+        "objects": ["work_memory"], "privileges": ["SET"],
+    });
+    let unknown = world.declare("postgres::grant", "unknown", spec);
+    let error = world.try_read(&unknown).await.unwrap_err();
+    assert!(error.message.starts_with("there is no setting `work_memory` at"), "{error}");
     world.psql("postgres", &format!("drop database {database} with (force)"));
     world.psql("postgres", "drop role \"Conform Rare\"");
 }
@@ -367,14 +379,15 @@ async fn view() {
     world.psql(database, "create schema \"S 1\"; create table t (a int, b text)");
     world.psql(database, "grant create on schema public, \"S 1\" to conform_view_owner");
     for materialized in [false, true] {
-        let sample = Sample {
+        let mut sample = Sample {
             kind: "postgres::view",
             name: "Conform \"View\" ü".to_owned(),
             base: json!({
                 "database": database, "query": "  select a from t where b in ('x','y');\n",
-                "materialized": materialized,
+                "materialized": materialized, "columns": ["a"],
             }),
             changes: vec![
+                ("columns", json!(["Größe \"x\""])),
                 ("schema", json!("S 1")),
                 ("query", json!("select a from t where b in ('x','z')")),
                 ("materialized", json!(!materialized)),
@@ -389,10 +402,35 @@ async fn view() {
                 ("owner", json!("conform_view_owner")),
                 ("comment", json!("what it's for")),
             ],
-            fixed: &["database"],
+            fixed: if materialized {
+                &["database"]
+            } else {
+                &["database", "with_data", "tablespace"]
+            },
         };
-        conform_with_drift(&world.registry, &world.connection, &sample, &["owner"]).await;
+        if materialized {
+            sample.changes.push(("with_data", json!(false)));
+            sample.changes.push(("tablespace", json!("pg_default")));
+        }
+        // With another name of a column the query is another one to the server.
+        let unseen = ["owner", "columns", "with_data", "tablespace"];
+        conform_with_drift(&world.registry, &world.connection, &sample, &unseen).await;
     }
+    let later = |with_data: bool| {
+        let spec = json!({
+            "database": database, "query": "SELECT t.a\n   FROM t", "materialized": true,
+            "with_data": with_data,
+        });
+        world.declare("postgres::view", "later", spec)
+    };
+    world.try_create(&later(false)).await.unwrap();
+    world.expect_same(&later(false)).await;
+    let filled = "select relispopulated from pg_class where relname = 'later'";
+    assert_eq!(world.psql(database, filled), "f");
+    world.repair(&later(true)).await;
+    assert_eq!(world.psql(database, filled), "t");
+    // Who fills it does what it is for.
+    world.expect_same(&later(false)).await;
     world.psql("postgres", &format!("drop database {database} with (force)"));
     world.psql("postgres", "drop role conform_view_owner");
 }
@@ -432,7 +470,7 @@ async fn function() {
             ("comment", json!("what it's for")),
         ],
         // A body is of one language, and only a set has rows; see below.
-        fixed: &["database", "language", "rows"],
+        fixed: &["database", "language", "rows", "window"],
     };
     conform_with_drift(
         &world.registry,
@@ -464,6 +502,7 @@ async fn function() {
         "settings",
         "owner",
         "comment",
+        "window",
     ];
     conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
     sample.name = "procedure".to_owned();
@@ -486,8 +525,35 @@ async fn function() {
         "settings",
         "owner",
         "comment",
+        "window",
     ];
     conform_with_drift(&world.registry, &world.connection, &sample, &["owner", "cost"]).await;
+    sample.name = "window".to_owned();
+    sample.base = json!({
+        "database": database, "language": "internal", "returns": "bigint",
+        "body": "window_row_number",
+    });
+    sample.changes = vec![("window", json!(true)), ("body", json!("window_rank"))];
+    sample.fixed = &[
+        "database",
+        "schema",
+        "arguments",
+        "returns",
+        "language",
+        "check_body",
+        "volatility",
+        "strict",
+        "parallel",
+        "leakproof",
+        "cost",
+        "rows",
+        "support",
+        "security_definer",
+        "settings",
+        "owner",
+        "comment",
+    ];
+    conform_with_drift(&world.registry, &world.connection, &sample, &["cost"]).await;
     world.psql("postgres", &format!("drop database {database} with (force)"));
     world.psql("postgres", "drop role conform_function_owner");
 }
@@ -513,4 +579,48 @@ async fn sql() {
     };
     conform(&world.registry, &world.connection, &sample).await;
     world.psql("postgres", &format!("drop database {database} with (force)"));
+}
+
+#[tokio::test]
+async fn role_settings() {
+    let world = World::open().await;
+    let database = "conform \"Settings\"";
+    let quoted = "\"conform \"\"Settings\"\"\"";
+    world.psql("postgres", &format!("create database {quoted}"));
+    for role in ["\"Set ü\"", "conform_set"] {
+        world.psql("postgres", &format!("create role {role}"));
+    }
+    let sample = Sample {
+        kind: "postgres::role_settings",
+        name: "label".to_owned(),
+        base: json!({
+            "database": database, "role": "Set ü", "settings": { "work_mem": "8MB" },
+        }),
+        changes: vec![
+            ("role", json!("conform_set")),
+            (
+                "settings",
+                json!({ "Search_Path": "App, \"$user\"", "app.tenant": "it's", "jit": false }),
+            ),
+        ],
+        fixed: &["database"],
+    };
+    conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
+    // Those of the role itself, and those of others, are not its business.
+    let spec = json!({
+        "database": database, "role": "conform_set", "settings": { "work_mem": "9MB" },
+    });
+    world.psql("postgres", "alter role conform_set set jit = off");
+    world.psql("postgres", "alter role conform_set in database postgres set jit = on");
+    let made = world.make("postgres::role_settings", "label", spec).await;
+    world.expect_same(&made).await;
+    world.delete(&made).await;
+    let left =
+        "select string_agg(setconfig::text, ' ' order by setdatabase) from pg_db_role_setting
+        where setrole = 'conform_set'::regrole";
+    assert_eq!(world.psql("postgres", left), "{jit=off} {jit=on}");
+    world.psql("postgres", &format!("drop database {quoted} with (force)"));
+    for role in ["\"Set ü\"", "conform_set"] {
+        world.psql("postgres", &format!("drop role {role}"));
+    }
 }

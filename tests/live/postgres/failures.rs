@@ -237,11 +237,62 @@ async fn each_in_its_words() {
             "this server must reach the other",
         ),
         case(
-            "postgres::replication_slot",
-            "Bad Name",
-            json!({}),
-            "replication slot name `Bad Name` contains invalid character",
+            "postgres::event_trigger",
+            "e",
+            json!({ "database": db, "event": "sql_drop", "function": "note" }),
+            "function public.note must return type event_trigger",
+            "return `event_trigger`",
+        ),
+        case(
+            "postgres::event_trigger",
+            "e",
+            json!({ "database": db, "event": "sql_drop", "tags": ["BAKE"], "function": "note" }),
+            "filter value `BAKE` not recognized for filter variable `tag`",
             "",
+        ),
+        case(
+            "postgres::role_settings",
+            "s",
+            json!({ "database": db, "role": "dt_nobody", "settings": { "jit": false } }),
+            "role `dt_nobody` does not exist",
+            "",
+        ),
+        case(
+            "postgres::role_settings",
+            "s",
+            json!({ "database": db, "role": "postgres", "settings": { "work_mem": "lots" } }),
+            "invalid value for parameter `work_mem`: `lots`",
+            "",
+        ),
+        case(
+            "postgres::table",
+            "a",
+            json!({ "database": db, "inherits": ["nobody"] }),
+            "relation `nobody` does not exist",
+            "",
+        ),
+        case(
+            "postgres::table",
+            "a",
+            json!({ "database": db, "access_method": "columnar",
+            "columns": [{ "name": "a", "type": "int" }] }),
+            "access method `columnar` does not exist",
+            "",
+        ),
+        case(
+            "postgres::view",
+            "w",
+            json!({ "database": db, "query": "select id from t", "columns": ["a", "b"] }),
+            "CREATE VIEW specifies more column names than columns",
+            "",
+        ),
+        case(
+            "postgres::grant",
+            "g",
+            json!({ "database": db, "role": "PUBLIC", "on": "tablespaces",
+            "objects": ["nowhere"], "privileges": ["CREATE"] }),
+            "there is no tablespace `nowhere` in database `dt_failures` at",
+            "create it first",
         ),
         case(
             "postgres::fdw_server",
@@ -560,4 +611,37 @@ async fn a_server_that_crashes_is_waited_for() {
     for found in world.read_all(&made).await {
         assert!(found.unwrap().is_some());
     }
+
+    // In the middle of migrations: what was run stays run, and the next run does the rest once.
+    let files = json!({
+        "1.sql": "create table one (id int); insert into one values (1);",
+        "2.sql": "create table two (id int); select pg_sleep(1.5); insert into two values (2);",
+        "3.sql": "insert into one values (3);",
+    });
+    let spec = json!({ "database": "postgres", "files": files });
+    let set = world.declare("postgres::migrations", "through a crash", spec);
+    let killer = {
+        let container = container.clone();
+        std::thread::spawn(move || {
+            let begun = "select pid from pg_stat_activity where query like '%pg_sleep(1.5)%'
+                and pid <> pg_backend_pid()";
+            while container.psql("postgres", begun).is_empty() {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            let kill = "copy (select pid from pg_stat_activity
+                where backend_type = 'checkpointer') to program 'xargs kill -9'";
+            let _ = container.psql_as("postgres", super::container::PASSWORD, "postgres", kill);
+        })
+    };
+    if let Err(error) = world.try_create(&set).await {
+        assert!(error.message.contains("connection closed"), "{error:?}");
+        assert_eq!(error.notes, ["run before it, and done: `1.sql`"]);
+        world.try_create(&set).await.unwrap();
+    }
+    killer.join().unwrap();
+    world.expect_same(&set).await;
+    let rows = "select (select string_agg(id::text, ' ' order by id) from one),
+        (select string_agg(id::text, ' ') from two), count(*) from dollop_migrations
+        where file <> '' and finished_at is not null";
+    assert_eq!(world.psql("postgres", rows), "1 3|2|3");
 }

@@ -105,6 +105,13 @@ async fn sanity_is_checked_without_a_server() {
         check(base),
         ["a grant on schema needs to know the schema", "`SELECT` is no privilege on schema",]
     );
+    let unlike = json!({
+        "database": "d", "role": "r", "on": "parameters", "privileges": ["alter  system"],
+    });
+    assert_eq!(
+        check(unlike),
+        ["a grant on parameters names them", "`ALTER  SYSTEM` is no privilege on parameters"]
+    );
     let odd = json!({
         "database": "d", "role": "public", "on": "database", "schema": "s", "objects": ["x"],
         "privileges": ["temp"], "with_grant_option": true,
@@ -286,4 +293,81 @@ async fn of_grants_made_at_once_only_those_fail_that_must() {
     drop(owner);
     world.delete(&database).await;
     world.psql("postgres", "drop role many_owner, many_user");
+}
+
+/// Of everybody: those who are listed, and nobody else.
+#[tokio::test]
+async fn nobody_else_keeps_anything_on_what_is_exclusive() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "only_db", json!({})).await;
+    for made in [
+        "create role only_app",
+        "create role \"Only ü\"",
+        "create role only_stranger",
+        "create table \"T 1\" (id int); create table t2 (id int); create view v as select 1 a",
+        "grant all on \"T 1\" to only_stranger with grant option",
+        "grant select on \"T 1\" to public",
+        "grant select (id) on t2 to only_stranger",
+    ] {
+        world.psql("only_db", made);
+    }
+    let mut sample = dollop_tests::conformance::Sample {
+        kind: "postgres::privileges",
+        name: "label".to_owned(),
+        base: json!({
+            "database": "only_db", "on": "tables", "schema": "public", "objects": ["T 1"],
+            "grants": [
+                { "role": "Only ü", "privileges": ["insert", "SELECT"] },
+                { "role": "only_app", "privileges": ["ALL"], "with_grant_option": true },
+            ],
+        }),
+        changes: vec![
+            ("objects", json!(["v", "T 1"])),
+            ("objects", json!(["t2"])),
+            ("grants", json!([{ "role": "only_app", "privileges": ["SELECT"] }])),
+            ("grants", json!([{ "role": "public", "privileges": ["SELECT"] }])),
+        ],
+        fixed: &["database", "on", "schema"],
+    };
+    dollop_tests::conformance::conform(&world.registry, &world.connection, &sample).await;
+    sample.base = json!({
+        "database": "only_db", "on": "database",
+        "grants": [{ "role": "only_app", "privileges": ["CONNECT"] }],
+    });
+    sample.changes = vec![("grants", json!([{ "role": "PUBLIC", "privileges": ["TEMP"] }]))];
+    sample.fixed = &["database", "on", "schema", "objects"];
+    dollop_tests::conformance::conform(&world.registry, &world.connection, &sample).await;
+
+    // A stranger is seen by name, and loses what somebody gave.
+    let spec = json!({
+        "database": "only_db", "on": "tables", "schema": "public", "objects": ["T 1"],
+        "grants": [{ "role": "only_app", "privileges": ["SELECT"] }],
+    });
+    let only = world.make("postgres::privileges", "only", spec).await;
+    world.expect_same(&only).await;
+    world.psql("only_db", "grant update, delete on \"T 1\" to only_stranger");
+    let wanted = dollop_engine::resource::Wanted {
+        facts: None,
+        id: Some("known".to_owned()),
+        name: only.name.clone(),
+        spec: only.spec.clone(),
+    };
+    let calls = &world.registry.kind("postgres::privileges").unwrap().calls;
+    let seen = calls.read(&world.connection, vec![wanted]).await.remove(0).unwrap().unwrap();
+    let stranger = json!({
+        "role": "only_stranger", "privileges": ["DELETE", "UPDATE"], "with_grant_option": false,
+    });
+    assert_eq!(seen.spec.to_json()["grants"][1], stranger);
+    let name = &only.name;
+    let done = calls.update(&world.connection, name, "known", &seen.spec, &only.spec).await;
+    done.unwrap();
+    let acl = "select relacl::text from pg_class where relname = 'T 1'";
+    assert_eq!(
+        world.psql("only_db", acl),
+        "{postgres=arwdDxt/postgres,only_app=r/postgres}",
+        "the owner has what owners have"
+    );
+    world.delete(&only).await;
+    world.delete(&database).await;
+    world.psql("postgres", "drop role only_app, \"Only ü\", only_stranger");
 }

@@ -104,9 +104,11 @@ async fn options_of_newer_servers() {
         base: json!({
             "database": "reads", "connection": to, "publications": ["p"], "slot": "reads",
             "create_slot": false, "enabled": false, "streaming": false, "origin": "any",
-            "run_as_owner": false, "password_required": true,
+            "run_as_owner": false, "password_required": true, "failover": false,
         }),
         changes: vec![
+            ("failover", json!(true)),
+            ("streaming", json!("parallel")),
             ("origin", json!("none")),
             ("run_as_owner", json!(true)),
             ("password_required", json!(false)),
@@ -118,7 +120,6 @@ async fn options_of_newer_servers() {
             "slot",
             "create_slot",
             "enabled",
-            "streaming",
             "copy_data",
             "binary",
             "two_phase",
@@ -129,6 +130,40 @@ async fn options_of_newer_servers() {
         ],
     };
     conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
+
+    // A slot that is there already is kept as it was made, or as the subscription says; one that
+    // is on is off for a moment.
+    world.psql("postgres", "select pg_drop_replication_slot('reads')");
+    world.psql(
+        "postgres",
+        "select pg_create_logical_replication_slot('reads', 'pgoutput', false, false, true)",
+    );
+    let kept = "select failover from pg_replication_slots where slot_name = 'reads'";
+    let takes = |failover: serde_json::Value| {
+        let spec = json!({
+            "database": "reads", "connection": to, "publications": ["p"], "slot": "reads",
+            "create_slot": false, "failover": failover,
+        });
+        world.declare("postgres::subscription", "takes", spec)
+    };
+    for (failover, expected) in [(json!(null), "t"), (json!(false), "f"), (json!(true), "t")] {
+        world.try_create(&takes(failover.clone())).await.unwrap();
+        world.expect_same(&takes(failover.clone())).await;
+        assert_eq!(world.psql("postgres", kept), expected, "made with {failover}");
+        world.repair(&takes(json!(true))).await;
+        assert_eq!(world.psql("postgres", kept), "t");
+        world.delete(&takes(json!(true))).await;
+    }
+
+    // What runs when somebody logs in.
+    world.psql(
+        "reads",
+        "create function greet() returns event_trigger language plpgsql as 'begin end'",
+    );
+    let login = json!({ "database": "reads", "event": "login", "function": "greet" });
+    let login = world.make("postgres::event_trigger", "greeting", login).await;
+    world.expect_same(&login).await;
+    world.delete(&login).await;
 
     // A locale of the server's own.
     let sample = Sample {
@@ -142,6 +177,7 @@ async fn options_of_newer_servers() {
             "lc_collate",
             "lc_ctype",
             "icu_locale",
+            "icu_rules",
             "template",
             "strategy",
             "connection_limit",
@@ -154,6 +190,13 @@ async fn options_of_newer_servers() {
         ],
     };
     conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
+    let icu = "select count(*) > 0 from pg_collation where collname like '%-x-icu'";
+    if world.psql("postgres", icu) == "t" {
+        let spec = json!({ "icu_locale": "en", "icu_rules": "&V << w <<< W" });
+        let sorted = world.make("postgres::database", "sorted", spec).await;
+        world.expect_same(&sorted).await;
+        world.delete(&sorted).await;
+    }
     world.psql(
         "postgres",
         "create database plain template template0 locale_provider builtin builtin_locale 'C.UTF-8'",

@@ -132,6 +132,47 @@ async fn a_definition_changed_by_hand_is_seen() {
     world.delete(&database).await;
 }
 
+/// The server has words of its own for it (`= ANY (ARRAY[..])` for `IN (..)`), which must not look
+/// like a change when something else is changed.
+#[tokio::test]
+async fn what_no_plan_showed_is_not_done() {
+    let world = World::open().await;
+    let database = world.make("postgres::database", "planned_db", json!({})).await;
+    let table = |comment: &str| {
+        let spec = json!({
+            "database": "planned_db", "comment": comment,
+            "columns": [{ "name": "a", "type": "int", "default": "length('ü' || 'x')" }],
+            "constraints": { "few": "CHECK (a IN (1, 2))" },
+        });
+        world.declare("postgres::table", "t", spec)
+    };
+    let view = |comment: &str| {
+        let spec = json!({
+            "database": "planned_db", "comment": comment, "materialized": true,
+            "query": "select a from t where a in (1, 2)",
+        });
+        world.declare("postgres::view", "m", spec)
+    };
+    world.try_create(&table("one")).await.unwrap();
+    world.try_create(&view("one")).await.unwrap();
+    world.psql("planned_db", "create view needs_it as select * from m");
+    let made = "select string_agg(oid::text, ' ') from (
+        select oid from pg_constraint where conname = 'few' union all
+        select oid from pg_class where relname = 'm' union all
+        select oid from pg_attrdef where adrelid = 't'::regclass) made(oid)";
+    let before = world.psql("planned_db", made);
+    for (from, to) in [(table("one"), table("two")), (view("one"), view("two"))] {
+        let id = world.read(&from).await.expect("it exists").id;
+        let calls = &world.registry.kind(from.kind).unwrap().calls;
+        let done = calls.update(&world.connection, &to.name, &id, &from.spec, &to.spec).await;
+        done.unwrap_or_else(|error| panic!("{error:?}"));
+    }
+    assert_eq!(world.psql("planned_db", made), before);
+    let said = "select obj_description('t'::regclass) || obj_description('m'::regclass)";
+    assert_eq!(world.psql("planned_db", said), "twotwo");
+    world.delete(&database).await;
+}
+
 #[tokio::test]
 async fn a_question_writes_nothing_and_a_statement_must_help() {
     let world = World::open().await;

@@ -87,6 +87,16 @@ fn grants_that_overlap_are_refused() {
          pg.membership(\"m\", #{ role: \"pg_monitor\", member: app });\n\
          pg.role(\"dt_overlap_b\", #{ member_of: [\"pg_monitor\"] });\n\
          pg.membership(\"n\", #{ role: \"pg_signal_backend\", member: \"dt_overlap_b\" });\n\
+         db.grant(\"routines\", #{ role: app, on: \"routines\", schema: \"public\", privileges: [] });\n\
+         db.grant(\"functions\", #{ role: app, on: \"functions\", schema: \"public\", privileges: [] });\n\
+         db.grant(\"here\", #{ role: app, on: \"parameters\", objects: [\"work_mem\"], privileges: [\"SET\"] });\n\
+         pg.database(\"postgres\").grant(\"there\", #{ role: app, on: \"parameters\", objects: [\"WORK_MEM\"], privileges: [\"ALTER SYSTEM\"] });\n\
+         db.grant(\"other\", #{ role: \"pg_monitor\", on: \"tables\", schema: \"public\", objects: [\"t\"], privileges: [\"SELECT\"] });\n\
+         db.privileges(\"only\", #{ on: \"tables\", schema: \"public\", objects: [\"t\"], grants: [] });\n\
+         db.grant(\"use\", #{ role: app, on: \"schema\", schema: \"public\", privileges: [\"USAGE\"] });\n\
+         db.privileges(\"uses\", #{ on: \"schema\", schema: \"public\", grants: [#{ role: app, privileges: [\"USAGE\"] }] });\n\
+         db.role_settings(\"s\", #{ role: app, settings: #{ jit: false } });\n\
+         db.role_settings(\"t\", #{ role: app, settings: #{ jit: true } });\n\
          db.extension(\"pgvector\");\n",
     );
     let said = project.run(&["plan"]).expect(1).stderr;
@@ -95,6 +105,11 @@ fn grants_that_overlap_are_refused() {
          decide about the privileges of `dt_overlap_app` on table `t` in schema `public`",
         "declared here first",
         "both decide about whether `dt_overlap_b` is a member of `pg_signal_backend`",
+        "both decide about the privileges of `dt_overlap_app` on functions in schema `public`",
+        "both decide about the privileges of `dt_overlap_app` on parameter `work_mem`",
+        "both decide about who may do something with table `t` in schema `public`",
+        "both decide about the privileges of `dt_overlap_app` on schema `public`",
+        "both decide about the settings of `dt_overlap_app` in database `dt_overlap`",
     ] {
         assert!(said.contains(words), "no `{words}` in\n{said}");
     }
@@ -238,7 +253,19 @@ fn names_that_a_server_refuses_are_refused_by_check() {
          pg.role(\"r\", #{{ member_of: [\"r\"] }});\n\
          pg.membership(\"m\", #{{ role: \"a\", member: \"a\" }});\n\
          pg.tablespace(\"pg_space\", #{{ location: \"/x\" }});\n\
-         pg.role(\"\");\n"
+         pg.role(\"\");\n\
+         let db = pg.database(\"db\");\n\
+         db.schema(\"pg_app\");\n\
+         db.table(\"t\", #{{ schema: \"pg_catalog\", owner: \"{long}\",\n\
+             columns: [#{{ name: \"xmin\", type: \"int\" }}] }});\n\
+         db.view(\"v\", #{{ schema: \"\", query: \"select 1\" }});\n\
+         db.grant(\"g\", #{{ role: \"r\", on: \"tables\", schema: \"public\", objects: [\"{long}\"],\n\
+             privileges: [\"SELECT\"] }});\n\
+         pg.replication_slot(\"Bad Slot\");\n\
+         db.subscription(\"Sub\", #{{ connection: \"host=x\", publications: [\"p\"] }});\n\
+         db.event_trigger(\"{long}\", #{{ event: \"sql_drop\", function: \"f\" }});\n\
+         db.comment(\"c\", #{{ on: \"operator\", object: [\"public\", \"x;\"], arguments: [\"int\"], text: \"t\" }});\n\
+         db.security_label(\"l\", #{{ provider: \"p\", on: \"index\", object: [\"public\", \"i\"], label: \"x\" }});\n"
     );
     let said = Project::new("names", &script).run(&["check"]).expect(1).stderr;
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -250,7 +277,39 @@ fn names_that_a_server_refuses_are_refused_by_check() {
         "role `a` would be a member of itself",
         "tablespace `pg_space` would be one of the server's own",
         "a name in PostgreSQL cannot be empty",
+        "schema `pg_app` would be one of the server's own",
+        "nothing can be made in `pg_catalog`",
+        "every table has a column `xmin` of the server's own",
+        "`postgres::view.main/db/v`: a name in PostgreSQL cannot be empty",
+        "`Bad Slot` cannot be the name of a replication slot",
+        "`Sub` cannot be the name of a replication slot",
+        "give a `slot` that is called otherwise",
+        "`x;` is no name of an operator",
+        "the server takes no security labels on a sort such as index",
     ] {
         assert!(said.contains(words), "no `{words}` in\n{said}");
     }
+    // Its own name, an owner, one of a grant, an event trigger.
+    assert_eq!(said.matches("has 64 bytes, PostgreSQL keeps 63").count(), 4, "{said}");
+}
+
+/// Signs of SQL that become parts of names.
+#[test]
+fn names_that_are_hardly_meant_are_warned_of() {
+    let stack = Stack::new("dt_signs");
+    let project = stack.script(
+        "pg.role(\"\\\"DtApp\\\"\");\n\
+         db.table(\"app.users\", #{ columns: [] });\n\
+         db.table(\"Users\", #{ columns: [] });\n",
+    );
+    let said = project.run(&["plan"]).expect(0).stderr;
+    for words in [
+        "the quotation marks of `\"DtApp\"` become a part of its name",
+        "write `DtApp`: names are quoted where they have to be",
+        "the dot in `app.users` becomes a part of its name",
+        "call it `users` and set `schema: \"app\"`",
+    ] {
+        assert!(said.contains(words), "no `{words}` in\n{said}");
+    }
+    assert!(!said.contains("`Users`"), "{said}");
 }

@@ -6,7 +6,7 @@ use crate::render::fixture::{self, change, differs, empty, now};
 
 #[test]
 fn a_small_plan_reads_well() {
-    insta::assert_snapshot!(plan(&fixture::small()), @r#"
+    insta::assert_snapshot!(plan(&fixture::small(), &Lines::new()), @r#"
     <!-- dollop:plan:shop -->
     ### Plan for <code>shop</code>
 
@@ -55,7 +55,7 @@ fn a_small_plan_reads_well() {
 
 #[test]
 fn no_secret_is_in_any_plan() {
-    let text = plan(&fixture::everything());
+    let text = plan(&fixture::everything(), &Lines::new());
     assert!(!text.contains(fixture::SECRET), "{text}");
 }
 
@@ -103,7 +103,10 @@ fn nothing_breaks_out_of_its_place() {
     first.span = Some(fixture::at(1, 2));
     plan.changes = vec![first];
     plan.warnings = vec![Diagnostic::new(Code::StateNote, EVIL).hint(EVIL)];
-    let text = super::plan(&plan);
+    let address = plan.changes[0].address.clone();
+    plan.notes.insert(address.clone(), vec![EVIL.to_owned()]);
+    let sent = EVIL.lines().map(str::to_owned).collect();
+    let text = super::plan(&plan, &Lines::from([(address, sent)]));
     let outside = outside(&text);
     for bad in ["@", "<script", "](", "```", "~~~", "#1"] {
         let found = outside.replace("&#", "");
@@ -115,8 +118,8 @@ fn nothing_breaks_out_of_its_place() {
 
 #[test]
 fn a_fence_is_longer_than_any_run_inside() {
-    assert!(fence("diff", &["+ a ````` b".to_owned()]).starts_with("``````diff\n"));
-    assert!(fence("diff", &["+ a".to_owned()]).starts_with("```diff\n"));
+    assert!(fence("diff", &["+ a ````` b".to_owned()], LARGEST).starts_with("``````diff\n"));
+    assert!(fence("diff", &["+ a".to_owned()], LARGEST).starts_with("```diff\n"));
 }
 
 #[test]
@@ -130,7 +133,7 @@ fn a_huge_plan_stays_below_the_limit_and_says_what_is_missing() {
             change
         })
         .collect();
-    let text = super::plan(&plan);
+    let text = super::plan(&plan, &Lines::new());
     assert!(text.chars().count() < LIMIT);
     let shown = text.matches("<details>").count();
     assert!(text.contains(&format!("**{} more changes not shown.**", 5000 - shown)), "{shown}");
@@ -157,8 +160,35 @@ fn one_huge_change_does_not_push_out_the_others() {
         after: Some(Value::string("x").into()),
     }];
     plan.warnings = vec![Diagnostic::new(Code::StateNote, "w".repeat(100_000))];
-    let text = super::plan(&plan);
+    let text = super::plan(&plan, &Lines::new());
     assert!(text.chars().count() < LIMIT, "{}", text.chars().count());
     assert!(text.contains("docker::container.c0"));
     assert!(text.contains("docker::container.c1"));
+}
+
+#[test]
+fn statements_stand_with_their_change_as_far_as_there_is_room() {
+    let mut plan = empty();
+    plan.changes = vec![
+        change("postgres::schema.main/shop/app", Action::Create),
+        change("postgres::schema.main/shop/b", Action::Create),
+    ];
+    let first = plan.changes[0].address.clone();
+    let sent = vec!["\\connect \"shop\"".to_owned(), "CREATE SCHEMA \"app\";".to_owned()];
+    let text = super::plan(&plan, &Lines::from([(first, sent)]));
+    let shown = "```sql\n\\connect \"shop\"\nCREATE SCHEMA \"app\";\n```\n\n</details>";
+    assert!(text.contains(shown), "{text}");
+    assert_eq!(text.matches("```sql").count(), 1);
+
+    let many = (0..1000).map(|at| change(&format!("postgres::table.t{at}"), Action::Create));
+    plan.changes = many.collect();
+    let long = vec!["SELECT 'x';".repeat(40); 200];
+    let all = plan.changes.iter().map(|change| (change.address.clone(), long.clone()));
+    let text = super::plan(&plan, &all.collect());
+    assert!(text.chars().count() < LIMIT, "{}", text.chars().count());
+    let with_sql = text.matches("```sql").count();
+    let shown = text.matches("<details>").count();
+    assert!(with_sql > 5 && shown > with_sql, "{with_sql} of {shown}");
+    let untold = shown - with_sql;
+    assert!(text.contains(&format!("**The SQL of {untold} changes is not shown")), "{untold}");
 }

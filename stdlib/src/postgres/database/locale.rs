@@ -2,10 +2,43 @@
 //! database is made.
 
 use dollop_engine::resource::Problem;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Provider, Spec, Strategy, allow, limit};
+use super::{Spec, allow, limit};
 use crate::postgres::sql;
 use crate::postgres::version::Since;
+
+/// How a template is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// Block by block through the write-ahead log.
+    WalLog,
+    /// File by file, between two checkpoints.
+    FileCopy,
+}
+
+impl Strategy {
+    fn sql(self) -> String {
+        match self {
+            Self::WalLog => "WAL_LOG".to_owned(),
+            Self::FileCopy => "FILE_COPY".to_owned(),
+        }
+    }
+}
+
+/// What sorts text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Provider {
+    /// The C library of the server's machine: `lc_collate` and `lc_ctype`.
+    Libc,
+    /// ICU: `icu_locale`.
+    Icu,
+    /// PostgreSQL itself: `builtin_locale`.
+    Builtin,
+}
 
 impl Provider {
     fn sql(self) -> &'static str {
@@ -21,7 +54,7 @@ impl Provider {
 /// was set up so.
 fn provider(spec: &Spec) -> Option<Provider> {
     spec.locale_provider.or_else(|| {
-        if spec.icu_locale.is_some() {
+        if spec.icu_locale.is_some() || spec.icu_rules.is_some() {
             Some(Provider::Icu)
         } else if spec.builtin_locale.is_some() {
             Some(Provider::Builtin)
@@ -38,6 +71,9 @@ pub(super) fn since(spec: &Spec) -> Option<Since> {
     if builtin {
         return Some((17, "a locale of PostgreSQL's own for a database"));
     }
+    if spec.icu_rules.is_some() {
+        return Some((16, "`icu_rules` of a database"));
+    }
     if spec.icu_locale.is_some() {
         return Some((15, "`icu_locale` of a database"));
     }
@@ -51,6 +87,7 @@ pub(super) fn since(spec: &Spec) -> Option<Since> {
 pub(super) fn check(spec: &Spec) -> Vec<Problem> {
     let of = [
         ("icu_locale", spec.icu_locale.is_some(), Provider::Icu),
+        ("icu_rules", spec.icu_rules.is_some(), Provider::Icu),
         ("builtin_locale", spec.builtin_locale.is_some(), Provider::Builtin),
     ];
     let others = of.into_iter().filter(|(_, given, of)| *given && provider(spec) != Some(*of));
@@ -77,6 +114,7 @@ pub(super) fn create_statement(name: &str, spec: &Spec, names_provider: bool) ->
         ("LC_CTYPE", spec.lc_ctype.as_deref().map(sql::text)),
         ("LOCALE_PROVIDER", provider.map(|provider| provider.sql().to_owned())),
         ("ICU_LOCALE", spec.icu_locale.as_deref().map(sql::text)),
+        ("ICU_RULES", spec.icu_rules.as_deref().map(sql::text)),
         ("BUILTIN_LOCALE", spec.builtin_locale.as_deref().map(sql::text)),
         ("TABLESPACE", spec.tablespace.as_deref().map(sql::name)),
         ("IS_TEMPLATE", allow(false, spec.is_template)),

@@ -40,6 +40,8 @@ struct Entry {
     grantor: Option<String>,
     privilege: String,
     grantable: bool,
+    /// Whether it is what the owner has.
+    is_owner: bool,
 }
 
 #[derive(Deserialize)]
@@ -52,26 +54,41 @@ struct Row {
     acl: Vec<Entry>,
 }
 
-/// The entries of an ACL that are about the wanted roles, as a JSON list. No ACL means the
-/// default one.
-fn entries(acl: &str, kind: char, owner: &str) -> String {
+/// Whose privileges are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Those of the roles that are spoken of.
+    Wanted,
+    /// Those of everybody.
+    Everybodys,
+}
+
+/// The entries of an ACL that are about the roles of a condition, as a JSON list. No ACL means
+/// the default one.
+fn entries(acl: &str, kind: char, owner: &str, whose: &str) -> String {
     format!(
         "(select coalesce(json_agg(json_build_object(
             'grantee', coalesce(g.rolname, '{PUBLIC}'),
             'grantor', case when e.grantor <> {owner} then pg_get_userbyid(e.grantor) end,
             'privilege', e.privilege_type,
-            'grantable', e.is_grantable
+            'grantable', e.is_grantable,
+            'is_owner', e.grantee = {owner}
         )), '[]')
         from aclexplode(coalesce({acl}, acldefault('{kind}', {owner}))) e
         left join pg_roles g on g.oid = e.grantee
-        where coalesce(g.rolname, '{PUBLIC}') = any($1))"
+        where {whose})"
     )
 }
 
 /// Asks about the roles `$1`, the schemas `$2`, the database, these sorts of things in them,
-/// and the columns `$3` where they are among those. Only what is asked for becomes part of the
+/// the columns `$3` and the settings `$4` where they are among those. Only what is asked for becomes part of the
 /// statement: to plan it all takes a server longer than a grant.
-fn query(kinds: &BTreeSet<On>, with_columns: bool) -> String {
+fn query(kinds: &BTreeSet<On>, with_columns: bool, whose: Whose) -> String {
+    let whose = match whose {
+        Whose::Wanted => format!("coalesce(g.rolname, '{PUBLIC}') = any($1)"),
+        Whose::Everybodys => "true".to_owned(),
+    };
+    let entries = |acl: &str, kind: char, owner: &str| entries(acl, kind, owner, &whose);
     let relations = |kind: On, letter: char, relkinds: &str| {
         format!(
             "select '{}', n.nspname::text, c.relname::text, null,
@@ -123,6 +140,19 @@ fn query(kinds: &BTreeSet<On>, with_columns: bool) -> String {
             entries("t.typacl", 'T', "t.typowner")
         )
     };
+    // What nobody was granted anything on is no entry there; what has a dot in its name anybody
+    // may call a setting.
+    let parameters = || {
+        format!(
+            "select 'parameters', null, s.name, null, (select string_agg(quote_ident(part), '.'
+                    order by at) from unnest(string_to_array(s.name, '.')) with ordinality p(part, at)),
+                {}
+            from unnest($4) s(name) left join pg_parameter_acl p on p.parname = s.name
+            where p.oid is not null or s.name like '%.%'
+                or exists (select from pg_settings known where lower(known.name) = s.name)",
+            entries("p.paracl", 'p', "10")
+        )
+    };
     let role = "select 'role' kind, null::text place, rolname::text object, \
                 null::text \"column\", '' target, '[]'::json acl
             from pg_roles where rolname = any($1)";
@@ -154,10 +184,13 @@ fn query(kinds: &BTreeSet<On>, with_columns: bool) -> String {
             On::Sequences => relations(on, 's', "{S}"),
             On::Functions => routines(on, "p.prokind <> 'p'"),
             On::Procedures => routines(on, "p.prokind = 'p'"),
+            On::Routines => routines(on, "true"),
             On::Types => types(),
             On::Languages => named(on, "pg_language", "lan", 'l'),
             On::ForeignDataWrappers => named(on, "pg_foreign_data_wrapper", "fdw", 'F'),
             On::ForeignServers => named(on, "pg_foreign_server", "srv", 'S'),
+            On::Tablespaces => named(on, "pg_tablespace", "spc", 't'),
+            On::Parameters => parameters(),
         })
     }));
     parts.join(" union all ")
@@ -170,14 +203,30 @@ impl Snapshot {
         database: &str,
         specs: &[&Spec],
     ) -> Result<Self, CallError> {
+        Self::read(server, database, specs, Whose::Wanted).await
+    }
+
+    /// The same, with what the roles of `whose` have there.
+    pub(super) async fn read(
+        server: &Server,
+        database: &str,
+        specs: &[&Spec],
+        whose: Whose,
+    ) -> Result<Self, CallError> {
         let distinct = |texts: BTreeSet<String>| texts.into_iter().collect::<Vec<_>>();
         let roles = distinct(specs.iter().map(|spec| spec.role.clone()).collect());
         let schemas = distinct(specs.iter().filter_map(|spec| spec.schema.clone()).collect());
-        let kinds: BTreeSet<_> = specs.iter().map(|spec| spec.on).collect();
+        let mut kinds: BTreeSet<_> = specs.iter().map(|spec| spec.on).collect();
+        if server.version < 150_000 {
+            kinds.remove(&On::Parameters);
+        }
+        let settings = specs.iter().filter(|spec| spec.on == On::Parameters);
+        let settings =
+            distinct(settings.flat_map(|spec| spec.objects.iter().cloned()).collect());
         let columns: BTreeSet<_> =
             specs.iter().flat_map(|spec| spec.columns.iter().cloned()).collect();
-        let query = query(&kinds, !columns.is_empty());
-        let parameters = [roles, schemas, distinct(columns)];
+        let query = query(&kinds, !columns.is_empty(), whose);
+        let parameters = [roles, schemas, distinct(columns), settings];
         let task = Task::new(format!("read privileges in database `{database}`"));
         let rows: Vec<Row> = server.rows(database, &query, &parameters, &task).await?;
 
@@ -191,6 +240,8 @@ impl Snapshot {
             let on = On::ALL.into_iter().find(|on| on.word() == row.kind);
             let on = on.unwrap_or(On::Tables);
             let Row { place: schema, object: name, column, target, acl, .. } = row;
+            // Who has something exists.
+            snapshot.roles.extend(acl.iter().map(|entry| entry.grantee.clone()));
             snapshot.objects.push(Object { on, schema, name, column, target, acl });
         }
         Ok(snapshot)
@@ -262,6 +313,39 @@ impl Snapshot {
         };
         Grant::normalize(&mut found);
         Some(found)
+    }
+
+    /// Whether there is something that a grant speaks of.
+    pub(super) fn has_target(&self, spec: &Spec) -> bool {
+        self.targets(spec).next().is_some()
+    }
+
+    /// The names of what a grant speaks of and is there.
+    pub(super) fn named(&self, spec: &Spec) -> BTreeSet<String> {
+        self.targets(spec).map(|object| object.name.clone()).collect()
+    }
+
+    /// Who has privileges on what a grant speaks of, but for its owners.
+    pub(super) fn grantees(&self, spec: &Spec) -> BTreeSet<String> {
+        let entries = self.targets(spec).flat_map(|object| &object.acl);
+        entries.filter(|entry| !entry.is_owner).map(|entry| entry.grantee.clone()).collect()
+    }
+
+    /// Makes sure that the server has the settings that a grant speaks of: no plan makes one.
+    pub(super) fn expect_settings(
+        &self,
+        server: &Server,
+        spec: &Spec,
+    ) -> Result<(), CallError> {
+        let known = |name: &String| self.targets(spec).any(|object| object.name == *name);
+        // Where there is no database yet, nobody was asked.
+        let asked = spec.on == On::Parameters && self.has_database();
+        let mut settings = spec.objects.iter().filter(|_| asked);
+        let Some(name) = settings.find(|name| !known(name)) else { return Ok(()) };
+        let at = server.address();
+        Err(CallError::impossible(format!("there is no setting `{name}` at {at}"))
+            .about("objects")
+            .hint("check the name; one of an extension has a dot in it"))
     }
 
     /// Makes sure that all a grant speaks of exists.
@@ -395,7 +479,7 @@ pub(super) fn outline(from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
                 let names: Vec<_> = spec
                     .objects
                     .iter()
-                    .map(|object| format!("{place}{}", sql::name(object)))
+                    .map(|object| format!("{place}{}", on.name(object)))
                     .collect();
                 (on.keyword().to_owned(), names.join(", "))
             }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::sql;
 use super::super::version::Since;
 
 /// What newer servers let a role do with a table, as VACUUM; not part of ALL, which older ones
@@ -27,6 +28,8 @@ pub enum On {
     Functions,
     /// Procedures in the schema.
     Procedures,
+    /// Functions and procedures in the schema.
+    Routines,
     /// Types and domains in the schema.
     Types,
     /// Languages of the database.
@@ -35,20 +38,27 @@ pub enum On {
     ForeignDataWrappers,
     /// Foreign servers of the database.
     ForeignServers,
+    /// Tablespaces of the server, whatever the database.
+    Tablespaces,
+    /// Settings of the server, whatever the database; needs PostgreSQL 15.
+    Parameters,
 }
 
 impl On {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Database,
         Self::Schema,
         Self::Tables,
         Self::Sequences,
         Self::Functions,
         Self::Procedures,
+        Self::Routines,
         Self::Types,
         Self::Languages,
         Self::ForeignDataWrappers,
         Self::ForeignServers,
+        Self::Tablespaces,
+        Self::Parameters,
     ];
 
     /// As in scripts.
@@ -60,10 +70,13 @@ impl On {
             Self::Sequences => "sequences",
             Self::Functions => "functions",
             Self::Procedures => "procedures",
+            Self::Routines => "routines",
             Self::Types => "types",
             Self::Languages => "languages",
             Self::ForeignDataWrappers => "foreign_data_wrappers",
             Self::ForeignServers => "foreign_servers",
+            Self::Tablespaces => "tablespaces",
+            Self::Parameters => "parameters",
         }
     }
 
@@ -76,10 +89,13 @@ impl On {
             Self::Sequences => "sequence",
             Self::Functions => "function",
             Self::Procedures => "procedure",
+            Self::Routines => "routine",
             Self::Types => "type",
             Self::Languages => "language",
             Self::ForeignDataWrappers => "foreign-data wrapper",
             Self::ForeignServers => "foreign server",
+            Self::Tablespaces => "tablespace",
+            Self::Parameters => "parameter",
         }
     }
 
@@ -92,10 +108,13 @@ impl On {
             Self::Sequences => "SEQUENCE",
             Self::Functions => "FUNCTION",
             Self::Procedures => "PROCEDURE",
+            Self::Routines => "ROUTINE",
             Self::Types => "TYPE",
             Self::Languages => "LANGUAGE",
             Self::ForeignDataWrappers => "FOREIGN DATA WRAPPER",
             Self::ForeignServers => "FOREIGN SERVER",
+            Self::Tablespaces => "TABLESPACE",
+            Self::Parameters => "PARAMETER",
         }
     }
 
@@ -108,11 +127,13 @@ impl On {
                 &["DELETE", "INSERT", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE"]
             }
             Self::Sequences => &["SELECT", "UPDATE", "USAGE"],
-            Self::Functions | Self::Procedures => &["EXECUTE"],
+            Self::Functions | Self::Procedures | Self::Routines => &["EXECUTE"],
             Self::Types
             | Self::Languages
             | Self::ForeignDataWrappers
             | Self::ForeignServers => &["USAGE"],
+            Self::Tablespaces => &["CREATE"],
+            Self::Parameters => &["ALTER SYSTEM", "SET"],
         }
     }
 
@@ -125,13 +146,15 @@ impl On {
         match self {
             Self::Database => &["CONNECT", "TEMPORARY"],
             Self::Schema if schema == Some("public") => &["USAGE"],
-            Self::Functions | Self::Procedures => &["EXECUTE"],
+            Self::Functions | Self::Procedures | Self::Routines => &["EXECUTE"],
             Self::Types | Self::Languages => &["USAGE"],
             Self::Schema
             | Self::Tables
             | Self::Sequences
             | Self::ForeignDataWrappers
-            | Self::ForeignServers => &[],
+            | Self::ForeignServers
+            | Self::Tablespaces
+            | Self::Parameters => &[],
         }
     }
 
@@ -142,6 +165,9 @@ impl On {
 
     /// The oldest server that knows these privileges.
     pub(in super::super) fn since(self, privileges: &[String]) -> Option<Since> {
+        if self == Self::Parameters {
+            return Some((15, "privileges on parameters"));
+        }
         let newer = self == Self::Tables && privileges.iter().any(|word| word == MAINTAIN);
         newer.then_some((17, "the privilege MAINTAIN"))
     }
@@ -150,13 +176,44 @@ impl On {
     pub(super) fn is_in_schema(self) -> bool {
         matches!(
             self,
-            Self::Tables | Self::Sequences | Self::Functions | Self::Procedures | Self::Types
+            Self::Tables
+                | Self::Sequences
+                | Self::Functions
+                | Self::Procedures
+                | Self::Routines
+                | Self::Types
         )
     }
 
     /// Whether these are named one by one: there is no "all of them" in GRANT.
     pub(super) fn is_named(self) -> bool {
-        matches!(self, Self::Languages | Self::ForeignDataWrappers | Self::ForeignServers)
+        matches!(
+            self,
+            Self::Languages
+                | Self::ForeignDataWrappers
+                | Self::ForeignServers
+                | Self::Tablespaces
+                | Self::Parameters
+        )
+    }
+
+    /// Whether these belong to the whole server, so that every database knows the same.
+    pub(super) fn is_of_server(self) -> bool {
+        matches!(self, Self::Tablespaces | Self::Parameters)
+    }
+
+    /// The words of the sorts of things these are, as other grants name them.
+    pub(super) fn sorts(self) -> Vec<&'static str> {
+        match self {
+            Self::Routines => vec![Self::Functions.word(), Self::Procedures.word()],
+            other => vec![other.word()],
+        }
+    }
+
+    /// The name of one in a statement, after that of its schema where it is in one.
+    pub(super) fn name(self, name: &str) -> String {
+        // What stands before a dot in the name of a setting is a name of its own.
+        if self == Self::Parameters { sql::setting(name) } else { sql::name(name) }
     }
 }
 

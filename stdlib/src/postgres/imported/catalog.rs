@@ -25,9 +25,10 @@ pub(super) fn things(version: u32) -> String {
             case when c.relkind = 'c' then 'such types have no kind'
                 when c.reloftype <> 0 then 'it is a table of a composite type'
                 when c.relkind = 'f' and c.relispartition then 'it is a partition that is elsewhere'
-                when not c.relispartition and exists (select from pg_inherits i
+                when c.relkind = 'f' and exists (select from pg_inherits i
                     where i.inhrelid = c.oid) then 'it inherits from another table'
-                when m.amname <> 'heap' then 'its rows are kept by ' || m.amname end
+                when c.relkind = 'm' and m.amname <> 'heap'
+                    then 'its rows are kept by ' || m.amname end
             from pg_class c join spaces n on n.oid = c.relnamespace
                 left join pg_am m on m.oid = c.relam and c.relkind in ('r', 'm')
             where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c') and c.relpersistence <> 't'
@@ -60,11 +61,11 @@ pub(super) fn things(version: u32) -> String {
                 where e.typarray = t.oid)
         union all
         select 'pg_proc'::regclass, p.oid, case p.prokind when 'a' then 'aggregate'
-                when 'w' then 'window function' else 'function' end,
+                else 'function' end,
             array[n.nspname::text, p.proname::text, array_to_string(array(
                 select format_type(u.t, null) from unnest(p.proargtypes) with ordinality u(t, at)
                 order by u.at), E'\x1f')],
-            case when p.prokind in ('a', 'w') then 'such functions have no kind'
+            case when p.prokind = 'a' then 'such functions have no kind'
                 when {taken_apart} then 'its body is kept as what the server made of it (BEGIN ATOMIC)'
                 when l.lanname in ('c', 'internal') then 'it is written in C'
                 when p.protrftypes is not null then 'it has transforms' end
@@ -80,6 +81,15 @@ pub(super) fn things(version: u32) -> String {
             from pg_trigger t join pg_class c on c.oid = t.tgrelid
                 join spaces n on n.oid = c.relnamespace
             where not t.tgisinternal and {clone}
+        union all
+        select 'pg_event_trigger'::regclass, t.oid, 'event_trigger', array[t.evtname::text], null
+            from pg_event_trigger t
+        union all
+        -- Nothing needs such a setting, so that the role's own number may stand for it.
+        select 'pg_db_role_setting'::regclass, s.setrole, 'role_settings', array[r.rolname::text],
+            null
+            from pg_db_role_setting s join pg_roles r on r.oid = s.setrole
+                join pg_database d on d.oid = s.setdatabase where d.datname = current_database()
         union all
         select 'pg_policy'::regclass, p.oid, 'policy',
             array[n.nspname::text, c.relname::text, p.polname::text], null
@@ -157,7 +167,6 @@ fn odd() -> String {
         ("pg_foreign_data_wrapper", "true"),
         ("pg_am", "true"),
         ("pg_transform", "true"),
-        ("pg_event_trigger", "true"),
         ("pg_statistic_ext", "true"),
         ("pg_rewrite", "o.rulename <> '_RETURN'"),
     ];
@@ -337,20 +346,27 @@ pub(super) fn losses(version: u32) -> String {
 /// node of what they are about.
 pub(super) const COMMENTS: &str = r"select concat(r.classoid, '/', r.objoid) node,
         case when a.type like '% column' then 'table column' else a.type end type,
-        case when t.oid is null then array_to_string(a.object_names, E'\x1f')
-            else concat((select nspname from pg_namespace where oid = t.typnamespace), E'\x1f',
-                t.typname) end names,
-        array_to_string(a.object_args, E'\x1f') arguments
+        case when t.oid is not null then
+                concat((select nspname from pg_namespace where oid = t.typnamespace), E'\x1f',
+                    t.typname)
+            when k.oid is not null then concat((select nspname from pg_namespace
+                    where oid = k.typnamespace), E'\x1f', k.typname, E'\x1f', k.conname)
+            else array_to_string(a.object_names, E'\x1f') end names,
+        case when k.oid is null then array_to_string(a.object_args, E'\x1f') else '' end arguments
     from pg_description r
     cross join lateral pg_identify_object_as_address(r.classoid, r.objoid, r.objsubid) a
     left join pg_class c on r.classoid = 'pg_class'::regclass and c.oid = r.objoid
     left join pg_proc p on r.classoid = 'pg_proc'::regclass and p.oid = r.objoid
     left join pg_type t on r.classoid = 'pg_type'::regclass and t.oid = r.objoid
+    left join (select k.oid, k.conname, t.typname, t.typnamespace from pg_constraint k
+        join pg_type t on t.oid = k.contypid) k
+        on r.classoid = 'pg_constraint'::regclass and k.oid = r.objoid
     where r.objoid >= 16384
         and r.classoid not in ('pg_namespace'::regclass, 'pg_extension'::regclass,
             'pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_foreign_server'::regclass,
+            'pg_event_trigger'::regclass,
             'pg_publication'::regclass, 'pg_subscription'::regclass)
-        and not coalesce(p.prokind in ('f', 'p'), false)
+        and not coalesce(p.prokind in ('f', 'p', 'w'), false)
         and not coalesce(t.typtype in ('e', 'd'), false)
         and case when c.oid is null then true
             when r.objsubid > 0 then c.relkind not in ('r', 'p') or c.relispartition

@@ -17,6 +17,9 @@ use super::statements::{Made, made};
 /// The kind of a constraint that is declared apart from its table.
 const CONSTRAINT: &str = "constraint";
 
+/// The kind of what runs when others are made.
+const EVENT_TRIGGER: &str = "event_trigger";
+
 /// The kind of what one statement makes. Its key begins with the word for what it really is.
 const STATEMENT: &str = "sql";
 
@@ -246,7 +249,8 @@ impl Contents {
     }
 
     /// What a role gets on whatever is made later must not be given on what was there before:
-    /// dollop's user makes everything, whoever owns it then.
+    /// dollop's user makes everything, whoever owns it then. And what runs for whatever is made
+    /// comes after all of it.
     fn come_last(&mut self, user: &str) {
         let defaults = self.by_kind.get("default_privileges").into_iter().flatten();
         let mut before = Vec::new();
@@ -266,6 +270,16 @@ impl Contents {
             };
             let things = self.things.iter().enumerate().filter(|(_, thing)| there(thing));
             before.push((*index, things.map(|(other, _)| other).collect::<Vec<_>>()));
+        }
+        // What runs when something is made was not there when all the others were.
+        for (index, thing) in self.things.iter().enumerate() {
+            if thing.kind == EVENT_TRIGGER {
+                let others =
+                    self.things.iter().enumerate().filter(|(_, other)| {
+                        other.kind != EVENT_TRIGGER && other.why.is_none()
+                    });
+                before.push((index, others.map(|(other, _)| other).collect()));
+            }
         }
         for (index, needed) in before {
             self.needs[index].extend(needed);
@@ -343,7 +357,7 @@ impl Thing {
         }
         let key = match self.kind.as_str() {
             "comment" => &self.key[..2.min(self.key.len())],
-            "function" | "aggregate" | "window function" => &self.key[..2],
+            "function" | "aggregate" => &self.key[..2],
             _ => &self.key,
         };
         format!("{} `{}`", self.kind.replace('_', " "), key.join("."))

@@ -100,6 +100,8 @@ pub struct Around<'a> {
     pub(super) key: &'a [String],
     /// What else is in its database.
     pub(super) contents: &'a Contents,
+    /// What the server says of it.
+    pub(super) row: Option<&'a Row>,
 }
 
 /// Everything of one kind.
@@ -155,7 +157,7 @@ fn declared<O: Object>(
     let mut spec: O::Spec = serde_json::from_value(Json::Object(spec)).map_err(|error| {
         CallError::refused(format!("{} is in a form of its own: {error}", O::describe(key)))
     })?;
-    O::goes_without_saying(&mut spec, &Around { key, contents });
+    O::goes_without_saying(&mut spec, &Around { key, contents, row });
     O::normalize(&mut spec);
     Ok(spec)
 }

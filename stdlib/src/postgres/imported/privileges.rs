@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::super::grant::{Grant, On, PUBLIC, Spec};
 use super::super::server::Server;
+use super::super::sql;
 use super::ask;
 use super::contents::Contents;
 
@@ -117,6 +118,17 @@ fn query(server: &Server) -> String {
         .map(|word| format!("makeaclitem(0, n.nspowner, '{word}', false)"))
         .collect();
     let everybody = format!("array[{}]", items.join(", "));
+    // What belongs to the whole server is told once, with the database connected to first.
+    let first = sql::text(server.database());
+    let parameters = if server.version >= 150_000 {
+        format!(
+            "union all select 'pg_parameter_acl'::regclass, p.oid, 'parameters', null, p.parname,
+                null, p.paracl, acldefault('p', 10) from pg_parameter_acl p
+                where current_database() = {first}"
+        )
+    } else {
+        String::new()
+    };
     format!(
         r#"with acls(class, id, "on", place, object, "column", acl, initial) as (
         select 'pg_database'::regclass, d.oid, 'database', null::text, d.datname::text, null::text,
@@ -151,6 +163,10 @@ fn query(server: &Server) -> String {
             w.fdwname, null, w.fdwacl, acldefault('F', w.fdwowner) from pg_foreign_data_wrapper w
         union all select 'pg_foreign_server'::regclass, s.oid, 'foreign_servers', null, s.srvname,
             null, s.srvacl, acldefault('S', s.srvowner) from pg_foreign_server s
+        union all select 'pg_tablespace'::regclass, t.oid, 'tablespaces', null, t.spcname, null,
+            t.spcacl, acldefault('t', t.spcowner) from pg_tablespace t
+            where current_database() = {first}
+        {parameters}
         ), counted as (
             select a.*, count(*) over (partition by "on", place, object, "column") alike,
                 coalesce(a.acl, a.initial) now,

@@ -58,12 +58,6 @@ const LINES: &str = r"select format('lines %s of pg_hba.conf: dollop did not wri
             with ordinality f(line, at)) l
     where line !~ '^\s*(#|$)' and is_ours is not true having count(*) > 0";
 
-/// What no kind says: settings of a role in one database.
-const LOSSES: &str =
-    "select format('settings of role `%s` in database `%s`', r.rolname, d.datname) said
-    from pg_db_role_setting s join pg_roles r on r.oid = s.setrole
-        join pg_database d on d.oid = s.setdatabase order by 1";
-
 /// Asks for all that is on a server.
 pub(super) async fn whole_server(server: &Server) -> Result<Whole, CallError> {
     let place = server.database();
@@ -96,8 +90,6 @@ pub(super) async fn whole_server(server: &Server) -> Result<Whole, CallError> {
             whole.closed.push(name);
         }
     }
-    let losses: Vec<Said> = ask(server, place, LOSSES).await?;
-    left_out.extend(losses.into_iter().map(|loss| loss.said));
     whole.contents.left_out = left_out;
     Ok(whole)
 }

@@ -84,6 +84,7 @@ pub(in super::super) async fn databases(
             lc_collate: differs(|row| &row.collate),
             lc_ctype: differs(|row| &row.ctype),
             icu_locale: row.icu_locale.clone(),
+            icu_rules: row.icu_rules.clone(),
             builtin_locale: row.builtin_locale.clone().filter(|is| own != Some(is)),
             tablespace: differs(|row| &row.tablespace),
             ..plain

@@ -75,26 +75,22 @@ impl ByHand<'_> {
     }
 
     /// After each statement it is written down how far the file is, so that dollop goes on from
-    /// there when one fails.
+    /// there when one fails; and that one begins which no transaction protects, so that dollop
+    /// says what may have become of it.
     fn in_steps(&self, found: &[Statement]) -> Vec<String> {
         let changes = found.iter().any(Statement::changes_user);
+        let note = |what: &str| noted(self.change(what), changes);
         let mut all = vec![self.enter(false)];
         for (index, statement) in found.iter().enumerate() {
-            let counted = self.change(&format!("done = {}, begun = false", index + 1));
-            let [leave, to_user, to_role] = ledger::THERE_AND_BACK.map(str::to_owned);
-            let (mut before, mut after) = (vec![counted], Vec::new());
-            if changes {
-                before.insert(0, leave);
-                let [user, role] = ledger::AS_OURSELVES.map(str::to_owned);
-                before.splice(1..1, [user, role]);
-                after = vec![to_user, to_role];
-            }
-            let step = std::iter::once(statement.text.clone()).chain(before).chain(after);
+            let counted = note(&format!("done = {}, begun = false", index + 1));
+            let text = statement.text.clone();
             if statement.stands_alone() {
-                all.extend(step);
+                all.extend(note("begun = true"));
+                all.push(text);
+                all.extend(counted);
             } else {
-                all.push("BEGIN".to_owned());
-                all.extend(step);
+                all.extend(["BEGIN".to_owned(), text]);
+                all.extend(counted);
                 all.push("COMMIT".to_owned());
             }
         }
@@ -102,6 +98,17 @@ impl ByHand<'_> {
         all.push(self.change("finished_at = clock_timestamp()"));
         all
     }
+}
+
+/// An entry between two statements: by who runs the script, whoever a file that `changes` that
+/// works as.
+fn noted(entry: String, changes: bool) -> Vec<String> {
+    if !changes {
+        return vec![entry];
+    }
+    let [leave, to_user, to_role] = ledger::THERE_AND_BACK.map(str::to_owned);
+    let [user, role] = ledger::AS_OURSELVES.map(str::to_owned);
+    vec![leave, user, role, entry, to_user, to_role]
 }
 
 /// What makes the session that of who runs the script again, where a file changes that.
@@ -153,9 +160,11 @@ mod tests {
             )
         };
         let (one, two) = (step(1), step(2));
+        let begun = one.replace("done = 1, begun = false", "begun = true");
         let expected = [
             "-- 1.sql",
             INSERT,
+            &begun,
             "vacuum t",
             &one,
             "BEGIN",

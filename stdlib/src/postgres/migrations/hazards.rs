@@ -431,6 +431,26 @@ mod tests {
         }
     }
 
+    /// A table that may be there already, and hold something, is not taken for a new one.
+    #[test]
+    fn what_is_made_only_if_it_is_not_there_may_hold_something() {
+        let first = "create table if not exists t (id int); ";
+        for (then, what) in [
+            ("drop table t", "drops table t with what is in it"),
+            ("truncate t", "removes all rows of t"),
+            ("alter table t drop column id", "drops column id of t with its data"),
+            ("delete from t", "deletes all rows"),
+            ("create index i on t (id)", "blocks writes to t while the index is built"),
+        ] {
+            let mut new = New::default();
+            let found = statements(&format!("{first}{then}")).unwrap();
+            let found: Vec<_> = found.iter().flat_map(|one| hazards(one, &mut new)).collect();
+            assert!(found.iter().any(|hazard| hazard.what.starts_with(what)), "{found:?}");
+            let loses = !then.starts_with("create");
+            assert_eq!(found.iter().any(|hazard| hazard.loses), loses, "{then}: {found:?}");
+        }
+    }
+
     #[test]
     fn what_does_not_hurt_is_silent() {
         for sql in [

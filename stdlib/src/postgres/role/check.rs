@@ -3,14 +3,14 @@
 use dollop_engine::resource::Problem;
 
 use super::{Spec, moment};
-use crate::postgres::sql;
+use crate::postgres::names;
 
 /// Words that stand for roles and are none.
 const NO_NAMES: [&str; 2] = ["public", "none"];
 
 /// What is wrong with the attributes.
 pub(super) fn attributes(spec: &Spec) -> Vec<Problem> {
-    let mut problems = Vec::new();
+    let mut problems = names::problems_in(spec);
     let mut problem = |attribute: &str, message: String, hint: &str| {
         problems.push(Problem {
             attribute: attribute.to_owned(),
@@ -37,7 +37,7 @@ pub(super) fn attributes(spec: &Spec) -> Vec<Problem> {
 
 /// What is wrong with the name, and with what depends on it.
 pub(super) fn name(natural: &str, spec: &Spec) -> Vec<Problem> {
-    let mut problems: Vec<_> = sql::problem_of_own("role", natural).into_iter().collect();
+    let mut problems: Vec<_> = names::problem_of_own("role", natural).into_iter().collect();
     if NO_NAMES.contains(&natural) {
         problems.push(Problem {
             attribute: "name".to_owned(),

@@ -90,3 +90,12 @@ CREATE MATERIALIZED VIEW sales AS
     FROM payment p JOIN staff s USING (staff_id) GROUP BY s.store_id WITH DATA;
 CREATE UNIQUE INDEX sales_store ON sales (store_id);
 CREATE INDEX sales_total ON sales (total DESC);
+-- What inherits, what runs for every change, and comments on what has no kind.
+CREATE TABLE rental (id bigint NOT NULL, made date DEFAULT '2026-01-01', CONSTRAINT id_check CHECK (id > 0));
+CREATE TABLE "old rental" (closed date NOT NULL, made date NOT NULL) INHERITS (rental);
+COMMENT ON CONSTRAINT year_check ON DOMAIN year IS 'No film is older';
+CREATE FUNCTION noted() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+CREATE EVENT TRIGGER "note It" ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
+    EXECUTE FUNCTION noted();
+ALTER EVENT TRIGGER "note It" ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER "note It" IS 'Who changed what';

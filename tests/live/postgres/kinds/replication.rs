@@ -99,7 +99,7 @@ async fn subscription() {
             "database": name, "connection": to(""), "publications": ["p1"],
             "slot": "conform_sub_slot", "create_slot": false, "enabled": false,
             // What it is when nobody says depends on the version.
-            "streaming": false,
+            "streaming": "off",
             // Not looked at when nobody says.
             "two_phase": false,
         }),
@@ -116,7 +116,7 @@ async fn subscription() {
             ("owner", json!("conform_subscription_owner")),
             ("comment", json!("what it's for")),
         ],
-        // The last three need PostgreSQL 16; see `options_of_newer_servers`.
+        // The last four need PostgreSQL 16 and 17; see `options_of_newer_servers`.
         fixed: &[
             "database",
             "enabled",
@@ -124,6 +124,7 @@ async fn subscription() {
             "origin",
             "run_as_owner",
             "password_required",
+            "failover",
         ],
     };
     let unseen = ["owner", "copy_data"];

@@ -92,6 +92,46 @@ async fn trigger() {
 }
 
 #[tokio::test]
+async fn event_trigger() {
+    let name = "conform_event";
+    let function = "returns event_trigger language plpgsql as 'begin end'";
+    let world = with_database(
+        name,
+        &[
+            &format!("create function note() {function}"),
+            &format!("create function \"S 1\".\"note It\"() {function}"),
+        ],
+    )
+    .await;
+    world.psql("postgres", "alter role conform_event_owner superuser");
+    let sample = Sample {
+        kind: "postgres::event_trigger",
+        name: "Conform \"Event\" ü".to_owned(),
+        base: json!({ "database": name, "event": "ddl_command_end", "function": "note" }),
+        changes: vec![
+            ("event", json!("ddl_command_start")),
+            ("event", json!("sql_drop")),
+            ("event", json!("table_rewrite")),
+            ("tags", json!(["create  table", "DROP TABLE"])),
+            ("function", json!("S 1.note It")),
+            ("enabled", json!("always")),
+            ("enabled", json!("replica")),
+            ("enabled", json!("disabled")),
+            ("owner", json!("conform_event_owner")),
+            ("comment", json!("what it's for")),
+        ],
+        fixed: &["database"],
+    };
+    conform_with_drift(&world.registry, &world.connection, &sample, &["owner"]).await;
+    let spec = json!({ "database": name, "event": "login", "function": "note" });
+    let login = world.declare("postgres::event_trigger", "login", spec);
+    let error = world.try_read(&login).await.unwrap_err();
+    let said = "the event `login` of an event trigger needs PostgreSQL 17; the server at";
+    assert!(error.message.starts_with(said), "{error}");
+    gone(&world, name);
+}
+
+#[tokio::test]
 async fn policy() {
     let name = "conform_policy";
     let world = with_database(
@@ -184,6 +224,18 @@ async fn remarks() {
         "create function \"S 1\".f(a int, b text) returns int language sql as 'select 1'",
         "create statistics \"S 1\".st on \"a b\", c from \"S 1\".\"T 1\"",
         "create rule \"r 1\" as on delete to \"S 1\".\"T 1\" do instead nothing",
+        "create type \"S 1\".colour as enum ('red')",
+        "create function \"S 1\".eq(\"S 1\".colour, int) returns bool language sql as 'select true'",
+        "create function \"S 1\".num(\"S 1\".colour) returns int language sql as 'select 1'",
+        "create operator \"S 1\".=== (function = \"S 1\".eq, leftarg = \"S 1\".colour, rightarg = int)",
+        "create operator \"S 1\".!! (function = \"S 1\".num, rightarg = \"S 1\".colour)",
+        "create cast (\"S 1\".colour as int) with function \"S 1\".num(\"S 1\".colour)",
+        "create operator family \"S 1\".\"F 1\" using btree",
+        "create domain \"S 1\".\"D 1\" as int constraint \"c 1\" check (value > 0)",
+        "create policy \"p 1\" on \"S 1\".\"T 1\"",
+        "create publication \"p 1\"",
+        "create access method \"A 1\" type table handler heap_tableam_handler",
+        "create text search template \"S 1\".\"t 1\" (lexize = dsimple_lexize)",
     ])
     .await;
     for (on, object, arguments, other) in [
@@ -194,6 +246,18 @@ async fn remarks() {
         ("statistics", json!(["S 1", "st"]), json!([]), None),
         ("rule", json!(["S 1", "T 1", "r 1"]), json!([]), None),
         ("schema", json!(["S 1"]), json!([]), Some(json!(["public"]))),
+        ("operator", json!(["S 1", "==="]), json!(["\"S 1\".colour", "int"]), None),
+        ("operator", json!(["S 1", "!!"]), json!(["\"S 1\".colour"]), None),
+        ("cast", json!(["\"S 1\".colour"]), json!(["int4"]), None),
+        ("operator_family", json!(["btree", "S 1", "F 1"]), json!([]), None),
+        ("domain_constraint", json!(["S 1", "D 1", "c 1"]), json!([]), None),
+        ("policy", json!(["S 1", "T 1", "p 1"]), json!([]), None),
+        ("publication", json!(["p 1"]), json!([]), None),
+        ("access_method", json!(["A 1"]), json!([]), None),
+        ("text_search_template", json!(["S 1", "t 1"]), json!([]), None),
+        ("database", json!([name]), json!([]), None),
+        ("role", json!(["conform_remarks_owner"]), json!([]), None),
+        ("tablespace", json!(["pg_global"]), json!([]), None),
     ] {
         if on == "schema" {
             world.psql(name, "comment on schema public is null");
@@ -212,15 +276,20 @@ async fn remarks() {
         };
         conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
     }
-    let spec = json!({
-        "database": name, "provider": "selinux", "on": "table", "object": ["S 1", "T 1"],
-        "label": "system_u:object_r:sepgsql_table_t:s0",
-    });
-    let label = world.declare("postgres::security_label", "label", spec);
-    let error = world.try_read(&label).await.unwrap_err();
-    assert_eq!(
-        error.message,
-        "the server has loaded no library that knows security labels, so none is for `selinux`"
-    );
+    world.psql(name, "drop access method \"A 1\"");
+    for (on, object) in [
+        ("table", json!(["S 1", "T 1"])),
+        ("role", json!(["conform_remarks_owner"])),
+        ("database", json!([name])),
+    ] {
+        let spec = json!({
+            "database": name, "provider": "selinux", "on": on, "object": object,
+            "label": "system_u:object_r:sepgsql_table_t:s0",
+        });
+        let label = world.declare("postgres::security_label", "label", spec);
+        let error = world.try_read(&label).await.unwrap_err();
+        let said = "the server has loaded no library that knows security labels, so none is for `selinux`";
+        assert_eq!(error.message, said);
+    }
     gone(&world, name);
 }

@@ -16,6 +16,7 @@ async fn table() {
             "create sequence counter",
             "create sequence \"other counter\"",
             "create sequence \"S 1\".counter",
+            "create access method \"other rows\" type table handler heap_tableam_handler",
         ],
     )
     .await;
@@ -84,12 +85,13 @@ async fn table() {
             ("replica_identity", json!("index Conform \"Table\" ü_pkey")),
             ("replica_identity", json!("full")),
             ("tablespace", json!("pg_default")),
+            ("access_method", json!("other rows")),
             ("owner", json!("conform_table_owner")),
             ("comment", json!("what it's for")),
             ("drop_columns", json!(["new one"])),
         ],
-        // Partitions are below.
-        fixed: &["database", "partition_by", "partition_of", "bounds"],
+        // Partitions, and what inherits, are below.
+        fixed: &["database", "partition_by", "partition_of", "bounds", "inherits"],
     };
     let mut sample = sample;
     for (attribute, value) in &mut sample.changes {
@@ -106,7 +108,7 @@ async fn table() {
         &world.registry,
         &world.connection,
         &sample,
-        &["drop_columns", "tablespace", "owner", "constraints_apart"],
+        &["drop_columns", "tablespace", "access_method", "owner", "constraints_apart"],
     )
     .await;
 
@@ -134,6 +136,8 @@ async fn table() {
             "force_row_security",
             "parameters",
             "tablespace",
+            "access_method",
+            "inherits",
             "owner",
         ],
     };
@@ -166,11 +170,65 @@ async fn table() {
             "force_row_security",
             "parameters",
             "tablespace",
+            "access_method",
+            "inherits",
             "owner",
             "comment",
         ],
     };
     conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
+
+    // What inherits has the columns of the others, and says its own.
+    world.psql(name, "create table base (id int not null, name text)");
+    world.psql(name, "create table \"S 1\".\"Base 2\" (id int not null, at date)");
+    let own = json!([
+        { "name": "id", "type": "int", "not_null": true }, { "name": "name", "type": "text" },
+        { "name": "at", "type": "date" }, { "name": "own", "type": "int" },
+    ]);
+    let sample = Sample {
+        kind: "postgres::table",
+        name: "derived".to_owned(),
+        base: json!({
+            "database": name, "inherits": ["base"], "columns": own, "primary_key": ["id"],
+        }),
+        changes: vec![
+            ("inherits", json!([])),
+            ("inherits", json!(["S 1.Base 2", "base"])),
+            ("comment", json!("derived")),
+        ],
+        fixed: &[
+            "database",
+            "schema",
+            "columns",
+            "drop_columns",
+            "primary_key",
+            "constraints",
+            "constraints_apart",
+            "replica_identity",
+            "partition_by",
+            "partition_of",
+            "bounds",
+            "unlogged",
+            "row_security",
+            "force_row_security",
+            "parameters",
+            "tablespace",
+            "access_method",
+            "owner",
+        ],
+    };
+    conform_with_drift(&world.registry, &world.connection, &sample, &[]).await;
+    let spec = json!({
+        "database": name, "inherits": ["base", "S 1.Base 2"],
+        "columns": [{ "name": "own", "type": "int" }],
+    });
+    let both = world.make("postgres::table", "both", spec).await;
+    world.expect_same(&both).await;
+    world.psql(name, "alter table base add column later int");
+    world.expect_same(&both).await;
+    let columns = "select string_agg(attname, ' ' order by attnum) from pg_attribute
+        where attrelid = 'both'::regclass and attnum > 0";
+    assert_eq!(world.psql(name, columns), "id at name own later");
     gone(&world, name);
 }
 
