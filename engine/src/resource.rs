@@ -136,6 +136,9 @@ pub struct Need {
     pub id: String,
     /// What it is, in words: "table `orders`".
     pub what: String,
+    /// Whether it only comes first where it is there: without it the other one can be declared
+    /// as well.
+    pub only_first: bool,
 }
 
 /// Nothing exists.

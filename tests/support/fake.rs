@@ -82,6 +82,7 @@ fn needs(world: &World, object: &Object) -> Vec<Need> {
             kind: "fake::item".to_owned(),
             id: known.map(|(_, object)| object.id.clone()).unwrap_or_default(),
             what: format!("item `{name}`"),
+            only_first: false,
         }
     };
     names.flat_map(|names| names.split(", ")).map(need).collect()

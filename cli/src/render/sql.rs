@@ -1,7 +1,7 @@
 //! A plan as a script for whoever reviews or runs it by hand: what every step would send, in
 //! order, variables in place of secrets.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 
 use dollop_engine::address::Address;
@@ -98,6 +98,8 @@ struct Sent<'a> {
 fn sent<'a>(plan: &'a Plan, registry: &'a Registry) -> impl Iterator<Item = Sent<'a>> {
     let changes: HashMap<_, _> =
         plan.changes.iter().map(|change| (&change.address, change)).collect();
+    let making_way = plan.steps.iter().filter(|step| step.operation == Operation::MakeWay);
+    let making_way: HashSet<_> = making_way.map(|step| &step.address).collect();
     plan.steps.iter().filter_map(move |step| {
         let change = *changes.get(&step.address)?;
         let verb = match step.operation {
@@ -111,7 +113,8 @@ fn sent<'a>(plan: &'a Plan, registry: &'a Registry) -> impl Iterator<Item = Sent
             | Operation::Verify
             | Operation::Record => return None,
         };
-        let script = statements(plan, change, step.operation, registry)?;
+        let makes_way = making_way.contains(&step.address);
+        let script = statements(plan, change, step.operation, makes_way, registry)?;
         (!script.statements.is_empty()).then_some(Sent { verb, change, script })
     })
 }
@@ -181,6 +184,7 @@ fn statements(
     plan: &Plan,
     change: &Change,
     operation: Operation,
+    makes_way: bool,
     registry: &Registry,
 ) -> Option<Script> {
     // What the service itself told is what is sent.
@@ -197,8 +201,7 @@ fn statements(
         ),
         other => by_name(other),
     });
-    let mut steps = plan.steps.iter().filter(|step| step.address == change.address);
-    if steps.any(|step| step.operation == Operation::MakeWay) {
+    if makes_way {
         let way = before.as_ref().map(|before| aside(&change.address, before));
         match operation {
             Operation::MakeWay => after = way,

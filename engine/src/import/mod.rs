@@ -185,7 +185,8 @@ fn leave_out(objects: &mut Vec<Existing>, left_out: &mut Vec<String>) {
         let many = objects.len();
         objects.retain(|object| {
             let is_there = |need: &&Need| there.contains(&(need.kind.clone(), need.id.clone()));
-            let missing = object.needs.iter().find(|need| !is_there(need));
+            let mut needs = object.needs.iter().filter(|need| !need.only_first);
+            let missing = needs.find(|need| !is_there(need));
             if let Some(missing) = missing.filter(|_| !object.built_in) {
                 let what = words(&object.kind, &object.found.spec);
                 left_out.push(format!("{what}: it needs {}, which is not", missing.what));

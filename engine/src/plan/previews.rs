@@ -49,7 +49,7 @@ pub async fn preview(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
                 Err(error) => Err(error),
             };
             // What could not be asked is found out during apply, and said here.
-            let answers = answers.unwrap_or_else(|error| vec![unasked(&error); changes.len()]);
+            let answers = answers.unwrap_or_else(|error| unasked(&error, &changes));
             changes.into_iter().zip(answers)
         })
     });
@@ -92,13 +92,22 @@ pub async fn preview(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
     Err(Findings { diagnostics, sources: plan.sources.clone() })
 }
 
-/// What there is to know of a change that could not be asked about.
-fn unasked(error: &CallError) -> Preview {
-    let mut note = format!("what the service says to it could not be asked: {}", error.message);
+/// What there is to know of changes that could not be asked about: said once, with the first.
+fn unasked(error: &CallError, changes: &[&Change]) -> Vec<Preview> {
+    let others = match changes.len() {
+        0 | 1 => String::new(),
+        many => format!(" (nor to {} more of its kind)", many - 1),
+    };
+    let mut note =
+        format!("what the service says to it{others} could not be asked: {}", error.message);
     if let Some(hint) = error.hints.first() {
         let _ = write!(note, " ({hint})");
     }
-    Preview { notes: vec![note], ..Preview::default() }
+    let mut previews = vec![Preview::default(); changes.len()];
+    if let Some(first) = previews.first_mut() {
+        first.notes.push(note);
+    }
+    previews
 }
 
 fn proposed(stack: &str, change: &Change) -> Option<Proposed<Value>> {

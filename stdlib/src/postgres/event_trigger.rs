@@ -90,9 +90,7 @@ impl Object for EventTrigger {
     fn normalize(spec: &mut Spec) {
         let words = |tag: &String| tag.split_whitespace().collect::<Vec<_>>().join(" ");
         spec.tags = spec.tags.iter().map(|tag| words(tag).to_uppercase()).collect();
-        if let Some(function) = spec.function.strip_prefix("public.") {
-            spec.function = function.to_owned();
-        }
+        sql::without_public(&mut spec.function);
         sql::none_when_empty(&mut spec.comment);
     }
 
@@ -148,16 +146,17 @@ impl Object for EventTrigger {
     }
 
     fn query(_: &Server) -> String {
-        r#"select array[t.evtname] "key", t.evtevent "event", coalesce(t.evttags, '{}') "tags",
-            case when n.nspname = 'public' then f.proname::text
-                else n.nspname || '.' || f.proname end "function",
+        let function = sql::bare("n.nspname", "f.proname");
+        format!(
+            r#"select array[t.evtname] "key", t.evtevent "event", coalesce(t.evttags, '{{}}') "tags",
+            {function} "function",
             case t.evtenabled when 'O' then 'origin' when 'A' then 'always' when 'R' then 'replica'
                 else 'disabled' end "enabled",
             pg_get_userbyid(t.evtowner) "owner", obj_description(t.oid, 'pg_event_trigger') "comment"
         from pg_event_trigger t join pg_proc f on f.oid = t.evtfoid
             join pg_namespace n on n.oid = f.pronamespace
         where t.evtname = any($1)"#
-            .to_owned()
+        )
     }
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
@@ -169,21 +168,39 @@ impl Object for EventTrigger {
             from.event == to.event && from.tags == to.tags && from.function == to.function
         });
         if !same {
-            all.extend(from.map(|_| drop));
-            all.push(create(&name, to));
+            let owned = from.is_none() || to.owner.is_some();
+            all.extend(match from {
+                Some(_) if !owned => vec![anew(&key[0], &drop, &create(&name, to))],
+                Some(_) => vec![drop, create(&name, to)],
+                None => vec![create(&name, to)],
+            });
         }
-        // One that is made anew has the rest to get again, its owner too where nobody says.
-        let owner = from.and_then(|from| from.owner.clone());
+        // One that is made anew has the rest to get again.
         let from = from.filter(|_| same);
         if from.map_or(Enabled::Origin, |from| from.enabled) != to.enabled {
             all.push(format!("ALTER EVENT TRIGGER {name} {}", to.enabled.sql()));
         }
         let of = |spec: &Spec| (spec.comment.clone(), spec.owner.clone());
         let was = from.map(of).unwrap_or_default();
-        let is = (to.comment.clone(), to.owner.clone().or(owner.filter(|_| !same)));
-        all.extend(comment_and_owner(&format!("EVENT TRIGGER {name}"), was, is));
+        all.extend(comment_and_owner(&format!("EVENT TRIGGER {name}"), was, of(to)));
         all
     }
+}
+
+/// Makes one anew whose owner nobody says: whoever owns it goes on.
+fn anew(name: &str, drop: &str, create: &str) -> String {
+    let body = format!(
+        "DECLARE its_owner name;
+BEGIN
+    SELECT pg_get_userbyid(evtowner) INTO its_owner FROM pg_event_trigger WHERE evtname = {0};
+    {drop};
+    {create};
+    EXECUTE format('ALTER EVENT TRIGGER %I OWNER TO %I', {0}, its_owner);
+END",
+        sql::text(name)
+    );
+    let tag = sql::tag(&body);
+    format!("DO {tag}{body}{tag}")
 }
 
 fn create(name: &str, to: &Spec) -> String {
@@ -193,12 +210,6 @@ fn create(name: &str, to: &Spec) -> String {
     } else {
         format!(" WHEN TAG IN ({})", tags.join(", "))
     };
-    let (event, function) = (to.event.sql(), sql::dotted(&to.function));
-    // As in a trigger, what is not in `public` is named with its schema.
-    let function = if to.function.contains('.') {
-        function
-    } else {
-        sql::in_schema("public", &to.function)
-    };
+    let (event, function) = (to.event.sql(), sql::whole(&to.function));
     format!("CREATE EVENT TRIGGER {name} ON {event}{when} EXECUTE FUNCTION {function}()")
 }

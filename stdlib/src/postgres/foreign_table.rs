@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::object::{Nothing, Object, comment_and_owner};
 use super::place::in_schema;
 use super::server::Server;
-use super::{sql, types};
+use super::{names, sql, types};
 use crate::text::Text;
 
 /// A table of a foreign server. Other columns make it anew, which costs nothing: what is in it
@@ -84,13 +84,26 @@ impl Object for ForeignTable {
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {
-        let serial = spec.columns.iter().find(|column| types::is_serial(&column.ty));
-        let problem = serial.map(|column| Problem {
+        let problem = |message: String, hint: &str| Problem {
             attribute: "columns".to_owned(),
-            message: format!("`{}` of column `{}` is no type", column.ty, column.name),
-            hint: Some("the other server counts: say `integer` or `bigint`".to_owned()),
-        });
-        problem.into_iter().collect()
+            message,
+            hint: Some(hint.to_owned()),
+        };
+        let mut problems = Vec::new();
+        for (at, column) in spec.columns.iter().enumerate() {
+            let ForeignColumn { name, ty, .. } = column;
+            problems.extend(names::problem_of_column(name));
+            if spec.columns[..at].iter().any(|other| other.name == *name) {
+                let message = format!("there are two columns `{name}`");
+                problems.push(problem(message, "give one of them another name"));
+            }
+            if types::is_serial(ty) {
+                let message = format!("`{ty}` of column `{name}` is no type");
+                let hint = "the other server counts: say `integer` or `bigint`";
+                problems.push(problem(message, hint));
+            }
+        }
+        problems
     }
 
     fn query(_: &Server) -> String {

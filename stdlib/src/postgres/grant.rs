@@ -7,6 +7,7 @@ mod acl;
 mod give;
 mod ground;
 mod on;
+mod outline;
 pub mod privileges;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
-use self::acl::Snapshot;
+use self::acl::{Owned, Snapshot};
 use self::give::Wish;
 pub(super) use self::give::Wishes;
 pub use self::on::On;
@@ -209,7 +210,7 @@ impl Resource for Grant {
 
     fn script(name: &Name, from: Option<&Spec>, to: Option<&Spec>) -> Option<Script> {
         let spec = to.or(from)?;
-        let mut statements = review::whole(acl::outline(from, to));
+        let mut statements = review::whole(outline::outline(from, to));
         statements.insert(0, OUTLINE.to_owned());
         Some(review::script(name, Some(&spec.database), statements))
     }
@@ -241,7 +242,8 @@ impl Resource for Grant {
             if !found.problems.is_empty() || snapshot.expect_target(server, &one.to).is_err() {
                 return found;
             }
-            let mut statements = review::whole(snapshot.statements(&one.to, left));
+            let statements = snapshot.statements(&one.to, Owned::LikeOthers, left);
+            let mut statements = review::whole(statements);
             if one.to.objects.is_empty() && one.to.on.is_in_schema() {
                 let on = one.to.on.word();
                 statements.push(format!("-- and the same on {on} made there before this runs"));
@@ -350,7 +352,7 @@ fn left(from: &Spec, to: &Spec) -> Vec<Spec> {
 /// Grants and revokes until a role has exactly these privileges, and none on what is `left`.
 async fn bring_to(server: &Server, spec: Spec, left: Vec<Spec>) -> Result<(), CallError> {
     version::expect(server, spec.since())?;
-    server.privileges.fulfil(server, Wish::grant(spec, left)).await
+    server.privileges.fulfil(server, Wish::grant(spec, Owned::LikeOthers, left)).await
 }
 
 /// Everybody under one name: no role can be called `public`.
@@ -397,7 +399,7 @@ fn id(name: &Name, spec: &Spec) -> String {
 }
 
 fn found(snapshot: &Snapshot, wanted: &Wanted<Spec>) -> Option<Found<Spec, Facts>> {
-    let spec = snapshot.observe(&wanted.spec, wanted.id.is_some())?;
+    let spec = snapshot.observe(&wanted.spec, wanted.id.is_some(), Owned::LikeOthers)?;
     let nothing = wanted.spec.privileges.is_empty();
     Some(Found {
         id: wanted.id.clone().unwrap_or_else(|| id(&wanted.name, &wanted.spec)),

@@ -6,7 +6,7 @@
 //!   of them share; `row`: what a query says of one; `column`, `types`, `signature`: parts of
 //!   tables and functions;
 //! - `imported`: everything on a server, for `dollop import`;
-//! - `held`: what is stored in what is about to go; `words`: whether two texts mean the same;
+//! - `held`: what is stored in what is about to go; `words`: whether two texts mean the same, `seen`: what they were when a plan looked;
 //! - `review`: what is sent, for people; `sql`: quoting, settings, ids; `names`: what a name may be; `scram`: passwords; `version`: what needs a newer server;
 //!   `error`: what went wrong, in words.
 
@@ -46,6 +46,7 @@ pub mod role_settings;
 mod row;
 pub mod schema;
 mod scram;
+mod seen;
 pub mod sequence;
 pub mod server;
 pub mod setting;

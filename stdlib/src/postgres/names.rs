@@ -34,6 +34,10 @@ const ATTRIBUTES: [&str; 15] = [
     "wrapper",
 ];
 
+/// Attributes that are such names, or lists of them, with the name of a schema in front of a
+/// dot where that is not `public`.
+const IN_A_SCHEMA: [&str; 3] = ["function", "inherits", "partition_of"];
+
 /// Columns that every table has, and that no other may be called like.
 const COLUMNS_OF_ALL: [&str; 6] = ["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
 
@@ -99,15 +103,20 @@ pub(super) fn problem_of_slot(name: &str, attribute: &str) -> Option<Problem> {
 pub(super) fn problems_in(spec: &impl Serialize) -> Vec<Problem> {
     let Ok(Json::Object(spec)) = serde_json::to_value(spec) else { return Vec::new() };
     let mut problems = Vec::new();
-    for attribute in ATTRIBUTES {
+    let names = |attribute: &str| -> Vec<&str> {
         match spec.get(attribute) {
-            Some(Json::String(name)) => problems.extend(problem(name, attribute)),
-            Some(Json::Array(names)) => {
-                let names = names.iter().filter_map(Json::as_str);
-                problems.extend(names.filter_map(|name| problem(name, attribute)));
-            }
-            _ => {}
+            Some(Json::String(name)) => vec![name.as_str()],
+            Some(Json::Array(names)) => names.iter().filter_map(Json::as_str).collect(),
+            _ => Vec::new(),
         }
+    };
+    for attribute in ATTRIBUTES {
+        let found = names(attribute).into_iter().filter_map(|name| problem(name, attribute));
+        problems.extend(found);
+    }
+    for attribute in IN_A_SCHEMA {
+        let parts = names(attribute).into_iter().flat_map(|name| name.splitn(2, '.'));
+        problems.extend(parts.filter_map(|part| problem(part, attribute)));
     }
     problems
 }
@@ -161,7 +170,7 @@ mod tests {
         let long = "x".repeat(64);
         let spec = json!({
             "database": "shop", "schema": "", "owner": long, "member_of": ["a", "b\0"],
-            "comment": long, "columns": [{ "name": long }], "tablespace": null,
+            "inherits": ["app.", "b"], "comment": long, "columns": [{ "name": long }], "tablespace": null,
         });
         assert_eq!(
             messages(problems_in(&spec)),
@@ -169,6 +178,7 @@ mod tests {
                 "member_of: a name in PostgreSQL cannot contain a zero byte".to_owned(),
                 format!("owner: the name `{long}` has 64 bytes, PostgreSQL keeps 63"),
                 "schema: a name in PostgreSQL cannot be empty".to_owned(),
+                "inherits: a name in PostgreSQL cannot be empty".to_owned(),
             ]
         );
     }

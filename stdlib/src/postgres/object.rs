@@ -20,6 +20,7 @@ use super::error::Task;
 use super::imported::Around;
 pub use super::row::{Nothing, Row, Worded};
 pub(super) use super::row::{Observed, comment_and_owner, keep_words, overlay};
+use super::seen::Words;
 use super::server::{Lane, Server};
 use super::version::{self, Since};
 use super::{held, imported, names, review, row, sql};
@@ -109,6 +110,11 @@ pub trait Object: Send + Sync + 'static {
     fn stands_alone(_spec: &Self::Spec) -> bool {
         false
     }
+    /// What to run where one of these statements failed and the others stay, and what is true
+    /// after it, in words.
+    fn mend(_statements: &[String], _failed: usize) -> Option<(&str, &'static str)> {
+        None
+    }
     /// What a server shows not to be possible there, asked once per read and database when
     /// something is missing: gives the reason for one spec.
     const RULES: Option<&'static str> = None;
@@ -127,6 +133,12 @@ pub trait Object: Send + Sync + 'static {
     /// long as these are what they were when the object was last written, the attributes are
     /// what was written.
     const WORDS: &'static [&'static str] = &[];
+    /// Whether the server keeps something of it in words of its own.
+    const WORDED: bool = !Self::WORDS.is_empty();
+    /// What of it is kept so, in the words of a script and by the names in the fact `words`.
+    fn words(spec: &Self::Spec) -> Words {
+        row::words(Self::WORDS, spec)
+    }
     /// What it is now, in the words of the script where the plan saw no difference: what the
     /// server makes of them may look like another thing, and nobody agreed to change that.
     fn as_planned(
@@ -265,10 +277,27 @@ async fn send<O: Object>(
     if !O::stands_alone(spec) {
         return server.write(database, Lane::Short, statements, task).await;
     }
-    for statement in statements {
-        server.write(database, Lane::Long, std::slice::from_ref(statement), task).await?;
+    for (at, statement) in statements.iter().enumerate() {
+        let Err(error) = run_alone(server, database, statement, task).await else { continue };
+        let Some((mend, outcome)) = O::mend(statements, at) else { return Err(error) };
+        return Err(match run_alone(server, database, mend, task).await {
+            Ok(()) => error.note(format!("{outcome} again, as before")),
+            Err(other) => error.note(format!(
+                "`{mend}` is still to be run before {outcome} again: {}",
+                other.message
+            )),
+        });
     }
     Ok(())
+}
+
+async fn run_alone(
+    server: &Server,
+    database: &str,
+    statement: &str,
+    task: &Task,
+) -> Result<(), CallError> {
+    server.write(database, Lane::Long, &[statement.to_owned()], task).await
 }
 
 impl<O: Object> Of<O> {
@@ -423,6 +452,11 @@ impl<O: Object> Resource for Of<O> {
             {
                 known.insert(database, rules::<O>(server, database).await);
             }
+            if O::WORDED
+                && let Ok(Some((_, facts))) = &found
+            {
+                server.seen.note(O::KIND, &at.id::<O>(&wanted.spec), facts);
+            }
             let rules = known.get(database).map_or(&[][..], Vec::as_slice);
             results.push(answer::<O>(server, at, wanted, found, rules));
         }
@@ -460,7 +494,11 @@ impl<O: Object> Resource for Of<O> {
         let task = at.task::<O>("create", &spec);
         send::<O>(server, &at.database, &statements, &spec, &task).await?;
         let (_, facts) = Self::expect_now(server, &at, name, &spec).await?;
-        Ok(Created { id: at.id::<O>(&spec), facts })
+        let id = at.id::<O>(&spec);
+        if O::WORDED {
+            server.seen.note(O::KIND, &id, &facts);
+        }
+        Ok(Created { id, facts })
     }
 
     async fn update(
@@ -473,13 +511,21 @@ impl<O: Object> Resource for Of<O> {
         version::expect(server, O::since(&to))?;
         let at = At::of::<O>(server, Some(id), &name.natural, &to);
         // What it is now counts, not what it was when the plan was made.
-        let (current, _) = Self::expect_now(server, &at, name, &to).await?;
+        let (current, before) = Self::expect_now(server, &at, name, &to).await?;
         version::expect(server, O::since_change(Some(&current), &to))?;
         let current = O::as_planned(current, &from, &to)?;
         let statements = O::statements(&at.key, Some(&current), Some(&to));
         let task = at.task::<O>("change", &to);
         send::<O>(server, &at.database, &statements, &to, &task).await?;
-        Ok(Self::expect_now(server, &at, name, &to).await?.1)
+        let (_, facts) = Self::expect_now(server, &at, name, &to).await?;
+        if !O::WORDED {
+            return Ok(facts);
+        }
+        let id = at.id::<O>(&to);
+        let planned = (&O::words(&from), &O::words(&to));
+        let facts = server.seen.told((O::KIND, id.as_str()), planned, &before, facts)?;
+        server.seen.note(O::KIND, &id, &facts);
+        Ok(facts)
     }
 
     async fn delete(

@@ -278,13 +278,16 @@ impl<R: Remark> Object for Of<R> {
 
     fn query(_: &Server) -> String {
         let (said, [own, shared]) = (R::SAID, R::CATALOGS);
-        // What came with the server has low numbers, but for the schema `public`.
+        let catalogs = On::ALL.map(|on| format!("('{}', '{}')", on.words().0, on.catalog()));
+        let catalogs = catalogs.join(", ");
+        // Of what came with the server thousands have comments: only the sorts that are asked
+        // for are looked at.
         format!(
             r#"select array[a.type, w.word, y.names, x.types, r."provider"] "key",
             r.said "text", r.said "label"
             from (select r.classoid, r.objoid, r.objsubid, {said} said from {own} r
-                where r.objoid >= 16384 or r.classoid = 'pg_namespace'::regclass
-                    or r.classoid = 'pg_language'::regclass
+                where r.classoid = any(array(select c.called::regclass::oid
+                    from (values {catalogs}) c(word, called) where c.word = any($1)))
                 union all select r.classoid, r.objoid, 0, {said} from {shared} r) r
             cross join lateral (select
                     case when i.type like '% column' then 'table column' else i.type end,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use super::object::{Key, Object};
+use super::seen::Words;
 use super::{sql, words};
 
 /// A row of an introspection query: its key, and everything else by the name of the attribute
@@ -86,6 +87,12 @@ pub(super) fn overlay<O: Object + ?Sized>(
     let mut found: O::Spec = serde_json::from_value(found).map_err(unknown)?;
     O::normalize(&mut found);
     Ok(found)
+}
+
+/// The attributes of `names` as they are in a spec.
+pub(super) fn words(names: &[&str], spec: &impl Serialize) -> Words {
+    let Ok(Json::Object(mut spec)) = serde_json::to_value(spec) else { return Words::new() };
+    names.iter().filter_map(|name| spec.remove_entry(*name)).collect()
 }
 
 /// What something is now, with the attributes of `words` as they shall be where a plan saw no

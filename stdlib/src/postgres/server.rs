@@ -24,6 +24,7 @@ use super::grant;
 use super::imported::Inventory;
 pub(super) use super::lane::Lane;
 use super::lane::Slot;
+use super::seen::Seen;
 use super::tls::{self, Papers, SslMode};
 
 /// The most idle clients kept; each database needs its own.
@@ -59,6 +60,8 @@ pub struct Server {
     statements: AtomicU64,
     /// Who shall be able to do what, said by many at the same time.
     pub(super) privileges: grant::Wishes,
+    /// What it kept in words of its own when a plan looked.
+    pub(super) seen: Seen,
     /// Everything there is, once somebody asked for it.
     pub(super) known: tokio::sync::Mutex<Option<Arc<Inventory>>>,
 }
@@ -96,6 +99,7 @@ impl Connection for Server {
             version: 0,
             statements: AtomicU64::new(0),
             privileges: grant::Wishes::default(),
+            seen: Seen::default(),
             known: tokio::sync::Mutex::default(),
         };
         let task = Task::new("look at the server");

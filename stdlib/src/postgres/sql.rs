@@ -35,6 +35,28 @@ pub(super) fn dotted(text: &str) -> String {
     }
 }
 
+/// A name that may have the name of a schema in front of a dot, by its whole name: without one
+/// it is in `public`, whatever the session looks in first.
+pub(super) fn whole(text: &str) -> String {
+    let (schema, object) = text.split_once('.').unwrap_or(("public", text));
+    in_schema(schema, object)
+}
+
+/// The one form of a name that may have the name of a schema in front of a dot: what is in
+/// `public` goes without. As [`bare`] gives it.
+pub(super) fn without_public(text: &mut String) {
+    if let Some(object) = text.strip_prefix("public.") {
+        *text = object.to_owned();
+    }
+}
+
+/// The expression for that form, from the names of a schema and of something in it.
+pub(super) fn bare(schema: &str, object: &str) -> String {
+    format!(
+        "case when {schema} = 'public' then {object}::text else {schema} || '.' || {object} end"
+    )
+}
+
 /// Several names: `"a", "b"`.
 pub(super) fn names<'a>(all: impl IntoIterator<Item = &'a String>) -> String {
     all.into_iter().map(|one| name(one)).collect::<Vec<_>>().join(", ")

@@ -33,8 +33,8 @@ pub struct Spec {
     /// Whether it takes changes now.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// The replication slot over there; when left out, it has the subscription's name and is
-    /// not looked at.
+    /// The replication slot over there, `none` for none; when left out, it has the
+    /// subscription's name and is not looked at.
     #[serde(default)]
     #[schemars(extend("x-handle" = "postgres::replication_slot"))]
     pub slot: Option<String>,
@@ -121,6 +121,9 @@ fn off() -> String {
     "off".to_owned()
 }
 
+/// The name of a slot that stands for none.
+const NO_SLOT: &str = "none";
+
 /// The way of streaming that makes changes by several processes.
 const PARALLEL: &str = "parallel";
 
@@ -140,6 +143,10 @@ impl Object for Subscription {
 
     fn normalize(spec: &mut Spec) {
         sql::none_when_empty(&mut spec.comment);
+        if let Some(slot) = spec.slot.as_mut().filter(|slot| slot.eq_ignore_ascii_case(NO_SLOT))
+        {
+            NO_SLOT.clone_into(slot);
+        }
         if let Some(Text(streaming)) = &mut spec.streaming {
             *streaming = match streaming.to_lowercase().as_str() {
                 "on" => "true".to_owned(),
@@ -153,6 +160,8 @@ impl Object for Subscription {
     fn check_named(natural: &str, spec: &Spec) -> Vec<Problem> {
         let slot = match &spec.slot {
             Some(slot) => names::problem_of_slot(slot, "slot"),
+            // One that is not made is there, or nobody needs it.
+            None if !spec.create_slot => None,
             None => names::problem_of_slot(natural, "slot").map(|found| Problem {
                 hint: Some("give a `slot` that is called otherwise".to_owned()),
                 ..found
@@ -171,6 +180,11 @@ impl Object for Subscription {
         if spec.publications.is_empty() {
             let message = "a subscription has a publication".to_owned();
             problems.push(problem("publications", message, None));
+        }
+        if spec.slot.as_deref() == Some(NO_SLOT) && (spec.create_slot || spec.enabled) {
+            let message = "a subscription without a slot takes no changes".to_owned();
+            let hint = "set `create_slot: false` and `enabled: false`, or name a slot";
+            problems.push(problem("slot", message, Some(hint)));
         }
         let known = ["true", "false", PARALLEL];
         if let Some(Text(odd)) =
@@ -234,6 +248,14 @@ impl Object for Subscription {
         true
     }
 
+    fn mend(statements: &[String], failed: usize) -> Option<(&str, &'static str)> {
+        // It was turned off for this statement alone.
+        let next = statements.get(failed + 1)?;
+        let was_off = failed.checked_sub(1).map(|before| statements[before].as_str())?;
+        let is_between = was_off.ends_with(" DISABLE") && next.ends_with(" ENABLE");
+        is_between.then_some((next.as_str(), "the subscription takes changes"))
+    }
+
     fn query(server: &Server) -> String {
         let newer = |version: u32, column: &'static str, older: &'static str| {
             if server.version >= version { column } else { older }
@@ -257,7 +279,8 @@ impl Object for Subscription {
         let failover = newer(170_000, "s.subfailover", "false");
         format!(
             r#"select array[s.subname] "key", s.subconninfo "connection",
-            s.subpublications publications, s.subenabled enabled, s.subslotname slot,
+            s.subpublications publications, s.subenabled enabled,
+            coalesce(s.subslotname, '{NO_SLOT}') slot,
             {binary} "binary", {stream} streaming, {stop} disable_on_error,
             {two_phase} two_phase, {origin} origin, {as_owner} run_as_owner,
             {password} password_required, {failover} failover,
@@ -285,6 +308,7 @@ impl Object for Subscription {
         spec.run_as_owner = spec.run_as_owner.filter(|as_owner| *as_owner);
         spec.password_required = spec.password_required.filter(|required| !required);
         spec.slot = spec.slot.take().filter(|slot| around.key.first() != Some(slot));
+        spec.create_slot &= spec.slot.as_deref() != Some(NO_SLOT);
     }
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
@@ -397,5 +421,46 @@ impl Object for Subscription {
         let was = from.map(of).unwrap_or_default();
         all.extend(comment_and_owner(&format!("SUBSCRIPTION {name}"), was, of(to)));
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(more: serde_json::Value) -> Spec {
+        let mut spec = serde_json::json!({
+            "database": "d", "connection": "host=a", "publications": ["p"],
+        });
+        for (name, value) in more.as_object().unwrap() {
+            spec[name] = value.clone();
+        }
+        let mut spec: Spec = serde_json::from_value(spec).unwrap();
+        Subscription::normalize(&mut spec);
+        spec
+    }
+
+    #[test]
+    fn what_was_off_for_a_moment_is_on_again() {
+        let (from, to) =
+            (spec(serde_json::json!({})), spec(serde_json::json!({ "failover": true })));
+        let all = Subscription::statements(&["s".to_owned()], Some(&from), Some(&to));
+        let on = r#"ALTER SUBSCRIPTION "s""#;
+        let expected = ["DISABLE", "SET (failover = true)", "ENABLE"];
+        assert_eq!(all, expected.map(|action| format!("{on} {action}")));
+        assert_eq!(Subscription::mend(&all, 0), None);
+        assert_eq!(Subscription::mend(&all, 2), None);
+        let mended = Subscription::mend(&all, 1).map(|(statement, _)| statement);
+        assert_eq!(mended, Some(all[2].as_str()));
+    }
+
+    #[test]
+    fn the_name_of_a_slot_counts_where_there_is_one() {
+        let said = |spec: &Spec| Subscription::check_named("No Slot", spec).len();
+        assert_eq!(said(&spec(serde_json::json!({}))), 1);
+        assert_eq!(said(&spec(serde_json::json!({ "create_slot": false }))), 0);
+        let none = spec(serde_json::json!({ "slot": "None", "create_slot": false }));
+        assert_eq!(said(&none), 0);
+        assert_eq!(Subscription::check(&none).len(), 1, "it cannot be on");
     }
 }

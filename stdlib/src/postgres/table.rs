@@ -4,6 +4,7 @@
 //! manual.
 
 mod alter;
+mod inherited;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,10 +16,12 @@ use serde_json::Value as Json;
 use tokio_postgres::error::SqlState;
 
 use self::alter::{added, as_planned, change, changed, create, find, kept, key_name_of, lost};
+use self::inherited::Inherited;
 use super::column::{self, Column};
 use super::imported::Around;
 use super::object::{self, Object, Observed, Row, comment_and_owner};
 use super::place::in_schema;
+use super::seen::Words;
 use super::server::Server;
 use super::version::Since;
 use super::words::same as same_words;
@@ -55,9 +58,10 @@ pub struct Spec {
     /// Constraints that are not looked at here: each is a `postgres::constraint`.
     #[serde(default)]
     pub constraints_apart: BTreeSet<String>,
-    /// The tables it inherits from, `events` or `app.events`. Their columns are its own, too, and
-    /// need not be in `columns`; it keeps them when it does not inherit any more, and they must
-    /// be in `columns` then.
+    /// The tables it inherits from, `events` (of the schema `public`) or `app.events`. Their
+    /// columns are its own, too, and need not be in `columns`: what is not said of them there is
+    /// as the tables have it. A table that begins to inherit has them already, in `columns`. It
+    /// keeps them when it does not inherit any more, and they must be in `columns` then.
     #[serde(default)]
     #[schemars(extend("x-handle" = "postgres::table"))]
     pub inherits: BTreeSet<String>,
@@ -65,7 +69,8 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
     pub partition_by: Option<String>,
-    /// The table it is a partition of, `events` or `app.events`; its columns are that one's.
+    /// The table it is a partition of, `events` (of the schema `public`) or `app.events`; its
+    /// columns are that one's.
     #[serde(default)]
     #[schemars(extend("x-replace" = true, "x-handle" = "postgres::table"))]
     pub partition_of: Option<String>,
@@ -134,12 +139,6 @@ struct Key {
     key_columns: Option<Vec<String>>,
 }
 
-/// Columns that are there because a table that this one inherits from has them.
-#[derive(Default, Deserialize)]
-struct Inherited {
-    inherited: Vec<String>,
-}
-
 /// The kind.
 pub struct Table;
 
@@ -157,6 +156,14 @@ impl Object for Table {
     fn normalize(spec: &mut Spec) {
         spec.columns.iter_mut().for_each(Column::normalize);
         sql::none_when_empty(&mut spec.comment);
+        spec.partition_of.iter_mut().for_each(sql::without_public);
+        let whole = std::mem::take(&mut spec.inherits).into_iter();
+        spec.inherits = whole
+            .map(|mut table| {
+                sql::without_public(&mut table);
+                table
+            })
+            .collect();
         for text in spec.constraints.values_mut() {
             *text = text.trim().to_owned();
         }
@@ -243,6 +250,7 @@ impl Object for Table {
 
     fn cautions(_: &str, from: Option<&Spec>, to: &Spec) -> Vec<Problem> {
         let Some(from) = from else { return Vec::new() };
+        let begins: Vec<_> = to.inherits.difference(&from.inherits).collect();
         let caution = |attribute: &str, message: String, hint: Option<&str>| Problem {
             attribute: attribute.to_owned(),
             message,
@@ -250,6 +258,11 @@ impl Object for Table {
         };
         let mut all: Vec<_> =
             kept(from, to).filter_map(|(old, new)| old.caution(new)).collect();
+        for table in begins {
+            let message = format!("it must have every column of `{table}` by then");
+            let hint = "a table that is there gets none by inheriting: name them in `columns`";
+            all.push(caution("inherits", message, Some(hint)));
+        }
         for column in lost(from, to) {
             let message = format!("column `{}` is dropped with what is in it", column.name);
             all.push(caution("columns", message, None));
@@ -305,6 +318,11 @@ impl Object for Table {
                 "give the column a `default`, or fill it first and make it `not_null` then",
             ),
             (
+                SqlState::DATATYPE_MISMATCH,
+                "a table begins to inherit with all columns of the other in its `columns`, and \
+                 as that one has them",
+            ),
+            (
                 SqlState::CHECK_VIOLATION,
                 "rows that are there break it: mend them, or end the constraint with `NOT VALID`",
             ),
@@ -328,12 +346,13 @@ impl Object for Table {
             |from: &Spec| to.access_method.is_some() && from.access_method != to.access_method;
         let moved =
             from.is_some_and(other).then_some((15, "another `access_method` of a table"));
-        Self::since(to).or(moved)
+        Self::since(to).into_iter().chain(moved).max_by_key(|(version, _)| *version)
     }
 
     fn query(_: &Server) -> String {
         let parameters = sql::as_map("c.reloptions");
         let columns = column::QUERY;
+        let (table, inherited) = (sql::bare("pn.nspname", "p.relname"), inherited::query());
         format!(
             r#"select array[n.nspname, c.relname] "key", coalesce({columns}, '[]') "columns",
             (select coalesce(json_object_agg(k.conname, pg_get_constraintdef(k.oid)), '{{}}')
@@ -345,18 +364,14 @@ impl Object for Table {
                 cross join unnest(k.conkey) with ordinality u(number, at)
                 join pg_attribute a on a.attrelid = c.oid and a.attnum = u.number
                 where k.conrelid = c.oid and k.contype = 'p') key_columns,
-            (select coalesce(json_agg(case when pn.nspname = 'public' then p.relname::text
-                    else pn.nspname || '.' || p.relname end), '[]')
+            (select coalesce(json_agg({table}), '[]')
                 from pg_inherits i join pg_class p on p.oid = i.inhparent
                 join pg_namespace pn on pn.oid = p.relnamespace
                 where i.inhrelid = c.oid and not c.relispartition) "inherits",
-            array(select a.attname::text from pg_attribute a where a.attrelid = c.oid
-                and a.attnum > 0 and not a.attisdropped and not a.attislocal) inherited,
+            {inherited} inherited,
             (select m.amname from pg_am m where m.oid = c.relam) access_method,
             pg_get_partkeydef(c.oid) partition_by,
-            (select case when pn.nspname = 'public' then p.relname::text
-                    else pn.nspname || '.' || p.relname end
-                from pg_inherits i join pg_class p on p.oid = i.inhparent
+            (select {table} from pg_inherits i join pg_class p on p.oid = i.inhparent
                 join pg_namespace pn on pn.oid = p.relnamespace
                 where i.inhrelid = c.oid and c.relispartition) partition_of,
             pg_get_expr(c.relpartbound, c.oid) bounds, c.relpersistence = 'u' unlogged,
@@ -387,8 +402,8 @@ impl Object for Table {
         spec.access_method = spec.access_method.take().filter(|method| method != "heap");
         if !spec.inherits.is_empty() {
             let row = around.row.map(Row::read::<Inherited>);
-            let inherited = row.and_then(Result::ok).unwrap_or_default().inherited;
-            spec.columns.retain(|column| !inherited.contains(&column.name));
+            let inherited = row.and_then(Result::ok).unwrap_or_default();
+            spec.columns.retain(|column| !inherited.is_plain(column));
         }
         // An index that is declared apart is not there yet when the table is made.
         let by_itself =
@@ -426,11 +441,14 @@ impl Object for Table {
             spec.columns.clear();
             spec.primary_key.clear();
         }
+        // Of a table that it leaves, or that nobody asked for, nothing goes without saying.
         if !spec.inherits.is_empty() {
-            let Inherited { inherited } = row.read()?;
-            let asked = |name: &str| asked.columns.iter().any(|column| column.name == name);
-            spec.columns
-                .retain(|column| asked(&column.name) || !inherited.contains(&column.name));
+            let inherited: Inherited = row.read()?;
+            let named = |name: &str| asked.columns.iter().find(|column| column.name == name);
+            spec.columns.retain_mut(|column| {
+                let said = named(&column.name);
+                !inherited.leave_out(column, said, &asked.inherits)
+            });
         }
         facts.words = words(&spec);
         let recorded = wanted.facts.as_ref().map(|facts| &facts["words"]);
@@ -462,6 +480,12 @@ impl Object for Table {
             object::keep_words(now, written.as_ref(), |theirs, ours| same(what, theirs, ours));
         }
         Ok(Some((spec, facts)))
+    }
+
+    const WORDED: bool = true;
+
+    fn words(spec: &Spec) -> Words {
+        words(spec).into_iter().map(|(name, text)| (name, Json::from(text))).collect()
     }
 
     fn as_planned(now: Spec, from: &Spec, to: &Spec) -> Result<Spec, CallError> {

@@ -157,11 +157,10 @@ impl Object for Trigger {
         spec.events = spec.events.iter().map(|event| normal_event(event)).collect();
         spec.events.sort();
         spec.events.dedup();
-        if let Some(function) = spec.function.strip_prefix("public.") {
-            spec.function = function.to_owned();
-        } else if BUILT_IN.contains(&spec.function.as_str()) {
+        if BUILT_IN.contains(&spec.function.as_str()) {
             spec.function = format!("pg_catalog.{}", spec.function);
         }
+        sql::without_public(&mut spec.function);
         sql::none_when_empty(&mut spec.comment);
     }
 
@@ -206,7 +205,9 @@ impl Object for Trigger {
     }
 
     fn query(_: &Server) -> String {
-        r#"select array[n.nspname, c.relname, t.tgname] "key",
+        let function = sql::bare("fn.nspname", "f.proname");
+        format!(
+            r#"select array[n.nspname, c.relname, t.tgname] "key",
             case when t.tgtype & 2 <> 0 then 'before' when t.tgtype & 64 <> 0 then 'instead_of'
                 else 'after' end timing,
             array_remove(array[
@@ -223,8 +224,7 @@ impl Object for Trigger {
             case when t.tgconstraint <> 0 then case when not t.tgdeferrable then 'not_deferrable'
                 when t.tginitdeferred then 'deferred' else 'immediate' end end "constraint",
             substring(pg_get_triggerdef(t.oid) from ' WHEN \((.*)\) EXECUTE ') "when",
-            case when fn.nspname = 'public' then f.proname::text
-                else fn.nspname || '.' || f.proname end "function",
+            {function} "function",
             (select coalesce(json_agg(convert_from(decode(replace(a, ',', ''), 'hex'),
                     getdatabaseencoding()) order by at), '[]')
                 from unnest((string_to_array(regexp_replace(encode(t.tgargs, 'hex'), '(..)',
@@ -237,7 +237,7 @@ impl Object for Trigger {
             join pg_namespace fn on fn.oid = f.pronamespace
         where not t.tgisinternal and n.nspname = any($1) and c.relname = any($2)
             and t.tgname = any($3)"#
-            .to_owned()
+        )
     }
 
     const OPTIONAL: &'static [&'static str] = &[];
@@ -302,16 +302,9 @@ fn create(table: &str, name: &str, to: &Spec) -> String {
         "CREATE {constraint}TRIGGER {name} {timing} {events} ON {table}{deferred}{tables} \
          FOR EACH {level}{when} \
          EXECUTE FUNCTION {}({})",
-        function(&to.function),
+        sql::whole(&to.function),
         arguments.join(", ")
     )
-}
-
-/// The function by its whole name, so that it is no other one of that name in a schema that
-/// the session looks in first.
-fn function(name: &str) -> String {
-    let (schema, name) = name.split_once('.').unwrap_or(("public", name));
-    sql::in_schema(schema, name)
 }
 
 /// `update of  Price,"b"` is `UPDATE OF price, b`: names as in SQL.

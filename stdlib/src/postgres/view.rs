@@ -67,6 +67,9 @@ fn yes() -> bool {
     true
 }
 
+/// How many of its columns were named, among the facts.
+const NAMED: &str = "columns";
+
 /// The kind.
 pub struct View;
 
@@ -109,13 +112,30 @@ impl Object for View {
             })
             .collect();
         for (at, column) in spec.columns.iter().enumerate() {
-            problems.extend(names::problem_of_column(column));
+            // Only what stores rows has columns of the server's own.
+            problems.extend(if spec.materialized {
+                names::problem_of_column(column)
+            } else {
+                names::problem(column, "columns")
+            });
             if spec.columns[..at].contains(column) {
                 let message = format!("there are two columns `{column}`");
                 problems.push(problem("columns", message, "give one of them another name"));
             }
         }
         problems
+    }
+
+    fn check_update(from: &Spec, to: &Spec) -> Vec<Problem> {
+        let given = from.columns.get(to.columns.len()..).unwrap_or_default();
+        let problem = |column: &String| Problem {
+            attribute: "columns".to_owned(),
+            message: format!("column `{column}` keeps the name that it was given"),
+            hint: Some(
+                "leave it in `columns`, there with the name that the query has".to_owned(),
+            ),
+        };
+        given.first().filter(|_| !to.materialized).map(problem).into_iter().collect()
     }
 
     fn since(spec: &Spec) -> Option<Since> {
@@ -153,11 +173,17 @@ impl Object for View {
         let Some(row) = row else { return Ok(None) };
         let asked = &wanted.spec;
         let mut spec = object::overlay::<Self>(row, wanted)?;
-        // Those that are not named are as the query has them.
-        spec.columns.truncate(asked.columns.len());
+        // Those that nobody named are as the query has them.
+        let named = wanted.facts.as_ref().and_then(|facts| facts["words"][NAMED].as_u64());
+        let named = named.and_then(|many| usize::try_from(many).ok()).unwrap_or_default();
+        spec.columns.truncate(named.max(asked.columns.len()));
         // Who fills it later only does what it is for.
         spec.with_data &= asked.with_data;
-        Ok(Some((spec, row.facts(Self::WORDS)?)))
+        let mut facts: Worded = row.facts(Self::WORDS)?;
+        if !asked.columns.is_empty() {
+            facts.words.insert(NAMED.to_owned(), asked.columns.len().into());
+        }
+        Ok(Some((spec, facts)))
     }
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
@@ -242,6 +268,24 @@ fn renames(kind: &str, view: &str, from: &[String], to: &[String]) -> Vec<String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_columns_may_be_called_and_lose() {
+        let spec = |materialized: bool, columns: &[&str]| -> Spec {
+            let spec = serde_json::json!({
+                "database": "d", "query": "SELECT 1", "materialized": materialized,
+                "columns": columns,
+            });
+            serde_json::from_value(spec).unwrap()
+        };
+        assert_eq!(View::check(&spec(false, &["xmin"])).len(), 0);
+        assert_eq!(View::check(&spec(true, &["xmin"])).len(), 1);
+        let lost = |materialized| {
+            View::check_update(&spec(materialized, &["a", "b"]), &spec(materialized, &["a"]))
+        };
+        assert_eq!(lost(false)[0].message, "column `b` keeps the name that it was given");
+        assert_eq!(lost(true).len(), 0);
+    }
 
     #[test]
     fn columns_that_swap_names_step_aside() {

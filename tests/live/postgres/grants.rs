@@ -368,6 +368,53 @@ async fn nobody_else_keeps_anything_on_what_is_exclusive() {
         "the owner has what owners have"
     );
     world.delete(&only).await;
+
+    // What somebody owns is nobody's gift, and comes back to whoever is not listed any more.
+    for made in [
+        "create table own1 (id int); alter table own1 owner to only_app",
+        "create table own2 (id int); grant select on own2 to only_app",
+    ] {
+        world.psql("only_db", made);
+    }
+    let owned = |grants: serde_json::Value| {
+        let spec = json!({
+            "database": "only_db", "on": "tables", "schema": "public",
+            "objects": ["own1", "own2"], "grants": grants,
+        });
+        world.declare("postgres::privileges", "owned", spec)
+    };
+    let can = "select concat(relname, ': ', relacl) from pg_class where relname like 'own_'
+        order by 1";
+    let (nobody, less) =
+        (owned(json!([])), owned(json!([{ "role": "only_app", "privileges": ["SELECT"] }])));
+    world.try_create(&nobody).await.unwrap();
+    let whole = "own1: \nown2: {postgres=arwdDxt/postgres}";
+    assert_eq!(world.psql("only_db", can), whole);
+    world.expect_same(&nobody).await;
+    let update = async |from: &super::world::Declared, to: &super::world::Declared| {
+        let done = calls.update(&world.connection, &to.name, "known", &from.spec, &to.spec);
+        done.await.unwrap_or_else(|error| panic!("{error:?}"));
+    };
+    update(&nobody, &less).await;
+    let little = "own1: {only_app=r/only_app}\n\
+        own2: {postgres=arwdDxt/postgres,only_app=r/postgres}";
+    assert_eq!(world.psql("only_db", can), little);
+    let again = "own1: {only_app=arwdDxt/only_app}\nown2: {postgres=arwdDxt/postgres}";
+    update(&less, &nobody).await;
+    assert_eq!(world.psql("only_db", can), again);
+    update(&nobody, &less).await;
+    calls.delete(&world.connection, &less.name, "known", &less.spec).await.unwrap();
+    assert_eq!(world.psql("only_db", can), again);
+
+    // Nothing to grant is no reason to say nothing of what is missing.
+    let spec = json!({
+        "database": "only_db", "on": "tables", "schema": "public",
+        "objects": ["own1", "nowhere"], "grants": [],
+    });
+    let missing = world.declare("postgres::privileges", "missing", spec);
+    let error = world.try_create(&missing).await.unwrap_err();
+    assert!(error.message.starts_with("there is no table `nowhere` in schema"), "{error}");
+    world.psql("only_db", "drop table own1, own2");
     world.delete(&database).await;
     world.psql("postgres", "drop role only_app, \"Only ü\", only_stranger");
 }

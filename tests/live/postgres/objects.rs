@@ -170,6 +170,23 @@ async fn what_no_plan_showed_is_not_done() {
     assert_eq!(world.psql("planned_db", made), before);
     let said = "select obj_description('t'::regclass) || obj_description('m'::regclass)";
     assert_eq!(world.psql("planned_db", said), "twotwo");
+
+    // What somebody changes between the plan and its apply is not done away with, nor taken for
+    // what the plan saw: the next one shows it.
+    let plain = |comment: &str| {
+        let spec = json!({
+            "database": "planned_db", "comment": comment, "query": "select 1 as one",
+        });
+        world.declare("postgres::view", "p", spec)
+    };
+    world.try_create(&plain("one")).await.unwrap();
+    let seen = world.read(&plain("two")).await.expect("it exists");
+    world.psql("planned_db", "create or replace view p as select 2 as one");
+    let (to, calls) = (plain("two"), &world.registry.kind("postgres::view").unwrap().calls);
+    let done = calls.update(&world.connection, &to.name, &seen.id, &seen.spec, &to.spec).await;
+    let facts = done.unwrap_or_else(|error| panic!("{error:?}")).to_json();
+    assert_eq!(world.psql("planned_db", "select one from p"), "2");
+    assert!(facts["words"]["query"].as_str().unwrap().contains('1'), "{facts}");
     world.delete(&database).await;
 }
 

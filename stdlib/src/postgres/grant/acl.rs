@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::super::error::Task;
 use super::super::server::Server;
 use super::super::sql;
-use super::on::On;
+use super::on::{MAINTAIN, On};
 use super::{Grant, PUBLIC, Spec};
 use dollop_engine::resource::Resource;
 
@@ -17,6 +17,8 @@ use dollop_engine::resource::Resource;
 pub(super) struct Snapshot {
     roles: BTreeSet<String>,
     objects: Vec<Object>,
+    /// Whether tables have the privilege MAINTAIN.
+    knows_maintain: bool,
 }
 
 /// A thing that privileges are granted on.
@@ -29,6 +31,7 @@ struct Object {
     column: Option<String>,
     /// How GRANT calls it.
     target: String,
+    owner: String,
     acl: Vec<Entry>,
 }
 
@@ -40,8 +43,6 @@ struct Entry {
     grantor: Option<String>,
     privilege: String,
     grantable: bool,
-    /// Whether it is what the owner has.
-    is_owner: bool,
 }
 
 #[derive(Deserialize)]
@@ -51,7 +52,19 @@ struct Row {
     object: String,
     column: Option<String>,
     target: String,
+    owner: String,
     acl: Vec<Entry>,
+}
+
+/// What becomes of the privileges that a role has on what it owns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owned {
+    /// They are looked at and changed as those on anything else.
+    LikeOthers,
+    /// They are none of a grant's business.
+    Spared,
+    /// They are what owners have when nobody says anything.
+    Whole,
 }
 
 /// Whose privileges are read.
@@ -63,16 +76,15 @@ pub(super) enum Whose {
     Everybodys,
 }
 
-/// The entries of an ACL that are about the roles of a condition, as a JSON list. No ACL means
-/// the default one.
+/// The owner, and the entries of an ACL that are about the roles of a condition, as a JSON list.
+/// No ACL means the default one.
 fn entries(acl: &str, kind: char, owner: &str, whose: &str) -> String {
     format!(
-        "(select coalesce(json_agg(json_build_object(
+        "pg_get_userbyid({owner})::text, (select coalesce(json_agg(json_build_object(
             'grantee', coalesce(g.rolname, '{PUBLIC}'),
             'grantor', case when e.grantor <> {owner} then pg_get_userbyid(e.grantor) end,
             'privilege', e.privilege_type,
-            'grantable', e.is_grantable,
-            'is_owner', e.grantee = {owner}
+            'grantable', e.is_grantable
         )), '[]')
         from aclexplode(coalesce({acl}, acldefault('{kind}', {owner}))) e
         left join pg_roles g on g.oid = e.grantee
@@ -84,9 +96,12 @@ fn entries(acl: &str, kind: char, owner: &str, whose: &str) -> String {
 /// the columns `$3` and the settings `$4` where they are among those. Only what is asked for becomes part of the
 /// statement: to plan it all takes a server longer than a grant.
 fn query(kinds: &BTreeSet<On>, with_columns: bool, whose: Whose) -> String {
-    let whose = match whose {
-        Whose::Wanted => format!("coalesce(g.rolname, '{PUBLIC}') = any($1)"),
-        Whose::Everybodys => "true".to_owned(),
+    let (whose, roles) = match whose {
+        Whose::Wanted => {
+            (format!("coalesce(g.rolname, '{PUBLIC}') = any($1)"), "rolname = any($1)")
+        }
+        // Whoever is found with a privilege is to be known as a role as well.
+        Whose::Everybodys => ("true".to_owned(), "$1::text[] is not null"),
     };
     let entries = |acl: &str, kind: char, owner: &str| entries(acl, kind, owner, &whose);
     let relations = |kind: On, letter: char, relkinds: &str| {
@@ -153,9 +168,11 @@ fn query(kinds: &BTreeSet<On>, with_columns: bool, whose: Whose) -> String {
             entries("p.paracl", 'p', "10")
         )
     };
-    let role = "select 'role' kind, null::text place, rolname::text object, \
-                null::text \"column\", '' target, '[]'::json acl
-            from pg_roles where rolname = any($1)";
+    let role = format!(
+        "select 'role' kind, null::text place, rolname::text object, null::text \"column\",
+            '' target, '' \"owner\", '[]'::json acl
+        from pg_roles where {roles}"
+    );
     let database = || {
         format!(
             "select 'database', null, datname::text, null, format('%I', datname), {}
@@ -171,7 +188,7 @@ fn query(kinds: &BTreeSet<On>, with_columns: bool, whose: Whose) -> String {
         )
     };
     // The database and the schemas are what the others are in.
-    let mut parts = vec![role.to_owned(), database(), schema()];
+    let mut parts = vec![role, database(), schema()];
     if with_columns {
         parts.push(columns());
     }
@@ -230,7 +247,8 @@ impl Snapshot {
         let task = Task::new(format!("read privileges in database `{database}`"));
         let rows: Vec<Row> = server.rows(database, &query, &parameters, &task).await?;
 
-        let mut snapshot = Self { roles: BTreeSet::new(), objects: Vec::new() };
+        let knows_maintain = server.version >= 170_000;
+        let mut snapshot = Self { roles: BTreeSet::new(), objects: Vec::new(), knows_maintain };
         for row in rows {
             if row.kind == "role" {
                 snapshot.roles.insert(row.object);
@@ -239,15 +257,14 @@ impl Snapshot {
             // Columns are parts of tables.
             let on = On::ALL.into_iter().find(|on| on.word() == row.kind);
             let on = on.unwrap_or(On::Tables);
-            let Row { place: schema, object: name, column, target, acl, .. } = row;
-            // Who has something exists.
-            snapshot.roles.extend(acl.iter().map(|entry| entry.grantee.clone()));
-            snapshot.objects.push(Object { on, schema, name, column, target, acl });
+            let Row { place: schema, object: name, column, target, owner, acl, .. } = row;
+            snapshot.objects.push(Object { on, schema, name, column, target, owner, acl });
         }
         Ok(snapshot)
     }
 
-    fn has_role(&self, role: &str) -> bool {
+    /// Whether there is such a role, or it is everybody.
+    pub(super) fn has_role(&self, role: &str) -> bool {
         role == PUBLIC || self.roles.contains(role)
     }
 
@@ -272,12 +289,14 @@ impl Snapshot {
         })
     }
 
+    /// Whether the database and the schema that a grant is in are there.
+    pub(super) fn has_place(&self, spec: &Spec) -> bool {
+        self.has_database() && spec.schema.as_ref().is_none_or(|schema| self.has_schema(schema))
+    }
+
     /// A grant as it is; nothing when it is gone. `known` says that it was made before.
-    pub(super) fn observe(&self, spec: &Spec, known: bool) -> Option<Spec> {
-        if !self.has_role(&spec.role)
-            || !self.has_database()
-            || spec.schema.as_ref().is_some_and(|schema| !self.has_schema(schema))
-        {
+    pub(super) fn observe(&self, spec: &Spec, known: bool, owned: Owned) -> Option<Spec> {
+        if !self.has_role(&spec.role) || !self.has_place(spec) {
             return None;
         }
         let objects: Vec<_> = self.targets(spec).collect();
@@ -285,7 +304,10 @@ impl Snapshot {
             // No table yet: there is nothing to grant, so nothing is missing.
             return (known && spec.objects.is_empty()).then(|| spec.clone());
         }
-        let held: Vec<_> = objects.iter().map(|object| object.held(&spec.role)).collect();
+        let looked_at =
+            |object: &&&Object| owned == Owned::LikeOthers || object.owner != spec.role;
+        let held: Vec<_> =
+            objects.iter().filter(looked_at).map(|object| object.held(&spec.role)).collect();
         if held.iter().all(BTreeMap::is_empty) {
             // Where nothing is asked for, nothing has to be made.
             return spec.privileges.is_empty().then(|| spec.clone());
@@ -326,9 +348,12 @@ impl Snapshot {
     }
 
     /// Who has privileges on what a grant speaks of, but for its owners.
-    pub(super) fn grantees(&self, spec: &Spec) -> BTreeSet<String> {
-        let entries = self.targets(spec).flat_map(|object| &object.acl);
-        entries.filter(|entry| !entry.is_owner).map(|entry| entry.grantee.clone()).collect()
+    pub(super) fn grantees<'a>(&'a self, spec: &'a Spec) -> BTreeSet<String> {
+        let others = |object: &'a Object| {
+            let entries = object.acl.iter().map(|entry| &entry.grantee);
+            entries.filter(move |grantee| **grantee != object.owner).cloned()
+        };
+        self.targets(spec).flat_map(others).collect()
     }
 
     /// Makes sure that the server has the settings that a grant speaks of: no plan makes one.
@@ -415,18 +440,18 @@ impl Snapshot {
         found.into_iter().collect()
     }
 
-    /// The statements after which a role has exactly the privileges of `spec`, and none on
-    /// what is `left`.
-    pub(super) fn statements(&self, spec: &Spec, left: &[Spec]) -> Vec<String> {
+    /// The statements after which a role has exactly the privileges of `spec`, and on what is
+    /// `left` none but those of an owner.
+    pub(super) fn statements(&self, spec: &Spec, owned: Owned, left: &[Spec]) -> Vec<String> {
         let mut work = BTreeMap::new();
         for object in self.targets(spec) {
-            object.plan(spec, &mut work);
+            self.plan(object, spec, owned, &mut work);
         }
         let spoken_of =
             |object: &Object| self.targets(spec).any(|other| std::ptr::eq(other, object));
         for gone in left {
             for object in self.targets(gone).filter(|object| !spoken_of(object)) {
-                object.plan(gone, &mut work);
+                self.plan(object, gone, Owned::Whole, &mut work);
             }
         }
         work.iter()
@@ -435,6 +460,24 @@ impl Snapshot {
                 verb.statement(&privileges, spec.on.keyword(), &targets.join(", "), &spec.role)
             })
             .collect()
+    }
+
+    /// What is to be done on one object.
+    fn plan<'a>(&self, object: &'a Object, spec: &'a Spec, owned: Owned, work: &mut Work<'a>) {
+        let is_own = object.owner == spec.role;
+        // Of a single column an owner has nothing by itself.
+        let is_gift = object.column.is_some() && owned == Owned::Whole;
+        if owned == Owned::LikeOthers || !is_own || is_gift {
+            object.plan(spec, work);
+        } else if owned == Owned::Whole {
+            let held = object.held(&spec.role);
+            let maintain = (object.on == On::Tables && self.knows_maintain).then_some(MAINTAIN);
+            let all = object.on.all().iter().copied().chain(maintain);
+            let missing: Vec<_> = all.filter(|word| !held.contains_key(word)).collect();
+            if !missing.is_empty() {
+                work.entry((Verb::Grant, missing, None)).or_default().push(&object.target);
+            }
+        }
     }
 }
 
@@ -447,92 +490,13 @@ fn of_columns(privileges: &[&str], columns: Option<&str>) -> String {
     privileges.iter().map(each).collect::<Vec<_>>().join(", ")
 }
 
-/// What a change of a grant comes to, told from the specs alone: for review. What runs is
-/// computed from the server's own lists.
-pub(super) fn outline(from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
-    let mut statements = Vec::new();
-    let mut say = |verb: Verb, privileges: &[&str], spec: &Spec| {
-        if privileges.is_empty() {
-            return;
-        }
-        let schema = spec.schema.as_deref().unwrap_or_default();
-        let (keyword, targets) = match spec.on {
-            On::Database => (spec.on.keyword().to_owned(), sql::name(&spec.database)),
-            On::Schema => (spec.on.keyword().to_owned(), sql::name(schema)),
-            On::Types if spec.objects.is_empty() => {
-                statements.push(format!(
-                    "-- {} on every type in schema {}, one by one: no statement is for all",
-                    verb.word(),
-                    sql::name(schema)
-                ));
-                return;
-            }
-            on if spec.objects.is_empty() => {
-                (format!("ALL {}S IN SCHEMA", on.keyword()), sql::name(schema))
-            }
-            on => {
-                let place = if on.is_in_schema() {
-                    format!("{}.", sql::name(schema))
-                } else {
-                    String::new()
-                };
-                let names: Vec<_> = spec
-                    .objects
-                    .iter()
-                    .map(|object| format!("{place}{}", on.name(object)))
-                    .collect();
-                (on.keyword().to_owned(), names.join(", "))
-            }
-        };
-        let columns: Vec<_> = spec.columns.iter().map(|column| sql::name(column)).collect();
-        let listed: Vec<_> = privileges
-            .iter()
-            .map(|word| match columns.as_slice() {
-                [] => (*word).to_owned(),
-                columns => format!("{word} ({})", columns.join(", ")),
-            })
-            .collect();
-        statements.push(verb.statement(&listed.join(", "), &keyword, &targets, &spec.role));
-    };
-    let words = |spec: Option<&Spec>, other: Option<&Spec>| -> Vec<String> {
-        let known = |word: &&String| {
-            other.is_some_and(|other| {
-                other.privileges.contains(word)
-                    && spec.is_some_and(|spec| {
-                        spec.with_grant_option == other.with_grant_option
-                            && spec.objects == other.objects
-                            && spec.columns == other.columns
-                    })
-            })
-        };
-        let words = spec.map_or(&[][..], |spec| &spec.privileges);
-        words.iter().filter(|word| !known(word)).cloned().collect()
-    };
-    if let Some(from) = from {
-        let gone = words(Some(from), to);
-        say(Verb::Revoke, &gone.iter().map(String::as_str).collect::<Vec<_>>(), from);
-    }
-    if let Some(to) = to.filter(|to| from.is_none() && to.role == PUBLIC) {
-        let built_in = to.on.of_everybody(to.schema.as_deref()).iter().copied();
-        let asked = |word: &&str| to.privileges.iter().any(|other| other == word);
-        let extra: Vec<_> =
-            built_in.filter(|word| to.columns.is_empty() && !asked(word)).collect();
-        say(Verb::Revoke, &extra, to);
-    }
-    if let Some(to) = to {
-        let new = words(Some(to), from);
-        let verb = if to.with_grant_option { Verb::GrantWithOption } else { Verb::Grant };
-        say(verb, &new.iter().map(String::as_str).collect::<Vec<_>>(), to);
-    }
-    statements
-}
-
 /// Objects to which the same is done: what, which privileges, on which column, and their
 /// names.
 type Work<'a> = BTreeMap<(Verb, Vec<&'a str>, Option<&'a str>), Vec<&'a str>>;
 
+/// What is done with privileges.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Verb {
+pub(super) enum Verb {
     Revoke,
     RevokeOption,
     Grant,
@@ -540,14 +504,20 @@ enum Verb {
 }
 
 impl Verb {
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::Revoke | Self::RevokeOption => "revoke",
             Self::Grant | Self::GrantWithOption => "grant",
         }
     }
 
-    fn statement(self, privileges: &str, on: &str, targets: &str, role: &str) -> String {
+    pub(super) fn statement(
+        self,
+        privileges: &str,
+        on: &str,
+        targets: &str,
+        role: &str,
+    ) -> String {
         let role = if role == PUBLIC { PUBLIC.to_owned() } else { sql::name(role) };
         let what = format!("{privileges} ON {on} {targets}");
         match self {

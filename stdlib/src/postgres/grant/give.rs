@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dollop_engine::error::{CallError, Failure};
 
-use super::acl::Snapshot;
+use super::acl::{Owned, Snapshot};
 use super::{Spec, task};
 use crate::postgres::error::Task;
 use crate::postgres::server::{Lane, Server};
@@ -19,7 +19,9 @@ use crate::postgres::together::Together;
 #[derive(Clone)]
 pub(super) struct Wish {
     spec: Spec,
-    /// On what it shall not be able to do anything any more.
+    /// What becomes of what it owns.
+    owned: Owned,
+    /// On what it shall not be able to do anything any more, but for what it owns.
     left: Vec<Spec>,
     /// Whether it is only to take away, where all that is spoken of is there still.
     revokes: bool,
@@ -127,7 +129,7 @@ async fn alone(
     // PostgreSQL only warns when a part was not granted, and says nothing when a privilege that
     // somebody else granted stays.
     let after = snapshot(server, database, std::slice::from_ref(wish)).await?;
-    if after.statements(&wish.spec, &wish.left).is_empty() {
+    if after.statements(&wish.spec, wish.owned, &wish.left).is_empty() {
         return Ok(());
     }
     Err(wish.unfulfilled(server, &after))
@@ -145,25 +147,30 @@ async fn snapshot(
 
 impl Wish {
     /// These privileges and no others, and none on what is `left`.
-    pub(super) fn grant(spec: Spec, left: Vec<Spec>) -> Self {
-        Self { spec, left, revokes: false }
+    pub(super) fn grant(spec: Spec, owned: Owned, left: Vec<Spec>) -> Self {
+        Self { spec, owned, left, revokes: false }
     }
 
-    /// None of the privileges.
+    /// None of the privileges; what owners have without anybody saying so an owner has again.
     pub(super) fn revoke(spec: Spec) -> Self {
         let spec = Spec { privileges: Vec::new(), ..spec };
-        Self { spec, left: Vec::new(), revokes: true }
+        Self { spec, owned: Owned::Whole, left: Vec::new(), revokes: true }
     }
 
     fn task(&self) -> Task {
         task(if self.revokes { "revoke" } else { "grant" }, &self.spec)
     }
 
-    fn statements(&self, server: &Server, before: &Snapshot) -> Result<Vec<String>, CallError> {
+    /// What makes it true.
+    pub(super) fn statements(
+        &self,
+        server: &Server,
+        before: &Snapshot,
+    ) -> Result<Vec<String>, CallError> {
         if !self.revokes {
             before.expect_target(server, &self.spec)?;
         }
-        Ok(before.statements(&self.spec, &self.left))
+        Ok(before.statements(&self.spec, self.owned, &self.left))
     }
 
     /// Why it does not hold although nothing failed.

@@ -8,7 +8,7 @@ use super::super::version::Since;
 
 /// What newer servers let a role do with a table, as VACUUM; not part of ALL, which older ones
 /// know too.
-const MAINTAIN: &str = "MAINTAIN";
+pub(super) const MAINTAIN: &str = "MAINTAIN";
 
 /// What a grant is about.
 #[derive(

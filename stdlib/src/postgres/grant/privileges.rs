@@ -2,22 +2,25 @@
 //!
 //! Catalogs: those of `postgres::grant`, from which it differs in whom it speaks of.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
     Created, Found, Name, Naming, Owner, Preview, Problem, Proposed, ReadResult, Resource,
     Script, Territory, Traits, Wanted,
 };
+use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::server::Server;
 use super::super::version;
 use super::super::{review, sql};
-use super::acl::{self, Snapshot, Whose};
+use super::acl::{Owned, Snapshot, Whose};
 use super::give::Wish;
-use super::{Facts, Grant, OUTLINE, On, Spec as One, ground, normalize_grantee};
+use super::{
+    Facts, Grant, OUTLINE, On, PUBLIC, Spec as One, ground, normalize_grantee, outline,
+};
 
 /// All privileges on something: those of the roles that are listed, and none of anybody else,
 /// `PUBLIC` among them. The owner has what owners have, unless it is listed. What a role may do
@@ -92,25 +95,77 @@ impl Spec {
 
     /// What it is about, whoever it is that may do something with it.
     fn targets(&self) -> One {
-        self.nothing("")
+        self.nothing(PUBLIC)
     }
 
-    /// The privileges of everybody there.
-    async fn snapshot(&self, server: &Server) -> Result<Snapshot, CallError> {
-        let (listed, targets) = (self.listed(), self.targets());
-        let specs: Vec<&One> = listed.iter().chain([&targets]).collect();
-        Snapshot::read(server, &self.database, &specs, Whose::Everybodys).await
+    /// What has to be asked about.
+    fn spoken_of(&self) -> Vec<One> {
+        self.listed().into_iter().chain([self.targets()]).collect()
     }
 
-    /// What everybody shall be able to do: those who are listed, and strangers, who shall not.
-    fn all(&self, snapshot: &Snapshot) -> Vec<One> {
-        let known: BTreeSet<&str> =
-            self.grants.iter().map(|entry| entry.role.as_str()).collect();
-        let targets = self.targets();
-        let strangers = snapshot.grantees(&targets).into_iter();
-        let strangers = strangers.filter(|role| !known.contains(role.as_str()));
-        self.listed().into_iter().chain(strangers.map(|role| self.nothing(&role))).collect()
+    /// What one role that is listed shall be able to do.
+    fn entry(&self, role: &str) -> Option<&Entry> {
+        self.grants.iter().find(|entry| entry.role == role)
     }
+
+    /// Who has something there and is not listed. What somebody has as the owner of something
+    /// is nobody's gift.
+    fn strangers(&self, snapshot: &Snapshot) -> Vec<One> {
+        let there = snapshot.grantees(&self.targets()).into_iter();
+        let strangers = there.filter(|role| self.entry(role).is_none());
+        strangers.map(|role| self.nothing(&role)).collect()
+    }
+
+    /// What is to come true so that everybody has what is listed, and nobody anything else.
+    fn wishes(&self, from: Option<&Self>, snapshot: &Snapshot) -> Vec<Wish> {
+        let was = |role: &str| from.filter(|from| from.entry(role).is_some());
+        // What somebody must not keep where nobody speaks of it any more.
+        let left = |role: &str| -> Vec<One> {
+            let other = was(role).filter(|from| from.objects != self.objects);
+            other.map(|from| from.nothing(role)).into_iter().collect()
+        };
+        let wish = |one: One, owned: Owned| {
+            let left = left(&one.role);
+            Wish::grant(one, owned, left)
+        };
+        let listed = self.listed().into_iter().map(|one| wish(one, Owned::LikeOthers));
+        // An owner that was listed may have less than owners have.
+        let strangers = self.strangers(snapshot);
+        let known: BTreeSet<&str> = strangers.iter().map(|one| one.role.as_str()).collect();
+        let gone = from.into_iter().flat_map(|from| &from.grants).map(|entry| &entry.role);
+        let gone = gone.filter(|role| {
+            self.entry(role).is_none()
+                && !known.contains(role.as_str())
+                && snapshot.has_role(role)
+        });
+        let gone: Vec<_> = gone.map(|role| self.nothing(role)).collect();
+        let others = gone.into_iter().chain(strangers.iter().cloned()).map(|one| {
+            let owned = if was(&one.role).is_some() { Owned::Whole } else { Owned::Spared };
+            wish(one, owned)
+        });
+        listed.chain(others).collect()
+    }
+}
+
+/// The privileges of everybody, in each database that some speak of.
+async fn snapshots(
+    server: &Server,
+    specs: &[&Spec],
+) -> BTreeMap<String, Result<Snapshot, CallError>> {
+    let mut asked: BTreeMap<String, Vec<One>> = BTreeMap::new();
+    for spec in specs {
+        asked.entry(spec.database.clone()).or_default().extend(spec.spoken_of());
+    }
+    // Asked for before the stream exists: a closure inside of it would not be `Send`.
+    let asked: Vec<_> = asked
+        .into_iter()
+        .map(|(database, specs)| async move {
+            let specs: Vec<&One> = specs.iter().collect();
+            let snapshot = Snapshot::read(server, &database, &specs, Whose::Everybodys).await;
+            (database, snapshot)
+        })
+        .collect();
+    futures::stream::iter(asked).buffer_unordered(sql::DATABASES).collect().await
 }
 
 /// The kind.
@@ -186,7 +241,7 @@ impl Resource for Privileges {
         };
         let outlines = roles
             .iter()
-            .flat_map(|role| acl::outline(of(from, role).as_ref(), of(to, role).as_ref()));
+            .flat_map(|role| outline::outline(of(from, role).as_ref(), of(to, role).as_ref()));
         let mut statements = review::whole(outlines.collect());
         statements.insert(0, OUTLINE.to_owned());
         if to.is_some() {
@@ -201,37 +256,52 @@ impl Resource for Privileges {
         server: &Server,
         proposed: &[Proposed<Spec>],
     ) -> Result<Vec<Preview>, CallError> {
-        let mut previews = Vec::with_capacity(proposed.len());
-        for Proposed { name, from, to, .. } in proposed {
+        let specs: Vec<&Spec> =
+            proposed.iter().flat_map(|one| one.from.iter().chain([&one.to])).collect();
+        let mut snapshots = snapshots(server, &specs).await;
+        let preview = |one: &Proposed<Spec>| {
+            let Proposed { name, from, to, .. } = one;
             let since = to.listed().iter().find_map(One::since);
             let found = version::preview(server, since);
-            let snapshot = to.snapshot(server).await?;
-            let missing =
-                to.listed().iter().any(|one| snapshot.expect_target(server, one).is_err());
-            if !found.problems.is_empty() || missing || !snapshot.has_target(&to.targets()) {
-                previews.push(found);
-                continue;
+            let snapshot = match snapshots.get_mut(&to.database) {
+                Some(Ok(snapshot)) => snapshot,
+                // What could not be read is said once, by the first that needs it.
+                Some(Err(error)) if !error.message.is_empty() => {
+                    let message = std::mem::take(&mut error.message);
+                    let note = format!("what is sent for it could not be asked: {message}");
+                    return Preview { notes: vec![note], ..found };
+                }
+                _ => return found,
+            };
+            let wishes = to.wishes(from.as_ref(), snapshot);
+            let targets = snapshot.expect_target(server, &to.targets());
+            let statements: Result<Vec<_>, _> =
+                wishes.iter().map(|wish| wish.statements(server, snapshot)).collect();
+            let Ok(statements) = targets.and(statements) else { return found };
+            if !found.problems.is_empty() {
+                return found;
             }
-            let wishes = to.all(&snapshot);
-            let left =
-                |role: &str| from.as_ref().map_or_else(Vec::new, |from| left(from, to, role));
-            let statements: Vec<_> = wishes
-                .iter()
-                .flat_map(|one| snapshot.statements(one, &left(&one.role)))
-                .collect();
-            let statements = review::whole(statements);
+            let mut statements = review::whole(statements.into_iter().flatten().collect());
+            if to.objects.is_empty() && to.on.is_in_schema() {
+                let on = to.on.word();
+                statements.push(format!("-- and the same on {on} made there before this runs"));
+            }
             let script = review::script(name, Some(&to.database), statements);
-            previews.push(Preview { script: Some(script), ..Preview::default() });
-        }
-        Ok(previews)
+            Preview { script: Some(script), ..Preview::default() }
+        };
+        Ok(proposed.iter().map(preview).collect())
     }
 
     async fn read(server: &Server, wanted: &[Wanted<Spec>]) -> Vec<ReadResult<Self>> {
-        let mut answers = Vec::with_capacity(wanted.len());
-        for wanted in wanted {
-            answers.push(observed(server, wanted).await);
-        }
-        answers
+        let specs: Vec<&Spec> = wanted.iter().map(|wanted| &wanted.spec).collect();
+        let snapshots = snapshots(server, &specs).await;
+        wanted
+            .iter()
+            .map(|wanted| match &snapshots[&wanted.spec.database] {
+                Ok(snapshot) => observed(server, snapshot, wanted),
+                Err(error) => Err(error.clone()),
+            })
+            .collect()
     }
 
     async fn create(
@@ -261,30 +331,18 @@ impl Resource for Privileges {
     }
 }
 
-/// What a role must not keep where nobody speaks of it any more.
-fn left(from: &Spec, to: &Spec, role: &str) -> Vec<One> {
-    let listed = from.grants.iter().any(|entry| entry.role == role);
-    if from.objects == to.objects || !listed { Vec::new() } else { vec![from.nothing(role)] }
-}
-
 /// Grants and revokes until everybody has what is listed. All of it is one transaction, unless
 /// a part of it fails.
 async fn bring_to(server: &Server, from: Option<&Spec>, to: &Spec) -> Result<(), CallError> {
     for one in to.listed() {
         version::expect(server, one.since())?;
     }
-    let snapshot = to.snapshot(server).await?;
-    let mut all = to.all(&snapshot);
-    // Who was listed may have nothing left but what is not spoken of any more.
-    let known: BTreeSet<String> = all.iter().map(|one| one.role.clone()).collect();
-    let gone = from.into_iter().flat_map(|from| &from.grants);
-    let gone = gone.filter(|entry| !known.contains(&entry.role));
-    all.extend(gone.map(|entry| to.nothing(&entry.role)));
-    let wishes = all.into_iter().map(|one| {
-        let left = from.map_or_else(Vec::new, |from| left(from, to, &one.role));
-        Wish::grant(one, left)
-    });
-    fulfil(server, wishes.collect()).await
+    let specs: Vec<One> = from.into_iter().chain([to]).flat_map(Spec::spoken_of).collect();
+    let specs: Vec<&One> = specs.iter().collect();
+    let snapshot = Snapshot::read(server, &to.database, &specs, Whose::Everybodys).await?;
+    // Where nobody has or gets anything, nothing else would tell.
+    snapshot.expect_target(server, &to.targets())?;
+    fulfil(server, to.wishes(from, &snapshot)).await
 }
 
 async fn fulfil(server: &Server, wishes: Vec<Wish>) -> Result<(), CallError> {
@@ -293,19 +351,26 @@ async fn fulfil(server: &Server, wishes: Vec<Wish>) -> Result<(), CallError> {
     futures::future::join_all(asked).await.into_iter().collect()
 }
 
-async fn observed(server: &Server, wanted: &Wanted<Spec>) -> ReadResult<Privileges> {
+fn observed(
+    server: &Server,
+    snapshot: &Snapshot,
+    wanted: &Wanted<Spec>,
+) -> ReadResult<Privileges> {
     let spec = &wanted.spec;
-    let snapshot = spec.snapshot(server).await?;
     if !snapshot.has_target(&spec.targets()) {
         let since = spec.listed().iter().find_map(One::since);
         version::expect(server, since)?;
         snapshot.expect_settings(server, &spec.targets())?;
         // No table yet: there is nothing to grant, so nothing is missing.
-        let empty = wanted.id.is_some() && spec.objects.is_empty();
+        let empty = wanted.id.is_some()
+            && spec.objects.is_empty()
+            && snapshot.has_place(&spec.targets());
         return Ok(empty.then(|| found(wanted, spec.clone())));
     }
-    let entries = spec.all(&snapshot).into_iter().filter_map(|one| {
-        let seen = snapshot.observe(&one, true)?;
+    let listed = spec.listed().into_iter().map(|one| (one, Owned::LikeOthers));
+    let strangers = spec.strangers(snapshot).into_iter().map(|one| (one, Owned::Spared));
+    let entries = listed.chain(strangers).filter_map(|(one, owned)| {
+        let seen = snapshot.observe(&one, true, owned)?;
         // A role that is listed with nothing has nothing; a stranger with nothing is none.
         Some(Entry {
             role: seen.role,
@@ -314,7 +379,8 @@ async fn observed(server: &Server, wanted: &Wanted<Spec>) -> ReadResult<Privileg
         })
     });
     let mut seen = Spec { grants: entries.collect(), ..spec.clone() };
-    let there = snapshot.named(&spec.targets());
+    let targets = spec.targets();
+    let there = snapshot.named(&targets);
     seen.objects.retain(|object| there.contains(object));
     Privileges::normalize(&mut seen);
     let asked = spec.grants.iter().any(|entry| !entry.privileges.is_empty());

@@ -271,7 +271,7 @@ pub(super) fn losses(version: u32) -> String {
                     and e.objid = c.oid and e.deptype = 'e')
         ), parents as (
             select c.oid, a.attname, a.attnotnull, pg_get_expr(d.adbin, d.adrelid) expression
-            from relations c join pg_inherits i on i.inhrelid = c.oid and c.relispartition
+            from relations c join pg_inherits i on i.inhrelid = c.oid
                 join pg_attribute a on a.attrelid = i.inhparent and a.attnum > 0
                 left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
         )
@@ -298,11 +298,13 @@ pub(super) fn losses(version: u32) -> String {
                         when 'int4'::regtype then 2147483647 else 9223372036854775807 end
             union all select 5, format('%s: what is other in column `%s` than in those of its table',
                     c.said, a.attname)
-                from relations c join pg_attribute a on a.attrelid = c.oid and c.relispartition
+                from relations c join pg_attribute a on a.attrelid = c.oid
                     join parents p on p.oid = c.oid and p.attname = a.attname
                     left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-                where a.attnotnull <> p.attnotnull
+                -- What inherits says the rest itself.
+                where a.attnotnull <> p.attnotnull and (c.relispartition or p.attnotnull)
                     or pg_get_expr(d.adbin, d.adrelid) is distinct from p.expression
+                        and (c.relispartition or d.adbin is null)
             union all select 6, format('%s: the default of column `%s`', c.said, a.attname)
                 from relations c join pg_attribute a on a.attrelid = c.oid and a.atthasdef
                 where c.relkind in ('v', 'f')

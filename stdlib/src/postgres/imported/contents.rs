@@ -74,6 +74,8 @@ pub(in super::super) struct Contents {
     things: Vec<Thing>,
     /// What each of them needs.
     needs: Vec<BTreeSet<usize>>,
+    /// What comes after everything else, and needs none of it.
+    last: BTreeSet<usize>,
     by_kind: HashMap<String, BTreeMap<Key, usize>>,
     by_node: HashMap<String, usize>,
     /// What is a part of what, as the catalogs have it.
@@ -148,8 +150,16 @@ impl Contents {
     /// What an object needs beside what its attributes name.
     pub(in super::super) fn needs(&self, database: &str, kind: &str, key: &Key) -> Vec<Need> {
         let index = self.by_kind.get(kind).and_then(|known| known.get(key));
-        let needed = index.into_iter().flat_map(|index| &self.needs[*index]);
-        needed.map(|index| self.need(database, *index)).collect()
+        let Some(index) = index else { return Vec::new() };
+        let needed = &self.needs[*index];
+        let before = if self.last.contains(index) { &self.things[..] } else { &[] };
+        let before = before.iter().enumerate().filter(|(other, thing)| {
+            let is_new = !needed.contains(other) && !self.needs[*other].contains(index);
+            is_new && !self.last.contains(other) && thing.why.is_none()
+        });
+        let others =
+            before.map(|(other, _)| Need { only_first: true, ..self.need(database, other) });
+        needed.iter().map(|other| self.need(database, *other)).chain(others).collect()
     }
 
     /// The object of a node, as something that is needed.
@@ -168,6 +178,7 @@ impl Contents {
             id: made
                 .map_or_else(|| sql::id(&parts), |made| statement::id(database, &made.unless)),
             what: thing.words(),
+            only_first: false,
         }
     }
 
@@ -272,15 +283,8 @@ impl Contents {
             before.push((*index, things.map(|(other, _)| other).collect::<Vec<_>>()));
         }
         // What runs when something is made was not there when all the others were.
-        for (index, thing) in self.things.iter().enumerate() {
-            if thing.kind == EVENT_TRIGGER {
-                let others =
-                    self.things.iter().enumerate().filter(|(_, other)| {
-                        other.kind != EVENT_TRIGGER && other.why.is_none()
-                    });
-                before.push((index, others.map(|(other, _)| other).collect()));
-            }
-        }
+        let events = self.by_kind.get(EVENT_TRIGGER).into_iter().flatten();
+        self.last = events.map(|(_, index)| *index).collect();
         for (index, needed) in before {
             self.needs[index].extend(needed);
         }

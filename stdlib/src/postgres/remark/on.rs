@@ -4,7 +4,7 @@ use dollop_engine::resource::Problem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::sql;
+use super::super::{names, sql};
 
 /// What kind of object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -95,6 +95,12 @@ pub enum On {
 
 /// The signs that the name of an operator is made of.
 const OPERATOR: &str = "+-*/<>=~!@#%^&|`?";
+
+/// Whether this can be the name of an operator: `--` and `/*` begin comments.
+fn is_operator(name: &str) -> bool {
+    let is_comment = name.contains("--") || name.contains("/*");
+    !name.is_empty() && !is_comment && name.chars().all(|c| OPERATOR.contains(c))
+}
 
 impl On {
     /// All of them; a domain is a type by its first word.
@@ -189,6 +195,48 @@ impl On {
         }
     }
 
+    /// The catalog that has them.
+    pub(super) fn catalog(self) -> &'static str {
+        match self {
+            Self::AccessMethod => "pg_am",
+            Self::Aggregate | Self::Function | Self::Procedure => "pg_proc",
+            Self::Cast => "pg_cast",
+            Self::Collation => "pg_collation",
+            Self::Conversion => "pg_conversion",
+            Self::Database => "pg_database",
+            Self::Domain | Self::Type => "pg_type",
+            Self::DomainConstraint | Self::TableConstraint => "pg_constraint",
+            Self::EventTrigger => "pg_event_trigger",
+            Self::Extension => "pg_extension",
+            Self::ForeignDataWrapper => "pg_foreign_data_wrapper",
+            Self::Column
+            | Self::ForeignTable
+            | Self::Index
+            | Self::MaterializedView
+            | Self::Sequence
+            | Self::Table
+            | Self::View => "pg_class",
+            Self::Language => "pg_language",
+            Self::Operator => "pg_operator",
+            Self::OperatorClass => "pg_opclass",
+            Self::OperatorFamily => "pg_opfamily",
+            Self::Policy => "pg_policy",
+            Self::Publication => "pg_publication",
+            Self::Role => "pg_authid",
+            Self::Rule => "pg_rewrite",
+            Self::Schema => "pg_namespace",
+            Self::Server => "pg_foreign_server",
+            Self::Statistics => "pg_statistic_ext",
+            Self::Subscription => "pg_subscription",
+            Self::Tablespace => "pg_tablespace",
+            Self::TextSearchDictionary => "pg_ts_dict",
+            Self::TextSearchConfiguration => "pg_ts_config",
+            Self::TextSearchParser => "pg_ts_parser",
+            Self::TextSearchTemplate => "pg_ts_template",
+            Self::Trigger => "pg_trigger",
+        }
+    }
+
     /// The sort that SQL has this word for.
     pub(super) fn of_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|on| on.words().1 == word)
@@ -271,9 +319,19 @@ impl On {
         if object.len() != parts {
             let message = format!("a {word} is named by {parts} parts");
             problems.push(problem("object", message, named));
-        } else if self == Self::Operator && !object[1].chars().all(|c| OPERATOR.contains(c)) {
+        } else if self == Self::Operator && !is_operator(&object[1]) {
             let message = format!("`{}` is no name of an operator", object[1]);
-            problems.push(problem("object", message, &format!("it is made of {OPERATOR}")));
+            let hint = format!("it is made of {OPERATOR}, without `--` and `/*`");
+            problems.push(problem("object", message, &hint));
+        }
+        // The type that a cast is from is no name but a text of SQL.
+        let named = object.iter().filter(|_| self != Self::Cast);
+        problems.extend(named.filter_map(|name| names::problem(name, "object")));
+        if object.iter().any(|text| self == Self::Cast && text.trim().is_empty())
+            || arguments.iter().any(|text| text.trim().is_empty())
+        {
+            let message = "an empty text is no type".to_owned();
+            problems.push(problem("arguments", message, "name a type, such as `integer`"));
         }
         if !self.arguments().contains(&arguments.len()) {
             let (message, hint) = match self {
@@ -368,6 +426,10 @@ mod tests {
             ),
             (On::Cast, &["text"], &[], "a cast is to one type"),
             (On::Table, &["a", "b"], &["int"], "a table has no arguments"),
+            (On::Table, &["", "b"], &[], "a name in PostgreSQL cannot be empty"),
+            (On::Operator, &["a", "--"], &["int"], "`--` is no name of an operator"),
+            (On::Operator, &["a", "+/*"], &["int"], "`+/*` is no name of an operator"),
+            (On::Function, &["a", "b"], &[" "], "an empty text is no type"),
         ] {
             let problems = on.check(&texts(object), &texts(arguments));
             assert_eq!(problems.len(), 1, "{problems:?}");

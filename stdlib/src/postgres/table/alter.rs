@@ -91,14 +91,14 @@ pub(super) fn create(table: &str, key_name: &str, to: &Spec) -> Vec<String> {
         (Some(parent), Some(bounds)) => {
             let inner =
                 if inner.is_empty() { String::new() } else { format!(" (\n    {inner}\n)") };
-            format!(" PARTITION OF {}{inner} {bounds}", sql::dotted(parent))
+            format!(" PARTITION OF {}{inner} {bounds}", sql::whole(parent))
         }
         _ if inner.is_empty() => " ()".to_owned(),
         _ => format!(" (\n    {inner}\n)"),
     };
     let mut create = format!("CREATE {unlogged}TABLE {table}{body}");
     if !to.inherits.is_empty() {
-        let parents: Vec<_> = to.inherits.iter().map(|parent| sql::dotted(parent)).collect();
+        let parents: Vec<_> = to.inherits.iter().map(|parent| sql::whole(parent)).collect();
         create.extend([format!(" INHERITS ({})", parents.join(", "))]);
     }
     create.extend(to.partition_by.iter().map(|by| format!(" PARTITION BY {by}")));
@@ -120,7 +120,7 @@ pub(super) fn change(table: &str, key_name: &str, from: &Spec, to: &Spec) -> Vec
     let on = format!("ALTER TABLE {table}");
     let mut all = Vec::new();
     let left = from.inherits.difference(&to.inherits);
-    all.extend(left.map(|parent| format!("{on} NO INHERIT {}", sql::dotted(parent))));
+    all.extend(left.map(|parent| format!("{on} NO INHERIT {}", sql::whole(parent))));
     let dropped =
         from.constraints.iter().filter(|(name, text)| to.constraints.get(*name) != Some(text));
     all.extend(dropped.map(|(name, _)| format!("{on} DROP CONSTRAINT {}", sql::name(name))));
@@ -148,7 +148,7 @@ pub(super) fn change(table: &str, key_name: &str, from: &Spec, to: &Spec) -> Vec
     }
     // By then it has what it inherits.
     let joined = to.inherits.difference(&from.inherits);
-    all.extend(joined.map(|parent| format!("{on} INHERIT {}", sql::dotted(parent))));
+    all.extend(joined.map(|parent| format!("{on} INHERIT {}", sql::whole(parent))));
     let kept_by =
         to.access_method.as_ref().filter(|new| from.access_method.as_ref() != Some(new));
     all.extend(kept_by.map(|new| format!("{on} SET ACCESS METHOD {}", sql::name(new))));

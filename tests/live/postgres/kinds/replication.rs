@@ -130,6 +130,15 @@ async fn subscription() {
     let unseen = ["owner", "copy_data"];
     conform_with_drift(&world.registry, &world.connection, &sample, &unseen).await;
 
+    // Without a slot the name may be one that no slot can have.
+    let spec = json!({
+        "database": name, "connection": to(""), "publications": ["p1"], "slot": "NONE",
+        "create_slot": false, "enabled": false,
+    });
+    let idle = world.make("postgres::subscription", "No Slot ü", spec).await;
+    world.expect_same(&idle).await;
+    world.delete(&idle).await;
+
     // Rows arrive.
     let spec = json!({
         "database": name, "connection": to(""), "publications": ["p1"],

@@ -123,6 +123,17 @@ async fn event_trigger() {
         fixed: &["database"],
     };
     conform_with_drift(&world.registry, &world.connection, &sample, &["owner"]).await;
+    // Made anew, it is whose it was, though nobody says whose.
+    let of = |event: &str| {
+        let spec = json!({ "database": name, "event": event, "function": "public.note" });
+        world.declare("postgres::event_trigger", "o'wned", spec)
+    };
+    world.try_create(&of("sql_drop")).await.unwrap();
+    world.psql(name, "alter event trigger \"o'wned\" owner to conform_event_owner");
+    world.repair(&of("ddl_command_end")).await;
+    let owner = "select evtowner::regrole from pg_event_trigger where evtname = 'o''wned'";
+    assert_eq!(world.psql(name, owner), "conform_event_owner");
+    world.delete(&of("ddl_command_end")).await;
     let spec = json!({ "database": name, "event": "login", "function": "note" });
     let login = world.declare("postgres::event_trigger", "login", spec);
     let error = world.try_read(&login).await.unwrap_err();
@@ -258,9 +269,16 @@ async fn remarks() {
         ("database", json!([name]), json!([]), None),
         ("role", json!(["conform_remarks_owner"]), json!([]), None),
         ("tablespace", json!(["pg_global"]), json!([]), None),
+        // What the server brings along.
+        ("text_search_parser", json!(["pg_catalog", "default"]), json!([]), None),
+        ("operator", json!(["pg_catalog", "@@"]), json!(["tsvector", "tsquery"]), None),
     ] {
         if on == "schema" {
             world.psql(name, "comment on schema public is null");
+        }
+        if object[0] == "pg_catalog" {
+            world.psql(name, "comment on text search parser pg_catalog.\"default\" is null");
+            world.psql(name, "comment on operator pg_catalog.@@ (tsvector, tsquery) is null");
         }
         let mut changes = vec![("text", json!("other"))];
         changes.extend(other.map(|other| ("object", other)));

@@ -229,6 +229,30 @@ async fn table() {
     let columns = "select string_agg(attname, ' ' order by attnum) from pg_attribute
         where attrelid = 'both'::regclass and attnum > 0";
     assert_eq!(world.psql(name, columns), "id at name own later");
+    // A column that is merged with an inherited one says only what is other about it, and the
+    // schema `public` has one form.
+    world.psql(
+        name,
+        "create table full_base (id int not null default 7, at date default now())",
+    );
+    let spec = json!({
+        "database": name, "inherits": ["public.full_base"],
+        "columns": [{ "name": "id", "type": "int" }, { "name": "at", "type": "date", "default": "'2026-01-01'" }],
+    });
+    let merged = world.make("postgres::table", "merged", spec).await;
+    world.expect_same(&merged).await;
+    world.psql(name, "alter table merged alter at drop default");
+    world.repair(&merged).await;
+    // It leaves with columns that must be named then.
+    let spec = json!({ "database": name, "columns": [{ "name": "own", "type": "int" }] });
+    let left = world.declare("postgres::table", "both", spec);
+    let seen = world.read(&left).await.expect("it exists");
+    let calls = &world.registry.kind("postgres::table").unwrap().calls;
+    let problems = calls.check_update(&seen.spec, &left.spec);
+    let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    let lost = ["id", "at", "name", "later"]
+        .map(|column| format!("column `{column}` would be dropped with what is in it"));
+    assert_eq!(messages, lost);
     gone(&world, name);
 }
 
