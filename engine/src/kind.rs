@@ -158,11 +158,14 @@ pub trait Calls: Send + Sync {
     ) -> Vec<Result<Held, CallError>>;
     /// Whether [`Resource::preview`] says anything.
     fn previews(&self) -> bool;
-    /// See [`Resource::preview`].
+    /// See [`Resource::PREVIEWED_WITH`].
+    fn previewed_with(&self) -> &'static [&'static str];
+    /// See [`Resource::preview_with`].
     async fn preview(
         &self,
         connection: &OpenConnection,
         proposed: Vec<Proposed<Value>>,
+        beside: Vec<Proposed<Value>>,
     ) -> Result<Vec<Preview>, CallError>;
     /// See [`Resource::migrates`].
     fn migrates(&self, from: &Value, to: &Value) -> Migration;

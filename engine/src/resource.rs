@@ -17,6 +17,7 @@ use crate::address::Address;
 use crate::analysis::{Claimed, Lint};
 use crate::backup::{Backup, Host};
 use crate::error::CallError;
+use crate::value::Value;
 
 pub use concurrency::Concurrency;
 pub use held::{Held, Migration, Moment};
@@ -457,6 +458,19 @@ pub trait Resource: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Preview>, CallError>> + Send {
         let many = proposed.len();
         async move { Ok(vec![Preview::default(); many]) }
+    }
+
+    /// Kinds whose changes behind the same connection decide about what a preview says.
+    const PREVIEWED_WITH: &'static [&'static str] = &[];
+
+    /// [`preview`](Self::preview), told what is proposed of the kinds in
+    /// [`PREVIEWED_WITH`](Self::PREVIEWED_WITH) as well.
+    fn preview_with(
+        connection: &Self::Connection,
+        proposed: &[Proposed<Self::Spec>],
+        _beside: &[Proposed<Value>],
+    ) -> impl Future<Output = Result<Vec<Preview>, CallError>> + Send {
+        Self::preview(connection, proposed)
     }
 
     /// Whether [`survey`](Self::survey) says anything.

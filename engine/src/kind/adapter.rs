@@ -302,10 +302,15 @@ impl<R: Resource> Calls for Adapter<R> {
         R::PREVIEWS
     }
 
+    fn previewed_with(&self) -> &'static [&'static str] {
+        R::PREVIEWED_WITH
+    }
+
     async fn preview(
         &self,
         connection: &OpenConnection,
         proposed: Vec<Proposed<Value>>,
+        beside: Vec<Proposed<Value>>,
     ) -> Result<Vec<Preview>, CallError> {
         let connection = opened::<R::Connection>(connection);
         let typed = proposed.into_iter().map(|Proposed { name, id, from, to }| {
@@ -313,7 +318,7 @@ impl<R: Resource> Calls for Adapter<R> {
             Ok(Proposed { name, id, from, to: Self::spec(&to)? })
         });
         let typed = typed.collect::<Result<Vec<_>, CallError>>()?;
-        R::preview(connection, &typed).await
+        R::preview_with(connection, &typed, &beside).await
     }
 
     fn migrates(&self, from: &Value, to: &Value) -> Migration {

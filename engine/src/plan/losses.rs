@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Findings};
-use crate::error::CallError;
+use crate::error::{CallError, Failure};
 use crate::kind::Kind;
 use crate::plan::{Action, Change, Plan, Standing};
 use crate::pool::Pool;
@@ -86,8 +86,13 @@ pub async fn weigh(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
             Ok(Held::Nothing(words)) => (words, true),
             Ok(Held::Content(words)) => (words, false),
             Err(error) => {
-                let message = format!("cannot tell what would be lost with `{address}`");
-                let mut found = Diagnostic::new(Code::Unreadable, message).note(error.message);
+                let mut found = if error.failure == Failure::Impossible {
+                    let message = format!("`{address}` cannot go: {}", error.message);
+                    Diagnostic::new(Code::Rule, message)
+                } else {
+                    let message = format!("cannot tell what would be lost with `{address}`");
+                    Diagnostic::new(Code::Unreadable, message).note(error.message)
+                };
                 found.hints = error.hints;
                 diagnostics.push(found);
                 continue;

@@ -36,14 +36,20 @@ pub async fn preview(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
         }
     }
     let connections = &plan.connections;
+    let (stack, all) = (&plan.stack, &plan.changes);
     let asked = groups.into_iter().filter_map(|((address, kind), group)| {
         let kind = pool.registry().kind(kind)?;
         let connection = connections.iter().find(|known| &known.address == address)?;
         let spec = connection.spec.known().filter(|_| connection.standing == Standing::Open)?;
         Some(async move {
             let (changes, proposed): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+            let beside = all.iter().filter(|change| {
+                change.connection.as_ref() == Some(address)
+                    && kind.calls.previewed_with().contains(&change.address.kind())
+            });
+            let beside = beside.filter_map(|change| self::proposed(stack, change)).collect();
             let answers = match pool.line(address, spec, Duration::ZERO).await {
-                Ok(line) => kind.calls.preview(&line.connection, proposed).await,
+                Ok(line) => kind.calls.preview(&line.connection, proposed, beside).await,
                 Err(error) => Err(error),
             };
             // What could not be asked is found out during apply.

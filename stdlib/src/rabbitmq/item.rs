@@ -11,6 +11,7 @@ use dollop_engine::resource::{
     Created, Found, Held, Listed, Listing, Migration, Moment, Name, Owner, Preview, Problem,
     Proposed, ReadResult, Resource, Traits, Wanted,
 };
+use dollop_engine::value::Value;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -95,6 +96,7 @@ pub trait Item: Send + Sync + 'static {
     fn absent(
         _server: &Server,
         _name: &str,
+        _spec: &Self::Spec,
         _rows: &BTreeMap<Place, Self::Row>,
     ) -> Result<(), CallError> {
         Ok(())
@@ -152,10 +154,14 @@ pub trait Item: Send + Sync + 'static {
     /// Whether [`preview`](Self::preview) says anything.
     const PREVIEWS: bool = false;
 
-    /// See [`Resource::preview`].
+    /// See [`Resource::PREVIEWED_WITH`].
+    const PREVIEWED_WITH: &'static [&'static str] = &[];
+
+    /// See [`Resource::preview_with`].
     fn preview(
         _server: &Server,
         proposed: &[Proposed<Self::Spec>],
+        _beside: &[Proposed<Value>],
     ) -> impl Future<Output = Result<Vec<Preview>, CallError>> + Send {
         let many = proposed.len();
         async move { Ok(vec![Preview::default(); many]) }
@@ -241,7 +247,7 @@ impl<I: Item> Resource for Kept<I> {
             rows.into_iter().map(|row| (I::row_place(&row), row)).collect();
         let look = |(wanted, place): (&Wanted<I::Spec>, Place)| {
             let Some(row) = rows.get(&place) else {
-                return I::absent(server, &place.1, &rows).map(|()| None);
+                return I::absent(server, &place.1, &wanted.spec, &rows).map(|()| None);
             };
             let spec = I::found(Some(&wanted.spec), row)?;
             Ok(Some(as_found::<I>(place.1, spec)))
@@ -273,11 +279,14 @@ impl<I: Item> Resource for Kept<I> {
 
     const PREVIEWS: bool = I::PREVIEWS;
 
-    async fn preview(
+    const PREVIEWED_WITH: &'static [&'static str] = I::PREVIEWED_WITH;
+
+    async fn preview_with(
         server: &Server,
         proposed: &[Proposed<I::Spec>],
+        beside: &[Proposed<Value>],
     ) -> Result<Vec<Preview>, CallError> {
-        I::preview(server, proposed).await
+        I::preview(server, proposed, beside).await
     }
 
     async fn held(

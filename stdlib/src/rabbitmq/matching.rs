@@ -5,14 +5,18 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use dollop_engine::error::CallError;
-use dollop_engine::resource::Preview;
+use dollop_engine::resource::{Preview, Proposed};
+use dollop_engine::value::Value;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::arguments::Arguments;
+use super::exchange::Exchange;
+use super::item::Item as _;
 use super::pattern::matcher;
 use super::policy::{ApplyTo, Spec};
 use super::policy_rules::{merged, unsupported};
+use super::queue::Queue;
 use super::queue_rules::{TYPE, plural};
 use super::server::Server;
 use super::vhost::QueueType;
@@ -32,6 +36,24 @@ enum Sort {
 struct Object {
     name: String,
     sort: Sort,
+    /// Whether it is only to be made.
+    planned: bool,
+}
+
+impl Object {
+    /// One that the same plan makes, with its vhost.
+    fn planned(one: &Proposed<Value>) -> Option<(String, Self)> {
+        let text = |key: &str| one.to.get(key).and_then(Value::as_str);
+        let vhost = text("vhost")?.to_owned();
+        let sort = match one.name.address.kind() {
+            kind if kind == Exchange::KIND => Sort::Exchange,
+            kind if kind == Queue::KIND => {
+                Sort::Queue(QueueType::deserialize(Json::from(text("type")?)).ok())
+            }
+            _ => return None,
+        };
+        Some((vhost, Self { name: one.name.natural.clone(), sort, planned: true }))
+    }
 }
 
 /// One as the definitions list it.
@@ -62,7 +84,7 @@ pub(super) struct Candidate {
 
 /// The policies of a server that meet on its queues: those of one sort, with what is to be of
 /// them, and those of the other.
-pub(super) struct Field {
+pub(super) struct Field<'a> {
     /// `operator policy` or `policy`: what is proposed.
     pub(super) what: &'static str,
     pub(super) proposed: Vec<Candidate>,
@@ -70,6 +92,8 @@ pub(super) struct Field {
     pub(super) known: Vec<Candidate>,
     /// All that exist of the other.
     pub(super) others: Vec<Candidate>,
+    /// What else the same plan makes.
+    pub(super) beside: &'a [Proposed<Value>],
 }
 
 /// A candidate with its pattern ready to be asked.
@@ -114,15 +138,27 @@ impl<'a> Contender<'a> {
 /// What each of the proposed policies is for, and how it gets on with the others.
 pub(super) async fn previews(
     server: &Server,
-    field: &Field,
+    field: &Field<'_>,
 ) -> Result<Vec<Preview>, CallError> {
     let definitions = server.definitions().await?;
     let mut objects: BTreeMap<String, Vec<Object>> = BTreeMap::new();
     for (section, is_exchange) in [("queues", false), ("exchanges", true)] {
         for row in definitions.rows::<Row>(section)? {
             let sort = if is_exchange { Sort::Exchange } else { Sort::Queue(row.queue_type()) };
-            let object = Object { name: row.name, sort };
+            let object = Object { name: row.name, sort, planned: false };
             objects.entry(row.vhost).or_default().push(object);
+        }
+    }
+    for (vhost, object) in field.beside.iter().filter_map(Object::planned) {
+        let known = objects.entry(vhost).or_default();
+        // One that is made anew will be what the plan says.
+        let is_it = |one: &Object| {
+            one.name == object.name
+                && (one.sort == Sort::Exchange) == (object.sort == Sort::Exchange)
+        };
+        match known.iter_mut().find(|one| is_it(one)) {
+            Some(one) => one.sort = object.sort,
+            None => known.push(object),
         }
     }
     let anew: BTreeSet<(&str, &str)> =
@@ -173,8 +209,13 @@ impl View<'_> {
             self.objects.iter().filter(|object| one.meets(object)).collect();
         if met.is_empty() {
             // In a vhost that is only being made there is nothing to say.
-            let note = "matches no queue and no exchange that exists".to_owned();
-            return if self.objects.is_empty() { Vec::new() } else { vec![note] };
+            let planned = self.objects.iter().any(|object| object.planned);
+            let note = if planned {
+                "matches no queue and no exchange that exists or is to be made"
+            } else {
+                "matches no queue and no exchange that exists"
+            };
+            return if self.objects.is_empty() { Vec::new() } else { vec![note.to_owned()] };
         }
         let (hits, missed): (Vec<&Object>, Vec<&Object>) =
             met.into_iter().partition(|object| one.counts_for(object, self.version));
@@ -288,20 +329,25 @@ fn weakened(one: &Contender<'_>, hits: &[&Object]) -> Option<String> {
     })
 }
 
-/// `matches 2 queues that exist: ..`, and the same of exchanges.
+/// `matches 2 queues that exist: ..`, and the same of exchanges and of what is to be made.
 fn matched(hits: &[&Object]) -> Vec<String> {
     let mut notes = Vec::new();
-    for (are_exchanges, what) in [(false, "queue"), (true, "exchange")] {
-        let names: Vec<&str> = hits
-            .iter()
-            .filter(|object| (object.sort == Sort::Exchange) == are_exchanges)
-            .map(|object| object.name.as_str())
-            .collect();
-        if !names.is_empty() {
+    for (planned, one, several) in
+        [(false, "exists", "exist"), (true, "is to be made", "are to be made")]
+    {
+        for (are_exchanges, what) in [(false, "queue"), (true, "exchange")] {
+            let names: Vec<&str> = hits
+                .iter()
+                .filter(|object| (object.sort == Sort::Exchange) == are_exchanges)
+                .filter(|object| object.planned == planned)
+                .map(|object| object.name.as_str())
+                .collect();
             let many = names.len();
-            let (plural, exist) = if many == 1 { ("", "exists") } else { ("s", "exist") };
-            let names = list(&names);
-            notes.push(format!("matches {many} {what}{plural} that {exist}: {names}"));
+            if many > 0 {
+                let (plural, how) = if many == 1 { ("", one) } else { ("s", several) };
+                let names = list(&names);
+                notes.push(format!("matches {many} {what}{plural} that {how}: {names}"));
+            }
         }
     }
     notes

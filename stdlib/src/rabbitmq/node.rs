@@ -16,6 +16,11 @@ use serde_json::{Value as Json, json};
 use super::item::{Item, Place, Whose, in_vhost};
 use super::server::Server;
 
+/// How often nodes are asked for what they tell about themselves every five seconds.
+const TOLD: usize = 30;
+/// How long to wait in between.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// A feature flag, enabled. RabbitMQ cannot disable one, so it stays when it is not declared
 /// any more. Example: `mq.feature_flag("stream_queue")`.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +54,7 @@ impl Item for FeatureFlag {
     fn absent(
         server: &Server,
         name: &str,
+        _: &FeatureFlagSpec,
         rows: &BTreeMap<Place, FeatureFlagRow>,
     ) -> Result<(), CallError> {
         let names: Vec<_> = rows.values().map(|row| row.name.as_str()).collect();
@@ -108,12 +114,18 @@ impl Item for FeatureFlag {
 }
 
 /// A plugin that must be enabled on every node. The API cannot enable one: this refuses the
-/// plan when it is not. Enable it with `rabbitmq-plugins enable`, or by the file
+/// plan when it is not, unless `enabled_by` says what enables it in the same run. Otherwise
+/// enable it with `rabbitmq-plugins enable`, or by the file
 /// `/etc/rabbitmq/enabled_plugins`, for example as one of the `files` of a
 /// `docker::container`. Example: `mq.plugin("rabbitmq_shovel")`.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PluginSpec {}
+pub struct PluginSpec {
+    /// The job that enables it in the server's container; dollop waits until every node has it.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "docker::job"))]
+    enabled_by: Option<String>,
+}
 
 /// The kind `rabbitmq::plugin`.
 pub struct Plugin;
@@ -147,9 +159,7 @@ impl Item for Plugin {
                 nodes.iter().any(|node| node.running && node.enabled_plugins.is_none());
             if silent { Err(None) } else { Ok(nodes) }
         };
-        let often = ConstantBuilder::default()
-            .with_delay(Duration::from_millis(500))
-            .with_max_times(30);
+        let often = ConstantBuilder::default().with_delay(PAUSE).with_max_times(TOLD);
         let nodes = ask.retry(often).when(Option::is_none).await.map_err(|error| {
             error.unwrap_or_else(|| {
                 let message = "a node of RabbitMQ does not say which plugins it has";
@@ -165,8 +175,13 @@ impl Item for Plugin {
         Ok(first.iter().filter(everywhere).cloned().collect())
     }
 
-    fn absent(_: &Server, name: &str, _: &BTreeMap<Place, String>) -> Result<(), CallError> {
-        Err(missing_plugin(name))
+    fn absent(
+        _: &Server,
+        name: &str,
+        spec: &PluginSpec,
+        _: &BTreeMap<Place, String>,
+    ) -> Result<(), CallError> {
+        if spec.enabled_by.is_some() { Ok(()) } else { Err(missing_plugin(name)) }
     }
 
     fn row_place(row: &String) -> Place {
@@ -177,8 +192,8 @@ impl Item for Plugin {
         in_vhost("", name)
     }
 
-    fn found(_: Option<&PluginSpec>, _: &String) -> Result<PluginSpec, CallError> {
-        Ok(PluginSpec {})
+    fn found(wanted: Option<&PluginSpec>, _: &String) -> Result<PluginSpec, CallError> {
+        Ok(PluginSpec { enabled_by: wanted.and_then(|wanted| wanted.enabled_by.clone()) })
     }
 
     /// They are what a server comes with, not what is in it.
@@ -201,14 +216,19 @@ impl Item for Plugin {
         _: &str,
         name: &str,
         _: Option<&PluginSpec>,
-        _: &PluginSpec,
+        to: &PluginSpec,
     ) -> Result<(), CallError> {
-        let enabled = Self::rows(server, &[]).await?;
-        if enabled.iter().any(|enabled| enabled == name) {
-            Ok(())
-        } else {
-            Err(missing_plugin(name))
-        }
+        // What a job enabled a moment ago, nodes tell some seconds later.
+        let patience = if to.enabled_by.is_some() { TOLD } else { 0 };
+        let often = ConstantBuilder::default().with_delay(PAUSE).with_max_times(patience);
+        let ask = || async {
+            let enabled = Self::rows(server, &[]).await.map_err(Some)?;
+            if enabled.iter().any(|enabled| enabled == name) { Ok(()) } else { Err(None) }
+        };
+        ask.retry(often)
+            .when(Option::is_none)
+            .await
+            .map_err(|error| error.unwrap_or_else(|| missing_plugin(name)))
     }
 
     async fn remove(_: &Server, _: &str, _: &str, _: &PluginSpec) -> Result<(), CallError> {
@@ -222,7 +242,8 @@ pub(super) fn missing_plugin(name: &str) -> CallError {
         .note("the management API cannot enable plugins")
         .hint(format!(
             "run `rabbitmq-plugins enable {name}` on each node, or name it in \
-             `/etc/rabbitmq/enabled_plugins`, for example by the `files` of its container"
+             `/etc/rabbitmq/enabled_plugins`, for example by the `files` of its container, or \
+             have a `docker::job` do it: `enabled_by`"
         ))
 }
 

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use dollop_engine::analysis::Lint;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Preview, Problem, Proposed};
+use dollop_engine::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::exchange::Exchange;
 use super::item::{Item, Place, in_vhost};
 use super::matching::{self, Candidate, Field};
+use super::queue::Queue;
 use super::server::Server;
 use super::vhost::QueueType;
 use super::{pattern, policy_rules};
@@ -106,18 +109,23 @@ impl Item for Policy {
 
     const PREVIEWS: bool = true;
 
+    const PREVIEWED_WITH: &'static [&'static str] =
+        &[OperatorPolicy::KIND, Queue::KIND, Exchange::KIND];
+
     /// Which queues and exchanges it is for, and which policy counts where others match too.
     async fn preview(
         server: &Server,
         proposed: &[Proposed<Spec>],
+        beside: &[Proposed<Value>],
     ) -> Result<Vec<Preview>, CallError> {
         let field = Field {
             what: "policy",
             proposed: proposed.iter().map(|one| candidate(one, &one.to)).collect(),
             known: known(&Self::rows(server, &[]).await?),
             others: known(&OperatorPolicy::rows(server, &[]).await?),
+            beside,
         };
-        previews(server, &field).await
+        previews(server, field).await
     }
 
     async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
@@ -178,18 +186,23 @@ impl Item for OperatorPolicy {
 
     const PREVIEWS: bool = true;
 
+    const PREVIEWED_WITH: &'static [&'static str] =
+        &[Policy::KIND, Queue::KIND, Exchange::KIND];
+
     /// The same, and what it does to the policies that set the same.
     async fn preview(
         server: &Server,
         proposed: &[Proposed<OperatorSpec>],
+        beside: &[Proposed<Value>],
     ) -> Result<Vec<Preview>, CallError> {
         let field = Field {
             what: "operator policy",
             proposed: proposed.iter().map(|one| candidate(one, &one.to.0)).collect(),
             known: known(&Self::rows(server, &[]).await?),
             others: known(&Policy::rows(server, &[]).await?),
+            beside,
         };
-        previews(server, &field).await
+        previews(server, field).await
     }
 
     async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
@@ -239,13 +252,35 @@ fn known(rows: &[Row]) -> Vec<Candidate> {
 }
 
 /// What each policy is for, and what this server does not know of it.
-async fn previews(server: &Server, field: &Field) -> Result<Vec<Preview>, CallError> {
+async fn previews(server: &Server, mut field: Field<'_>) -> Result<Vec<Preview>, CallError> {
+    take_over(&mut field);
+    let field = &field;
     let mut previews = matching::previews(server, field).await?;
     for (preview, Candidate { spec, .. }) in previews.iter_mut().zip(&field.proposed) {
         let unfit = policy_rules::unfit(&server.version, spec.apply_to, &spec.definition);
         preview.problems.extend(unfit);
     }
     Ok(previews)
+}
+
+/// Puts what the same plan makes of policies of the other sort in the place of what exists.
+fn take_over(field: &mut Field<'_>) {
+    let kinds = [Policy::KIND, OperatorPolicy::KIND];
+    let beside = field.beside;
+    let planned = beside.iter().filter_map(|one| {
+        let is_policy = kinds.contains(&one.name.address.kind());
+        let mut spec = one.to.to_json();
+        // What it is called is no attribute of the kind's own.
+        spec.as_object_mut().filter(|_| is_policy)?.remove("name");
+        let spec = serde_json::from_value(spec).ok()?;
+        Some(Candidate { name: one.name.natural.clone(), spec })
+    });
+    for planned in planned {
+        let is_it =
+            |one: &Candidate| one.name == planned.name && one.spec.vhost == planned.spec.vhost;
+        field.others.retain(|one| !is_it(one));
+        field.others.push(planned);
+    }
 }
 
 fn check(spec: &Spec) -> Vec<Problem> {

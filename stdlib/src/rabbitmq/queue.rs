@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use dollop_engine::analysis::Lint;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Held, Migration, Moment, Preview, Problem, Proposed, Traits};
+use dollop_engine::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -228,6 +229,7 @@ impl Item for Queue {
     async fn preview(
         server: &Server,
         proposed: &[Proposed<Spec>],
+        _: &[Proposed<Value>],
     ) -> Result<Vec<Preview>, CallError> {
         let drains = |one: &Proposed<Spec>| {
             one.from.as_ref().is_some_and(|from| drain::drains(from, &one.to))

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use dollop_engine::analysis::Known;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Held, Moment, Problem, Traits};
+use dollop_engine::resource::{Held, Moment, Preview, Problem, Proposed, Traits};
+use dollop_engine::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::item::{Item, Place, Whose, in_vhost};
+use super::policy_rules::is_since;
 use super::server::Server;
 use super::user::tags;
 use super::{held, limits};
@@ -38,6 +40,10 @@ pub struct Spec {
     /// The most queues it may hold. Left out, there is no limit.
     #[serde(default)]
     max_queues: Option<u32>,
+    /// Whether the server refuses to delete it, whoever asks. It is set back to `false`, and
+    /// applied, before the vhost can go. Needs RabbitMQ 4.1.
+    #[serde(default)]
+    deletion_protection: bool,
 }
 
 /// A type of queue.
@@ -69,9 +75,21 @@ pub struct Row {
     default_queue_type: Option<String>,
     #[serde(default)]
     tracing: bool,
+    /// Older servers have none.
+    #[serde(default)]
+    metadata: Json,
     #[serde(skip)]
     limits: Json,
 }
+
+impl Row {
+    fn is_protected(&self) -> bool {
+        self.metadata["protected_from_deletion"] == true
+    }
+}
+
+/// The version that can protect vhosts.
+const PROTECTS: (u32, u32) = (4, 1);
 
 /// The limits the API knows, by attribute.
 const LIMITS: [(&str, &str); 2] =
@@ -95,6 +113,21 @@ impl Item for VirtualHost {
 
     fn check(spec: &Spec) -> Vec<Problem> {
         super::user::check_tags(&spec.tags)
+    }
+
+    const PREVIEWS: bool = true;
+
+    /// Whether the server can protect it.
+    async fn preview(
+        server: &Server,
+        proposed: &[Proposed<Spec>],
+        _: &[Proposed<Value>],
+    ) -> Result<Vec<Preview>, CallError> {
+        let preview = |one: &Proposed<Spec>| Preview {
+            problems: unprotectable(server, &one.to).into_iter().collect(),
+            ..Preview::default()
+        };
+        Ok(proposed.iter().map(preview).collect())
     }
 
     /// The definitions hold the limits; description, tags and tracing are in the list only.
@@ -128,6 +161,7 @@ impl Item for VirtualHost {
     fn whose(_: &Server, row: &Row) -> Whose {
         let spec = found(None, row);
         let as_made = spec.tags.is_empty()
+            && !spec.deletion_protection
             && !spec.tracing
             && limits_of(&spec) == [None; 2]
             && matches!(spec.description.as_str(), "" | "Default virtual host");
@@ -163,7 +197,18 @@ impl Item for VirtualHost {
         from: Option<&Spec>,
         to: &Spec,
     ) -> Result<(), CallError> {
+        if let Some(problem) = unprotectable(server, to) {
+            let error = CallError::refused(format!("cannot {what}: {}", problem.message));
+            return Err(problem.hint.into_iter().fold(error, CallError::hint));
+        }
         server.api.put(what, &Self::path(name, to), &Self::body(name, to)).await?;
+        let path = ["vhosts", name, "deletion", "protection"];
+        let was = from.is_some_and(|from| from.deletion_protection);
+        match (was, to.deletion_protection) {
+            (_, true) => server.api.post(what, &path, &json!({})).await?,
+            (true, false) => server.api.delete(what, &path).await?,
+            (false, false) => {}
+        }
         let path = ["vhost-limits", name];
         limits::write(server, what, &path, &LIMITS, from.map(limits_of), limits_of(to)).await?;
         let changed = from.is_some_and(|from| to.default_queue_type != from.default_queue_type);
@@ -178,8 +223,37 @@ impl Item for VirtualHost {
         wanted: &[Place],
         moment: Moment,
     ) -> Vec<Result<Held, CallError>> {
-        held::in_vhosts(server, wanted, moment).await
+        let mut held = held::in_vhosts(server, wanted, moment).await;
+        if !is_since(&server.version, PROTECTS) {
+            return held;
+        }
+        let rows = match Self::rows(server, &[]).await {
+            Ok(rows) => rows,
+            Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let is_protected =
+            |name: &str| rows.iter().any(|row| row.name == name && row.is_protected());
+        for ((_, name), held) in wanted.iter().zip(&mut held) {
+            if is_protected(name) {
+                let message = format!("vhost `{name}` is protected from deletion");
+                *held = Err(CallError::impossible(message)
+                    .hint("set `deletion_protection: false` and apply, then let it go"));
+            }
+        }
+        held
     }
+}
+
+/// Why a server cannot do what is asked of a vhost.
+fn unprotectable(server: &Server, spec: &Spec) -> Option<Problem> {
+    let version = &server.version;
+    (spec.deletion_protection && !is_since(version, PROTECTS)).then(|| Problem {
+        attribute: "deletion_protection".to_owned(),
+        message: format!(
+            "RabbitMQ {version} cannot protect a vhost from deletion: that came with 4.1"
+        ),
+        hint: Some("`prevent_destroy: true` keeps dollop from deleting it".to_owned()),
+    })
 }
 
 fn limits_of(spec: &Spec) -> [Option<u32>; 2] {
@@ -198,6 +272,7 @@ fn found(wanted: Option<&Spec>, row: &Row) -> Spec {
         tracing: row.tracing,
         max_connections,
         max_queues,
+        deletion_protection: row.is_protected(),
     }
 }
 

@@ -54,14 +54,28 @@ impl Bench {
 
     /// What a plan would say about an object that is to be made: notes, then problems.
     pub(super) async fn preview(&self, kind: &str, name: &str, spec: Json) -> Vec<String> {
-        let proposed = Proposed {
+        self.preview_beside(kind, name, spec, Vec::new()).await
+    }
+
+    /// The same, where the plan makes others too: kind, name and spec of each.
+    pub(super) async fn preview_beside(
+        &self,
+        kind: &str,
+        name: &str,
+        spec: Json,
+        beside: Vec<(&str, &str, Json)>,
+    ) -> Vec<String> {
+        let proposed = |kind: &str, name: &str, spec: Json| Proposed {
             name: self.name(kind, name),
             id: None,
             from: None,
             to: self.spec(kind, spec),
         };
         let calls = &self.registry.kind(kind).unwrap().calls;
-        let preview = calls.preview(&self.server, vec![proposed]).await.unwrap().remove(0);
+        let beside = beside.into_iter();
+        let beside = beside.map(|(kind, name, spec)| proposed(kind, name, spec)).collect();
+        let proposed = vec![proposed(kind, name, spec)];
+        let preview = calls.preview(&self.server, proposed, beside).await.unwrap().remove(0);
         preview.notes.into_iter().chain(worded(preview.problems)).collect()
     }
 
