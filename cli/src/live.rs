@@ -107,6 +107,39 @@ impl Live {
         }
     }
 
+    /// The one that is named, or the only one that is able.
+    ///
+    /// # Errors
+    /// None, or several; `none` says so where nothing in the stack is able.
+    pub fn only(
+        &self,
+        what: Option<&String>,
+        place: &PlaceArgs,
+        ability: Ability,
+        (command, none): (&str, CommandError),
+    ) -> Result<Target<'_>, CommandError> {
+        if let Some(what) = what {
+            let one = OneArgs { what: what.clone(), place: place.clone() };
+            return self.one(&one, ability);
+        }
+        let mut all = self.able(self.state.records.values().collect(), ability);
+        match all.len() {
+            0 => Err(none),
+            1 => Ok(all.remove(0)),
+            _ => Err(several(command, &all)),
+        }
+    }
+
+    /// What a connection's server runs in: the first thing its arguments lead to in which
+    /// programs can be run.
+    pub fn host(&self, connection: &Record) -> Option<Target<'_>> {
+        let references = connection.arguments.as_ref()?.references();
+        references.into_iter().find_map(|reference| {
+            let under = self.state.records.get(&reference.address)?;
+            self.able(vec![under], Ability::Exec).pop()
+        })
+    }
+
     /// Of these, what can do something.
     pub fn able<'a>(&'a self, chosen: Vec<&'a Record>, ability: Ability) -> Vec<Target<'a>> {
         let registry = self.session.registry();
@@ -310,7 +343,7 @@ fn through(record: &Record) -> &Address {
 }
 
 /// The error for a name that several share.
-pub fn several(what: &str, able: &[Target<'_>]) -> CommandError {
+fn several(what: &str, able: &[Target<'_>]) -> CommandError {
     CommandError::failed(format!("`{what}` is not one resource, but {}", able.len()))
         .hint(format!("name one: {}", list(able)))
 }
@@ -338,5 +371,6 @@ fn words(ability: Ability) -> &'static str {
         Ability::Freshness => "is made from an image",
         Ability::Client => "has a program to speak to it",
         Ability::Events => "tells what happens",
+        Ability::Answer => "answers questions about its queues",
     }
 }

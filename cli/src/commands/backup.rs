@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
 
 use dollop_engine::address::Address;
@@ -10,9 +11,7 @@ use dollop_engine::error::CallError;
 use dollop_engine::store::{State, Store as _};
 use dollop_state::SledStore;
 
-use crate::args::{
-    BackupArgs, BackupCommand, BackupListArgs, BackupTimerArgs, BackupVerifyArgs,
-};
+use crate::args::{BackupArgs, BackupCommand, BackupListArgs, BackupVerifyArgs};
 use crate::backup::chosen::Chosen;
 use crate::backup::manifest::{Entry, FORMAT, Manifest};
 use crate::backup::quiet::{self, Hush};
@@ -31,7 +30,6 @@ pub fn run(args: &BackupArgs) -> Result<u8, CommandError> {
     match &args.command {
         Some(BackupCommand::List(args)) => list(args),
         Some(BackupCommand::Verify(args)) => verify(args),
-        Some(BackupCommand::Timer(args)) => timer(args),
         None => make(args),
     }
 }
@@ -157,6 +155,9 @@ impl Work<'_> {
         let folder = unfinished.finish(&manifest)?;
         terminal::say(&render::left_out(&manifest));
         terminal::say(&render::summary(&manifest));
+        if let Some(command) = &args.then {
+            then(command, &folder).await?;
+        }
         for name in self.shelf.prune(&manifest, args.keep, args.keep_for)? {
             terminal::say(&format!("removed `{name}`\n"));
         }
@@ -273,6 +274,26 @@ pub(super) async fn take_inventory(
     Ok(all)
 }
 
+/// Runs a command about a backup that is whole; what it prints is talk.
+async fn then(command: &str, folder: &Path) -> Result<(), CommandError> {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let mut process = tokio::process::Command::new("sh");
+    process.args(["-c", command]).stdin(Stdio::null()).stdout(std::io::stderr());
+    process.env("DOLLOP_BACKUP", &folder);
+    process.env("DOLLOP_BACKUP_NAME", folder.file_name().unwrap_or_default());
+    let how = match process.status().await {
+        Ok(ended) if ended.success() => return Ok(()),
+        Ok(ended) => format!("it ended with {ended}"),
+        Err(error) => error.to_string(),
+    };
+    Err(CommandError::failed(format!("`--then` failed: {how}"))
+        .note(format!(
+            "the backup is whole, in `{}`; no older one was removed",
+            folder.display()
+        ))
+        .hint("copy it by hand, or make another when the command works"))
+}
+
 fn list(args: &BackupListArgs) -> Result<u8, CommandError> {
     let stack = args.place.project()?.stack;
     let (found, broken) = Shelf::of(&args.place, &args.shelf)?.list(&stack)?;
@@ -309,24 +330,4 @@ pub(super) fn refuse_damage(name: &str, damaged: Vec<String>) -> CommandError {
     let mut error = CommandError::failed(format!("backup `{name}` is damaged"));
     error.notes = damaged;
     error.hint("use another backup; `--only` still takes the parts that are whole")
-}
-
-fn timer(args: &BackupTimerArgs) -> Result<u8, CommandError> {
-    let project = args.place.project()?;
-    let program = std::env::current_exe().map_err(|error| {
-        CommandError::failed(format!("cannot tell where this program is: {error}"))
-    })?;
-    let shelf = Shelf::of(&args.place, &args.shelf)?;
-    terminal::print(&render::timer(&render::Timer {
-        stack: &project.stack,
-        program: &program,
-        script: &std::path::absolute(project.folder.join(&project.entry))
-            .unwrap_or_else(|_| project.folder.join(&project.entry)),
-        environment: project.environment.name(),
-        folder: &std::path::absolute(shelf.folder())
-            .unwrap_or_else(|_| shelf.folder().to_owned()),
-        calendar: &args.calendar,
-        keep: args.keep,
-    }))?;
-    Ok(DONE)
 }

@@ -219,13 +219,12 @@ async fn watch(
     let mut oldest = OLDEST;
     while !watched.is_empty() && start.elapsed() < oldest {
         sleep(TICK).await;
-        let now = match totals(server, &watched).await? {
-            Some(now) => now,
-            None => {
-                oldest = OLDEST_COLLECTED;
-                let rows = rows(server).await?.into_iter();
-                rows.map(|(place, row)| (place, row.messages)).collect()
-            }
+        let now = if let Some(now) = totals(server, &watched).await? {
+            now
+        } else {
+            oldest = OLDEST_COLLECTED;
+            let rows = rows(server).await?.into_iter();
+            rows.map(|(place, row)| (place, row.messages)).collect()
         };
         // One that is gone holds nothing.
         watched.retain(|place| now.get(place) == Some(&0));
