@@ -14,9 +14,9 @@ use crate::error::CallError;
 use crate::operate::Operations;
 use crate::path::Path;
 use crate::resource::{
-    Concurrency, Connection, Created, Found, Held, Migration, Moment, Name, Need, Owner,
-    Planned, Preview, Problem, Proposed, Resource, Rolling, Scope, Script, Territory, Traits,
-    Wanted,
+    Beside, Concurrency, Connection, Created, Found, Held, Migration, Moment, Name, Need,
+    Owner, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope, Script, Territory,
+    Traits, Wanted,
 };
 use crate::schema::{Attribute, Schema, SchemaError};
 use crate::value::Value;
@@ -121,6 +121,8 @@ pub trait Calls: Send + Sync {
     fn replace_cautions(&self, from: &Value, to: &Value) -> Vec<Problem>;
     /// See [`Resource::replace_refusals`].
     fn replace_refusals(&self, from: &Value, to: &Value) -> Vec<Problem>;
+    /// See [`Resource::protection`].
+    fn protection(&self, spec: &Value) -> Option<Problem>;
     /// See [`Resource::script`], another name included. Nothing when a spec does not fit.
     fn script(&self, name: &Name, from: Option<&Value>, to: Option<&Value>) -> Option<Script>;
     /// See [`Resource::keeps_data`].
@@ -165,7 +167,7 @@ pub trait Calls: Send + Sync {
         &self,
         connection: &OpenConnection,
         proposed: Vec<Proposed<Value>>,
-        beside: Vec<Proposed<Value>>,
+        beside: Beside,
     ) -> Result<Vec<Preview>, CallError>;
     /// See [`Resource::migrates`].
     fn migrates(&self, from: &Value, to: &Value) -> Migration;

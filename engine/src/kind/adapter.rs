@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 
 use super::plain::Plain;
 use super::{
-    Address, BTreeMap, Backup, CallError, Calls, Claimed, Concurrency, Connection, Created,
-    Dial, Found, FoundObject, Held, Host, Lint, ListedObject, ListedObjects, Migration, Moment,
-    Name, OpenConnection, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope,
-    Script, SpecError, Taking, Territory, Value, Wanted, opened,
+    Address, BTreeMap, Backup, Beside, CallError, Calls, Claimed, Concurrency, Connection,
+    Created, Dial, Found, FoundObject, Held, Host, Lint, ListedObject, ListedObjects,
+    Migration, Moment, Name, OpenConnection, Planned, Preview, Problem, Proposed, Resource,
+    Rolling, Scope, Script, SpecError, Taking, Territory, Value, Wanted, opened,
 };
 use crate::redact::Hidden;
 
@@ -205,6 +205,11 @@ impl<R: Resource> Calls for Adapter<R> {
         }
     }
 
+    fn protection(&self, spec: &Value) -> Option<Problem> {
+        let typed = typed(spec, Self::natural()).ok()?;
+        discreet(R::protection(&typed).into_iter().collect(), [spec]).pop()
+    }
+
     fn script(&self, name: &Name, from: Option<&Value>, to: Option<&Value>) -> Option<Script> {
         let mut same = Vec::new();
         if let Some(known) = to.or(from) {
@@ -310,7 +315,7 @@ impl<R: Resource> Calls for Adapter<R> {
         &self,
         connection: &OpenConnection,
         proposed: Vec<Proposed<Value>>,
-        beside: Vec<Proposed<Value>>,
+        beside: Beside,
     ) -> Result<Vec<Preview>, CallError> {
         let connection = opened::<R::Connection>(connection);
         let typed = proposed.into_iter().map(|Proposed { name, id, from, to }| {

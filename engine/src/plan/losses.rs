@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Findings};
-use crate::error::{CallError, Failure};
+use crate::error::CallError;
 use crate::kind::Kind;
 use crate::plan::{Action, Change, Plan, Standing};
 use crate::pool::Pool;
@@ -86,13 +86,8 @@ pub async fn weigh(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
             Ok(Held::Nothing(words)) => (words, true),
             Ok(Held::Content(words)) => (words, false),
             Err(error) => {
-                let mut found = if error.failure == Failure::Impossible {
-                    let message = format!("`{address}` cannot go: {}", error.message);
-                    Diagnostic::new(Code::Rule, message)
-                } else {
-                    let message = format!("cannot tell what would be lost with `{address}`");
-                    Diagnostic::new(Code::Unreadable, message).note(error.message)
-                };
+                let message = format!("cannot tell what would be lost with `{address}`");
+                let mut found = Diagnostic::new(Code::Unreadable, message).note(error.message);
                 found.hints = error.hints;
                 diagnostics.push(found);
                 continue;
@@ -138,7 +133,7 @@ fn goes(change: &Change) -> bool {
     matches!(change.action, Action::Delete | Action::Replace) && change.before.is_some()
 }
 
-fn wanted(stack: &str, change: &Change) -> Wanted<Value> {
+pub(super) fn wanted(stack: &str, change: &Change) -> Wanted<Value> {
     let spec = change.before.clone().unwrap_or_default();
     let natural = spec.get("name").and_then(Value::as_str);
     let natural = natural.unwrap_or_else(|| change.address.name()).to_owned();

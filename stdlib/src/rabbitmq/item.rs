@@ -8,10 +8,9 @@ use dollop_engine::analysis::{Claim, Claimed, Known, Lint};
 use dollop_engine::error::CallError;
 use dollop_engine::path::Path;
 use dollop_engine::resource::{
-    Created, Found, Held, Listed, Listing, Migration, Moment, Name, Owner, Preview, Problem,
-    Proposed, ReadResult, Resource, Traits, Wanted,
+    Beside, Created, Found, Held, Listed, Listing, Migration, Moment, Name, Owner, Preview,
+    Problem, Proposed, ReadResult, Resource, Traits, Wanted,
 };
-use dollop_engine::value::Value;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -81,6 +80,11 @@ pub trait Item: Send + Sync + 'static {
     /// See [`Resource::migrates`].
     fn migrates(_from: &Self::Spec, _to: &Self::Spec) -> Migration {
         Migration::None
+    }
+
+    /// See [`Resource::protection`].
+    fn protection(_spec: &Self::Spec) -> Option<Problem> {
+        None
     }
 
     /// Whose a found object is: of those that always exist nobody need take over one.
@@ -161,7 +165,7 @@ pub trait Item: Send + Sync + 'static {
     fn preview(
         _server: &Server,
         proposed: &[Proposed<Self::Spec>],
-        _beside: &[Proposed<Value>],
+        _beside: &Beside,
     ) -> impl Future<Output = Result<Vec<Preview>, CallError>> + Send {
         let many = proposed.len();
         async move { Ok(vec![Preview::default(); many]) }
@@ -237,6 +241,10 @@ impl<I: Item> Resource for Kept<I> {
         I::migrates(from, to)
     }
 
+    fn protection(spec: &I::Spec) -> Option<Problem> {
+        I::protection(spec)
+    }
+
     async fn read(server: &Server, wanted: &[Wanted<I::Spec>]) -> Vec<ReadResult<Self>> {
         let places = places::<I>(wanted);
         let rows = match I::rows(server, &places).await {
@@ -284,7 +292,7 @@ impl<I: Item> Resource for Kept<I> {
     async fn preview_with(
         server: &Server,
         proposed: &[Proposed<I::Spec>],
-        beside: &[Proposed<Value>],
+        beside: &Beside,
     ) -> Result<Vec<Preview>, CallError> {
         I::preview(server, proposed, beside).await
     }

@@ -2,10 +2,11 @@
 //! of several policies counts for each, and what operator policies make of it.
 
 use std::cmp::Ordering;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Preview, Proposed};
+use dollop_engine::resource::{Beside, Preview, Proposed};
 use dollop_engine::value::Value;
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -92,8 +93,8 @@ pub(super) struct Field<'a> {
     pub(super) known: Vec<Candidate>,
     /// All that exist of the other.
     pub(super) others: Vec<Candidate>,
-    /// What else the same plan makes.
-    pub(super) beside: &'a [Proposed<Value>],
+    /// What else the same plan does.
+    pub(super) beside: &'a Beside,
 }
 
 /// A candidate with its pattern ready to be asked.
@@ -141,32 +142,28 @@ pub(super) async fn previews(
     field: &Field<'_>,
 ) -> Result<Vec<Preview>, CallError> {
     let definitions = server.definitions().await?;
-    let mut objects: BTreeMap<String, Vec<Object>> = BTreeMap::new();
+    let mut objects: Objects = BTreeMap::new();
     for (section, is_exchange) in [("queues", false), ("exchanges", true)] {
         for row in definitions.rows::<Row>(section)? {
             let sort = if is_exchange { Sort::Exchange } else { Sort::Queue(row.queue_type()) };
             let object = Object { name: row.name, sort, planned: false };
-            objects.entry(row.vhost).or_default().push(object);
+            objects
+                .entry(row.vhost)
+                .or_default()
+                .insert((is_exchange, object.name.clone()), object);
         }
     }
-    for (vhost, object) in field.beside.iter().filter_map(Object::planned) {
-        let known = objects.entry(vhost).or_default();
-        // One that is made anew will be what the plan says.
-        let is_it = |one: &Object| {
-            one.name == object.name
-                && (one.sort == Sort::Exchange) == (object.sort == Sort::Exchange)
-        };
-        match known.iter_mut().find(|one| is_it(one)) {
-            Some(one) => one.sort = object.sort,
-            None => known.push(object),
-        }
-    }
+    plan_objects(&mut objects, field.beside);
     let anew: BTreeSet<(&str, &str)> =
         field.proposed.iter().map(|one| (one.spec.vhost.as_str(), one.name.as_str())).collect();
     let unchanged = field
         .known
         .iter()
         .filter(|one| !anew.contains(&(one.spec.vhost.as_str(), one.name.as_str())));
+    let objects: BTreeMap<String, Vec<Object>> = objects
+        .into_iter()
+        .map(|(vhost, objects)| (vhost, objects.into_values().collect()))
+        .collect();
     let rivals = by_vhost(unchanged.chain(&field.proposed));
     let others = by_vhost(field.others.iter());
     let preview = |one: &Candidate| {
@@ -182,6 +179,45 @@ pub(super) async fn previews(
         Preview { notes, ..Preview::default() }
     };
     Ok(field.proposed.iter().map(preview).collect())
+}
+
+/// What there is, by vhost, whether it is an exchange, and name.
+type Objects = BTreeMap<String, BTreeMap<(bool, String), Object>>;
+
+/// What there will be: what goes, or gets another name, is not there any more.
+fn plan_objects(objects: &mut Objects, beside: &Beside) {
+    for (kind, vhost, name) in gone(beside) {
+        if let Some(known) = objects.get_mut(&vhost)
+            && (kind == Queue::KIND || kind == Exchange::KIND)
+        {
+            known.remove(&(kind == Exchange::KIND, name));
+        }
+    }
+    for (vhost, object) in beside.proposed.iter().filter_map(Object::planned) {
+        let place = (object.sort == Sort::Exchange, object.name.clone());
+        match objects.entry(vhost).or_default().entry(place) {
+            // One that is made anew will be what the plan says.
+            Entry::Occupied(mut known) => known.get_mut().sort = object.sort,
+            Entry::Vacant(free) => {
+                free.insert(object);
+            }
+        }
+    }
+}
+
+/// Kind, vhost and name of what goes, and of what is called otherwise afterwards.
+pub(super) fn gone(beside: &Beside) -> impl Iterator<Item = (&str, String, String)> {
+    let goes = beside.gone.iter().filter_map(|one| {
+        let vhost = one.spec.get("vhost").and_then(Value::as_str)?.to_owned();
+        let name = one.id.clone().unwrap_or_else(|| one.name.natural.clone());
+        Some((one.name.address.kind(), vhost, name))
+    });
+    let renamed = beside.proposed.iter().filter_map(|one| {
+        let id = one.id.clone().filter(|id| !id.is_empty() && *id != one.name.natural)?;
+        let vhost = one.from.as_ref()?.get("vhost").and_then(Value::as_str)?.to_owned();
+        Some((one.name.address.kind(), vhost, id))
+    });
+    goes.chain(renamed)
 }
 
 fn by_vhost<'a>(
@@ -359,5 +395,55 @@ fn list(names: &[&str]) -> String {
     match names.len() - shown.len() {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dollop_engine::address::Address;
+    use dollop_engine::resource::{Name, Wanted};
+    use serde_json::json;
+
+    use super::*;
+
+    fn name(kind: &str, natural: &str) -> Name {
+        let address: Address = format!("{kind}.x").parse().unwrap();
+        Name { stack: "shop".to_owned(), address, natural: natural.to_owned() }
+    }
+
+    fn spec(json: &Json) -> Value {
+        Value::from(json.clone())
+    }
+
+    #[test]
+    fn what_goes_or_gets_another_name_is_not_there_any_more() {
+        let queue = |name: &str| Object {
+            name: name.to_owned(),
+            sort: Sort::Queue(Some(QueueType::Classic)),
+            planned: false,
+        };
+        let mut objects = Objects::new();
+        for name in ["stays", "goes", "old"] {
+            let known = objects.entry("v".to_owned()).or_default();
+            known.insert((false, name.to_owned()), queue(name));
+        }
+        let beside = Beside {
+            proposed: vec![Proposed {
+                name: name(Queue::KIND, "new"),
+                id: Some("old".to_owned()),
+                from: Some(spec(&json!({ "vhost": "v" }))),
+                to: spec(&json!({ "vhost": "v", "type": "quorum" })),
+            }],
+            more: false,
+            gone: vec![Wanted {
+                id: Some("goes".to_owned()),
+                name: name(Queue::KIND, "goes"),
+                spec: spec(&json!({ "vhost": "v" })),
+                facts: None,
+            }],
+        };
+        plan_objects(&mut objects, &beside);
+        let names: Vec<_> = objects["v"].keys().map(|(_, name)| name.as_str()).collect();
+        assert_eq!(names, ["new", "stays"]);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use backon::{ConstantBuilder, Retryable};
 use dollop_engine::diagnostic::did_you_mean;
 use dollop_engine::error::{CallError, Failure};
-use dollop_engine::resource::{Owner, Traits};
+use dollop_engine::resource::{Beside, Owner, Preview, Problem, Proposed, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -148,6 +148,23 @@ impl Item for Plugin {
         Traits::default()
     }
 
+    const PREVIEWS: bool = true;
+
+    const PREVIEWED_WITH: &'static [&'static str] = &[JOB];
+
+    /// A job that ran already will not enable it: waiting for that would be in vain.
+    async fn preview(
+        _: &Server,
+        proposed: &[Proposed<PluginSpec>],
+        beside: &Beside,
+    ) -> Result<Vec<Preview>, CallError> {
+        let preview = |one: &Proposed<PluginSpec>| Preview {
+            problems: idle_job(one, beside).into_iter().collect(),
+            ..Preview::default()
+        };
+        Ok(proposed.iter().map(preview).collect())
+    }
+
     /// Those that every running node has.
     async fn rows(server: &Server, _: &[Place]) -> Result<Vec<String>, CallError> {
         let path = "nodes?columns=name,running,enabled_plugins";
@@ -236,6 +253,30 @@ impl Item for Plugin {
     }
 }
 
+/// The kind of what may enable a plugin.
+const JOB: &str = "docker::job";
+
+/// Why a plugin that is not there would not come.
+fn idle_job(one: &Proposed<PluginSpec>, beside: &Beside) -> Option<Problem> {
+    let job = one.to.enabled_by.as_ref().filter(|_| one.from.is_none() && !beside.more)?;
+    if beside.proposed.iter().any(|other| other.name.natural == *job) {
+        return None;
+    }
+    let plugin = &one.name.natural;
+    Some(Problem {
+        attribute: "enabled_by".to_owned(),
+        message: format!(
+            "the plugin `{plugin}` is not enabled on every node, and job `{job}` does not run in \
+             this plan"
+        ),
+        hint: Some(
+            "if it ran just now, try again; else let it run once more, with `--replace` and its \
+             address, or enable the plugin with `rabbitmq-plugins enable` on each node"
+                .to_owned(),
+        ),
+    })
+}
+
 /// Says that a plugin is not enabled, and how to enable it.
 pub(super) fn missing_plugin(name: &str) -> CallError {
     CallError::impossible(format!("the plugin `{name}` is not enabled on every node"))
@@ -316,5 +357,35 @@ impl Item for ClusterName {
         _: &ClusterNameSpec,
     ) -> Result<(), CallError> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dollop_engine::resource::Name;
+    use dollop_engine::value::Value;
+
+    use super::*;
+
+    fn named<T>(address: &str, natural: &str, to: T) -> Proposed<T> {
+        let address = address.parse().unwrap();
+        let name = Name { stack: "shop".to_owned(), address, natural: natural.to_owned() };
+        Proposed { name, id: None, from: None, to }
+    }
+
+    #[test]
+    fn a_plugin_whose_job_does_not_run_is_refused() {
+        let spec = || PluginSpec { enabled_by: Some("shop-enable".to_owned()) };
+        let plugin = named("rabbitmq::plugin.p", "rabbitmq_shovel", spec());
+        let nothing = Beside::default();
+        let problem = idle_job(&plugin, &nothing).unwrap();
+        assert!(problem.message.contains("job `shop-enable` does not run"), "{problem:?}");
+        let job = named("docker::job.enable", "shop-enable", Value::Null);
+        let runs = Beside { proposed: vec![job], ..Beside::default() };
+        assert!(idle_job(&plugin, &runs).is_none());
+        // Of one that may be it nothing is known yet.
+        assert!(idle_job(&plugin, &Beside { more: true, ..Beside::default() }).is_none());
+        let enabled = Proposed { from: Some(spec()), ..plugin };
+        assert!(idle_job(&enabled, &nothing).is_none());
     }
 }

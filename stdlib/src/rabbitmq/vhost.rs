@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use dollop_engine::analysis::Known;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Held, Moment, Preview, Problem, Proposed, Traits};
-use dollop_engine::value::Value;
+use dollop_engine::resource::{Beside, Held, Moment, Preview, Problem, Proposed, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -40,8 +39,9 @@ pub struct Spec {
     /// The most queues it may hold. Left out, there is no limit.
     #[serde(default)]
     max_queues: Option<u32>,
-    /// Whether the server refuses to delete it, whoever asks. It is set back to `false`, and
-    /// applied, before the vhost can go. Needs RabbitMQ 4.1.
+    /// Whether the server refuses to delete it, whoever asks; so does a plan in which it would
+    /// go, with its server as well. It is set back to `false`, and applied, before the vhost can
+    /// go. Needs RabbitMQ 4.1.
     #[serde(default)]
     deletion_protection: bool,
 }
@@ -121,7 +121,7 @@ impl Item for VirtualHost {
     async fn preview(
         server: &Server,
         proposed: &[Proposed<Spec>],
-        _: &[Proposed<Value>],
+        _: &Beside,
     ) -> Result<Vec<Preview>, CallError> {
         let preview = |one: &Proposed<Spec>| Preview {
             problems: unprotectable(server, &one.to).into_iter().collect(),
@@ -202,12 +202,12 @@ impl Item for VirtualHost {
             return Err(problem.hint.into_iter().fold(error, CallError::hint));
         }
         server.api.put(what, &Self::path(name, to), &Self::body(name, to)).await?;
-        let path = ["vhosts", name, "deletion", "protection"];
-        let was = from.is_some_and(|from| from.deletion_protection);
-        match (was, to.deletion_protection) {
-            (_, true) => server.api.post(what, &path, &json!({})).await?,
-            (true, false) => server.api.delete(what, &path).await?,
-            (false, false) => {}
+        let was = from.map(|from| from.deletion_protection);
+        let path = protection_path(name);
+        match protect(&server.version, was, to.deletion_protection) {
+            Some(Protect::Set) => server.api.post(what, &path, &json!({})).await?,
+            Some(Protect::Lift) => server.api.delete(what, &path).await?,
+            None => {}
         }
         let path = ["vhost-limits", name];
         limits::write(server, what, &path, &LIMITS, from.map(limits_of), limits_of(to)).await?;
@@ -223,24 +223,43 @@ impl Item for VirtualHost {
         wanted: &[Place],
         moment: Moment,
     ) -> Vec<Result<Held, CallError>> {
-        let mut held = held::in_vhosts(server, wanted, moment).await;
-        if !is_since(&server.version, PROTECTS) {
-            return held;
-        }
-        let rows = match Self::rows(server, &[]).await {
-            Ok(rows) => rows,
-            Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
-        };
-        let is_protected =
-            |name: &str| rows.iter().any(|row| row.name == name && row.is_protected());
-        for ((_, name), held) in wanted.iter().zip(&mut held) {
-            if is_protected(name) {
-                let message = format!("vhost `{name}` is protected from deletion");
-                *held = Err(CallError::impossible(message)
-                    .hint("set `deletion_protection: false` and apply, then let it go"));
-            }
-        }
-        held
+        held::in_vhosts(server, wanted, moment).await
+    }
+
+    fn protection(spec: &Spec) -> Option<Problem> {
+        spec.deletion_protection.then(|| Problem {
+            attribute: "deletion_protection".to_owned(),
+            message: "the server refuses to delete it".to_owned(),
+            hint: Some(
+                "if it is to go: declare it with `deletion_protection: false`, apply that, then \
+                 let it go"
+                    .to_owned(),
+            ),
+        })
+    }
+}
+
+/// <https://www.rabbitmq.com/docs/vhosts#deletion-protection>
+fn protection_path(name: &str) -> [&str; 4] {
+    ["vhosts", name, "deletion", "protection"]
+}
+
+/// What makes the protection of a vhost what it shall be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protect {
+    Set,
+    Lift,
+}
+
+/// A vhost that is made may have been there already, and protected; of that older servers know
+/// nothing.
+fn protect(version: &str, was: Option<bool>, to: bool) -> Option<Protect> {
+    match (was, to) {
+        (Some(true), true) => None,
+        (_, true) => Some(Protect::Set),
+        (Some(true), false) => Some(Protect::Lift),
+        (None, false) if is_since(version, PROTECTS) => Some(Protect::Lift),
+        _ => None,
     }
 }
 
@@ -294,4 +313,35 @@ async fn took_queue_type(
     );
     Err(CallError::refused(message)
         .hint("leave `default_queue_type` as it is, or delete the vhost with all it holds"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn protection_is_asked_for_where_the_server_has_it() {
+        assert_eq!(protect("4.1.0", None, true), Some(Protect::Set));
+        assert_eq!(protect("4.1.0", Some(false), true), Some(Protect::Set));
+        assert_eq!(protect("4.1.0", Some(true), true), None);
+        assert_eq!(protect("4.1.0", Some(true), false), Some(Protect::Lift));
+        assert_eq!(protect("4.1.0", Some(false), false), None);
+        // One that was there already may be protected.
+        assert_eq!(protect("4.1.0", None, false), Some(Protect::Lift));
+        assert_eq!(protect("3.10.8", None, false), None);
+        assert_eq!(protection_path("a/b"), ["vhosts", "a/b", "deletion", "protection"]);
+    }
+
+    #[test]
+    fn what_is_protected_may_not_go() {
+        let row = |metadata: Json| {
+            let row = json!({ "name": "shop", "metadata": metadata });
+            found(None, &serde_json::from_value(row).unwrap())
+        };
+        let free = row(json!({ "protected_from_deletion": false }));
+        assert!(VirtualHost::protection(&free).is_none());
+        assert!(VirtualHost::protection(&row(json!({}))).is_none());
+        let kept = VirtualHost::protection(&row(json!({ "protected_from_deletion": true })));
+        assert_eq!(kept.unwrap().attribute, "deletion_protection");
+    }
 }

@@ -2,7 +2,9 @@
 
 use dollop_engine::error::CallError;
 use dollop_engine::kind::{FoundObject, OpenConnection, Registry};
-use dollop_engine::resource::{Created, Held, Moment, Name, Problem, Proposed, Scope, Wanted};
+use dollop_engine::resource::{
+    Beside, Created, Held, Moment, Name, Problem, Proposed, Scope, Wanted,
+};
 use dollop_engine::value::Value;
 use dollop_tests::conformance::{STACK, Sample, conform_with_drift, name_of};
 use serde_json::{Value as Json, json};
@@ -74,6 +76,7 @@ impl Bench {
         let calls = &self.registry.kind(kind).unwrap().calls;
         let beside = beside.into_iter();
         let beside = beside.map(|(kind, name, spec)| proposed(kind, name, spec)).collect();
+        let beside = Beside { proposed: beside, ..Beside::default() };
         let proposed = vec![proposed(kind, name, spec)];
         let preview = calls.preview(&self.server, proposed, beside).await.unwrap().remove(0);
         preview.notes.into_iter().chain(worded(preview.problems)).collect()
