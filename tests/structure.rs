@@ -299,6 +299,15 @@ fn modules_throw_what_cannot_be() {
              traefik::expose_http(at, \"a.example.com\", 1, #{});\n",
             "which proxy?",
         ),
+        (
+            "import \"std/rabbitmq\" as mq;\n\
+             mq::server(\"a\", #{ plugins: [\"rabbitmq_shovel]. %\"] });\n",
+            "is no name of a plugin",
+        ),
+        (
+            "import \"std/rabbitmq\" as mq;\nmq::server(\"a\", #{ plugins: [7] });\n",
+            "is no name of a plugin",
+        ),
     ] {
         let refused = Project::new("shop", script).run(&["check"]).expect(1).stderr;
         assert!(refused.contains(said), "{said} in {refused}");
