@@ -41,22 +41,43 @@ struct Token {
 
 /// Tags for later versions than an image's own: the latest of its major version, then the
 /// latest of all. Nothing where its tag is no version.
-pub(super) async fn newer(engine: &Engine, image: &str) -> Result<Vec<String>, CallError> {
+pub(super) async fn newer(engine: &Engine, image: &str) -> Result<Newer, CallError> {
     let (repository, tag, _) = reference::split(image);
     let Some(own) = tag.filter(|tag| Version::of(tag).is_some()) else {
-        return Ok(Vec::new());
+        return Ok(Newer::default());
     };
-    let tags = listed(engine, image, repository).await?;
-    Ok(later(own, tags.iter().map(String::as_str)))
+    let (listed, whole) = listed(engine, image, repository).await?;
+    let cut = (!whole).then(|| {
+        format!(
+            "only the first {} tags of `{repository}` were read: there may be later versions",
+            listed.len()
+        )
+    });
+    Ok(Newer { tags: later(own, listed.iter().map(String::as_str)), cut })
 }
 
-/// All tags of a repository.
+/// Tags for later versions.
+#[derive(Default)]
+pub(super) struct Newer {
+    /// The nearest first.
+    pub(super) tags: Vec<String>,
+    /// Why there may be more.
+    pub(super) cut: Option<String>,
+}
+
+/// All tags of a repository, and whether these are all.
 async fn listed(
     engine: &Engine,
     image: &str,
     repository: &str,
-) -> Result<Vec<String>, CallError> {
+) -> Result<(Vec<String>, bool), CallError> {
     let host = reference::registry(image);
+    if is_loopback(host) && !is_loopback(&engine.reached_at) {
+        let message = format!(
+            "the tags of `{repository}` are not known: registry `{host}` is on the engine's machine"
+        );
+        return Err(CallError::unreachable(message));
+    }
     let path = repository.strip_prefix(&format!("{host}/")).unwrap_or(repository);
     let (server, path) = match host {
         "docker.io" if path.contains('/') => (HUB, path.to_owned()),
@@ -73,7 +94,7 @@ async fn listed(
     let mut way = Way { client: &client, login, token: None };
     let first = format!("{scheme}://{server}/v2/{path}/tags/list?n={PAGE}");
     let mut next = Url::parse(&first).ok();
-    let mut tags = Vec::new();
+    let (mut tags, mut leads_on) = (Vec::new(), false);
     for _ in 0..PAGES {
         let Some(url) = next.take() else { break };
         let answer = way.get(&url).await.map_err(|why| failed(&why))?;
@@ -88,17 +109,26 @@ async fn listed(
         }
         let more = answer.headers().get(LINK).and_then(|link| link.to_str().ok());
         next = more.and_then(|link| following(&url, link));
+        leads_on = more.is_some_and(|link| link.contains("next"));
         let page: Page = answer.json().await.map_err(|error| failed(http::why(&error)))?;
         tags.extend(page.tags.unwrap_or_default());
     }
-    Ok(tags)
+    Ok((tags, !leads_on))
+}
+
+/// Whether a registry, or a host, is the machine itself.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None if host.matches(':').count() == 1 => host.split(':').next().unwrap_or_default(),
+        None => host,
+    };
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Whether the engine goes to a registry without TLS.
 async fn is_plain(engine: &Engine, host: &str) -> bool {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    if name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-    {
+    if is_loopback(host) {
         return true;
     }
     let Ok(info) = engine.docker.info().await else { return false };
@@ -299,6 +329,16 @@ mod tests {
         );
         assert_eq!(found["realm"], "https://auth.example/token");
         assert_eq!(found["scope"], "repository:a/b:pull,push");
+    }
+
+    #[test]
+    fn the_machine_itself_is_known_by_its_names() {
+        for host in ["localhost", "localhost:5000", "127.0.0.1:5000", "[::1]:5000", "::1"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["docker.io", "10.0.0.5:5000", "localhost.example.org"] {
+            assert!(!is_loopback(host), "{host}");
+        }
     }
 
     #[test]

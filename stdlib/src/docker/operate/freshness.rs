@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dollop_engine::error::CallError;
 use dollop_engine::operate::{Freshness, Object};
-use futures::future::join_all;
 
 use super::super::container::facts;
 use super::super::engine::Engine;
@@ -25,7 +24,7 @@ pub(super) async fn freshness(
         let found = futures::join!(pull::digest(engine, &image), tags::newer(engine, &image));
         (image, found)
     });
-    let offered: BTreeMap<_, _> = join_all(asked).await.into_iter().collect();
+    let offered: BTreeMap<_, _> = some_at_once(asked.collect()).await.into_iter().collect();
     let answers = made.into_iter().map(|fresh| {
         let mut fresh = fresh?;
         let Some((offered, newer)) = offered.get(&fresh.image) else { return Ok(fresh) };
@@ -34,7 +33,10 @@ pub(super) async fn freshness(
             Err(error) => fresh.unknown = Some(error.message.clone()),
         }
         match newer {
-            Ok(tags) => fresh.newer.clone_from(tags),
+            Ok(found) => {
+                fresh.newer.clone_from(&found.tags);
+                fresh.unlisted.clone_from(&found.cut);
+            }
             Err(error) => fresh.unlisted = Some(error.message.clone()),
         }
         Ok(fresh)
