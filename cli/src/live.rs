@@ -14,6 +14,7 @@ use dollop_engine::expr::Reference;
 use dollop_engine::kind::OpenConnection;
 use dollop_engine::map::Map;
 use dollop_engine::operate::{Ability, Object, Operations};
+use dollop_engine::path::{Path, Segment};
 use dollop_engine::plan::as_left;
 use dollop_engine::pool::Line;
 use dollop_engine::redact::{Redactor, Secrets};
@@ -130,14 +131,41 @@ impl Live {
         }
     }
 
-    /// What a connection's server runs in: the first thing its arguments lead to in which
-    /// programs can be run.
-    pub fn host(&self, connection: &Record) -> Option<Target<'_>> {
-        let references = connection.arguments.as_ref()?.references();
-        references.into_iter().find_map(|reference| {
-            let under = self.state.records.get(&reference.address)?;
-            self.able(vec![under], Ability::Exec).pop()
-        })
+    /// What a connection's server runs in, and its port there: the one thing in which programs
+    /// can be run that its port leads to, or its host where the port is a number.
+    ///
+    /// # Errors
+    /// Several, as behind a cluster.
+    pub fn host(
+        &self,
+        connection: &Record,
+    ) -> Result<Option<(Target<'_>, Option<u16>)>, CommandError> {
+        for name in ["port", "host"] {
+            let arguments = connection.arguments.as_ref();
+            let argument = arguments.and_then(|all| all.follow(&Path::attribute(name)));
+            let Some(argument) = argument else { continue };
+            let mut found: BTreeMap<&Address, (Target<'_>, Option<u16>)> = BTreeMap::new();
+            for reference in argument.references() {
+                let under = self.state.records.get(&reference.address);
+                let target = under.and_then(|one| self.able(vec![one], Ability::Exec).pop());
+                if let Some(target) = target {
+                    let record = target.record;
+                    found.insert(&record.address, (target, inner_port(reference)));
+                }
+            }
+            if found.len() > 1 {
+                let all: Vec<_> = found.into_values().map(|(target, _)| target).collect();
+                let message = format!("`{}` leads to several containers", connection.address);
+                return Err(CommandError::failed(message).hint(format!(
+                    "run the program in one of them, with `dollop exec NAME -- ..`: {}",
+                    list(&all)
+                )));
+            }
+            if let Some((_, only)) = found.pop_first() {
+                return Ok(Some(only));
+            }
+        }
+        Ok(None)
     }
 
     /// Of these, what can do something.
@@ -335,6 +363,12 @@ pub fn profiles(state: &State) -> Vec<String> {
     let all: BTreeSet<_> =
         records.flat_map(|record| record.lifecycle.profiles.iter().cloned()).collect();
     all.into_iter().collect()
+}
+
+/// The port inside of what a reference to a published one names: `host_ports["5432/tcp"]`.
+fn inner_port(reference: &Reference) -> Option<u16> {
+    let Some(Segment::Key(inner)) = reference.path.0.last() else { return None };
+    inner.strip_suffix("/tcp")?.parse().ok()
 }
 
 /// The connection a record is asked through: for a connection itself.

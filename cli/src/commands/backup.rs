@@ -1,8 +1,7 @@
 //! `dollop backup`: save everything people stored in the stack.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use dollop_engine::address::Address;
@@ -18,6 +17,7 @@ use crate::backup::quiet::{self, Hush};
 use crate::backup::shelf::{Shelf, Unfinished};
 use crate::backup::stream::{Recipients, Writer};
 use crate::error::{CommandError, DONE};
+use crate::hook::Hook;
 use crate::render::{backup as render, json};
 use crate::session::{Session, block_on};
 use crate::terminal;
@@ -42,11 +42,22 @@ fn make(args: &BackupArgs) -> Result<u8, CommandError> {
     let store = SledStore::open(&session.state_folder(), &Session::holder("backup"))?;
     let state = store.state()?;
     refuse_empty(&state)?;
-    block_on(until_stopped(async {
+    let (manifest, folder) = block_on(until_stopped(async {
         let work =
             Work { session: &session, state: &state, shelf: &shelf, recipients: &recipients };
         work.save(args, &chosen).await
-    }))
+    }))?;
+    // What is done with a backup that is whole takes as long as it likes: others may work on
+    // the stack meanwhile.
+    drop(store);
+    if let Some(command) = &args.then {
+        block_on(then(command, &folder))?;
+    }
+    for name in shelf.prune(&manifest, args.keep, args.keep_for)? {
+        terminal::say(&format!("removed `{name}`\n"));
+    }
+    terminal::print(&format!("{}\n", folder.display()))?;
+    Ok(DONE)
 }
 
 /// Ctrl-C ends the work where it is; who was stopped for it goes on by the next run.
@@ -93,7 +104,12 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn save(&self, args: &BackupArgs, chosen: &Chosen) -> Result<u8, CommandError> {
+    /// Saves everything; what is in the backup, and where it is.
+    async fn save(
+        &self,
+        args: &BackupArgs,
+        chosen: &Chosen,
+    ) -> Result<(Manifest, PathBuf), CommandError> {
         let run = self.session.run_info("backup", "");
         let (_, mut sites, failed) = look(self.session, self.state).await?;
         for (address, error) in failed {
@@ -155,14 +171,7 @@ impl Work<'_> {
         let folder = unfinished.finish(&manifest)?;
         terminal::say(&render::left_out(&manifest));
         terminal::say(&render::summary(&manifest));
-        if let Some(command) = &args.then {
-            then(command, &folder).await?;
-        }
-        for name in self.shelf.prune(&manifest, args.keep, args.keep_for)? {
-            terminal::say(&format!("removed `{name}`\n"));
-        }
-        terminal::print(&format!("{}\n", folder.display()))?;
-        Ok(DONE)
+        Ok((manifest, folder))
     }
 
     /// Saves the parts of one site, its programs quiet meanwhile if that is wanted.
@@ -276,17 +285,17 @@ pub(super) async fn take_inventory(
 
 /// Runs a command about a backup that is whole; what it prints is talk.
 async fn then(command: &str, folder: &Path) -> Result<(), CommandError> {
-    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let mut process = tokio::process::Command::new("sh");
-    process.args(["-c", command]).stdin(Stdio::null()).stdout(std::io::stderr());
-    process.env("DOLLOP_BACKUP", &folder);
-    process.env("DOLLOP_BACKUP_NAME", folder.file_name().unwrap_or_default());
-    let how = match process.status().await {
-        Ok(ended) if ended.success() => return Ok(()),
-        Ok(ended) => format!("it ended with {ended}"),
-        Err(error) => error.to_string(),
+    let at = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let name = at.file_name().map_or(at.as_path(), Path::new);
+    let hook = Hook::new(command).env("DOLLOP_BACKUP", &at).env("DOLLOP_BACKUP_NAME", name);
+    let message = tokio::select! {
+        ended = hook.run() => match ended {
+            Ok(()) => return Ok(()),
+            Err(how) => format!("`--then` failed: {how}"),
+        },
+        _ = tokio::signal::ctrl_c() => "`--then` was stopped".to_owned(),
     };
-    Err(CommandError::failed(format!("`--then` failed: {how}"))
+    Err(CommandError::failed(message)
         .note(format!(
             "the backup is whole, in `{}`; no older one was removed",
             folder.display()

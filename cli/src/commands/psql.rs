@@ -3,13 +3,11 @@
 use std::process::Command as Process;
 
 use dollop_engine::operate::{Ability, Client, Command};
-use dollop_engine::path::Segment;
-use dollop_engine::store::Record;
 
 use crate::args::PsqlArgs;
 use crate::attach;
 use crate::error::{CommandError, FAILED};
-use crate::live::{Live, Target};
+use crate::live::Live;
 use crate::session::block_on;
 
 /// The program.
@@ -25,7 +23,8 @@ pub fn run(args: &PsqlArgs) -> Result<u8, CommandError> {
         .hint("`postgres::server` declares a connection to a server");
     let what = args.what.as_ref();
     let target = live.only(what, &args.place, Ability::Client, ("psql", none))?;
-    let under = if args.local { None } else { container(&live, target.record) };
+    let under = if args.local { None } else { live.host(target.record)? };
+    let under = under.and_then(|(container, port)| Some((container, port?)));
     let at = under.as_ref().map(|(_, port)| (HERE, *port));
     let spec = match &under {
         // Its way from this machine does not matter, and may be closed.
@@ -52,18 +51,6 @@ pub fn run(args: &PsqlArgs) -> Result<u8, CommandError> {
         }
         None => here(&client, &words),
     }
-}
-
-/// What a server runs in, and its port there: the resource whose published port leads to it.
-fn container<'a>(live: &'a Live, record: &Record) -> Option<(Target<'a>, u16)> {
-    let references = record.arguments.as_ref()?.references();
-    references.into_iter().find_map(|reference| {
-        let Some(Segment::Key(inner)) = reference.path.0.last() else { return None };
-        let port = inner.strip_suffix("/tcp")?.parse().ok()?;
-        let under = live.state.records.get(&reference.address)?;
-        let target = live.able(vec![under], Ability::Exec).pop()?;
-        Some((target, port))
-    })
 }
 
 /// The program of this machine.

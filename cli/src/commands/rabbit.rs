@@ -1,5 +1,6 @@
 //! `dollop rabbit`: look into a RabbitMQ of the stack, and run its own tools.
 
+use dollop_engine::diagnostic::did_you_mean;
 use dollop_engine::operate::{Ability, Command};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -10,13 +11,19 @@ use crate::error::{CommandError, DONE};
 use crate::live::{Live, Target};
 use crate::render::json::{self, FORMAT_VERSION};
 use crate::render::table::{Column, Tone, cell, number, plain, table, text};
-use crate::render::text::count;
+use crate::render::text::{clean, count};
 use crate::session::block_on;
 use crate::terminal;
 
 /// What is asked for the list of queues.
 const QUEUES: &str = "queues?columns=vhost,name,type,state,messages_ready,\
                       messages_unacknowledged,consumers,policy,operator_policy";
+
+/// What is asked to know whether there is a vhost.
+const VHOSTS: &str = "vhosts?columns=name";
+
+/// What stands where something is that lets people in.
+const MASKED: &str = "(sensitive)";
 
 const COLUMNS: [Column; 8] = [
     text("VHOST", 0),
@@ -61,17 +68,27 @@ pub fn run(args: &RabbitArgs) -> Result<u8, CommandError> {
     if !args.arguments.is_empty() {
         return tool(&live, &target, args);
     }
-    let question = args.api.as_deref().unwrap_or(QUEUES);
     let object = live.object(target.record);
-    let answer = block_on(async {
+    let (answer, vhosts) = block_on(async {
         let line = live.line_of(&target).await.map_err(|error| live.explain(&error))?;
-        let answer = target.operations.answer(&line.connection, &object, question).await;
-        answer.map_err(|error| live.explain(&error))
+        let ask = async |question: &str| {
+            let answer = target.operations.answer(&line.connection, &object, question).await;
+            answer.map_err(|error| live.explain(&error))
+        };
+        let vhosts = match &args.vhost {
+            Some(_) => Some(ask(VHOSTS).await?),
+            None => None,
+        };
+        Ok((ask(args.api.as_deref().unwrap_or(QUEUES)).await?, vhosts))
     })?;
     if args.api.is_some() {
-        // Addresses of shovels have passwords in them that the stack knows.
+        let mut answer = answer;
+        mask(&mut answer);
         terminal::print(&live.redactor.clean(&json::text(&answer)))?;
         return Ok(DONE);
+    }
+    if let (Some(wanted), Some(vhosts)) = (&args.vhost, vhosts) {
+        is_one(wanted, &vhosts)?;
     }
     let mut queues: Vec<Queue> = serde_json::from_value(answer).map_err(|error| {
         CommandError::failed(format!("the list of queues has another form: {error}"))
@@ -85,11 +102,76 @@ pub fn run(args: &RabbitArgs) -> Result<u8, CommandError> {
     Ok(DONE)
 }
 
+/// # Errors
+/// The server has no such vhost.
+fn is_one(wanted: &str, vhosts: &Json) -> Result<(), CommandError> {
+    let vhosts = vhosts.as_array().into_iter().flatten();
+    let names: Vec<&str> = vhosts.filter_map(|vhost| vhost["name"].as_str()).collect();
+    if names.contains(&wanted) {
+        return Ok(());
+    }
+    let wanted = clean(wanted);
+    let error = CommandError::failed(format!("the server has no vhost `{wanted}`"));
+    Err(match did_you_mean(&wanted, names.iter().copied()) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint("`--api vhosts` lists them"),
+    })
+}
+
+/// Masks what lets people in, of whoever it is: the stack knows its own secrets only.
+fn mask(answer: &mut Json) {
+    match answer {
+        Json::Object(entries) => {
+            for (key, value) in entries {
+                let key = key.to_ascii_lowercase();
+                let is_secret = ["password", "passphrase", "secret", "token", "cookie"]
+                    .iter()
+                    .any(|word| key.contains(word));
+                // Which algorithm hashes is none.
+                if is_secret && !key.contains("algorithm") && value.is_string() {
+                    *value = Json::from(MASKED);
+                } else {
+                    mask(value);
+                }
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(mask),
+        Json::String(text) => {
+            if let Some(masked) = without_password(text) {
+                *text = masked;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A text in which addresses have no passwords; `None` when none has.
+fn without_password(text: &str) -> Option<String> {
+    let (mut masked, mut rest, mut found) = (String::new(), text, false);
+    while let Some((before, after)) = rest.split_once("://") {
+        let end = after.find(['/', '?', '#', ' ', ',']).unwrap_or(after.len());
+        let (authority, beyond) = after.split_at(end);
+        masked.push_str(before);
+        masked.push_str("://");
+        let parts = authority.rsplit_once('@');
+        match parts.and_then(|(user, host)| Some((user.split_once(':')?.0, host))) {
+            Some((user, host)) => {
+                found = true;
+                masked.extend([user, ":", MASKED, "@", host]);
+            }
+            None => masked.push_str(authority),
+        }
+        rest = beyond;
+    }
+    masked.push_str(rest);
+    found.then_some(masked)
+}
+
 /// One of the tools that come with the server, where the right version of it is and where it
 /// may speak to the node.
 fn tool(live: &Live, target: &Target<'_>, args: &RabbitArgs) -> Result<u8, CommandError> {
     let program = args.tool.program();
-    let Some(host) = live.host(target.record) else {
+    let Some((host, _)) = live.host(target.record)? else {
         let address = &target.record.address;
         let message = format!(
             "`{program}` runs beside its server, and `{address}` is in no container of this stack"
@@ -144,4 +226,39 @@ fn document(live: &Live, target: &Target<'_>, queues: &[Queue]) -> Json {
         "address": target.record.address,
         "queues": queues,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lets_people_in_is_masked_whoever_it_belongs_to() {
+        let mut answer = json!([{
+            "name": "ann", "password_hash": "abc", "hashing_algorithm": "sha256",
+            "value": { "src-uri": ["amqp://u:p%40x@h/%2F?a=b", "amqp://h"], "dest-uri": "amqps://u@h" },
+            "text": "amqp://a:b@c, amqp://d:e@f",
+        }]);
+        mask(&mut answer);
+        assert_eq!(
+            answer,
+            json!([{
+                "name": "ann", "password_hash": "(sensitive)", "hashing_algorithm": "sha256",
+                "value": {
+                    "src-uri": ["amqp://u:(sensitive)@h/%2F?a=b", "amqp://h"],
+                    "dest-uri": "amqps://u@h",
+                },
+                "text": "amqp://a:(sensitive)@c, amqp://d:(sensitive)@f",
+            }])
+        );
+    }
+
+    #[test]
+    fn a_vhost_that_is_not_there_is_said() {
+        let vhosts = json!([{ "name": "/" }, { "name": "shop" }]);
+        assert!(is_one("shop", &vhosts).is_ok());
+        let refused = is_one("shpo", &vhosts).unwrap_err();
+        assert_eq!(refused.message, "the server has no vhost `shpo`");
+        assert_eq!(refused.hints, ["did you mean `shop`?"]);
+    }
 }
