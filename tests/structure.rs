@@ -224,8 +224,14 @@ fn the_tour_of_the_modules_is_right() {
         let blocks: Vec<_> = blocks.filter(|block| block.contains("import \"std/")).collect();
         assert!(!blocks.is_empty(), "{page}");
         for block in blocks {
-            let checked = Project::new("tour", block).run(&["check"]).expect(0);
+            let project = Project::new("tour", block);
+            let checked = project.run(&["check"]).expect(0);
             assert!(checked.stderr.contains("is fine"), "{}", checked.stderr);
+            if page == "README.md" {
+                let plan = project.run(&["plan", "--no-refresh"]).expect(0).stdout;
+                let summary = plan.lines().last().unwrap();
+                assert!(tour.contains(summary), "README shows another plan than {summary}");
+            }
         }
     }
 }
@@ -292,6 +298,15 @@ fn modules_throw_what_cannot_be() {
              let at = service::run(\"a\", #{ image: \"a:1\", port: 1 });\n\
              traefik::expose_http(at, \"a.example.com\", 1, #{});\n",
             "which proxy?",
+        ),
+        (
+            "import \"std/rabbitmq\" as mq;\n\
+             mq::server(\"a\", #{ plugins: [\"rabbitmq_shovel]. %\"] });\n",
+            "is no name of a plugin",
+        ),
+        (
+            "import \"std/rabbitmq\" as mq;\nmq::server(\"a\", #{ plugins: [7] });\n",
+            "is no name of a plugin",
         ),
     ] {
         let refused = Project::new("shop", script).run(&["check"]).expect(1).stderr;

@@ -13,6 +13,7 @@ use crate::error::{DONE, FAILED, USAGE};
 mod backup;
 mod consent;
 mod discover;
+mod drift;
 mod export;
 mod import;
 mod look;
@@ -22,18 +23,18 @@ mod state;
 mod tools;
 
 pub use backup::{
-    BackupArgs, BackupCommand, BackupListArgs, BackupTimerArgs, BackupVerifyArgs, RestoreArgs,
-    ShelfArgs,
+    BackupArgs, BackupCommand, BackupListArgs, BackupVerifyArgs, RestoreArgs, ShelfArgs,
 };
 pub use consent::{ConsentArgs, PartArgs};
 pub use discover::DiscoverArgs;
+pub use drift::{DriftArgs, TimerArgs};
 pub use export::ExportArgs;
 pub use import::ImportArgs;
 pub use look::{OutputArgs, RelationArgs, ShowArgs};
 pub use operate::{
     AttachArgs, EventsArgs, ExecArgs, ForwardArgs, HealthArgs, InputArgs, LogsArgs, OneArgs,
-    OutdatedArgs, Ports, PsqlArgs, RunArgs, SelectArgs, StatsArgs, StatusArgs, SwitchArgs,
-    UrlsArgs, WatchArgs,
+    OutdatedArgs, Ports, PsqlArgs, RabbitArgs, RabbitTool, RunArgs, SelectArgs, StatsArgs,
+    StatusArgs, SwitchArgs, UrlsArgs, WatchArgs,
 };
 pub use stack::{DormantArg, EnvironmentArgs, PlaceArgs, StackArgs};
 pub use state::{StateCommand, StateForgetArgs, StateShowArgs, TaintArgs, UntaintArgs};
@@ -53,7 +54,7 @@ pub use tools::{
     max_term_width = 100,
     disable_help_subcommand = true,
     after_long_help = "\
-Exit codes: 0 done, 1 failed, 2 changes (`plan --detailed-exitcode`), 64 wrong usage.
+Exit codes: 0 done, 1 failed, 2 changes (`plan --detailed-exitcode`, `drift`), 64 wrong usage.
 
 A code such as the one in `error[E0102]` is explained by `dollop explain E0102`.
 
@@ -189,11 +190,25 @@ pub enum Command {
     /// Opens `psql` in the server's container, or that of this machine; the password is never
     /// among its arguments. Example: `dollop psql -d shop -- -c 'select 1'`
     Psql(PsqlArgs),
+    /// Look into a RabbitMQ of the stack: its queues, its tools, its API.
+    ///
+    /// Without arguments it lists the queues; `rabbitmqctl` runs in the server's container.
+    /// Example: `dollop rabbit -- list_connections user state`
+    Rabbit(RabbitArgs),
     /// Ask everything whether it works.
     ///
     /// Containers, published ports, pages, SQL and AMQP; exit code 1 when something does not.
     /// Example: `dollop health --wait 2m`
     Health(HealthArgs),
+    /// Tell what was changed outside dollop; exit code 2 when something was.
+    ///
+    /// With `--watch` it goes on looking and tells what comes and goes: here, to a webhook, to a
+    /// command. Changes nothing. Example: `dollop drift --watch --every 10m`
+    Drift(DriftArgs),
+    /// Print units for systemd, or a line for cron, that run a command regularly.
+    ///
+    /// Example: `dollop timer --calendar daily -- backup --keep 7`
+    Timer(TimerArgs),
     /// Start what was stopped, in the order of the graph.
     ///
     /// Example: `dollop start worker`
@@ -235,6 +250,7 @@ pub enum Command {
     Watch(WatchArgs),
     /// Show which images have newer ones in their registries.
     ///
+    /// Newer under the same tag, or a later version under a tag that is written alike.
     /// Example: `dollop outdated --detailed-exitcode`
     Outdated(OutdatedArgs),
     /// Show who needs whom.
@@ -294,6 +310,8 @@ impl Command {
             }
             Self::Status(args) => args.format == ListFormat::Json,
             Self::Health(args) => args.format == ListFormat::Json,
+            Self::Rabbit(args) => args.format == ListFormat::Json || args.api.is_some(),
+            Self::Drift(args) => args.format == ListFormat::Json && !args.watch,
             Self::Urls(args) => args.format == ListFormat::Json,
             Self::Stats(args) => args.format == ListFormat::Json,
             Self::Outdated(args) => args.format == ListFormat::Json,

@@ -14,6 +14,7 @@ use dollop_engine::expr::Reference;
 use dollop_engine::kind::OpenConnection;
 use dollop_engine::map::Map;
 use dollop_engine::operate::{Ability, Object, Operations};
+use dollop_engine::path::{Path, Segment};
 use dollop_engine::plan::as_left;
 use dollop_engine::pool::Line;
 use dollop_engine::redact::{Redactor, Secrets};
@@ -105,6 +106,66 @@ impl Live {
             1 => Ok(able.remove(0)),
             _ => Err(several(&args.what, &able)),
         }
+    }
+
+    /// The one that is named, or the only one that is able.
+    ///
+    /// # Errors
+    /// None, or several; `none` says so where nothing in the stack is able.
+    pub fn only(
+        &self,
+        what: Option<&String>,
+        place: &PlaceArgs,
+        ability: Ability,
+        (command, none): (&str, CommandError),
+    ) -> Result<Target<'_>, CommandError> {
+        if let Some(what) = what {
+            let one = OneArgs { what: what.clone(), place: place.clone() };
+            return self.one(&one, ability);
+        }
+        let mut all = self.able(self.state.records.values().collect(), ability);
+        match all.len() {
+            0 => Err(none),
+            1 => Ok(all.remove(0)),
+            _ => Err(several(command, &all)),
+        }
+    }
+
+    /// What a connection's server runs in, and its port there: the one thing in which programs
+    /// can be run that its port leads to, or its host where the port is a number.
+    ///
+    /// # Errors
+    /// Several, as behind a cluster.
+    pub fn host(
+        &self,
+        connection: &Record,
+    ) -> Result<Option<(Target<'_>, Option<u16>)>, CommandError> {
+        for name in ["port", "host"] {
+            let arguments = connection.arguments.as_ref();
+            let argument = arguments.and_then(|all| all.follow(&Path::attribute(name)));
+            let Some(argument) = argument else { continue };
+            let mut found: BTreeMap<&Address, (Target<'_>, Option<u16>)> = BTreeMap::new();
+            for reference in argument.references() {
+                let under = self.state.records.get(&reference.address);
+                let target = under.and_then(|one| self.able(vec![one], Ability::Exec).pop());
+                if let Some(target) = target {
+                    let record = target.record;
+                    found.insert(&record.address, (target, inner_port(reference)));
+                }
+            }
+            if found.len() > 1 {
+                let all: Vec<_> = found.into_values().map(|(target, _)| target).collect();
+                let message = format!("`{}` leads to several containers", connection.address);
+                return Err(CommandError::failed(message).hint(format!(
+                    "run the program in one of them, with `dollop exec NAME -- ..`: {}",
+                    list(&all)
+                )));
+            }
+            if let Some((_, only)) = found.pop_first() {
+                return Ok(Some(only));
+            }
+        }
+        Ok(None)
     }
 
     /// Of these, what can do something.
@@ -304,13 +365,19 @@ pub fn profiles(state: &State) -> Vec<String> {
     all.into_iter().collect()
 }
 
+/// The port inside of what a reference to a published one names: `host_ports["5432/tcp"]`.
+fn inner_port(reference: &Reference) -> Option<u16> {
+    let Some(Segment::Key(inner)) = reference.path.0.last() else { return None };
+    inner.strip_suffix("/tcp")?.parse().ok()
+}
+
 /// The connection a record is asked through: for a connection itself.
 fn through(record: &Record) -> &Address {
     record.connection.as_ref().unwrap_or(&record.address)
 }
 
 /// The error for a name that several share.
-pub fn several(what: &str, able: &[Target<'_>]) -> CommandError {
+fn several(what: &str, able: &[Target<'_>]) -> CommandError {
     CommandError::failed(format!("`{what}` is not one resource, but {}", able.len()))
         .hint(format!("name one: {}", list(able)))
 }
@@ -338,5 +405,6 @@ fn words(ability: Ability) -> &'static str {
         Ability::Freshness => "is made from an image",
         Ability::Client => "has a program to speak to it",
         Ability::Events => "tells what happens",
+        Ability::Answer => "answers questions about its queues",
     }
 }

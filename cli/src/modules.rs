@@ -157,6 +157,11 @@ fn options_of(definition: &str) -> Vec<Choice> {
     body.split_once("options(given, #{").map(|(_, map)| choices(map)).unwrap_or_default()
 }
 
+/// Whether an option has no comment of its own, but what it means everywhere.
+fn is_common(option: &Choice) -> bool {
+    COMMON.iter().any(|(name, doc)| option.name == *name && option.doc == *doc)
+}
+
 /// Reads `image: "x", // ..` up to the brace that ends the map.
 fn choices(map: &str) -> Vec<Choice> {
     let mut found: Vec<Choice> = Vec::new();
@@ -171,8 +176,8 @@ fn choices(map: &str) -> Vec<Choice> {
             (false, ..) => comment.join(" "),
             (true, Some((_, doc)), _) => (*doc).to_owned(),
             // One comment for several.
-            (true, None, Some(before)) => before.doc.clone(),
-            (true, None, None) => String::new(),
+            (true, None, Some(before)) if !is_common(before) => before.doc.clone(),
+            (true, None, _) => String::new(),
         };
         let (name, default) = (name.to_owned(), default.to_owned());
         found.push(Choice { name, default, doc });
@@ -240,7 +245,7 @@ fn server_of(name, given) {
 
 /// A shelf.
 fn shelf(at, given) {
-    let o = options(given, #{ wide: false, label: \"a, b\" });
+    let o = options(given, #{ wide: false, label: \"a, b\", memory: (), deep: 1 });
 }
 ";
 
@@ -273,6 +278,8 @@ fn shelf(at, given) {
         );
         let shelf = &module.functions[2].options;
         assert_eq!(shelf[1].default, "\"a, b\"");
+        // What `memory` means everywhere says nothing about what follows it.
+        assert_eq!(shelf[3].doc, "");
     }
 
     #[test]

@@ -15,9 +15,9 @@ use crate::files::FileError;
 use crate::operate::Operations;
 use crate::path::Path;
 use crate::resource::{
-    Concurrency, Connection, Created, Found, Held, Migration, Moment, Name, Need, Owner,
-    Planned, Preview, Problem, Proposed, Resource, Rolling, Scope, Script, Territory, Traits,
-    Wanted,
+    Beside, Concurrency, Connection, Created, Found, Held, Migration, Moment, Name, Need,
+    Owner, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope, Script, Territory,
+    Traits, Wanted,
 };
 use crate::schema::{Attribute, Schema, SchemaError};
 use crate::value::Value;
@@ -122,6 +122,8 @@ pub trait Calls: Send + Sync {
     fn replace_cautions(&self, from: &Value, to: &Value) -> Vec<Problem>;
     /// See [`Resource::replace_refusals`].
     fn replace_refusals(&self, from: &Value, to: &Value) -> Vec<Problem>;
+    /// See [`Resource::protection`].
+    fn protection(&self, spec: &Value) -> Option<Problem>;
     /// See [`Resource::script`], another name included. Nothing when a spec does not fit.
     fn script(&self, name: &Name, from: Option<&Value>, to: Option<&Value>) -> Option<Script>;
     /// See [`Resource::keeps_data`].
@@ -159,11 +161,14 @@ pub trait Calls: Send + Sync {
     ) -> Vec<Result<Held, CallError>>;
     /// Whether [`Resource::preview`] says anything.
     fn previews(&self) -> bool;
-    /// See [`Resource::preview`].
+    /// See [`Resource::PREVIEWED_WITH`].
+    fn previewed_with(&self) -> &'static [&'static str];
+    /// See [`Resource::preview_with`].
     async fn preview(
         &self,
         connection: &OpenConnection,
         proposed: Vec<Proposed<Value>>,
+        beside: Beside,
     ) -> Result<Vec<Preview>, CallError>;
     /// See [`Resource::migrates`].
     fn migrates(&self, from: &Value, to: &Value) -> Migration;

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt as _};
+use serde_json::Value as Json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 
@@ -39,6 +40,8 @@ pub enum Ability {
     Freshness,
     /// See [`Operations::client`].
     Client,
+    /// See [`Operations::answer`].
+    Answer,
     /// See [`Operations::events`].
     Events,
 }
@@ -198,6 +201,11 @@ pub struct Freshness {
     pub has: Option<String>,
     /// The digest that name has in its registry now.
     pub offered: Option<String>,
+    /// Tags written like this one that stand for later versions, the nearest first: the latest
+    /// of the same major version, then the latest of all.
+    pub newer: Vec<String>,
+    /// Why `newer` is not known.
+    pub unlisted: Option<String>,
     /// What could not be found out, and why.
     pub unknown: Option<String>,
 }
@@ -311,6 +319,16 @@ pub trait Operations: Send + Sync + 'static {
     /// its arguments say where `at` names one.
     fn client(&self, _spec: &Value, _at: Option<(&str, u16)>) -> Option<Client> {
         None
+    }
+
+    /// For a kind of connection: what the server answers to a question in its own words.
+    async fn answer(
+        &self,
+        _connection: &OpenConnection,
+        object: &Object,
+        _question: &str,
+    ) -> Result<Json, CallError> {
+        Err(unable(object, "answer questions"))
     }
 
     /// For a kind of connection: what happened to objects behind it, oldest first; without

@@ -1,5 +1,6 @@
 //! The traits a provider author writes. Nothing in them mentions scripts, plans or state.
 
+mod beside;
 mod concurrency;
 mod held;
 mod script;
@@ -19,6 +20,7 @@ use crate::backup::{Backup, Host};
 use crate::error::CallError;
 use crate::files::FileError;
 
+pub use beside::Beside;
 pub use concurrency::Concurrency;
 pub use held::{Held, Migration, Moment};
 pub use script::Script;
@@ -382,6 +384,12 @@ pub trait Resource: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Why an object like this may not be removed or replaced, with its server neither: somebody
+    /// protected it. Refused while planning.
+    fn protection(_spec: &Self::Spec) -> Option<Problem> {
+        None
+    }
+
     /// What is sent to the service to get from one spec to another, as far as it can be told
     /// without the service: for review, never to be run by dollop. Secrets in the specs are
     /// masked. `from` is `None` for a create, `to` for a delete.
@@ -483,6 +491,20 @@ pub trait Resource: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Preview>, CallError>> + Send {
         let many = proposed.len();
         async move { Ok(vec![Preview::default(); many]) }
+    }
+
+    /// Kinds whose changes decide about what a preview says, beside its own: behind the same
+    /// connection where they are of the same provider.
+    const PREVIEWED_WITH: &'static [&'static str] = &[];
+
+    /// [`preview`](Self::preview), told what else happens to objects of its own kind and of those
+    /// in [`PREVIEWED_WITH`](Self::PREVIEWED_WITH).
+    fn preview_with(
+        connection: &Self::Connection,
+        proposed: &[Proposed<Self::Spec>],
+        _beside: &Beside,
+    ) -> impl Future<Output = Result<Vec<Preview>, CallError>> + Send {
+        Self::preview(connection, proposed)
     }
 
     /// Whether [`survey`](Self::survey) says anything.

@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub state: State,
     /// Sentences for the user: that it is not the newest, and why.
     pub notes: Vec<String>,
+    /// Whether another dollop is changing it right now.
+    pub changing: bool,
 }
 
 /// The revisions there are.
@@ -41,7 +43,7 @@ pub fn open_latest(folder: &Path) -> Result<Option<Snapshot>, StoreError> {
         notes.push(format!("showing revision {} instead", header.serial));
     }
     let state = revision::to_state(&Vault::new(&folder)?, &header, body)?;
-    Ok(Some(Snapshot { state, notes }))
+    Ok(Some(Snapshot { state, notes, changing: false }))
 }
 
 /// The state as it is; while another dollop works on it, as it was before.
@@ -58,10 +60,11 @@ pub fn read_state(folder: &Path) -> Result<Snapshot, StoreError> {
             let state = worker.state()?;
             drop(worker);
             drop(lock);
-            Ok(Snapshot { state, notes: Vec::new() })
+            Ok(Snapshot { state, ..Snapshot::default() })
         }
         Taken::Held(held) => {
             let mut snapshot = open_latest(folder)?.unwrap_or_default();
+            snapshot.changing = true;
             let who = held.map_or_else(
                 || "another dollop is running".to_owned(),
                 |held| {

@@ -1,6 +1,7 @@
 //! What a dollop script finds when it starts: the providers and what they can declare.
 
 pub mod docker;
+pub mod http;
 pub mod local;
 pub mod postgres;
 pub mod rabbitmq;

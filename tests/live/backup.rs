@@ -23,7 +23,8 @@ let app = main.server.role("app", #{ password: local::random("app").result });
 let shop = main.server.database("shop", #{ owner: app, comment: "it's; a shop", settings: #{ timezone: "UTC" } });
 shop.extension("pg_trgm");
 shop.grant("private", #{ role: "PUBLIC", on: "database", privileges: [] });
-let broker = mq::server("broker");
+let broker = mq::server("broker", #{ plugins: ["rabbitmq_shovel"] });
+broker.server.plugin("rabbitmq_shovel");
 let vhost = broker.server.vhost("shop");
 let worker = broker.server.user("worker", #{ password: local::random("worker").result });
 vhost.permission(worker, #{ read: ".*", write: "^amq\\.default$" });
@@ -157,6 +158,32 @@ impl World {
         sums
     }
 
+    /// The broker's queues, tools and API, by the name of its connection.
+    fn look_into_the_broker(&self) {
+        let queues = self.run(&["rabbit", "--vhost", "shop", "--format", "json"]).expect(0);
+        let queues: Json = serde_json::from_str(&queues.stdout).expect("JSON");
+        let names: Vec<_> = queues["queues"]
+            .as_array()
+            .expect("queues")
+            .iter()
+            .map(|queue| (queue["name"].as_str().unwrap(), queue["type"].as_str().unwrap()))
+            .collect();
+        assert!(names.contains(&("orders", "quorum")), "{names:?}");
+        let shown = self.run(&["rabbit"]).expect(0).stdout;
+        assert!(shown.contains("VHOST") && shown.contains("orders"), "{shown}");
+        let listed = self.run(&["rabbit", "broker", "--", "-q", "list_vhosts", "name"]);
+        assert!(listed.expect(0).stdout.lines().any(|line| line == "shop"));
+        let plugins = ["rabbit", "--tool", "plugins", "--", "list", "-e", "-m", "-q"];
+        assert!(self.run(&plugins).expect(0).stdout.contains("rabbitmq_shovel"));
+        let wrong = self.run(&["rabbit", "--", "lsit_vhosts"]);
+        assert!(wrong.code.is_some_and(|code| code > 1), "{}", wrong.text());
+        let answer = self.run(&["rabbit", "--api", "vhosts/shop"]).expect(0).stdout;
+        let answer: Json = serde_json::from_str(&answer).expect("JSON");
+        assert_eq!(answer["name"], "shop");
+        let nothing = self.run(&["rabbit", "--api", "vhosts/nothing"]).expect(1);
+        assert!(nothing.stderr.contains("lists its paths at"), "{}", nothing.text());
+    }
+
     fn backup(&self, more: &[&str]) -> PathBuf {
         let mut arguments = vec!["backup"];
         arguments.extend_from_slice(more);
@@ -247,13 +274,18 @@ fn what_was_saved_comes_back() {
     }
     let (orders, byhand) = (client.read("orders", false), client.read("byhand", false));
     assert_eq!((orders.len(), byhand.len()), (20, 20));
-    let run = world.run(&["backup", "--stop", "--messages"]).expect(0);
+    world.look_into_the_broker();
+    let then =
+        "test -f \"$DOLLOP_BACKUP/manifest.json\" && echo \"$DOLLOP_BACKUP_NAME\" > copied";
+    let run = world.run(&["backup", "--stop", "--messages", "--then", then]).expect(0);
     let folder = PathBuf::from(run.stdout.trim_end());
     assert!(
         said(&run).contains("its data is saved by `postgres::server.main`"),
         "{}",
         run.stderr
     );
+    let copied = world.stack.project.read("copied");
+    assert_eq!(Some(copied.trim()), folder.file_name().and_then(|name| name.to_str()));
     let limited = "not saved 1 queue with a limit on deliveries";
     assert!(said(&run).contains(limited), "{}", run.stderr);
     // Handing back changes the order in a quorum queue.
@@ -285,6 +317,7 @@ fn what_was_saved_comes_back() {
 
     let tried = world.run(&["restore", "latest", "--verify"]).expect(0);
     assert!(said(&tried).contains("comes back as it was saved"), "{}", tried.stderr);
+    assert!(said(&tried).contains("each queue by its sum"), "{}", tried.stderr);
     assert!(!docker(&["ps", "-a", "--format", "{{.Names}}"]).contains("dt-backup-main-verify"));
     assert_eq!(world.sums(), sums, "a trial changes nothing");
 

@@ -329,7 +329,9 @@ fn what_changes_is_applied_while_somebody_works() {
 #[test]
 fn a_tag_that_moved_is_outdated() {
     let registry = std::env::var("DOLLOP_LAB_REGISTRY").unwrap_or("127.0.0.1:5000".to_owned());
-    let image = format!("{registry}/dollop-test/outdated:1");
+    // What is pushed stays: a repository of its own for each run.
+    let repository = format!("{registry}/dollop-test/outdated-{}", std::process::id());
+    let image = format!("{repository}:1");
     let push = |from: &str| {
         drop(docker(&["tag", from, &image]));
         drop(docker(&["push", "--quiet", &image]));
@@ -356,6 +358,20 @@ fn a_tag_that_moved_is_outdated() {
     // Nobody is asked for what was built here.
     let made = named(&all, "made");
     assert_eq!((&made["digest"], &made["unknown"]), (&Json::Null, &Json::Null), "{made}");
+
+    // A later version, under a tag that is written alike, and one that is not.
+    for tag in ["2", "2-alpine"] {
+        let other = format!("{repository}:{tag}");
+        drop(docker(&["tag", "busybox:1.35", &other]));
+        drop(docker(&["push", "--quiet", &other]));
+        drop(docker(&["image", "rm", &other]));
+    }
+    let (code, all) = outdated();
+    let newer = named(&all, "pulled");
+    assert_eq!((code, &newer["newer"]), (Some(2), &serde_json::json!(["2"])), "{newer}");
+    assert_eq!(newer["moved"], false);
+    let shown = project.run(&["outdated"]).expect(0).stdout;
+    assert!(shown.contains("1 resource could be of a later version"), "{shown}");
 
     push("redis:7");
     let (code, all) = outdated();

@@ -45,6 +45,12 @@ pub struct BackupArgs {
     /// Keep so many backups of this stack and selection; older ones are removed afterwards.
     #[arg(long, value_name = "N", value_parser = super::at_least_one)]
     pub keep: Option<usize>,
+    /// Run this in a shell once the backup is whole, before older ones are removed: it finds
+    /// the folder in `DOLLOP_BACKUP`.
+    ///
+    /// Example: `--then 'rclone copy "$DOLLOP_BACKUP" store:backups/"$DOLLOP_BACKUP_NAME"'`
+    #[arg(long, value_name = "COMMAND")]
+    pub then: Option<String>,
     /// Keep backups for so long, `30d`; older ones are removed afterwards, the new one never.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub keep_for: Option<Duration>,
@@ -62,10 +68,6 @@ pub enum BackupCommand {
     /// `dollop restore --verify` goes further: it takes everything back for a trial.
     /// Example: `dollop backup verify latest`
     Verify(BackupVerifyArgs),
-    /// Print units for systemd that make a backup regularly.
-    ///
-    /// Example: `dollop backup timer --calendar daily --keep 7`
-    Timer(BackupTimerArgs),
 }
 
 /// Where backups are kept.
@@ -96,23 +98,6 @@ pub struct BackupVerifyArgs {
     /// The folder of a backup, its name, or `latest`.
     #[arg(value_name = "BACKUP", default_value = "latest")]
     pub backup: String,
-    /// Whose.
-    #[command(flatten)]
-    pub place: PlaceArgs,
-    /// Where backups are kept.
-    #[command(flatten)]
-    pub shelf: ShelfArgs,
-}
-
-/// `dollop backup timer`.
-#[derive(Debug, Args)]
-pub struct BackupTimerArgs {
-    /// When, as systemd says it: `daily`, `Mon *-*-* 03:00:00`.
-    #[arg(long, value_name = "WHEN", default_value = "daily")]
-    pub calendar: String,
-    /// How many backups are kept.
-    #[arg(long, value_name = "N", default_value_t = 7, value_parser = super::at_least_one)]
-    pub keep: usize,
     /// Whose.
     #[command(flatten)]
     pub place: PlaceArgs,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{ListFormat, PlaceArgs, StackArgs, parse_param};
 use crate::complete;
@@ -162,6 +162,66 @@ pub struct PsqlArgs {
     pub arguments: Vec<String>,
 }
 
+/// `dollop rabbit`.
+#[derive(Debug, Args)]
+pub struct RabbitArgs {
+    /// The connection; may be left out when there is one only.
+    #[arg(value_name = "CONNECTION", add = complete::running())]
+    pub what: Option<String>,
+    /// Which stack.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Only the queues of one vhost.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["api", "arguments"])]
+    pub vhost: Option<String>,
+    /// Ask the management API instead: what follows `/api/`, as `overview` or
+    /// `queues/%2F/orders`.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["arguments", "format"])]
+    pub api: Option<String>,
+    /// Which of the server's tools runs.
+    #[arg(long, value_name = "TOOL", default_value = "ctl", requires = "arguments")]
+    pub tool: RabbitTool,
+    /// How the queues are shown.
+    #[arg(long, default_value = "text", conflicts_with = "arguments")]
+    pub format: ListFormat,
+    /// How a tool runs.
+    #[command(flatten)]
+    pub how: AttachArgs,
+    /// Arguments of `rabbitmqctl` (or of another tool), after `--`: it runs in the server's
+    /// container.
+    #[arg(value_name = "ARGUMENT", last = true)]
+    pub arguments: Vec<String>,
+}
+
+/// A tool that comes with RabbitMQ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum RabbitTool {
+    /// `rabbitmqctl`.
+    #[default]
+    Ctl,
+    /// `rabbitmq-diagnostics`.
+    Diagnostics,
+    /// `rabbitmq-plugins`.
+    Plugins,
+    /// `rabbitmq-queues`.
+    Queues,
+    /// `rabbitmq-streams`.
+    Streams,
+}
+
+impl RabbitTool {
+    /// The program.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Ctl => "rabbitmqctl",
+            Self::Diagnostics => "rabbitmq-diagnostics",
+            Self::Plugins => "rabbitmq-plugins",
+            Self::Queues => "rabbitmq-queues",
+            Self::Streams => "rabbitmq-streams",
+        }
+    }
+}
+
 /// `dollop health`.
 #[derive(Debug, Args)]
 pub struct HealthArgs {
@@ -303,7 +363,7 @@ fn moment(text: &str) -> Result<Moment, String> {
         .map_err(|_| "write how long ago, `10m`, or when, `2026-11-25T12:00:00Z`".to_owned())
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "write it like `30s` or `2m`".to_owned())
 }
 

@@ -1,7 +1,7 @@
 //! `dollop backup`: save everything people stored in the stack.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use dollop_engine::address::Address;
@@ -10,15 +10,14 @@ use dollop_engine::error::CallError;
 use dollop_engine::store::{State, Store as _};
 use dollop_state::SledStore;
 
-use crate::args::{
-    BackupArgs, BackupCommand, BackupListArgs, BackupTimerArgs, BackupVerifyArgs,
-};
+use crate::args::{BackupArgs, BackupCommand, BackupListArgs, BackupVerifyArgs};
 use crate::backup::chosen::Chosen;
 use crate::backup::manifest::{Entry, FORMAT, Manifest};
 use crate::backup::quiet::{self, Hush};
 use crate::backup::shelf::{Shelf, Unfinished};
 use crate::backup::stream::{Recipients, Writer};
 use crate::error::{CommandError, DONE};
+use crate::hook::Hook;
 use crate::render::{backup as render, json};
 use crate::session::{Session, block_on};
 use crate::terminal;
@@ -31,7 +30,6 @@ pub fn run(args: &BackupArgs) -> Result<u8, CommandError> {
     match &args.command {
         Some(BackupCommand::List(args)) => list(args),
         Some(BackupCommand::Verify(args)) => verify(args),
-        Some(BackupCommand::Timer(args)) => timer(args),
         None => make(args),
     }
 }
@@ -44,11 +42,22 @@ fn make(args: &BackupArgs) -> Result<u8, CommandError> {
     let store = SledStore::open(&session.state_folder(), &Session::holder("backup"))?;
     let state = store.state()?;
     refuse_empty(&state)?;
-    block_on(until_stopped(async {
+    let (manifest, folder) = block_on(until_stopped(async {
         let work =
             Work { session: &session, state: &state, shelf: &shelf, recipients: &recipients };
         work.save(args, &chosen).await
-    }))
+    }))?;
+    // What is done with a backup that is whole takes as long as it likes: others may work on
+    // the stack meanwhile.
+    drop(store);
+    if let Some(command) = &args.then {
+        block_on(then(command, &folder))?;
+    }
+    for name in shelf.prune(&manifest, args.keep, args.keep_for)? {
+        terminal::say(&format!("removed `{name}`\n"));
+    }
+    terminal::print(&format!("{}\n", folder.display()))?;
+    Ok(DONE)
 }
 
 /// Ctrl-C ends the work where it is; who was stopped for it goes on by the next run.
@@ -95,7 +104,12 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn save(&self, args: &BackupArgs, chosen: &Chosen) -> Result<u8, CommandError> {
+    /// Saves everything; what is in the backup, and where it is.
+    async fn save(
+        &self,
+        args: &BackupArgs,
+        chosen: &Chosen,
+    ) -> Result<(Manifest, PathBuf), CommandError> {
         let run = self.session.run_info("backup", "");
         let (_, mut sites, failed) = look(self.session, self.state).await?;
         for (address, error) in failed {
@@ -157,11 +171,7 @@ impl Work<'_> {
         let folder = unfinished.finish(&manifest)?;
         terminal::say(&render::left_out(&manifest));
         terminal::say(&render::summary(&manifest));
-        for name in self.shelf.prune(&manifest, args.keep, args.keep_for)? {
-            terminal::say(&format!("removed `{name}`\n"));
-        }
-        terminal::print(&format!("{}\n", folder.display()))?;
-        Ok(DONE)
+        Ok((manifest, folder))
     }
 
     /// Saves the parts of one site, its programs quiet meanwhile if that is wanted.
@@ -273,6 +283,26 @@ pub(super) async fn take_inventory(
     Ok(all)
 }
 
+/// Runs a command about a backup that is whole; what it prints is talk.
+async fn then(command: &str, folder: &Path) -> Result<(), CommandError> {
+    let at = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let name = at.file_name().map_or(at.as_path(), Path::new);
+    let hook = Hook::new(command).env("DOLLOP_BACKUP", &at).env("DOLLOP_BACKUP_NAME", name);
+    let message = tokio::select! {
+        ended = hook.run() => match ended {
+            Ok(()) => return Ok(()),
+            Err(how) => format!("`--then` failed: {how}"),
+        },
+        _ = tokio::signal::ctrl_c() => "`--then` was stopped".to_owned(),
+    };
+    Err(CommandError::failed(message)
+        .note(format!(
+            "the backup is whole, in `{}`; no older one was removed",
+            folder.display()
+        ))
+        .hint("copy it by hand, or make another when the command works"))
+}
+
 fn list(args: &BackupListArgs) -> Result<u8, CommandError> {
     let stack = args.place.project()?.stack;
     let (found, broken) = Shelf::of(&args.place, &args.shelf)?.list(&stack)?;
@@ -309,24 +339,4 @@ pub(super) fn refuse_damage(name: &str, damaged: Vec<String>) -> CommandError {
     let mut error = CommandError::failed(format!("backup `{name}` is damaged"));
     error.notes = damaged;
     error.hint("use another backup; `--only` still takes the parts that are whole")
-}
-
-fn timer(args: &BackupTimerArgs) -> Result<u8, CommandError> {
-    let project = args.place.project()?;
-    let program = std::env::current_exe().map_err(|error| {
-        CommandError::failed(format!("cannot tell where this program is: {error}"))
-    })?;
-    let shelf = Shelf::of(&args.place, &args.shelf)?;
-    terminal::print(&render::timer(&render::Timer {
-        stack: &project.stack,
-        program: &program,
-        script: &std::path::absolute(project.folder.join(&project.entry))
-            .unwrap_or_else(|_| project.folder.join(&project.entry)),
-        environment: project.environment.name(),
-        folder: &std::path::absolute(shelf.folder())
-            .unwrap_or_else(|_| shelf.folder().to_owned()),
-        calendar: &args.calendar,
-        keep: args.keep,
-    }))?;
-    Ok(DONE)
 }

@@ -1,4 +1,7 @@
-//! `dollop outdated`: whether tags stand for something newer than what runs.
+//! `dollop outdated`: whether tags stand for something newer than what runs, and which tags
+//! stand for later versions.
+
+use std::fmt::Write as _;
 
 use dollop_engine::error::CallError;
 use dollop_engine::operate::{Ability, Freshness};
@@ -13,8 +16,8 @@ use crate::render::text::count;
 use crate::session::block_on;
 use crate::terminal;
 
-const COLUMNS: [Column; 4] =
-    [text("NAME", 0), text("IMAGE", 0), text("TAG", 0), text("NOW", 1)];
+const COLUMNS: [Column; 5] =
+    [text("NAME", 0), text("IMAGE", 0), text("TAG", 0), text("LATER", 0), text("NOW", 1)];
 
 /// How much of a digest is shown: enough to tell two apart.
 const DIGEST: usize = 19;
@@ -38,7 +41,7 @@ pub fn run(args: &OutdatedArgs) -> Result<u8, CommandError> {
         ListFormat::Json => json::text(&document(&live, &rows)),
         ListFormat::Text => shown(&live, &rows),
     })?;
-    let newer = rows.iter().filter_map(|(_, answer)| answer.as_ref().ok()).any(moved);
+    let newer = rows.iter().filter_map(|(_, answer)| answer.as_ref().ok()).any(is_outdated);
     Ok(if newer && args.detailed_exitcode { CHANGES } else { DONE })
 }
 
@@ -49,6 +52,11 @@ fn moved(fresh: &Freshness) -> bool {
     matches!((&fresh.has, &fresh.offered), (Some(has), Some(offered)) if has != offered)
 }
 
+/// Whether there is anything newer.
+fn is_outdated(fresh: &Freshness) -> bool {
+    moved(fresh) || !fresh.newer.is_empty()
+}
+
 fn shown(live: &Live, rows: &[Row<'_, '_>]) -> String {
     let mut whys: Vec<String> = Vec::new();
     let cells = rows.iter().map(|(target, answer)| {
@@ -57,7 +65,7 @@ fn shown(live: &Live, rows: &[Row<'_, '_>]) -> String {
             Ok(fresh) => fresh,
             Err(error) => {
                 whys.push(live.redactor.clean(&error.message));
-                return vec![name, plain(""), cell("unknown", Tone::Care), plain("")];
+                return vec![name, plain(""), cell("unknown", Tone::Care)];
             }
         };
         let this = match (&fresh.unknown, &fresh.has) {
@@ -71,7 +79,9 @@ fn shown(live: &Live, rows: &[Row<'_, '_>]) -> String {
         };
         let now = fresh.offered.as_deref().filter(|_| moved(fresh)).unwrap_or_default();
         let now: String = now.chars().take(DIGEST).collect();
-        vec![name, plain(&fresh.image), this, cell(now, Tone::Dim)]
+        whys.extend(fresh.unlisted.as_ref().map(|why| live.redactor.clean(why)));
+        let later = cell(fresh.newer.join(", "), Tone::Care);
+        vec![name, plain(&fresh.image), this, later, cell(now, Tone::Dim)]
     });
     let cells: Vec<_> = cells.collect();
     let out = table(&COLUMNS, &cells, terminal::stdout_width());
@@ -81,14 +91,27 @@ fn shown(live: &Live, rows: &[Row<'_, '_>]) -> String {
         terminal::say(&format!("unknown: {why}\n"));
     }
     let all = rows.iter().filter_map(|(_, answer)| answer.as_ref().ok());
-    let newer = all.filter(|fresh| moved(fresh)).count();
-    let verdict = match newer {
-        0 => "\nnothing newer is known\n".to_owned(),
-        newer => format!(
-            "\n{} could be newer; `docker::image` with `pull: \"always\"` follows a moved tag\n",
-            count(newer, "resource")
-        ),
-    };
+    let (stale, newer) = all.fold((0, 0), |(stale, newer), fresh| {
+        (stale + usize::from(moved(fresh)), newer + usize::from(!fresh.newer.is_empty()))
+    });
+    let mut verdict = String::from("\n");
+    if stale > 0 {
+        let stale = count(stale, "resource");
+        let _ = writeln!(
+            verdict,
+            "{stale} could be newer; `docker::image` with `pull: \"always\"` follows a moved tag"
+        );
+    }
+    if newer > 0 {
+        let newer = count(newer, "resource");
+        let _ = writeln!(
+            verdict,
+            "{newer} could be of a later version: name its tag in the script"
+        );
+    }
+    if stale + newer == 0 {
+        verdict.push_str("nothing newer is known\n");
+    }
     out + verdict.as_str()
 }
 
@@ -106,7 +129,10 @@ fn document(live: &Live, rows: &[Row<'_, '_>]) -> Json {
             "digest": fresh.and_then(|fresh| fresh.has.as_ref()),
             "offered": fresh.and_then(|fresh| fresh.offered.as_ref()),
             "moved": fresh.is_some_and(moved),
+            "newer": fresh.map(|fresh| &fresh.newer),
             "unknown": unknown.map(|why| live.redactor.clean(why)),
+            "unlisted": fresh.and_then(|fresh| fresh.unlisted.as_ref())
+                .map(|why| live.redactor.clean(why)),
         })
     });
     json!({

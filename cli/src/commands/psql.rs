@@ -3,13 +3,11 @@
 use std::process::Command as Process;
 
 use dollop_engine::operate::{Ability, Client, Command};
-use dollop_engine::path::Segment;
-use dollop_engine::store::Record;
 
-use crate::args::{OneArgs, PsqlArgs};
+use crate::args::PsqlArgs;
 use crate::attach;
 use crate::error::{CommandError, FAILED};
-use crate::live::{Live, Target, several};
+use crate::live::Live;
 use crate::session::block_on;
 
 /// The program.
@@ -21,8 +19,12 @@ const HERE: &str = "127.0.0.1";
 /// The password is in its environment, never among its arguments.
 pub fn run(args: &PsqlArgs) -> Result<u8, CommandError> {
     let live = Live::open(&args.place)?;
-    let target = connection(&live, args)?;
-    let under = if args.local { None } else { container(&live, target.record) };
+    let none = CommandError::failed("nothing in this stack speaks SQL")
+        .hint("`postgres::server` declares a connection to a server");
+    let what = args.what.as_ref();
+    let target = live.only(what, &args.place, Ability::Client, ("psql", none))?;
+    let under = if args.local { None } else { live.host(target.record)? };
+    let under = under.and_then(|(container, port)| Some((container, port?)));
     let at = under.as_ref().map(|(_, port)| (HERE, *port));
     let spec = match &under {
         // Its way from this machine does not matter, and may be closed.
@@ -49,32 +51,6 @@ pub fn run(args: &PsqlArgs) -> Result<u8, CommandError> {
         }
         None => here(&client, &words),
     }
-}
-
-fn connection<'a>(live: &'a Live, args: &PsqlArgs) -> Result<Target<'a>, CommandError> {
-    if let Some(what) = &args.what {
-        let one = OneArgs { what: what.clone(), place: args.place.clone() };
-        return live.one(&one, Ability::Client);
-    }
-    let mut all = live.able(live.state.records.values().collect(), Ability::Client);
-    match all.len() {
-        0 => Err(CommandError::failed("nothing in this stack speaks SQL")
-            .hint("`postgres::server` declares a connection to a server")),
-        1 => Ok(all.remove(0)),
-        _ => Err(several("psql", &all)),
-    }
-}
-
-/// What a server runs in, and its port there: the resource whose published port leads to it.
-fn container<'a>(live: &'a Live, record: &Record) -> Option<(Target<'a>, u16)> {
-    let references = record.arguments.as_ref()?.references();
-    references.into_iter().find_map(|reference| {
-        let Some(Segment::Key(inner)) = reference.path.0.last() else { return None };
-        let port = inner.strip_suffix("/tcp")?.parse().ok()?;
-        let under = live.state.records.get(&reference.address)?;
-        let target = live.able(vec![under], Ability::Exec).pop()?;
-        Some((target, port))
-    })
 }
 
 /// The program of this machine.

@@ -1,7 +1,6 @@
 //! What backups look like to a person.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
 use dollop_engine::backup::{Part, Quiet, Rehearsed, Writer};
@@ -202,69 +201,6 @@ pub fn plan(backup: &Backup, stack: &str, rows: &[(&Entry, String, bool)]) -> St
     text
 }
 
-/// What a timer runs.
-pub struct Timer<'a> {
-    /// The stack.
-    pub stack: &'a str,
-    /// This program.
-    pub program: &'a Path,
-    /// The script.
-    pub script: &'a Path,
-    /// The environment.
-    pub environment: &'a str,
-    /// Where backups go.
-    pub folder: &'a Path,
-    /// When.
-    pub calendar: &'a str,
-    /// How many are kept.
-    pub keep: usize,
-}
-
-/// Two units for systemd, one after the other, with where they go.
-pub fn timer(timer: &Timer<'_>) -> String {
-    let Timer { stack, program, script, environment, folder, calendar, keep } = timer;
-    let name = format!("dollop-backup-{stack}");
-    // systemd splits at blanks and expands `%` and `$`.
-    let word = |text: &str| {
-        let text = text.replace('\\', "\\\\").replace('"', "\\\"");
-        format!("\"{}\"", text.replace('%', "%%").replace('$', "$$"))
-    };
-    let path = |path: &Path| word(&path.to_string_lossy());
-    let environment = match *environment {
-        "default" => String::new(),
-        other => format!(" --env {other}"),
-    };
-    format!(
-        "# /etc/systemd/system/{name}.service\n\
-         [Unit]\n\
-         Description=Backup of the dollop stack {stack}\n\
-         Wants=docker.service\n\
-         After=docker.service\n\
-         \n\
-         [Service]\n\
-         Type=oneshot\n\
-         UMask=0077\n\
-         ExecStart={} backup --stack {}{environment} --out {} --keep {keep}\n\
-         \n\
-         # /etc/systemd/system/{name}.timer\n\
-         [Unit]\n\
-         Description=Backups of the dollop stack {stack}\n\
-         \n\
-         [Timer]\n\
-         OnCalendar={calendar}\n\
-         Persistent=true\n\
-         RandomizedDelaySec=5m\n\
-         \n\
-         [Install]\n\
-         WantedBy=timers.target\n\
-         \n\
-         # systemctl daemon-reload && systemctl enable --now {name}.timer\n",
-        path(program),
-        path(script),
-        path(folder),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,21 +217,5 @@ mod tests {
             compressed: true,
         };
         assert_eq!(slug(&part), "postgres-database-main-_-a_..__");
-    }
-
-    #[test]
-    fn a_timer_quotes_what_systemd_would_read() {
-        let text = timer(&Timer {
-            stack: "shop",
-            program: Path::new("/opt/my tools/dollop"),
-            script: Path::new("/srv/100%/stack.rhai"),
-            environment: "prod",
-            folder: Path::new("/backups"),
-            calendar: "daily",
-            keep: 7,
-        });
-        let line = "ExecStart=\"/opt/my tools/dollop\" backup --stack \"/srv/100%%/stack.rhai\" \
-                    --env prod --out \"/backups\" --keep 7\n";
-        assert!(text.contains(line), "{text}");
     }
 }

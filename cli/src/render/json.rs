@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use dollop_engine::diagnostic::{Diagnostic, Severity, Span};
 use dollop_engine::expr::Expr;
 use dollop_engine::plan::{
-    Action, Change, CheckPlan, ConnectionPlan, DeferredBy, LookupOutcome, LookupPlan, Loss,
-    Plan, Standing, Step, Summary,
+    Action, Change, CheckPlan, ConnectionPlan, DeferredBy, Difference, LookupOutcome,
+    LookupPlan, Loss, Plan, Standing, Step, Summary,
 };
 use dollop_engine::value::Value;
 use serde_json::{Value as Json, json};
@@ -229,8 +229,13 @@ fn change(plan: &Plan, why: &Reasons<'_>, change: &Change) -> Json {
         "position": change.span.as_ref().map(position),
     });
     form["reasons"] = reasons;
-    form["differences"] = leaves(&change.differences).iter().map(difference).collect();
+    form["differences"] = differences(&change.differences).into();
     form
+}
+
+/// What differs, as in a plan.
+pub fn differences(all: &[Difference]) -> Vec<Json> {
+    leaves(all).iter().map(difference).collect()
 }
 
 fn difference(leaf: &Leaf) -> Json {

@@ -28,6 +28,7 @@ pub mod table;
 pub mod tally;
 pub mod text;
 pub mod textdiff;
+pub mod timer;
 pub mod words;
 
 #[cfg(test)]

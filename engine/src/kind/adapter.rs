@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 
 use super::plain::Plain;
 use super::{
-    Address, BTreeMap, Backup, CallError, Calls, Claimed, Concurrency, Connection, Created,
-    Dial, Found, FoundObject, Held, Host, Lint, ListedObject, ListedObjects, Migration, Moment,
-    Name, OpenConnection, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope,
-    Script, SpecError, Taking, Territory, Value, Wanted, opened,
+    Address, BTreeMap, Backup, Beside, CallError, Calls, Claimed, Concurrency, Connection,
+    Created, Dial, Found, FoundObject, Held, Host, Lint, ListedObject, ListedObjects,
+    Migration, Moment, Name, OpenConnection, Planned, Preview, Problem, Proposed, Resource,
+    Rolling, Scope, Script, SpecError, Taking, Territory, Value, Wanted, opened,
 };
 use crate::files::FileError;
 use crate::redact::Hidden;
@@ -206,6 +206,11 @@ impl<R: Resource> Calls for Adapter<R> {
         }
     }
 
+    fn protection(&self, spec: &Value) -> Option<Problem> {
+        let typed = typed(spec, Self::natural()).ok()?;
+        discreet(R::protection(&typed).into_iter().collect(), [spec]).pop()
+    }
+
     fn script(&self, name: &Name, from: Option<&Value>, to: Option<&Value>) -> Option<Script> {
         let mut same = Vec::new();
         if let Some(known) = to.or(from) {
@@ -303,10 +308,15 @@ impl<R: Resource> Calls for Adapter<R> {
         R::PREVIEWS
     }
 
+    fn previewed_with(&self) -> &'static [&'static str] {
+        R::PREVIEWED_WITH
+    }
+
     async fn preview(
         &self,
         connection: &OpenConnection,
         proposed: Vec<Proposed<Value>>,
+        beside: Beside,
     ) -> Result<Vec<Preview>, CallError> {
         let connection = opened::<R::Connection>(connection);
         let typed = proposed.into_iter().map(|Proposed { name, id, from, to }| {
@@ -314,7 +324,7 @@ impl<R: Resource> Calls for Adapter<R> {
             Ok(Proposed { name, id, from, to: Self::spec(&to)? })
         });
         let typed = typed.collect::<Result<Vec<_>, CallError>>()?;
-        R::preview(connection, &typed).await
+        R::preview_with(connection, &typed, &beside).await
     }
 
     fn migrates(&self, from: &Value, to: &Value) -> Migration {

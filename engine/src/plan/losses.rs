@@ -133,7 +133,7 @@ fn goes(change: &Change) -> bool {
     matches!(change.action, Action::Delete | Action::Replace) && change.before.is_some()
 }
 
-fn wanted(stack: &str, change: &Change) -> Wanted<Value> {
+pub(super) fn wanted(stack: &str, change: &Change) -> Wanted<Value> {
     let spec = change.before.clone().unwrap_or_default();
     let natural = spec.get("name").and_then(Value::as_str);
     let natural = natural.unwrap_or_else(|| change.address.name()).to_owned();

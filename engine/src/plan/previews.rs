@@ -10,9 +10,10 @@ use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::error::CallError;
 use crate::expr::Expr;
+use crate::plan::losses::wanted;
 use crate::plan::{Action, Change, Loss, Plan, Standing};
 use crate::pool::Pool;
-use crate::resource::{Name, Preview, Proposed};
+use crate::resource::{Beside, Name, Preview, Proposed};
 use crate::schema::Disruption;
 use crate::value::Value;
 
@@ -20,8 +21,8 @@ use crate::value::Value;
 type Group<'a> = Vec<(&'a Change, Proposed<Value>)>;
 
 /// Asks the services about what is to be made or changed, and completes the plan with their
-/// notes, and with what is lost. What is not known yet, or lives behind a connection that is not open yet, is not
-/// asked about.
+/// notes, and with what is lost. What is not known yet, or lives behind a connection that is
+/// not open yet, is not asked about.
 ///
 /// # Errors
 /// What a service says it would refuse.
@@ -38,14 +39,33 @@ pub async fn preview(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
         }
     }
     let connections = &plan.connections;
+    let (stack, all) = (&plan.stack, &plan.changes);
     let asked = groups.into_iter().filter_map(|((address, kind), group)| {
         let kind = pool.registry().kind(kind)?;
         let connection = connections.iter().find(|known| &known.address == address)?;
         let spec = connection.spec.known().filter(|_| connection.standing == Standing::Open)?;
         Some(async move {
             let (changes, proposed): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+            let others = kind.calls.previewed_with();
+            let mut beside = Beside::default();
+            let is_near = |one: &&Change| {
+                one.connection.as_ref().is_some_and(|through| {
+                    through == address || through.kind() != address.kind()
+                })
+            };
+            for change in all.iter().filter(is_near) {
+                let is_other = others.contains(&change.address.kind());
+                let goes = matches!(change.action, Action::Delete | Action::Cascade);
+                if goes && (is_other || change.address.kind() == kind.name) {
+                    beside.gone.push(wanted(stack, change));
+                } else if is_other {
+                    let known = self::proposed(stack, change);
+                    beside.more |= known.is_none() && makes(change);
+                    beside.proposed.extend(known);
+                }
+            }
             let answers = match pool.line(address, spec, Duration::ZERO).await {
-                Ok(line) => kind.calls.preview(&line.connection, proposed).await,
+                Ok(line) => kind.calls.preview(&line.connection, proposed, beside).await,
                 Err(error) => Err(error),
             };
             // What could not be asked is found out during apply, and said here.
@@ -110,9 +130,12 @@ fn unasked(error: &CallError, changes: &[&Change]) -> Vec<Preview> {
     previews
 }
 
+fn makes(change: &Change) -> bool {
+    matches!(change.action, Action::Create | Action::Update | Action::Replace)
+}
+
 fn proposed(stack: &str, change: &Change) -> Option<Proposed<Value>> {
-    let asks = matches!(change.action, Action::Create | Action::Update | Action::Replace);
-    let to = change.after.as_ref().and_then(Expr::known).filter(|_| asks)?.clone();
+    let to = change.after.as_ref().and_then(Expr::known).filter(|_| makes(change))?.clone();
     let natural = to.get("name").and_then(Value::as_str);
     let natural = natural.unwrap_or_else(|| change.address.name()).to_owned();
     let name = Name { stack: stack.to_owned(), address: change.address.clone(), natural };

@@ -551,6 +551,7 @@ impl Walk<'_> {
             Reason::DataLost { with } => Some(with),
             _ => None,
         });
+        self.guard_declared(declaration, &change, lost.is_some());
         if declaration.lifecycle.prevent_destroy
             && let Some(with) = lost
         {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::Address;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::error::{CallError, Failure};
 use crate::expr::Expr;
 use crate::kind::{FoundObject, Kind};
@@ -124,6 +124,7 @@ impl Walk<'_> {
             return change;
         }
         if let Some(with) = self.goes_with(record, kind) {
+            self.guard_protected(&change, kind, None);
             change.action = Action::Cascade;
             change.reasons.insert(0, Reason::GoesWith(with));
             return change;
@@ -170,9 +171,42 @@ impl Walk<'_> {
             },
         }
         if change.action == Action::Delete {
+            self.guard_protected(&change, kind, None);
             change.differences = all_gone(change.before.as_ref());
         }
         change
+    }
+
+    /// Refuses to replace what is protected, and to lose it with something else.
+    pub(super) fn guard_declared(
+        &mut self,
+        declared: &Declaration,
+        change: &Change,
+        lost: bool,
+    ) {
+        let kind = self.inputs.registry.kind(change.address.kind());
+        if let Some(kind) = kind.filter(|_| lost || change.action == Action::Replace) {
+            self.guard_protected(change, kind, Some(declared.span.clone()));
+        }
+    }
+
+    /// Refuses to remove what is protected.
+    fn guard_protected(&mut self, change: &Change, kind: &Kind, at: Option<Span>) {
+        let address = &change.address;
+        let recorded = || self.inputs.state.records.get(address).map(|record| &record.spec);
+        let Some(spec) = change.before.as_ref().or_else(recorded) else { return };
+        let Some(problem) = kind.calls.protection(spec).filter(|_| !address.is_deposed())
+        else {
+            return;
+        };
+        let message =
+            format!("`{address}` would go, which its `{}` forbids", problem.attribute);
+        let mut found = Diagnostic::new(Code::PreventDestroy, message).note(problem.message);
+        found.hints.extend(problem.hint);
+        self.decisions.diagnostics.push(match at {
+            Some(span) => found.at(span),
+            None => found,
+        });
     }
 
     /// Whether what took its place is declared.

@@ -50,8 +50,9 @@ pub struct Traits {
     /// It has the attributes `replicas`, how many of it there are, and `replica_of`, the
     /// name all of these share.
     pub replicas: bool,
-    /// Calls that come at the same time become one: they wait for each other anyhow, so they
-    /// count neither as under way nor against the connection's [`Concurrency`].
+    /// Calls that come at the same time become one: they wait for each other anyhow, so each of
+    /// them counts neither as under way nor against the connection's [`Concurrency`]. The kind
+    /// itself makes sure that there are no more joint calls at once than that says.
     pub joins: bool,
     /// Names that people bring along from elsewhere and that are no attributes, with what to
     /// write instead, or why there is nothing: `("deploy", "..")`; of a part of an attribute

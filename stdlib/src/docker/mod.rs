@@ -34,6 +34,7 @@ mod reference;
 mod registry;
 mod stored;
 mod subnets;
+mod tags;
 mod trust;
 mod versions;
 mod volume;

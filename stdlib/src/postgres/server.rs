@@ -91,6 +91,7 @@ impl Connection for Server {
         let mut server = Self {
             tls: if plain { None } else { Some(tls::connector(&papers)?) },
             address: spec::address(&spec),
+            privileges: grant::Wishes::new(spec.concurrency),
             spec,
             slots: std::sync::Mutex::default(),
             databases: tokio::sync::Mutex::default(),
@@ -98,7 +99,6 @@ impl Connection for Server {
             sees_passwords: false,
             version: 0,
             statements: AtomicU64::new(0),
-            privileges: grant::Wishes::default(),
             seen: Seen::default(),
             known: tokio::sync::Mutex::default(),
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dollop_engine::diagnostic::did_you_mean;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Preview, Problem, Proposed};
+use dollop_engine::resource::{Beside, Preview, Problem, Proposed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -142,6 +142,7 @@ impl Item for Exchange {
     async fn preview(
         server: &Server,
         proposed: &[Proposed<Spec>],
+        _: &Beside,
     ) -> Result<Vec<Preview>, CallError> {
         Ok(proposed.iter().map(|one| preview_type(server, &one.to)).collect())
     }

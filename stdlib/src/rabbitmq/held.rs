@@ -17,9 +17,11 @@ use crate::text::count;
 
 /// How many queues are looked into at once.
 const AT_ONCE: usize = 8;
-/// How old the numbers of a quorum queue may be: its leader counts every five seconds, and the
-/// numbers are collected every five.
-const OLDEST: Duration = Duration::from_secs(11);
+/// How old the numbers may be that the leader of a quorum queue has: it counts every five
+/// seconds.
+const OLDEST: Duration = Duration::from_secs(6);
+/// How old the collected ones may be: that is done every five seconds, after the counting.
+const OLDEST_COLLECTED: Duration = Duration::from_secs(11);
 /// How often to read the numbers of queues that are not looked into.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -214,16 +216,51 @@ async fn watch(
     known: &mut BTreeMap<Place, Row>,
 ) -> Result<(), CallError> {
     let start = Instant::now();
-    while !watched.is_empty() && start.elapsed() < OLDEST {
+    let mut oldest = OLDEST;
+    while !watched.is_empty() && start.elapsed() < oldest {
         sleep(TICK).await;
-        let now = rows(server).await?;
+        let now = if let Some(now) = totals(server, &watched).await? {
+            now
+        } else {
+            oldest = OLDEST_COLLECTED;
+            let rows = rows(server).await?.into_iter();
+            rows.map(|(place, row)| (place, row.messages)).collect()
+        };
         // One that is gone holds nothing.
-        watched.retain(|place| now.get(place).is_some_and(|row| row.messages == 0));
-        for (place, row) in now.into_iter().filter(|(_, row)| row.messages > 0) {
-            known.entry(place).and_modify(|known| known.messages = row.messages);
+        watched.retain(|place| now.get(place) == Some(&0));
+        for (place, messages) in now.into_iter().filter(|(_, messages)| *messages > 0) {
+            known.entry(place).and_modify(|known| known.messages = messages);
         }
     }
     Ok(())
+}
+
+/// The messages of all queues as those know who keep them, without the way through what is
+/// collected; `None` from a server that does not tell, or not of all that are watched.
+async fn totals(
+    server: &Server,
+    watched: &BTreeSet<Place>,
+) -> Result<Option<BTreeMap<Place, u64>>, CallError> {
+    #[derive(Deserialize)]
+    struct Total {
+        vhost: String,
+        name: String,
+        #[serde(default)]
+        messages: Option<u64>,
+    }
+    let path = "queues?disable_stats=true&enable_queue_totals=true&\
+                columns=vhost,name,messages";
+    let totals: Vec<Total> = server.api.list("count the messages", path).await?;
+    let mut all = BTreeMap::new();
+    for total in totals {
+        let place = (total.vhost, total.name);
+        match total.messages {
+            Some(messages) => drop(all.insert(place, messages)),
+            None if watched.contains(&place) => return Ok(None),
+            None => {}
+        }
+    }
+    Ok(Some(all))
 }
 
 /// How many messages wait in a queue, exactly: takes one out and puts it back, which counts as

@@ -8,8 +8,8 @@ use dollop_engine::analysis::{Claim, Claimed, Known, Lint};
 use dollop_engine::error::CallError;
 use dollop_engine::path::Path;
 use dollop_engine::resource::{
-    Created, Found, Held, Listed, Listing, Migration, Moment, Name, Owner, Preview, Problem,
-    Proposed, ReadResult, Resource, Traits, Wanted,
+    Beside, Created, Found, Held, Listed, Listing, Migration, Moment, Name, Owner, Preview,
+    Problem, Proposed, ReadResult, Resource, Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -82,6 +82,11 @@ pub trait Item: Send + Sync + 'static {
         Migration::None
     }
 
+    /// See [`Resource::protection`].
+    fn protection(_spec: &Self::Spec) -> Option<Problem> {
+        None
+    }
+
     /// Whose a found object is: of those that always exist nobody need take over one.
     const OWNER: Owner = Owner::Unmarked;
 
@@ -95,6 +100,7 @@ pub trait Item: Send + Sync + 'static {
     fn absent(
         _server: &Server,
         _name: &str,
+        _spec: &Self::Spec,
         _rows: &BTreeMap<Place, Self::Row>,
     ) -> Result<(), CallError> {
         Ok(())
@@ -152,10 +158,14 @@ pub trait Item: Send + Sync + 'static {
     /// Whether [`preview`](Self::preview) says anything.
     const PREVIEWS: bool = false;
 
-    /// See [`Resource::preview`].
+    /// See [`Resource::PREVIEWED_WITH`].
+    const PREVIEWED_WITH: &'static [&'static str] = &[];
+
+    /// See [`Resource::preview_with`].
     fn preview(
         _server: &Server,
         proposed: &[Proposed<Self::Spec>],
+        _beside: &Beside,
     ) -> impl Future<Output = Result<Vec<Preview>, CallError>> + Send {
         let many = proposed.len();
         async move { Ok(vec![Preview::default(); many]) }
@@ -231,6 +241,10 @@ impl<I: Item> Resource for Kept<I> {
         I::migrates(from, to)
     }
 
+    fn protection(spec: &I::Spec) -> Option<Problem> {
+        I::protection(spec)
+    }
+
     async fn read(server: &Server, wanted: &[Wanted<I::Spec>]) -> Vec<ReadResult<Self>> {
         let places = places::<I>(wanted);
         let rows = match I::rows(server, &places).await {
@@ -241,7 +255,7 @@ impl<I: Item> Resource for Kept<I> {
             rows.into_iter().map(|row| (I::row_place(&row), row)).collect();
         let look = |(wanted, place): (&Wanted<I::Spec>, Place)| {
             let Some(row) = rows.get(&place) else {
-                return I::absent(server, &place.1, &rows).map(|()| None);
+                return I::absent(server, &place.1, &wanted.spec, &rows).map(|()| None);
             };
             let spec = I::found(Some(&wanted.spec), row)?;
             Ok(Some(as_found::<I>(place.1, spec)))
@@ -273,11 +287,14 @@ impl<I: Item> Resource for Kept<I> {
 
     const PREVIEWS: bool = I::PREVIEWS;
 
-    async fn preview(
+    const PREVIEWED_WITH: &'static [&'static str] = I::PREVIEWED_WITH;
+
+    async fn preview_with(
         server: &Server,
         proposed: &[Proposed<I::Spec>],
+        beside: &Beside,
     ) -> Result<Vec<Preview>, CallError> {
-        I::preview(server, proposed).await
+        I::preview(server, proposed, beside).await
     }
 
     async fn held(

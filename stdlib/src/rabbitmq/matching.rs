@@ -2,17 +2,22 @@
 //! of several policies counts for each, and what operator policies make of it.
 
 use std::cmp::Ordering;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use dollop_engine::error::CallError;
-use dollop_engine::resource::Preview;
+use dollop_engine::resource::{Beside, Preview, Proposed};
+use dollop_engine::value::Value;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::arguments::Arguments;
+use super::exchange::Exchange;
+use super::item::Item as _;
 use super::pattern::matcher;
 use super::policy::{ApplyTo, Spec};
 use super::policy_rules::{merged, unsupported};
+use super::queue::Queue;
 use super::queue_rules::{TYPE, plural};
 use super::server::Server;
 use super::vhost::QueueType;
@@ -32,6 +37,24 @@ enum Sort {
 struct Object {
     name: String,
     sort: Sort,
+    /// Whether it is only to be made.
+    planned: bool,
+}
+
+impl Object {
+    /// One that the same plan makes, with its vhost.
+    fn planned(one: &Proposed<Value>) -> Option<(String, Self)> {
+        let text = |key: &str| one.to.get(key).and_then(Value::as_str);
+        let vhost = text("vhost")?.to_owned();
+        let sort = match one.name.address.kind() {
+            kind if kind == Exchange::KIND => Sort::Exchange,
+            kind if kind == Queue::KIND => {
+                Sort::Queue(QueueType::deserialize(Json::from(text("type")?)).ok())
+            }
+            _ => return None,
+        };
+        Some((vhost, Self { name: one.name.natural.clone(), sort, planned: true }))
+    }
 }
 
 /// One as the definitions list it.
@@ -62,7 +85,7 @@ pub(super) struct Candidate {
 
 /// The policies of a server that meet on its queues: those of one sort, with what is to be of
 /// them, and those of the other.
-pub(super) struct Field {
+pub(super) struct Field<'a> {
     /// `operator policy` or `policy`: what is proposed.
     pub(super) what: &'static str,
     pub(super) proposed: Vec<Candidate>,
@@ -70,6 +93,8 @@ pub(super) struct Field {
     pub(super) known: Vec<Candidate>,
     /// All that exist of the other.
     pub(super) others: Vec<Candidate>,
+    /// What else the same plan does.
+    pub(super) beside: &'a Beside,
 }
 
 /// A candidate with its pattern ready to be asked.
@@ -114,23 +139,31 @@ impl<'a> Contender<'a> {
 /// What each of the proposed policies is for, and how it gets on with the others.
 pub(super) async fn previews(
     server: &Server,
-    field: &Field,
+    field: &Field<'_>,
 ) -> Result<Vec<Preview>, CallError> {
     let definitions = server.definitions().await?;
-    let mut objects: BTreeMap<String, Vec<Object>> = BTreeMap::new();
+    let mut objects: Objects = BTreeMap::new();
     for (section, is_exchange) in [("queues", false), ("exchanges", true)] {
         for row in definitions.rows::<Row>(section)? {
             let sort = if is_exchange { Sort::Exchange } else { Sort::Queue(row.queue_type()) };
-            let object = Object { name: row.name, sort };
-            objects.entry(row.vhost).or_default().push(object);
+            let object = Object { name: row.name, sort, planned: false };
+            objects
+                .entry(row.vhost)
+                .or_default()
+                .insert((is_exchange, object.name.clone()), object);
         }
     }
+    plan_objects(&mut objects, field.beside);
     let anew: BTreeSet<(&str, &str)> =
         field.proposed.iter().map(|one| (one.spec.vhost.as_str(), one.name.as_str())).collect();
     let unchanged = field
         .known
         .iter()
         .filter(|one| !anew.contains(&(one.spec.vhost.as_str(), one.name.as_str())));
+    let objects: BTreeMap<String, Vec<Object>> = objects
+        .into_iter()
+        .map(|(vhost, objects)| (vhost, objects.into_values().collect()))
+        .collect();
     let rivals = by_vhost(unchanged.chain(&field.proposed));
     let others = by_vhost(field.others.iter());
     let preview = |one: &Candidate| {
@@ -146,6 +179,45 @@ pub(super) async fn previews(
         Preview { notes, ..Preview::default() }
     };
     Ok(field.proposed.iter().map(preview).collect())
+}
+
+/// What there is, by vhost, whether it is an exchange, and name.
+type Objects = BTreeMap<String, BTreeMap<(bool, String), Object>>;
+
+/// What there will be: what goes, or gets another name, is not there any more.
+fn plan_objects(objects: &mut Objects, beside: &Beside) {
+    for (kind, vhost, name) in gone(beside) {
+        if let Some(known) = objects.get_mut(&vhost)
+            && (kind == Queue::KIND || kind == Exchange::KIND)
+        {
+            known.remove(&(kind == Exchange::KIND, name));
+        }
+    }
+    for (vhost, object) in beside.proposed.iter().filter_map(Object::planned) {
+        let place = (object.sort == Sort::Exchange, object.name.clone());
+        match objects.entry(vhost).or_default().entry(place) {
+            // One that is made anew will be what the plan says.
+            Entry::Occupied(mut known) => known.get_mut().sort = object.sort,
+            Entry::Vacant(free) => {
+                free.insert(object);
+            }
+        }
+    }
+}
+
+/// Kind, vhost and name of what goes, and of what is called otherwise afterwards.
+pub(super) fn gone(beside: &Beside) -> impl Iterator<Item = (&str, String, String)> {
+    let goes = beside.gone.iter().filter_map(|one| {
+        let vhost = one.spec.get("vhost").and_then(Value::as_str)?.to_owned();
+        let name = one.id.clone().unwrap_or_else(|| one.name.natural.clone());
+        Some((one.name.address.kind(), vhost, name))
+    });
+    let renamed = beside.proposed.iter().filter_map(|one| {
+        let id = one.id.clone().filter(|id| !id.is_empty() && *id != one.name.natural)?;
+        let vhost = one.from.as_ref()?.get("vhost").and_then(Value::as_str)?.to_owned();
+        Some((one.name.address.kind(), vhost, id))
+    });
+    goes.chain(renamed)
 }
 
 fn by_vhost<'a>(
@@ -173,8 +245,13 @@ impl View<'_> {
             self.objects.iter().filter(|object| one.meets(object)).collect();
         if met.is_empty() {
             // In a vhost that is only being made there is nothing to say.
-            let note = "matches no queue and no exchange that exists".to_owned();
-            return if self.objects.is_empty() { Vec::new() } else { vec![note] };
+            let planned = self.objects.iter().any(|object| object.planned);
+            let note = if planned {
+                "matches no queue and no exchange that exists or is to be made"
+            } else {
+                "matches no queue and no exchange that exists"
+            };
+            return if self.objects.is_empty() { Vec::new() } else { vec![note.to_owned()] };
         }
         let (hits, missed): (Vec<&Object>, Vec<&Object>) =
             met.into_iter().partition(|object| one.counts_for(object, self.version));
@@ -288,20 +365,25 @@ fn weakened(one: &Contender<'_>, hits: &[&Object]) -> Option<String> {
     })
 }
 
-/// `matches 2 queues that exist: ..`, and the same of exchanges.
+/// `matches 2 queues that exist: ..`, and the same of exchanges and of what is to be made.
 fn matched(hits: &[&Object]) -> Vec<String> {
     let mut notes = Vec::new();
-    for (are_exchanges, what) in [(false, "queue"), (true, "exchange")] {
-        let names: Vec<&str> = hits
-            .iter()
-            .filter(|object| (object.sort == Sort::Exchange) == are_exchanges)
-            .map(|object| object.name.as_str())
-            .collect();
-        if !names.is_empty() {
+    for (planned, one, several) in
+        [(false, "exists", "exist"), (true, "is to be made", "are to be made")]
+    {
+        for (are_exchanges, what) in [(false, "queue"), (true, "exchange")] {
+            let names: Vec<&str> = hits
+                .iter()
+                .filter(|object| (object.sort == Sort::Exchange) == are_exchanges)
+                .filter(|object| object.planned == planned)
+                .map(|object| object.name.as_str())
+                .collect();
             let many = names.len();
-            let (plural, exist) = if many == 1 { ("", "exists") } else { ("s", "exist") };
-            let names = list(&names);
-            notes.push(format!("matches {many} {what}{plural} that {exist}: {names}"));
+            if many > 0 {
+                let (plural, how) = if many == 1 { ("", one) } else { ("s", several) };
+                let names = list(&names);
+                notes.push(format!("matches {many} {what}{plural} that {how}: {names}"));
+            }
         }
     }
     notes
@@ -313,5 +395,55 @@ fn list(names: &[&str]) -> String {
     match names.len() - shown.len() {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dollop_engine::address::Address;
+    use dollop_engine::resource::{Name, Wanted};
+    use serde_json::json;
+
+    use super::*;
+
+    fn name(kind: &str, natural: &str) -> Name {
+        let address: Address = format!("{kind}.x").parse().unwrap();
+        Name { stack: "shop".to_owned(), address, natural: natural.to_owned() }
+    }
+
+    fn spec(json: &Json) -> Value {
+        Value::from(json.clone())
+    }
+
+    #[test]
+    fn what_goes_or_gets_another_name_is_not_there_any_more() {
+        let queue = |name: &str| Object {
+            name: name.to_owned(),
+            sort: Sort::Queue(Some(QueueType::Classic)),
+            planned: false,
+        };
+        let mut objects = Objects::new();
+        for name in ["stays", "goes", "old"] {
+            let known = objects.entry("v".to_owned()).or_default();
+            known.insert((false, name.to_owned()), queue(name));
+        }
+        let beside = Beside {
+            proposed: vec![Proposed {
+                name: name(Queue::KIND, "new"),
+                id: Some("old".to_owned()),
+                from: Some(spec(&json!({ "vhost": "v" }))),
+                to: spec(&json!({ "vhost": "v", "type": "quorum" })),
+            }],
+            more: false,
+            gone: vec![Wanted {
+                id: Some("goes".to_owned()),
+                name: name(Queue::KIND, "goes"),
+                spec: spec(&json!({ "vhost": "v" })),
+                facts: None,
+            }],
+        };
+        plan_objects(&mut objects, &beside);
+        let names: Vec<_> = objects["v"].keys().map(|(_, name)| name.as_str()).collect();
+        assert_eq!(names, ["new", "stays"]);
     }
 }

@@ -8,13 +8,18 @@ use std::time::Duration;
 use backon::{ConstantBuilder, Retryable};
 use dollop_engine::diagnostic::did_you_mean;
 use dollop_engine::error::{CallError, Failure};
-use dollop_engine::resource::{Owner, Traits};
+use dollop_engine::resource::{Beside, Owner, Preview, Problem, Proposed, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::item::{Item, Place, Whose, in_vhost};
 use super::server::Server;
+
+/// How often nodes are asked for what they tell about themselves every five seconds.
+const TOLD: usize = 30;
+/// How long to wait in between.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A feature flag, enabled. RabbitMQ cannot disable one, so it stays when it is not declared
 /// any more. Example: `mq.feature_flag("stream_queue")`.
@@ -49,6 +54,7 @@ impl Item for FeatureFlag {
     fn absent(
         server: &Server,
         name: &str,
+        _: &FeatureFlagSpec,
         rows: &BTreeMap<Place, FeatureFlagRow>,
     ) -> Result<(), CallError> {
         let names: Vec<_> = rows.values().map(|row| row.name.as_str()).collect();
@@ -108,12 +114,18 @@ impl Item for FeatureFlag {
 }
 
 /// A plugin that must be enabled on every node. The API cannot enable one: this refuses the
-/// plan when it is not. Enable it with `rabbitmq-plugins enable`, or by the file
+/// plan when it is not, unless `enabled_by` says what enables it in the same run. Otherwise
+/// enable it with `rabbitmq-plugins enable`, or by the file
 /// `/etc/rabbitmq/enabled_plugins`, for example as one of the `files` of a
 /// `docker::container`. Example: `mq.plugin("rabbitmq_shovel")`.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PluginSpec {}
+pub struct PluginSpec {
+    /// The job that enables it in the server's container; dollop waits until every node has it.
+    #[serde(default)]
+    #[schemars(extend("x-handle" = "docker::job"))]
+    enabled_by: Option<String>,
+}
 
 /// The kind `rabbitmq::plugin`.
 pub struct Plugin;
@@ -136,6 +148,23 @@ impl Item for Plugin {
         Traits::default()
     }
 
+    const PREVIEWS: bool = true;
+
+    const PREVIEWED_WITH: &'static [&'static str] = &[JOB];
+
+    /// A job that ran already will not enable it: waiting for that would be in vain.
+    async fn preview(
+        _: &Server,
+        proposed: &[Proposed<PluginSpec>],
+        beside: &Beside,
+    ) -> Result<Vec<Preview>, CallError> {
+        let preview = |one: &Proposed<PluginSpec>| Preview {
+            problems: idle_job(one, beside).into_iter().collect(),
+            ..Preview::default()
+        };
+        Ok(proposed.iter().map(preview).collect())
+    }
+
     /// Those that every running node has.
     async fn rows(server: &Server, _: &[Place]) -> Result<Vec<String>, CallError> {
         let path = "nodes?columns=name,running,enabled_plugins";
@@ -147,9 +176,7 @@ impl Item for Plugin {
                 nodes.iter().any(|node| node.running && node.enabled_plugins.is_none());
             if silent { Err(None) } else { Ok(nodes) }
         };
-        let often = ConstantBuilder::default()
-            .with_delay(Duration::from_millis(500))
-            .with_max_times(30);
+        let often = ConstantBuilder::default().with_delay(PAUSE).with_max_times(TOLD);
         let nodes = ask.retry(often).when(Option::is_none).await.map_err(|error| {
             error.unwrap_or_else(|| {
                 let message = "a node of RabbitMQ does not say which plugins it has";
@@ -165,8 +192,13 @@ impl Item for Plugin {
         Ok(first.iter().filter(everywhere).cloned().collect())
     }
 
-    fn absent(_: &Server, name: &str, _: &BTreeMap<Place, String>) -> Result<(), CallError> {
-        Err(missing_plugin(name))
+    fn absent(
+        _: &Server,
+        name: &str,
+        spec: &PluginSpec,
+        _: &BTreeMap<Place, String>,
+    ) -> Result<(), CallError> {
+        if spec.enabled_by.is_some() { Ok(()) } else { Err(missing_plugin(name)) }
     }
 
     fn row_place(row: &String) -> Place {
@@ -177,8 +209,8 @@ impl Item for Plugin {
         in_vhost("", name)
     }
 
-    fn found(_: Option<&PluginSpec>, _: &String) -> Result<PluginSpec, CallError> {
-        Ok(PluginSpec {})
+    fn found(wanted: Option<&PluginSpec>, _: &String) -> Result<PluginSpec, CallError> {
+        Ok(PluginSpec { enabled_by: wanted.and_then(|wanted| wanted.enabled_by.clone()) })
     }
 
     /// They are what a server comes with, not what is in it.
@@ -201,19 +233,48 @@ impl Item for Plugin {
         _: &str,
         name: &str,
         _: Option<&PluginSpec>,
-        _: &PluginSpec,
+        to: &PluginSpec,
     ) -> Result<(), CallError> {
-        let enabled = Self::rows(server, &[]).await?;
-        if enabled.iter().any(|enabled| enabled == name) {
-            Ok(())
-        } else {
-            Err(missing_plugin(name))
-        }
+        // What a job enabled a moment ago, nodes tell some seconds later.
+        let patience = if to.enabled_by.is_some() { TOLD } else { 0 };
+        let often = ConstantBuilder::default().with_delay(PAUSE).with_max_times(patience);
+        let ask = || async {
+            let enabled = Self::rows(server, &[]).await.map_err(Some)?;
+            if enabled.iter().any(|enabled| enabled == name) { Ok(()) } else { Err(None) }
+        };
+        ask.retry(often)
+            .when(Option::is_none)
+            .await
+            .map_err(|error| error.unwrap_or_else(|| missing_plugin(name)))
     }
 
     async fn remove(_: &Server, _: &str, _: &str, _: &PluginSpec) -> Result<(), CallError> {
         Ok(())
     }
+}
+
+/// The kind of what may enable a plugin.
+const JOB: &str = "docker::job";
+
+/// Why a plugin that is not there would not come.
+fn idle_job(one: &Proposed<PluginSpec>, beside: &Beside) -> Option<Problem> {
+    let job = one.to.enabled_by.as_ref().filter(|_| one.from.is_none() && !beside.more)?;
+    if beside.proposed.iter().any(|other| other.name.natural == *job) {
+        return None;
+    }
+    let plugin = &one.name.natural;
+    Some(Problem {
+        attribute: "enabled_by".to_owned(),
+        message: format!(
+            "the plugin `{plugin}` is not enabled on every node, and job `{job}` does not run in \
+             this plan"
+        ),
+        hint: Some(
+            "if it ran just now, try again; else let it run once more, with `--replace` and its \
+             address, or enable the plugin with `rabbitmq-plugins enable` on each node"
+                .to_owned(),
+        ),
+    })
 }
 
 /// Says that a plugin is not enabled, and how to enable it.
@@ -222,7 +283,8 @@ pub(super) fn missing_plugin(name: &str) -> CallError {
         .note("the management API cannot enable plugins")
         .hint(format!(
             "run `rabbitmq-plugins enable {name}` on each node, or name it in \
-             `/etc/rabbitmq/enabled_plugins`, for example by the `files` of its container"
+             `/etc/rabbitmq/enabled_plugins`, for example by the `files` of its container, or \
+             have a `docker::job` do it: `enabled_by`"
         ))
 }
 
@@ -295,5 +357,35 @@ impl Item for ClusterName {
         _: &ClusterNameSpec,
     ) -> Result<(), CallError> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dollop_engine::resource::Name;
+    use dollop_engine::value::Value;
+
+    use super::*;
+
+    fn named<T>(address: &str, natural: &str, to: T) -> Proposed<T> {
+        let address = address.parse().unwrap();
+        let name = Name { stack: "shop".to_owned(), address, natural: natural.to_owned() };
+        Proposed { name, id: None, from: None, to }
+    }
+
+    #[test]
+    fn a_plugin_whose_job_does_not_run_is_refused() {
+        let spec = || PluginSpec { enabled_by: Some("shop-enable".to_owned()) };
+        let plugin = named("rabbitmq::plugin.p", "rabbitmq_shovel", spec());
+        let nothing = Beside::default();
+        let problem = idle_job(&plugin, &nothing).unwrap();
+        assert!(problem.message.contains("job `shop-enable` does not run"), "{problem:?}");
+        let job = named("docker::job.enable", "shop-enable", Value::Null);
+        let runs = Beside { proposed: vec![job], ..Beside::default() };
+        assert!(idle_job(&plugin, &runs).is_none());
+        // Of one that may be it nothing is known yet.
+        assert!(idle_job(&plugin, &Beside { more: true, ..Beside::default() }).is_none());
+        let enabled = Proposed { from: Some(spec()), ..plugin };
+        assert!(idle_job(&enabled, &nothing).is_none());
     }
 }

@@ -1,16 +1,18 @@
 //! Policies: <https://www.rabbitmq.com/docs/policies>.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dollop_engine::analysis::Lint;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Preview, Problem, Proposed};
+use dollop_engine::resource::{Beside, Preview, Problem, Proposed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::exchange::Exchange;
 use super::item::{Item, Place, in_vhost};
 use super::matching::{self, Candidate, Field};
+use super::queue::Queue;
 use super::server::Server;
 use super::vhost::QueueType;
 use super::{pattern, policy_rules};
@@ -106,18 +108,23 @@ impl Item for Policy {
 
     const PREVIEWS: bool = true;
 
+    const PREVIEWED_WITH: &'static [&'static str] =
+        &[OperatorPolicy::KIND, Queue::KIND, Exchange::KIND];
+
     /// Which queues and exchanges it is for, and which policy counts where others match too.
     async fn preview(
         server: &Server,
         proposed: &[Proposed<Spec>],
+        beside: &Beside,
     ) -> Result<Vec<Preview>, CallError> {
         let field = Field {
             what: "policy",
             proposed: proposed.iter().map(|one| candidate(one, &one.to)).collect(),
-            known: known(&Self::rows(server, &[]).await?),
-            others: known(&OperatorPolicy::rows(server, &[]).await?),
+            known: known(&Self::rows(server, &[]).await?, proposed, |spec| spec),
+            others: others(&OperatorPolicy::rows(server, &[]).await?),
+            beside,
         };
-        previews(server, &field).await
+        previews(server, field).await
     }
 
     async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
@@ -177,18 +184,23 @@ impl Item for OperatorPolicy {
 
     const PREVIEWS: bool = true;
 
+    const PREVIEWED_WITH: &'static [&'static str] =
+        &[Policy::KIND, Queue::KIND, Exchange::KIND];
+
     /// The same, and what it does to the policies that set the same.
     async fn preview(
         server: &Server,
         proposed: &[Proposed<OperatorSpec>],
+        beside: &Beside,
     ) -> Result<Vec<Preview>, CallError> {
         let field = Field {
             what: "operator policy",
             proposed: proposed.iter().map(|one| candidate(one, &one.to.0)).collect(),
-            known: known(&Self::rows(server, &[]).await?),
-            others: known(&Policy::rows(server, &[]).await?),
+            known: known(&Self::rows(server, &[]).await?, proposed, |spec| &spec.0),
+            others: others(&Policy::rows(server, &[]).await?),
+            beside,
         };
-        previews(server, &field).await
+        previews(server, field).await
     }
 
     async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
@@ -225,12 +237,28 @@ impl Item for OperatorPolicy {
     }
 }
 
+/// All that exist of the same sort, without what is called otherwise afterwards.
+fn known<T>(
+    rows: &[Row],
+    proposed: &[Proposed<T>],
+    spec: impl Fn(&T) -> &Spec,
+) -> Vec<Candidate> {
+    let renamed = proposed.iter().filter_map(|one| {
+        let id = one.id.as_deref().filter(|id| *id != one.name.natural)?;
+        Some((spec(one.from.as_ref()?).vhost.as_str(), id))
+    });
+    let renamed: BTreeSet<(&str, &str)> = renamed.collect();
+    let mut known = others(rows);
+    known.retain(|one| !renamed.contains(&(one.spec.vhost.as_str(), one.name.as_str())));
+    known
+}
+
 fn candidate<T>(one: &Proposed<T>, spec: &Spec) -> Candidate {
     Candidate { name: one.name.natural.clone(), spec: spec.clone() }
 }
 
 /// Those that exist. One that dollop does not know is none of a preview's business.
-fn known(rows: &[Row]) -> Vec<Candidate> {
+fn others(rows: &[Row]) -> Vec<Candidate> {
     let candidate = |row: &Row| {
         Some(Candidate { name: row.name.clone(), spec: found("policy", row).ok()? })
     };
@@ -238,13 +266,46 @@ fn known(rows: &[Row]) -> Vec<Candidate> {
 }
 
 /// What each policy is for, and what this server does not know of it.
-async fn previews(server: &Server, field: &Field) -> Result<Vec<Preview>, CallError> {
+async fn previews(server: &Server, mut field: Field<'_>) -> Result<Vec<Preview>, CallError> {
+    take_over(&mut field);
+    let field = &field;
     let mut previews = matching::previews(server, field).await?;
     for (preview, Candidate { spec, .. }) in previews.iter_mut().zip(&field.proposed) {
         let unfit = policy_rules::unfit(&server.version, spec.apply_to, &spec.definition);
         preview.problems.extend(unfit);
     }
     Ok(previews)
+}
+
+/// Puts what the same plan makes of policies of the other sort in the place of what exists, and
+/// leaves out what goes of either.
+fn take_over(field: &mut Field<'_>) {
+    let kinds = [Policy::KIND, OperatorPolicy::KIND];
+    let (own, other) = match field.what {
+        "policy" => (Policy::KIND, OperatorPolicy::KIND),
+        _ => (OperatorPolicy::KIND, Policy::KIND),
+    };
+    let beside = field.beside;
+    let gone: BTreeSet<(&str, String, String)> = matching::gone(beside).collect();
+    let stays = |kind: &'static str| {
+        let gone = &gone;
+        move |one: &Candidate| !gone.contains(&(kind, one.spec.vhost.clone(), one.name.clone()))
+    };
+    field.known.retain(stays(own));
+    field.others.retain(stays(other));
+    let planned = beside.proposed.iter().filter_map(|one| {
+        let is_policy = kinds.contains(&one.name.address.kind());
+        let mut spec = one.to.to_json();
+        // What it is called is no attribute of the kind's own.
+        spec.as_object_mut().filter(|_| is_policy)?.remove("name");
+        let spec = serde_json::from_value(spec).ok()?;
+        Some(Candidate { name: one.name.natural.clone(), spec })
+    });
+    let all = std::mem::take(&mut field.others).into_iter().chain(planned);
+    // What comes later counts.
+    let all: BTreeMap<(String, String), Candidate> =
+        all.map(|one| ((one.spec.vhost.clone(), one.name.clone()), one)).collect();
+    field.others = all.into_values().collect();
 }
 
 fn check(spec: &Spec) -> Vec<Problem> {

@@ -307,7 +307,7 @@ pub(super) fn is_since_4(version: &str) -> bool {
 }
 
 /// Whether a version is that one or a later one.
-fn is_since(version: &str, since: (u32, u32)) -> bool {
+pub(super) fn is_since(version: &str, since: (u32, u32)) -> bool {
     let mut parts = version.split('.').map(|part| part.parse::<u32>().ok());
     let (major, minor) = (parts.next().flatten(), parts.next().flatten());
     major.is_some_and(|major| (major, minor.unwrap_or(0)) >= since)

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use dollop_engine::analysis::Lint;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Held, Migration, Moment, Preview, Problem, Proposed, Traits};
+use dollop_engine::resource::{
+    Beside, Held, Migration, Moment, Preview, Problem, Proposed, Traits,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -228,6 +230,7 @@ impl Item for Queue {
     async fn preview(
         server: &Server,
         proposed: &[Proposed<Spec>],
+        _: &Beside,
     ) -> Result<Vec<Preview>, CallError> {
         let drains = |one: &Proposed<Spec>| {
             one.from.as_ref().is_some_and(|from| drain::drains(from, &one.to))

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use dollop_engine::analysis::Known;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Held, Moment, Problem, Traits};
+use dollop_engine::resource::{Beside, Held, Moment, Preview, Problem, Proposed, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::item::{Item, Place, Whose, in_vhost};
+use super::policy_rules::is_since;
 use super::server::Server;
 use super::user::tags;
 use super::{held, limits};
@@ -38,6 +39,11 @@ pub struct Spec {
     /// The most queues it may hold. Left out, there is no limit.
     #[serde(default)]
     max_queues: Option<u32>,
+    /// Whether the server refuses to delete it, whoever asks; so does a plan in which it would
+    /// go, with its server as well. It is set back to `false`, and applied, before the vhost can
+    /// go. Needs RabbitMQ 4.1.
+    #[serde(default)]
+    deletion_protection: bool,
 }
 
 /// A type of queue.
@@ -69,9 +75,21 @@ pub struct Row {
     default_queue_type: Option<String>,
     #[serde(default)]
     tracing: bool,
+    /// Older servers have none.
+    #[serde(default)]
+    metadata: Json,
     #[serde(skip)]
     limits: Json,
 }
+
+impl Row {
+    fn is_protected(&self) -> bool {
+        self.metadata["protected_from_deletion"] == true
+    }
+}
+
+/// The version that can protect vhosts.
+const PROTECTS: (u32, u32) = (4, 1);
 
 /// The limits the API knows, by attribute.
 const LIMITS: [(&str, &str); 2] =
@@ -95,6 +113,21 @@ impl Item for VirtualHost {
 
     fn check(spec: &Spec) -> Vec<Problem> {
         super::user::check_tags(&spec.tags)
+    }
+
+    const PREVIEWS: bool = true;
+
+    /// Whether the server can protect it.
+    async fn preview(
+        server: &Server,
+        proposed: &[Proposed<Spec>],
+        _: &Beside,
+    ) -> Result<Vec<Preview>, CallError> {
+        let preview = |one: &Proposed<Spec>| Preview {
+            problems: unprotectable(server, &one.to).into_iter().collect(),
+            ..Preview::default()
+        };
+        Ok(proposed.iter().map(preview).collect())
     }
 
     /// The definitions hold the limits; description, tags and tracing are in the list only.
@@ -128,6 +161,7 @@ impl Item for VirtualHost {
     fn whose(_: &Server, row: &Row) -> Whose {
         let spec = found(None, row);
         let as_made = spec.tags.is_empty()
+            && !spec.deletion_protection
             && !spec.tracing
             && limits_of(&spec) == [None; 2]
             && matches!(spec.description.as_str(), "" | "Default virtual host");
@@ -163,7 +197,18 @@ impl Item for VirtualHost {
         from: Option<&Spec>,
         to: &Spec,
     ) -> Result<(), CallError> {
+        if let Some(problem) = unprotectable(server, to) {
+            let error = CallError::refused(format!("cannot {what}: {}", problem.message));
+            return Err(problem.hint.into_iter().fold(error, CallError::hint));
+        }
         server.api.put(what, &Self::path(name, to), &Self::body(name, to)).await?;
+        let was = from.map(|from| from.deletion_protection);
+        let path = protection_path(name);
+        match protect(&server.version, was, to.deletion_protection) {
+            Some(Protect::Set) => server.api.post(what, &path, &json!({})).await?,
+            Some(Protect::Lift) => server.api.delete(what, &path).await?,
+            None => {}
+        }
         let path = ["vhost-limits", name];
         limits::write(server, what, &path, &LIMITS, from.map(limits_of), limits_of(to)).await?;
         let changed = from.is_some_and(|from| to.default_queue_type != from.default_queue_type);
@@ -180,6 +225,54 @@ impl Item for VirtualHost {
     ) -> Vec<Result<Held, CallError>> {
         held::in_vhosts(server, wanted, moment).await
     }
+
+    fn protection(spec: &Spec) -> Option<Problem> {
+        spec.deletion_protection.then(|| Problem {
+            attribute: "deletion_protection".to_owned(),
+            message: "the server refuses to delete it".to_owned(),
+            hint: Some(
+                "if it is to go: declare it with `deletion_protection: false`, apply that, then \
+                 let it go"
+                    .to_owned(),
+            ),
+        })
+    }
+}
+
+/// <https://www.rabbitmq.com/docs/vhosts#deletion-protection>
+fn protection_path(name: &str) -> [&str; 4] {
+    ["vhosts", name, "deletion", "protection"]
+}
+
+/// What makes the protection of a vhost what it shall be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protect {
+    Set,
+    Lift,
+}
+
+/// A vhost that is made may have been there already, and protected; of that older servers know
+/// nothing.
+fn protect(version: &str, was: Option<bool>, to: bool) -> Option<Protect> {
+    match (was, to) {
+        (Some(true), true) => None,
+        (_, true) => Some(Protect::Set),
+        (Some(true), false) => Some(Protect::Lift),
+        (None, false) if is_since(version, PROTECTS) => Some(Protect::Lift),
+        _ => None,
+    }
+}
+
+/// Why a server cannot do what is asked of a vhost.
+fn unprotectable(server: &Server, spec: &Spec) -> Option<Problem> {
+    let version = &server.version;
+    (spec.deletion_protection && !is_since(version, PROTECTS)).then(|| Problem {
+        attribute: "deletion_protection".to_owned(),
+        message: format!(
+            "RabbitMQ {version} cannot protect a vhost from deletion: that came with 4.1"
+        ),
+        hint: Some("`prevent_destroy: true` keeps dollop from deleting it".to_owned()),
+    })
 }
 
 fn limits_of(spec: &Spec) -> [Option<u32>; 2] {
@@ -198,6 +291,7 @@ fn found(wanted: Option<&Spec>, row: &Row) -> Spec {
         tracing: row.tracing,
         max_connections,
         max_queues,
+        deletion_protection: row.is_protected(),
     }
 }
 
@@ -219,4 +313,35 @@ async fn took_queue_type(
     );
     Err(CallError::refused(message)
         .hint("leave `default_queue_type` as it is, or delete the vhost with all it holds"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn protection_is_asked_for_where_the_server_has_it() {
+        assert_eq!(protect("4.1.0", None, true), Some(Protect::Set));
+        assert_eq!(protect("4.1.0", Some(false), true), Some(Protect::Set));
+        assert_eq!(protect("4.1.0", Some(true), true), None);
+        assert_eq!(protect("4.1.0", Some(true), false), Some(Protect::Lift));
+        assert_eq!(protect("4.1.0", Some(false), false), None);
+        // One that was there already may be protected.
+        assert_eq!(protect("4.1.0", None, false), Some(Protect::Lift));
+        assert_eq!(protect("3.10.8", None, false), None);
+        assert_eq!(protection_path("a/b"), ["vhosts", "a/b", "deletion", "protection"]);
+    }
+
+    #[test]
+    fn what_is_protected_may_not_go() {
+        let row = |metadata: Json| {
+            let row = json!({ "name": "shop", "metadata": metadata });
+            found(None, &serde_json::from_value(row).unwrap())
+        };
+        let free = row(json!({ "protected_from_deletion": false }));
+        assert!(VirtualHost::protection(&free).is_none());
+        assert!(VirtualHost::protection(&row(json!({}))).is_none());
+        let kept = VirtualHost::protection(&row(json!({ "protected_from_deletion": true })));
+        assert_eq!(kept.unwrap().attribute, "deletion_protection");
+    }
 }

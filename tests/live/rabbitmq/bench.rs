@@ -2,7 +2,9 @@
 
 use dollop_engine::error::CallError;
 use dollop_engine::kind::{FoundObject, OpenConnection, Registry};
-use dollop_engine::resource::{Created, Held, Moment, Name, Problem, Proposed, Scope, Wanted};
+use dollop_engine::resource::{
+    Beside, Created, Held, Moment, Name, Problem, Proposed, Scope, Wanted,
+};
 use dollop_engine::value::Value;
 use dollop_tests::conformance::{STACK, Sample, conform_with_drift, name_of};
 use serde_json::{Value as Json, json};
@@ -54,14 +56,29 @@ impl Bench {
 
     /// What a plan would say about an object that is to be made: notes, then problems.
     pub(super) async fn preview(&self, kind: &str, name: &str, spec: Json) -> Vec<String> {
-        let proposed = Proposed {
+        self.preview_beside(kind, name, spec, Vec::new()).await
+    }
+
+    /// The same, where the plan makes others too: kind, name and spec of each.
+    pub(super) async fn preview_beside(
+        &self,
+        kind: &str,
+        name: &str,
+        spec: Json,
+        beside: Vec<(&str, &str, Json)>,
+    ) -> Vec<String> {
+        let proposed = |kind: &str, name: &str, spec: Json| Proposed {
             name: self.name(kind, name),
             id: None,
             from: None,
             to: self.spec(kind, spec),
         };
         let calls = &self.registry.kind(kind).unwrap().calls;
-        let preview = calls.preview(&self.server, vec![proposed]).await.unwrap().remove(0);
+        let beside = beside.into_iter();
+        let beside = beside.map(|(kind, name, spec)| proposed(kind, name, spec)).collect();
+        let beside = Beside { proposed: beside, ..Beside::default() };
+        let proposed = vec![proposed(kind, name, spec)];
+        let preview = calls.preview(&self.server, proposed, beside).await.unwrap().remove(0);
         preview.notes.into_iter().chain(worded(preview.problems)).collect()
     }
 

@@ -48,6 +48,34 @@ impl Cluster {
         serde_json::from_slice(&answer.expect("curl runs").stdout).unwrap_or_default()
     }
 
+    /// How many messages a node says there are, without what is collected from time to time.
+    fn messages(&self, node: usize) -> u64 {
+        let path =
+            "queues/cluster?disable_stats=true&enable_queue_totals=true&columns=messages";
+        let queues = self.ask(node, path);
+        queues
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|queue| queue["messages"].as_u64())
+            .sum()
+    }
+
+    /// Sends a message to the exchange of the test.
+    fn publish(&self, key: &str) {
+        let url = format!("http://127.0.0.1:{}/api/exchanges/cluster/x/publish", self.port(1));
+        let body = json!({
+            "properties": {}, "routing_key": key, "payload": "x", "payload_encoding": "string",
+        });
+        let sent = Command::new("curl")
+            .args(["--silent", "--noproxy", "*", "--user", "guest:guest"])
+            .args(["--header", "content-type: application/json", "--data"])
+            .args([&body.to_string(), &url])
+            .output();
+        let answer = sent.expect("curl runs").stdout;
+        assert_eq!(String::from_utf8_lossy(&answer), "{\"routed\":true}");
+    }
+
     /// Waits until a node sees so many others run.
     fn running(&self, node: usize, wanted: usize) {
         let start = Instant::now();
@@ -139,4 +167,17 @@ fn a_node_goes_while_an_apply_is_under_way() {
     assert!(queues.iter().all(|queue| queue["type"] == json!("quorum")));
     let bindings = cluster.ask(1, "exchanges/cluster/x/bindings/source");
     assert_eq!(bindings.as_array().unwrap().len(), 2 * QUEUES);
+
+    // Wherever the leaders are, every node knows of a message within six seconds: that is how
+    // long the removal of an empty queue waits.
+    let many = 6;
+    for key in 0..many {
+        cluster.publish(&format!("k.{key}"));
+    }
+    let start = Instant::now();
+    let all = |node| cluster.messages(node) == 2 * many;
+    while !(all(1) && all(2) && all(3)) {
+        assert!(start.elapsed() < Duration::from_secs(6), "a node does not know of all");
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }

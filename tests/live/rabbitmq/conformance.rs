@@ -14,8 +14,9 @@ async fn vhost_conforms() {
         ("max_connections", json!(7)),
         ("max_queues", json!(100_000)),
     ];
-    // 3.10 does not change a default queue type, so it is the same in each run.
-    let fixed = &["default_queue_type"];
+    // 3.10 does not change a default queue type, so it is the same in each run, and protects no
+    // vhost from deletion.
+    let fixed = &["default_queue_type", "deletion_protection"];
     let bench = Bench::new().await;
     let kind = "rabbitmq::vhost";
     bench.conform(kind, "conf/vhost 1%", json!({}), changes.clone(), fixed).await;
@@ -455,6 +456,12 @@ async fn what_belongs_to_the_server_stays() {
     assert!(found.is_some());
     let error = bench.refused(plugin, "rabbitmq_mqtt", json!({})).await;
     assert_eq!(error.message, "the plugin `rabbitmq_mqtt` is not enabled on every node");
+    // Where a job is to enable it, the plan goes on.
+    let by_job = json!({ "enabled_by": "a job" });
+    assert!(bench.read(plugin, "rabbitmq_mqtt", by_job.clone()).await.is_none());
+    bench.create(plugin, "rabbitmq_shovel", by_job.clone()).await.unwrap();
+    let found = bench.read(plugin, "rabbitmq_shovel", by_job).await;
+    assert!(found.is_some());
 
     let cluster = "rabbitmq::cluster_name";
     for name in ["shop@test ü/%", "rabbit@lab"] {

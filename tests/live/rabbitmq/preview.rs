@@ -67,6 +67,66 @@ async fn a_policy_says_what_it_is_for() {
     assert!(said.iter().any(|note| note.starts_with("quorum queues have no")), "{said:?}");
 }
 
+/// What one plan makes is weighed together, although nothing of it is there yet.
+#[tokio::test]
+async fn a_policy_knows_what_the_same_plan_makes() {
+    let vhost = "together";
+    let bench = Bench::with_vhost(vhost).await;
+    bench.create("rabbitmq::queue", "old", json!({ "vhost": vhost })).await.unwrap();
+    let spec = |definition: Json| {
+        json!({
+            "vhost": vhost, "pattern": "^(old|new)$", "apply_to": "queues",
+            "definition": definition,
+        })
+    };
+    let limits = || spec(json!({ "max-length": 100 }));
+    let operator = || spec(json!({ "max-length": 5 }));
+    let queue = || json!({ "vhost": vhost, "type": "quorum" });
+    let beside = vec![
+        ("rabbitmq::operator_policy", "op", operator()),
+        ("rabbitmq::queue", "new", queue()),
+    ];
+    let said = bench.preview_beside("rabbitmq::policy", "limits", limits(), beside).await;
+    assert_eq!(
+        said,
+        [
+            "matches 1 queue that exists: `old`",
+            "matches 1 queue that is to be made: `new`",
+            "`max-length` stays 5 by operator policy `op` for `old`, `new`",
+        ]
+    );
+    let beside =
+        vec![("rabbitmq::policy", "limits", limits()), ("rabbitmq::queue", "new", queue())];
+    let said =
+        bench.preview_beside("rabbitmq::operator_policy", "op", operator(), beside).await;
+    assert_eq!(
+        said[2..],
+        ["`max-length` is 5, not 100 as in policy `limits`, for `old`, `new`"]
+    );
+    // What exists of a policy that the plan changes does not count any more.
+    bench.create("rabbitmq::operator_policy", "op", operator()).await.unwrap();
+    let beside = vec![("rabbitmq::operator_policy", "op", spec(json!({ "max-length": 1000 })))];
+    let said = bench.preview_beside("rabbitmq::policy", "limits", limits(), beside).await;
+    assert_eq!(
+        said[1..],
+        ["`max-length` is 100, not 1000 as in operator policy `op`, for `old`"]
+    );
+}
+
+/// Needs a later server; this one says so while planning and when it is told all the same.
+#[tokio::test]
+async fn a_vhost_is_protected_by_later_servers_only() {
+    let bench = Bench::new().await;
+    let spec = json!({ "deletion_protection": true });
+    let said = bench.preview("rabbitmq::vhost", "kept", spec.clone()).await;
+    let why = "RabbitMQ 3.10.8 cannot protect a vhost from deletion: that came with 4.1";
+    assert!(said[0].starts_with(&format!("deletion_protection: {why}")), "{said:?}");
+    let Err(error) = bench.create("rabbitmq::vhost", "kept", spec).await else {
+        panic!("it is made");
+    };
+    assert!(error.message.ends_with(why), "{}", error.message);
+}
+
 #[tokio::test]
 async fn policies_and_operator_policies_are_weighed_as_the_server_does() {
     let vhost = "weighed";

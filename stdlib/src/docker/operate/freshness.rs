@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dollop_engine::error::CallError;
 use dollop_engine::operate::{Freshness, Object};
-use futures::future::join_all;
 
 use super::super::container::facts;
 use super::super::engine::Engine;
-use super::super::{pull, reference};
+use super::super::{pull, reference, tags};
 use super::{find, gone, some_at_once};
 
-/// One question to a registry for each image, however many containers are made from it.
+/// Two questions to a registry for each image, however many containers are made from it.
 pub(super) async fn freshness(
     engine: &Engine,
     objects: &[Object],
@@ -22,16 +21,23 @@ pub(super) async fn freshness(
     let pulled = made.iter().flatten().filter(|fresh| fresh.has.is_some());
     let names: BTreeSet<String> = pulled.map(|fresh| fresh.image.clone()).collect();
     let asked = names.into_iter().map(|image| async move {
-        let offered = pull::digest(engine, &image).await;
-        (image, offered)
+        let found = futures::join!(pull::digest(engine, &image), tags::newer(engine, &image));
+        (image, found)
     });
-    let offered: BTreeMap<_, _> = join_all(asked).await.into_iter().collect();
+    let offered: BTreeMap<_, _> = some_at_once(asked.collect()).await.into_iter().collect();
     let answers = made.into_iter().map(|fresh| {
         let mut fresh = fresh?;
-        match offered.get(&fresh.image) {
-            Some(Ok(digest)) => fresh.offered.clone_from(digest),
-            Some(Err(error)) => fresh.unknown = Some(error.message.clone()),
-            None => {}
+        let Some((offered, newer)) = offered.get(&fresh.image) else { return Ok(fresh) };
+        match offered {
+            Ok(digest) => fresh.offered.clone_from(digest),
+            Err(error) => fresh.unknown = Some(error.message.clone()),
+        }
+        match newer {
+            Ok(found) => {
+                fresh.newer.clone_from(&found.tags);
+                fresh.unlisted.clone_from(&found.cut);
+            }
+            Err(error) => fresh.unlisted = Some(error.message.clone()),
         }
         Ok(fresh)
     });

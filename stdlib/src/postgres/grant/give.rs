@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dollop_engine::error::{CallError, Failure};
+use dollop_engine::resource::Concurrency;
+use tokio::sync::Semaphore;
 
 use super::acl::{Owned, Snapshot};
 use super::{Spec, task};
@@ -28,22 +30,35 @@ pub(super) struct Wish {
 }
 
 /// The wishes of each database.
-#[derive(Default)]
-pub(in crate::postgres) struct Wishes(Mutex<HashMap<String, Arc<Shared>>>);
+pub(in crate::postgres) struct Wishes {
+    shared: Mutex<HashMap<String, Arc<Shared>>>,
+    /// How many databases are spoken to at once: what joins counts as one call.
+    at_once: Semaphore,
+}
 
 /// To grant something twice is the same as once, so whoever grants for others may be stopped.
 type Shared = Together<Wish, Vec<Result<(), CallError>>>;
 
 impl Wishes {
+    /// As many at once as the connection takes.
+    pub(in crate::postgres) fn new(concurrency: Concurrency) -> Self {
+        let most = concurrency.permits().min(Semaphore::MAX_PERMITS);
+        Self { shared: Mutex::default(), at_once: Semaphore::new(most) }
+    }
+
     /// Grants and revokes in one transaction, perhaps with others, until a role has exactly
     /// these privileges.
     pub(super) async fn fulfil(&self, server: &Server, wish: Wish) -> Result<(), CallError> {
         let database = wish.spec.database.clone();
         let shared = {
-            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut known = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
             known.entry(database.clone()).or_default().clone()
         };
-        let all = |wishes: Vec<Wish>| async move { all(server, &database, &wishes).await };
+        let all = |wishes: Vec<Wish>| async move {
+            // It is never closed.
+            let _permit = self.at_once.acquire().await.ok();
+            all(server, &database, &wishes).await
+        };
         let (done, place) = shared.ask(wish, all).await?;
         done[place].clone()
     }

@@ -7,6 +7,7 @@ use dollop_engine::error::CallError;
 use dollop_engine::resource::Held;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
+use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::super::held::{at_least, rows};
@@ -14,10 +15,34 @@ use super::super::server::Server;
 use super::Queues;
 use crate::text::count;
 
-/// How many were saved, by vhost and queue.
+/// What was saved, by vhost and queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Saved {
+    /// How many.
     queues: BTreeMap<String, BTreeMap<String, u64>>,
+    /// A sum over all of a queue in their order; older backups have none.
+    #[serde(default)]
+    sums: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// Sums up the messages of one queue as they stand in the file, and their order.
+struct Sum(Sha256);
+
+impl Sum {
+    fn new() -> Self {
+        Self(Sha256::new())
+    }
+
+    /// A line without its end. The text itself is summed up: numbers that are read and written
+    /// again may be written otherwise.
+    fn add(&mut self, line: &[u8]) {
+        self.0.update(line.len().to_be_bytes());
+        self.0.update(line);
+    }
+
+    fn finish(self) -> String {
+        hex::encode(self.0.finalize())
+    }
 }
 
 /// A message as it is kept.
@@ -81,7 +106,7 @@ pub(super) async fn save(server: &Server, sink: Sink<'_>) -> Result<Saved, CallE
         let mut answer =
             server.api.stream(&what, &["queues", &vhost, &name, "get"], &body).await?;
         let mut items = Items::default();
-        let mut written = 0;
+        let (mut written, mut sum) = (0, Sum::new());
         while let Some(piece) = answer.chunk().await? {
             for text in items.feed(&piece) {
                 let message: Message = serde_json::from_slice(&text).map_err(|error| {
@@ -91,12 +116,18 @@ pub(super) async fn save(server: &Server, sink: Sink<'_>) -> Result<Saved, CallE
                 })?;
                 let kept = Kept { vhost: vhost.clone(), queue: name.clone(), message };
                 let mut line = serde_json::to_vec(&kept).unwrap_or_default();
+                sum.add(&line);
                 line.push(b'\n');
                 sink.write_all(&line).await.map_err(|e| CallError::refused(e.to_string()))?;
                 written += 1;
             }
         }
-        saved.queues.entry(vhost).or_default().insert(name, written);
+        // Somebody may have taken them since it was looked into.
+        if written == 0 {
+            continue;
+        }
+        saved.queues.entry(vhost.clone()).or_default().insert(name.clone(), written);
+        saved.sums.entry(vhost).or_default().insert(name, sum.finish());
     }
     Ok(saved)
 }
@@ -178,25 +209,42 @@ fn kept(line: &str) -> Result<Kept, CallError> {
         .map_err(|error| CallError::refused(format!("a saved message cannot be read: {error}")))
 }
 
-/// Counts what was saved: every line a message, each queue with as many as were there.
+/// Compares the file with what was written into it: every line a message, each queue with as
+/// many as the broker gave, of the same content and in the same order. They are not published:
+/// whether a broker takes them again is not tried.
 pub(super) async fn rehearse(
     saved: &Saved,
     source: Source<'_>,
 ) -> Result<Rehearsed, CallError> {
     let mut found = Saved::default();
+    let mut sums: BTreeMap<(String, String), Sum> = BTreeMap::new();
     let mut lines = BufReader::new(source).lines();
     while let Some(line) =
         lines.next_line().await.map_err(|e| CallError::refused(e.to_string()))?
     {
         let Kept { vhost, queue, .. } = kept(&line)?;
+        let place = (vhost.clone(), queue.clone());
+        sums.entry(place).or_insert_with(Sum::new).add(line.as_bytes());
         *found.queues.entry(vhost).or_default().entry(queue).or_default() += 1;
     }
-    let differences = if found == *saved {
-        Vec::new()
-    } else {
-        vec![format!("there are {}, and {} were saved", found.words(), saved.words())]
-    };
-    Ok(Rehearsed { compared: saved.words(), differences })
+    let mut differences = Vec::new();
+    if found.queues != saved.queues {
+        differences.push(format!(
+            "the file has {}, and {} were saved",
+            found.words(),
+            saved.words()
+        ));
+    }
+    for ((vhost, queue), sum) in sums {
+        let was = saved.sums.get(&vhost).and_then(|queues| queues.get(&queue));
+        if was.is_some_and(|was| *was != sum.finish()) {
+            differences
+                .push(format!("queue `{queue}` in vhost `{vhost}` is not as it was saved"));
+        }
+    }
+    let summed = if saved.sums.is_empty() { "" } else { ", each queue by its sum" };
+    let compared = format!("{} in the file{summed}, not published", saved.words());
+    Ok(Rehearsed { compared, differences })
 }
 
 /// Takes a JSON list apart while it comes in: a queue may hold more than fits into memory.
@@ -243,6 +291,50 @@ impl Items {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_message_that_is_another_is_found() {
+        let line = |queue: &str, payload: &str| {
+            let kept = json!({
+                "vhost": "/", "queue": queue,
+                "message": {
+                    "payload": payload, "payload_encoding": "base64", "properties": {},
+                },
+            });
+            format!("{kept}\n")
+        };
+        let sum = |payloads: &[&str]| {
+            let mut sum = Sum::new();
+            for payload in payloads {
+                sum.add(line("q", payload).trim_end().as_bytes());
+            }
+            sum.finish()
+        };
+        let saved = json!({
+            "queues": { "/": { "q": 2 } }, "sums": { "/": { "q": sum(&["YQ==", "Yg=="]) } },
+        });
+        let saved = Saved::read(&saved).unwrap();
+        let compare = async |text: String| {
+            rehearse(&saved, &mut text.as_bytes()).await.unwrap().differences
+        };
+        let none: Vec<String> = Vec::new();
+        assert_eq!(compare([line("q", "YQ=="), line("q", "Yg==")].concat()).await, none);
+        let other = ["queue `q` in vhost `/` is not as it was saved"];
+        assert_eq!(compare([line("q", "YQ=="), line("q", "Yw==")].concat()).await, other);
+        assert_eq!(compare([line("q", "Yg=="), line("q", "YQ==")].concat()).await, other);
+        let fewer = compare(line("q", "YQ==")).await;
+        assert_eq!(
+            fewer[0],
+            "the file has 1 message in 1 queue, and 2 messages in 1 queue were saved"
+        );
+        // Those of an older dollop are counted.
+        let old = Saved::read(&json!({ "queues": { "/": { "q": 1 } } })).unwrap();
+        let found = rehearse(&old, &mut line("q", "YQ==").as_bytes()).await.unwrap();
+        assert_eq!(
+            (found.compared.as_str(), found.differences),
+            ("1 message in 1 queue in the file, not published", none)
+        );
+    }
 
     #[test]
     fn a_list_is_taken_apart_wherever_it_is_cut() {

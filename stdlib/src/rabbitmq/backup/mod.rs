@@ -235,7 +235,11 @@ impl Scratch for Trial {
         .await?;
         let mut sink = Vec::new();
         self.control(&["-q", "export_definitions", "-"], None, &mut sink).await?;
-        let was: Topology = serde_json::from_value(saved.clone()).unwrap_or_default();
+        let was: Topology = serde_json::from_value(saved.clone()).map_err(|error| {
+            CallError::refused(format!(
+                "the manifest does not say what the broker defined: {error}"
+            ))
+        })?;
         let is = Topology::of(&json_of(&sink)?);
         Ok(Rehearsed { compared: was.words(), differences: was.missing_in(&is) })
     }

@@ -1,0 +1,48 @@
+//! What somebody else changed: what was last written beside what is there, whatever a script
+//! says meanwhile.
+
+use crate::expr::Expr;
+use crate::kind::{FoundObject, Kind};
+use crate::plan::change::Difference;
+use crate::plan::diff::{Sides, differences};
+use crate::resource::Owner;
+use crate::store::Record;
+use crate::value::Value;
+
+/// How an object is, beside what was last written to it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Drift {
+    /// It is not there, or what is there is somebody else's.
+    Gone,
+    /// These attributes are others now; `after` is what was written.
+    Changed(Vec<Difference>),
+}
+
+/// Whether it is known well enough to be compared: what exists in the record only, or what an
+/// apply began and did not end, is not.
+pub fn is_comparable(kind: &Kind, record: &Record) -> bool {
+    !kind.traits.only_recorded
+        && !record.interrupted
+        && !record.unfinished
+        && record.renaming.is_empty()
+        && !record.address.is_deposed()
+}
+
+/// What became of an object that was written as `left`; `None` when it is as it was.
+pub fn drift(kind: &Kind, left: &Value, found: Option<FoundObject>) -> Option<Drift> {
+    let Some(found) = found.filter(|found| !matches!(found.owner, Owner::Other(_))) else {
+        return Some(Drift::Gone);
+    };
+    // An older dollop may not have known all attributes.
+    let normal = kind.calls.normalize(left).map(|normal| kind.mark_spec(normal));
+    let left = normal.map_or_else(|_| left.clone(), |normal| normal.marked_like(left));
+    let actual = kind.mark_spec(found.spec).marked_like(&left);
+    let changed = differences(&Sides {
+        desired: &Expr::Value(left.clone()),
+        actual: &actual,
+        recorded: Some(&left),
+        schema: &kind.schema.spec,
+        spans: None,
+    });
+    (!changed.is_empty()).then_some(Drift::Changed(changed))
+}
