@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use dollop_engine::address::Address;
 use dollop_engine::error::CallError;
 use dollop_engine::kind::{FoundObject, Kind, OpenConnection, Registry};
-use dollop_engine::resource::{Created, Name, Preview, Proposed, Wanted};
+use dollop_engine::resource::{Beside, Created, Name, Preview, Proposed, Wanted};
 use dollop_engine::value::Value;
 use dollop_tests::conformance::{STACK, open};
 use serde_json::{Value as Json, json};
@@ -174,7 +174,8 @@ impl Object<'_> {
         let to = self.normal(&self.spec);
         let (name, id) = (self.name.clone(), Some(id.to_owned()));
         let proposed = Proposed { name, id, from: Some(found), to };
-        let told = self.kind.calls.preview(&self.lab.engine, vec![proposed]).await;
+        let told =
+            self.kind.calls.preview(&self.lab.engine, vec![proposed], Beside::default()).await;
         told.expect("an answer").remove(0)
     }
 
