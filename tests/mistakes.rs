@@ -74,6 +74,8 @@ fn a_resource_that_waits_for_itself_or_for_nothing() {
       |
     1 | local::data("a", #{ input: 1, depends_on: ["b", 5] });
       |                                            ^^^
+      |
+      = hint: write the resource itself, without quotes: what the call that declares it returned
 
     error[E0310]: `depends_on` takes a resource, an address or a list of them
      --> stack.rhai:1:49

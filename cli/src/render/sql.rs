@@ -8,6 +8,7 @@ use dollop_engine::address::Address;
 use dollop_engine::expr::Expr;
 use dollop_engine::kind::Registry;
 use dollop_engine::plan::{Change, Operation, Plan, aside};
+use dollop_engine::redact::Secrets;
 use dollop_engine::resource::{Name, Script};
 use dollop_engine::value::Value;
 use serde_json::{Value as Json, json};
@@ -87,6 +88,21 @@ pub fn lines(plan: &Plan, registry: &Registry) -> Lines {
     all
 }
 
+/// A text without what SQL changes about a name: quotes, dots and capital letters.
+fn squeezed(text: &str) -> String {
+    text.chars().filter(|sign| sign.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// The secrets of a change, as [`squeezed`]; what is shorter than a word is in every text.
+fn squeezed_secrets(change: &Change) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut keep = |secret: &str| found.push(squeezed(secret));
+    change.before.iter().for_each(|value| value.each_secret(&mut keep));
+    change.after.iter().for_each(|value| value.each_secret(&mut keep));
+    found.retain(|secret| secret.len() >= 4);
+    found
+}
+
 /// One line of the steps: what is sent for a change.
 struct Sent<'a> {
     verb: &'static str,
@@ -100,6 +116,10 @@ fn sent<'a>(plan: &'a Plan, registry: &'a Registry) -> impl Iterator<Item = Sent
         plan.changes.iter().map(|change| (&change.address, change)).collect();
     let making_way = plan.steps.iter().filter(|step| step.operation == Operation::MakeWay);
     let making_way: HashSet<_> = making_way.map(|step| &step.address).collect();
+    // Secrets have variables in their place; names that are secret have not.
+    let mut secrets = Secrets::default();
+    secrets.add_plan(plan);
+    let redactor = secrets.redactor();
     plan.steps.iter().filter_map(move |step| {
         let change = *changes.get(&step.address)?;
         let verb = match step.operation {
@@ -114,7 +134,17 @@ fn sent<'a>(plan: &'a Plan, registry: &'a Registry) -> impl Iterator<Item = Sent
             | Operation::Record => return None,
         };
         let makes_way = making_way.contains(&step.address);
-        let script = statements(plan, change, step.operation, makes_way, registry)?;
+        let mut script = statements(plan, change, step.operation, makes_way, registry)?;
+        script.place = redactor.clean(&script.place);
+        let held = squeezed_secrets(change);
+        for statement in &mut script.statements {
+            let plain = squeezed(statement);
+            *statement = if held.iter().any(|secret| plain.contains(secret)) {
+                "-- not shown: a secret stands in it where no variable can".to_owned()
+            } else {
+                redactor.clean(statement)
+            };
+        }
         (!script.statements.is_empty()).then_some(Sent { verb, change, script })
     })
 }
