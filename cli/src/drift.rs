@@ -168,9 +168,9 @@ async fn compare(live: &Live) -> Found {
     let mut found = Found::nothing(&project.stack, project.environment.name());
     for (record, answer) in &answers {
         if let Ok(Some(drift)) = answer {
-            let (resource, line) = told(record, drift);
+            let (resource, words) = told(record, drift);
             found.resources.push(resource);
-            found.lines.push(line);
+            found.lines.push(words);
         }
     }
     let changed = answers.iter().filter(|(_, answer)| matches!(answer, Ok(Some(_))));
@@ -205,13 +205,13 @@ async fn ask<'a>(
     else {
         return Vec::new();
     };
-    let line = match live.line(connection).await {
-        Ok(line) => line,
+    let through = match live.line(connection).await {
+        Ok(through) => through,
         Err(error) => return group.into_iter().map(|one| (one, Err(error.clone()))).collect(),
     };
     let objects: Vec<_> = group.iter().map(|record| live.object(record)).collect();
     let lefts: Vec<_> = objects.iter().map(|object| object.spec.clone()).collect();
-    let read = kind.calls.read(&line.connection, objects).await;
+    let read = kind.calls.read(&through.connection, objects).await;
     let compared = read.into_iter().zip(lefts).map(|(read, left)| match read {
         Ok(found) => Ok(drift(kind, &left, found)),
         // What a service cannot have is not there.

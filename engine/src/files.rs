@@ -26,6 +26,9 @@ pub enum FileError {
     },
 }
 
+/// Looks at a file of this machine, see [`Files::look`].
+pub type Look<'a> = &'a dyn Fn(&str) -> Result<Arc<[u8]>, FileError>;
+
 /// Where a secret is kept that a script names and does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecretSource {

@@ -11,7 +11,7 @@ use crate::address::Address;
 use crate::analysis::{Claimed, Lint};
 use crate::backup::{Backup, Host};
 use crate::error::CallError;
-use crate::files::FileError;
+use crate::files::Look;
 use crate::operate::Operations;
 use crate::path::Path;
 use crate::resource::{
@@ -250,11 +250,7 @@ pub trait Dial: Send + Sync {
     /// See [`Connection::lint`].
     fn lint(&self, known: &serde_json::Value) -> Vec<Lint>;
     /// See [`Connection::lint_files`].
-    fn lint_files(
-        &self,
-        known: &serde_json::Value,
-        look: &dyn Fn(&str) -> Result<Arc<[u8]>, FileError>,
-    ) -> Vec<Lint>;
+    fn lint_files(&self, known: &serde_json::Value, look: Look<'_>) -> Vec<Lint>;
     /// See [`Connection::backup`].
     fn backup<'a>(&self, connection: &'a OpenConnection) -> Option<&'a dyn Backup>;
     /// See [`Connection::host`].

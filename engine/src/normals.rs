@@ -118,8 +118,9 @@ fn holds_stand_in(value: &Value) -> bool {
         Value::String(text) => is_stand_in(text),
         Value::List(items) => items.iter().any(holds_stand_in),
         Value::Map(entries) => entries.iter().any(|(_, entry)| holds_stand_in(entry)),
-        Value::Secret(inner) => holds_stand_in(inner),
-        Value::Ephemeral(Ephemeral::Known(inner)) => holds_stand_in(inner),
+        Value::Secret(inner) | Value::Ephemeral(Ephemeral::Known(inner)) => {
+            holds_stand_in(inner)
+        }
         _ => false,
     }
 }

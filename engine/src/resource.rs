@@ -19,7 +19,7 @@ use crate::address::Address;
 use crate::analysis::{Claimed, Lint};
 use crate::backup::{Backup, Host};
 use crate::error::CallError;
-use crate::files::FileError;
+use crate::files::Look;
 
 pub use beside::Beside;
 pub use concurrency::Concurrency;
@@ -206,10 +206,7 @@ pub trait Connection: Sized + Send + Sync + 'static {
 
     /// What is wrong with the files of this machine by which it is reached; `look` reads one,
     /// relative paths from the project folder. `known` is as for [`lint`](Self::lint).
-    fn lint_files(
-        _known: &serde_json::Value,
-        _look: &dyn Fn(&str) -> Result<Arc<[u8]>, FileError>,
-    ) -> Vec<Lint> {
+    fn lint_files(_known: &serde_json::Value, _look: Look<'_>) -> Vec<Lint> {
         Vec::new()
     }
 

@@ -70,9 +70,9 @@ pub fn run(args: &RabbitArgs) -> Result<u8, CommandError> {
     }
     let object = live.object(target.record);
     let (answer, vhosts) = block_on(async {
-        let line = live.line_of(&target).await.map_err(|error| live.explain(&error))?;
+        let through = live.line_of(&target).await.map_err(|error| live.explain(&error))?;
         let ask = async |question: &str| {
-            let answer = target.operations.answer(&line.connection, &object, question).await;
+            let answer = target.operations.answer(&through.connection, &object, question).await;
             answer.map_err(|error| live.explain(&error))
         };
         let vhosts = match &args.vhost {

@@ -138,8 +138,8 @@ fn sent<'a>(plan: &'a Plan, registry: &'a Registry) -> impl Iterator<Item = Sent
         script.place = redactor.clean(&script.place);
         let held = squeezed_secrets(change);
         for statement in &mut script.statements {
-            let plain = squeezed(statement);
-            *statement = if held.iter().any(|secret| plain.contains(secret)) {
+            let bare = squeezed(statement);
+            *statement = if held.iter().any(|secret| bare.contains(secret)) {
                 "-- not shown: a secret stands in it where no variable can".to_owned()
             } else {
                 redactor.clean(statement)

@@ -57,7 +57,8 @@ fn slot(id: StepId) -> usize {
 impl Schedule {
     /// A schedule in which nothing has started. `steps` stand in the order of their ids; at
     /// most `parallelism` of them are under way at once, one at least, and beside them
-    /// [`MOST_JOINED`] that join others (see [`Traits::joins`](crate::resource::Traits::joins)).
+    /// [`MOST_JOINED`] that join others (see [`Traits::joins`](crate::resource::Traits::joins)),
+    /// unless it is one at a time.
     pub fn new(steps: &[Step], parallelism: usize, joins: impl Fn(&Step) -> bool) -> Self {
         let mut dependents = vec![Vec::new(); steps.len()];
         let mut followers = vec![Vec::new(); steps.len()];
@@ -74,7 +75,8 @@ impl Schedule {
         let place = vec![Place::Waiting; steps.len()];
         let class = |most: usize| Class { ready: BTreeSet::new(), running: 0, most };
         let classes = [class(parallelism.max(1)), class(MOST_JOINED)];
-        let joins = steps.iter().map(joins).collect();
+        // Who wants one at a time gets one at a time.
+        let joins = steps.iter().map(|step| parallelism > 1 && joins(step)).collect();
         let mut schedule =
             Self { place, missing, dependents, followers, joins, classes, stopped: false };
         for step in steps.iter().filter(|step| count(step) == 0) {
@@ -204,7 +206,7 @@ mod tests {
             picks in prop::collection::vec(any::<prop::sample::Index>(), 80),
         ) {
             let steps = steps(needs);
-            let joins = |step: &Step| joins[slot(step.id)];
+            let joins = |step: &Step| limit > 1 && joins[slot(step.id)];
             let mut schedule = Schedule::new(&steps, limit, joins);
             let mut running: Vec<StepId> = Vec::new();
             let mut ended = std::collections::BTreeMap::new();
@@ -258,18 +260,26 @@ mod tests {
 
     #[test]
     fn what_joins_others_waits_for_nobodys_place() {
-        let steps = steps(vec![vec![]; MOST_JOINED + 3]);
-        let mut schedule = Schedule::new(&steps, 1, |step| step.id > StepId(1));
+        let steps = steps(vec![vec![]; MOST_JOINED + 4]);
+        let mut schedule = Schedule::new(&steps, 2, |step| step.id > StepId(2));
         let started: Vec<_> = std::iter::from_fn(|| schedule.start()).collect();
-        // The second has to wait for the first, and the last for any that joins others.
-        let last = StepId(u32::try_from(MOST_JOINED + 2).unwrap());
-        assert_eq!(started.len(), 1 + MOST_JOINED);
-        assert!(!started.contains(&StepId(1)) && !started.contains(&last));
+        // The third has to wait for one of the first, and the last for any that joins others.
+        let last = StepId(u32::try_from(MOST_JOINED + 3).unwrap());
+        assert_eq!(started.len(), 2 + MOST_JOINED);
+        assert!(!started.contains(&StepId(2)) && !started.contains(&last));
         assert!(schedule.finished(StepId(0), Outcome::Done).is_empty());
-        assert_eq!(schedule.start(), Some(StepId(1)));
+        assert_eq!(schedule.start(), Some(StepId(2)));
         assert_eq!(schedule.start(), None);
-        assert!(schedule.finished(StepId(2), Outcome::Done).is_empty());
+        assert!(schedule.finished(StepId(3), Outcome::Done).is_empty());
         assert_eq!(schedule.start(), Some(last));
+    }
+
+    #[test]
+    fn one_at_a_time_is_one_at_a_time() {
+        let steps = steps(vec![vec![]; 3]);
+        let mut schedule = Schedule::new(&steps, 1, |_| true);
+        assert_eq!(schedule.start(), Some(StepId(0)));
+        assert_eq!(schedule.start(), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{
     Migration, Moment, Name, OpenConnection, Planned, Preview, Problem, Proposed, Resource,
     Rolling, Scope, Script, SpecError, Taking, Territory, Value, Wanted, opened,
 };
-use crate::files::FileError;
+use crate::files::Look;
 use crate::redact::Hidden;
 
 pub(super) struct Adapter<R>(pub(super) PhantomData<fn() -> R>);
@@ -466,11 +466,7 @@ impl<C: Connection> Dial for Dialer<C> {
         C::lint(known)
     }
 
-    fn lint_files(
-        &self,
-        known: &serde_json::Value,
-        look: &dyn Fn(&str) -> Result<Arc<[u8]>, FileError>,
-    ) -> Vec<Lint> {
+    fn lint_files(&self, known: &serde_json::Value, look: Look<'_>) -> Vec<Lint> {
         C::lint_files(known, look)
     }
 

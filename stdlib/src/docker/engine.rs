@@ -13,7 +13,7 @@ use dollop_engine::address::Address;
 use dollop_engine::analysis::Lint;
 use dollop_engine::backup::{Backup, Host};
 use dollop_engine::error::{CallError, Failure};
-use dollop_engine::files::FileError;
+use dollop_engine::files::Look;
 use dollop_engine::resource::{Concurrency, Connection, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -217,10 +217,7 @@ impl Connection for Engine {
         })
     }
 
-    fn lint_files(
-        known: &serde_json::Value,
-        look: &dyn Fn(&str) -> Result<Arc<[u8]>, FileError>,
-    ) -> Vec<Lint> {
+    fn lint_files(known: &serde_json::Value, look: Look<'_>) -> Vec<Lint> {
         known.get("tls").map_or_else(Vec::new, |tls| trust::lint(tls, look))
     }
 

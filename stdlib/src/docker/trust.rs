@@ -1,12 +1,11 @@
 //! TLS with an engine: whose certificate is wrong, and what to do about it.
 
 use std::error::Error as StdError;
-use std::sync::Arc;
 
 use dollop_engine::analysis::Lint;
 use dollop_engine::diagnostic::Code;
 use dollop_engine::error::CallError;
-use dollop_engine::files::FileError;
+use dollop_engine::files::{FileError, Look};
 use dollop_engine::path::Path;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -36,10 +35,7 @@ pub(super) fn usable([ca, cert, key]: [&str; 3]) -> Result<(), CallError> {
 }
 
 /// What is wrong with our files, as far as they tell by themselves.
-pub(super) fn lint(
-    tls: &serde_json::Value,
-    look: &dyn Fn(&str) -> Result<Arc<[u8]>, FileError>,
-) -> Vec<Lint> {
+pub(super) fn lint(tls: &serde_json::Value, look: Look<'_>) -> Vec<Lint> {
     let mut found = Vec::new();
     let mut texts: [Option<String>; 3] = [None, None, None];
     let path = |part: &str| tls.get(part).and_then(serde_json::Value::as_str);

@@ -143,12 +143,9 @@ async fn files_reach_a_container_that_is_read_only() {
     let made = first.made().await;
     assert_eq!(first.differences(&made.id).await, []);
     let inside = |command: &str| docker(&["exec", &name, "sh", "-c", command]);
-    assert_eq!(
-        inside(
-            "cat /run/secrets/key /etc/app/a.conf /etc/app/more /data/b; touch /run/x /etc/app/cache/x"
-        ),
-        "onea2b"
-    );
+    assert_eq!(inside("cat /run/secrets/key /etc/app/a.conf /etc/app/more /data/b"), "onea2b");
+    // What is in memory is written to; by root, as the engine may give it the folder's own mode.
+    docker(&["exec", "--user", "0", &name, "touch", "/run/x", "/etc/app/cache/x"]);
     let volumes = || {
         let format = "{{range .Mounts}}{{if not .RW}}{{.Name}} {{end}}{{end}}";
         let names = docker(&["inspect", "--format", format, &name]);

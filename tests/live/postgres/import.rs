@@ -145,8 +145,12 @@ fn made_again(start: fn() -> Container, change: fn(&str) -> String) {
         "{}",
         run.text()
     );
+    // From PostgreSQL 18 on these have names, which follow no other name.
+    let is_new = |line: &&str| !line.contains(": what the NOT NULL constraint of column ");
     for database in DATABASES {
-        assert!(!run.stderr.contains(&format!("in database `{database}`")), "{}", run.text());
+        let whose = format!("in database `{database}`");
+        let left_out = run.stderr.lines().filter(is_new).any(|line| line.contains(&whose));
+        assert!(!left_out, "{}", run.text());
     }
 
     // The next plan is empty, and so is a second import.

@@ -245,29 +245,36 @@ fn the_script_masks_secrets() {
 #[test]
 fn names_that_a_server_refuses_are_refused_by_check() {
     let long = "ü23456789012345678901234567890123456789012345678901234567890123";
-    let script = format!(
-        "let pg = postgres::server(\"main\", #{{ host: \"127.0.0.1\", port: 1, password: \"x\" }});\n\
-         pg.database(\"{long}\");\n\
+    let head = "let pg = postgres::server(\"main\", #{ host: \"127.0.0.1\", port: 1, \
+                password: \"x\" });\n";
+    let on_the_server = format!(
+        "pg.database(\"{long}\");\n\
          pg.role(\"pg_foo\");\n\
          pg.role(\"public\");\n\
          pg.role(\"r\", #{{ member_of: [\"r\"] }});\n\
          pg.membership(\"m\", #{{ role: \"a\", member: \"a\" }});\n\
          pg.tablespace(\"pg_space\", #{{ location: \"/x\" }});\n\
          pg.role(\"\");\n\
-         let db = pg.database(\"db\");\n\
+         pg.replication_slot(\"Bad Slot\");\n"
+    );
+    // What stands on something that is to be made is looked at once that is in order.
+    let in_a_database = format!(
+        "let db = pg.database(\"db\");\n\
          db.schema(\"pg_app\");\n\
          db.table(\"t\", #{{ schema: \"pg_catalog\", owner: \"{long}\",\n\
              columns: [#{{ name: \"xmin\", type: \"int\" }}] }});\n\
          db.view(\"v\", #{{ schema: \"\", query: \"select 1\" }});\n\
          db.grant(\"g\", #{{ role: \"r\", on: \"tables\", schema: \"public\", objects: [\"{long}\"],\n\
              privileges: [\"SELECT\"] }});\n\
-         pg.replication_slot(\"Bad Slot\");\n\
          db.subscription(\"Sub\", #{{ connection: \"host=x\", publications: [\"p\"] }});\n\
          db.event_trigger(\"{long}\", #{{ event: \"sql_drop\", function: \"f\" }});\n\
          db.comment(\"c\", #{{ on: \"operator\", object: [\"public\", \"x;\"], arguments: [\"int\"], text: \"t\" }});\n\
          db.security_label(\"l\", #{{ provider: \"p\", on: \"index\", object: [\"public\", \"i\"], label: \"x\" }});\n"
     );
-    let said = Project::new("names", &script).run(&["check"]).expect(1).stderr;
+    let checked = |script: &str| {
+        Project::new("names", &format!("{head}{script}")).run(&["check"]).expect(1).stderr
+    };
+    let said = [checked(&on_the_server), checked(&in_a_database)].join("\n");
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
     for words in [
         "has 64 bytes, PostgreSQL keeps 63",
@@ -302,7 +309,7 @@ fn names_that_are_hardly_meant_are_warned_of() {
          db.table(\"app.users\", #{ columns: [] });\n\
          db.table(\"Users\", #{ columns: [] });\n",
     );
-    let said = project.run(&["plan"]).expect(0).stderr;
+    let said = project.run(&["plan"]).expect(0).text();
     for words in [
         "the quotation marks of `\"DtApp\"` become a part of its name",
         "write `DtApp`: names are quoted where they have to be",

@@ -92,7 +92,7 @@ async fn a_policy_knows_what_the_same_plan_makes() {
         [
             "matches 1 queue that exists: `old`",
             "matches 1 queue that is to be made: `new`",
-            "`max-length` stays 5 by operator policy `op` for `old`, `new`",
+            "`max-length` stays 5 by operator policy `op` for `new`, `old`",
         ]
     );
     let beside =

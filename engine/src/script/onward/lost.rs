@@ -158,7 +158,9 @@ impl Lost {
                 self.variables.insert(name.to_string());
                 if flags.intersects(ASTFlags::CONSTANT) {
                     self.constants.insert(name.to_string());
-                    top.into_iter().for_each(|syntax| self.follow(syntax));
+                    if let Some(syntax) = top {
+                        self.follow(syntax);
+                    }
                 }
                 // It has its place, so that the others keep theirs.
                 if parts.2.is_none() {
@@ -167,7 +169,9 @@ impl Lost {
             }
             Stmt::Import(parts, _) if !parts.1.name.is_empty() => {
                 self.modules.insert(parts.1.name.to_string());
-                top.into_iter().for_each(|syntax| self.follow(syntax));
+                if let Some(syntax) = top {
+                    self.follow(syntax);
+                }
             }
             _ => {}
         }

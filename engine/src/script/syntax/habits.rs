@@ -84,6 +84,7 @@ pub(super) fn advice(source: &Source, name: &str, at: Position) -> Option<String
     (is_value && ends).then(|| format!("text stands in quotes: `\"{name}\"`"))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what every look at a place ends in")]
 pub(super) fn said(
     at: usize,
     message: impl Into<String>,

@@ -25,12 +25,13 @@ pub(super) fn parse(
     let is_bare_map = source.is_in_bare_map(at);
     let is_habit = match kind {
         _ if is_bare_map => false,
-        Parse::BadInput(LexError::MalformedChar(_)) => false,
         // A word that could stand here otherwise.
         Parse::Reserved(word) if word.starts_with(char::is_alphabetic) => {
             habits::is_before_text(source, at)
         }
-        Parse::ModuleUndefined(_) | Parse::DuplicatedProperty(_) => false,
+        Parse::BadInput(LexError::MalformedChar(_))
+        | Parse::ModuleUndefined(_)
+        | Parse::DuplicatedProperty(_) => false,
         _ => true,
     };
     let habit =

@@ -95,9 +95,9 @@ impl Place<'_> {
 
     /// `if x:`, `else:`, `elif x:`
     pub(super) fn block_behind_colon(&self) -> Option<Said> {
+        const OTHERWISE: [&str; 3] = ["elif", "elsif", "elseif"];
         let first = self.first_of_line(self.here);
         let near = [self.here.saturating_sub(1), self.here, self.here + 1];
-        const OTHERWISE: [&str; 3] = ["elif", "elsif", "elseif"];
         if let Some(at) = near.into_iter().find(|at| self.is_word(*at, &OTHERWISE)) {
             let word = self.text(at);
             return said(
@@ -134,7 +134,7 @@ impl Place<'_> {
             return said(first, format!("other scripts are not read with `{word}`"), hint);
         }
         let bare = self.is_word(first, &["import"]) && !self.is(first + 1, Sort::Text);
-        if bare && !self.is(first + 1, Sort::Sign) || bare && self.is_sign(first + 1, "{") {
+        if bare && (!self.is(first + 1, Sort::Sign) || self.is_sign(first + 1, "{")) {
             return said(first + 1, "`import` takes the path of a script, a text", hint);
         }
         None
@@ -142,6 +142,8 @@ impl Place<'_> {
 
     /// `var x = 5`, `let mut x`, `x := 5`, `let {a, b} = x`, `class X {`
     pub(super) fn name_of_others(&self) -> Option<Said> {
+        const TYPES: [&str; 7] =
+            ["class", "struct", "enum", "interface", "type", "trait", "impl"];
         const NAMING: [&str; 8] = ["var", "val", "local", "set", "my", "auto", "final", "mut"];
         let first = self.first_of_line(self.here);
         let near = self.here.saturating_sub(2)..=self.here + 1;
@@ -183,8 +185,6 @@ impl Place<'_> {
                 "write one `let` for each: `let a = pair[0]; let b = pair[1];`",
             );
         }
-        const TYPES: [&str; 7] =
-            ["class", "struct", "enum", "interface", "type", "trait", "impl"];
         let at = near.into_iter().find(|at| self.is_word(*at, &TYPES))?;
         if at != first || !self.is(at + 1, Sort::Word) {
             return None;

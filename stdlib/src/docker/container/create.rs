@@ -88,7 +88,7 @@ pub(super) async fn begin(
     let options = CreateContainerOptionsBuilder::new().name(&name.natural);
     let options = options.platform(platform.unwrap_or_default()).build();
     let created = engine.docker.create_container(Some(options), body).await;
-    let filled = match filler {
+    let done = match filler {
         Some(filler) => filler.removed(engine, created.is_err()).await,
         None => Ok(()),
     };
@@ -97,7 +97,7 @@ pub(super) async fn begin(
         Err(error) if status(&error) == Some(409) => return Err(exists(engine, name).await),
         Err(error) => return Err(refused(engine, &doing, &said(&error), &error)),
     };
-    let started = match filled.err().or_else(|| left_out(&doing, &warnings)) {
+    let started = match done.err().or_else(|| left_out(&doing, &warnings)) {
         None => join_and_start(engine, name, &id, spec, short).await,
         Some(error) => Err(error),
     };

@@ -249,8 +249,7 @@ impl Filler {
         let options = options.platform(spec.platform.as_deref().unwrap_or_default()).build();
         let made = engine.docker.create_container(Some(options), body).await;
         made.map_err(|error| engine.failed(&doing, &error))?;
-        let filled = filler.fill(engine, name, spec).await;
-        if let Err(error) = filled {
+        if let Err(error) = filler.fill(engine, name, spec).await {
             filler.removed(engine, true).await?;
             return Err(error);
         }

@@ -270,6 +270,8 @@ async fn container_conforms() {
         ],
     };
     let unseen = [
+        // What dollop does when the file changes; the engine does not keep it.
+        "files.on_change",
         // How long dollop waits, and for what, the engine does not keep.
         "wait",
         "wait_timeout",

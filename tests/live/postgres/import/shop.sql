@@ -95,7 +95,7 @@ CREATE TABLE rental (id bigint NOT NULL, made date DEFAULT '2026-01-01', CONSTRA
 CREATE TABLE "old rental" (closed date NOT NULL, made date NOT NULL) INHERITS (rental);
 COMMENT ON CONSTRAINT year_check ON DOMAIN year IS 'No film is older';
 CREATE FUNCTION noted() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
-CREATE EVENT TRIGGER "note It" ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE')
+CREATE EVENT TRIGGER "note It" ON ddl_command_end WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE')
     EXECUTE FUNCTION noted();
 ALTER EVENT TRIGGER "note It" ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER "note It" IS 'Who changed what';
