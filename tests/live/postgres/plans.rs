@@ -287,7 +287,7 @@ fn names_that_a_server_refuses_are_refused_by_check() {
         "schema `pg_app` would be one of the server's own",
         "nothing can be made in `pg_catalog`",
         "every table has a column `xmin` of the server's own",
-        "`postgres::view.main/db/v`: a name in PostgreSQL cannot be empty",
+        "`postgres::view.main/db/%-/v`: a name in PostgreSQL cannot be empty",
         "`Bad Slot` cannot be the name of a replication slot",
         "`Sub` cannot be the name of a replication slot",
         "give a `slot` that is called otherwise",

@@ -101,7 +101,7 @@ async fn a_policy_knows_what_the_same_plan_makes() {
         bench.preview_beside("rabbitmq::operator_policy", "op", operator(), beside).await;
     assert_eq!(
         said[2..],
-        ["`max-length` is 5, not 100 as in policy `limits`, for `old`, `new`"]
+        ["`max-length` is 5, not 100 as in policy `limits`, for `new`, `old`"]
     );
     // What exists of a policy that the plan changes does not count any more.
     bench.create("rabbitmq::operator_policy", "op", operator()).await.unwrap();
