@@ -410,8 +410,9 @@ fn security_opt(host: &HostConfig, asked: &ContainerSpec) -> Vec<String> {
     options.filter(|option| *option != "label=disable" || asked(option)).cloned().collect()
 }
 
-/// The engine adds options of its own to those of a container, and gives one without any
-/// its default driver.
+/// The engine gives a container without any its default driver, and to whatever logs by that
+/// driver options of its own; to another driver it adds none but those of its cache
+/// (`mergeAndVerifyLogConfig`).
 fn logging(host: &HostConfig, asked: &ContainerSpec, machine: &Machine) -> Option<Logging> {
     let log = host.log_config.clone().unwrap_or_default();
     let driver = log.typ.unwrap_or_default();
@@ -420,7 +421,9 @@ fn logging(host: &HostConfig, asked: &ContainerSpec, machine: &Machine) -> Optio
         return (!default).then(|| Logging { driver: Some(driver), options: Pairs::default() });
     };
     let options = log.config.unwrap_or_default();
-    let options = options.iter().filter(|(key, _)| asked.options.0.contains_key(*key));
+    let own = |key: &str| driver != machine.logging_driver && !key.starts_with("cache-");
+    let options =
+        options.iter().filter(|(key, _)| own(key) || asked.options.0.contains_key(*key));
     let driver =
         Some(driver).filter(|name| asked.driver.is_some() || *name != machine.logging_driver);
     Some(Logging { driver, options: Pairs::observed(options) })
