@@ -71,8 +71,11 @@ pub fn build(program: Program) -> Result<Graph, Findings> {
     let declared = &program.declarations;
     let places = Places::of(declared);
     let is_declared = |address: &Address| places.find(address, declared).is_some();
-    // Most need their connection and a few others.
-    let mut graph = DiGraph::with_capacity(declared.len(), 4 * declared.len());
+    // Most need their connection and a few others. Looking at each declaration here has the
+    // attributes of thousands on their way into the caches, many at once, before they are gone
+    // through one by one.
+    let expected = declared.iter().map(|one| 2 + one.attributes.len()).sum();
+    let mut graph = DiGraph::with_capacity(declared.len(), expected);
     for _ in declared {
         graph.add_node(());
     }

@@ -15,9 +15,9 @@ use crate::files::Look;
 use crate::operate::Operations;
 use crate::path::Path;
 use crate::resource::{
-    Beside, Concurrency, Connection, Created, Found, Held, Migration, Moment, Name, Need,
-    Owner, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope, Script, Territory,
-    Traits, Wanted,
+    Beside, Concurrency, Connection, Created, Found, Held, Instead, Migration, Moment, Name,
+    Need, Owner, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope, Script,
+    Territory, Traits, Wanted,
 };
 use crate::schema::{Attribute, Schema, SchemaError};
 use crate::value::Value;
@@ -301,6 +301,8 @@ pub struct ConnectionKind {
     pub implicit: bool,
     /// Whether what people stored behind it can be saved.
     pub saves: bool,
+    /// What to write in place of what other tools have.
+    pub instead: Instead,
     /// Its calls.
     pub dial: Arc<dyn Dial>,
 }
@@ -358,6 +360,7 @@ impl Registry {
             schema: Arc::new(LazyLock::new(connection_schema::<C>)),
             implicit: C::IMPLICIT,
             saves: C::SAVES,
+            instead: C::INSTEAD,
             dial: Arc::new(Dialer::<C>(PhantomData)),
         };
         self.connections.insert(C::KIND, kind);
@@ -386,6 +389,14 @@ impl Registry {
     /// What a kind can do beside being planned.
     pub fn operations(&self, kind: &str) -> Option<&Arc<dyn Operations>> {
         self.operations.get(kind)
+    }
+
+    /// What to write in a resource or connection of that kind in place of what other tools
+    /// have.
+    pub fn instead(&self, kind: &str) -> Instead {
+        let resource = self.kind(kind).map(|kind| kind.traits.instead);
+        let connection = || self.connection_kind(kind).map(|kind| kind.instead);
+        resource.or_else(connection).unwrap_or(Instead(&[]))
     }
 
     /// The kind of that name.

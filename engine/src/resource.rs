@@ -26,7 +26,7 @@ pub use concurrency::Concurrency;
 pub use held::{Held, Migration, Moment};
 pub use listing::{Listed, Listing, Need};
 pub use script::Script;
-pub use traits::{Naming, OnFailure, Rolling, Traits};
+pub use traits::{Instead, Naming, OnFailure, Rolling, Traits};
 
 /// The folder of a stack's state beside its scripts. It holds the key of what is sealed, so
 /// whatever copies the folder around it leaves it out.
@@ -183,6 +183,8 @@ pub trait Connection: Sized + Send + Sync + 'static {
     const KIND: &'static str;
     /// Whether a default one exists without being declared.
     const IMPLICIT: bool = false;
+    /// As [`Traits::instead`].
+    const INSTEAD: Instead = Instead(&[]);
     /// How to reach it.
     type Spec: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
 

@@ -3,6 +3,7 @@
 use dollop_engine::graph::Graph;
 
 use crate::args::{CheckArgs, CheckFormat};
+use crate::commands::leave;
 use crate::error::{CommandError, DONE, FAILED, Kind};
 use crate::render::style::{DIM, paint};
 use crate::render::text::count;
@@ -20,7 +21,9 @@ pub fn run(args: &CheckArgs) -> Result<u8, CommandError> {
     if args.format == CheckFormat::Text {
         let graph = loaded?;
         report(&session, &graph);
-        return Ok(code(args, &graph));
+        let code = code(args, &graph);
+        leave(graph);
+        return Ok(code);
     }
     let (found, code) = match loaded {
         Ok(graph) => (graph.program().warnings.clone(), code(args, &graph)),

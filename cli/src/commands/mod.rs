@@ -86,6 +86,12 @@ fn undeclared(graph: &Graph, address: &Address) -> CommandError {
     }
 }
 
+/// Leaves what only holds memory to the end of the process, which is near: giving back a
+/// plan of thousands piece by piece takes a tenth of the time it took to make it.
+pub(crate) fn leave<T>(done: T) {
+    std::mem::forget(done);
+}
+
 /// Says something a reader should know beside the data.
 pub(crate) fn note(text: &str) {
     let found = Diagnostic::new(Code::StateNote, text);

@@ -7,7 +7,7 @@ use dollop_engine::plan::Options;
 use dollop_state::{Keyring, read_state};
 
 use crate::args::{Format, PlanArgs};
-use crate::commands::{note, show_plan};
+use crate::commands::{leave, note, show_plan};
 use crate::error::{CHANGES, CommandError, DONE};
 use crate::render::{json, sql};
 use crate::saved;
@@ -64,5 +64,7 @@ pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
             "saved; apply it with `dollop apply {stack}{environment}--plan {file}`\n"
         ));
     }
-    Ok(if args.detailed_exitcode && plan.has_changes() { CHANGES } else { DONE })
+    let code = if args.detailed_exitcode && plan.has_changes() { CHANGES } else { DONE };
+    leave((plan, graph, snapshot));
+    Ok(code)
 }

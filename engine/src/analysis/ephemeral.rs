@@ -55,7 +55,8 @@ pub(super) fn check<'a>(stack: &Stack<'a>, registry: &Registry, report: &mut Rep
             report.found.push(
                 Diagnostic::new(Code::EphemeralKept, message)
                     .at(output.span.clone())
-                    .hint("whoever may know it gets it where it comes from"),
+                    .hint("whoever may know it gets it where it comes from")
+                    .into(),
             );
         }
     }

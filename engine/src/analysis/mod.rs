@@ -19,12 +19,13 @@ mod secrets;
 mod stack;
 mod unused;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 pub use claim::{ANY, Asked, Call, Claim, Claimed, Known, Lint, Named};
 pub use relations::{Branch, Impact, Relation, impact, uses};
 use stack::Stack;
 
+use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::files::Files;
 use crate::graph::Graph;
@@ -66,10 +67,42 @@ pub fn analyse(graph: &Graph, registry: &Registry, files: &dyn Files) -> Vec<Dia
     }
     dormant::check(&mut stack, &mut report);
     report.unused_allows(graph);
-    let mut found = report.found;
+    let mut found = folded(report.found);
     found.sort_by(|a, b| (&a.span, a.code).cmp(&(&b.span, b.code)));
     found
 }
+
+/// What is said of several resources of one line, which a loop or function declared, once.
+fn folded(all: Vec<Found<'_>>) -> Vec<Diagnostic> {
+    let mut folded: Vec<(Diagnostic, Vec<&Address>)> = Vec::new();
+    let mut known: HashMap<_, usize> = HashMap::new();
+    for Found { diagnostic, of } in all {
+        let key = (diagnostic.code, diagnostic.span.clone(), diagnostic.message.clone());
+        match known.get(&key) {
+            Some(index) if folded[*index].0 == diagnostic => folded[*index].1.extend(of),
+            _ => {
+                known.insert(key, folded.len());
+                folded.push((diagnostic, of.into_iter().collect()));
+            }
+        }
+    }
+    let said = folded.into_iter().map(|(diagnostic, of)| match of.as_slice() {
+        [_, _, ..] => {
+            let names: Vec<String> = of.iter().map(|one| format!("`{one}`")).collect();
+            let (shown, rest) = names.split_at(names.len().min(MOST_NAMED));
+            let shown = shown.join(", ");
+            diagnostic.note(match rest.len() {
+                0 => format!("of {shown}"),
+                more => format!("of {shown} and {more} more"),
+            })
+        }
+        _ => diagnostic,
+    });
+    said.collect()
+}
+
+/// How many resources are named that have one finding together.
+const MOST_NAMED: usize = 3;
 
 /// The attributes that are known and no secrets.
 fn plainly_known(declaration: &Declaration) -> serde_json::Value {
@@ -78,12 +111,24 @@ fn plainly_known(declaration: &Declaration) -> serde_json::Value {
     serde_json::Value::Object(known.collect())
 }
 
+/// A finding, and the declaration it is about.
+struct Found<'a> {
+    diagnostic: Diagnostic,
+    of: Option<&'a Address>,
+}
+
+impl From<Diagnostic> for Found<'_> {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self { diagnostic, of: None }
+    }
+}
+
 /// What was found so far.
 #[derive(Default)]
 struct Report<'a> {
-    found: Vec<Diagnostic>,
+    found: Vec<Found<'a>>,
     /// Which `allow` was needed: by the address's place in the program, and code.
-    allowed: BTreeSet<(&'a crate::address::Address, Code)>,
+    allowed: BTreeSet<(&'a Address, Code)>,
     /// The profiles the rules take as on, some of which are off.
     supposed: Option<BTreeSet<&'a str>>,
 }
@@ -102,7 +147,8 @@ impl<'a> Report<'a> {
             self.allowed.insert((&declaration.address, found.code));
             return;
         }
-        self.found.push(found.at(declaration.span_of(at).clone()));
+        let diagnostic = found.at(declaration.span_of(at).clone());
+        self.found.push(Found { diagnostic, of: Some(&declaration.address) });
     }
 
     /// Adds a finding about two declarations, unless one of them allows it.

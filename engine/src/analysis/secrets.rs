@@ -101,7 +101,8 @@ fn defaults<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
             report.found.push(
                 finding(&what, text)
                     .at(parameter.span.clone())
-                    .hint("leave the default out, and give the value in a file that is not kept with the script: `default.params.toml`"),
+                    .hint("leave the default out, and give the value in a file that is not kept with the script: `default.params.toml`")
+                    .into(),
             );
         }
     }

@@ -54,15 +54,19 @@ pub struct Traits {
     /// them counts neither as under way nor against the connection's [`Concurrency`]. The kind
     /// itself makes sure that there are no more joint calls at once than that says.
     pub joins: bool,
-    /// Names that people bring along from elsewhere and that are no attributes, with what to
-    /// write instead, or why there is nothing: `("deploy", "..")`; of a part of an attribute
-    /// `("ports.mode", "..")`, whatever stands between.
-    pub instead: &'static [(&'static str, &'static str)],
+    /// What to write in place of what other tools have.
+    pub instead: Instead,
 }
 
-impl Traits {
+/// Names that people bring along from elsewhere and that are no attributes, with what to
+/// write instead, or why there is nothing: `("deploy", "..")`; of a part of an attribute
+/// `("ports.mode", "..")`, whatever stands between.
+#[derive(Clone, Copy, Debug)]
+pub struct Instead(pub &'static [(&'static str, &'static str)]);
+
+impl Instead {
     /// What to write instead of something that is no attribute.
-    pub fn instead(&self, path: &Path) -> Option<&'static str> {
+    pub fn words(self, path: &Path) -> Option<&'static str> {
         let first = path.first()?;
         let last = path.0.iter().skip(1).rev().find_map(|segment| match segment {
             Segment::Key(key) => Some(key.as_str()),
@@ -73,9 +77,11 @@ impl Traits {
             (Some((outer, inner)), Some(last)) => outer == first && inner == last,
             _ => false,
         };
-        self.instead.iter().find(|(name, _)| is_it(name)).map(|(_, words)| *words)
+        self.0.iter().find(|(name, _)| is_it(name)).map(|(_, words)| *words)
     }
+}
 
+impl Traits {
     /// What tells one real object from another in its place.
     pub fn telling(&self) -> Vec<&'static str> {
         let name = (self.naming == Naming::Natural).then_some("name");
@@ -98,7 +104,7 @@ impl Default for Traits {
             only_recorded: false,
             replicas: false,
             joins: false,
-            instead: &[],
+            instead: Instead(&[]),
         }
     }
 }

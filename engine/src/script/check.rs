@@ -272,7 +272,7 @@ pub(super) fn unknown_attribute<'a>(
     name: &str,
     names: impl Iterator<Item = &'a String> + Clone,
 ) -> Trouble {
-    let instead = registry.kind(kind).and_then(|kind| kind.traits.instead(&trouble.path));
+    let instead = registry.instead(kind).words(&trouble.path);
     if let Some(words) = instead {
         return trouble.hint(words);
     }

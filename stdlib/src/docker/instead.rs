@@ -1,10 +1,10 @@
 //! Keys of Compose that are no attributes here, with what to write instead or why there is
 //! nothing: see [`Traits::instead`](dollop_engine::resource::Traits::instead).
 
-type Words = &'static [(&'static str, &'static str)];
+use dollop_engine::resource::Instead;
 
 /// Of a service.
-pub(super) const CONTAINER: Words = &[
+pub(super) const CONTAINER: Instead = Instead(&[
     ("environment", "it is called `env`"),
     ("env_file", "read the file: `env: dotenv(file(\"app.env\"))`"),
     ("label_file", "read the file: `labels: dotenv(file(\"app.labels\"))`"),
@@ -69,6 +69,38 @@ pub(super) const CONTAINER: Words = &[
     ("cpu_count", "it is for Windows; here it is `cpus`"),
     ("cpu_percent", "it is for Windows; here it is `cpus`"),
     ("version", "a script has no version of its format"),
+    // As Terraform and Ansible have them.
+    ("upload", "it is called `files`: `files: #{ \"/etc/app.conf\": file(\"app.conf\") }`"),
+    ("must_run", "leave it out: `running: false` is for one that shall not run"),
+    ("start", "it is called `running`"),
+    ("rm", "one that ends by itself is a `docker::job`"),
+    (
+        "networks_advanced",
+        "it is called `networks`: `networks: [#{ network: net, aliases: [\"db\"] }]`",
+    ),
+    ("capabilities", "they are called `cap_add` and `cap_drop`"),
+    ("host", "it is called `extra_hosts`"),
+    ("etc_hosts", "it is called `extra_hosts`"),
+    ("mounts", "it is called `volumes`"),
+    ("log_driver", "it is called `logging: #{ driver: \"local\" }`"),
+    ("log_opts", "it is called `logging: #{ options: #{ .. } }`"),
+    ("max_retry_count", "it is part of `restart`: `\"on-failure:3\"`"),
+    ("restart_policy", "it is called `restart`"),
+    ("restart_retries", "it is part of `restart`: `\"on-failure:3\"`"),
+    ("published_ports", "it is called `ports`"),
+    ("exposed_ports", "it is called `expose`"),
+    ("destroy_grace_seconds", "it is called `stop_grace_period`"),
+    ("detach", "leave it out: containers run in the background"),
+    ("recreate", "say so on the command line: `dollop apply --replace ADDRESS`"),
+    ("ports.internal", "it is called `target`"),
+    ("ports.external", "it is called `published`"),
+    ("ports.ip", "it is called `host_ip`"),
+    ("volumes.container_path", "it is called `target`; shorter is `\"data:/var/lib/data\"`"),
+    (
+        "volumes.host_path",
+        "it is called `source`, with `type: \"bind\"`; shorter is `\"./conf:/etc/app:ro\"`",
+    ),
+    ("volumes.volume_name", "it is called `source`; shorter is `\"data:/var/lib/data\"`"),
     ("ports.name", "ports have no names: write a comment"),
     ("ports.app_protocol", "the engine knows only `protocol`: tcp, udp or sctp"),
     (
@@ -87,10 +119,10 @@ pub(super) const CONTAINER: Words = &[
          engines since 28.0",
     ),
     ("gpus.id", "it is called `device_ids`"),
-];
+]);
 
 /// Of a network.
-pub(super) const NETWORK: Words = &[
+pub(super) const NETWORK: Instead = Instead(&[
     ("external", "what exists already is looked up: `docker::network_lookup(\"name\")`"),
     ("driver_opts", "it is called `options`"),
     ("enable_ipv6", "it is called `ipv6`"),
@@ -106,17 +138,17 @@ pub(super) const NETWORK: Words = &[
     ("scope", "it is for a swarm; the `driver` decides it"),
     ("ingress", "it is the one network of a swarm through which it publishes ports"),
     ("check_duplicate", "names are always checked"),
-];
+]);
 
 /// Of a volume.
-pub(super) const VOLUME: Words = &[
+pub(super) const VOLUME: Instead = Instead(&[
     ("external", "what exists already is looked up: `docker::volume_lookup(\"name\")`"),
     ("driver_opts", "it is called `options`"),
     ("cluster", "it is for a swarm"),
-];
+]);
 
 /// Of the `build` of a service, and of its image.
-pub(super) const IMAGE: Words = &[
+pub(super) const IMAGE: Instead = Instead(&[
     ("context", "it belongs into `build: #{ context: \"./app\" }`"),
     ("dockerfile", "it belongs into `build: #{ context: \".\", dockerfile: \"..\" }`"),
     ("pull_policy", "it is called `pull`"),
@@ -142,7 +174,7 @@ pub(super) const IMAGE: Words = &[
     ("build.isolation", "it is for Windows, and these engines run on Linux"),
     ("build.provenance", "the builder of the engine makes no attestations"),
     ("build.sbom", "the builder of the engine makes no attestations"),
-];
+]);
 
 #[cfg(test)]
 mod tests {
@@ -185,7 +217,7 @@ mod tests {
                     Path::attribute(key.split('.').next().unwrap_or_default()),
                     |path, part| path.key(part),
                 );
-                let instead = kind.traits.instead(&path);
+                let instead = kind.traits.instead.words(&path);
                 let known = kind.schema.spec.contains_key(key);
                 assert!(known || instead.is_some(), "`{key}` of {} gets no words", kind.name);
                 assert!(!known || instead.is_none(), "`{key}` of {} has both", kind.name);
@@ -196,12 +228,15 @@ mod tests {
     #[test]
     fn words_are_for_names_that_are_no_attributes() {
         let registry = crate::registry();
-        for kind in registry.kinds() {
-            for (name, words) in kind.traits.instead {
-                assert!(!kind.schema.spec.contains_key(*name), "`{name}` of {}", kind.name);
+        let connections =
+            registry.connections().map(|kind| (kind.name, &kind.schema, kind.instead));
+        let kinds = registry.kinds().map(|kind| (kind.name, &kind.schema, kind.traits.instead));
+        for (kind, schema, instead) in kinds.chain(connections) {
+            for (name, words) in instead.0 {
+                assert!(!schema.spec.contains_key(*name), "`{name}` of {kind}");
                 assert!(!words.ends_with('.'), "`{name}`: {words}");
                 if let Some((outer, _)) = name.split_once('.') {
-                    assert!(kind.schema.spec.contains_key(outer), "`{name}` of {}", kind.name);
+                    assert!(schema.spec.contains_key(outer), "`{name}` of {kind}");
                 }
             }
         }

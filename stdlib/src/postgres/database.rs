@@ -22,6 +22,7 @@ use tokio_postgres::error::SqlState;
 use self::encoding::{ENCODINGS, encoding};
 pub use self::locale::{Provider, Strategy};
 use super::error::Task;
+use super::instead;
 use super::server::{Lane, Server};
 use super::version;
 use super::{held, imported, names, review, sql};
@@ -163,7 +164,12 @@ impl Resource for Database {
     type Facts = Facts;
 
     fn traits() -> Traits {
-        Traits { holds_data: true, renames: true, ..Traits::default() }
+        Traits {
+            holds_data: true,
+            renames: true,
+            instead: instead::DATABASE,
+            ..Traits::default()
+        }
     }
 
     fn cautions(natural: &str, from: Option<&Spec>, _: &Spec) -> Vec<Problem> {

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::grant::{On, PUBLIC, normalize_grantee, normalize_privileges};
+use super::instead;
 use super::object::{Nothing, Object, Observed, Row};
 use super::server::Server;
 use super::sql;
@@ -103,6 +104,7 @@ impl Object for DefaultPrivileges {
             naming: Naming::Label,
             within: &["database"],
             identity: &["owner", "schema", "on", "role"],
+            instead: instead::DEFAULT_PRIVILEGES,
             ..Traits::default()
         }
     }

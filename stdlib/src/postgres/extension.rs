@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
 use super::error::Task;
+use super::instead;
 use super::server::Server;
 use super::sql::{self, Place};
 use super::{imported, names, review};
@@ -79,7 +80,7 @@ impl Resource for Extension {
     type Facts = Facts;
 
     fn traits() -> Traits {
-        Traits { within: &["database"], ..Traits::default() }
+        Traits { within: &["database"], instead: instead::EXTENSION, ..Traits::default() }
     }
 
     fn claims(name: &Name, _: &Spec) -> Vec<Claimed> {

@@ -28,6 +28,7 @@ pub(super) use self::give::Wishes;
 pub use self::on::On;
 use super::error::Task;
 use super::imported::{self, Granted};
+use super::instead;
 use super::server::Server;
 use super::version::{self, Since};
 use super::{names, review, sql};
@@ -101,6 +102,7 @@ impl Resource for Grant {
             within: &["database"],
             identity: &["role", "on", "schema", "objects", "columns"],
             joins: true,
+            instead: instead::GRANT,
             ..Traits::default()
         }
     }

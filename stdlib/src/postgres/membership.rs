@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::imported::Around;
+use super::instead;
 use super::object::{Nothing, Object};
 use super::server::Server;
 use super::sql;
@@ -51,6 +52,7 @@ impl Object for Membership {
             naming: Naming::Label,
             within: &[],
             identity: &["role", "member"],
+            instead: instead::MEMBERSHIP,
             ..Traits::default()
         }
     }

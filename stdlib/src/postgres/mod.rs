@@ -29,6 +29,7 @@ pub mod hba_rule;
 mod held;
 pub mod imported;
 pub mod index;
+mod instead;
 mod lane;
 pub mod membership;
 pub mod migrations;

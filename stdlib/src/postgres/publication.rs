@@ -8,6 +8,7 @@ use dollop_engine::resource::{Problem, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::instead;
 use super::object::{Nothing, Object, comment_and_owner};
 use super::server::Server;
 use super::sql;
@@ -109,7 +110,7 @@ impl Object for Publication {
     type Facts = Nothing;
 
     fn traits() -> Traits {
-        Traits { within: &["database"], ..Traits::default() }
+        Traits { within: &["database"], instead: instead::PUBLICATION, ..Traits::default() }
     }
 
     fn normalize(spec: &mut Spec) {

@@ -23,6 +23,7 @@ use tokio_postgres::error::SqlState;
 
 use self::flags::{Flags, SERVER_DEFAULTS, flags};
 use super::error::Task;
+use super::instead;
 use super::server::{Lane, Server};
 use super::{held, imported, names, review, scram, sql};
 use crate::text::Text;
@@ -135,7 +136,7 @@ impl Resource for Role {
     type Facts = Facts;
 
     fn traits() -> Traits {
-        Traits { holds_data: true, renames: true, ..Traits::default() }
+        Traits { holds_data: true, renames: true, instead: instead::ROLE, ..Traits::default() }
     }
 
     fn id_of(name: &Name, _: &Spec) -> Option<String> {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
 use super::error::Task;
+use super::instead;
 use super::server::{Lane, Server};
 use super::sql::{self, Place};
 use super::{held, imported, names, review};
@@ -65,7 +66,13 @@ impl Resource for Schema {
     type Facts = Facts;
 
     fn traits() -> Traits {
-        Traits { within: &["database"], holds_data: true, renames: true, ..Traits::default() }
+        Traits {
+            within: &["database"],
+            holds_data: true,
+            renames: true,
+            instead: instead::SCHEMA,
+            ..Traits::default()
+        }
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use backon::{ExponentialBuilder, Retryable};
 use dollop_engine::backup::Backup;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Concurrency, Connection, Scope};
+use dollop_engine::resource::{Concurrency, Connection, Instead, Scope};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio_postgres::config::{SslMode as Wanted, TargetSessionAttrs};
@@ -22,6 +22,7 @@ pub use self::spec::{Spec, Target};
 use super::error::{self, Fault, Task};
 use super::grant;
 use super::imported::Inventory;
+use super::instead;
 pub(super) use super::lane::Lane;
 use super::lane::Slot;
 use super::seen::Seen;
@@ -74,6 +75,7 @@ struct Rights {
 
 impl Connection for Server {
     const KIND: &'static str = "postgres::server";
+    const INSTEAD: Instead = instead::SERVER;
     type Spec = Spec;
 
     fn concurrency(spec: &Spec) -> Concurrency {

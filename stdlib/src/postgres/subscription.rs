@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
 use super::imported::Around;
+use super::instead;
 use super::object::{Nothing, Object, comment_and_owner};
 use super::server::Server;
 use super::version::Since;
@@ -138,7 +139,7 @@ impl Object for Subscription {
     type Facts = Nothing;
 
     fn traits() -> Traits {
-        Traits { within: &["database"], ..Traits::default() }
+        Traits { within: &["database"], instead: instead::SUBSCRIPTION, ..Traits::default() }
     }
 
     fn normalize(spec: &mut Spec) {

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::grant::{PUBLIC, normalize_grantee};
+use super::instead;
 use super::object::{Nothing, Object};
 use super::server::Server;
 use super::sql;
@@ -47,6 +48,7 @@ impl Object for UserMapping {
             naming: Naming::Label,
             within: &["database", "server"],
             identity: &["role"],
+            instead: instead::USER_MAPPING,
             ..Traits::default()
         }
     }

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::instead;
 use super::item::NoFacts;
 use super::server::Server;
 
@@ -105,6 +106,7 @@ impl Resource for Binding {
                 "routing_key",
                 "arguments",
             ],
+            instead: instead::BINDING,
             ..Traits::default()
         }
     }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use dollop_engine::diagnostic::did_you_mean;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Beside, Preview, Problem, Proposed};
+use dollop_engine::resource::{Beside, Preview, Problem, Proposed, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::arguments::{Form, Typed, check_leftover, check_nulls, is_internal, lift, lower};
+use super::instead;
 use super::item::{Item, Place, RESERVED, Whose, in_vhost};
 use super::server::Server;
 
@@ -111,6 +112,10 @@ impl Item for Exchange {
     const KIND: &'static str = "rabbitmq::exchange";
     type Spec = Spec;
     type Row = Row;
+
+    fn traits() -> Traits {
+        Traits { within: &["vhost"], instead: instead::EXCHANGE, ..Traits::default() }
+    }
 
     fn normalize(spec: &mut Spec) {
         lift(TYPED, spec);

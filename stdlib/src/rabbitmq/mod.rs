@@ -12,6 +12,7 @@ pub mod federation;
 mod health;
 mod held;
 pub mod imported;
+mod instead;
 pub mod item;
 mod limits;
 mod matching;

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::instead;
 use super::item::{Item, Place, Whose, in_vhost};
 use super::pattern;
 use super::server::Server;
@@ -77,7 +78,12 @@ impl Item for Permission {
     type Row = Row;
 
     fn traits() -> Traits {
-        Traits { within: &["vhost"], named_after: Some("rabbitmq::user"), ..Traits::default() }
+        Traits {
+            within: &["vhost"],
+            named_after: Some("rabbitmq::user"),
+            instead: instead::PERMISSION,
+            ..Traits::default()
+        }
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dollop_engine::analysis::Lint;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Beside, Preview, Problem, Proposed};
+use dollop_engine::resource::{Beside, Preview, Problem, Proposed, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::exchange::Exchange;
+use super::instead;
 use super::item::{Item, Place, in_vhost};
 use super::matching::{self, Candidate, Field};
 use super::queue::Queue;
@@ -95,6 +96,10 @@ impl Item for Policy {
     const KIND: &'static str = "rabbitmq::policy";
     type Spec = Spec;
     type Row = Row;
+
+    fn traits() -> Traits {
+        Traits { within: &["vhost"], instead: instead::POLICY, ..Traits::default() }
+    }
 
     fn lint(spec: &Spec) -> Vec<Lint> {
         policy_rules::lint(&spec.definition)

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::arguments::{check_nulls, is_internal, lift, lower};
+use super::instead;
 use super::item::{Item, Place, RESERVED, Whose, in_vhost};
 use super::queue_rules::{TYPE, TYPED, check, lint};
 use super::server::Server;
@@ -200,7 +201,12 @@ impl Item for Queue {
     type Row = Row;
 
     fn traits() -> Traits {
-        Traits { within: &["vhost"], holds_data: true, ..Traits::default() }
+        Traits {
+            within: &["vhost"],
+            holds_data: true,
+            instead: instead::QUEUE,
+            ..Traits::default()
+        }
     }
 
     fn normalize(spec: &mut Spec) {

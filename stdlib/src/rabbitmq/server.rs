@@ -8,7 +8,7 @@ use dollop_engine::backup::Backup;
 use dollop_engine::diagnostic::Code;
 use dollop_engine::error::CallError;
 use dollop_engine::path::Path;
-use dollop_engine::resource::{Concurrency, Connection, Scope};
+use dollop_engine::resource::{Concurrency, Connection, Instead, Scope};
 use rustls::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::api::{Api, Way, root};
 use super::definitions::{Definitions, Latest};
 use super::health;
+use super::instead;
 use super::item::Place;
 use crate::tls::{self, Papers};
 
@@ -152,6 +153,7 @@ impl Server {
 
 impl Connection for Server {
     const KIND: &'static str = "rabbitmq::server";
+    const INSTEAD: Instead = instead::SERVER;
     type Spec = Spec;
 
     fn lint(known: &serde_json::Value) -> Vec<Lint> {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256, Sha512};
 
+use super::instead;
 use super::item::{Item, Place, Whose, in_vhost};
 use super::limits;
 use super::server::Server;
@@ -116,7 +117,7 @@ impl Item for User {
     const KNOWN: Option<Known> = Some(Known::Login);
 
     fn traits() -> Traits {
-        Traits::default()
+        Traits { instead: instead::USER, ..Traits::default() }
     }
 
     fn normalize(spec: &mut Spec) {
