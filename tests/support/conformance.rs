@@ -223,7 +223,9 @@ impl Run<'_> {
         for written in [value, &normal] {
             for part in nested::parts(written, ty, attribute) {
                 within.set(&part.name);
-                if within.is_shown(&part.name) || unseen.contains(&part.name.as_str()) {
+                let is_unseen = |name: &str| unseen.contains(&name);
+                let excused = is_unseen(&part.name) || is_unseen(attribute);
+                if within.is_shown(&part.name) || excused {
                     continue;
                 }
                 let Ok(other) = self.normal(&with(&part.without(written))) else { continue };

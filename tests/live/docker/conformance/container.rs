@@ -210,8 +210,9 @@ async fn container_conforms() {
             ("dns", json!("10.213.8.54")),
             ("dns_opt", json!(["ndots:2"])),
             ("dns_search", json!("example.test")),
-            ("logging", json!({ "options": { "max-size": "1m" } })),
+            // First: to its own driver the engine adds options of its own.
             ("logging", json!({ "driver": "local", "options": { "max-size": "1m" } })),
+            ("logging", json!({ "options": { "max-size": "1m" } })),
             ("logging", json!({ "driver": "none" })),
             ("cap_add", json!(["NET_ADMIN", "cap_sys_time"])),
             ("cap_drop", json!(["ALL"])),
