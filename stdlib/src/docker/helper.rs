@@ -74,7 +74,8 @@ pub(super) fn marks(name: &Name) -> Marks {
 
 /// Removes what a run left that was killed while it did something to an object.
 pub(super) async fn swept(engine: &Engine, name: &Name) -> Result<(), CallError> {
-    sweep(engine, &marks(name)).await
+    // On the heap: it is rarely needed, and every call that changes a container waits for it.
+    Box::pin(sweep(engine, &marks(name))).await
 }
 
 /// Removes every container with these marks, and what only it has.

@@ -182,7 +182,8 @@ fn an_engine_is_reached_over_tls() {
 #[test]
 fn what_an_engine_fills_in_by_its_configuration_is_no_drift() {
     let filled = ["--default-shm-size", "96m", "--default-ipc-mode", "shareable"];
-    let engine = SecondEngine::start(&[&filled[..], &["--bridge=none"]].concat());
+    let more = ["--log-opt", "max-size=5m", "--bridge=none"];
+    let engine = SecondEngine::start(&[&filled[..], &more[..]].concat());
     let script = |more: &str| {
         format!(
             r#"docker::container("box", #{{ image: "{BUSYBOX}", command: "sleep 600",
@@ -198,7 +199,8 @@ fn what_an_engine_fills_in_by_its_configuration_is_no_drift() {
     );
     drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
     // What was asked for and is not any more shows.
-    for more in ["shm_size: \"32m\",", "ipc: \"private\",", "cgroup: \"host\","] {
+    let log = "logging: #{ options: #{ \"max-file\": \"2\" } },";
+    for more in ["shm_size: \"32m\",", "ipc: \"private\",", "cgroup: \"host\",", log] {
         project.write("stack.rhai", &script(more));
         drop(project.run(&["apply", "--auto-approve"]).expect(0));
         drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));

@@ -85,7 +85,7 @@ pub(super) async fn begin(
     } else {
         let labels = body.labels.get_or_insert_default();
         labels.insert(inject::FOR_FILES.to_owned(), inject::label(&folders));
-        let filler = Filler::make(engine, name, spec, &image).await?;
+        let filler = Box::pin(Filler::make(engine, name, spec, &image)).await?;
         let host = body.host_config.get_or_insert_default();
         host.volumes_from.get_or_insert_default().push(filler.source());
         Some(filler)

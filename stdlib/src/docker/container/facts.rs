@@ -87,5 +87,16 @@ pub(super) fn filled_in(
         ("cgroup", spec.cgroup.is_none(), host.cgroupns_mode.map(|mode| mode.to_string())),
     ];
     let filled = all.into_iter().filter(|(_, open, _)| *open);
-    filled.filter_map(|(name, _, value)| Some((name.to_owned(), value?))).collect()
+    let filled = filled.filter_map(|(name, _, value)| Some((name.to_owned(), value?)));
+    let asks = |key: &String| {
+        spec.logging.as_ref().is_some_and(|asked| asked.options.0.contains_key(key))
+    };
+    let options = host.log_config.iter().filter_map(|log| log.config.as_ref()).flatten();
+    let options = options.filter(|(key, _)| !asks(key));
+    filled.chain(options.map(|(key, value)| (log_option(key), value.clone()))).collect()
+}
+
+/// What an option of the log's driver is called among what an engine filled in.
+pub(super) fn log_option(key: &str) -> String {
+    format!("logging.options.{key}")
 }

@@ -232,7 +232,8 @@ pub(super) async fn put(
             Way::Mount(target) => upload(engine, name, id, target, &load, &[]).await?,
             Way::Folder(target) => {
                 let volume = volume_at(engine, name, id, target).await?;
-                let helper = Helper::reach(engine, &volume, helper::marks(name)).await?;
+                let made = Helper::reach(engine, &volume, helper::marks(name));
+                let helper = Box::pin(made).await?;
                 let container = helper.container();
                 let put = upload(engine, name, container, Helper::PATH, &load, &[]).await;
                 helper.after(put).await?;
@@ -325,7 +326,7 @@ pub(super) async fn take_out(
         let command = remove(from, &load);
         let removed = if let Way::Folder(target) = way {
             let volume = volume_at(engine, name, id, target).await?;
-            run_beside(engine, name, id, (&volume, target), command).await?
+            Box::pin(run_beside(engine, name, id, (&volume, target), command)).await?
         } else {
             in_container(engine, id, command).await
         };

@@ -16,7 +16,7 @@ use super::super::{labels, pull, reference};
 use super::Container;
 use super::blkio::BlockIo;
 use super::devices::{Devices, Gpus};
-use super::facts::{facts, noted};
+use super::facts::{Defaults, facts, log_option, noted};
 use super::files::Files;
 use super::filler::is_filler;
 use super::health::{Healthcheck, START_INTERVAL};
@@ -366,7 +366,7 @@ fn spec(
         dns_opt: list(&host.dns_options),
         dns_search: list(&host.dns_search),
         extra_hosts: Hosts::observed(host.extra_hosts.as_deref().unwrap_or(&[])),
-        logging: logging(host, asked, world.machine),
+        logging: logging(host, asked.logging.as_ref(), world.machine, &defaults),
         network_mode,
         running: runs,
         // What dollop does is nothing the engine knows.
@@ -435,22 +435,29 @@ fn security_opt(host: &HostConfig, asked: &ContainerSpec) -> Vec<String> {
 
 /// The engine gives a container without any its default driver, and to whatever logs by that
 /// driver options of its own; to another driver it adds none but those of its cache
-/// (`mergeAndVerifyLogConfig`).
-fn logging(host: &HostConfig, asked: &ContainerSpec, machine: &Machine) -> Option<Logging> {
+/// (`mergeAndVerifyLogConfig`). Which they were is noted when the container is made.
+fn logging(
+    host: &HostConfig,
+    asked: Option<&Logging>,
+    machine: &Machine,
+    defaults: &Defaults,
+) -> Option<Logging> {
     let log = host.log_config.clone().unwrap_or_default();
-    let driver = log.typ.unwrap_or_default();
-    let Some(asked) = &asked.logging else {
-        let default = driver.is_empty() || driver == machine.logging_driver;
-        return (!default).then(|| Logging { driver: Some(driver), options: Pairs::default() });
-    };
-    let options = log.config.unwrap_or_default();
+    let driver = log.typ.filter(|name| !name.is_empty());
+    let driver = driver.unwrap_or_else(|| machine.logging_driver.clone());
     let foreign = driver != machine.logging_driver;
-    let own = |key: &str| foreign && !key.starts_with("cache-");
-    let options =
-        options.iter().filter(|(key, _)| own(key) || asked.options.0.contains_key(*key));
-    let driver =
-        Some(driver).filter(|name| asked.driver.is_some() || *name != machine.logging_driver);
-    Some(Logging { driver, options: Pairs::observed(options) })
+    let own = |key: &str, value: &String| match defaults.get(&log_option(key)) {
+        Some(noted) => noted != value,
+        None if defaults.is_empty() => foreign && !key.starts_with("cache-"),
+        None => true,
+    };
+    let asks = |key: &String| asked.is_some_and(|asked| asked.options.0.contains_key(key));
+    let options = log.config.unwrap_or_default();
+    let options = options.iter().filter(|(key, value)| own(key, value) || asks(key));
+    let shown = foreign || asked.is_some_and(|asked| asked.driver.is_some());
+    let found =
+        Logging { driver: Some(driver).filter(|_| shown), options: Pairs::observed(options) };
+    (asked.is_some() || found != Logging::default()).then_some(found)
 }
 
 fn command(

@@ -408,7 +408,7 @@ pub struct ContainerFacts {
     #[serde(default)]
     pub tracked: Digests,
     /// What the engine filled in by its own configuration where nothing was asked for:
-    /// `shm_size`, `ipc` and `cgroup`, as they were when it was made.
+    /// `shm_size`, `ipc`, `cgroup` and options of `logging`, as they were when it was made.
     #[serde(default)]
     pub defaults: Defaults,
 }

@@ -92,7 +92,7 @@ pub(super) async fn ports(
         })
         .collect();
     let programs = if inodes.is_empty() { HashMap::new() } else { programs(inodes).await };
-    let asks = taken.iter().any(|taken| taken.depends_on_network());
+    let asks = taken.iter().any(Taken::depends_on_network);
     let elsewhere = if asks { publishing_elsewhere(engine).await } else { HashSet::new() };
     for taken in &taken {
         match taken.holder {
@@ -123,9 +123,10 @@ impl Taken<'_> {
         elsewhere: &HashSet<String>,
     ) -> Option<String> {
         let spec = &self.one.spec;
-        let publishes_elsewhere = match spec.networks.0.is_empty() {
-            true => elsewhere.contains(BRIDGE),
-            false => spec.networks.0.keys().any(|network| elsewhere.contains(network)),
+        let publishes_elsewhere = if spec.networks.0.is_empty() {
+            elsewhere.contains(BRIDGE)
+        } else {
+            spec.networks.0.keys().any(|network| elsewhere.contains(network))
         };
         if self.depends_on_network() && publishes_elsewhere {
             return Some("its network decides at which addresses it is published".to_owned());

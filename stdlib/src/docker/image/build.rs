@@ -304,9 +304,10 @@ impl Build {
         digest: &str,
     ) -> BuildImageOptions {
         let folder = engine.absolute(&self.context);
-        let dockerfile = match self.is_remote() {
-            true => self.dockerfile.clone().unwrap_or_else(|| "Dockerfile".to_owned()),
-            false => self.dockerfile(Path::new(&folder)).name().to_owned(),
+        let dockerfile = if self.is_remote() {
+            self.dockerfile.clone().unwrap_or_else(|| "Dockerfile".to_owned())
+        } else {
+            self.dockerfile(Path::new(&folder)).name().to_owned()
         };
         let mut labels = self.labels.requested().unwrap_or_default();
         labels.insert(MARK.to_owned(), digest.to_owned());
