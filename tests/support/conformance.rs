@@ -223,7 +223,8 @@ impl Run<'_> {
         for written in [value, &normal] {
             for part in nested::parts(written, ty, attribute) {
                 within.set(&part.name);
-                if within.is_shown(&part.name) || unseen.contains(&part.name.as_str()) {
+                let excused = [attribute, part.name.as_str()];
+                if within.is_shown(&part.name) || excused.iter().any(|it| unseen.contains(it)) {
                     continue;
                 }
                 let Ok(other) = self.normal(&with(&part.without(written))) else { continue };
