@@ -10,12 +10,13 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{self, CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription as Alert, CertificateError as Wrong, Error as TlsError};
 use rustls::{
     ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
-use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
+use x509_cert::{Certificate, Version};
 
 /// PEM texts by the attributes they stand in.
 pub(crate) struct Papers<'a> {
@@ -153,6 +154,38 @@ pub(crate) fn certificates(
     }
 }
 
+/// Why a certificate and a key of ours cannot be used with each other.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Misfit {
+    /// They are of two pairs.
+    Pair,
+    /// Nothing here knows such a key.
+    Key,
+    /// The certificate is of the first version, which has no extensions.
+    Version,
+    /// What else the library says.
+    Other(String),
+}
+
+/// What is wrong with a certificate and its key, texts that are PEM; nothing when they fit.
+pub(crate) fn misfit(certificate: &str, key: &str) -> Option<Misfit> {
+    let chain: Result<Vec<_>, _> =
+        CertificateDer::pem_slice_iter(certificate.as_bytes()).collect();
+    let chain = chain.ok().filter(|chain| !chain.is_empty())?;
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).ok()?;
+    let first = chain.first().and_then(|first| Certificate::from_der(first).ok());
+    if first.is_some_and(|first| first.tbs_certificate.version == Version::V1) {
+        return Some(Misfit::Version);
+    }
+    match CertifiedKey::from_der(chain, key, &ring::default_provider()) {
+        Ok(_) => None,
+        Err(TlsError::InconsistentKeys(_)) => Some(Misfit::Pair),
+        // The provider says so of keys alone.
+        Err(TlsError::General(_)) => Some(Misfit::Key),
+        Err(other) => Some(Misfit::Other(other.to_string())),
+    }
+}
+
 /// The error of TLS among the causes of another.
 pub(crate) fn error_in<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a TlsError> {
     let mut next = Some(error);
@@ -207,7 +240,20 @@ pub(crate) fn out_of_time(error: &TlsError) -> Option<String> {
 /// refuses it mostly does not say why.
 pub(crate) fn own_out_of_time(text: &str) -> Option<String> {
     let first = CertificateDer::pem_slice_iter(text.as_bytes()).next()?.ok()?;
-    let validity = Certificate::from_der(&first).ok()?.tbs_certificate.validity;
+    out_of_time_now(&first)
+}
+
+/// The same of authorities that are believed: one that can still vouch is enough.
+pub(crate) fn all_out_of_time(text: &str) -> Option<String> {
+    let mut last = None;
+    for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
+        last = Some(out_of_time_now(&certificate.ok()?)?);
+    }
+    last
+}
+
+fn out_of_time_now(certificate: &CertificateDer<'_>) -> Option<String> {
+    let validity = Certificate::from_der(certificate).ok()?.tbs_certificate.validity;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
     let (from, to) =
         (validity.not_before.to_unix_duration(), validity.not_after.to_unix_duration());

@@ -223,9 +223,8 @@ impl Run<'_> {
         for written in [value, &normal] {
             for part in nested::parts(written, ty, attribute) {
                 within.set(&part.name);
-                let is_unseen = |name: &str| unseen.contains(&name);
-                let excused = is_unseen(&part.name) || is_unseen(attribute);
-                if within.is_shown(&part.name) || excused {
+                let excused = [attribute, part.name.as_str()];
+                if within.is_shown(&part.name) || excused.iter().any(|it| unseen.contains(it)) {
                     continue;
                 }
                 let Ok(other) = self.normal(&with(&part.without(written))) else { continue };

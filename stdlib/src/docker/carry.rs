@@ -19,7 +19,7 @@ use futures::{Stream, TryStreamExt as _};
 use sha2::{Digest as _, Sha256};
 
 use super::engine::{Engine, said};
-use super::helper::Helper;
+use super::helper::{self, Helper};
 use super::labels;
 use super::volume::{self, VolumeSpec};
 
@@ -62,7 +62,7 @@ pub(super) async fn over(
             volume::removed(engine, name, &aside).await?;
         }
         volume::make(engine, name, &aside, &VolumeSpec::plain()).await?;
-        copied(engine, &name.natural, &aside).await?;
+        copied(engine, name, &name.natural, &aside).await?;
         volume::removed(engine, name, &name.natural).await?;
     }
     if there.is_none() && !set_aside(engine, name).await? {
@@ -73,7 +73,7 @@ pub(super) async fn over(
         made.map_err(|error| error.note(safe(&aside)))?;
     }
     if set_aside(engine, name).await? {
-        let back = copied(engine, &aside, &name.natural).await;
+        let back = copied(engine, name, &aside, &name.natural).await;
         back.map_err(|error| error.note(safe(&aside)))?;
         volume::removed(engine, name, &aside).await?;
     }
@@ -93,14 +93,12 @@ async fn can_be(engine: &Engine, name: &Name, to: &VolumeSpec) -> Result<(), Cal
     }
     volume::make(engine, name, &trial, to).await?;
     let tried = async {
-        let helper = Helper::make(engine, &trial).await?;
+        let helper = Helper::reach(engine, &trial, helper::marks(name)).await?;
         let nothing = tar::Builder::new(Vec::new()).into_inner().unwrap_or_default();
         let options = UploadToContainerOptionsBuilder::new().path(Helper::PATH).build();
         let body = bollard::body_full(nothing.into());
         let put = engine.docker.upload_to_container(helper.container(), Some(options), body);
-        let put = put.await;
-        helper.removed(engine).await?;
-        put.map_err(|error| {
+        let put = put.await.map_err(|error| {
             let message = format!(
                 "volume `{}` cannot be made as declared: {}",
                 name.natural,
@@ -108,7 +106,8 @@ async fn can_be(engine: &Engine, name: &Name, to: &VolumeSpec) -> Result<(), Cal
             );
             CallError::refused(message)
                 .hint("check `driver` and `options`; nothing was changed")
-        })
+        });
+        helper.after(put).await
     };
     let tried = tried.await;
     volume::removed(engine, name, &trial).await?;
@@ -116,20 +115,23 @@ async fn can_be(engine: &Engine, name: &Name, to: &VolumeSpec) -> Result<(), Cal
 }
 
 /// Copies all files from one volume to another and compares what is there then.
-async fn copied(engine: &Engine, from: &str, to: &str) -> Result<(), CallError> {
-    let (source, target) = (Helper::make(engine, from).await?, Helper::make(engine, to).await?);
-    let copied = transferred(engine, from, to, &source, &target).await;
-    source.removed(engine).await?;
-    target.removed(engine).await?;
-    copied
+async fn copied(engine: &Engine, name: &Name, from: &str, to: &str) -> Result<(), CallError> {
+    let source = Helper::reach(engine, from, helper::marks(name)).await?;
+    let copied = async {
+        let target = Helper::reach(engine, to, helper::marks(name)).await?;
+        let copied = transferred(engine, from, to, &source, &target).await;
+        target.after(copied).await
+    };
+    let copied = copied.await;
+    source.after(copied).await
 }
 
 async fn transferred(
     engine: &Engine,
     from: &str,
     to: &str,
-    source: &Helper,
-    target: &Helper,
+    source: &Helper<'_>,
+    target: &Helper<'_>,
 ) -> Result<(), CallError> {
     let doing = format!("copying volume `{from}` to `{to}`");
     let docker = engine.patient(LONGEST);
@@ -151,13 +153,17 @@ async fn transferred(
 /// Everything in the volume of a helper.
 fn archive(
     docker: &Docker,
-    helper: &Helper,
+    helper: &Helper<'_>,
 ) -> impl Stream<Item = Result<Chunk, Error>> + Send + use<> {
     let options = DownloadFromContainerOptionsBuilder::new().path(Helper::PATH).build();
     docker.download_from_container(helper.container(), Some(options))
 }
 
-async fn digest(engine: &Engine, helper: &Helper, doing: &str) -> Result<String, CallError> {
+async fn digest(
+    engine: &Engine,
+    helper: &Helper<'_>,
+    doing: &str,
+) -> Result<String, CallError> {
     let docker = engine.patient(LONGEST);
     let hashed = archive(&docker, helper).try_fold(Sha256::new(), |mut hasher, part| {
         hasher.update(&part);

@@ -1,5 +1,6 @@
 //! The connection: one Docker engine.
 
+use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -113,6 +114,8 @@ pub struct Engine {
     bridged: OnceCell<bool>,
     /// All containers as last listed.
     listed: Arc<Mutex<Option<Containers>>>,
+    /// The digest that names of images have in their registries, as last asked.
+    pub(crate) digests: Arc<Mutex<HashMap<String, Option<String>>>>,
 }
 
 /// Containers, those that do not run too.
@@ -135,6 +138,10 @@ pub(crate) struct Machine {
     pub(crate) runtimes: Vec<String>,
     /// Its operating system and processor, `linux/x86_64`.
     pub(crate) platform: Option<String>,
+    /// What it calls itself.
+    pub(crate) name: Option<String>,
+    /// The release of its kernel.
+    pub(crate) kernel: Option<String>,
 }
 
 impl Machine {
@@ -214,10 +221,17 @@ impl Connection for Engine {
             machine: OnceCell::new(),
             bridged: OnceCell::new(),
             listed: Arc::default(),
+            digests: Arc::default(),
         })
     }
 
     fn lint_files(known: &serde_json::Value, look: Look<'_>) -> Vec<Lint> {
+        // They are used over TCP alone; who does not know yet where it listens may need them.
+        let host = known.get("host").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let other = ["/", "unix://", "ssh://", "http://"];
+        if other.iter().any(|scheme| host.starts_with(scheme)) {
+            return Vec::new();
+        }
         known.get("tls").map_or_else(Vec::new, |tls| trust::lint(tls, look))
     }
 
@@ -300,6 +314,8 @@ impl Engine {
                     .os_type
                     .zip(info.architecture)
                     .map(|(system, processor)| format!("{system}/{processor}")),
+                name: info.name.filter(|name| !name.is_empty()),
+                kernel: info.kernel_version.filter(|release| !release.is_empty()),
             })
         });
         asked.await

@@ -1,7 +1,7 @@
 //! How addresses are given out in a network, in Compose's form: for what `subnet`, `gateway`,
 //! `ip_range` and `ipv6_subnet` do not say.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::models::{Ipam as ApiIpam, IpamConfig};
 use dollop_engine::resource::Problem;
@@ -56,6 +56,16 @@ impl Pool {
         self.gateway.is_some() || self.ip_range.is_some() || !self.aux_addresses.is_empty()
     }
 
+    fn normalize(&mut self) {
+        self.subnet = subnets::plain(&self.subnet);
+        for text in [&mut self.gateway, &mut self.ip_range].into_iter().flatten() {
+            *text = subnets::plain(text);
+        }
+        for text in self.aux_addresses.values_mut() {
+            *text = subnets::plain(text);
+        }
+    }
+
     fn request(&self) -> IpamConfig {
         let reserved = self.aux_addresses.clone().into_iter().collect::<HashMap<_, _>>();
         IpamConfig {
@@ -70,12 +80,14 @@ impl Pool {
     fn observed(real: &IpamConfig, asked: Option<&Self>) -> Self {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let gateway = asked.is_none_or(|asked| asked.gateway.is_some());
-        Self {
+        let mut found = Self {
             subnet: real.subnet.clone().unwrap_or_default(),
             gateway: given(&real.gateway).filter(|_| gateway),
             ip_range: given(&real.ip_range),
             aux_addresses: real.auxiliary_addresses.clone().into_iter().flatten().collect(),
-        }
+        };
+        found.normalize();
+        found
     }
 }
 
@@ -83,8 +95,12 @@ impl Pool {
 pub(super) fn normalize(spec: &mut NetworkSpec) {
     let Some(mut ipam) = spec.ipam.take() else { return };
     ipam.driver = ipam.driver.filter(|driver| !driver.is_empty() && driver != DEFAULT);
-    ipam.config.sort();
-    ipam.config.dedup();
+    for pool in &mut ipam.config {
+        pool.normalize();
+    }
+    // The order stays: what asks for no range in particular gets the first one.
+    let mut seen = BTreeSet::new();
+    ipam.config.retain(|pool| seen.insert(pool.clone()));
     if ipam == Ipam::default() {
         return;
     }
@@ -178,11 +194,17 @@ impl Ipam {
         let mut config: Vec<_> = pools
             .map(|pool| {
                 let mut all = asked.config.iter();
-                let same = all.find(|asked| Some(&asked.subnet) == pool.subnet.as_ref());
+                let subnet = pool.subnet.as_deref().map(subnets::plain);
+                let same = all.find(|asked| Some(&asked.subnet) == subnet.as_ref());
                 Pool::observed(pool, same)
             })
             .collect();
-        config.sort();
+        // As they were asked for; what nobody asked for comes last.
+        let place = |found: &Pool| {
+            let mut all = asked.config.iter();
+            all.position(|asked| asked.subnet == found.subnet).unwrap_or(usize::MAX)
+        };
+        config.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.cmp(b)));
         let driver = real.driver.clone().filter(|driver| driver != DEFAULT);
         let options = Pairs::observed(real.options.iter().flatten());
         Some(Self { driver, options, config }).filter(|found| *found != Self::default())
@@ -216,6 +238,26 @@ mod tests {
     }
 
     #[test]
+    fn ranges_keep_their_order_and_one_form() {
+        let asked = network(json!({ "driver": "macvlan", "ipv6": true, "ipam": { "config": [
+            { "subnet": "10.20.0.0/24" }, { "subnet": "10.10.0.0/24" },
+            { "subnet": "FD00:20:0::/64", "gateway": "fd00:20::0:1" },
+            { "subnet": "10.20.0.0/24" },
+        ] } }));
+        let ipam = asked.ipam.unwrap();
+        let ranges: Vec<_> = ipam.config.iter().map(|pool| pool.subnet.as_str()).collect();
+        assert_eq!(ranges, ["10.20.0.0/24", "10.10.0.0/24", "fd00:20::/64"]);
+        assert_eq!(ipam.config[2].gateway.as_deref(), Some("fd00:20::1"));
+        let mut real = ipam.request();
+        real.config.as_mut().unwrap().reverse();
+        assert_eq!(Ipam::observed(Some(&real), Some(&ipam)), Some(ipam.clone()));
+        let other = IpamConfig { subnet: Some("10.1.0.0/16".to_owned()), ..Default::default() };
+        real.config.as_mut().unwrap().insert(0, other);
+        let found = Ipam::observed(Some(&real), Some(&ipam)).unwrap();
+        assert_eq!(found.config[3].subnet, "10.1.0.0/16");
+    }
+
+    #[test]
     fn what_a_range_cannot_be_is_said() {
         for (attributes, says) in [
             (
@@ -230,6 +272,11 @@ mod tests {
             ),
             (
                 json!({ "ipam": { "config": [{ "subnet": "fd00::/64", "gateway": "fd00::9" }] } }),
+                "IPv6, which is off",
+            ),
+            (json!({ "ipv6_subnet": "fd00::/64" }), "IPv6, which is off"),
+            (
+                json!({ "ipam": { "config": [{ "subnet": "fd00::/64" }] } }),
                 "IPv6, which is off",
             ),
             (

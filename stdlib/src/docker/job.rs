@@ -19,7 +19,7 @@ use super::container::{
 };
 use super::engine::{Engine, status};
 use super::exec::{self, Command, Ended, OUTPUT_LINES};
-use super::{image, labels, reference};
+use super::{helper, image, labels, reference};
 use crate::text::Text;
 
 /// Attributes that only a job has.
@@ -434,6 +434,7 @@ async fn within(
 
 /// Removes the container of a run before, when there is one and it is this job's.
 async fn leftover_removed(engine: &Engine, name: &Name) -> Result<(), CallError> {
+    helper::swept(engine, name).await?;
     let Some(left) = inspect(engine, &name.natural).await? else { return Ok(()) };
     let labels = left.config.and_then(|config| config.labels).unwrap_or_default();
     if labels::owner(&labels, name, false) != Owner::Ours {

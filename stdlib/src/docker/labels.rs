@@ -15,7 +15,10 @@ pub(crate) const ADDRESS: &str = "dollop.address";
 /// What has files put into it by volumes: a container says into which folders.
 pub(crate) const FILES: &str = "dollop.files";
 
-const OWN: [&str; 3] = [STACK, ADDRESS, FILES];
+/// What is there for a moment only: the stack whose run made it.
+pub(crate) const MOMENTARY: &str = "dollop.momentary";
+
+const OWN: [&str; 4] = [STACK, ADDRESS, FILES, MOMENTARY];
 
 /// The user's labels with the marks of ownership.
 pub(crate) fn marked(name: &Name, labels: &BTreeMap<String, Text>) -> HashMap<String, String> {

@@ -120,6 +120,11 @@ impl Resource for Network {
     }
 
     fn normalize(spec: &mut NetworkSpec) {
+        let texts =
+            [&mut spec.subnet, &mut spec.gateway, &mut spec.ip_range, &mut spec.ipv6_subnet];
+        for text in texts.into_iter().flatten() {
+            *text = subnets::plain(text);
+        }
         ipam::normalize(spec);
     }
 
@@ -301,7 +306,7 @@ fn observe(network: &Listed, wanted: &Wanted<NetworkSpec>) -> Found<NetworkSpec,
     let v6 = ranges.iter().find(|range| is_v6(range));
     // What the engine chose by itself is a fact, not a difference.
     let when_asked = |asked: &Option<String>, real: Option<&String>| {
-        asked.as_ref().and_then(|_| real.cloned())
+        asked.as_ref().and_then(|_| real.map(|text| subnets::plain(text)))
     };
     let spec = NetworkSpec {
         driver: network.driver.clone().unwrap_or_default(),

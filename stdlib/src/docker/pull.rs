@@ -1,5 +1,7 @@
 //! Getting an image from its registry.
 
+use std::sync::PoisonError;
+
 use bollard::errors::Error;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::{CreateImageOptionsBuilder, PushImageOptionsBuilder};
@@ -84,8 +86,28 @@ pub(crate) async fn digest(engine: &Engine, image: &str) -> Result<Option<String
     let login = registry::credentials(&engine.logins, image).await?;
     let found = engine.docker.inspect_registry_image(image, login).await;
     match found {
-        Ok(found) => Ok(found.descriptor.digest),
+        Ok(found) => {
+            let digest = found.descriptor.digest;
+            let mut known = engine.digests.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(image.clone(), digest.clone());
+            Ok(digest)
+        }
         Err(error) => Err(explain(engine, image, "cannot be looked up", &error)),
+    }
+}
+
+/// The same as it was when it was last asked; asked now if it never was.
+pub(crate) async fn known_digest(
+    engine: &Engine,
+    image: &str,
+) -> Result<Option<String>, CallError> {
+    let known = {
+        let known = engine.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&reference::familiar(image)).cloned()
+    };
+    match known {
+        Some(known) => Ok(known),
+        None => digest(engine, image).await,
     }
 }
 

@@ -17,7 +17,7 @@ use tar::Archive;
 use super::carry;
 use super::container::Bytes;
 use super::engine::{Engine, status};
-use super::helper::Helper;
+use super::helper::{self, Helper, Marks};
 use super::volume::{self, VolumeSpec};
 
 /// How much of an archive is looked at: enough to tell whether there is something.
@@ -59,7 +59,9 @@ pub(super) async fn in_volumes(
                 (Some(place), _) => look(engine, place).await,
                 // Looking would mean making a container, and a plan makes nothing.
                 (None, Moment::Planning) => Ok(Held::Unknown),
-                (None, Moment::Removing) => alone(engine, name).await,
+                (None, Moment::Removing) => {
+                    alone(engine, name, &helper::marks(&wanted.name)).await
+                }
             }
         });
     }
@@ -119,17 +121,17 @@ fn is_anonymous(name: &str) -> bool {
 }
 
 /// Looks through a container made for it; into what was set aside when that is all there is.
-async fn alone(engine: &Engine, name: &str) -> Result<Held, CallError> {
+async fn alone(engine: &Engine, name: &str, marks: &Marks) -> Result<Held, CallError> {
     for volume in [name, &carry::aside(name)] {
         if volume::look(engine, volume).await?.is_none() {
             continue;
         }
-        let helper = Helper::make(engine, volume).await?;
+        let helper = Helper::reach(engine, volume, marks.clone()).await?;
         let place = Place { container: helper.container(), path: Helper::PATH };
         let held = look(engine, &place).await;
-        helper.removed(engine).await?;
-        if let Ok(Held::Content(_)) | Err(_) = &held {
-            return held;
+        let held = helper.after(held).await?;
+        if matches!(held, Held::Content(_)) {
+            return Ok(held);
         }
     }
     Ok(Held::Nothing("no data".to_owned()))

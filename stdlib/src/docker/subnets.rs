@@ -26,10 +26,24 @@ pub(super) fn check(spec: &NetworkSpec) -> Vec<Problem> {
             });
         }
     }
+    if let Some(found) = v6.filter(|_| !spec.ipv6) {
+        problems.push(Problem {
+            attribute: "ipv6_subnet".to_owned(),
+            message: format!("`{found}` is for IPv6, which is off"),
+            hint: Some("say `ipv6: true` too".to_owned()),
+        });
+    }
     let Some(subnet) = subnet else { return problems };
     problems.extend(no_part(subnet, part, "ip_range"));
     within(&mut problems, "gateway", subnet, spec.gateway.as_deref());
     problems
+}
+
+/// A range or an address in the one form that libraries print; what is neither stays.
+pub(super) fn plain(text: &str) -> String {
+    let range = text.parse::<IpNet>().map(|range| range.to_string());
+    let plain = range.or_else(|_| text.parse::<IpAddr>().map(|address| address.to_string()));
+    plain.unwrap_or_else(|_| text.to_owned())
 }
 
 /// A range that is not within the one it should be a part of.

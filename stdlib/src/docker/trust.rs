@@ -11,7 +11,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{CertificateError as Wrong, Error as TlsError};
 
-use crate::tls::{self, Papers};
+use crate::tls::{self, Misfit, Papers};
 
 /// Refuses files of ours that cannot be used: later the engine would only miss a certificate.
 pub(super) fn usable([ca, cert, key]: [&str; 3]) -> Result<(), CallError> {
@@ -49,22 +49,39 @@ pub(super) fn lint(tls: &serde_json::Value, look: Look<'_>) -> Vec<Lint> {
     let before = found.len();
     for (part, text) in PARTS.iter().zip(&texts) {
         let (Some(text), Some(path)) = (text, path(part)) else { continue };
-        let wrong = if *part == "key" { no_key(text) } else { no_certificate(text) };
+        let wrong = match *part {
+            "key" => no_key(text),
+            "ca" => no_certificate(text).or_else(|| over(tls::all_out_of_time(text))),
+            _ => no_certificate(text).or_else(|| over(tls::own_out_of_time(text))),
+        };
         found.extend(wrong.map(|(why, hint)| about(part, format!("`{path}` {why}"), hint)));
     }
-    let [Some(ca), Some(cert), Some(key)] = &texts else { return found };
-    let papers = Papers {
-        of: "docker::engine",
-        ca: ("tls.ca", Some(ca)),
-        certificate: ("tls.cert", Some(cert)),
-        key: ("tls.key", Some(key)),
-    };
+    let [_, Some(cert_text), Some(key_text)] = &texts else { return found };
     if found.len() == before
-        && tls::client(&papers).is_err()
         && let (Some(cert), Some(key)) = (path("cert"), path("key"))
     {
-        let message = format!("`{key}` is not the key of `{cert}`");
-        found.push(about("key", message, "both are made together: use those of one pair"));
+        found.extend(tls::misfit(cert_text, key_text).map(|misfit| match misfit {
+            Misfit::Pair => about(
+                "key",
+                format!("`{key}` is not the key of `{cert}`"),
+                "both are made together: use those of one pair",
+            ),
+            Misfit::Key => about(
+                "key",
+                format!("`{key}` is of a kind that cannot be used"),
+                "make one of RSA (2048 bits and more), ECDSA (P-256, P-384, P-521) or Ed25519",
+            ),
+            Misfit::Version => about(
+                "cert",
+                format!("`{cert}` is a version 1 certificate, which TLS libraries refuse"),
+                "make one with extensions: `openssl x509 -req -extfile ..`",
+            ),
+            Misfit::Other(why) => about(
+                "cert",
+                format!("`{cert}` cannot be used: {why}"),
+                "give it another one, with its key",
+            ),
+        }));
     }
     found
 }
@@ -100,7 +117,11 @@ fn no_certificate(text: &str) -> Option<(String, &'static str)> {
         let hint = "a PEM file has the line `-----BEGIN CERTIFICATE-----`";
         return Some(("holds no certificate in PEM form".to_owned(), hint));
     }
-    tls::own_out_of_time(text).map(|when| (when, "make a new one, or set this machine's clock"))
+    None
+}
+
+fn over(when: Option<String>) -> Option<(String, &'static str)> {
+    when.map(|when| (when, "make a new one, or set this machine's clock"))
 }
 
 fn no_key(text: &str) -> Option<(String, &'static str)> {

@@ -37,6 +37,39 @@ fn holds(bytes: &[u8], word: &str) -> bool {
 }
 
 #[test]
+fn a_dockerfile_may_lie_beside_the_folder() {
+    let name = unique("beside");
+    let image = format!("{name}:1");
+    let _image = image_removed(&image);
+    let stack = Stack::of(Project::new(&name, ""), &name);
+    let project = &stack.project;
+    project.write("app/main", "main");
+    // Nothing in the folder tells of it, whatever this says.
+    project.write("app/.dockerignore", "*\n!main\n");
+    for builder in ["buildkit", "classic"] {
+        let more = format!("dockerfile: \"../docker/web.Dockerfile\", builder: \"{builder}\"");
+        project.write("stack.rhai", &script(&image, &more));
+        for text in ["one", "two"] {
+            let dockerfile = format!("FROM {BUSYBOX}\nCOPY . /app\nRUN echo {text} > /text\n");
+            project.write("docker/web.Dockerfile", &dockerfile);
+            drop(project.run(&["plan", "--detailed-exitcode"]).expect(2));
+            drop(project.run(&["apply", "--auto-approve"]).expect(0));
+            assert_eq!(in_image(&image, "cat /text; ls -A /app"), format!("{text}\nmain"));
+            drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
+        }
+    }
+    // By its whole path, and not there.
+    let whole = project.folder().join("docker/web.Dockerfile");
+    let more = format!("dockerfile: \"{}\", builder: \"buildkit\"", whole.display());
+    project.write("stack.rhai", &script(&image, &more));
+    drop(project.run(&["check"]).expect(0));
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    project.write("stack.rhai", &script(&image, "dockerfile: \"../docker/no.Dockerfile\""));
+    let said = project.run(&["check"]);
+    assert!(said.text().contains("`./docker/no.Dockerfile` does not exist"), "{}", said.text());
+}
+
+#[test]
 fn a_secret_is_in_the_build_and_nowhere_else() {
     let name = unique("secret");
     let image = format!("{name}:1");

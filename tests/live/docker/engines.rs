@@ -78,6 +78,16 @@ fn certificates(folder: &Path) {
     certificate(folder, "cert", "cert", client, "ca");
     certificate(folder, "stranger", "stranger", client, "other");
     expired(folder, "over", "over", client, "ca");
+    let file = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a file");
+    std::fs::write(folder.join("bundle.pem"), [file("over.pem"), file("ca.pem")].concat())
+        .expect("a bundle");
+    // Without extensions it is one of the first version.
+    let sign = "x509 -req -in cert.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out first.pem";
+    tool("openssl", &sign.split(' ').collect::<Vec<_>>(), folder);
+    std::fs::copy(folder.join("cert.key"), folder.join("first.key")).expect("its key");
+    let weak =
+        "req -x509 -newkey rsa:1024 -nodes -subj /CN=weak -keyout weak.key -out weak.pem";
+    tool("openssl", &weak.split(' ').collect::<Vec<_>>(), folder);
 }
 
 /// What a server's certificate says beside its name.
@@ -132,6 +142,9 @@ fn an_engine_is_reached_over_tls() {
         (here, tls("other", "cert", "cert"), "is not by the authority in `ca`"),
         ("localhost", good.clone(), "the engine's certificate is for another name"),
         (here, tls("ca", "cert", "server"), "server.key` is not the key of"),
+        (here, tls("ca", "first", "first"), "first.pem` is a version 1 certificate"),
+        (here, tls("ca", "weak", "weak"), "weak.key` is of a kind that cannot be used"),
+        (here, tls("over", "cert", "cert"), over.as_str()),
         (here, tls("none", "cert", "cert"), "none.pem` holds no certificate"),
         (here, String::new(), "it wants TLS"),
     ] {
@@ -141,6 +154,13 @@ fn an_engine_is_reached_over_tls() {
         let said = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(said.contains(says), "{}", refused.stderr);
     }
+    // Of several authorities one that can still vouch is enough.
+    project.write("stack.rhai", &at(here, &tls("bundle", "cert", "cert"), ""));
+    drop(run(&["plan"]).expect(0));
+    // At a socket nobody needs them.
+    let socket = at(here, &tls("ca", "cert", "server"), "");
+    project.write("stack.rhai", &socket.replace("tcp://127.0.0.1:2376", "unix:///x.sock"));
+    drop(run(&["check"]).expect(0));
     // Its files are not on this machine.
     let tracked = r#"volumes: ["/etc:/conf:ro"], track: #{ "/conf": "none" }"#;
     project.write("stack.rhai", &at(here, &good, tracked));
@@ -157,6 +177,39 @@ fn an_engine_is_reached_over_tls() {
     let refused = engine.inside(&project.folder(), &["plan"]).expect(1).stderr;
     let said = refused.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(said.contains(&format!("the engine's certificate {ENDED}")), "{refused}");
+}
+
+#[test]
+fn what_an_engine_fills_in_by_its_configuration_is_no_drift() {
+    let filled = ["--default-shm-size", "96m", "--default-ipc-mode", "shareable"];
+    let more = ["--log-opt", "max-size=5m", "--bridge=none"];
+    let engine = SecondEngine::start(&[&filled[..], &more[..]].concat());
+    let script = |more: &str| {
+        format!(
+            r#"docker::container("box", #{{ image: "{BUSYBOX}", command: "sleep 600",
+                stop_signal: "SIGKILL", {more} }});"#
+        )
+    };
+    let project = Project::new("filled", &script("")).env("DOCKER_HOST", &engine.host());
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    let format = "{{.HostConfig.ShmSize}} {{.HostConfig.IpcMode}}";
+    assert_eq!(
+        engine.docker(&["inspect", "--format", format, "filled-box"]),
+        "100663296 shareable"
+    );
+    drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
+    // What was asked for and is not any more shows.
+    let log = "logging: #{ options: #{ \"max-file\": \"2\" } },";
+    for more in ["shm_size: \"32m\",", "ipc: \"private\",", "cgroup: \"host\",", log] {
+        project.write("stack.rhai", &script(more));
+        drop(project.run(&["apply", "--auto-approve"]).expect(0));
+        drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
+        project.write("stack.rhai", &script(""));
+        drop(project.run(&["plan", "--detailed-exitcode"]).expect(2));
+        drop(project.run(&["apply", "--auto-approve"]).expect(0));
+        drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
+    }
+    drop(project.run(&["destroy", "--auto-approve"]).expect(0));
 }
 
 /// A program that ends with this value.

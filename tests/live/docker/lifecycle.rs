@@ -183,6 +183,183 @@ async fn files_reach_a_container_that_is_read_only() {
     assert_eq!(docker(&helpers), "");
 }
 
+/// Mounts of other kinds lie in a folder of files, and a run that is killed leaves nothing.
+#[tokio::test]
+async fn what_a_folder_of_files_holds_besides() {
+    let lab = Lab::open().await;
+    let (name, image) = (unique("within"), format!("{}:1", unique("within")));
+    let _image = image_removed(&image);
+    let _removed = container_removed(&name);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    std::fs::write(path("bound.conf"), "bound").expect("a file");
+    std::fs::create_dir(path("bound")).expect("a folder");
+    let dockerfile = format!(
+        "FROM {BUSYBOX}\nRUN mkdir -p /etc/app/kept && chmod 0710 /etc/app/kept\nVOLUME /other\n"
+    );
+    super::support::docker_with_input(&["build", "--quiet", "--tag", &image, "-"], &dockerfile);
+    let spec = |files: Json| {
+        json!({
+            "image": image, "command": "sleep 600", "stop_signal": "SIGKILL", "read_only": true,
+            "tmpfs": ["/etc/app/open", "/etc/app/closed:mode=0700", "/etc/app/kept"],
+            "volumes": [format!("{}:/etc/app/bound.conf:ro", path("bound.conf")),
+                format!("{}:/etc/app/bound:ro", path("bound"))],
+            "files": files,
+        })
+    };
+    let object = lab.object(
+        "docker::container",
+        &name,
+        spec(json!({ "/etc/app/a": { "content": "a", "on_change": "none" },
+            "/etc/app/b": { "content": "b", "on_change": "none" } })),
+    );
+    let id = object.made().await.id;
+    assert_eq!(object.differences(&id).await, []);
+    let inside = |command: &str| docker(&["exec", &name, "sh", "-c", command]);
+    assert_eq!(
+        inside("cat /etc/app/a /etc/app/bound.conf; ls -d /etc/app/bound"),
+        "abound/etc/app/bound"
+    );
+    assert_eq!(
+        inside("cd /etc/app; stat -c '%a' open closed kept"),
+        "1777\n700\n710",
+        "memory is as it was asked for, or as the image has it"
+    );
+
+    // What runs left that were killed: by its marks it is known whose it is, and it goes with
+    // its volume whatever is done next.
+    let leftover = || {
+        let (stack, address) = (
+            format!("dollop.momentary={}", object.name.stack),
+            format!("dollop.address={}", object.name.address),
+        );
+        let left = docker(&[
+            "create", "--label", &stack, "--label", &address, "--volume", "/secrets", BUSYBOX,
+        ]);
+        let format = "{{range .Mounts}}{{.Name}}{{end}}";
+        let volume = docker(&["inspect", "--format", format, &left]);
+        (left, volume)
+    };
+    let is_gone = |(left, volume): (String, String)| {
+        assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", &format!("id={left}")]), "");
+        let volume = format!("name={volume}");
+        assert_eq!(docker(&["volume", "ls", "--quiet", "--filter", &volume]), "");
+    };
+    let left = leftover();
+    let other = lab.object(
+        "docker::container",
+        &name,
+        spec(json!({ "/etc/app/a": { "content": "2", "on_change": "none" } })),
+    );
+    let (from, to) = (object.normal(&object.spec), other.normal(&other.spec));
+    let changed = other.kind.calls.update(&lab.engine, &other.name, &id, &from, &to).await;
+    changed.expect("its files change");
+    assert_eq!(other.differences(&id).await, []);
+    assert_eq!(
+        inside("cat /etc/app/a; ls /etc/app"),
+        "2a\nbound\nbound.conf\nclosed\nkept\nopen"
+    );
+    is_gone(left);
+    let left = leftover();
+    other.delete(&id).await.expect("it goes");
+    is_gone(left);
+    let left = leftover();
+    let again = other.made().await.id;
+    is_gone(left);
+    // One that was killed when the container already had the volumes.
+    let (stack, address) = (
+        format!("dollop.momentary={}", object.name.stack),
+        format!("dollop.address={}", object.name.address),
+    );
+    let from = format!("{name}:ro");
+    docker(&[
+        "create",
+        "--label",
+        &stack,
+        "--label",
+        &address,
+        "--volumes-from",
+        &from,
+        BUSYBOX,
+    ]);
+    docker(&["stop", &name]);
+    other.repair(&again).await.expect("it goes on");
+    assert_eq!(other.differences(&again).await, []);
+    other.delete(&again).await.expect("it goes");
+    let mark = format!("label=dollop.address={}", object.name.address);
+    assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", &mark]), "");
+}
+
+#[tokio::test]
+async fn a_network_joined_by_hand_shows_and_is_left() {
+    let lab = Lab::open().await;
+    let (name, own, other) = (unique("joined"), unique("own"), unique("other"));
+    let _networks = (network_removed(&own), network_removed(&other));
+    let _removed = container_removed(&name);
+    for network in [&own, &other] {
+        docker(&["network", "create", network]);
+    }
+    let joined = || {
+        let format = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}";
+        docker(&["inspect", "--format", format, &name])
+    };
+    for networks in [vec![own.as_str()], Vec::new()] {
+        let spec = json!({ "image": BUSYBOX, "command": "sleep 600", "stop_signal": "SIGKILL",
+            "networks": networks });
+        let object = lab.object("docker::container", &name, spec);
+        let id = object.made().await.id;
+        assert_eq!(object.differences(&id).await, []);
+        let before = joined();
+        let by_hand: &[&str] =
+            if networks.is_empty() { &[&other] } else { &[&other, "bridge"] };
+        for network in by_hand {
+            docker(&["network", "connect", network, &name]);
+            assert_eq!(attributes(&object, &id).await, ["networks"], "in {network}");
+        }
+        object.repair(&id).await.expect("it is repaired");
+        assert_eq!(object.differences(&id).await, []);
+        assert_eq!(joined(), before);
+        object.delete(&id).await.expect("it goes");
+    }
+}
+
+/// The engine does not note when an image was pulled, so that dollop does.
+#[tokio::test]
+async fn a_registry_is_asked_once_a_day() {
+    let lab = Lab::open().await;
+    let (address, path) = (registry_address(), format!("dollop-test/{}:1", unique("daily")));
+    let image = format!("{address}/{path}");
+    let _image = image_removed(&image);
+    // One that was never there: the engine notes by id when an image was tagged.
+    let dockerfile = format!("FROM {BUSYBOX}\nRUN echo {path} > /path\n");
+    super::support::docker_with_input(&["build", "--quiet", "--tag", &image, "-"], &dockerfile);
+    docker(&["push", "--quiet", &image]);
+    docker(&["image", "rm", &image]);
+    let daily = lab.object("docker::image", &image, json!({ "pull": "daily" }));
+    let made = daily.made().await;
+    let asked_at = fact(&made.facts, "asked_at");
+    assert!(asked_at.is_string(), "{:?}", made.facts);
+    let read = async |asked_at: &Json| {
+        let facts = json!({ "asked_at": asked_at });
+        let found = daily.read_knowing(Some(&made.id), Some(facts)).await.expect("it is there");
+        (
+            found.spec.get("up_to_date") == Some(&Value::Bool(true)),
+            fact(&found.facts, "asked_at"),
+        )
+    };
+    let long_ago = json!("2020-01-01T00:00:00Z");
+    let (up_to_date, now) = read(&long_ago).await;
+    assert!(up_to_date && now != long_ago, "it is what it was, and was asked: {now}");
+    // Somebody pushes another, to the same registry by another name.
+    let (_, port) = address.rsplit_once(':').expect("a port");
+    let elsewhere = format!("localhost:{port}/{path}");
+    docker(&["tag", "redis:7", &elsewhere]);
+    docker(&["push", "--quiet", &elsewhere]);
+    docker(&["image", "rm", &elsewhere]);
+    assert_eq!(read(&asked_at).await, (true, asked_at.clone()), "it is not asked");
+    assert_eq!(read(&long_ago).await, (false, long_ago.clone()), "it was moved");
+}
+
 #[tokio::test]
 async fn a_moved_tag_shows_where_it_counts() {
     let lab = Lab::open().await;

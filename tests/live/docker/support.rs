@@ -145,9 +145,17 @@ impl Object<'_> {
     }
 
     pub(super) async fn read(&self, id: Option<&str>) -> Option<FoundObject> {
-        let spec = self.normal(&self.spec);
-        let wanted =
-            Wanted { id: id.map(str::to_owned), name: self.name.clone(), facts: None, spec };
+        self.read_knowing(id, None).await
+    }
+
+    /// The same with what is recorded of its facts.
+    pub(super) async fn read_knowing(
+        &self,
+        id: Option<&str>,
+        facts: Option<Json>,
+    ) -> Option<FoundObject> {
+        let (spec, id) = (self.normal(&self.spec), id.map(str::to_owned));
+        let wanted = Wanted { id, name: self.name.clone(), facts, spec };
         let mut answers = self.kind.calls.read(&self.lab.engine, vec![wanted]).await;
         answers.remove(0).expect("an answer")
     }

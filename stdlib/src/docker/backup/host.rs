@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::super::container::{Container, ContainerSpec, create, inspect};
 use super::super::engine::{Engine, status};
 use super::super::exec::OUTPUT_LINES;
-use super::helper::{marks, unwritable};
+use super::reach::{marks, unwritable};
 
 /// A dump takes as long as it takes.
 const ENDLESS: Duration = Duration::from_hours(24);

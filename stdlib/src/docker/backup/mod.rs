@@ -1,11 +1,11 @@
 //! Saving volumes and taking them back, through the engine's archive API.
 //!
-//! [`helper`] is a container that never runs and has nothing but the volume, so that any
-//! image will do; [`tree`] tells whether two volumes hold the same; [`host`] runs the
+//! [`reach`] is a volume with a container for a moment, through which it is read and written;
+//! [`tree`] tells whether two volumes hold the same; [`host`] runs the
 //! programs of servers in their containers.
 
-mod helper;
 mod host;
+mod reach;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -26,7 +26,7 @@ use serde_json::{Value as Json, json};
 
 use super::engine::{Engine, status};
 use super::volume::{Volume, VolumeSpec};
-use helper::Helper;
+use reach::Reach;
 use tree::Tree;
 
 pub(super) use host::ContainerHost;
@@ -77,21 +77,16 @@ impl Backup for Engine {
     }
 
     async fn save(&self, _: &Site, part: &Part, sink: Sink<'_>) -> Result<Json, CallError> {
-        let helper = Helper::make(self, &part.name).await?;
-        let read = helper.read(sink).await;
-        let removed = helper.remove().await;
-        let tree = read?;
-        removed?;
+        let reach = Reach::of(self, &part.name).await?;
+        let read = reach.read(sink).await;
+        let tree = reach.after(read).await?;
         Ok(json!({ "tree": tree }))
     }
 
     async fn held(&self, site: &Site, part: &Part, _: &Json) -> Result<Held, CallError> {
-        let helper = Helper::make(self, volume_of(site, part)?).await?;
-        let files = helper.has_files().await;
-        let removed = helper.remove().await;
-        let files = files?;
-        removed?;
-        Ok(if files {
+        let reach = Reach::of(self, volume_of(site, part)?).await?;
+        let files = reach.has_files().await;
+        Ok(if reach.after(files).await? {
             Held::Content("files".to_owned())
         } else {
             Held::Nothing("no files".to_owned())
@@ -112,17 +107,15 @@ impl Backup for Engine {
                 format!("volume `{volume}` is in use: container `{}` runs", running.name);
             return Err(CallError::refused(message).hint("stop it first"));
         }
-        let helper = Helper::make(self, volume).await?;
+        let reach = Reach::of(self, volume).await?;
         let written = async {
-            if helper.has_files().await? {
-                helper.empty(users.iter().map(|user| user.image.as_str())).await?;
+            if reach.has_files().await? {
+                reach.empty(users.iter().map(|user| user.image.as_str())).await?;
             }
-            helper.write(source).await
+            reach.write(source).await
         };
         let written = written.await;
-        let removed = helper.remove().await;
-        written?;
-        removed?;
+        reach.after(written).await?;
         Ok(Vec::new())
     }
 
@@ -134,7 +127,7 @@ impl Backup for Engine {
     }
 
     async fn sweep(&self) -> Result<(), CallError> {
-        helper::sweep(self).await
+        reach::sweep(self).await
     }
 
     async fn writers(&self, site: &Site, parts: &[Part]) -> Result<Vec<Writer>, CallError> {
@@ -267,20 +260,18 @@ impl Scratch for ScratchVolumes {
         self.made.lock().await.insert(name.clone());
         let request = VolumeCreateRequest {
             name: Some(name.clone()),
-            labels: Some(helper::marks(engine)),
+            labels: Some(reach::marks(engine)),
             ..VolumeCreateRequest::default()
         };
         let created = engine.docker.create_volume(request).await;
         created.map_err(|error| engine.failed(&format!("creating volume `{name}`"), &error))?;
-        let helper = Helper::make(engine, &name).await?;
+        let reach = Reach::of(engine, &name).await?;
         let compared = async {
-            helper.write(source).await?;
-            helper.read(&mut tokio::io::sink()).await
+            reach.write(source).await?;
+            reach.read(&mut tokio::io::sink()).await
         };
         let compared = compared.await;
-        let removed = helper.remove().await;
-        let tree = compared?;
-        removed?;
+        let tree = reach.after(compared).await?;
         let was: Tree = serde_json::from_value(saved["tree"].clone()).unwrap_or_default();
         let mut differences = Vec::new();
         if tree != was {

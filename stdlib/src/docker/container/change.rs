@@ -8,9 +8,9 @@ use dollop_engine::error::CallError;
 use dollop_engine::resource::Name;
 
 use super::super::engine::{Engine, status};
-use super::super::{labels, pull};
+use super::super::{helper, labels, pull};
 use super::create::{endpoints_supported, exists, join};
-use super::facts::facts;
+use super::facts::{facts, filled_in};
 use super::files::OnChange;
 use super::networks::{BRIDGE, Endpoint, NONE};
 use super::read::{ended_well, inspect, runs};
@@ -28,6 +28,7 @@ pub(super) async fn update(
 ) -> Result<ContainerFacts, CallError> {
     let container = there(engine, name, id).await?;
     endpoints_supported(engine, to)?;
+    helper::swept(engine, name).await?;
     let seen = Track::seen(engine, to).await?;
     rename(engine, name, id, &container).await?;
     let held = container.host_config.clone().unwrap_or_default();
@@ -75,7 +76,11 @@ pub(super) async fn update(
         Some(image) => pull::local(engine, image).await?,
         None => None,
     };
-    Ok(ContainerFacts { tracked: seen, ..facts(engine, &container, image.as_ref()) })
+    Ok(ContainerFacts {
+        tracked: seen,
+        defaults: filled_in(to, &container),
+        ..facts(engine, &container, image.as_ref())
+    })
 }
 
 /// Stops it, giving it the time it was promised; fine when it is stopped or gone.

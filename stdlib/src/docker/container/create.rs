@@ -10,9 +10,9 @@ use dollop_engine::error::{CallError, Failure};
 use dollop_engine::resource::{Created, Name};
 
 use super::super::engine::{Engine, said, status};
-use super::super::{labels, pull};
-use super::facts::facts;
-use super::inject::Filler;
+use super::super::{helper, labels, pull};
+use super::facts::{facts, filled_in};
+use super::filler::Filler;
 use super::modes::CgroupMode;
 use super::networks::{BRIDGE, Endpoint};
 use super::read::inspect;
@@ -36,23 +36,27 @@ pub(crate) async fn create(
         start::post_start(engine, name, &id, spec).await?;
         wait::until(engine, name, &id, spec).await?;
     }
-    made(engine, name, id, &image, seen).await
+    made(engine, name, spec, id, (&image, seen)).await
 }
 
 /// What it is like once it is made.
 pub(super) async fn made(
     engine: &Engine,
     name: &Name,
+    spec: &ContainerSpec,
     id: String,
-    image: &ImageInspect,
-    seen: Digests,
+    (image, seen): (&ImageInspect, Digests),
 ) -> Result<Created<ContainerFacts>, CallError> {
     let Some(container) = inspect(engine, &id).await? else {
         let message = format!("container `{}` is gone right after it was made", name.natural);
         return Err(CallError::refused(message));
     };
-    let facts = facts(engine, &container, Some(image));
-    Ok(Created { facts: ContainerFacts { tracked: seen, ..facts }, id })
+    let facts = ContainerFacts {
+        tracked: seen,
+        defaults: filled_in(spec, &container),
+        ..facts(engine, &container, Some(image))
+    };
+    Ok(Created { facts, id })
 }
 
 /// Makes and starts it, and waits for nothing. Others in its networks find it by its name
@@ -72,6 +76,7 @@ pub(super) async fn begin(
     wait::check_possible(name, spec, has_check)?;
     networks_exist(engine, &doing, spec).await?;
     volumes_exist(engine, &doing, spec).await?;
+    helper::swept(engine, name).await?;
 
     let mut body = body(engine, name, spec, short);
     let folders = inject::folders(spec);
@@ -79,8 +84,8 @@ pub(super) async fn begin(
         None
     } else {
         let labels = body.labels.get_or_insert_default();
-        labels.insert(inject::FOR_FILES.to_owned(), folders.join(":"));
-        let filler = Filler::make(engine, name, spec, &image).await?;
+        labels.insert(inject::FOR_FILES.to_owned(), inject::label(&folders));
+        let filler = Box::pin(Filler::make(engine, name, spec, &image)).await?;
         let host = body.host_config.get_or_insert_default();
         host.volumes_from.get_or_insert_default().push(filler.source());
         Some(filler)
@@ -89,7 +94,7 @@ pub(super) async fn begin(
     let options = options.platform(platform.unwrap_or_default()).build();
     let created = engine.docker.create_container(Some(options), body).await;
     let done = match filler {
-        Some(filler) => filler.removed(engine, created.is_err()).await,
+        Some(filler) => filler.removed(created.is_ok()).await,
         None => Ok(()),
     };
     let (id, warnings) = match created {

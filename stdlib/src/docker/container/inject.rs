@@ -5,32 +5,22 @@
 //! folder is memory that is empty at each start, the folder gets a small volume without a
 //! name, which is read-only to the container and goes with it.
 //!
-//! The engine makes no such volume by itself. So another container is made from the same
-//! image, which never runs: it gets the volumes, with what the image has in these folders, and
-//! the files; the real one has its volumes from there, read-only; then the other goes. What
-//! changes later is copied through a [`Helper`].
+//! What changes later in such a volume is copied through a [`Helper`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, HostConfig, ImageInspect, Mount as ApiMount,
-    MountType,
-};
-use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder,
-    UploadToContainerOptionsBuilder,
-};
+use bollard::models::{ContainerCreateBody, ContainerInspectResponse, HostConfig};
+use bollard::query_parameters::UploadToContainerOptionsBuilder;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Name, Problem};
-use futures::StreamExt as _;
-use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
 
-use super::super::engine::{Engine, status};
-use super::super::helper::Helper;
+use super::super::engine::Engine;
+use super::super::helper::{self, Helper, Purpose};
 use super::super::{exec, labels};
 use super::files::{Entry, Files};
+use super::filler::{Point, PointKind};
 use super::mounts::{Mount, MountKind, Mounts};
 use super::options::VolumeOptions;
 use super::pairs::Pairs;
@@ -41,15 +31,13 @@ use crate::text::Text;
 /// The label of a volume that files are put into, for a folder nothing can be copied into;
 /// and that of a container that has such volumes, with their folders.
 pub(super) const FOR_FILES: &str = labels::FILES;
-/// How the containers begin that volumes are filled through.
-const FILLER: &str = "dollop-files-";
 
 /// Files to copy, with their paths from where they are copied to.
-type Load<'a> = BTreeMap<String, &'a Entry>;
+pub(super) type Load<'a> = BTreeMap<String, &'a Entry>;
 
 /// Where a file is copied to.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Way<'a> {
+pub(super) enum Way<'a> {
     /// From the root of the container.
     Root,
     /// A mount of a container that is read-only elsewhere.
@@ -124,18 +112,24 @@ pub(super) fn folders(spec: &ContainerSpec) -> Vec<&str> {
 /// The mounts a container got from nowhere but here, as its labels say and as they are.
 pub(super) fn observed(container: &ContainerInspectResponse) -> Vec<Mount> {
     let labels = container.config.as_ref().and_then(|config| config.labels.as_ref());
-    let folders = labels.and_then(|labels| labels.get(FOR_FILES)).map_or("", String::as_str);
-    let folders = folders.split(':').filter(|folder| !folder.is_empty());
-    let there = |folder: &&str| {
+    let told = labels.and_then(|labels| labels.get(FOR_FILES)).map_or("", String::as_str);
+    let there = |folder: &&String| {
         let mut mounts = container.mounts.iter().flatten();
-        mounts.any(|mount| mount.destination.as_deref() == Some(folder))
+        mounts.any(|mount| mount.destination.as_ref() == Some(folder))
     };
-    folders.filter(there).map(apart).collect()
+    told_folders(told).iter().filter(there).map(|folder| apart(folder)).collect()
 }
 
-/// Whether a container has volumes from another only because they were filled through it.
-pub(super) fn is_filler(from: &str) -> bool {
-    from.starts_with(FILLER)
+/// The folders a container got volumes for, as its label says.
+pub(super) fn label(folders: &[&str]) -> String {
+    serde_json::to_string(folders).unwrap_or_default()
+}
+
+fn told_folders(label: &str) -> Vec<String> {
+    serde_json::from_str(label).unwrap_or_else(|_| {
+        // Earlier versions wrote them with colons between.
+        label.split(':').filter(|folder| !folder.is_empty()).map(str::to_owned).collect()
+    })
 }
 
 fn apart(folder: &str) -> Mount {
@@ -164,7 +158,7 @@ pub(super) fn check(spec: &ContainerSpec) -> Vec<Problem> {
                 "that folder is empty whenever the container starts: put the file into a \
                  folder of its own in it",
             )),
-            (Some(mount), _) if mount.read_only => Some((
+            (Some(mount), _) if mount.read_only || mount.kind == MountKind::Image => Some((
                 format!("`{path}` cannot be written: `{}` is mounted read-only", mount.target),
                 "put it where nothing is mounted, or mount a file of the machine there",
             )),
@@ -184,7 +178,7 @@ pub(super) fn check(spec: &ContainerSpec) -> Vec<Problem> {
 }
 
 /// Sorts files by the way they take.
-fn ways<'a>(
+pub(super) fn ways<'a>(
     spec: &'a ContainerSpec,
     files: impl Iterator<Item = (&'a String, &'a Entry)>,
 ) -> BTreeMap<Way<'a>, Load<'a>> {
@@ -204,92 +198,6 @@ fn ways<'a>(
         ways.entry(way).or_default().insert(rest.unwrap_or(path).to_owned(), file);
     }
     ways
-}
-
-/// A container through which the volumes of another are made and filled.
-pub(super) struct Filler {
-    name: String,
-}
-
-impl Filler {
-    /// Makes the volumes and puts the files into them.
-    pub(super) async fn make(
-        engine: &Engine,
-        name: &Name,
-        spec: &ContainerSpec,
-        image: &ImageInspect,
-    ) -> Result<Self, CallError> {
-        let doing = format!("creating the volumes for files of container `{}`", name.natural);
-        // One that a killed run left is found by its name.
-        let digest = hex::encode(Sha256::digest(&name.natural));
-        let filler = Self { name: format!("{FILLER}{}", &digest[..16]) };
-        filler.removed(engine, true).await?;
-        let mounts = spec.volumes.0.iter().filter(|mount| is_for_files(mount));
-        let mounts = mounts.map(|mount| mount.requested(None));
-        let mounts = mounts.map(|mount| ApiMount { read_only: Some(false), ..mount });
-        // What the image wants volumes for, the container gets by itself, and may write to.
-        let wanted = image.config.as_ref().and_then(|config| config.volumes.as_ref());
-        let own = folders(spec);
-        let is_own = |path: &&String| own.contains(&path.trim_end_matches('/'));
-        let others = wanted.into_iter().flatten().filter(|path| !is_own(path));
-        let others = others.map(|path| (path.clone(), String::new()));
-        let body = ContainerCreateBody {
-            image: image.id.clone(),
-            // It is never started, but the engine wants to know.
-            cmd: Some(vec!["nothing".to_owned()]),
-            host_config: Some(HostConfig {
-                mounts: Some(mounts.collect()),
-                tmpfs: Some(others.collect()),
-                network_mode: Some("none".to_owned()),
-                ..HostConfig::default()
-            }),
-            ..ContainerCreateBody::default()
-        };
-        let options = CreateContainerOptionsBuilder::new().name(&filler.name);
-        let options = options.platform(spec.platform.as_deref().unwrap_or_default()).build();
-        let made = engine.docker.create_container(Some(options), body).await;
-        made.map_err(|error| engine.failed(&doing, &error))?;
-        if let Err(error) = filler.fill(engine, name, spec).await {
-            filler.removed(engine, true).await?;
-            return Err(error);
-        }
-        Ok(filler)
-    }
-
-    async fn fill(
-        &self,
-        engine: &Engine,
-        name: &Name,
-        spec: &ContainerSpec,
-    ) -> Result<(), CallError> {
-        let (mut load, mut folders) = (Load::new(), Vec::new());
-        for (way, files) in ways(spec, spec.files.0.iter()) {
-            let Way::Folder(target) = way else { continue };
-            let inside = target.trim_start_matches('/');
-            load.extend(
-                files.into_iter().map(|(path, file)| (format!("{inside}/{path}"), file)),
-            );
-            let within = mounts_within(spec, target).into_iter();
-            folders.extend(within.map(|folder| format!("{inside}/{folder}")));
-        }
-        upload(engine, name, &self.name, "/", &load, &folders).await
-    }
-
-    /// Where another container has these volumes from.
-    pub(super) fn source(&self) -> String {
-        format!("{}:ro", self.name)
-    }
-
-    /// Takes it away, and its volumes when nobody else has them.
-    pub(super) async fn removed(&self, engine: &Engine, all: bool) -> Result<(), CallError> {
-        let options = RemoveContainerOptionsBuilder::new().force(true).v(all).build();
-        match engine.docker.remove_container(&self.name, Some(options)).await {
-            Err(error) if status(&error) != Some(404) => {
-                Err(engine.failed(&format!("removing `{}`", self.name), &error))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 /// Copies in all that was not put into volumes before.
@@ -324,27 +232,15 @@ pub(super) async fn put(
             Way::Mount(target) => upload(engine, name, id, target, &load, &[]).await?,
             Way::Folder(target) => {
                 let volume = volume_at(engine, name, id, target).await?;
-                let within = mounts_within(spec, target);
-                let helper = Helper::make(engine, &volume).await?;
+                let made = Helper::reach(engine, &volume, helper::marks(name));
+                let helper = Box::pin(made).await?;
                 let container = helper.container();
-                let put = upload(engine, name, container, Helper::PATH, &load, &within).await;
-                let removed = helper.removed(engine).await;
-                put?;
-                removed?;
+                let put = upload(engine, name, container, Helper::PATH, &load, &[]).await;
+                helper.after(put).await?;
             }
         }
     }
     Ok(())
-}
-
-/// Folders that must be there for other mounts, since nobody can make them later.
-fn mounts_within(spec: &ContainerSpec, folder: &str) -> Vec<String> {
-    let short = spec.tmpfs.0.iter().map(|entry| entry.split(':').next().unwrap_or_default());
-    let long = spec.volumes.0.iter();
-    // What is bound from the machine may be a file.
-    let long = long.filter(|mount| matches!(mount.kind, MountKind::Volume | MountKind::Tmpfs));
-    let all = short.chain(long.map(|mount| mount.target.as_str()));
-    all.filter_map(|target| below(folder, target).map(str::to_owned)).collect()
 }
 
 /// The name the engine gave to a volume that has none.
@@ -364,16 +260,16 @@ async fn volume_at(
     })
 }
 
-async fn upload(
+pub(super) async fn upload(
     engine: &Engine,
     name: &Name,
     id: &str,
     to: &str,
     load: &Load<'_>,
-    folders: &[String],
+    points: &[Point],
 ) -> Result<(), CallError> {
     let doing = format!("copying files into container `{}`", name.natural);
-    let archive = archive(load, folders).map_err(|error| {
+    let archive = archive(load, points).map_err(|error| {
         CallError::refused(format!("{doing} failed: no archive of them: {error}"))
     })?;
     let options = UploadToContainerOptionsBuilder::new().path(to).build();
@@ -382,15 +278,24 @@ async fn upload(
     put.map_err(|error| engine.failed(&doing, &error))
 }
 
-/// An archive of files, and of empty folders.
-pub(super) fn archive(load: &Load<'_>, folders: &[String]) -> std::io::Result<Vec<u8>> {
+/// An archive of files, and of what other mounts need.
+pub(super) fn archive(load: &Load<'_>, points: &[Point]) -> std::io::Result<Vec<u8>> {
     let mut archive = Builder::new(Vec::new());
-    for folder in folders {
+    for Point { path, what } in points {
         let mut header = Header::new_gnu();
-        header.set_entry_type(EntryType::Directory);
-        header.set_mode(0o755);
         header.set_size(0);
-        archive.append_data(&mut header, format!("{folder}/"), std::io::empty())?;
+        let path = match what {
+            PointKind::Folder(mode) => {
+                header.set_entry_type(EntryType::Directory);
+                header.set_mode(*mode);
+                format!("{path}/")
+            }
+            PointKind::File => {
+                header.set_mode(0o644);
+                path.clone()
+            }
+        };
+        archive.append_data(&mut header, path, std::io::empty())?;
     }
     for (path, file) in load {
         let bytes = file.bytes();
@@ -421,7 +326,7 @@ pub(super) async fn take_out(
         let command = remove(from, &load);
         let removed = if let Way::Folder(target) = way {
             let volume = volume_at(engine, name, id, target).await?;
-            run_beside(engine, name, id, (&volume, target), command).await?
+            Box::pin(run_beside(engine, name, id, (&volume, target), command)).await?
         } else {
             in_container(engine, id, command).await
         };
@@ -462,35 +367,21 @@ async fn run_beside(
     command: Vec<String>,
 ) -> Result<bool, CallError> {
     let doing = format!("removing files from container `{}`", name.natural);
-    let failed = |error| engine.failed(&doing, &error);
-    let mount = ApiMount {
-        typ: Some(MountType::VOLUME),
-        source: Some(volume.to_owned()),
-        target: Some(target.to_owned()),
-        ..ApiMount::default()
-    };
     let image = inspect(engine, id).await?.and_then(|container| container.image);
     let body = ContainerCreateBody {
         image,
         entrypoint: Some(command),
         user: Some("0".to_owned()),
         host_config: Some(HostConfig {
-            mounts: Some(vec![mount]),
-            network_mode: Some("none".to_owned()),
+            mounts: Some(vec![helper::mount(volume, target)]),
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()
     };
-    let beside = engine.docker.create_container(None, body).await.map_err(failed)?.id;
-    let ended = async {
-        engine.docker.start_container(&beside, None).await?;
-        let mut waits = std::pin::pin!(engine.docker.wait_container(&beside, None));
-        waits.next().await.transpose()
-    };
-    let ended = ended.await;
-    let options = RemoveContainerOptionsBuilder::new().force(true).build();
-    engine.docker.remove_container(&beside, Some(options)).await.map_err(failed)?;
-    Ok(ended.is_ok_and(|ended| ended.is_some_and(|ended| ended.status_code == 0)))
+    let (about, marks) = ((Purpose::Remove, volume), helper::marks(name));
+    let helper = Helper::make(engine, &doing, about, "", marks, body).await?;
+    let ran = helper.runs_well(Duration::ZERO).await;
+    helper.after(Ok(ran)).await
 }
 
 #[cfg(test)]
@@ -535,6 +426,11 @@ mod tests {
             (json!({ "tmpfs": "/run", "files": { "/run/a": "" } }), "lies in the tmpfs `/run`"),
             (json!({ "read_only": true, "files": { "/a": "" } }), "`read_only` is on"),
             (json!({ "volumes": ["v:/v:ro"], "files": { "/v/a": "" } }), "mounted read-only"),
+            (
+                json!({ "volumes": [{ "type": "image", "source": "y", "target": "/v" }],
+                    "files": { "/v/a": "" } }),
+                "mounted read-only",
+            ),
         ] {
             let mut whole = json!({ "image": "x" });
             whole.as_object_mut().unwrap().extend(attributes.as_object().unwrap().clone());
@@ -542,6 +438,14 @@ mod tests {
             assert_eq!(problems.len(), 1, "{problems:?}");
             assert!(problems[0].message.contains(says), "{problems:?}");
         }
+    }
+
+    #[test]
+    fn folders_come_back_from_their_label() {
+        let folders = ["/etc/a:b", "/run/secrets"];
+        assert_eq!(told_folders(&label(&folders)), folders);
+        assert_eq!(told_folders("/etc/app:/run"), ["/etc/app", "/run"]);
+        assert!(told_folders("").is_empty());
     }
 
     #[test]
@@ -559,6 +463,5 @@ mod tests {
                 (&Way::Folder("/etc/app"), Some(&path("b")))
             ]
         );
-        assert_eq!(mounts_within(&spec, "/etc/app"), ["cache"]);
     }
 }

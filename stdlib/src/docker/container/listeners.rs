@@ -68,9 +68,18 @@ impl Listener {
 }
 
 /// Whether the sockets of an engine's machine are those this process sees: one at a socket of
-/// this machine, and not seen through the wall of a container.
+/// this machine, which `ssh -L` or the like does not forward to another, and not seen through
+/// the wall of a container.
 pub(super) async fn sees_machine(engine: &Engine) -> bool {
     if !engine.is_local() {
+        return false;
+    }
+    let Ok(machine) = engine.machine().await else { return false };
+    let differs = |known: &Option<String>, file: &str| {
+        let here = std::fs::read_to_string(Path::new("/proc/sys/kernel").join(file));
+        known.as_ref().zip(here.ok()).is_some_and(|(known, here)| known != here.trim())
+    };
+    if differs(&machine.name, "hostname") || differs(&machine.kernel, "osrelease") {
         return false;
     }
     // A process in another container, or outside of ours, has no number here.

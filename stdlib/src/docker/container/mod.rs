@@ -11,6 +11,7 @@ mod create;
 mod devices;
 mod facts;
 mod files;
+mod filler;
 mod health;
 mod hooks;
 mod hosts;

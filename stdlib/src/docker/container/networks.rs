@@ -118,9 +118,10 @@ impl Networks {
 
     /// What the container is in, read back.
     ///
-    /// A network in which it cannot be found by its short name counts as one it is not in:
-    /// then the plan joins it again, properly. `bridged` is whether the engine has a network
-    /// for containers that are in no other.
+    /// A network it was asked to join and in which it cannot be found by its short name counts
+    /// as one it is not in: then the plan joins it again, properly. One nobody asked for shows,
+    /// under whatever names somebody connected it by hand. `bridged` is whether the engine has
+    /// a network for containers that are in no other.
     pub(super) fn observed(
         endpoints: &HashMap<String, EndpointSettings>,
         who: &Identity<'_>,
@@ -130,11 +131,14 @@ impl Networks {
         let mut found = BTreeMap::new();
         for (network, settings) in endpoints {
             let asked = wanted.0.get(network);
-            if is_predefined(network) && asked.is_none() {
+            // The default network is where it is without any of its own.
+            let default = network == BRIDGE && wanted.0.is_empty();
+            if default || matches!(network.as_str(), "host" | NONE) && asked.is_none() {
                 continue;
             }
             let aliases = settings.aliases.clone().unwrap_or_default();
-            if !is_predefined(network) && !aliases.iter().any(|alias| alias == who.short) {
+            let by_name = aliases.iter().any(|alias| alias == who.short);
+            if asked.is_some() && !is_predefined(network) && !by_name {
                 continue;
             }
             // Older engines add the first twelve letters of the id.
@@ -361,6 +365,31 @@ mod tests {
         assert_eq!(Networks::observed(&endpoints, &who, &wanted, true), wanted);
         let endpoints = HashMap::from([("app".to_owned(), EndpointSettings::default())]);
         assert!(Networks::observed(&endpoints, &who, &wanted, true).0.is_empty());
+    }
+
+    #[test]
+    fn a_network_nobody_asked_for_shows() {
+        let who = Identity { id: "0123456789abcdef", natural: "shop-web", short: "web" };
+        let wanted: Networks = from_value(json!(["app"])).unwrap();
+        let connected = EndpointSettings {
+            aliases: Some(vec!["0123456789ab".to_owned()]),
+            ..EndpointSettings::default()
+        };
+        for other in ["other", BRIDGE] {
+            let endpoints = HashMap::from([
+                ("app".to_owned(), wanted.0["app"].settings("app", "web")),
+                (other.to_owned(), connected.clone()),
+            ]);
+            let found = Networks::observed(&endpoints, &who, &wanted, true);
+            assert_eq!(found.0.get(other), Some(&Endpoint::default()));
+            assert_eq!(found.0.get("app"), wanted.0.get("app"));
+        }
+        let both = HashMap::from([
+            (BRIDGE.to_owned(), EndpointSettings::default()),
+            ("other".to_owned(), connected),
+        ]);
+        let found = Networks::observed(&both, &who, &Networks::default(), true);
+        assert_eq!(found.0.keys().collect::<Vec<_>>(), ["other"]);
     }
 
     #[test]

@@ -89,12 +89,7 @@ impl Ports {
     pub(super) fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (index, port) in self.0.iter().enumerate() {
-            let clash = self.0[..index].iter().find(|other| {
-                let same_ip = other.ip == port.ip || other.ip.is_none() || port.ip.is_none();
-                let same_port =
-                    port.host.is_some_and(HostPort::is_one) && other.host == port.host;
-                same_port && same_ip && other.protocol == port.protocol
-            });
+            let clash = self.0[..index].iter().find(|other| other.collides(port));
             if let Some(other) = clash {
                 problems.push(Problem {
                     attribute: "ports".to_owned(),
@@ -107,6 +102,26 @@ impl Ports {
         }
         problems
     }
+}
+
+impl Port {
+    /// Whether two published ports want the same place on the host. Of a range the engine
+    /// takes one that is free.
+    pub(super) fn collides(&self, other: &Self) -> bool {
+        let fixed = |port: &Self| port.host.filter(|host| host.is_one());
+        self.protocol == other.protocol
+            && fixed(self).is_some()
+            && fixed(self) == fixed(other)
+            && overlap(self.ip, other.ip)
+    }
+}
+
+/// Whether two places on the host have an address in common; one left out is all of them. The
+/// engine publishes at IPv6 addresses alone where it is told `::`.
+pub(super) fn overlap(one: Option<IpAddr>, other: Option<IpAddr>) -> bool {
+    let (Some(one), Some(other)) = (one, other) else { return true };
+    let whole = one.is_unspecified() || other.is_unspecified();
+    one == other || whole && one.is_ipv4() == other.is_ipv4()
 }
 
 impl HostPort {
@@ -511,6 +526,24 @@ mod tests {
             json!(["80", "127.0.0.1::81", "8082:82/udp", "[::1]:8083:83", "8100-8110:84"]);
         let ports: Ports = from_value(all).unwrap();
         assert_eq!(Ports::observed(&ports.bindings().1), ports);
+    }
+
+    #[test]
+    fn what_wants_the_same_port_of_the_host_is_said() {
+        for (one, other, collide) in [
+            ("80:80", "127.0.0.1:80:81", true),
+            ("0.0.0.0:80:80", "127.0.0.1:80:81", true),
+            ("[::]:80:80", "[::1]:80:81", true),
+            ("0.0.0.0:80:80", "[::]:80:80", false),
+            ("0.0.0.0:80:80", "[::1]:80:80", false),
+            ("127.0.0.1:80:80", "127.0.0.2:80:80", false),
+            ("80:80", "80:80/udp", false),
+            ("8000-8010:80", "8000-8010:81", false),
+            ("80", "81", false),
+        ] {
+            let ports: Ports = from_value(json!([one, other])).unwrap();
+            assert_eq!(ports.check().len(), usize::from(collide), "{one} and {other}");
+        }
     }
 
     #[test]

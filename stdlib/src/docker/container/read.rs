@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bollard::models::{
     ContainerConfig, ContainerInspectResponse, ContainerState, ContainerStateStatusEnum,
     ContainerSummary, HostConfig, HostConfigCgroupnsModeEnum, ImageConfig, ImageInspect,
-    RestartPolicyNameEnum,
 };
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Found, ReadResult, Wanted};
@@ -17,8 +16,9 @@ use super::super::{labels, pull, reference};
 use super::Container;
 use super::blkio::BlockIo;
 use super::devices::{Devices, Gpus};
-use super::facts::facts;
+use super::facts::{Defaults, facts, log_option, noted};
 use super::files::Files;
+use super::filler::is_filler;
 use super::health::{Healthcheck, START_INTERVAL};
 use super::hosts::Hosts;
 use super::inherit::Inherited;
@@ -38,8 +38,10 @@ use crate::text::Text;
 
 /// How many inspections are under way at once.
 const AT_ONCE: usize = 8;
-/// The size of `/dev/shm` nobody asked for.
-const DEFAULT_SHM: i64 = 64 << 20;
+/// The size of `/dev/shm` nobody asked for, on an engine that is told no other.
+const DEFAULT_SHM: &str = "67108864";
+/// The version of the API since which containers share no memory unless they are told so.
+const PRIVATE_IPC: usize = 40;
 
 type Wants = Wanted<ContainerSpec>;
 
@@ -195,11 +197,12 @@ fn found(
     let none = HashMap::new();
     let labels = container.config.as_ref().and_then(|config| config.labels.as_ref());
     let natural = container.name.as_deref().unwrap_or_default().trim_start_matches('/');
+    let defaults = noted(wanted.facts.as_ref());
     Found {
         id: container.id.clone().unwrap_or_default(),
         natural: natural.to_owned(),
         spec: spec(world, container, image, wanted),
-        facts: facts(world.engine, container, image),
+        facts: ContainerFacts { defaults, ..facts(world.engine, container, image) },
         owner: labels::owner(labels.unwrap_or(&none), &wanted.name, wanted.id.is_some()),
     }
 }
@@ -212,6 +215,12 @@ fn spec(
     wanted: &Wants,
 ) -> ContainerSpec {
     let asked = &wanted.spec;
+    let defaults = noted(wanted.facts.as_ref());
+    // Where nothing is noted at all, the usual one must do.
+    let filled_in = |attribute: &str, value: &str, usual: &str| match defaults.get(attribute) {
+        Some(noted) => noted == value,
+        None => defaults.is_empty() && usual == value,
+    };
     let (no_config, no_host) = (ContainerConfig::default(), HostConfig::default());
     let config = container.config.as_ref().unwrap_or(&no_config);
     let host = container.host_config.as_ref().unwrap_or(&no_host);
@@ -256,7 +265,7 @@ fn spec(
         track: Track::default(),
         volumes_from: {
             let from = host.volumes_from.iter().flatten();
-            from.filter(|from| !inject::is_filler(from)).cloned().collect()
+            from.filter(|from| !is_filler(from)).cloned().collect()
         },
         replicas: None,
         // Under a name it lacks somewhere it is not found.
@@ -270,7 +279,7 @@ fn spec(
             asked.healthcheck.as_ref(),
             wanted.id.is_some() || !world.engine.has(START_INTERVAL),
         ),
-        restart: restart(host),
+        restart: Restart::observed(host),
         user: inherited
             .map(|image| text(image.user.as_ref()).map(Text))
             .beyond(text(config.user.as_ref()).map(Text), asked.user.as_ref()),
@@ -299,7 +308,10 @@ fn spec(
         shm_size: host
             .shm_size
             .filter(|size| *size > 0)
-            .filter(|size| *size != DEFAULT_SHM || asked.shm_size.is_some())
+            .filter(|size| {
+                asked.shm_size.is_some()
+                    || !filled_in("shm_size", &size.to_string(), DEFAULT_SHM)
+            })
             .map(Bytes),
         mem_limit: limits.mem_limit(),
         mem_reservation: limits.mem_reservation(),
@@ -328,18 +340,25 @@ fn spec(
         ),
         device_cgroup_rules: host.device_cgroup_rules.clone().unwrap_or_default(),
         gpus: Gpus::observed(host.device_requests.as_deref().unwrap_or(&[])),
-        // The engine's default is one of the two private ones, as it was started.
         ipc: mode(world, host.ipc_mode.as_deref()).filter(|mode| {
-            asked.ipc.is_some() || !matches!(mode.0.as_str(), "private" | "shareable")
+            let usual = if world.engine.has(PRIVATE_IPC) { "private" } else { "shareable" };
+            asked.ipc.is_some() || !filled_in("ipc", &mode.0, usual)
         }),
         pid: mode(world, host.pid_mode.as_deref()),
         uts: own_namespace(host.uts_mode.as_deref()),
         userns_mode: own_namespace(host.userns_mode.as_deref()),
-        cgroup: asked.cgroup.and(match host.cgroupns_mode {
+        cgroup: match host.cgroupns_mode {
+            // The usual one depends on the kernel and on how the engine was started.
+            Some(mode)
+                if asked.cgroup.is_none()
+                    && filled_in("cgroup", mode.as_ref(), mode.as_ref()) =>
+            {
+                None
+            }
             Some(HostConfigCgroupnsModeEnum::HOST) => Some(CgroupMode::Host),
             Some(HostConfigCgroupnsModeEnum::PRIVATE) => Some(CgroupMode::Private),
             _ => None,
-        }),
+        },
         cgroup_parent: text(host.cgroup_parent.as_ref()),
         tmpfs: Several(tmpfs(host)),
         storage_opt: Pairs::observed(host.storage_opt.iter().flatten()),
@@ -347,7 +366,7 @@ fn spec(
         dns_opt: list(&host.dns_options),
         dns_search: list(&host.dns_search),
         extra_hosts: Hosts::observed(host.extra_hosts.as_deref().unwrap_or(&[])),
-        logging: logging(host, asked, world.machine),
+        logging: logging(host, asked.logging.as_ref(), world.machine, &defaults),
         network_mode,
         running: runs,
         // What dollop does is nothing the engine knows.
@@ -407,27 +426,38 @@ fn own_namespace(mode: Option<&str>) -> Option<UserNamespace> {
 fn security_opt(host: &HostConfig, asked: &ContainerSpec) -> Vec<String> {
     let options = host.security_opt.iter().flatten();
     let asked = |option: &String| asked.security_opt.contains(option);
-    options.filter(|option| *option != "label=disable" || asked(option)).cloned().collect()
+    let shared = |mode: &Option<String>| mode.as_deref() == Some("host");
+    let follows =
+        host.privileged == Some(true) || shared(&host.pid_mode) || shared(&host.ipc_mode);
+    let by_itself = |option: &String| follows && option == "label=disable";
+    options.filter(|option| !by_itself(option) || asked(option)).cloned().collect()
 }
 
 /// The engine gives a container without any its default driver, and to whatever logs by that
 /// driver options of its own; to another driver it adds none but those of its cache
-/// (`mergeAndVerifyLogConfig`).
-fn logging(host: &HostConfig, asked: &ContainerSpec, machine: &Machine) -> Option<Logging> {
+/// (`mergeAndVerifyLogConfig`). Which they were is noted when the container is made.
+fn logging(
+    host: &HostConfig,
+    asked: Option<&Logging>,
+    machine: &Machine,
+    defaults: &Defaults,
+) -> Option<Logging> {
     let log = host.log_config.clone().unwrap_or_default();
-    let driver = log.typ.unwrap_or_default();
-    let Some(asked) = &asked.logging else {
-        let default = driver.is_empty() || driver == machine.logging_driver;
-        return (!default).then(|| Logging { driver: Some(driver), options: Pairs::default() });
-    };
-    let options = log.config.unwrap_or_default();
+    let driver = log.typ.filter(|name| !name.is_empty());
+    let driver = driver.unwrap_or_else(|| machine.logging_driver.clone());
     let foreign = driver != machine.logging_driver;
-    let own = |key: &str| foreign && !key.starts_with("cache-");
-    let options =
-        options.iter().filter(|(key, _)| own(key) || asked.options.0.contains_key(*key));
-    let driver =
-        Some(driver).filter(|name| asked.driver.is_some() || *name != machine.logging_driver);
-    Some(Logging { driver, options: Pairs::observed(options) })
+    let own = |key: &str, value: &String| match defaults.get(&log_option(key)) {
+        Some(noted) => noted != value,
+        None if defaults.is_empty() => foreign && !key.starts_with("cache-"),
+        None => true,
+    };
+    let asks = |key: &String| asked.is_some_and(|asked| asked.options.0.contains_key(key));
+    let options = log.config.unwrap_or_default();
+    let options = options.iter().filter(|(key, value)| own(key, value) || asks(key));
+    let shown = foreign || asked.is_some_and(|asked| asked.driver.is_some());
+    let found =
+        Logging { driver: Some(driver).filter(|_| shown), options: Pairs::observed(options) };
+    (asked.is_some() || found != Logging::default()).then_some(found)
 }
 
 fn command(
@@ -513,19 +543,6 @@ fn networks(
     let settings = container.network_settings.clone().unwrap_or_default();
     let joined = settings.networks.unwrap_or_default();
     Networks::observed(&joined, &who, &wanted.spec.networks, world.bridged)
-}
-
-fn restart(host: &HostConfig) -> Restart {
-    let policy = host.restart_policy.clone().unwrap_or_default();
-    match policy.name {
-        Some(RestartPolicyNameEnum::ALWAYS) => Restart::Always,
-        Some(RestartPolicyNameEnum::UNLESS_STOPPED) => Restart::UnlessStopped,
-        Some(RestartPolicyNameEnum::ON_FAILURE) => {
-            let times = policy.maximum_retry_count.unwrap_or(0);
-            Restart::OnFailure(u32::try_from(times).unwrap_or(0))
-        }
-        _ => Restart::No,
-    }
 }
 
 /// Whether it goes by the name of the machine or of another container.

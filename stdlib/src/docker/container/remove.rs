@@ -8,6 +8,7 @@ use dollop_engine::error::CallError;
 use dollop_engine::resource::Name;
 
 use super::super::engine::{Engine, said, status};
+use super::super::helper;
 use super::change::stop;
 use super::read::inspect;
 use super::spec::ContainerSpec;
@@ -25,6 +26,8 @@ pub(super) async fn remove(
 
 /// Removes it whether it runs or not.
 pub(super) async fn at_once(engine: &Engine, name: &Name, id: &str) -> Result<(), CallError> {
+    // What a killed run left may have its volumes, which would stay.
+    helper::swept(engine, name).await?;
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     let Err(error) = engine.docker.remove_container(id, Some(options)).await else {
         return Ok(());

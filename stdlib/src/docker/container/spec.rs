@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::super::{labels, reference};
 use super::blkio::BlockIo;
 use super::devices::{Devices, Gpus};
+use super::facts::Defaults;
 use super::files::Files;
 use super::health::Healthcheck;
 use super::hooks::{self, Hook};
@@ -406,6 +407,10 @@ pub struct ContainerFacts {
     /// A digest of each path in `track`, as its program was last told of it.
     #[serde(default)]
     pub tracked: Digests,
+    /// What the engine filled in by its own configuration where nothing was asked for:
+    /// `shm_size`, `ipc`, `cgroup` and options of `logging`, as they were when it was made.
+    #[serde(default)]
+    pub defaults: Defaults,
 }
 
 impl ContainerSpec {

@@ -19,7 +19,6 @@ use super::files::Files;
 use super::modes::NetworkMode;
 use super::mounts::MountKind;
 use super::networks::is_predefined;
-use super::ports::Port;
 use super::read::{inspect, runs};
 use super::spec::{ContainerFacts, ContainerSpec, Wait};
 use super::track::Track;
@@ -96,7 +95,7 @@ pub(super) fn check_beside(now: &ContainerSpec, next: &ContainerSpec) -> Vec<Pro
         problems.push(Problem { attribute, message, hint });
     };
     if let Some(port) =
-        next.ports.0.iter().find(|port| now.ports.0.iter().any(|p| meet(p, port)))
+        next.ports.0.iter().find(|port| now.ports.0.iter().any(|p| p.collides(port)))
     {
         problem(
             "ports",
@@ -157,16 +156,6 @@ pub(super) fn check_beside(now: &ContainerSpec, next: &ContainerSpec) -> Vec<Pro
     problems
 }
 
-/// Whether two published ports want the same place on the host.
-fn meet(one: &Port, other: &Port) -> bool {
-    let fixed = |port: &Port| port.host.filter(|host| host.is_one()).map(|host| host.first);
-    let anywhere = |port: &Port| port.ip.is_none_or(|ip| ip.is_unspecified());
-    one.protocol == other.protocol
-        && fixed(one).is_some()
-        && fixed(one) == fixed(other)
-        && (anywhere(one) || anywhere(other) || one.ip == other.ip)
-}
-
 /// Makes it under the name of a stand-in, where nobody finds it yet, and waits until it
 /// works.
 pub(super) async fn create_beside(
@@ -186,7 +175,7 @@ pub(super) async fn create_beside(
         wait::reached(engine, name, &id, spec).await?;
         settled(engine, name, &id, spec).await?;
     }
-    create::made(engine, name, id, &image, seen).await
+    create::made(engine, name, spec, id, (&image, seen)).await
 }
 
 /// What an earlier attempt left is removed; what belongs to others is not.

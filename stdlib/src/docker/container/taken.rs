@@ -4,15 +4,16 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use bollard::models::ContainerSummary;
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State, Network};
 use dollop_engine::diagnostic::Code;
 use dollop_engine::resource::Planned;
 
 use super::super::engine::Engine;
 use super::super::labels;
 use super::listeners::{self, InTheWay, Listener, Program};
-use super::ports::{HostPort, Port, Protocol};
-use super::spec::ContainerSpec;
+use super::networks::BRIDGE;
+use super::ports::{HostPort, Port, Protocol, overlap};
+use super::spec::{ContainerSpec, Wait};
 use super::survey::{Found, add};
 
 type One<'a> = &'a Planned<ContainerSpec>;
@@ -35,19 +36,30 @@ struct Taken<'a> {
     holder: Holder<'a>,
 }
 
-/// Compares the ports of containers that are to be made with what is there.
+/// Options of a network that decide where its containers publish.
+const PUBLISHING: [&str; 3] = [
+    "com.docker.network.bridge.host_binding_ipv4",
+    "com.docker.network.bridge.gateway_mode_ipv4",
+    "com.docker.network.bridge.gateway_mode_ipv6",
+];
+
+/// Compares the ports of containers that are to be made or started with what is there.
 pub(super) async fn ports(
     engine: &Engine,
     planned: &[Planned<ContainerSpec>],
     listed: &[ContainerSummary],
     found: &mut Found,
 ) {
-    let makes = |one: &&Planned<ContainerSpec>| {
-        one.made && one.spec.running && one.spec.network_mode.is_none()
+    let stopped = stopped(listed);
+    let starts = |one: &&Planned<ContainerSpec>| {
+        // One that has done its job stays as it is.
+        let again = one.spec.wait != Wait::Exited
+            && one.id.as_deref().is_some_and(|id| stopped.contains(id));
+        (one.made || again) && one.spec.running && one.spec.network_mode.is_none()
     };
     let wanted = || {
-        let made = planned.iter().filter(makes);
-        made.flat_map(|one| one.spec.ports.0.iter().map(move |port| (one, port)))
+        let started = planned.iter().filter(starts);
+        started.flat_map(|one| one.spec.ports.0.iter().map(move |port| (one, port)))
     };
     if !wanted().any(|(_, port)| port.host.is_some() || port.ip.is_some()) {
         return;
@@ -80,14 +92,94 @@ pub(super) async fn ports(
         })
         .collect();
     let programs = if inodes.is_empty() { HashMap::new() } else { programs(inodes).await };
+    let asks = taken.iter().any(Taken::depends_on_network);
+    let elsewhere = if asks { publishing_elsewhere(engine).await } else { HashSet::new() };
     for taken in &taken {
         match taken.holder {
             Holder::Container(other) => by_container(taken, other, found),
             Holder::Socket(socket, sure) => {
-                by_program(taken, socket, sure, programs.get(&socket.inode), listed, found);
+                let program = programs.get(&socket.inode);
+                let doubt = taken.doubt(socket, sure, program, listed, &elsewhere);
+                by_program(taken, socket, doubt, program, listed, found);
             }
         }
     }
+}
+
+impl Taken<'_> {
+    /// Whether it is in the way only if the container's network publishes at all addresses.
+    fn depends_on_network(&self) -> bool {
+        let Holder::Socket(socket, _) = self.holder else { return false };
+        self.port.ip.is_none() && !socket.at.ip().to_canonical().is_unspecified()
+    }
+
+    /// Why a socket may not be in the way after all; nothing when it certainly is.
+    fn doubt(
+        &self,
+        socket: &Listener,
+        sure: InTheWay,
+        program: Option<&Program>,
+        listed: &[ContainerSummary],
+        elsewhere: &HashSet<String>,
+    ) -> Option<String> {
+        let spec = &self.one.spec;
+        let publishes_elsewhere = if spec.networks.0.is_empty() {
+            elsewhere.contains(BRIDGE)
+        } else {
+            spec.networks.0.keys().any(|network| elsewhere.contains(network))
+        };
+        if self.depends_on_network() && publishes_elsewhere {
+            return Some("its network decides at which addresses it is published".to_owned());
+        }
+        // Whose program it is may not be shown to this user: then it may be our own, which
+        // the plan deals with.
+        let own = |other: &&ContainerSummary| {
+            let mode = other.host_config.as_ref().and_then(|host| host.network_mode.as_deref());
+            mode == Some("host")
+                && other.state == Some(State::RUNNING)
+                && is_of(other, &self.one.name.stack)
+        };
+        if program.is_none()
+            && let Some(own) = listed.iter().find(own)
+        {
+            let name = name_of(own);
+            return Some(format!(
+                "container `{name}` of this stack is in the network of the machine, and it may \
+                 be that"
+            ));
+        }
+        (sure == InTheWay::Likely).then(|| {
+            let why = if socket.at.ip().to_canonical().is_unspecified() {
+                "it listens at all IPv6 addresses, which mostly includes those of IPv4"
+            } else {
+                "engines publish at all IPv6 addresses too"
+            };
+            why.to_owned()
+        })
+    }
+}
+
+/// The ids of containers that do not run.
+fn stopped(listed: &[ContainerSummary]) -> HashSet<&str> {
+    let ended = |one: &&ContainerSummary| {
+        matches!(one.state, Some(State::CREATED | State::EXITED | State::DEAD))
+    };
+    listed.iter().filter(ended).filter_map(|one| one.id.as_deref()).collect()
+}
+
+/// Networks whose containers need not publish at all addresses of the machine. One that the
+/// plan makes is not there yet, and taken for a plain one.
+async fn publishing_elsewhere(engine: &Engine) -> HashSet<String> {
+    let elsewhere = |network: &Network| {
+        let says = |key: &&str| {
+            let said = network.options.as_ref().and_then(|options| options.get(*key));
+            said.is_some_and(|said| !matches!(said.as_str(), "" | "0.0.0.0" | "nat"))
+        };
+        network.driver.as_deref() != Some("bridge") || PUBLISHING.iter().any(says)
+    };
+    // Without an answer there is no doubt: what a plan is told must not hang on it.
+    let listed = engine.docker.list_networks(None).await.unwrap_or_default();
+    listed.into_iter().filter(elsewhere).filter_map(|network| network.name).collect()
 }
 
 /// Addresses the machine does not have.
@@ -179,9 +271,7 @@ fn holds(other: &ContainerSummary, port: &Port, number: u16) -> bool {
     other.ports.iter().flatten().any(|held| {
         let protocol = held.typ.is_none_or(|typ| typ.to_string() == port.protocol.word());
         let at: Option<IpAddr> = held.ip.as_deref().and_then(|ip| ip.parse().ok());
-        let anywhere = |ip: Option<IpAddr>| ip.is_none_or(|ip| ip.is_unspecified());
-        let place = anywhere(at) || anywhere(port.ip) || at == port.ip;
-        protocol && place && held.public_port == Some(number)
+        protocol && overlap(at, port.ip) && held.public_port == Some(number)
     })
 }
 
@@ -221,7 +311,7 @@ fn by_container(taken: &Taken<'_>, other: &ContainerSummary, found: &mut Found) 
 fn by_program(
     taken: &Taken<'_>,
     socket: &Listener,
-    sure: InTheWay,
+    doubt: Option<String>,
     program: Option<&Program>,
     listed: &[ContainerSummary],
     found: &mut Found,
@@ -256,18 +346,9 @@ fn by_program(
     if elsewhere {
         hint.push_str(", or publish it at another address of the machine");
     }
-    let (code, message) = match sure {
-        InTheWay::Certainly => {
-            (Code::HostPortTaken, format!("{what} is taken by {who}{place}"))
-        }
-        InTheWay::Likely => {
-            let why = if at.is_unspecified() {
-                "it listens at all IPv6 addresses, which mostly includes those of IPv4"
-            } else {
-                "engines publish at all IPv6 addresses too"
-            };
-            (Code::HostMayLack, format!("{what} may be taken by {who}{place}: {why}"))
-        }
+    let (code, message) = match doubt {
+        None => (Code::HostPortTaken, format!("{what} is taken by {who}{place}")),
+        Some(why) => (Code::HostMayLack, format!("{what} may be taken by {who}{place}: {why}")),
     };
     add(found, &one.name.address, code, "ports", message, hint);
 }
@@ -275,4 +356,83 @@ fn by_program(
 fn name_of(container: &ContainerSummary) -> &str {
     let name = container.names.iter().flatten().next().map_or("", String::as_str);
     name.trim_start_matches('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::ContainerSummaryHostConfig;
+    use dollop_engine::address::Address;
+    use dollop_engine::resource::Name;
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    fn summary(mode: &str, state: State, stack: &str) -> ContainerSummary {
+        ContainerSummary {
+            id: Some("c1".to_owned()),
+            names: Some(vec!["/shop-proxy".to_owned()]),
+            state: Some(state),
+            labels: Some(HashMap::from([(labels::STACK.to_owned(), stack.to_owned())])),
+            host_config: Some(ContainerSummaryHostConfig {
+                network_mode: Some(mode.to_owned()),
+                ..ContainerSummaryHostConfig::default()
+            }),
+            ..ContainerSummary::default()
+        }
+    }
+
+    fn planned(networks: &[&str]) -> Planned<ContainerSpec> {
+        let address = Address::new(Vec::new(), "docker::container", vec!["web".to_owned()]);
+        let all = json!({ "image": "x", "ports": ["80:80"], "networks": networks });
+        Planned {
+            name: Name { stack: "shop".to_owned(), address, natural: "shop-web".to_owned() },
+            spec: from_value(all).unwrap(),
+            id: None,
+            made: true,
+        }
+    }
+
+    fn doubt(
+        at: &str,
+        networks: &[&str],
+        listed: &[ContainerSummary],
+        elsewhere: &[&str],
+    ) -> Option<String> {
+        let at = at.parse().unwrap();
+        let socket = Listener { at, protocol: Protocol::Tcp, user: 0, inode: 1 };
+        let one = planned(networks);
+        let (port, sure) = (&one.spec.ports.0[0], InTheWay::Certainly);
+        let holder = Holder::Socket(&socket, sure);
+        let taken = Taken { one: &one, port, first: 80, holder };
+        let elsewhere = elsewhere.iter().map(ToString::to_string).collect();
+        taken.doubt(&socket, sure, None, listed, &elsewhere)
+    }
+
+    #[test]
+    fn a_program_nobody_shows_may_be_a_container_of_the_stack() {
+        let own =
+            |mode, state, stack| doubt("0.0.0.0:80", &[], &[summary(mode, state, stack)], &[]);
+        assert!(
+            own("host", State::RUNNING, "shop").is_some_and(|why| why.contains("shop-proxy"))
+        );
+        assert_eq!(own("bridge", State::RUNNING, "shop"), None);
+        assert_eq!(own("host", State::EXITED, "shop"), None);
+        assert_eq!(own("host", State::RUNNING, "other"), None);
+    }
+
+    #[test]
+    fn where_a_port_is_published_is_up_to_the_network() {
+        assert_eq!(doubt("127.0.0.1:80", &["app"], &[], &["lan"]), None);
+        assert!(doubt("127.0.0.1:80", &["app", "lan"], &[], &["lan"]).is_some());
+        assert!(doubt("127.0.0.1:80", &[], &[], &[BRIDGE]).is_some());
+        // One at all addresses is in the way of every one.
+        assert_eq!(doubt("0.0.0.0:80", &["lan"], &[], &["lan"]), None);
+    }
+
+    #[test]
+    fn containers_that_do_not_run_are_known() {
+        let listed = [summary("bridge", State::EXITED, "shop")];
+        assert!(stopped(&listed).contains("c1"));
+        assert!(stopped(&[summary("bridge", State::PAUSED, "shop")]).is_empty());
+    }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use bollard::models::{HostConfig, RestartPolicyNameEnum};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -257,6 +258,22 @@ pub enum Restart {
     UnlessStopped,
     /// When it ends with another code than 0, this often; 0 means without end.
     OnFailure(u32),
+}
+
+impl Restart {
+    /// What the engine was told.
+    pub(super) fn observed(host: &HostConfig) -> Self {
+        let policy = host.restart_policy.clone().unwrap_or_default();
+        match policy.name {
+            Some(RestartPolicyNameEnum::ALWAYS) => Self::Always,
+            Some(RestartPolicyNameEnum::UNLESS_STOPPED) => Self::UnlessStopped,
+            Some(RestartPolicyNameEnum::ON_FAILURE) => {
+                let times = policy.maximum_retry_count.unwrap_or(0);
+                Self::OnFailure(u32::try_from(times).unwrap_or(0))
+            }
+            _ => Self::No,
+        }
+    }
 }
 
 impl FromStr for Restart {

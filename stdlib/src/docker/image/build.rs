@@ -19,11 +19,11 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use sha2::{Digest as _, Sha256};
 
 use super::super::container::{Bytes, Hosts, Pairs};
-use super::super::content::{ContentError, at};
+use super::super::content::ContentError;
 use super::super::engine::{Engine, absolute, said, status};
 use super::super::registry;
 use super::buildkit::{self, Builder, Failure};
-use super::context::{Context, INLINE};
+use super::context::{self, Context, Dockerfile};
 use super::progress::Log;
 use super::transfer::Source;
 
@@ -44,7 +44,8 @@ pub struct Build {
     /// project folder itself when left out.
     #[serde(default = "here")]
     pub context: String,
-    /// The Dockerfile in the folder; `Dockerfile` when left out.
+    /// The Dockerfile, a path that starts in the folder; `Dockerfile` when left out. It may be
+    /// elsewhere: `../docker/web.Dockerfile`.
     #[serde(default)]
     pub dockerfile: Option<String>,
     /// The text of the Dockerfile itself.
@@ -143,6 +144,9 @@ fn is_empty(pairs: &Pairs) -> bool {
 
 impl Build {
     pub(super) fn normalize(&mut self) {
+        if self.context.is_empty() {
+            self.context = here();
+        }
         if self.dockerfile.as_deref().is_some_and(|path| matches!(path, "" | "Dockerfile")) {
             self.dockerfile = None;
         }
@@ -209,20 +213,26 @@ impl Build {
             return Some(self.context.clone()).filter(|folder| *folder != here());
         }
         let name = self.dockerfile.as_deref().unwrap_or("Dockerfile");
-        let name = name.trim_start_matches("./");
-        Some(format!("{}/{name}", self.context.trim_end_matches('/')))
+        let path = context::plain(&Path::new(&self.context).join(name));
+        // A relative path keeps the form it has in a script.
+        let dot = if path.is_absolute() || path.starts_with("..") { "" } else { "./" };
+        Some(format!("{dot}{}", path.display()))
     }
 
     fn is_remote(&self) -> bool {
         self.context.contains("://") || self.context.starts_with("git@")
     }
 
+    /// Where its Dockerfile is, for a folder on this machine.
+    fn dockerfile(&self, folder: &Path) -> Dockerfile {
+        match &self.dockerfile_inline {
+            Some(text) => Dockerfile::Inline(text.clone()),
+            None => Dockerfile::at(folder, self.dockerfile.as_deref().unwrap_or("Dockerfile")),
+        }
+    }
+
     fn open(&self, folder: PathBuf) -> Result<Context, ContentError> {
-        let dockerfile = match (&self.dockerfile_inline, &self.dockerfile) {
-            (Some(_), _) => None,
-            (None, Some(path)) => Some(path.trim_start_matches("./").to_owned()),
-            (None, None) => Some("Dockerfile".to_owned()),
-        };
+        let dockerfile = self.dockerfile(&folder);
         Context::open(folder, dockerfile)
     }
 
@@ -249,10 +259,8 @@ impl Build {
 
     async fn archive(&self, engine: &Engine) -> Result<File, CallError> {
         let (build, folder) = (self.clone(), PathBuf::from(engine.absolute(&self.context)));
-        let archive = tokio::task::spawn_blocking(move || {
-            build.open(folder)?.archive(build.dockerfile_inline.as_deref())
-        });
-        self.readable(archive.await)
+        let archive = tokio::task::spawn_blocking(move || build.open(folder)?.archive()).await;
+        self.readable(archive)
     }
 
     /// What BuildKit asks for; nothing when it gets it elsewhere.
@@ -262,14 +270,12 @@ impl Build {
         }
         let (build, folder) = (self.clone(), PathBuf::from(engine.absolute(&self.context)));
         let source = tokio::task::spawn_blocking(move || {
+            let context = build.open(folder)?;
+            // It is called in messages what its file is called.
             let path = Path::new(build.dockerfile.as_deref().unwrap_or("Dockerfile"));
             let name = path.file_name().unwrap_or(path.as_os_str());
-            let text = match build.dockerfile_inline.clone() {
-                Some(text) => text.into_bytes(),
-                None => at(&folder.join(path), std::fs::read(folder.join(path)))?,
-            };
-            let dockerfile = (name.to_string_lossy().into_owned(), text);
-            Ok(Source { context: build.open(folder)?, dockerfile })
+            let dockerfile = (name.to_string_lossy().into_owned(), context.dockerfile()?);
+            Ok(Source { context, dockerfile })
         });
         self.readable(source.await).map(Some)
     }
@@ -290,16 +296,24 @@ impl Build {
         }
     }
 
-    fn options(&self, image: &str, platform: Option<&str>, digest: &str) -> BuildImageOptions {
-        let dockerfile = match &self.dockerfile_inline {
-            Some(_) => INLINE,
-            None => self.dockerfile.as_deref().unwrap_or("Dockerfile"),
+    fn options(
+        &self,
+        engine: &Engine,
+        image: &str,
+        platform: Option<&str>,
+        digest: &str,
+    ) -> BuildImageOptions {
+        let folder = engine.absolute(&self.context);
+        let dockerfile = if self.is_remote() {
+            self.dockerfile.clone().unwrap_or_else(|| "Dockerfile".to_owned())
+        } else {
+            self.dockerfile(Path::new(&folder)).name().to_owned()
         };
         let mut labels = self.labels.requested().unwrap_or_default();
         labels.insert(MARK.to_owned(), digest.to_owned());
         let mut options = BuildImageOptionsBuilder::new()
             .t(image)
-            .dockerfile(dockerfile)
+            .dockerfile(&dockerfile)
             .labels(&labels)
             .target(self.target.as_deref().unwrap_or_default())
             .platform(platform.unwrap_or_default())
@@ -348,7 +362,7 @@ impl Build {
             return Err(CallError::refused(message)
                 .hint("take `build` out of `ignore_changes`, and give the value again"));
         }
-        let mut options = self.options(image, platform, digest);
+        let mut options = self.options(engine, image, platform, digest);
         options.nocache |= anew;
         let builder = buildkit::chosen(engine, self).await?;
         let failed = match builder {
@@ -455,12 +469,11 @@ impl Build {
 
     /// The Dockerfile, where it is at hand.
     fn text(&self, engine: &Engine) -> Option<String> {
-        if self.is_remote() || self.dockerfile_inline.is_some() {
-            return self.dockerfile_inline.clone();
+        if self.is_remote() {
+            return None;
         }
-        let folder = PathBuf::from(engine.absolute(&self.context));
-        let name = self.dockerfile.as_deref().unwrap_or("Dockerfile");
-        std::fs::read_to_string(folder.join(name)).ok()
+        let context = self.open(PathBuf::from(engine.absolute(&self.context))).ok()?;
+        Some(String::from_utf8_lossy(&context.dockerfile().ok()?).into_owned())
     }
 }
 
@@ -497,6 +510,27 @@ mod tests {
         assert_eq!(with.digest(&scope, None).await.unwrap(), plain);
         let settings = serde_json::to_string(&build(json!({}))).unwrap();
         assert!(settings.ends_with(r#""no_cache":false,"pull":false}"#), "{settings}");
+    }
+
+    #[test]
+    fn the_file_it_needs_is_named_as_in_a_script() {
+        let needs = |build: serde_json::Value| {
+            let mut build: Build = from_value(build).unwrap();
+            build.normalize();
+            build.needs()
+        };
+        for (build, file) in [
+            (json!({ "context": "./app/" }), "./app/Dockerfile"),
+            (json!({ "context": "" }), "./Dockerfile"),
+            (
+                json!({ "context": "./app", "dockerfile": "../web.Dockerfile" }),
+                "./web.Dockerfile",
+            ),
+            (json!({ "context": "./app", "dockerfile": "/srv/Dockerfile" }), "/srv/Dockerfile"),
+            (json!({ "context": "..", "dockerfile": "Dockerfile" }), "../Dockerfile"),
+        ] {
+            assert_eq!(needs(build).as_deref(), Some(file));
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use dollop_engine::resource::STATE_FOLDER;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -12,27 +12,79 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::super::content::{self, ContentError, at};
 
-/// Where the text of a Dockerfile given in the script lies in what is sent.
-pub(super) const INLINE: &str = ".dollop.Dockerfile";
+/// Where a Dockerfile that is not in the folder lies in what is sent.
+pub(super) const APART: &str = ".dollop.Dockerfile";
 const IGNORE_FILE: &str = ".dockerignore";
 
 /// The folder and what of it counts.
 pub(super) struct Context {
     folder: PathBuf,
     ignored: Ignored,
-    /// The Dockerfile in it, which counts whatever is ignored.
-    dockerfile: Option<String>,
+    dockerfile: Dockerfile,
+}
+
+/// Where the Dockerfile is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Dockerfile {
+    /// In the script: its text.
+    Inline(String),
+    /// In the folder: its name there. It counts whatever is ignored.
+    Inside(String),
+    /// A file elsewhere, which no folder tells of.
+    Outside(PathBuf),
+}
+
+impl Dockerfile {
+    /// The file of a path that starts in the folder.
+    pub(super) fn at(folder: &Path, path: &str) -> Self {
+        let whole = plain(&folder.join(path));
+        match whole.strip_prefix(plain(folder)) {
+            Ok(name) => Self::Inside(name.to_string_lossy().into_owned()),
+            Err(_) => Self::Outside(whole),
+        }
+    }
+
+    /// What the engine is told, and what it is called where it goes apart from the folder.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Inside(name) => name,
+            Self::Inline(_) | Self::Outside(_) => APART,
+        }
+    }
+
+    fn inside(&self) -> Option<&str> {
+        match self {
+            Self::Inside(name) => Some(name),
+            Self::Inline(_) | Self::Outside(_) => None,
+        }
+    }
+}
+
+/// A path without `.` and `..`, by its text alone, as the `docker` command takes it.
+pub(super) fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if plain.file_name().is_some() => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 impl Context {
-    /// `dockerfile` is the path of the Dockerfile in the folder, when it is a file.
-    pub(super) fn open(
-        folder: PathBuf,
-        dockerfile: Option<String>,
-    ) -> Result<Self, ContentError> {
+    /// Fails where the folder or the Dockerfile cannot be read.
+    pub(super) fn open(folder: PathBuf, dockerfile: Dockerfile) -> Result<Self, ContentError> {
         at(&folder, fs::read_dir(&folder))?;
-        if let Some(dockerfile) = &dockerfile {
-            let path = folder.join(dockerfile);
+        let path = match &dockerfile {
+            Dockerfile::Inline(_) => None,
+            Dockerfile::Inside(name) => Some(folder.join(name)),
+            Dockerfile::Outside(path) => Some(path.clone()),
+        };
+        if let Some(path) = path {
             at(&path, fs::metadata(&path))?;
         }
         let path = folder.join(IGNORE_FILE);
@@ -51,11 +103,26 @@ impl Context {
             let (path, name) = entry?;
             content::add(&mut hasher, &path, &name)?;
         }
+        if let Dockerfile::Outside(path) = &self.dockerfile {
+            hasher.update(at(path, fs::read(path))?);
+        }
         Ok(hex::encode(hasher.finalize()))
     }
 
-    /// Everything as an archive, rewound; `inline` is the text of a Dockerfile to add.
-    pub(super) fn archive(&self, inline: Option<&str>) -> Result<File, ContentError> {
+    /// The text of the Dockerfile.
+    pub(super) fn dockerfile(&self) -> Result<Vec<u8>, ContentError> {
+        match &self.dockerfile {
+            Dockerfile::Inline(text) => Ok(text.clone().into_bytes()),
+            Dockerfile::Inside(name) => {
+                let path = self.folder.join(name);
+                at(&path, fs::read(&path))
+            }
+            Dockerfile::Outside(path) => at(path, fs::read(path)),
+        }
+    }
+
+    /// Everything as an archive, rewound, with a Dockerfile that is not in the folder.
+    pub(super) fn archive(&self) -> Result<File, ContentError> {
         let folder = self.folder.as_path();
         let mut archive = Builder::new(at(folder, tempfile::tempfile())?);
         archive.follow_symlinks(false);
@@ -86,11 +153,12 @@ impl Context {
             };
             at(&path, added)?;
         }
-        if let Some(text) = inline {
+        if self.dockerfile.inside().is_none() {
+            let text = self.dockerfile()?;
             let mut header = Header::new_gnu();
             header.set_mode(0o644);
             header.set_size(text.len() as u64);
-            at(folder, archive.append_data(&mut header, INLINE, text.as_bytes()))?;
+            at(folder, archive.append_data(&mut header, APART, text.as_slice()))?;
         }
         let mut file = at(folder, archive.into_inner())?;
         at(folder, io::Seek::rewind(&mut file))?;
@@ -144,15 +212,15 @@ impl Context {
             return true;
         }
         let name = self.name(folder);
-        let needed = |file: &String| Path::new(file).starts_with(&name);
+        let needed = |file: &str| Path::new(file).starts_with(&name);
         !self.ignored.has_exceptions
             && self.ignored.matches(&name)
-            && !self.dockerfile.iter().any(needed)
+            && !self.dockerfile.inside().is_some_and(needed)
     }
 
     fn counts(&self, name: &str) -> bool {
         name == IGNORE_FILE
-            || self.dockerfile.as_deref() == Some(name)
+            || self.dockerfile.inside() == Some(name)
             || !self.ignored.matches(name)
     }
 }
@@ -229,8 +297,8 @@ mod tests {
             fs::write(path, text).unwrap();
         };
         let digest = || {
-            let context =
-                Context::open(folder.path().to_owned(), Some("Dockerfile".into())).unwrap();
+            let dockerfile = Dockerfile::Inside("Dockerfile".into());
+            let context = Context::open(folder.path().to_owned(), dockerfile).unwrap();
             context.digest(Sha256::new()).unwrap()
         };
         write("Dockerfile", "FROM x");
@@ -249,6 +317,40 @@ mod tests {
         write("Dockerfile", "FROM y");
         assert_ne!(digest(), second);
         fs::remove_file(folder.path().join("Dockerfile")).unwrap();
-        assert!(Context::open(folder.path().to_owned(), Some("Dockerfile".into())).is_err());
+        let dockerfile = Dockerfile::Inside("Dockerfile".into());
+        assert!(Context::open(folder.path().to_owned(), dockerfile).is_err());
+    }
+
+    #[test]
+    fn a_dockerfile_elsewhere_counts() {
+        let whole = tempfile::tempdir().unwrap();
+        let folder = whole.path().join("app");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("main"), "1").unwrap();
+        let write = |text: &str| fs::write(whole.path().join("web.Dockerfile"), text).unwrap();
+        let open = || {
+            let dockerfile = Dockerfile::at(&folder, "../web.Dockerfile");
+            Context::open(folder.clone(), dockerfile).unwrap()
+        };
+        write("FROM x");
+        let first = open().digest(Sha256::new()).unwrap();
+        write("FROM y");
+        assert_ne!(open().digest(Sha256::new()).unwrap(), first);
+        let mut archive = tar::Archive::new(open().archive().unwrap());
+        let names = archive
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap().path().unwrap().to_string_lossy().into_owned());
+        assert_eq!(names.collect::<Vec<_>>(), ["main", APART]);
+    }
+
+    #[test]
+    fn where_a_dockerfile_is_goes_by_its_path() {
+        let inside = |name: &str| Dockerfile::Inside(name.to_owned());
+        let at = |path: &str| Dockerfile::at(Path::new("/shop/app"), path);
+        assert_eq!(at("./docker/../Dockerfile"), inside("Dockerfile"));
+        assert_eq!(at("/shop/app/b/Dockerfile"), inside("b/Dockerfile"));
+        assert_eq!(at("../Dockerfile"), Dockerfile::Outside("/shop/Dockerfile".into()));
+        assert_eq!(at("/srv/Dockerfile"), Dockerfile::Outside("/srv/Dockerfile".into()));
     }
 }

@@ -9,7 +9,7 @@ mod session;
 mod transfer;
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bollard::models::{ImageInspect, ImageSummary};
 use bollard::query_parameters::{
@@ -42,8 +42,8 @@ const AT_ONCE: usize = 8;
 #[serde(deny_unknown_fields)]
 pub struct ImageSpec {
     /// When to ask the registry: `missing` (only when the engine has no image of that
-    /// name), `always` (with every plan, for tags that move), `daily` or `weekly` (when the one
-    /// there was named longer ago than that) or `never`.
+    /// name), `always` (with every plan, for tags that move), `daily` or `weekly` (when it was
+    /// asked, or the one there was named, longer ago than that) or `never`.
     #[serde(default)]
     pub pull: Pull,
     /// The platform, `linux/arm64`; the engine's own when left out.
@@ -82,7 +82,7 @@ pub enum Pull {
     Missing,
     /// With every plan.
     Always,
-    /// When the one that is there got its name more than a day ago.
+    /// When it was asked, or the one that is there got its name, more than a day ago.
     Daily,
     /// The same after a week.
     Weekly,
@@ -101,17 +101,33 @@ impl Pull {
         }
     }
 
-    /// Whether it is time to ask about an image that is there.
-    async fn is_due(self, engine: &Engine, image: &str) -> Result<bool, CallError> {
+    /// Whether it is time to ask about an image that is there; `asked` is when that was done
+    /// last.
+    async fn is_due(
+        self,
+        engine: &Engine,
+        image: &str,
+        asked: Option<&str>,
+    ) -> Result<bool, CallError> {
         let Some(holds) = self.holds() else { return Ok(false) };
-        if holds.is_zero() {
-            return Ok(true);
+        let recent = |at: Option<&str>| {
+            let at = at.and_then(|text| humantime::parse_rfc3339_weak(text).ok());
+            at.and_then(|at| at.elapsed().ok()).is_some_and(|age| age < holds)
+        };
+        if holds.is_zero() || recent(asked) {
+            return Ok(holds.is_zero());
         }
+        // The engine notes when an image was tagged, built or imported, never that it was
+        // pulled.
         let found = pull::local(engine, image).await?;
         let named = found.and_then(|found| found.metadata?.last_tag_time);
-        let named = named.and_then(|text| humantime::parse_rfc3339_weak(&text).ok());
-        // Where the engine does not tell, it is asked.
-        Ok(named.and_then(|at| at.elapsed().ok()).is_none_or(|age| age >= holds))
+        Ok(!recent(named.as_deref()))
+    }
+
+    /// What to remember of having asked just now: nothing where it does not matter.
+    fn asked_now(self) -> Option<String> {
+        let counts = self.holds().is_some_and(|holds| !holds.is_zero());
+        counts.then(|| humantime::format_rfc3339_seconds(SystemTime::now()).to_string())
     }
 }
 
@@ -123,6 +139,9 @@ pub struct ImageFacts {
     /// What pins exactly this image in its registry, `postgres@sha256:...`; nothing when
     /// it was built or loaded here.
     pub repo_digest: Option<String>,
+    /// When its registry was last asked, for `pull: "daily"` and `"weekly"`.
+    #[serde(default)]
+    pub asked_at: Option<String>,
 }
 
 /// `docker::image`; the API's `/images`. Its id is its reference, which stays when the tag
@@ -239,6 +258,7 @@ impl Resource for Image {
     ) -> Result<Created<ImageFacts>, CallError> {
         let image = reference::familiar(&name.natural);
         let platform = spec.platform.as_deref();
+        let mut asked_at = None;
         let found = match (&spec.build, spec.pull) {
             (Some(build), _) => {
                 // Whether one that is there saw these secrets, nothing on it tells.
@@ -248,7 +268,8 @@ impl Resource for Image {
             }
             (None, Pull::Missing) => pull::local_or_pulled(engine, &image, platform).await?,
             (None, pull @ (Pull::Always | Pull::Daily | Pull::Weekly)) => {
-                if pull.is_due(engine, &image).await? {
+                if pull.is_due(engine, &image, None).await? {
+                    asked_at = pull.asked_now();
                     pull::pulled(engine, &image, platform).await?
                 } else {
                     pull::local_or_pulled(engine, &image, platform).await?
@@ -259,7 +280,8 @@ impl Resource for Image {
             }
         };
         let found = handed_on(engine, &image, found, &[], &spec).await?;
-        Ok(Created { facts: inspected(&image, found), id: image })
+        let facts = ImageFacts { asked_at, ..inspected(&image, found) };
+        Ok(Created { facts, id: image })
     }
 
     async fn update(
@@ -274,6 +296,7 @@ impl Resource for Image {
         let renew = to.up_to_date && !from.up_to_date;
         let asks = to.pull.holds().is_some();
         let always = asks && renew || to.pull == Pull::Always && from.pull != Pull::Always;
+        let mut asked_at = None;
         let found = match &to.build {
             // One whose folder may differ stays while the build itself is the same.
             Some(build) if to.up_to_date || from.build != to.build => {
@@ -283,12 +306,13 @@ impl Resource for Image {
                 built(engine, &image, build, platform, others).await?
             }
             None if always || from.platform != to.platform || from.build.is_some() => {
+                asked_at = to.pull.asked_now();
                 pull::pulled(engine, &image, platform).await?
             }
             _ => pull::local(engine, &image).await?.ok_or_else(|| missing(&image))?,
         };
         let found = handed_on(engine, &image, found, &from.tags, &to).await?;
-        Ok(inspected(&image, found))
+        Ok(ImageFacts { asked_at, ..inspected(&image, found) })
     }
 
     async fn delete(
@@ -379,7 +403,9 @@ async fn observed(
 ) -> Result<Found<ImageSpec, ImageFacts>, CallError> {
     let asked = &wanted.spec;
     let natural = &wanted.name.natural;
-    let facts = facts(natural, &image.id, &image.repo_digests);
+    let mut facts = facts(natural, &image.id, &image.repo_digests);
+    let recorded = wanted.facts.as_ref().and_then(|facts| facts["asked_at"].as_str());
+    facts.asked_at = recorded.map(str::to_owned);
     let platform = match &asked.platform {
         Some(asked) => {
             let real = pull::local(engine, &image.id).await?;
@@ -388,7 +414,8 @@ async fn observed(
         }
         None => None,
     };
-    let due = asked.build.is_none() && asked.pull.is_due(engine, &image.id).await?;
+    let due = asked.build.is_none()
+        && asked.pull.is_due(engine, &image.id, facts.asked_at.as_deref()).await?;
     let up_to_date = match &asked.build {
         _ if !asked.up_to_date => false,
         // A folder that cannot be read is no reason to stop a plan that may take it out;
@@ -399,7 +426,14 @@ async fn observed(
         },
         None if !due => true,
         None => match &facts.repo_digest {
-            Some(has) => pull::digest(engine, natural).await?.is_none_or(|d| has.ends_with(&d)),
+            Some(has) => {
+                let is = pull::digest(engine, natural).await?;
+                let same = is.is_none_or(|is| has.ends_with(&is));
+                if same {
+                    facts.asked_at = asked.pull.asked_now();
+                }
+                same
+            }
             None => false,
         },
     };
@@ -493,7 +527,8 @@ fn inspected(image: &str, found: ImageInspect) -> ImageFacts {
 }
 
 fn facts(image: &str, id: &str, digests: &[String]) -> ImageFacts {
-    ImageFacts { id: id.to_owned(), repo_digest: digest(image, digests) }
+    // When it was asked is nothing the engine knows.
+    ImageFacts { id: id.to_owned(), repo_digest: digest(image, digests), asked_at: None }
 }
 
 fn missing(image: &str) -> CallError {

@@ -20,22 +20,28 @@ pub(super) async fn preview(
     for one in proposed {
         looks.push(look(engine, one));
     }
-    let all: Vec<_> = stream::iter(looks).buffered(AT_ONCE).collect().await;
-    all.into_iter().collect()
+    Ok(stream::iter(looks).buffered(AT_ONCE).collect().await)
 }
 
-async fn look(engine: &Engine, one: &Proposed<ImageSpec>) -> Result<Preview, CallError> {
+async fn look(engine: &Engine, one: &Proposed<ImageSpec>) -> Preview {
     let pulled = one.to.build.is_none() && one.to.pull.holds().is_some();
     let stale = one.from.as_ref().is_some_and(|from| !from.up_to_date);
     if !(pulled && stale) {
-        return Ok(Preview::default());
+        return Preview::default();
     }
     let image = &one.name.natural;
-    let (has, is) =
-        futures::try_join!(pull::local(engine, image), pull::digest(engine, image))?;
-    let has = has.and_then(|found| digest(image, &found.repo_digests.unwrap_or_default()));
-    let notes = is.map(|is| moved(image, has.as_deref(), &is));
-    Ok(Preview { notes: notes.into_iter().collect(), ..Preview::default() })
+    let both = async {
+        futures::try_join!(pull::local(engine, image), pull::known_digest(engine, image))
+    };
+    let note = match both.await {
+        Ok((has, is)) => {
+            let has = has.and_then(|has| digest(image, &has.repo_digests.unwrap_or_default()));
+            is.map(|is| moved(image, has.as_deref(), &is))
+        }
+        // That one registry does not answer says nothing of the others.
+        Err(error) => Some(error.message),
+    };
+    Preview { notes: note.into_iter().collect(), ..Preview::default() }
 }
 
 fn moved(image: &str, has: Option<&str>, is: &str) -> String {

@@ -239,6 +239,7 @@ fn at(path: &Path, error: &io::Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::context::Dockerfile;
     use super::*;
 
     /// What the engine is told of a folder, in order.
@@ -255,7 +256,8 @@ mod tests {
     }
 
     fn source(folder: &Path) -> Source {
-        let context = Context::open(folder.to_owned(), Some("Dockerfile".into())).unwrap();
+        let dockerfile = Dockerfile::Inside("Dockerfile".to_owned());
+        let context = Context::open(folder.to_owned(), dockerfile).unwrap();
         Source { context, dockerfile: ("Dockerfile".to_owned(), b"FROM x".to_vec()) }
     }
 

@@ -1,60 +1,53 @@
-//! A container that has a volume and never runs: the engine reads and writes the files of
-//! one that is stopped, so that its image matters to nobody.
+//! A volume that is read and written through a container for a moment.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType};
+use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder,
-    ListContainersOptionsBuilder, ListImagesOptions, ListVolumesOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveVolumeOptions, UploadToContainerOptionsBuilder,
-    WaitContainerOptions,
+    DownloadFromContainerOptionsBuilder, ListImagesOptions, ListVolumesOptionsBuilder,
+    RemoveVolumeOptions, UploadToContainerOptionsBuilder,
 };
 use bytes::Bytes;
 use dollop_engine::backup::{Sink, Source};
 use dollop_engine::error::CallError;
 use futures::channel::mpsc;
 use futures::{SinkExt as _, StreamExt as _};
-use rand::distr::{Alphanumeric, SampleString as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::super::engine::{Engine, status};
+use super::super::helper::{self, Helper, Marks, Purpose};
 use super::tree::Tree;
 
 /// Where the volume is in it. Archives begin with this folder, so that its own owner and
 /// permissions come along.
-const AT: &str = "/volume";
+const AT: &str = Helper::PATH;
 /// How much is read at once.
 const PIECE: usize = 64 * 1024;
 /// How many pieces may wait for whoever is slower.
 const WAITING: usize = 8;
 
-pub(super) struct Helper<'a> {
+/// A volume within reach.
+pub(super) struct Reach<'a> {
     engine: &'a Engine,
     volume: &'a str,
-    id: String,
+    helper: Helper<'a>,
 }
 
 /// The label of what exists for a moment only.
 const MARK: &str = "dollop.backup";
 
 /// Marks what exists for a moment only.
-pub(super) fn marks(engine: &Engine) -> HashMap<String, String> {
+pub(super) fn marks(engine: &Engine) -> Marks {
     HashMap::from([(MARK.to_owned(), engine.scope.stack.clone())])
 }
 
 /// Removes what a run of this stack left that died.
 pub(super) async fn sweep(engine: &Engine) -> Result<(), CallError> {
+    helper::sweep(engine, &marks(engine)).await?;
     let mine = format!("{MARK}={}", engine.scope.stack);
     let filters = HashMap::from([("label", vec![mine.as_str()])]);
-    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-    let left = engine.list_containers(Some(options)).await;
-    let left = left.map_err(|error| engine.failed("listing containers", &error))?;
-    for id in left.into_iter().filter_map(|container| container.id) {
-        remove(engine, &id).await?;
-    }
     let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
     let left = engine.docker.list_volumes(Some(options)).await;
     let left = left.map_err(|error| engine.failed("listing volumes", &error))?;
@@ -72,15 +65,15 @@ pub(super) async fn sweep(engine: &Engine) -> Result<(), CallError> {
     Ok(())
 }
 
-impl<'a> Helper<'a> {
-    pub(super) async fn make(engine: &'a Engine, volume: &'a str) -> Result<Self, CallError> {
-        let id = create(engine, volume, &any_image(engine).await?, None).await?;
-        Ok(Self { engine, volume, id })
+impl<'a> Reach<'a> {
+    pub(super) async fn of(engine: &'a Engine, volume: &'a str) -> Result<Self, CallError> {
+        let helper = Helper::reach(engine, volume, marks(engine)).await?;
+        Ok(Self { engine, volume, helper })
     }
 
-    /// Removes it; the volume stays.
-    pub(super) async fn remove(self) -> Result<(), CallError> {
-        remove(self.engine, &self.id).await
+    /// Lets go of it after something was done to it; the volume stays.
+    pub(super) async fn after<T>(self, done: Result<T, CallError>) -> Result<T, CallError> {
+        self.helper.after(done).await
     }
 
     /// Writes what the volume holds as a tar archive, and sums it up on the way.
@@ -88,7 +81,8 @@ impl<'a> Helper<'a> {
         let doing = format!("reading volume `{}`", self.volume);
         let options = DownloadFromContainerOptionsBuilder::new().path(AT).build();
         let docker = self.engine.patient(ENDLESS);
-        let mut stream = Box::pin(docker.download_from_container(&self.id, Some(options)));
+        let mut stream =
+            Box::pin(docker.download_from_container(self.helper.container(), Some(options)));
         let (sender, receiver) = sync_channel::<Bytes>(WAITING);
         let summing = tokio::task::spawn_blocking(move || Tree::of(Pieces::new(receiver)));
         let mut sender = Some(sender);
@@ -112,8 +106,9 @@ impl<'a> Helper<'a> {
     pub(super) async fn has_files(&self) -> Result<bool, CallError> {
         let doing = format!("looking into volume `{}`", self.volume);
         let options = DownloadFromContainerOptionsBuilder::new().path(AT).build();
-        let mut stream =
-            Box::pin(self.engine.docker.download_from_container(&self.id, Some(options)));
+        let mut stream = Box::pin(
+            self.engine.docker.download_from_container(self.helper.container(), Some(options)),
+        );
         let mut begin = Vec::new();
         // An entry of an archive takes a block, a folder no more than that.
         while let Some(piece) = stream.next().await {
@@ -136,7 +131,7 @@ impl<'a> Helper<'a> {
         let (mut sender, receiver) = mpsc::channel::<Bytes>(WAITING);
         let docker = self.engine.patient(ENDLESS);
         let body = bollard::body_stream(receiver);
-        let upload = docker.upload_to_container(&self.id, Some(options), body);
+        let upload = docker.upload_to_container(self.helper.container(), Some(options), body);
         let feed = async move {
             let mut buffer = vec![0; PIECE];
             loop {
@@ -179,76 +174,26 @@ impl<'a> Helper<'a> {
 /// Copying takes as long as it takes.
 const ENDLESS: std::time::Duration = std::time::Duration::from_hours(24);
 
-async fn create(
-    engine: &Engine,
-    volume: &str,
-    image: &str,
-    command: Option<&[&str]>,
-) -> Result<String, CallError> {
-    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+/// Whether `rm` could be run.
+async fn run_rm(engine: &Engine, volume: &str, image: &str) -> Result<bool, CallError> {
+    let all = format!("rm -rf {AT}/* {AT}/.[!.]* {AT}/..?*");
+    let words = ["sh", "-c", &all].map(str::to_owned);
     let body = ContainerCreateBody {
         image: Some(image.to_owned()),
-        entrypoint: Some(command.map_or_else(|| words(&["dollop"]), words)),
+        entrypoint: Some(words.to_vec()),
         cmd: Some(Vec::new()),
         user: Some("0:0".to_owned()),
-        labels: Some(marks(engine)),
-        network_disabled: Some(true),
         host_config: Some(HostConfig {
-            mounts: Some(vec![Mount {
-                typ: Some(MountType::VOLUME),
-                source: Some(volume.to_owned()),
-                target: Some(AT.to_owned()),
-                // What the image has there is not copied in.
-                volume_options: Some(bollard::models::MountVolumeOptions {
-                    no_copy: Some(true),
-                    ..Default::default()
-                }),
-                ..Mount::default()
-            }]),
-            network_mode: Some("none".to_owned()),
+            mounts: Some(vec![helper::mount(volume, AT)]),
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()
     };
-    let ending = Alphanumeric.sample_string(&mut rand::rng(), 8).to_lowercase();
-    let name = format!("{}-backup-{ending}", engine.scope.stack);
-    let options = CreateContainerOptionsBuilder::new().name(&name).build();
-    let created = engine.docker.create_container(Some(options), body).await;
-    let doing = format!("creating a container to reach volume `{volume}`");
-    created.map(|created| created.id).map_err(|error| engine.failed(&doing, &error))
-}
-
-async fn remove(engine: &Engine, id: &str) -> Result<(), CallError> {
-    let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-    match engine.docker.remove_container(id, Some(options)).await {
-        Err(error) if status(&error) != Some(404) => {
-            Err(engine.failed("removing a container made for a backup", &error))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whether `rm` could be run.
-async fn run_rm(engine: &Engine, volume: &str, image: &str) -> Result<bool, CallError> {
-    let all = format!("rm -rf {AT}/* {AT}/.[!.]* {AT}/..?*");
-    let id = create(engine, volume, image, Some(&["sh", "-c", &all])).await?;
-    let ran = async {
-        engine.docker.start_container(&id, None).await?;
-        let docker = engine.patient(ENDLESS);
-        let mut ended = Box::pin(docker.wait_container(&id, None::<WaitContainerOptions>));
-        Ok(matches!(ended.next().await, Some(Ok(_))))
-    };
-    let ran: Result<bool, bollard::errors::Error> = ran.await;
-    remove(engine, &id).await?;
-    Ok(ran.unwrap_or(false))
-}
-
-/// An image that is there; it never runs.
-async fn any_image(engine: &Engine) -> Result<String, CallError> {
-    all_images(engine).await?.into_iter().next().ok_or_else(|| {
-        CallError::refused("the engine has no image at all, and one is needed to reach volumes")
-            .hint("get a small one: `docker pull busybox`")
-    })
+    let doing = format!("emptying volume `{volume}`");
+    let about = (Purpose::Remove, volume);
+    let helper = Helper::make(engine, &doing, about, "", marks(engine), body).await?;
+    let ran = helper.runs_well(ENDLESS).await;
+    helper.after(Ok(ran)).await
 }
 
 /// Every image, small ones first.
