@@ -152,16 +152,18 @@ impl Function {
                 // Which one it is tells what decided.
                 Ok(picked.marked(secrecy))
             }
-            // One of them is enough, whatever becomes of the other.
+            // One of them is enough where the other says nothing.
             Self::And | Self::Or => {
                 let enough = Value::Bool(self == Self::Or);
                 let decides = |argument: &Expr| {
                     argument.known().is_some_and(|value| *value.reveal() == enough)
                 };
-                match arguments.iter().position(decides) {
-                    Some(place) => Ok(arguments.swap_remove(place)),
-                    None => Err(arguments),
-                }
+                let is_open = |argument: &Expr| {
+                    argument.known().is_none() && argument.undecided().is_none()
+                };
+                let decided = arguments.iter().any(decides) && !arguments.iter().any(is_open);
+                let secrecy = arguments.iter().map(Expr::secrecy).max().unwrap_or_default();
+                if decided { Ok(Expr::Value(enough.marked(secrecy))) } else { Err(arguments) }
             }
             _ => Err(arguments),
         }

@@ -421,7 +421,8 @@ fn logging(host: &HostConfig, asked: &ContainerSpec, machine: &Machine) -> Optio
         return (!default).then(|| Logging { driver: Some(driver), options: Pairs::default() });
     };
     let options = log.config.unwrap_or_default();
-    let own = |key: &str| driver != machine.logging_driver && !key.starts_with("cache-");
+    let foreign = driver != machine.logging_driver;
+    let own = |key: &str| foreign && !key.starts_with("cache-");
     let options =
         options.iter().filter(|(key, _)| own(key) || asked.options.0.contains_key(*key));
     let driver =
