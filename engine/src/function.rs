@@ -161,9 +161,14 @@ impl Function {
                 let is_open = |argument: &Expr| {
                     argument.known().is_none() && argument.undecided().is_none()
                 };
-                let decided = arguments.iter().any(decides) && !arguments.iter().any(is_open);
+                let is_settled =
+                    arguments.iter().any(decides) && !arguments.iter().any(is_open);
                 let secrecy = arguments.iter().map(Expr::secrecy).max().unwrap_or_default();
-                if decided { Ok(Expr::Value(enough.marked(secrecy))) } else { Err(arguments) }
+                if is_settled {
+                    Ok(Expr::Value(enough.marked(secrecy)))
+                } else {
+                    Err(arguments)
+                }
             }
             _ => Err(arguments),
         }

@@ -50,7 +50,7 @@ impl Scopes {
         let mut scopes = Self::default();
         syntax.walk(&mut |path| {
             match path.last() {
-                Some(ASTNode::Stmt(Stmt::If(parts, _))) => {
+                Some(ASTNode::Stmt(Stmt::If(parts, _) | Stmt::TryCatch(parts, _))) => {
                     scopes.block(&parts.body);
                     scopes.block(&parts.branch);
                 }
@@ -69,10 +69,6 @@ impl Scopes {
                 Some(
                     ASTNode::Stmt(Stmt::Block(block)) | ASTNode::Expr(Syntax::Stmt(block)),
                 ) => scopes.block(block),
-                Some(ASTNode::Stmt(Stmt::TryCatch(parts, _))) => {
-                    scopes.block(&parts.body);
-                    scopes.block(&parts.branch);
-                }
                 _ => {}
             }
             true
