@@ -96,6 +96,20 @@ fn what_was_changed_outside_is_told_once() {
 }
 
 #[test]
+fn what_others_may_change_is_no_drift() {
+    let script = SCRIPT.replace("declared\" }", "declared\", ignore_changes: \"content\" }");
+    let project = Project::new("dt-drift-ignored", &script);
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    project.write("page.txt", "by hand");
+    drop(project.run(&["drift"]).expect(0));
+    // As it was recorded, whatever the script says by now.
+    project.write("stack.rhai", SCRIPT);
+    drop(project.run(&["drift"]).expect(0));
+    std::fs::remove_file(project.folder().join("page.txt")).expect("it is there");
+    drop(project.run(&["drift"]).expect(2));
+}
+
+#[test]
 fn that_nothing_can_be_seen_is_told_too() {
     let project = Project::new("dt-drift-blind", SCRIPT);
     let blind = project.run(&["drift", "--then", "cat > told.json"]).expect(1);

@@ -104,17 +104,43 @@ impl Found {
     }
 }
 
+/// How often what was compared may be out of date before that is told.
+const LOOKS: usize = 3;
+
 /// Compares what was applied with what is there.
 ///
 /// # Errors
 /// Nothing can be compared at all.
 pub async fn look(args: &StackArgs) -> Result<Look, CommandError> {
-    let session = Session::new(args.project()?);
-    let snapshot = read_state(&session.state_folder())?;
-    if snapshot.changing {
-        return Ok(Look::Busy);
+    for _ in 0..LOOKS {
+        let session = Session::new(args.project()?);
+        let folder = session.state_folder();
+        let snapshot = read_state(&folder)?;
+        if snapshot.changing {
+            return Ok(Look::Busy);
+        }
+        let serial = snapshot.state.serial;
+        let found = look_once(args, session, snapshot.state).await?;
+        if !found.is_drift() && found.error.is_none() {
+            return Ok(Look::Found(found));
+        }
+        // An apply that began or ran meanwhile changed what this would tell of.
+        let now = read_state(&folder)?;
+        if now.changing {
+            return Ok(Look::Busy);
+        }
+        if now.state.serial == serial {
+            return Ok(Look::Found(found));
+        }
     }
-    let mut state = snapshot.state;
+    Ok(Look::Busy)
+}
+
+async fn look_once(
+    args: &StackArgs,
+    session: Session,
+    mut state: State,
+) -> Result<Found, CommandError> {
     if state.records.is_empty() {
         let stack = clean(&session.project.stack).into_owned();
         return Err(CommandError::failed(format!("nothing of stack `{stack}` is applied"))
@@ -124,7 +150,7 @@ pub async fn look(args: &StackArgs) -> Result<Look, CommandError> {
     let mut secrets = Secrets::default();
     secrets.add_state(&state);
     let live = Live { session, state, redactor: secrets.redactor() };
-    Ok(Look::Found(compare(&live).await))
+    Ok(compare(&live).await)
 }
 
 /// Fills in what nobody keeps: without it some connections cannot be opened. What the script
@@ -212,13 +238,17 @@ async fn ask<'a>(
     let objects: Vec<_> = group.iter().map(|record| live.object(record)).collect();
     let lefts: Vec<_> = objects.iter().map(|object| object.spec.clone()).collect();
     let read = kind.calls.read(&through.connection, objects).await;
-    let compared = read.into_iter().zip(lefts).map(|(read, left)| match read {
-        Ok(found) => Ok(drift(kind, &left, found)),
-        // What a service cannot have is not there.
-        Err(error) if error.failure == Failure::Impossible => Ok(Some(Drift::Gone)),
-        Err(error) => Err(error),
+    let asked = group.into_iter().zip(lefts);
+    let compared = read.into_iter().zip(asked).map(|(read, (record, left))| {
+        let became = match read {
+            Ok(found) => Ok(drift(kind, record, &left, found)),
+            // What a service cannot have is not there.
+            Err(error) if error.failure == Failure::Impossible => Ok(Some(Drift::Gone)),
+            Err(error) => Err(error),
+        };
+        (record, became)
     });
-    group.into_iter().zip(compared).collect()
+    compared.collect()
 }
 
 /// For programs, and in a line.

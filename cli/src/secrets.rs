@@ -27,9 +27,29 @@ const LONGEST: usize = 1 << 20;
 pub struct Secrets {
     /// Whether commands run at all.
     pub wanted: Cell<bool>,
-    printed: RefCell<BTreeMap<Vec<String>, Arc<str>>>,
+    printed: RefCell<BTreeMap<Vec<String>, Answer>>,
     /// Files that were decrypted, by path.
-    opened: RefCell<BTreeMap<String, Arc<str>>>,
+    opened: RefCell<BTreeMap<String, Answer>>,
+    /// Entries of files of SOPS, by path and name.
+    entries: RefCell<BTreeMap<(String, String), Answer>>,
+}
+
+/// What came of looking, also when that failed: a script is evaluated more than once, and
+/// whoever is asked for a password is not asked again for the same.
+type Answer = Result<Arc<str>, FileError>;
+
+/// The answer there is already, or the one that `ask` gives now.
+fn once<K: Ord>(
+    answers: &RefCell<BTreeMap<K, Answer>>,
+    key: K,
+    ask: impl FnOnce() -> Answer,
+) -> Answer {
+    if let Some(answer) = answers.borrow().get(&key) {
+        return answer.clone();
+    }
+    let answer = ask();
+    answers.borrow_mut().insert(key, answer.clone());
+    answer
 }
 
 impl Secrets {
@@ -44,14 +64,9 @@ impl Secrets {
         entry: Option<&str>,
     ) -> Result<Arc<str>, FileError> {
         let failed = |cause: String| FileError::Unreadable { path: path.to_owned(), cause };
-        let known = self.opened.borrow().get(path).cloned();
-        let text = if let Some(text) = known {
-            text
-        } else {
-            let text: Arc<str> = decrypt(bytes).map_err(failed)?.into();
-            self.opened.borrow_mut().insert(path.to_owned(), Arc::clone(&text));
-            text
-        };
+        let text = once(&self.opened, path.to_owned(), || {
+            decrypt(bytes).map(Into::into).map_err(failed)
+        })?;
         match entry {
             None => Ok(text),
             Some(entry) => find(path, &text, entry).map(Into::into).map_err(failed),
@@ -68,9 +83,11 @@ impl Secrets {
         text: &str,
         entry: &str,
     ) -> Result<Arc<str>, FileError> {
-        sops::entry(path, text, entry)
-            .map(Into::into)
-            .map_err(|cause| FileError::Unreadable { path: path.to_owned(), cause })
+        once(&self.entries, (path.to_owned(), entry.to_owned()), || {
+            sops::entry(path, text, entry)
+                .map(Into::into)
+                .map_err(|cause| FileError::Unreadable { path: path.to_owned(), cause })
+        })
     }
 
     /// Runs a command in a folder, unless it ran before, and returns what it printed. It may
@@ -79,35 +96,35 @@ impl Secrets {
     /// # Errors
     /// It cannot be started, fails, or prints no text.
     pub fn run(&self, folder: &Path, words: &[String]) -> Result<Arc<str>, FileError> {
-        if let Some(printed) = self.printed.borrow().get(words) {
-            return Ok(Arc::clone(printed));
-        }
-        let source = SecretSource::Command(words.to_vec()).to_string();
-        let failed = |cause: String| FileError::Unreadable { path: source.clone(), cause };
-        let Some((program, arguments)) = words.split_first() else {
-            return Err(failed("it is empty".to_owned()));
-        };
-        terminal::say(&format!("running {} for a secret\n", clean(&source)));
-        let output = Command::new(program)
-            .args(arguments)
-            .current_dir(folder)
-            .stdin(Stdio::inherit())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .output()
-            .map_err(|error| failed(error.to_string()))?;
-        if !output.status.success() {
-            return Err(failed(format!("it ended with {}", output.status)));
-        }
-        if output.stdout.len() > LONGEST {
-            return Err(failed(format!("it printed more than {LONGEST} bytes")));
-        }
-        let text = String::from_utf8(output.stdout)
-            .map_err(|_| failed("what it printed is not UTF-8 text".to_owned()))?;
-        let text: Arc<str> = text.into();
-        self.printed.borrow_mut().insert(words.to_vec(), Arc::clone(&text));
-        Ok(text)
+        once(&self.printed, words.to_vec(), || printed(folder, words))
     }
+}
+
+/// Runs a command and gives what it prints.
+fn printed(folder: &Path, words: &[String]) -> Answer {
+    let source = SecretSource::Command(words.to_vec()).to_string();
+    let failed = |cause: String| FileError::Unreadable { path: source.clone(), cause };
+    let Some((program, arguments)) = words.split_first() else {
+        return Err(failed("it is empty".to_owned()));
+    };
+    terminal::say(&format!("running {} for a secret\n", clean(&source)));
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::inherit())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| failed(error.to_string()))?;
+    if !output.status.success() {
+        return Err(failed(format!("it ended with {}", output.status)));
+    }
+    if output.stdout.len() > LONGEST {
+        return Err(failed(format!("it printed more than {LONGEST} bytes")));
+    }
+    let text = String::from_utf8(output.stdout)
+        .map_err(|_| failed("what it printed is not UTF-8 text".to_owned()))?;
+    Ok(text.into())
 }
 
 /// The identities of the file that [`IDENTITY`] names, and that file.
@@ -182,6 +199,21 @@ fn find(path: &str, text: &str, entry: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_runs_once_whatever_comes_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets = Secrets::default();
+        for (ends, is_fine) in [("exit 1", false), ("echo hunter2", true)] {
+            let script = format!("echo ran >> '{ends}'; {ends}");
+            let words = ["sh", "-c", &script].map(str::to_owned);
+            for _ in 0..3 {
+                assert_eq!(secrets.run(folder.path(), &words).is_ok(), is_fine);
+            }
+            let ran = std::fs::read_to_string(folder.path().join(ends)).unwrap();
+            assert_eq!(ran, "ran\n", "{ends}");
+        }
+    }
 
     #[test]
     fn entries_are_found_and_values_never_quoted() {

@@ -113,6 +113,8 @@ pub enum Function {
     Coalesce,
     /// The second argument when the first is true, the third otherwise.
     Choose,
+    /// A secret kept elsewhere that nobody looked up: it is there, and nothing is known of it.
+    Withheld,
 }
 
 /// A value that may hold references.
@@ -140,6 +142,29 @@ impl Expr {
     /// A reference to one attribute.
     pub fn reference(address: Address, path: Path) -> Self {
         Self::Reference(Reference { address, path })
+    }
+
+    /// A secret kept elsewhere, a text, that was not looked up.
+    pub(crate) fn withheld() -> Self {
+        Self::Call(Function::Withheld, [].into()).secret()
+    }
+
+    /// What is made of such secrets, of any type.
+    pub(crate) fn made_of_withheld() -> Self {
+        Self::Call(Function::Withheld, [Self::NULL].into()).secret()
+    }
+
+    /// Whether a part of it is a secret that was not looked up.
+    pub(crate) fn is_withheld(&self) -> bool {
+        match self {
+            Self::Value(_) | Self::Reference(_) => false,
+            Self::List(items) => items.iter().any(Self::is_withheld),
+            Self::Map(entries) => entries.values().any(Self::is_withheld),
+            Self::Secret(inner) => inner.is_withheld(),
+            Self::Call(function, arguments) => {
+                *function == Function::Withheld || arguments.iter().any(Self::is_withheld)
+            }
+        }
     }
 
     /// A list; known when every item is.
@@ -207,14 +232,18 @@ impl Expr {
         }
     }
 
-    /// A computed value; computed at once when the arguments are known.
+    /// A computed value; computed at once when the arguments are known. What they say nothing
+    /// about stays a call, and [`undecided`](Self::undecided).
     pub fn call(function: Function, arguments: Vec<Self>) -> Self {
         let arguments = match function.picked(arguments) {
             Ok(picked) => return picked,
             Err(arguments) => arguments,
         };
         match all_known(arguments) {
-            Ok(values) => Self::Value(function.apply(&values)),
+            Ok(values) => match function.apply(&values) {
+                Some(value) => Self::Value(value),
+                None => Self::Call(function, values.into_iter().map(Self::Value).collect()),
+            },
             Err(arguments) => Self::Call(function, arguments.into()),
         }
     }
@@ -442,7 +471,37 @@ impl Expr {
                 longer.path.0.extend(path.0.iter().cloned());
                 Some(Self::Reference(longer))
             }
+            (Self::Call(Function::Choose, arguments), _) => match &**arguments {
+                [condition, yes, no] => {
+                    let parts = vec![condition.clone(), yes.follow(path)?, no.follow(path)?];
+                    Some(Self::call(Function::Choose, parts))
+                }
+                _ => None,
+            },
             _ => None,
+        }
+    }
+
+    /// Whether a path may lead somewhere, also where nobody can follow it yet: through one of
+    /// several values of which it is not known which one it is.
+    pub(crate) fn may_hold(&self, path: &Path) -> bool {
+        use crate::path::Segment;
+        let Some((first, rest)) = path.0.split_first() else { return true };
+        let rest = Path(rest.to_vec());
+        match (self, first) {
+            (Self::Value(value), _) => path.follow(value).is_some(),
+            (Self::Map(entries), Segment::Key(key)) => {
+                entries.get(key).is_some_and(|entry| entry.may_hold(&rest))
+            }
+            (Self::List(items), Segment::Index(index)) => {
+                items.get(*index).is_some_and(|item| item.may_hold(&rest))
+            }
+            (Self::Secret(inner), _) => inner.may_hold(path),
+            (Self::Reference(_) | Self::Call(Function::Withheld, _), _) => true,
+            (Self::Call(function, arguments), _) => function
+                .alternatives(arguments)
+                .is_some_and(|among| among.iter().any(|one| one.may_hold(path))),
+            _ => false,
         }
     }
 }

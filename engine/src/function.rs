@@ -86,7 +86,11 @@ impl Function {
 
     fn refuses_condition(self, arguments: &[Expr]) -> Result<(), String> {
         if self == Self::Matches {
-            let known = arguments.get(1).and_then(Expr::known).and_then(Value::as_str);
+            let pattern = arguments.get(1);
+            if pattern.is_some_and(Expr::is_withheld) {
+                return Ok(());
+            }
+            let known = pattern.and_then(Expr::known).and_then(Value::as_str);
             let Some(text) = known else { return Err("the pattern must be known".to_owned()) };
             let searched = arguments.first().and_then(Expr::known).and_then(Value::as_str);
             condition::pattern_for(text, searched.unwrap_or_default()).map_err(
@@ -141,23 +145,41 @@ impl Function {
                 let place = match condition.reveal() {
                     Value::Bool(true) => 1,
                     Value::Bool(false) => 2,
-                    // It says nothing: neither.
-                    _ => return Ok(Expr::NULL),
+                    // It says nothing: neither, and not nothing either.
+                    _ => return Err(arguments),
                 };
                 let picked = arguments.into_iter().nth(place).unwrap_or(Expr::NULL);
                 // Which one it is tells what decided.
                 Ok(picked.marked(secrecy))
             }
+            // One of them is enough where the other says nothing.
+            Self::And | Self::Or => {
+                let enough = Value::Bool(self == Self::Or);
+                let decides = |argument: &Expr| {
+                    argument.known().is_some_and(|value| *value.reveal() == enough)
+                };
+                let is_open = |argument: &Expr| {
+                    argument.known().is_none() && argument.undecided().is_none()
+                };
+                let is_settled =
+                    arguments.iter().any(decides) && !arguments.iter().any(is_open);
+                let secrecy = arguments.iter().map(Expr::secrecy).max().unwrap_or_default();
+                if is_settled {
+                    Ok(Expr::Value(enough.marked(secrecy)))
+                } else {
+                    Err(arguments)
+                }
+            }
             _ => Err(arguments),
         }
     }
 
-    /// The result for known arguments; secret when an argument holds a secret.
-    pub(crate) fn apply(self, arguments: &[Value]) -> Value {
+    /// The result for known arguments; secret when an argument holds a secret. Nothing when
+    /// they say nothing about it.
+    pub(crate) fn apply(self, arguments: &[Value]) -> Option<Value> {
         let secrecy = arguments.iter().map(Value::secrecy).max().unwrap_or_default();
         if self.is_condition() {
-            let value = self.holds(arguments).map_or(Value::Null, Value::Bool);
-            return value.marked(secrecy);
+            return self.holds(arguments).map(|holds| Value::Bool(holds).marked(secrecy));
         }
         let first = arguments.first().unwrap_or(&Value::Null);
         let second = || text_of(arguments.get(1).unwrap_or(&Value::Null));
@@ -213,10 +235,10 @@ impl Function {
             Self::SqlName => format!("\"{}\"", text_of(first).replace('"', "\"\"")),
             Self::SqlText => sql_text(&text_of(first)),
             Self::ScramVerifier => scram_verifier(&text_of(first), &second()),
-            // A condition, answered above.
-            _ => String::new(),
+            // A condition, answered above, or one of the arguments, picked before.
+            _ => return None,
         };
-        Value::String(text).marked(secrecy)
+        Some(Value::String(text).marked(secrecy))
     }
 }
 

@@ -35,4 +35,5 @@ pub mod schema;
 pub mod script;
 pub mod store;
 mod survey;
+mod undecided;
 pub mod value;

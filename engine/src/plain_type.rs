@@ -39,6 +39,20 @@ impl PlainType {
         Self::ALL.iter().find(|(name, _)| *name == word).map(|(_, ty)| *ty)
     }
 
+    /// What a type that others call so is called here.
+    pub fn meant(word: &str) -> Option<&'static str> {
+        Some(match word {
+            "number" => "float` or `int",
+            "integer" | "i64" => "int",
+            "double" | "decimal" => "float",
+            "boolean" => "bool",
+            "str" | "text" => "string",
+            "array" | "set" | "tuple" => "list",
+            "object" | "dict" => "map",
+            _ => return None,
+        })
+    }
+
     /// Its name in scripts.
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, ty)| *ty == self).map_or("", |(name, _)| name)

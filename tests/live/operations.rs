@@ -49,6 +49,24 @@ fn stack(name: &str) -> Stack {
     Stack::of(Project::new(name, SCRIPT), name)
 }
 
+/// What was there before, without a mark of dollop's, or with another's, is no drift once it is
+/// adopted.
+#[test]
+fn what_was_adopted_is_not_gone() {
+    let script = "docker::volume(\"data\", #{ name: \"dt-drift-adopted\", adopt: true });\n\
+                  docker::network(\"net\", #{ name: \"dt-drift-adopted\", adopt: true });\n";
+    let stack = Stack::of(Project::new("dt-drift-adopted", script), "dt-drift-adopted");
+    let other = ["--label", "dollop.stack=another", "dt-drift-adopted"];
+    docker(&[&["volume", "create"], &other[..]].concat());
+    docker(&[&["network", "create"], &other[..]].concat());
+    drop(stack.project.run(&["apply", "--auto-approve"]).expect(0));
+    drop(stack.project.run(&["drift"]).expect(0));
+    docker(&["network", "rm", "dt-drift-adopted"]);
+    let gone = stack.project.run(&["drift"]).expect(2).stdout;
+    assert!(gone.contains("docker::network.net: gone"), "{gone}");
+    assert!(!gone.contains("docker::volume.data"), "{gone}");
+}
+
 fn json(run: Run) -> Json {
     serde_json::from_str(&run.expect(0).stdout).expect("JSON")
 }

@@ -46,7 +46,8 @@ pub fn systemd(timer: &Timer<'_>, calendar: &str) -> String {
     let exits = if timer.exits { "SuccessExitStatus=2\n" } else { "" };
     let words: Vec<_> = timer.words.iter().map(word).collect();
     format!(
-        "# /etc/systemd/system/{name}.service\n\
+        "# Another timer for this command and stack needs another name: --name NAME\n\
+         # /etc/systemd/system/{name}.service\n\
          [Unit]\n\
          Description={about}\n\
          Wants=docker.service\n\

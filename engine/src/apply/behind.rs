@@ -214,6 +214,9 @@ pub(crate) fn looked_up(planned: &LookupPlan, spec: Value, facts: Value) -> Reco
 }
 
 fn still_unknown(value: &Expr) -> CallError {
+    if let Some(found) = value.undecided() {
+        return found.error(None, None);
+    }
     let mut missing = Vec::new();
     value.each_reference(&mut |reference| missing.push(format!("`{reference}`")));
     CallError::refused(format!("still unknown: {}", missing.join(", ")))

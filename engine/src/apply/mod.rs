@@ -174,6 +174,7 @@ pub async fn apply(
     if complete {
         report.outputs = run.outputs();
         report.checks = run.checks();
+        report.checks.extend(run.undecided_outputs());
         report.checks.extend(report.outputs.iter().filter_map(|(name, value)| {
             misfit(name, plan.output_types.get(name).copied(), value)
         }));
@@ -287,6 +288,16 @@ impl<'a> Run<'a> {
         resolved.collect()
     }
 
+    /// Outputs that will never be known.
+    fn undecided_outputs(&self) -> Vec<Diagnostic> {
+        let found = self.plan.outputs.iter().filter_map(|output| {
+            let found = self.resolve(output.after.as_ref()?).undecided()?;
+            let message = format!("output `{}` could not be made", output.name);
+            Some(found.told_by(Diagnostic::new(Code::FunctionFailed, message)))
+        });
+        found.map(|found| self.cleaned(found)).collect()
+    }
+
     /// What does not hold now that everything is done.
     fn checks(&self) -> Vec<Diagnostic> {
         let checks = self.plan.checks.iter().map(|planned| &planned.check);
@@ -303,14 +314,15 @@ impl<'a> Run<'a> {
             }
             (_, found) => found,
         });
-        let cleaned = found.map(|mut found| {
-            found.message = self.clean(&found.message);
-            for note in &mut found.notes {
-                *note = self.clean(note);
-            }
-            found
-        });
-        cleaned.collect()
+        found.map(|found| self.cleaned(found)).collect()
+    }
+
+    fn cleaned(&self, mut found: Diagnostic) -> Diagnostic {
+        found.message = self.clean(&found.message);
+        for note in &mut found.notes {
+            *note = self.clean(note);
+        }
+        found
     }
 
     /// Takes every secret the run has met so far out of a text.

@@ -477,6 +477,9 @@ impl Run<'_> {
         let kind = self.kind(change)?;
         let resolved = self.resolve(change.after.as_ref().unwrap_or(&Expr::NULL));
         let Some(known) = resolved.known() else {
+            if let Some(error) = undecided(change, &resolved) {
+                return Err(error);
+            }
             let mut missing = Vec::new();
             resolved.each_reference(&mut |reference| missing.push(format!("`{reference}`")));
             let message = format!("still unknown: {}", missing.join(", "));
@@ -566,6 +569,17 @@ fn differing(from: &Value, to: &Value) -> String {
         (None, None) => false,
     });
     differ.map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// What keeps the spec of a change from ever being known, and where the script says so.
+fn undecided(change: &Change, spec: &Expr) -> Option<CallError> {
+    let Expr::Map(entries) = spec else { return None };
+    let (name, found) =
+        entries.iter().find_map(|(name, entry)| Some((name, entry.undecided()?)))?;
+    let mut differing = change.differences.iter();
+    let differing = differing.find(|one| one.path.first() == Some(name.as_str()));
+    let span = differing.and_then(|one| one.span.as_ref()).or(change.span.as_ref());
+    Some(found.error(Some(name), span))
 }
 
 fn vanished(address: &Address) -> CallError {

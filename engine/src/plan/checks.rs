@@ -39,9 +39,13 @@ pub(crate) fn judge(
     lookup: &impl Fn(&Reference) -> Option<Expr>,
 ) -> (CheckStanding, Option<Diagnostic>) {
     let condition = check.condition.resolve(lookup);
-    let Some(known) = condition.known() else { return (CheckStanding::Pending, None) };
-    if *known.reveal() == Value::Bool(true) {
-        return (CheckStanding::Passes, None);
+    let undecided = condition.undecided();
+    match condition.known() {
+        Some(known) if *known.reveal() == Value::Bool(true) => {
+            return (CheckStanding::Passes, None);
+        }
+        None if undecided.is_none() => return (CheckStanding::Pending, None),
+        _ => {}
     }
     let (name, message) = (&check.name, check.message.resolve(lookup));
     let message = match message.known() {
@@ -62,9 +66,10 @@ pub(crate) fn judge(
             found = found.note(format!("`{reference}` is {value}"));
         }
     }
-    if !matches!(known.reveal(), Value::Bool(_)) {
-        found =
-            found.note("its condition is neither true nor false: it compares what cannot be");
+    if let Some(undecided) = undecided {
+        found = undecided.told_by(found);
+    } else if condition.known().is_some_and(|known| !matches!(known.reveal(), Value::Bool(_))) {
+        found = found.note("its condition is neither true nor false");
     }
     (standing, Some(found.at(check.span.clone())))
 }

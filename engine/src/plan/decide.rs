@@ -217,6 +217,11 @@ impl Walk<'_> {
                 None
             })
         });
+        for (name, expr) in attributes.iter().filter(|(_, expr)| expr.known().is_none()) {
+            let found = expr.undecided();
+            let span = || declaration.span_of(&Path::attribute(name)).clone();
+            problems.borrow_mut().extend(found.map(|found| found.finding(span())));
+        }
         self.decisions.diagnostics.extend(problems.into_inner());
         attributes
     }
@@ -232,6 +237,8 @@ impl Walk<'_> {
                 })
             });
             self.decisions.diagnostics.extend(problems.into_inner());
+            let undecided = value.undecided().map(|found| found.finding(output.span.clone()));
+            self.decisions.diagnostics.extend(undecided);
             let misfit = value.known().and_then(|known| misfit(&output.name, output.ty, known));
             self.decisions
                 .diagnostics
@@ -261,6 +268,8 @@ impl Walk<'_> {
                 Some(Expr::Reference(same)) if same == *reference => Ok(None),
                 Some(value) => Ok(Some(value)),
                 None if target.presence == Presence::Later => Ok(None),
+                // Which of several values it is comes later.
+                None if target.spec.may_hold(&reference.path) => Ok(None),
                 None => Err(Box::new(missing(reference, target.spec.known()))),
             };
         }

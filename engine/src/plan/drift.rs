@@ -28,17 +28,28 @@ pub fn is_comparable(kind: &Kind, record: &Record) -> bool {
         && !record.address.is_deposed()
 }
 
-/// What became of an object that was written as `left`; `None` when it is as it was.
-pub fn drift(kind: &Kind, left: &Value, found: Option<FoundObject>) -> Option<Drift> {
-    let Some(found) = found.filter(|found| !matches!(found.owner, Owner::Other(_))) else {
-        return Some(Drift::Gone);
-    };
+/// What became of the object of a record that was written as `left`; `None` when it is as it
+/// was, or as its declaration lets others make it.
+pub fn drift(
+    kind: &Kind,
+    record: &Record,
+    left: &Value,
+    found: Option<FoundObject>,
+) -> Option<Drift> {
+    // What was recorded is ours, whatever marks it carries: it may have been adopted.
+    let is_ours =
+        |found: &FoundObject| found.id == record.id || !matches!(found.owner, Owner::Other(_));
+    let Some(found) = found.filter(is_ours) else { return Some(Drift::Gone) };
     // An older dollop may not have known all attributes.
     let normal = kind.calls.normalize(left).map(|normal| kind.mark_spec(normal));
     let left = normal.map_or_else(|_| left.clone(), |normal| normal.marked_like(left));
     let actual = kind.mark_spec(found.spec).marked_like(&left);
+    let mut desired = Expr::Value(left.clone());
+    for path in &record.lifecycle.ignore_changes {
+        desired = desired.replaced(path, path.follow(&actual));
+    }
     let changed = differences(&Sides {
-        desired: &Expr::Value(left.clone()),
+        desired: &desired,
         actual: &actual,
         recorded: Some(&left),
         schema: &kind.schema.spec,

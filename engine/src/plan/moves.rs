@@ -229,6 +229,9 @@ pub(crate) fn check(
                 let to = last(&program.moves, from).unwrap_or_else(|| from.clone());
                 one_is_wrong(from, &to, &is_declared)
             }
+            Moved::Component { from, to } if comes_back(&program.moves, from, to) => {
+                Some(there_and_back(&from.join("/")))
+            }
             Moved::Component { from, to } => {
                 component_is_wrong(program, from, end_of(&program.moves, to))
             }
@@ -253,6 +256,9 @@ fn one_is_wrong(
     to: &Address,
     is_declared: impl Fn(&Address) -> bool,
 ) -> Option<(String, &'static str)> {
+    if from == to {
+        return Some(there_and_back(&from.to_string()));
+    }
     if is_declared(from) {
         let message = format!("`{from}` is still declared, so it cannot be moved to `{to}`");
         return Some((message, "remove one of the two"));
@@ -276,6 +282,28 @@ fn end_of<'a>(moves: &'a [Move], to: &'a [String]) -> &'a [String] {
         }
     }
     to
+}
+
+/// Whether other moves bring a component back that is moved.
+fn comes_back(moves: &[Move], from: &[String], to: &[String]) -> bool {
+    let mut here = to;
+    for _ in moves {
+        if here == from {
+            return true;
+        }
+        let next = moves.iter().find_map(|next| match &next.what {
+            Moved::Component { from, to } if from == here => Some(to.as_slice()),
+            _ => None,
+        });
+        let Some(next) = next else { return false };
+        here = next;
+    }
+    here == from
+}
+
+fn there_and_back(from: &str) -> (String, &'static str) {
+    let message = format!("`{from}` is moved, and moved back to where it was");
+    (message, "remove these moves: nothing moves")
 }
 
 /// A component that is moved is gone from the script, and there is one it became.

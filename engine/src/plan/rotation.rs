@@ -69,7 +69,7 @@ fn keeper<'a>(change: &'a Change, registry: &Registry) -> Option<Keeper<'a>> {
             if text.len() >= SHORTEST {
                 texts.insert(text.to_owned());
                 let encoded = Function::UrlEncode.apply(&[Value::string(text)]);
-                texts.extend(encoded.as_str().map(str::to_owned));
+                texts.extend(encoded.as_ref().and_then(Value::as_str).map(str::to_owned));
             }
         });
     }

@@ -17,19 +17,34 @@ pub(super) const MOST_TIME: Duration = Duration::from_secs(30);
 /// The time is looked at once in so many steps.
 const STEPS: u64 = 256;
 
+/// The least time a script that failed is run again for, to find more: it goes on behind its
+/// errors, statement by statement, which takes longer than just running it.
+const LEAST_AGAIN: Duration = Duration::from_secs(2);
+
 /// The time a run takes. No script can read it.
 #[derive(Clone, Copy)]
-pub(super) struct Clock(Duration);
+pub(super) struct Clock {
+    begun: Duration,
+    most: Duration,
+}
 
 impl Clock {
     /// One that starts now, on the thread the script runs on.
     pub(super) fn start() -> Self {
-        Self(used())
+        Self { begun: used(), most: MOST_TIME }
+    }
+
+    /// One that starts now, for what is asked of the script again after the run this one is
+    /// of: whoever waits for the errors shall not wait many times as long for more of them.
+    pub(super) fn again(self) -> Self {
+        let begun = used();
+        let most = begun.saturating_sub(self.begun).saturating_mul(2);
+        Self { begun, most: most.clamp(LEAST_AGAIN, MOST_TIME) }
     }
 
     /// Whether the run has taken all the time it may.
     pub(super) fn is_over(self) -> bool {
-        used().saturating_sub(self.0) >= MOST_TIME
+        used().saturating_sub(self.begun) >= self.most
     }
 }
 

@@ -3,7 +3,7 @@
 use super::convert::{Trouble, list_words};
 use super::symbol::type_of;
 use crate::diagnostic::{Code, did_you_mean};
-use crate::expr::Expr;
+use crate::expr::{Expr, Function};
 use crate::kind::Registry;
 use crate::path::Path;
 use crate::schema::{Attribute, Type};
@@ -63,6 +63,9 @@ impl Checker<'_> {
             Expr::Call(function, arguments) => {
                 if let Some(among) = function.alternatives(arguments) {
                     return among.iter().for_each(|one| self.check(one, ty, path));
+                }
+                if *function == Function::Withheld && !arguments.is_empty() {
+                    return;
                 }
                 // Everything else that is computed is text, or true or false.
                 let (found, words) = if function.is_condition() {

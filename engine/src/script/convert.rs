@@ -171,6 +171,8 @@ impl<'a> Converter<'a> {
                 let message = "a list or map with values that are not known yet became text";
                 return self.trouble(message, "use `join(list, \", \")` or `json(value)`");
             }
+            // It is said already; what the text would be is not known.
+            Err(Broken::Told) => return Expr::withheld(),
             Err(Broken::Lost) => {
                 let message = "something without a text form became text";
                 return self.trouble(message, "");
@@ -302,6 +304,7 @@ fn is_text(session: &Session, expr: &Expr) -> bool {
         Expr::Secret(inner) => is_text(session, inner),
         Expr::Call(function, arguments) => match function.alternatives(arguments) {
             Some(among) => among.iter().all(|one| is_text(session, one)),
+            None if *function == Function::Withheld => arguments.is_empty(),
             None => !function.is_condition(),
         },
         Expr::Reference(reference) => {

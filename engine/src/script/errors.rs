@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rhai::{Engine, EvalAltResult};
+use rhai::{Engine, EvalAltResult, Position};
 
 use super::convert::list_words;
 use super::declare::no_method;
@@ -10,7 +10,7 @@ use super::onward::Behind;
 use super::session::Session;
 use super::sources::Source;
 use super::symbol::{Refusal, Symbol};
-use super::{functions, host, operators, ours, syntax};
+use super::{called, functions, host, operators, ours, syntax};
 use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
 use crate::kind::short_name;
 
@@ -131,23 +131,31 @@ fn word(session: &Session, engine: &Engine, error: &EvalAltResult, file: &str) -
         ),
         E::ErrorTooManyVariables(_) => limit("too many variables", "use a list or a map"),
         E::ErrorDataTooLarge(what, _) => too_large(what),
-        E::ErrorVariableNotFound(name, _) => no_variable(session, file, name),
+        E::ErrorVariableNotFound(name, at) => no_variable(session, file, name, *at),
         E::ErrorModuleNotFound(name, _) => no_module(session, file, name),
         E::ErrorFunctionNotFound(signature, _) => no_function(session, engine, signature, file),
-        E::ErrorPropertyNotFound(name, _) => Diagnostic::new(
-            Code::NoEntry,
-            format!("this map has no entry `{name}`"),
-        )
-        .hint(format!(
-            "ask first: `if \"{name}\" in map {{ .. }}`, or use `map.get(\"{name}\") ?? other`"
-        )),
+        E::ErrorPropertyNotFound(name, _) => {
+            let finding =
+                Diagnostic::new(Code::NoEntry, format!("this map has no entry `{name}`"));
+            finding.hint(match name.as_str() {
+                "keys" | "values" | "len" => {
+                    format!("a function of the map is called: `map.{name}()`")
+                }
+                "length" | "size" | "count" => "write `map.len()`".to_owned(),
+                _ => format!(
+                    "ask first: `if \"{name}\" in map {{ .. }}`, or use \
+                     `map.get(\"{name}\") ?? other`"
+                ),
+            })
+        }
         E::ErrorDotExpr(text, _) => dot(text),
         E::ErrorIndexingType(text, _) => indexing(text),
         E::ErrorMismatchDataType(wanted, found, _)
         | E::ErrorMismatchOutputType(wanted, found, _) => mismatch(wanted, found),
         E::ErrorFor(_) => Diagnostic::new(Code::NotKnown, "this cannot be looped over")
             .note("how many items a value has is not known when it is filled in later")
-            .hint("loop over a list, a map or a range: `for i in 0..3`"),
+            .hint("loop over a list or a range: `for i in 0..3`")
+            .hint(OVER_A_MAP),
         E::ErrorArrayBounds(length, index, _) => Diagnostic::new(
             Code::NoEntry,
             format!("there is no item {index} in a list of {length}"),
@@ -209,11 +217,11 @@ pub(super) fn too_large(what: &str) -> Diagnostic {
     .hint("a loop may never end: check its condition")
 }
 
-fn no_variable(session: &Session, file: &str, name: &str) -> Diagnostic {
+fn no_variable(session: &Session, file: &str, name: &str, at: Position) -> Diagnostic {
     let finding =
         Diagnostic::new(Code::UnknownVariable, format!("there is no variable `{name}`"));
     let Some(source) = session.source(file) else { return finding };
-    variable_hint(session, &source, finding, name)
+    variable_hint(session, &source, finding, name, at)
 }
 
 pub(super) fn variable_hint(
@@ -221,8 +229,13 @@ pub(super) fn variable_hint(
     source: &Source,
     finding: Diagnostic,
     name: &str,
+    at: Position,
 ) -> Diagnostic {
-    let names = source.names();
+    let mut names = source.names();
+    // What this very statement is to give is not there yet.
+    if let Some(given) = source.given_by(at) {
+        names.retain(|other| *other != given);
+    }
     if names.contains(&name) {
         return finding
             .note("functions do not see the variables around them; closures do")
@@ -233,13 +246,15 @@ pub(super) fn variable_hint(
     if let Some(meant) = slip.filter(|_| words.is_none()) {
         return finding.hint(format!("did you mean `{meant}`?"));
     }
-    if providers(session).contains(name) {
-        return finding.hint(format!("`{name}` is a provider: write `{name}::..`"));
-    }
-    match words {
+    let is_provider = providers(session).contains(name);
+    let finding = match words {
         Some(words) => finding.hint(words),
         None => finding,
+    };
+    if is_provider {
+        return finding.hint(format!("`{name}` is a provider: write `{name}::..`"));
     }
+    finding
 }
 
 fn providers(session: &Session) -> BTreeSet<&str> {
@@ -330,21 +345,29 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
         return Diagnostic::new(Code::UnknownKind, format!("there is no function `{name}`"))
             .hint(format!("did you mean `{kind}`?"));
     }
-    let known = functions(session, engine, file);
+    let known = called::functions(session, engine, file);
     if known.contains(name) {
-        if let Some(found) = looked_into(session, name, unknown) {
+        let forms = called::forms(session, name, file);
+        // Another number of arguments is wrong, whatever they will be.
+        let many = arguments.len();
+        let is_other_number = called::is_never(engine, name, &forms, many);
+        if let Some(found) = looked_into(session, name, unknown && !is_other_number) {
             return found;
         }
-        let with =
-            if arguments.is_empty() { "nothing".to_owned() } else { arguments.join(", ") };
+        let with = match many {
+            0 => "nothing".to_owned(),
+            1 if unknown && is_other_number => "one value".to_owned(),
+            many if unknown && is_other_number => format!("{many} values"),
+            _ => arguments.join(", "),
+        };
         let finding = Diagnostic::new(
             Code::WrongArguments,
             format!("`{name}` cannot be called with {with}"),
         );
-        if unknown {
+        if unknown && !is_other_number {
             return finding.note(FILLED_IN);
         }
-        return match forms(session, name, file).as_slice() {
+        return match forms.as_slice() {
             [] => finding,
             forms => finding.hint(format!("it is called as {}", list_words(forms))),
         };
@@ -368,6 +391,10 @@ fn looked_into(session: &Session, name: &str, unknown: bool) -> Option<Diagnosti
     let (called, value) = last.as_ref().filter(|_| unknown)?;
     (called == name).then(|| operators::unknown(session, value, &format!("`{name}`")))
 }
+
+/// How to loop over a map.
+pub(super) const OVER_A_MAP: &str =
+    "over a map: `for key in map.keys() { .. }`, with `map[key]` for the value";
 
 const UNKNOWN: &str = "a value that is not known yet, or secret";
 const FILLED_IN: &str =
@@ -437,39 +464,6 @@ fn not_imported(session: &Session, alias: &str, short: &str, name: &str) -> Diag
         .hint(format!("it is called as {}", words.join(" or ")))
 }
 
-/// Every function a script can call by a bare name.
-fn functions(session: &Session, engine: &Engine, file: &str) -> BTreeSet<String> {
-    let mut names: BTreeSet<String> = engine
-        .gen_fn_signatures(true)
-        .iter()
-        .filter_map(|signature| signature.split('(').next())
-        .filter(|name| {
-            !name.contains(['$', ':', ' ', '!']) && name.starts_with(char::is_alphabetic)
-        })
-        .map(str::to_owned)
-        .collect();
-    for internal in ["to_debug", "sleep", "chars"] {
-        names.remove(internal);
-    }
-    if let Some(source) = session.source(file) {
-        names.extend(source.functions.iter().map(|(name, _)| name.clone()));
-    }
-    names
-}
-
-/// The ways a function is called, as written where it is defined.
-fn forms(session: &Session, name: &str, file: &str) -> Vec<String> {
-    let own = session.source(file);
-    let own = own.iter().flat_map(|source| source.forms.iter());
-    let own: Vec<_> =
-        own.filter(|form| form.name == name).map(|form| form.words.clone()).collect();
-    if !own.is_empty() {
-        return own;
-    }
-    let entries = functions::entries().filter(|entry| entry.name() == name);
-    entries.map(|entry| entry.form().to_owned()).collect()
-}
-
 /// Rhai's name for a type in plain words.
 pub(super) fn type_words(name: &str) -> String {
     let name = name.trim_start_matches("&mut ");
@@ -527,8 +521,11 @@ fn dot(text: &str) -> Diagnostic {
     if text.contains("setter") && (on == "a resource" || on == UNKNOWN) {
         return no_setting(property);
     }
-    Diagnostic::new(Code::NoEntry, format!("{on} has no property `{property}`"))
-        .hint(format!("for a function, write `.{property}(..)`"))
+    let finding = Diagnostic::new(Code::NoEntry, format!("{on} has no property `{property}`"));
+    finding.hint(match functions::instead(property) {
+        Some(instead) => instead,
+        None => format!("for a function, write `.{property}(..)`"),
+    })
 }
 
 fn no_setting(name: &str) -> Diagnostic {

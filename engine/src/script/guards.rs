@@ -52,7 +52,7 @@ fn to_text(engine: &mut Engine, session: &Rc<Session>) {
                 let finding =
                     Diagnostic::new(Code::NoValue, message).at(here.span(&context)).hint(hint);
                 here.record(finding);
-                marks::LOST.to_string()
+                marks::TOLD.to_string()
             },
         );
         engine.register_fn(name, |_: char| -> String { marks::LOST.to_string() });

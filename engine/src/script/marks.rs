@@ -16,6 +16,9 @@ const PRINTED: char = '\u{FDE2}';
 /// Stands where something was turned into text that has no text form.
 pub(super) const LOST: char = '\u{FDE3}';
 
+/// The same, where that was written down at once.
+pub(super) const TOLD: char = '\u{FDE4}';
+
 /// One part of a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
@@ -34,6 +37,8 @@ pub(super) enum Broken {
     Printed,
     /// Something without a text form was put into it.
     Lost,
+    /// The same, and that is written down already.
+    Told,
 }
 
 /// Whether a character belongs to markers.
@@ -128,6 +133,9 @@ pub(super) fn split(text: &str) -> Result<Vec<Piece<'_>>, Broken> {
         rest = &rest[at..];
         if rest.starts_with(LOST) {
             return Err(Broken::Lost);
+        }
+        if rest.starts_with(TOLD) {
+            return Err(Broken::Told);
         }
         let (index, is_printed, length) = read(rest).ok_or(Broken::Cut)?;
         if is_printed {

@@ -12,6 +12,7 @@
 
 mod access;
 mod budget;
+mod called;
 mod check;
 mod closures;
 mod command;
@@ -61,6 +62,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
+
+use budget::Clock;
 
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Findings, Severity, Sources};
@@ -216,7 +219,7 @@ struct Job {
 impl Job {
     fn run(self, door: Door) -> Result<Program, Findings> {
         let door = Rc::new(door);
-        let session = self.attempt(&door, Purpose::Run);
+        let session = self.attempt(&door, Purpose::Run, Clock::start());
         // A run that was stopped has not met all profiles.
         let stopped = session.stopped.get();
         if !session.failed() && !stopped {
@@ -228,8 +231,9 @@ impl Job {
             return Ok(self.program(&session));
         }
         let mut findings = findings(&session);
-        let further = self.further(&door, &session, &mut findings.diagnostics);
-        let mut left = MOST_TRACED;
+        let again = session.clock.again();
+        let further = self.further(&door, &session, again, &mut findings.diagnostics);
+        let mut left = (MOST_TRACED, session.clock.again());
         self.trace(&door, &session, &mut left, &mut findings.diagnostics);
         if let Some(second) = further {
             self.trace(&door, &second, &mut left, &mut findings.diagnostics);
@@ -247,7 +251,7 @@ impl Job {
 
     /// What the script wants from outside, as far as it runs.
     fn inputs(self, door: Door) -> Inputs {
-        let session = self.attempt(&Rc::new(door), Purpose::Run);
+        let session = self.attempt(&Rc::new(door), Purpose::Run, Clock::start());
         let mut findings = findings(&session);
         let ledger = session.ledger.borrow();
         let not_set = session.not_set.borrow();
@@ -277,7 +281,7 @@ impl Job {
         &self,
         door: &Rc<Door>,
         session: &Session,
-        left: &mut usize,
+        (left, clock): &mut (usize, Clock),
         found: &mut [Diagnostic],
     ) {
         let indices = 0..session.ledger.borrow().len();
@@ -290,9 +294,12 @@ impl Job {
             let Some(place) = place.filter(|_| is_inside(session, &self.entry)) else {
                 continue;
             };
+            if clock.is_over() {
+                break;
+            }
             *left -= 1;
             let going_on = session.going_on.then(|| session.failing.clone());
-            let again = self.attempt(door, Purpose::Trace(index, going_on));
+            let again = self.attempt(door, Purpose::Trace(index, going_on), *clock);
             if let Some(traced) = again.ledger.borrow().get(index)
                 && traced.message == noted.message
             {
@@ -306,6 +313,7 @@ impl Job {
         &self,
         door: &Rc<Door>,
         first: &Session,
+        clock: Clock,
         found: &mut Vec<Diagnostic>,
     ) -> Option<Rc<Session>> {
         let is_done = |finding: &Diagnostic| finding.code == Code::Limit;
@@ -317,7 +325,7 @@ impl Job {
             return None;
         }
         let failing = first.failed_modules.borrow().clone();
-        let second = self.attempt(door, Purpose::GoOn(failing));
+        let second = self.attempt(door, Purpose::GoOn(failing), clock);
         let more = findings(&second).diagnostics.into_iter();
         // What it takes more is not the script's.
         for finding in more.filter(|finding| !is_done(finding)) {
@@ -334,7 +342,7 @@ impl Job {
     }
 
     /// One run of the script.
-    fn attempt(&self, door: &Rc<Door>, purpose: Purpose) -> Rc<Session> {
+    fn attempt(&self, door: &Rc<Door>, purpose: Purpose, clock: Clock) -> Rc<Session> {
         let (stop_at, going_on) = match purpose {
             Purpose::Run => (None, None),
             Purpose::Trace(index, going_on) => (Some(index), going_on),
@@ -350,6 +358,7 @@ impl Job {
             stop_at,
         );
         session.discovering = self.discovering;
+        session.clock = clock;
         if let Some(failing) = going_on {
             session.going_on = true;
             session.failing = failing;

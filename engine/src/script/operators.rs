@@ -126,8 +126,7 @@ pub(super) fn unknown(session: &Session, value: &Dynamic, who: &str) -> Diagnost
             .note("a resource stands for its name, which the plan fills in")
             .hint("decide by a parameter: `param(..)`");
     }
-    let is_secret =
-        value.read_lock::<Symbol>().is_some_and(|symbol| symbol.0.known().is_some());
+    let is_secret = value.read_lock::<Symbol>().is_some_and(|symbol| is_secret_now(&symbol.0));
     if is_secret {
         return Diagnostic::new(
             Code::LooksIntoSecret,
@@ -147,6 +146,12 @@ pub(super) fn unknown(session: &Session, value: &Dynamic, who: &str) -> Diagnost
     )
     .note("attributes of resources are filled in by the plan, after the script has ended")
     .hint(advice(who))
+}
+
+/// Whether a value scripts cannot look into is a secret, looked up or not, rather than not
+/// known yet.
+fn is_secret_now(expr: &Expr) -> bool {
+    expr.known().is_some() || expr.is_withheld()
 }
 
 /// What to do instead of looking into a value that is not known yet.
@@ -281,8 +286,7 @@ fn plus(
     let has_text = left.is_string() || right.is_string();
     let other = [&left, &right].into_iter().find_map(|side| {
         let symbol = side.read_lock::<Symbol>()?;
-        let known = symbol.0.known().is_some();
-        Some(if known {
+        Some(if is_secret_now(&symbol.0) {
             "a secret".to_owned()
         } else {
             format!("`{}`, which is not known yet", symbol.0)

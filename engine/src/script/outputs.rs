@@ -5,12 +5,13 @@ use rhai::{Dynamic, Map, NativeCallContext};
 use super::check::a;
 use super::convert::{Converter, list_words};
 use super::parameters::known_text;
+use super::parameters::option_hint;
 use super::profile;
 use super::session::{MOST_OUTPUTS, Session};
 use super::sources::Call;
 use super::symbol::{Answer, type_of};
-use crate::diagnostic::{Code, Diagnostic, did_you_mean};
-use crate::expr::Expr;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::expr::{Expr, Function};
 use crate::path::Path;
 use crate::plain_type::PlainType;
 use crate::plan::misfit;
@@ -101,6 +102,7 @@ fn read(session: &Session, call: &Call, name: &str, options: Dynamic) -> Answer<
     };
     for (key, value) in options {
         let text = known_text(&value);
+        let typed = text.clone().filter(|_| key == "type");
         let wanted = match (key.as_str(), text, value.as_bool()) {
             ("doc", Some(text), _) => {
                 read.doc = text;
@@ -134,10 +136,9 @@ fn read(session: &Session, call: &Call, name: &str, options: Dynamic) -> Answer<
         let mut finding = Diagnostic::new(Code::OutputForm, wanted)
             .at(call.at(&Path::attribute(key.as_str())));
         if !NAMES.contains(&key.as_str()) {
-            finding = match did_you_mean(&key, NAMES) {
-                Some(meant) => finding.hint(format!("did you mean `{meant}`?")),
-                None => finding.hint(format!("there are {}", list_words(&NAMES))),
-            };
+            finding = finding.hint(option_hint(&key, &NAMES));
+        } else if let Some(meant) = typed.as_deref().and_then(PlainType::meant) {
+            finding = finding.hint(format!("write `{meant}`"));
         }
         session.note(finding)?;
     }
@@ -169,6 +170,7 @@ fn wrong_type(
                 return among.iter().find_map(|one| wrong_type(session, name, ty, one));
             }
             match (function.is_condition(), wanted) {
+                _ if *function == Function::Withheld && !arguments.is_empty() => return None,
                 (true, PlainType::Bool) | (false, PlainType::String) => return None,
                 (true, _) => "not a bool".to_owned(),
                 (false, _) => "not text".to_owned(),

@@ -270,6 +270,9 @@ fn ephemeral(
 ) -> Answer<Dynamic> {
     match expr(session, context, value)? {
         Expr::Value(value) => Ok(to_dynamic(Expr::Value(value.ephemeral()))),
+        withheld if withheld.is_withheld() && withheld.references().is_empty() => {
+            Ok(to_dynamic(withheld))
+        }
         _ => {
             let finding = Diagnostic::new(
                 Code::NotKnown,

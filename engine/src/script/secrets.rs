@@ -151,9 +151,8 @@ fn secret(
         Some(value) => value,
         None => read(session, context, source)?,
     };
-    // Nobody needs to know it: the same as an empty one, since nobody can look into it.
-    let value = value.unwrap_or_else(|| Value::string("").secret());
-    Ok(Symbol::new(Expr::Value(value)))
+    // Not an empty one: what is decided by it stays open.
+    Ok(Symbol::new(value.map_or_else(Expr::withheld, Expr::Value)))
 }
 
 fn read(

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::budget::Clock;
 use super::discover::Answers;
-use super::onward::Loop;
+use super::onward::{Alone, Behind, Loop};
 use super::ours::Reading;
 use super::parameters::Asked;
 use super::sources::{Call, Source};
@@ -201,6 +201,10 @@ pub(super) struct Session {
     pub(super) failed_modules: RefCell<BTreeSet<String>>,
     /// The loops such a run is in, outermost first.
     pub(super) loops: RefCell<Vec<Loop>>,
+    /// What failed in blocks that were left by `continue`, for whatever is around them.
+    pub(super) carried: RefCell<Option<Behind>>,
+    /// The statements of blocks that were run one by one.
+    pub(super) alone: Alone,
     /// How many statements are running that try something.
     pub(super) trying: Cell<usize>,
     /// How many findings there were when the last statement of the top ended.
@@ -288,6 +292,8 @@ impl Session {
             failing: BTreeSet::new(),
             failed_modules: RefCell::default(),
             loops: RefCell::default(),
+            carried: RefCell::default(),
+            alone: Alone::default(),
             trying: Cell::default(),
             closed: Cell::default(),
             printed: Cell::default(),

@@ -194,6 +194,17 @@ impl Source {
         })
     }
 
+    /// The name that the statement around a place is to give: `host` for what stands behind
+    /// `let host = `.
+    pub(super) fn given_by(&self, place: Position) -> Option<&str> {
+        let before = &self.text[..self.offset(self.shift.written(place))?];
+        let begin = before.rfind([';', '{', '}']).map_or(0, |at| at + 1);
+        let (head, _) = before[begin..].split_once('=')?;
+        let mut words = head.split_whitespace().rev();
+        let name = words.next()?;
+        matches!(words.next(), Some("let" | "const")).then_some(name)
+    }
+
     /// Names the script gives: what follows `let`, `const`, `for`, `as`, and parameters.
     pub(super) fn names(&self) -> Vec<&str> {
         let mut names = Vec::new();

@@ -12,7 +12,7 @@ use super::session::Session;
 use super::symbol::{Answer, Handle};
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::expr::Expr;
+use crate::expr::{Expr, Function};
 use crate::path::Path;
 use crate::program::{Check, Move, Moved};
 use crate::value::Value;
@@ -157,7 +157,7 @@ fn may_be_bool(session: &Session, condition: &Expr) -> bool {
         Expr::Secret(inner) => may_be_bool(session, inner),
         Expr::Call(function, arguments) => match function.alternatives(arguments) {
             Some(among) => among.iter().all(|one| may_be_bool(session, one)),
-            None => function.is_condition(),
+            None => function.is_condition() || *function == Function::Withheld,
         },
         Expr::List(_) | Expr::Map(_) => false,
         Expr::Reference(reference) => {

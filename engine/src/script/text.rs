@@ -46,7 +46,7 @@ pub(super) fn register(engine: &mut Engine, session: &Rc<Session>) {
               by: ImmutableString|
               -> Answer<Dynamic> {
             known_text(&here, &context, &[&text, &by])?;
-            if is_turned(&text, &by) {
+            if is_turned(&text, &by) && is_written(&here, &context, &text) {
                 let message =
                     "`split` takes the text first, then what stands between its parts";
                 let finding = Diagnostic::new(Code::WrongArguments, message);
@@ -73,6 +73,20 @@ fn is_turned(text: &str, by: &str) -> bool {
         && text.chars().all(is_between)
         && by.contains(text)
         && !by.chars().all(is_between)
+}
+
+/// Whether a call is `split(TEXT, ..)` with that very text in it: what comes from data may be
+/// anything.
+fn is_written(session: &Session, context: &NativeCallContext, text: &str) -> bool {
+    let file = context.call_source().unwrap_or_default();
+    let Some(source) = session.source(file) else { return false };
+    let place = source.shift.written(context.call_position());
+    let Some((before, call)) = source.offset(place).map(|at| source.text.split_at(at)) else {
+        return false;
+    };
+    let given = call.strip_prefix("split").and_then(|rest| rest.trim_start().strip_prefix('('));
+    let is_literal = |given: &str| given.trim_start().starts_with(&format!("\"{text}\""));
+    !before.trim_end().ends_with('.') && given.is_some_and(is_literal)
 }
 
 fn split(text: &str, by: &str) -> Dynamic {

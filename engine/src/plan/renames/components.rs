@@ -118,14 +118,24 @@ impl Renamed<'_> {
             1 => "a resource that is called the same in both".to_owned(),
             many => format!("{many} resources that are called the same in both"),
         };
+        let goes = |change: &&Change| {
+            matches!(change.action, Action::Delete | Action::Cascade)
+                && change.reasons.contains(&Reason::Undeclared)
+        };
+        let all = changes.iter().filter(gone).count();
+        let going = changes.iter().filter(gone).filter(goes).count();
+        // Some may be recognised under their new address: those only move.
+        let planned = match going {
+            many if many == all => "one is deleted and the other made anew".to_owned(),
+            1 => "one of them is deleted and made anew".to_owned(),
+            many => format!("{many} of them are deleted and made anew"),
+        };
         Diagnostic::new(
             Code::LikelyRename,
             format!("component `{to}` looks like `{from}` under another name"),
         )
         .at(span)
-        .note(format!(
-            "it holds {what}; as planned, one is deleted and the other made anew{lost}"
-        ))
+        .note(format!("it holds {what}; as planned, {planned}{lost}"))
         .hint(format!("if it is the same, write `moved(\"{from}\", \"{to}\");`"))
         .hint("the plan then says which real names to keep with `name:`")
     }

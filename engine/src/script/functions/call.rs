@@ -17,7 +17,7 @@ use super::signature::{Kind, Signature};
 use super::{Entry, Fault, Run};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ephemeral::{Ephemeral, Secrecy};
-use crate::expr::Expr;
+use crate::expr::{Expr, Function};
 use crate::function::holds_secret;
 use crate::path::Path;
 use crate::schema::Type;
@@ -70,13 +70,19 @@ pub(super) fn run(
             hand.spend(arguments.iter().map(count).sum::<usize>().saturating_mul(16))?;
             function(&hand, arguments)
         }
-        Run::Known(function) => {
-            let values = known(&hand, signature, arguments)?;
-            apply(&hand, &values, |values, _| function(values))
-        }
-        Run::Searching(function) => {
-            let values = known(&hand, signature, arguments)?;
-            apply(&hand, &values, function)
+        Run::Known(function) => match known(&hand, signature, arguments)? {
+            Some(values) => apply(&hand, &values, |values, _| function(values)),
+            None => Ok(to_dynamic(Expr::made_of_withheld())),
+        },
+        Run::Searching(function) => match known(&hand, signature, arguments)? {
+            Some(values) => apply(&hand, &values, function),
+            None => Ok(to_dynamic(Expr::made_of_withheld())),
+        },
+        // Which one it is is known: it need not become a value, a resource stays one.
+        Run::Later(Function::Choose) if arguments.first().is_some_and(Dynamic::is_bool) => {
+            let holds =
+                arguments.first().is_some_and(|condition| condition.as_bool() == Ok(true));
+            Ok(arguments.into_iter().nth(if holds { 1 } else { 2 }).unwrap_or(Dynamic::UNIT))
         }
         Run::Later(function) => {
             let mut all = Vec::with_capacity(arguments.len());
@@ -91,6 +97,7 @@ pub(super) fn run(
                     (Expr::Map(_), Kind::String | Kind::Text) => {
                         return Err(hand.mismatch(Kind::Text, parameter.name, "a map"));
                     }
+                    (withheld, Kind::Int | Kind::Number) if withheld.is_withheld() => {}
                     (_, Kind::Int | Kind::Number) => return Err(hand.unknown(&whole)),
                     (Expr::Reference(reference), Kind::Bool) => {
                         let ty = type_of(&hand.session.registry, reference);
@@ -113,24 +120,30 @@ pub(super) fn run(
     }
 }
 
-/// The values of arguments that must be known now; secrets are.
+/// The values of arguments that must be known now; secrets are, unless nobody looked one up:
+/// then there is nothing to work on.
 fn known(
     hand: &Hand<'_>,
     signature: &Signature,
     arguments: Vec<Dynamic>,
-) -> Answer<Vec<Value>> {
+) -> Answer<Option<Vec<Value>>> {
     let mut values = Vec::with_capacity(arguments.len());
+    let mut withheld = false;
     for argument in arguments {
         let whole = argument.clone();
         match hand.expr(argument)? {
             Expr::Value(value) => values.push(value),
+            expr if expr.is_withheld() && expr.references().is_empty() => withheld = true,
             _ => return Err(hand.unknown(&whole)),
         }
+    }
+    if withheld {
+        return Ok(None);
     }
     for (value, parameter) in values.iter().zip(&signature.parameters) {
         hand.fits(value, parameter.kind, parameter.name)?;
     }
-    Ok(values)
+    Ok(Some(values))
 }
 
 /// Runs a function on known values. Over a secret its result is secret, and what is wrong

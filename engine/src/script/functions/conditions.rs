@@ -78,7 +78,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         signature: "choose(condition: bool, yes: any, no: any) -> any",
-        doc: "The second value when the condition holds, the third otherwise: `if` for conditions that are not known yet.",
+        doc: "The second value when the condition holds, the third otherwise: `if` for conditions that are not known yet. Where the condition is known, what is chosen may be anything, also a resource.",
         examples: &[
             (r#"choose(true, "large", "small")"#, r#""large""#),
             ("choose(eq(1, 2), 5, ())", "()"),

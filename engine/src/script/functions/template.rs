@@ -88,6 +88,10 @@ fn fill(hand: &Hand<'_>, text: &str, arguments: &[Dynamic]) -> Result<Dynamic, P
         Expr::Map(entries) => entries,
         _ => Map::new(),
     };
+    // What a plan looks up and fills in, this run cannot.
+    if values.values().any(Expr::is_withheld) {
+        return Ok(to_dynamic(Expr::withheld()));
+    }
     let known = values.values().all(|value| value.known().is_some());
     let secrecy = values.values().filter_map(Expr::known).map(Value::secrecy).max();
     let secrecy = secrecy.unwrap_or_default();

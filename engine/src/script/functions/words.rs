@@ -263,6 +263,8 @@ fn format(hand: &Hand<'_>, arguments: Vec<Dynamic>) -> Answer<Dynamic> {
             {
                 parts.push(later);
             }
+            // A secret that is looked up for a plan only, whatever it is filled in as.
+            withheld if withheld.is_withheld() => parts.push(Expr::withheld()),
             _ => return Err(hand.unknown(&item)),
         }
     }

@@ -11,6 +11,7 @@ use rhai::{
     Position, Stmt, StmtBlock,
 };
 
+use super::alone::{Traits, Turns};
 use super::lost::{Lost, THIS};
 use super::{Behind, contains, is_end};
 use crate::script::errors;
@@ -30,6 +31,8 @@ const MOST_TURNS: usize = 20;
 pub(in crate::script) struct Loop {
     /// Where its body begins, and how many calls are around it.
     body: (Position, usize),
+    /// What its condition names.
+    decide: Rc<[String]>,
     lost: Lost,
     behind: BTreeSet<usize>,
     /// How many turns failed.
@@ -132,22 +135,24 @@ pub(in crate::script) fn register(engine: &mut Engine, session: &Rc<Session>) {
 /// Evaluates a statement, around which are so many calls; when it is a loop, with its turns.
 pub(super) fn one(
     session: &Session,
-    statement: &Stmt,
+    traits: &Traits,
     level: usize,
     evaluate: impl FnOnce() -> Answer<Dynamic>,
 ) -> Answer<Dynamic> {
     if !session.going_on {
         return evaluate();
     }
-    if contains(statement, |inner| matches!(inner, Stmt::TryCatch(..))) {
+    if traits.tries {
         session.trying.set(session.trying.get() + 1);
         let result = evaluate();
         session.trying.set(session.trying.get() - 1);
         return result;
     }
-    let Some(body) = turns(statement) else { return evaluate() };
-    let (lost, behind) = (Lost::default(), BTreeSet::new());
-    session.loops.borrow_mut().push(Loop { body: (body, level), lost, behind, failed: 0 });
+    let Some(Turns { body, decide }) = traits.turns.clone() else {
+        return with_carried(session, evaluate());
+    };
+    let (body, lost, behind) = ((body, level), Lost::default(), BTreeSet::new());
+    session.loops.borrow_mut().push(Loop { body, decide, lost, behind, failed: 0 });
     let result = evaluate();
     let ended = session.loops.borrow_mut().pop();
     match (result, ended) {
@@ -157,23 +162,36 @@ pub(super) fn one(
     }
 }
 
-/// Where the inner block of the body of a `for` loop stands.
-fn turns(statement: &Stmt) -> Option<Position> {
-    let loops = match statement {
-        Stmt::For(parts, _) => &parts.2.body,
-        _ => return None,
-    };
-    match loops.statements() {
-        [Stmt::Expr(only)] => match &**only {
-            Syntax::Custom(call, _) => call.inputs.first().map(Syntax::start_position),
-            _ => None,
+/// The result of a statement; when an error in it was left behind by `continue`, it gave
+/// nothing.
+fn with_carried(session: &Session, result: Answer<Dynamic>) -> Answer<Dynamic> {
+    match result {
+        Ok(value) => match session.carried.take() {
+            Some(behind) => Err(behind.into_error()),
+            None => Ok(value),
         },
-        _ => None,
+        error => error,
     }
 }
 
 /// Runs a block to its end, whatever fails in it; then it fails.
 fn block(session: &Session, context: &mut EvalContext, body: &Expression) -> Answer<Dynamic> {
+    // What an earlier turn left behind is for whatever is around the loop.
+    let earlier = session.carried.take();
+    let result = to_its_end(session, context, body);
+    if let Some(Behind(mut all)) = earlier {
+        let mut carried = session.carried.borrow_mut();
+        all.extend(carried.take().map(|Behind(more)| more).unwrap_or_default());
+        *carried = Some(Behind(all));
+    }
+    result
+}
+
+fn to_its_end(
+    session: &Session,
+    context: &mut EvalContext,
+    body: &Expression,
+) -> Answer<Dynamic> {
     let inner = match &**body {
         Syntax::Stmt(inner) if session.trying.get() == 0 => inner,
         _ => return body.eval_with_context(context),
@@ -188,6 +206,10 @@ fn block(session: &Session, context: &mut EvalContext, body: &Expression) -> Ans
     let end = run(session, context, inner, &mut lost, &mut behind, &mut failed);
     let Some(mut turn) = turn else {
         return match end {
+            End::With(Err(error)) if failed && error.is_pseudo_error() => {
+                *session.carried.borrow_mut() = Some(Behind(behind));
+                Err(error)
+            }
             End::With(result) => result,
             End::Reached(value) if !failed => Ok(value),
             _ => Err(Behind(behind).into_error()),
@@ -195,11 +217,14 @@ fn block(session: &Session, context: &mut EvalContext, body: &Expression) -> Ans
     };
     turn.behind.append(&mut behind);
     turn.failed += usize::from(failed);
-    let is_enough = turn.failed >= MOST_TURNS;
+    let is_enough = turn.failed >= MOST_TURNS
+        || failed && turn.decide.iter().any(|name| lost.variables.contains(name));
     turn.lost = lost;
     let all = turn.behind.clone();
     session.loops.borrow_mut().push(turn);
+    let goes_on = |error: &EvalAltResult| matches!(error, EvalAltResult::LoopBreak(false, ..));
     match end {
+        End::With(Err(error)) if is_enough && goes_on(&error) => Err(Behind(all).into_error()),
         End::With(result) => result,
         End::Reached(_) if !is_enough => Ok(Dynamic::UNIT),
         _ => Err(Behind(all).into_error()),
@@ -228,21 +253,19 @@ fn run(
     let global = context.global_runtime_state();
     let (source, lib) = (global.source.clone(), global.lib.clone());
     let (level, scope_level) = (global.level, global.scope_level);
-    let file = source.as_deref().unwrap_or_default().to_owned();
-    for statement in block.statements() {
+    let file = source.clone().unwrap_or_default();
+    let apart = session.alone.of(&file, block);
+    for (statement, alone) in apart.iter().filter_map(|one| Some((one.statement()?, one))) {
         if lost.mentions(statement) {
             session.left_out.set(true);
             *failed = true;
         } else {
-            let alone =
-                StmtBlock::new([statement.clone()], block.position(), block.end_position());
-            let alone = Syntax::Stmt(Box::new(alone));
-            let result = one(session, statement, level, || {
+            let result = one(session, &alone.traits, level, || {
                 #[expect(
                     deprecated,
                     reason = "marked volatile, not deprecated; Rhai is pinned"
                 )]
-                let result = context.eval_expression_tree_raw(&Expression::from(&alone), false);
+                let result = context.eval_expression_tree_raw(&alone.expression(), false);
                 result
             });
             let error = match result {
@@ -253,6 +276,12 @@ fn run(
                 }
                 Err(error) => error,
             };
+            // It was left behind an error in it: the turn goes on to its end, no further.
+            if let Some(Behind(more)) = session.carried.take() {
+                *failed = true;
+                behind.extend(more);
+                lost.lose(statement, context.scope_mut(), None);
+            }
             if error.is_pseudo_error() {
                 let is_sure = matches!(
                     *error,

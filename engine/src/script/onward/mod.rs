@@ -11,6 +11,7 @@
 //! an error in it is run to its end and then fails, so that to whatever is around it, it gave
 //! nothing.
 
+mod alone;
 mod blocks;
 mod lost;
 
@@ -21,6 +22,8 @@ use rhai::{
     Position, Scope, Stmt,
 };
 
+pub(super) use alone::Alone;
+use alone::Traits;
 pub(super) use blocks::{Loop, opened, register};
 use lost::Lost;
 
@@ -136,7 +139,7 @@ impl Top<'_> {
                 continue;
             }
             let alone = std::slice::from_ref(statement);
-            let result = blocks::one(session, statement, 0, || {
+            let result = blocks::one(session, &Traits::of(statement), 0, || {
                 #[expect(deprecated, reason = "the only way to run some of the statements")]
                 let result = engine.eval_statements_raw(self.global, self.caches, scope, alone);
                 result

@@ -16,6 +16,7 @@ use crate::path::Path;
 use crate::program::{Given, GivenValue, Parameter};
 use crate::value::Value;
 use options::Options;
+pub(super) use options::option_hint;
 
 /// A parameter that was asked for, with the value it has.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use rhai::{Dynamic, FnPtr, Map};
 use super::super::convert::{Converter, list_words};
 use super::super::session::Session;
 use super::super::sources::Call;
-use super::super::symbol::Answer;
+use super::super::symbol::{Answer, Refusal};
 use super::known_text;
 use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
 use crate::expr::Expr;
@@ -98,7 +98,7 @@ pub(super) fn read(
     let Some(options) = options.flatten().try_cast::<Map>() else {
         return Err(reader.refuse("name", "options of parameter `{}` must be a map"));
     };
-    let mut ty = None;
+    let (mut ty, mut is_known) = (None, true);
     for (key, value) in options {
         match key.as_str() {
             "type" => ty = Some(reader.ty(&value)?),
@@ -156,16 +156,37 @@ pub(super) fn read(
                     format!("a parameter has no option `{other}`"),
                 )
                 .at(call.at(&Path::attribute(other)));
-                return Err(session.refuse_parameter(match did_you_mean(other, NAMES) {
-                    Some(meant) => finding.hint(format!("did you mean `{meant}`?")),
-                    None => finding.hint(format!("there are {}", list_words(&NAMES))),
-                }));
+                session.note_parameter(finding.hint(option_hint(other, &NAMES)), false)?;
+                is_known = false;
             }
         }
+    }
+    if !is_known {
+        // What one of them was to say may be all that is missing.
+        return Err(Refusal::SILENT.into_error());
     }
     read.secret |= read.ephemeral;
     reader.fit_together(&mut read, ty)?;
     Ok(read)
+}
+
+/// What to write for an option there is not.
+pub(in super::super) fn option_hint(typed: &str, names: &[&str]) -> String {
+    let elsewhere = match typed {
+        "description" | "help" => Some("doc"),
+        "sensitive" => Some("secret"),
+        "validation" => Some("check"),
+        "allowed" | "enum" | "options" | "values" => Some("choices"),
+        _ => None,
+    };
+    let known = elsewhere.filter(|meant| names.contains(meant));
+    match known.or_else(|| did_you_mean(typed, names.iter().copied())) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None if matches!(typed, "nullable" | "required" | "optional") => {
+            "with `default: ()` it may be left out, without a default it must be set".to_owned()
+        }
+        None => format!("there are {}", list_words(names)),
+    }
 }
 
 struct Reader<'a> {
@@ -192,7 +213,12 @@ impl Reader<'_> {
         let word = known_text(value).unwrap_or_default();
         PlainType::named(&word).ok_or_else(|| {
             let names: Vec<_> = PlainType::ALL.iter().map(|(name, _)| *name).collect();
-            self.refuse("type", &format!("a type is one of {}", list_words(&names)))
+            let message = format!("a type is one of {}", list_words(&names));
+            let mut finding = Diagnostic::new(Code::ParameterForm, message);
+            if let Some(meant) = PlainType::meant(&word) {
+                finding = finding.hint(format!("write `{meant}`"));
+            }
+            self.session.refuse_parameter(finding.at(self.call.at(&Path::attribute("type"))))
         })
     }
 

@@ -8,7 +8,7 @@ pub(super) mod words;
 
 use rhai::{LexError, ParseError, ParseErrorType as Parse, Position};
 
-use super::errors::{lower, no_module, too_large, variable_hint};
+use super::errors::{OVER_A_MAP, lower, no_module, too_large, variable_hint};
 use super::host;
 use super::session::Session;
 use super::sources::Source;
@@ -98,7 +98,7 @@ pub(super) fn parse_kind(
                          which may be declared later",
                 );
             }
-            let hinted = variable_hint(session, source, finding, name);
+            let hinted = variable_hint(session, source, finding, name, at);
             match habits::advice(source, name, at) {
                 Some(advice) if hinted.hints.is_empty() => hinted.hint(advice),
                 _ => hinted,
@@ -139,8 +139,17 @@ pub(super) fn parse_kind(
         Parse::LoopBreak => {
             Diagnostic::new(Code::Syntax, "`break` and `continue` stand inside a loop only")
         }
+        Parse::MismatchedType(wanted, found) if is_map_looped_over(wanted, found) => {
+            Diagnostic::new(Code::Syntax, "a map cannot be looped over as it is")
+                .hint(OVER_A_MAP)
+        }
         other => Diagnostic::new(Code::Syntax, lower(&other.to_string())),
     }
+}
+
+/// Whether these are Rhai's words for a map written behind the `in` of a loop.
+fn is_map_looped_over(wanted: &str, found: &str) -> bool {
+    wanted.contains("iterable") && found.contains("map")
 }
 
 fn word_at(source: &Source, at: Position) -> String {

@@ -78,10 +78,14 @@ impl Place<'_> {
             );
         }
         let of = line.clone().find(|at| self.is_word(*at, &["of"]));
-        let counts = self.is_sign(begin + 1, "(")
-            && line
-                .clone()
-                .any(|at| self.is_sign(at, ";") || self.is_word(at, &["let", "var"]));
+        // Between the parentheses of the loop, not in its body.
+        let mut depth = 0_usize;
+        let mut head = line.clone().skip(1).take_while(|at| {
+            depth += usize::from(self.is_sign(*at, "("));
+            depth -= usize::from(depth > 0 && self.is_sign(*at, ")"));
+            depth > 0
+        });
+        let counts = head.any(|at| self.is_sign(at, ";") || self.is_word(at, &["let", "var"]));
         let is_each = self.is_word(begin, &["foreach"]);
         if of.is_none() && !counts && !is_each {
             return None;

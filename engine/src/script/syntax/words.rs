@@ -14,7 +14,7 @@ const VARIABLES: &[(&[&str], &str)] = &[
         &["var"],
         "a parameter is asked for by `let name = param(\"name\");`, and then called `name`",
     ),
-    (&["locals"], "a value has a name: `let name = value;`, and then `name`"),
+    (&["local", "locals"], "a value has a name: `let name = value;`, and then `name`"),
     (&["each"], "write `for name in names { .. }`: the variable of the loop is the name"),
     (
         &["count", "index"],
@@ -62,6 +62,7 @@ pub(in crate::script) fn kind(registry: &Registry, typed: &str) -> Option<&'stat
 /// What to write for a key that other tools have on every resource.
 pub(in crate::script) fn key(kind: &str, key: &str) -> Option<String> {
     let words = match key {
+        "memory" | "mem" if kind.starts_with("docker::") => "write `mem_limit`".to_owned(),
         "for_each" => {
             format!("write a loop: `for name in names {{ {kind}(name, #{{ .. }}) }}`")
         }
