@@ -15,9 +15,15 @@ async fn a_whole_topology_costs_few_requests() {
     let project = Project::new("topology", &topology::script(counter.port, "bulk"));
     let (project, requests) = tokio::task::spawn_blocking(move || {
         let _ = project.run(&["apply", "--auto-approve"]).expect(0);
-        let before = counter.requests();
-        let _ = project.run(&["plan", "--detailed-exitcode"]).expect(0);
-        (project, counter.requests() - before)
+        // The fewest of several: while queues of other tests come and go, 3.10 now and then
+        // answers 500, and is asked again.
+        let plan = |_| {
+            let before = counter.requests();
+            let _ = project.run(&["plan", "--detailed-exitcode"]).expect(0);
+            counter.requests() - before
+        };
+        let fewest = (0..5).map(plan).min().expect("one of them");
+        (project, fewest)
     })
     .await
     .unwrap();
