@@ -28,7 +28,8 @@ pub(crate) struct Sides<'a> {
 /// Everything that differs, in the order of the attributes.
 pub(crate) fn differences(sides: &Sides<'_>) -> Vec<Difference> {
     let mut found = Vec::new();
-    compare(Some(sides.desired), Some(sides.actual), &Path::default(), &mut found);
+    let both = (Some(sides.desired), Some(sides.actual));
+    compare(both, &Path::default(), &|name| Some(&sides.schema.get(name)?.ty), &mut found);
     for difference in &mut found {
         let attribute = difference.path.first().and_then(|name| sides.schema.get(name));
         difference.replaces = attribute.is_some_and(|attribute| {
@@ -36,7 +37,7 @@ pub(crate) fn differences(sides: &Sides<'_>) -> Vec<Difference> {
         });
         difference.drift = sides.recorded.is_some_and(|recorded| {
             let was = difference.path.follow(recorded);
-            !alike(was.as_ref(), difference.before.as_ref())
+            !alike(was.as_ref(), difference.path.follow(sides.actual).as_ref())
         });
         difference.span = sides.spans.and_then(|spans| nearest(spans, &difference.path));
     }
@@ -51,7 +52,7 @@ pub(crate) fn all_set(
 ) -> Vec<Difference> {
     let mut found = Vec::new();
     for (name, value) in set(entries(desired), schema) {
-        compare(Some(&value), None, &Path::attribute(name), &mut found);
+        compare((Some(&value), None), &Path::attribute(name), &|_| None, &mut found);
     }
     for difference in &mut found {
         difference.span = spans.and_then(|spans| nearest(spans, &difference.path));
@@ -154,10 +155,13 @@ pub(crate) fn entries(expr: &Expr) -> Map<Expr> {
     }
 }
 
-fn compare(
-    desired: Option<&Expr>,
-    actual: Option<&Value>,
+/// The type of an entry, where the schema says one.
+type TypeOf<'a> = dyn Fn(&str) -> Option<&'a Type> + 'a;
+
+fn compare<'a>(
+    (desired, actual): (Option<&Expr>, Option<&Value>),
     path: &Path,
+    type_of: &TypeOf<'a>,
     found: &mut Vec<Difference>,
 ) {
     // Known on both sides and the same: the common case, decided without copying.
@@ -180,7 +184,21 @@ fn compare(
         let keys: BTreeSet<&String> = wanted.keys().chain(present.keys()).collect();
         if !keys.is_empty() {
             for key in keys {
-                compare(wanted.get(key), present.get(key), &path.key(key), found);
+                let path = path.key(key);
+                let ty = type_of(key);
+                let within = |name: &str| ty.and_then(|ty| entry_type(ty, name));
+                match (wanted.get(key), present.get(key), ty) {
+                    // As a whole: without what only repeats the defaults.
+                    (Some(new), None, Some(ty)) => {
+                        let new = set_within(new.clone(), ty);
+                        compare((Some(&new), None), &path, &within, found);
+                    }
+                    (None, Some(gone), Some(ty)) => {
+                        let gone = set_within(Expr::Value(gone.clone()), ty);
+                        compare((None, gone.known()), &path, &within, found);
+                    }
+                    (new, old, _) => compare((new, old), &path, &within, found),
+                }
             }
             return;
         }
@@ -193,6 +211,16 @@ fn compare(
         replaces: false,
         span: None,
     });
+}
+
+/// The type of an entry of a value of a type.
+fn entry_type<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
+    match ty {
+        Type::Object(attributes) => attributes.get(name).map(|attribute| &attribute.ty),
+        Type::Map(item) => Some(item),
+        Type::Either(forms) => forms.iter().find_map(|form| entry_type(form, name)),
+        _ => None,
+    }
 }
 
 /// Whether something on the way into an attribute carries `x-replace`.
@@ -225,14 +253,23 @@ mod tests {
     }
 
     fn check(desired: &str, actual: &str, recorded: &str, expected: &str) {
-        let schema = BTreeMap::new();
+        check_with(&BTreeMap::new(), desired, actual, recorded, expected);
+    }
+
+    fn check_with(
+        schema: &BTreeMap<String, Attribute>,
+        desired: &str,
+        actual: &str,
+        recorded: &str,
+        expected: &str,
+    ) {
         let desired = Expr::Value(value(desired));
         let (actual, recorded) = (value(actual), value(recorded));
         let sides = Sides {
             desired: &desired,
             actual: &actual,
             recorded: Some(&recorded),
-            schema: &schema,
+            schema,
             spans: None,
         };
         let lines: Vec<_> = differences(&sides)
@@ -247,19 +284,8 @@ mod tests {
         assert_eq!(lines.join("\n"), expected);
     }
 
-    #[test]
-    fn maps_are_compared_by_key_and_lists_as_a_whole() {
-        check(
-            r#"{"env":{"A":"1","B":"2"},"ports":["80"]}"#,
-            r#"{"env":{"A":"1","C":"3"},"ports":["81"]}"#,
-            r#"{"env":{"A":"1"},"ports":["81"]}"#,
-            "env.B: - → \"2\"\nenv.C: \"3\" → - drift\nports: [\"81\"] → [\"80\"]",
-        );
-    }
-
-    #[test]
-    fn what_only_repeats_a_default_is_not_shown_however_deep() {
-        let attribute = |ty: Type, default: Option<Value>| Attribute {
+    fn attribute(ty: Type, default: Option<Value>) -> Attribute {
+        Attribute {
             doc: String::new(),
             ty,
             required: false,
@@ -272,7 +298,40 @@ mod tests {
             disruption: crate::schema::Disruption::None,
             handle: Vec::new(),
             by_name: false,
-        };
+        }
+    }
+
+    #[test]
+    fn an_entry_that_is_new_or_gone_is_shown_without_its_defaults() {
+        let inner = Type::Object(BTreeMap::from([
+            ("aliases".to_owned(), attribute(Type::List(Box::new(Type::String)), None)),
+            ("priority".to_owned(), attribute(Type::Int, Some(Value::Int(0)))),
+        ]));
+        let schema =
+            BTreeMap::from([("nets".to_owned(), attribute(Type::Map(Box::new(inner)), None))]);
+        check_with(
+            &schema,
+            r#"{"nets":{"a":{"aliases":[],"priority":1},"new":{"aliases":[],"priority":0}}}"#,
+            r#"{"nets":{"a":{"aliases":[],"priority":0},"by-hand":{"aliases":[],"priority":0},
+                "gone":{"aliases":["x"],"priority":0}}}"#,
+            r#"{"nets":{"a":{"aliases":[],"priority":0},"gone":{"aliases":["x"],"priority":0}}}"#,
+            "nets.a.priority: 0 → 1\nnets.by-hand: {} → - drift\n\
+             nets.gone.aliases: [\"x\"] → -\nnets.new: - → {}",
+        );
+    }
+
+    #[test]
+    fn maps_are_compared_by_key_and_lists_as_a_whole() {
+        check(
+            r#"{"env":{"A":"1","B":"2"},"ports":["80"]}"#,
+            r#"{"env":{"A":"1","C":"3"},"ports":["81"]}"#,
+            r#"{"env":{"A":"1"},"ports":["81"]}"#,
+            "env.B: - → \"2\"\nenv.C: \"3\" → - drift\nports: [\"81\"] → [\"80\"]",
+        );
+    }
+
+    #[test]
+    fn what_only_repeats_a_default_is_not_shown_however_deep() {
         let inner = Type::Object(BTreeMap::from([
             ("aliases".to_owned(), attribute(Type::List(Box::new(Type::String)), None)),
             ("priority".to_owned(), attribute(Type::Int, Some(Value::Int(0)))),
