@@ -15,9 +15,9 @@ use crate::files::Look;
 use crate::operate::Operations;
 use crate::path::Path;
 use crate::resource::{
-    Beside, Concurrency, Connection, Created, Found, Held, Instead, Migration, Moment, Name,
-    Need, Owner, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope, Script,
-    Territory, Traits, Wanted,
+    Beside, Concurrency, Connection, Created, Declared, Found, Held, Instead, Migration,
+    Moment, Name, Need, Owner, Planned, Preview, Problem, Proposed, Resource, Rolling, Scope,
+    Script, Territory, Traits, Wanted,
 };
 use crate::schema::{Attribute, Schema, SchemaError};
 use crate::value::Value;
@@ -189,6 +189,7 @@ pub trait Calls: Send + Sync {
         &self,
         connection: &OpenConnection,
         planned: Vec<Planned<Value>>,
+        declared: &Declared,
     ) -> Vec<(Address, Lint)>;
     /// See [`Resource::create`].
     async fn create(

@@ -5,13 +5,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::address::Address;
-use crate::ephemeral::Ephemeral;
 use crate::expr::Expr;
 use crate::kind::{Kind, SpecError};
 use crate::map::Map;
 use crate::plan::desired::{Desired, desired, is_stand_in};
 use crate::resource::Problem;
-use crate::value::Value;
 
 /// The normal forms of the declarations of a graph.
 ///
@@ -93,34 +91,13 @@ impl Normal {
 
     /// What is wrong with the attributes that are known, while others are not.
     fn so_far(&self, kind: &Kind) -> Vec<Problem> {
-        let (Some(probe), Expr::Map(spec)) = (&self.desired.probe, &self.desired.spec) else {
-            return Vec::new();
-        };
-        let is_open = |name: &str| spec.get(name).is_some_and(|expr| expr.known().is_none());
-        // Where no stand-in fits, the attribute looks as if it had been left out, and whatever
-        // goes with it as if it stood alone.
-        let fits = |name: &str| probe.get(name).is_some_and(holds_stand_in);
-        if spec.iter().any(|(name, _)| is_open(name) && !fits(name)) {
-            return Vec::new();
-        }
+        let Some(probe) = self.desired.whole() else { return Vec::new() };
         let mut problems = kind.calls.check(probe);
         problems.retain(|problem| {
             let texts = problem.hint.iter().chain([&problem.message]);
-            !is_open(&problem.attribute) && !texts.into_iter().any(|text| is_stand_in(text))
+            !self.desired.is_open(&problem.attribute)
+                && !texts.into_iter().any(|text| is_stand_in(text))
         });
         problems
-    }
-}
-
-/// Whether a part of a value is not known yet.
-fn holds_stand_in(value: &Value) -> bool {
-    match value {
-        Value::String(text) => is_stand_in(text),
-        Value::List(items) => items.iter().any(holds_stand_in),
-        Value::Map(entries) => entries.iter().any(|(_, entry)| holds_stand_in(entry)),
-        Value::Secret(inner) | Value::Ephemeral(Ephemeral::Known(inner)) => {
-            holds_stand_in(inner)
-        }
-        _ => false,
     }
 }

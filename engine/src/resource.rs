@@ -7,7 +7,7 @@ mod listing;
 mod script;
 mod traits;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -79,6 +79,35 @@ pub struct Planned<Spec> {
     pub id: Option<String>,
     /// Whether an object is made for it.
     pub made: bool,
+}
+
+/// What else a stack declares, by kind and by what the world calls it, for
+/// [`Resource::survey`].
+#[derive(Clone, Debug, Default)]
+pub struct Declared {
+    names: BTreeMap<String, BTreeSet<String>>,
+    /// Kinds of which one has a name that is known only later.
+    unsure: BTreeSet<String>,
+}
+
+impl Declared {
+    /// Notes one; without its name, where that is known only later.
+    pub(crate) fn add(&mut self, kind: &str, natural: Option<&str>) {
+        match natural {
+            Some(natural) => {
+                self.names.entry(kind.to_owned()).or_default().insert(natural.to_owned());
+            }
+            None => {
+                self.unsure.insert(kind.to_owned());
+            }
+        }
+    }
+
+    /// Whether the stack has, or may have, an object of a kind and name.
+    pub fn may_have(&self, kind: &str, natural: &str) -> bool {
+        self.unsure.contains(kind)
+            || self.names.get(kind).is_some_and(|names| names.contains(natural))
+    }
 }
 
 /// Who an object that exists belongs to, as far as its marks tell.
@@ -468,10 +497,12 @@ pub trait Resource: Send + Sync + 'static {
 
     /// What stands against the plan on the service itself: a port somebody else has, more
     /// memory than there is. Asked once for all that is declared behind a connection, when
-    /// something of it is to be made; the answers are errors and warnings by their code.
+    /// something of it is to be made, with what the stack has besides; the answers are errors
+    /// and warnings by their code.
     fn survey(
         _connection: &Self::Connection,
         _planned: &[Planned<Self::Spec>],
+        _declared: &Declared,
     ) -> impl Future<Output = Vec<(Address, Lint)>> + Send {
         async { Vec::new() }
     }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::plain::Plain;
 use super::{
     Address, BTreeMap, Backup, Beside, CallError, Calls, Claimed, Concurrency, Connection,
-    Created, Dial, Found, FoundObject, Held, Host, Lint, ListedObject, ListedObjects,
+    Created, Declared, Dial, Found, FoundObject, Held, Host, Lint, ListedObject, ListedObjects,
     Migration, Moment, Name, OpenConnection, Planned, Preview, Problem, Proposed, Resource,
     Rolling, Scope, Script, SpecError, Taking, Territory, Value, Wanted, opened,
 };
@@ -361,6 +361,7 @@ impl<R: Resource> Calls for Adapter<R> {
         &self,
         connection: &OpenConnection,
         planned: Vec<Planned<Value>>,
+        declared: &Declared,
     ) -> Vec<(Address, Lint)> {
         let connection = opened::<R::Connection>(connection);
         let planned = planned.into_iter().filter_map(|planned| {
@@ -368,7 +369,7 @@ impl<R: Resource> Calls for Adapter<R> {
             let Planned { name, id, made, .. } = planned;
             Some(Planned { name, spec, id, made })
         });
-        R::survey(connection, &planned.collect::<Vec<_>>()).await
+        R::survey(connection, &planned.collect::<Vec<_>>(), declared).await
     }
 
     async fn create(

@@ -17,6 +17,39 @@ pub(crate) struct Desired {
     pub(crate) probe: Option<Value>,
 }
 
+impl Desired {
+    /// Whether something in an attribute is not known yet.
+    pub(crate) fn is_open(&self, attribute: &str) -> bool {
+        match &self.spec {
+            Expr::Map(spec) => spec.get(attribute).is_some_and(|expr| expr.known().is_none()),
+            _ => false,
+        }
+    }
+
+    /// The spec with a stand-in for everything that is not known. Nothing where one does not
+    /// fit: then the attribute looks as if it had been left out, and whatever goes with it as
+    /// if it stood alone.
+    pub(crate) fn whole(&self) -> Option<&Value> {
+        let probe = self.probe.as_ref()?;
+        let Expr::Map(spec) = &self.spec else { return Some(probe) };
+        let mut open = spec.iter().filter(|(_, expr)| expr.known().is_none());
+        open.all(|(name, _)| probe.get(name).is_some_and(holds_stand_in)).then_some(probe)
+    }
+}
+
+/// Whether a part of a value is not known yet.
+fn holds_stand_in(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_stand_in(text),
+        Value::List(items) => items.iter().any(holds_stand_in),
+        Value::Map(entries) => entries.iter().any(|(_, entry)| holds_stand_in(entry)),
+        Value::Secret(inner) | Value::Ephemeral(Ephemeral::Known(inner)) => {
+            holds_stand_in(inner)
+        }
+        _ => false,
+    }
+}
+
 /// Brings a spec to normal form.
 ///
 /// What is unknown is replaced by a stand-in text while the kind normalises the rest, and

@@ -49,6 +49,7 @@ pub use checks::{CheckPlan, CheckStanding};
 pub(crate) use connections::unusable;
 pub use contents::{Contents, edited, pin};
 pub(crate) use decide::{Decisions, Inputs, Reads, decide, undeclared_ids};
+pub(crate) use diff::entries;
 pub use drift::{Drift, drift, is_comparable};
 pub use lookups::{LookupOutcome, LookupPlan};
 pub(crate) use lookups::{MAY_BE_MISSING, nothing_there, probe};

@@ -1,5 +1,7 @@
-//! Containers as Podman reports them: one that has just ended is `stopped` for a tenth of a
-//! second, a word that the API does not have, and the whole answer cannot be read.
+//! Answers about containers that are others a moment later. Podman calls one that has just
+//! ended `stopped` for a tenth of a second, a word that the API does not have, and the whole
+//! answer cannot be read; and it fails when a process ends while it is looked at
+//! (`cGroupPath` in its `libpod/container.go` reads `/proc` once the process is gone).
 
 use std::time::Duration;
 
@@ -10,8 +12,12 @@ use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions};
 
 use super::engine::Engine;
 
-/// How the error of an answer with that state begins.
-const STOPPED: &str = "unknown variant `stopped`";
+/// How the errors of answers with states begin that only Podman has.
+const ONLY_PODMAN: [&str; 3] = [
+    "unknown variant `stopped`",
+    "unknown variant `stopping`",
+    "unknown variant `initialized`",
+];
 /// How long it may take until a container that has ended is put away.
 const PATIENCE: ConstantBuilder =
     ConstantBuilder::new().with_delay(Duration::from_millis(50)).with_max_times(100);
@@ -37,7 +43,14 @@ impl Engine {
 }
 
 fn is_momentary(error: &Error) -> bool {
-    matches!(error, Error::JsonDataError { message, .. } if message.starts_with(STOPPED))
+    match error {
+        Error::JsonDataError { message, .. } => {
+            ONLY_PODMAN.iter().any(|state| message.starts_with(state))
+        }
+        // A question changes nothing, so it may be asked again.
+        Error::DockerResponseServerError { status_code, .. } => *status_code == 500,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -52,7 +65,20 @@ mod tests {
             read.map_err(|error| Error::JsonDataError { message: error.to_string(), column: 0 })
         };
         assert!(answer("exited").is_ok());
-        assert!(is_momentary(&answer("stopped").unwrap_err()));
+        for state in ["stopped", "stopping", "initialized"] {
+            assert!(is_momentary(&answer(state).unwrap_err()));
+        }
         assert!(!is_momentary(&answer("broken").unwrap_err()));
+    }
+
+    #[test]
+    fn a_question_that_failed_is_asked_again_and_a_wrong_one_is_not() {
+        let answer = |status_code| Error::DockerResponseServerError {
+            status_code,
+            message: "read /proc/7/cgroup: no such process".to_owned(),
+        };
+        assert!(is_momentary(&answer(500)));
+        assert!(!is_momentary(&answer(404)));
+        assert!(!is_momentary(&answer(400)));
     }
 }

@@ -388,7 +388,15 @@ fn a_plan_asks_the_engine_what_stands_against_it() {
     ]);
     let script = r#"docker::container("web", #{ image: "busybox:1.35",
         ports: ["18478:80", "18479:81"], cpus: 4000, runtime: "nowhere", mem_limit: "900t", gpus: "all",
-        platform: "linux/s390x" });"#;
+        platform: "linux/s390x" });
+        let net = docker::network("net");
+        let vol = docker::volume("vol");
+        docker::container("lost", #{ image: "busybox:1.35", networks: [net, "bridge", "no-such"],
+        env: #{ LATER: local::random("later").result },
+        volumes: [`${vol}:/a`, "no-such-volume:/b"] });
+        docker::container("beside", #{ image: "busybox:1.35", network_mode: "container:nobody" });
+        docker::container("inside", #{ image: "busybox:1.35",
+        network_mode: "container:dollop-test-survey-holder" });"#;
     let stack = Stack::of(Project::new(name, script), name);
     let run = stack.project.run(&["plan"]).expect(1);
     for says in [
@@ -397,9 +405,13 @@ fn a_plan_asks_the_engine_what_stands_against_it() {
          which is in the network of the machine, at 127.0.0.1",
         "it may use 4000 processors, and the machine has",
         "the engine has no runtime `nowhere`",
+        "there is no network `no-such`: neither the engine nor this stack has it",
+        "there is no volume `no-such-volume`",
+        "there is no container `nobody`",
     ] {
         assert!(run.stderr.contains(says), "{says}\n{}", run.stderr);
     }
+    assert_eq!(run.stderr.matches("there is no ").count(), 3, "{}", run.stderr);
     let script = r#"docker::container("web", #{ image: "busybox:1.35", mem_limit: "900t",
         gpus: "all", platform: "linux/s390x",
         healthcheck: #{ test: "true", interval: "20s", start_interval: "2s" } });"#;

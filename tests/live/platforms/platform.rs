@@ -212,6 +212,16 @@ impl Platform {
         ])
     }
 
+    /// A user of an MQTT broker logs in with the password it was given, and with no other, and
+    /// has topics.
+    pub(super) fn mqtt_login(&self, broker: &str, user: &str) {
+        const LOGIN: &str = "set -e; p=$(sed -n \"s/^$0://p\" /run/secrets/passwords)
+            mosquitto_pub -u \"$0\" -P \"$p\" -t login -m 1
+            if mosquitto_pub -u \"$0\" -P \"other$p\" -t login -m 1; then exit 9; fi
+            grep -A1 -x \"user $0\" /mosquitto/users/topics | grep -q '^topic '";
+        drop(docker(&["exec", &self.container(broker), "sh", "-c", LOGIN, user]));
+    }
+
     pub(super) fn rabbit(&self, arguments: &[&str]) -> BTreeSet<String> {
         let container = self.container("rabbitmq");
         let mut all = vec!["exec", &container, "rabbitmqctl", "-q", "--no-table-headers"];

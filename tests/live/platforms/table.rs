@@ -92,6 +92,10 @@ impl Platform {
                 assert_eq!(found.lines().count(), 1, "{address}");
                 Some("found by docker".to_owned())
             }
+            "local::random" if words[0].starts_with("mosquitto-") => {
+                self.mqtt_login("mosquitto", &words[0]["mosquitto-".len()..]);
+                Some("logs in, and not with another password".to_owned())
+            }
             // Seen in the containers that are made of it, or know it.
             "docker::image" | "local::random" => None,
             "postgres::database" => sql(

@@ -3,6 +3,7 @@
 //! [`spec`] is what can be said, [`read`] turns what the engine reports into the same form,
 //! [`create`], [`change`] and [`remove`] make it so. The other files are one form of value each.
 
+mod absent;
 mod blkio;
 mod calls;
 mod change;
@@ -45,8 +46,8 @@ use dollop_engine::address::Address;
 use dollop_engine::analysis::{Claimed, Lint};
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Held, Moment, Name, Planned, Problem, ReadResult, Resource, Rolling, Scope,
-    Traits, Wanted,
+    Created, Declared, Held, Moment, Name, Planned, Problem, ReadResult, Resource, Rolling,
+    Scope, Traits, Wanted,
 };
 
 pub(crate) use create::create;
@@ -199,8 +200,9 @@ impl Resource for Container {
     async fn survey(
         engine: &Engine,
         planned: &[Planned<ContainerSpec>],
+        declared: &Declared,
     ) -> Vec<(Address, Lint)> {
-        survey::survey(engine, planned).await
+        survey::survey(engine, planned, declared).await
     }
 
     async fn create(

@@ -1,13 +1,14 @@
 //! What stands against a plan on the engine's machine: memory, processors and runtimes it
-//! does not have, and ports others have ([`taken`]).
+//! does not have, ports others have ([`taken`]), and what nobody makes ([`absent`]).
 
 use dollop_engine::address::Address;
 use dollop_engine::analysis::Lint;
 use dollop_engine::diagnostic::Code;
 use dollop_engine::path::Path;
-use dollop_engine::resource::Planned;
+use dollop_engine::resource::{Declared, Planned};
 
 use super::super::engine::{Engine, Machine};
+use super::absent;
 use super::health::START_INTERVAL;
 use super::spec::ContainerSpec;
 use super::taken;
@@ -17,7 +18,11 @@ use super::units::Bytes;
 pub(super) type Found = Vec<(Address, Lint)>;
 
 /// One look at the machine; what runs on it is known from reading.
-pub(super) async fn survey(engine: &Engine, planned: &[Planned<ContainerSpec>]) -> Found {
+pub(super) async fn survey(
+    engine: &Engine,
+    planned: &[Planned<ContainerSpec>],
+    declared: &Declared,
+) -> Found {
     let (machine, listed) = futures::join!(engine.machine(), engine.known_containers());
     let mut found = Found::new();
     if !engine.has(START_INTERVAL) {
@@ -33,7 +38,10 @@ pub(super) async fn survey(engine: &Engine, planned: &[Planned<ContainerSpec>]) 
     }
     if let Ok(listed) = listed {
         taken::ports(engine, planned, &listed, &mut found).await;
+        absent::containers(planned, declared, &listed, &mut found);
     }
+    absent::networks(engine, planned, declared, &mut found).await;
+    absent::volumes(engine, planned, declared, &mut found).await;
     found
 }
 
