@@ -334,10 +334,10 @@ pub fn risks(plan: &Plan) -> Vec<Risk<'_>> {
                     because: Sentence::default()
                         .words(&content(losses.get(&change.address).copied()))
                         .words(passive(change.action))
-                        .words(&if along > 0 {
-                            format!(" and {} with data in it", count(along, "object"))
-                        } else {
-                            String::new()
+                        .words(&match along {
+                            0 => String::new(),
+                            1 => ", and with it 1 object that holds data".to_owned(),
+                            many => format!(", and with it {many} objects that hold data"),
                         })
                         .then(
                             reasons
