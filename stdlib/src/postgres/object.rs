@@ -7,8 +7,8 @@ use std::marker::PhantomData;
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Held, Listing, Moment, Name, Naming, Owner, Preview, Problem, Proposed,
-    ReadResult, Resource, Script, Territory, Traits, Wanted,
+    Created, Found, Held, Listing, Migration, Moment, Name, Naming, Owner, Preview, Problem,
+    Proposed, ReadResult, Resource, Script, Territory, Traits, Wanted,
 };
 use futures::StreamExt;
 use schemars::JsonSchema;
@@ -58,6 +58,10 @@ pub trait Object: Send + Sync + 'static {
     /// See [`Resource::cautions`].
     fn cautions(_natural: &str, _from: Option<&Self::Spec>, _to: &Self::Spec) -> Vec<Problem> {
         Vec::new()
+    }
+    /// See [`Resource::migrates`].
+    fn migrates(_from: &Self::Spec, _to: &Self::Spec) -> Migration {
+        Migration::None
     }
     /// Why changes cannot be, as far as only the server knows: in the order of the changes.
     fn refusals(
@@ -373,6 +377,10 @@ impl<O: Object> Resource for Of<O> {
         let in_schema = traits.within.last() == Some(&"schema");
         let named = names::caution(natural, in_schema).filter(|_| is_new);
         named.into_iter().chain(O::cautions(natural, from, to)).collect()
+    }
+
+    fn migrates(from: &O::Spec, to: &O::Spec) -> Migration {
+        O::migrates(from, to)
     }
 
     fn territory(natural: &str, spec: &O::Spec) -> Vec<Territory> {

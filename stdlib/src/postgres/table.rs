@@ -10,7 +10,7 @@ mod parents;
 use std::collections::{BTreeMap, BTreeSet};
 
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Problem, Proposed, Traits, Wanted};
+use dollop_engine::resource::{Migration, Problem, Proposed, Traits, Wanted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -73,13 +73,14 @@ pub struct Spec {
     pub partition_by: Option<String>,
     /// The table it is a partition of, `events` (of the schema `public`) or `app.events`; its
     /// columns are that one's. A table that is there becomes a partition, or that of another
-    /// one, in place and with its rows; what it has of the same names stays as the other's.
+    /// one, in place and with its rows; one that leaves for good is made anew without them.
     #[serde(default)]
-    #[schemars(extend("x-handle" = "postgres::table"))]
+    #[schemars(extend("x-replace" = true, "x-handle" = "postgres::table"))]
     pub partition_of: Option<String>,
     /// The rows it takes as a partition: `FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')`,
     /// `DEFAULT`.
     #[serde(default)]
+    #[schemars(extend("x-replace" = true))]
     pub bounds: Option<String>,
     /// Whether it is left out of the write-ahead log: faster, and emptied by a crash.
     #[serde(default)]
@@ -247,8 +248,11 @@ impl Object for Table {
             });
         }
         problems.extend(kept(from, to).filter_map(|(old, new)| old.refuse(new)));
-        problems.extend(parents::leaves(from, to));
         problems
+    }
+
+    fn migrates(from: &Spec, to: &Spec) -> Migration {
+        parents::migrates(from, to)
     }
 
     async fn refusals(

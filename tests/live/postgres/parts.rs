@@ -143,12 +143,18 @@ fn a_table_becomes_a_partition_with_its_rows() {
 
     let project = old(&format!("columns: [{columns}], {key}, {constraints}"));
     expect(
-        &plan(project, 1),
-        &[
-            "it would leave `events`, and keep that one's constraints and indexes as its own",
-            "DETACH PARTITION",
-        ],
+        &plan(project, 2),
+        &["1 to replace", "DATA LOSS postgres::table.main/dt_parts/old holds about 2 rows"],
     );
+    drop(project.run(&["apply", "--auto-approve"]).expect(1));
+    // One whose table is made anew goes with it, and says so.
+    let other = events.replace("LIST (kind)", "RANGE (kind)");
+    let anew = stack.script(&format!("{other}db.table(\"old\", #{{ {wide} }});\n"));
+    expect(
+        &plan(anew, 2),
+        &["2 to replace", "DATA LOSS postgres::table.main/dt_parts/old holds about 2 rows"],
+    );
+    let project = old(&format!("columns: [{columns}], {key}, {constraints}"));
     stack.server.psql("dt_parts", "alter table events detach partition old");
     drop(project.run(&["apply", "--auto-approve"]).expect(0));
     let _ = plan(project, 0);

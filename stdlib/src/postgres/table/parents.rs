@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Problem, Proposed};
+use dollop_engine::resource::{Migration, Problem, Proposed};
 use serde::Deserialize;
 
 use super::super::column::{self, Column};
@@ -63,21 +63,14 @@ pub(super) fn cautions(from: &Spec, to: &Spec) -> Vec<Problem> {
     joins(from, to).into_iter().map(caution).collect()
 }
 
-/// Why a partition does not become a table of its own: what it has then is known only when it
-/// has left.
-pub(super) fn leaves(from: &Spec, to: &Spec) -> Option<Problem> {
-    let parent = from.partition_of.as_ref().filter(|_| to.partition_of.is_none())?;
-    Some(Problem {
-        attribute: "partition_of".to_owned(),
-        message: format!(
-            "it would leave `{parent}`, and keep that one's constraints and indexes as its own"
-        ),
-        hint: Some(
-            "run `ALTER TABLE .. DETACH PARTITION ..` yourself and declare what it has then; or \
-             plan with `--replace` and this address, which drops it with what is in it"
-                .to_owned(),
-        ),
-    })
+/// Whether a table that becomes a partition keeps what is in it. What one that leaves has then of
+/// its table's constraints is known only afterwards: it is made anew.
+pub(super) fn migrates(from: &Spec, to: &Spec) -> Migration {
+    if attaches(from, to) && from.partition_by == to.partition_by {
+        Migration::InPlace
+    } else {
+        Migration::None
+    }
 }
 
 /// What stands in the way of each table that becomes a part of others.
