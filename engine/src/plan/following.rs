@@ -103,7 +103,9 @@ pub(super) fn migration(
     if migration != Migration::InPlace {
         return migration;
     }
-    differences.iter_mut().for_each(|difference| difference.replaces = false);
+    for difference in differences {
+        difference.replaces = false;
+    }
     Migration::None
 }
 
