@@ -12,6 +12,7 @@ mod losses;
 mod migrations;
 mod newer;
 mod objects;
+mod parts;
 mod plans;
 mod reach;
 mod renames;

@@ -158,10 +158,10 @@ pub(crate) fn entries(expr: &Expr) -> Map<Expr> {
 /// The type of an entry, where the schema says one.
 type TypeOf<'a> = dyn Fn(&str) -> Option<&'a Type> + 'a;
 
-fn compare<'a>(
+fn compare(
     (desired, actual): (Option<&Expr>, Option<&Value>),
     path: &Path,
-    type_of: &TypeOf<'a>,
+    type_of: &TypeOf<'_>,
     found: &mut Vec<Difference>,
 ) {
     // Known on both sides and the same: the common case, decided without copying.

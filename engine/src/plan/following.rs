@@ -4,7 +4,7 @@ use crate::address::Address;
 use crate::expr::Expr;
 use crate::kind::Kind;
 use crate::path::Path;
-use crate::plan::change::{Action, Change, Reason};
+use crate::plan::change::{Action, Change, Difference, Reason};
 use crate::plan::decide::Walk;
 use crate::program::Declaration;
 use crate::resource::Migration;
@@ -88,9 +88,30 @@ impl Walk<'_> {
     }
 }
 
+/// Whether the provider makes what needs another object by moving what is stored there. What it
+/// can make of the same object needs no other one.
+pub(super) fn migration(
+    kind: &Kind,
+    before: &Value,
+    after: Option<&Expr>,
+    differences: &mut [Difference],
+) -> Migration {
+    if !differences.iter().any(|difference| difference.replaces) {
+        return Migration::None;
+    }
+    let migration = migrates(kind, before, after);
+    if migration != Migration::InPlace {
+        return migration;
+    }
+    for difference in differences {
+        difference.replaces = false;
+    }
+    Migration::None
+}
+
 /// Whether the provider can make one out of the other and keep what is stored. What it
 /// lives in and its name stay: another place is another object.
-pub(super) fn migration(kind: &Kind, before: &Value, after: Option<&Expr>) -> Migration {
+fn migrates(kind: &Kind, before: &Value, after: Option<&Expr>) -> Migration {
     let Some(after) = after.and_then(Expr::known) else { return Migration::None };
     let places = kind.traits.within.iter().copied().chain(["name"]);
     let stays = |place: &str| match (before.get(place), after.get(place)) {

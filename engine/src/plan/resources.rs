@@ -452,18 +452,18 @@ impl Walk<'_> {
         if record.is_some_and(|record| record.tainted) {
             follows.push((Reason::Tainted, true));
         }
+        let moved = follows.iter().any(|(_, replaces)| *replaces);
+        let migration = if moved {
+            Migration::None
+        } else {
+            migration(kind, before, change.after.as_ref(), &mut change.differences)
+        };
         let replacing: Vec<Path> = change
             .differences
             .iter()
             .filter(|difference| difference.replaces)
             .map(|difference| difference.path.clone())
             .collect();
-        let moved = follows.iter().any(|(_, replaces)| *replaces);
-        let migration = if replacing.is_empty() || moved {
-            Migration::None
-        } else {
-            migration(kind, before, change.after.as_ref())
-        };
         if migration != Migration::None {
             for difference in &mut change.differences {
                 difference.replaces = false;

@@ -16,6 +16,8 @@ pub enum Held {
 pub enum Migration {
     /// It does not: the object is replaced.
     None,
+    /// It does, and it stays the same object: this change of these attributes is like any other.
+    InPlace,
     /// It does, while others go on using it.
     Live,
     /// It does, while nobody uses it: what stands for it by name is removed before and made

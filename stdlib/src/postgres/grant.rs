@@ -27,7 +27,7 @@ use self::give::Wish;
 pub(super) use self::give::Wishes;
 pub use self::on::On;
 use super::error::Task;
-use super::imported::{self, Granted};
+use super::imported;
 use super::instead;
 use super::server::Server;
 use super::version::{self, Since};
@@ -290,22 +290,16 @@ impl Resource for Grant {
     async fn list(server: &Server) -> Result<Listing<Spec, Facts>, CallError> {
         let inventory = server.inventory().await?;
         let mut listing = Listing::default();
-        for (database, contents) in inventory.databases() {
-            let (granted, left_out) = imported::grants(server, database, contents).await?;
-            listing.left_out.extend(
-                left_out.into_iter().map(|what| format!("in database `{database}`: {what}")),
-            );
-            for Granted { spec, needs } in granted {
-                let wanted = imported::wanted(Self::KIND, String::new(), "", spec);
-                let found = Found {
-                    id: id(&wanted.name, &wanted.spec),
-                    natural: String::new(),
-                    spec: wanted.spec,
-                    facts: Facts {},
-                    owner: Owner::Unmarked,
-                };
-                listing.objects.push(Listed { needs, ..imported::plainly(found, false) });
-            }
+        for one in inventory.databases().flat_map(|(_, contents)| contents.granted()) {
+            let found = Found {
+                id: one.id.clone(),
+                natural: String::new(),
+                spec: one.spec.clone(),
+                facts: Facts {},
+                owner: Owner::Unmarked,
+            };
+            let needs = one.needs.clone();
+            listing.objects.push(Listed { needs, ..imported::plainly(found, false) });
         }
         Ok(listing)
     }

@@ -72,6 +72,22 @@ pub(super) const GRANT: Instead = Instead(&[
     ("grant_option", "it is called `with_grant_option`"),
 ]);
 
+/// Of what everybody may do.
+pub(super) const PRIVILEGES: Instead = Instead(&[
+    ("columns", OF_COLUMNS),
+    ("grants.columns", OF_COLUMNS),
+    ("role", OF_ROLES),
+    ("privileges", OF_ROLES),
+    ("with_grant_option", "say it of each role in `grants`"),
+    ("object_type", "it is called `on`: `on: \"tables\"`"),
+]);
+
+/// Where privileges on columns are said.
+const OF_COLUMNS: &str = "declare a `grant` with these `columns` beside it, for each role";
+
+/// Where those of one role are.
+const OF_ROLES: &str = "list it in `grants`: `#{ role: app, privileges: [\"SELECT\"] }`";
+
 /// Of a database.
 pub(super) const DATABASE: Instead = Instead(&[
     ("tablespace_name", "it is called `tablespace`"),

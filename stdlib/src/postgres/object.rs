@@ -2,12 +2,13 @@
 //! by statements that can be told from two specs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::future::ready;
 use std::marker::PhantomData;
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Created, Found, Held, Listing, Moment, Name, Naming, Owner, Preview, Problem, Proposed,
-    ReadResult, Resource, Script, Territory, Traits, Wanted,
+    Created, Found, Held, Listing, Migration, Moment, Name, Naming, Owner, Preview, Problem,
+    Proposed, ReadResult, Resource, Script, Territory, Traits, Wanted,
 };
 use futures::StreamExt;
 use schemars::JsonSchema;
@@ -57,6 +58,17 @@ pub trait Object: Send + Sync + 'static {
     /// See [`Resource::cautions`].
     fn cautions(_natural: &str, _from: Option<&Self::Spec>, _to: &Self::Spec) -> Vec<Problem> {
         Vec::new()
+    }
+    /// See [`Resource::migrates`].
+    fn migrates(_from: &Self::Spec, _to: &Self::Spec) -> Migration {
+        Migration::None
+    }
+    /// Why changes cannot be, as far as only the server knows: in the order of the changes.
+    fn refusals(
+        _server: &Server,
+        proposed: &[Proposed<Self::Spec>],
+    ) -> impl Future<Output = Result<Vec<Vec<Problem>>, CallError>> + Send {
+        ready(Ok(proposed.iter().map(|_| Vec::new()).collect()))
     }
     /// See [`Resource::TERRITORIAL`].
     const TERRITORIAL: bool = false;
@@ -367,6 +379,10 @@ impl<O: Object> Resource for Of<O> {
         named.into_iter().chain(O::cautions(natural, from, to)).collect()
     }
 
+    fn migrates(from: &O::Spec, to: &O::Spec) -> Migration {
+        O::migrates(from, to)
+    }
+
     fn territory(natural: &str, spec: &O::Spec) -> Vec<Territory> {
         O::territory(natural, spec)
     }
@@ -418,10 +434,14 @@ impl<O: Object> Resource for Of<O> {
         server: &Server,
         proposed: &[Proposed<O::Spec>],
     ) -> Result<Vec<Preview>, CallError> {
-        let look = |one: &Proposed<O::Spec>| {
-            version::preview(server, O::since_change(one.from.as_ref(), &one.to))
+        let refused = O::refusals(server, proposed).await?;
+        let look = |(one, refused): (&Proposed<O::Spec>, Vec<Problem>)| {
+            let since = O::since_change(one.from.as_ref(), &one.to);
+            let mut found = version::preview(server, since);
+            found.problems.extend(refused);
+            found
         };
-        Ok(proposed.iter().map(look).collect())
+        Ok(proposed.iter().zip(refused).map(look).collect())
     }
 
     async fn read(server: &Server, wanted: &[Wanted<O::Spec>]) -> Vec<ReadResult<Self>> {

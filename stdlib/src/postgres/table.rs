@@ -5,11 +5,12 @@
 
 mod alter;
 mod inherited;
+mod parents;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Problem, Traits, Wanted};
+use dollop_engine::resource::{Migration, Problem, Proposed, Traits, Wanted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -60,8 +61,9 @@ pub struct Spec {
     pub constraints_apart: BTreeSet<String>,
     /// The tables it inherits from, `events` (of the schema `public`) or `app.events`. Their
     /// columns are its own, too, and need not be in `columns`: what is not said of them there is
-    /// as the tables have it. A table that begins to inherit has them already, in `columns`. It
-    /// keeps them when it does not inherit any more, and they must be in `columns` then.
+    /// as the tables have it. A table that is there begins to inherit when it has them already, in
+    /// `columns`, and their CHECK constraints; the plan tells what it lacks. It keeps all of it
+    /// when it does not inherit any more, and the columns must be in `columns` then.
     #[serde(default)]
     #[schemars(extend("x-handle" = "postgres::table"))]
     pub inherits: BTreeSet<String>,
@@ -70,7 +72,8 @@ pub struct Spec {
     #[schemars(extend("x-replace" = true))]
     pub partition_by: Option<String>,
     /// The table it is a partition of, `events` (of the schema `public`) or `app.events`; its
-    /// columns are that one's.
+    /// columns are that one's. A table that is there becomes a partition, or that of another
+    /// one, in place and with its rows; one that leaves for good is made anew without them.
     #[serde(default)]
     #[schemars(extend("x-replace" = true, "x-handle" = "postgres::table"))]
     pub partition_of: Option<String>,
@@ -248,9 +251,19 @@ impl Object for Table {
         problems
     }
 
+    fn migrates(from: &Spec, to: &Spec) -> Migration {
+        parents::migrates(from, to)
+    }
+
+    async fn refusals(
+        server: &Server,
+        proposed: &[Proposed<Spec>],
+    ) -> Result<Vec<Vec<Problem>>, CallError> {
+        parents::refusals(server, proposed).await
+    }
+
     fn cautions(_: &str, from: Option<&Spec>, to: &Spec) -> Vec<Problem> {
         let Some(from) = from else { return Vec::new() };
-        let begins: Vec<_> = to.inherits.difference(&from.inherits).collect();
         let caution = |attribute: &str, message: String, hint: Option<&str>| Problem {
             attribute: attribute.to_owned(),
             message,
@@ -258,11 +271,7 @@ impl Object for Table {
         };
         let mut all: Vec<_> =
             kept(from, to).filter_map(|(old, new)| old.caution(new)).collect();
-        for table in begins {
-            let message = format!("it must have every column of `{table}` by then");
-            let hint = "a table that is there gets none by inheriting: name them in `columns`";
-            all.push(caution("inherits", message, Some(hint)));
-        }
+        all.extend(parents::cautions(from, to));
         for column in lost(from, to) {
             let message = format!("column `{}` is dropped with what is in it", column.name);
             all.push(caution("columns", message, None));
@@ -319,12 +328,12 @@ impl Object for Table {
             ),
             (
                 SqlState::DATATYPE_MISMATCH,
-                "a table begins to inherit with all columns of the other in its `columns`, and \
-                 as that one has them",
+                "a table becomes a part of another with all columns of that one, as that one has \
+                 them",
             ),
             (
                 SqlState::CHECK_VIOLATION,
-                "rows that are there break it: mend them, or end the constraint with `NOT VALID`",
+                "rows that are there break it: mend them, or end a constraint with `NOT VALID`",
             ),
         ]
     }
@@ -437,7 +446,9 @@ impl Object for Table {
         }
         spec.primary_key = primary_key;
         spec.constraints.retain(|name, _| !asked.constraints_apart.contains(name));
-        if asked.partition_of.is_some() && asked.columns.is_empty() {
+        // What has left its table by hand has columns of its own.
+        let is_partition = asked.partition_of.is_some() && spec.partition_of.is_some();
+        if is_partition && asked.columns.is_empty() {
             spec.columns.clear();
             spec.primary_key.clear();
         }

@@ -14,8 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::server::Server;
-use super::super::version;
-use super::super::{review, sql};
+use super::super::{instead, review, sql, version};
 use super::acl::{Owned, Snapshot, Whose};
 use super::give::Wish;
 use super::{
@@ -24,7 +23,8 @@ use super::{
 
 /// All privileges on something: those of the roles that are listed, and none of anybody else,
 /// `PUBLIC` among them. The owner has what owners have, unless it is listed. What a role may do
-/// with single columns is not looked at.
+/// with single columns is not looked at: a `postgres::grant` with `columns` says that, beside
+/// this one.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
@@ -183,6 +183,7 @@ impl Resource for Privileges {
             naming: Naming::Label,
             within: &["database"],
             identity: &["on", "schema", "objects"],
+            instead: instead::PRIVILEGES,
             ..Traits::default()
         }
     }

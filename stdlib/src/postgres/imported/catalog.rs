@@ -36,6 +36,10 @@ pub(super) fn things(version: u32) -> String {
                 and not (c.relkind = 'S' and exists (select from pg_depend d
                     where d.classid = 'pg_class'::regclass and d.objid = c.oid
                         and d.deptype = 'i'))
+                -- Of a composite type, an extension has the type.
+                and not (c.relkind = 'c' and exists (select from pg_depend d
+                    where d.classid = 'pg_type'::regclass and d.objid = c.reltype
+                        and d.deptype = 'e'))
         union all
         select 'pg_class'::regclass, c.oid, 'index',
             array[n.nspname::text, t.relname::text, c.relname::text],
@@ -210,6 +214,10 @@ pub(super) fn parts(version: u32) -> String {
         from (
             select classid::regclass class, objid id, refclassid::regclass of_class, refobjid of_id
                 from pg_depend where deptype = 'e' and refclassid = 'pg_extension'::regclass
+            union all select 'pg_class'::regclass, c.oid, d.refclassid::regclass, d.refobjid
+                from pg_class c join pg_depend d on d.classid = 'pg_type'::regclass
+                    and d.objid = c.reltype and d.deptype = 'e'
+                where c.relkind = 'c' and d.refclassid = 'pg_extension'::regclass
             union all select 'pg_class'::regclass, k.conindid, 'pg_class'::regclass, k.conrelid
                 from pg_constraint k where k.contype in ('p', 'u', 'x')
             union all select 'pg_class'::regclass, i.inhrelid, 'pg_class'::regclass, i.inhparent

@@ -12,6 +12,7 @@ use super::super::signature::BETWEEN;
 use super::super::{sql, statement};
 use super::ask;
 use super::catalog::{self, EDGES};
+use super::privileges::{Granted, grants};
 use super::statements::{Made, made};
 
 /// The kind of a constraint that is declared apart from its table.
@@ -88,6 +89,8 @@ pub(in super::super) struct Contents {
     apart: HashMap<Key, BTreeSet<String>>,
     /// Where things are that say nothing else.
     pub(super) tablespace: String,
+    /// What roles may do with all of it.
+    granted: Vec<Granted>,
     /// What cannot be declared, and why.
     pub(super) left_out: Vec<String>,
 }
@@ -119,7 +122,15 @@ impl Contents {
         let losses: Vec<Said> = ask(server, database, &losses).await?;
         contents.left_out.extend(losses.into_iter().map(|loss| loss.said));
         contents.parts = parts;
+        let (granted, left_out) = grants(server, database, &contents).await?;
+        contents.granted = granted;
+        contents.left_out.extend(left_out);
         Ok(contents)
+    }
+
+    /// The grants on what is there.
+    pub(in super::super) fn granted(&self) -> &[Granted] {
+        &self.granted
     }
 
     /// Things that need nothing of each other.
@@ -152,14 +163,18 @@ impl Contents {
         let index = self.by_kind.get(kind).and_then(|known| known.get(key));
         let Some(index) = index else { return Vec::new() };
         let needed = &self.needs[*index];
-        let before = if self.last.contains(index) { &self.things[..] } else { &[] };
+        let is_last = self.last.contains(index);
+        let before = if is_last { &self.things[..] } else { &[] };
         let before = before.iter().enumerate().filter(|(other, thing)| {
             let is_new = !needed.contains(other) && !self.needs[*other].contains(index);
             is_new && !self.last.contains(other) && thing.why.is_none()
         });
         let others =
             before.map(|(other, _)| Need { only_first: true, ..self.need(database, other) });
-        needed.iter().map(|other| self.need(database, *other)).chain(others).collect()
+        let granted = if is_last { &self.granted[..] } else { &[] };
+        let granted = granted.iter().map(Granted::only_first);
+        let needed = needed.iter().map(|other| self.need(database, *other));
+        needed.chain(others).chain(granted).collect()
     }
 
     /// The object of a node, as something that is needed.

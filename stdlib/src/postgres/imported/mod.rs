@@ -28,7 +28,6 @@ use futures::StreamExt;
 use serde_json::{Map, Value as Json, json};
 
 pub(super) use self::contents::{Contents, words_of};
-pub(super) use self::privileges::{Granted, grants};
 use self::server::whole_server;
 pub(super) use self::whole::{databases, roles};
 use super::error::Task;

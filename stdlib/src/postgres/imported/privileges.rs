@@ -33,14 +33,29 @@ type Shared = (String, On, Option<String>, Option<String>, Vec<String>, bool);
 
 /// A grant, and what must be there before it.
 pub(in super::super) struct Granted {
+    /// What tells it from the other grants of the server: it has no name.
+    pub id: String,
     /// The grant.
     pub spec: Spec,
     /// The objects it is about.
     pub needs: Vec<Need>,
 }
 
+impl Granted {
+    /// That it comes before something.
+    pub(super) fn only_first(&self) -> Need {
+        let Spec { role, on, .. } = &self.spec;
+        Need {
+            kind: Grant::KIND.to_owned(),
+            id: self.id.clone(),
+            what: format!("grant on {} to `{role}`", on.word()),
+            only_first: true,
+        }
+    }
+}
+
 /// The grants of a database, and what cannot be said by one.
-pub(in super::super) async fn grants(
+pub(super) async fn grants(
     server: &Server,
     database: &str,
     contents: &Contents,
@@ -85,7 +100,7 @@ pub(in super::super) async fn grants(
         names.insert(first.column.clone().unwrap_or_else(|| first.object.clone()));
         needs.extend(rows.iter().filter_map(|row| contents.need_of(database, &row.node)));
     }
-    let grants = grants.into_iter().map(|(shared, (names, needs))| {
+    let grants = grants.into_iter().enumerate().map(|(number, (shared, (names, needs)))| {
         let (role, on, schema, table, privileges, with_grant_option) = shared;
         let names: Vec<_> = names.into_iter().collect();
         let (objects, columns) = match table {
@@ -104,7 +119,8 @@ pub(in super::super) async fn grants(
             with_grant_option,
         };
         Grant::normalize(&mut spec);
-        Granted { spec, needs: needs.into_iter().collect() }
+        let id = sql::id(&[database, &number.to_string()]);
+        Granted { id, spec, needs: needs.into_iter().collect() }
     });
     Ok((grants.collect(), left_out))
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::sql;
+use super::parents::attaches;
 use super::{Column, Spec};
 
 /// The name the server gives the primary key of a table.
@@ -33,10 +34,11 @@ pub(super) fn added<'a>(from: &'a Spec, to: &'a Spec) -> impl Iterator<Item = &'
     to.columns.iter().filter(move |column| find(from, column).is_none())
 }
 
-/// Columns that go.
+/// Columns that go; a partition says nothing of its own, and keeps them.
 pub(super) fn lost<'a>(from: &'a Spec, to: &'a Spec) -> impl Iterator<Item = &'a Column> {
     let stay: BTreeSet<&str> = kept(from, to).map(|(old, _)| old.name.as_str()).collect();
-    from.columns.iter().filter(move |column| !stay.contains(column.name.as_str()))
+    let columns = from.columns.iter().filter(|_| to.partition_of.is_none());
+    columns.filter(move |column| !stay.contains(column.name.as_str()))
 }
 
 /// Constraints that are new or other than they were.
@@ -71,6 +73,9 @@ pub(super) fn as_planned(mut now: Spec, from: &Spec, to: &Spec) -> Spec {
                 *text = is;
             }
         }
+    }
+    if now.bounds.is_some() && from.bounds == to.bounds {
+        now.bounds.clone_from(&to.bounds);
     }
     now
 }
@@ -112,6 +117,23 @@ pub(super) fn create(table: &str, key_name: &str, to: &Spec) -> Vec<String> {
     vec![create]
 }
 
+/// Drops a constraint of a partition unless it has become one of its table's.
+fn drop_own(table: &str, constraint: &str) -> String {
+    let body = format!(
+        "BEGIN
+    IF EXISTS (SELECT FROM pg_constraint WHERE conrelid = {}::regclass AND conname = {}
+        AND conislocal AND coninhcount = 0 AND conparentid = 0) THEN
+        ALTER TABLE {table} DROP CONSTRAINT {};
+    END IF;
+END",
+        sql::text(table),
+        sql::text(constraint),
+        sql::name(constraint)
+    );
+    let tag = sql::tag(&body);
+    format!("DO {tag}{body}{tag}")
+}
+
 fn primary_key(name: &str, columns: &[String]) -> String {
     format!("CONSTRAINT {} PRIMARY KEY ({})", sql::name(name), sql::names(columns))
 }
@@ -121,10 +143,18 @@ pub(super) fn change(table: &str, key_name: &str, from: &Spec, to: &Spec) -> Vec
     let mut all = Vec::new();
     let left = from.inherits.difference(&to.inherits);
     all.extend(left.map(|parent| format!("{on} NO INHERIT {}", sql::whole(parent))));
+    let attaches = attaches(from, to);
+    if let Some(parent) = from.partition_of.as_ref().filter(|_| attaches) {
+        all.push(format!("ALTER TABLE {} DETACH PARTITION {table}", sql::whole(parent)));
+    }
     let dropped =
         from.constraints.iter().filter(|(name, text)| to.constraints.get(*name) != Some(text));
-    all.extend(dropped.map(|(name, _)| format!("{on} DROP CONSTRAINT {}", sql::name(name))));
-    let rekeyed = from.primary_key != to.primary_key;
+    // What is not said of a partition may be its table's by then.
+    let (later, dropped): (Vec<_>, Vec<_>) = dropped
+        .map(|(name, _)| name)
+        .partition(|name| attaches && !to.constraints.contains_key(*name));
+    all.extend(dropped.iter().map(|name| format!("{on} DROP CONSTRAINT {}", sql::name(name))));
+    let rekeyed = from.primary_key != to.primary_key && to.partition_of.is_none();
     if rekeyed && !from.primary_key.is_empty() {
         all.push(format!("{on} DROP CONSTRAINT {}", sql::name(key_name)));
     }
@@ -146,7 +176,14 @@ pub(super) fn change(table: &str, key_name: &str, from: &Spec, to: &Spec) -> Vec
     for (name, text) in changed(&from.constraints, &to.constraints) {
         all.push(format!("{on} ADD CONSTRAINT {} {text}", sql::name(name)));
     }
-    // By then it has what it inherits.
+    // By then it has what it takes.
+    if let (Some(parent), Some(bounds)) = (&to.partition_of, &to.bounds)
+        && attaches
+    {
+        let parent = sql::whole(parent);
+        all.push(format!("ALTER TABLE {parent} ATTACH PARTITION {table} {bounds}"));
+        all.extend(later.iter().map(|name| drop_own(table, name)));
+    }
     let joined = to.inherits.difference(&from.inherits);
     all.extend(joined.map(|parent| format!("{on} INHERIT {}", sql::whole(parent))));
     let kept_by =

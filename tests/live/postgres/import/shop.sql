@@ -99,3 +99,12 @@ CREATE EVENT TRIGGER "note It" ON ddl_command_end WHEN TAG IN ('ALTER TABLE', 'C
     EXECUTE FUNCTION noted();
 ALTER EVENT TRIGGER "note It" ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER "note It" IS 'Who changed what';
+-- It brings composite types along.
+CREATE EXTENSION tablefunc;
+-- When this is made again, everybody must have been given what they have.
+CREATE FUNCTION refused() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'nobody is given anything any more';
+END $$;
+CREATE EVENT TRIGGER enough ON ddl_command_start WHEN TAG IN ('GRANT', 'REVOKE')
+    EXECUTE FUNCTION refused();
