@@ -204,13 +204,14 @@ impl Object for Function {
     }
 
     fn query(_: &Server) -> String {
-        // The server tells which types are meant, by all of their names.
+        // The server tells which types are meant, by all of their names. Beside names alone, their
+        // list would be cut to the 63 bytes of one.
         r#"with asked as (
             select s types, array(select to_regtype(t)::oid
                 from unnest(string_to_array(s, E'\x1f')) with ordinality u(t, at) order by at) oids
             from unnest($3) s
         )
-        select array[n.nspname, p.proname, asked.types] "key",
+        select array[n.nspname::text, p.proname::text, asked.types] "key",
             pg_get_function_arguments(p.oid) arguments, pg_get_function_result(p.oid) "returns",
             l.lanname "language", p.prosrc body,
             case p.provolatile when 'i' then 'immutable' when 's' then 'stable'

@@ -108,6 +108,10 @@ mod tests {
                 vec!["app.\"My Type\"", "timestamp with time zone"],
             ),
             ("default_value int", vec!["int"]),
+            (
+                "interval day to second (3), interval interval",
+                vec!["interval day to second (3)", "interval"],
+            ),
             ("timestamp (3) with time zone", vec!["timestamp (3) with time zone"]),
         ] {
             assert_eq!(types(arguments), expected, "{arguments}");

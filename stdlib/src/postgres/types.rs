@@ -84,7 +84,11 @@ pub(super) fn has_several_words(text: &str) -> bool {
             | "timestamp without time zone"
             | "time with time zone"
             | "time without time zone"
-    ) || base.starts_with("interval ")
+    ) || base.strip_prefix("interval ").is_some_and(|fields| {
+        let field =
+            |word| ["year", "month", "day", "hour", "minute", "second", "to"].contains(&word);
+        fields.split_whitespace().all(field)
+    })
 }
 
 /// Whether it is one of the words that stand for an integer with a sequence.

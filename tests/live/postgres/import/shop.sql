@@ -66,6 +66,9 @@ CREATE FUNCTION film_in_stock(p_film_id integer, VARIADIC stores integer[] DEFAU
 $_$;
 CREATE FUNCTION film_in_stock(title character varying(9)) RETURNS boolean LANGUAGE sql STABLE
     AS $$SELECT EXISTS (SELECT FROM film f WHERE f.title = $1)$$;
+-- The types of this one are longer together than a name may be.
+CREATE FUNCTION between_them(timestamp with time zone, timestamp with time zone, double precision)
+    RETURNS boolean LANGUAGE sql IMMUTABLE AS $$SELECT $1 < $2$$;
 CREATE FUNCTION price_of(film) RETURNS numeric LANGUAGE sql STRICT IMMUTABLE PARALLEL SAFE COST 7
     SET search_path TO 'public', 'pg_temp'
     AS $$SELECT $1.rental_rate * 2$$;
