@@ -12,6 +12,7 @@ macro_rules! shows {
 mod answers;
 mod cli;
 mod crash;
+mod documents;
 mod drift;
 mod explain;
 mod fuzz;

@@ -228,7 +228,8 @@ fn warnings_can_be_denied() {
 
 #[test]
 fn sarif_has_the_shape_code_hosts_read() {
-    let script = "fn web() {\n    docker::container(\"a\", #{ imag: 1 });\n}\nweb();\n";
+    let script =
+        "fn web() {\n    docker::container(\"a\", #{ imag: 1, prts: [] });\n}\nweb();\n";
     let project = Project::new("sarif", script);
     let run = project.run(&["check", "--format", "sarif"]).expect(1);
     let log: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();

@@ -60,6 +60,32 @@ const SCRIPTS: &[(&str, &str, &str)] = &[
         "let l = []; for i in 0..1000 { let m = #{}; for j in 0..500 { m[`k${j}`] = j; } l.push(m); }",
         "a ",
     ),
+    (
+        "fills a map by its entries",
+        "let m = #{}; let i = 0; loop { m[`k${i}`] = #{ a: [1, 2, 3] }; i += 1; }",
+        "a list holds more than 100000 items",
+    ),
+    (
+        "fills a map in a map",
+        "let m = #{ a: #{} }; let i = 0; loop { m.a[`k${i}`] = i; i += 1; }",
+        "a map holds more than 100000 items",
+    ),
+    (
+        "fills the items of a list",
+        "let l = sequence(0, 9999); let big = sequence(0, 99999); let i = 0;\n\
+         loop { l[i] = big; i += 1; }",
+        "a list holds more than 100000 items",
+    ),
+    (
+        "fills what a function is called on",
+        "fn fill() { let i = 0; loop { this[`k${i}`] = i; i += 1; } } let m = #{}; m.fill();",
+        "a map holds more than 100000 items",
+    ),
+    (
+        "fills a map with long texts",
+        "let m = #{}; let i = 0; let s = repeat(\"x\", 1000000); loop { m[`k${i}`] = s + i; i += 1; }",
+        "a text is longer than 16 MiB",
+    ),
     ("a list of all numbers", "let l = sequence(0, 9223372036854775807);", ""),
     (
         "declares a million resources",

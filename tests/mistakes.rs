@@ -97,16 +97,6 @@ fn an_unknown_attribute() {
       |                                ^^^^^^^
       |
       = hint: did you mean `content`?
-
-    error[E0303]: `local::file` needs `content`
-     --> stack.rhai:1:8
-      |
-    1 | local::file("a", #{ path: "a", contnet: "x" });
-      |        ^^^^
-      |
-      = hint: `content`: The whole text, as it is: nothing is added at the end.
-
-    error: 2 errors
     "#);
 }
 

@@ -314,7 +314,7 @@ pub fn short_name(kind: &str) -> &str {
 }
 
 /// What follows the name of a kind in the name of its look-up.
-const LOOKUP: &str = "_lookup";
+pub(crate) const LOOKUP: &str = "_lookup";
 
 /// The name of a kind's look-up: `docker::network_lookup`.
 pub fn lookup_of(kind: &str) -> String {

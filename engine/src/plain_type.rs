@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostic::did_you_mean;
 use crate::schema::Type;
 use crate::value::Value;
 
@@ -39,8 +40,17 @@ impl PlainType {
         Self::ALL.iter().find(|(name, _)| *name == word).map(|(_, ty)| *ty)
     }
 
+    /// What to write instead of a word that is no type.
+    pub fn instead(word: &str) -> Option<String> {
+        if let Some(meant) = Self::meant(word) {
+            return Some(format!("write `{meant}`"));
+        }
+        let slip = did_you_mean(word, Self::ALL.iter().map(|(name, _)| *name))?;
+        Some(format!("did you mean `{slip}`?"))
+    }
+
     /// What a type that others call so is called here.
-    pub fn meant(word: &str) -> Option<&'static str> {
+    fn meant(word: &str) -> Option<&'static str> {
         Some(match word {
             "number" => "float` or `int",
             "integer" | "i64" => "int",

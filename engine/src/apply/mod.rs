@@ -22,8 +22,9 @@ use crate::error::CallError;
 use crate::expr::{Expr, Reference};
 use crate::journal::StepId;
 use crate::observed::Observation;
+use crate::path::Path;
 use crate::plan::{
-    Change, CheckStanding, ConnectionPlan, LookupOutcome, Plan, Step, judge, misfit,
+    Change, CheckStanding, ConnectionPlan, LookupOutcome, Plan, Step, judge, misfit, missing,
 };
 use crate::pool::{Pool, Wait};
 use crate::redact::{Redactor, Secrets};
@@ -174,7 +175,7 @@ pub async fn apply(
     if complete {
         report.outputs = run.outputs();
         report.checks = run.checks();
-        report.checks.extend(run.undecided_outputs());
+        report.checks.extend(run.lost_outputs());
         report.checks.extend(report.outputs.iter().filter_map(|(name, value)| {
             misfit(name, plan.output_types.get(name).copied(), value)
         }));
@@ -288,14 +289,42 @@ impl<'a> Run<'a> {
         resolved.collect()
     }
 
-    /// Outputs that will never be known.
-    fn undecided_outputs(&self) -> Vec<Diagnostic> {
+    /// Outputs that will never be known: what they are made of says nothing, or has no such
+    /// part.
+    fn lost_outputs(&self) -> Vec<Diagnostic> {
         let found = self.plan.outputs.iter().filter_map(|output| {
-            let found = self.resolve(output.after.as_ref()?).undecided()?;
+            let value = self.resolve(output.after.as_ref()?);
             let message = format!("output `{}` could not be made", output.name);
-            Some(found.told_by(Diagnostic::new(Code::FunctionFailed, message)))
+            if let Some(found) = value.undecided() {
+                return Some(found.told_by(Diagnostic::new(Code::FunctionFailed, message)));
+            }
+            // Of what a part of the stack leaves out, the record may be an old one.
+            if self.plan.left_out.is_some() {
+                return None;
+            }
+            let reasons = value.references().into_iter().filter_map(|one| self.lacks(one));
+            let reasons: Vec<_> = reasons.collect();
+            let found = Diagnostic::new(Code::MissingFact, message);
+            (!reasons.is_empty()).then(|| {
+                reasons.into_iter().fold(found, |mut found, reason| {
+                    found.notes.push(reason.message);
+                    found.notes.extend(reason.notes);
+                    found.hints.extend(reason.hints);
+                    found
+                })
+            })
         });
         found.map(|found| self.cleaned(found)).collect()
+    }
+
+    /// What is said of a reference to a part that an object does not have.
+    fn lacks(&self, reference: &Reference) -> Option<Diagnostic> {
+        let learned = self.learned();
+        let recorded = || self.state.records.get(&reference.address);
+        let record = learned.objects.get(&reference.address).or_else(recorded)?;
+        let attribute = Path::attribute(reference.path.first()?);
+        let is_fact = attribute.follow(&record.facts).is_some();
+        Some(missing(reference, Some(if is_fact { &record.facts } else { &record.spec })))
     }
 
     /// What does not hold now that everything is done.

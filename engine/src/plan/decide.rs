@@ -382,7 +382,7 @@ impl Walk<'_> {
 }
 
 /// A fact that will never be there.
-fn missing(reference: &Reference, among: Option<&Value>) -> Diagnostic {
+pub(crate) fn missing(reference: &Reference, among: Option<&Value>) -> Diagnostic {
     let message = format!("`{}` has no `{}`", reference.address, reference.path);
     let found = Diagnostic::new(Code::MissingFact, message);
     let Some(among) = among else { return found };

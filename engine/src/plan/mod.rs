@@ -48,7 +48,7 @@ pub(crate) use checks::judge;
 pub use checks::{CheckPlan, CheckStanding};
 pub(crate) use connections::unusable;
 pub use contents::{Contents, edited, pin};
-pub(crate) use decide::{Decisions, Inputs, Reads, decide, undeclared_ids};
+pub(crate) use decide::{Decisions, Inputs, Reads, decide, missing, undeclared_ids};
 pub(crate) use diff::entries;
 pub use drift::{Drift, drift, is_comparable};
 pub use lookups::{LookupOutcome, LookupPlan};

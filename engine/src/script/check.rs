@@ -1,6 +1,6 @@
 //! Whether an expression fits a type of the schema.
 
-use super::convert::{Trouble, list_words};
+use super::convert::{EVERY_NAME, Trouble, list_words};
 use super::symbol::type_of;
 use crate::diagnostic::{Code, did_you_mean};
 use crate::expr::{Expr, Function};
@@ -244,8 +244,12 @@ impl Checker<'_> {
         is_given: impl Fn(&str) -> bool,
         path: &Path,
     ) {
+        let is_beside = |trouble: &Trouble| {
+            trouble.path.0.split_last().is_some_and(|(_, around)| around == path.0)
+        };
         for (name, attribute) in attributes {
-            if attribute.required && !is_given(name) {
+            let is_meant = || self.troubles.iter().any(|one| is_beside(one) && one.means(name));
+            if attribute.required && !is_given(name) && !is_meant() {
                 let message = format!("`{path}` needs `{name}`");
                 self.troubles.push(Trouble::new(Code::MissingAttribute, path.clone(), message));
             }
@@ -309,7 +313,7 @@ pub(super) fn unknown_hint<'a>(
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    trouble.hint(format!("there are {}{more}", list_words(&first)))
+    trouble.hint(format!("{EVERY_NAME}{}{more}", list_words(&first)))
 }
 
 fn words_of(forms: &[Type]) -> Option<&[String]> {

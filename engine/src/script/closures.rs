@@ -3,9 +3,10 @@
 
 use std::rc::Rc;
 
-use rhai::{Array, Dynamic, Engine, FnPtr, Map, NativeCallContext};
+use rhai::{Array, Dynamic, Engine, FnPtr, FuncRegistration, Map, NativeCallContext};
 
 use super::errors::type_words;
+use super::onward::each;
 use super::operators::unknown;
 use super::session::Session;
 use super::symbol::{Answer, Handle, Symbol};
@@ -53,6 +54,18 @@ impl<'a> Asked<'a> {
             1 => self.closure.call_raw(self.context, None, vec![item.clone()]),
             _ => self.closure.call_raw(self.context, None, vec![item.clone(), second.into()]),
         }
+    }
+
+    /// The same for an item that it may change, which is `this` whatever it takes beside.
+    fn call_on(&self, item: &mut Dynamic, second: impl Into<Dynamic>) -> Answer<Dynamic> {
+        if self.takes == 0 || !self.closure.is_anonymous() {
+            return self.call(item, second);
+        }
+        let mut values = vec![item.clone()];
+        if self.takes > 1 {
+            values.push(second.into());
+        }
+        self.closure.call_raw(self.context, Some(item), values)
     }
 
     /// True or false, as it says of an item.
@@ -104,19 +117,47 @@ fn place(index: usize) -> rhai::INT {
     rhai::INT::try_from(index).unwrap_or(rhai::INT::MAX)
 }
 
+/// Registers a function that changes what it is called on, which no constant allows.
+macro_rules! changing {
+    ($engine:ident, $name:expr, $function:expr) => {
+        FuncRegistration::new($name)
+            .with_purity(false)
+            .register_into_engine($engine, $function);
+    };
+}
+pub(super) use changing;
+
 fn lists(engine: &mut Engine, session: &Rc<Session>) {
+    let here = Rc::clone(session);
+    changing!(engine, "for_each", move |context: NativeCallContext,
+                                        list: &mut Array,
+                                        by: FnPtr|
+          -> Answer<()> {
+        let asked = Asked::new(&here, &context, &by);
+        let items = list.iter_mut().enumerate();
+        let turns = items.map(|(index, item)| asked.call_on(item, place(index)));
+        each(&here, &context, &by, turns).map(drop)
+    });
+    let here = Rc::clone(session);
+    engine.register_fn(
+        "map",
+        move |context: NativeCallContext, list: &mut Array, by: FnPtr| -> Answer<Array> {
+            let asked = Asked::new(&here, &context, &by);
+            let items = list.iter_mut().enumerate();
+            let turns = items.map(|(index, item)| asked.call(item, place(index)));
+            each(&here, &context, &by, turns)
+        },
+    );
     let here = Rc::clone(session);
     engine.register_fn(
         "filter",
         move |context: NativeCallContext, list: &mut Array, by: FnPtr| -> Answer<Array> {
             let asked = Asked::new(&here, &context, &by);
-            let mut kept = Array::new();
-            for (index, item) in list.iter_mut().enumerate() {
-                if asked.holds(item, place(index))? {
-                    kept.push(item.clone());
-                }
-            }
-            Ok(kept)
+            let items = list.iter_mut().enumerate();
+            let turns = items.map(|(index, item)| {
+                Ok(asked.holds(item, place(index))?.then(|| item.clone()))
+            });
+            Ok(each(&here, &context, &by, turns)?.into_iter().flatten().collect())
         },
     );
     for (name, wanted) in [("some", true), ("all", false)] {
@@ -163,19 +204,19 @@ fn lists(engine: &mut Engine, session: &Rc<Session>) {
     // Both give what is taken out.
     for (name, taken) in [("retain", false), ("drain", true)] {
         let here = Rc::clone(session);
-        engine.register_fn(
-            name,
-            move |context: NativeCallContext, list: &mut Array, by: FnPtr| -> Answer<Array> {
-                let asked = Asked::new(&here, &context, &by);
-                let (mut kept, mut gone) = (Array::new(), Array::new());
-                for (index, item) in list.iter_mut().enumerate() {
-                    let goes = asked.holds(item, place(index))? == taken;
-                    if goes { &mut gone } else { &mut kept }.push(item.clone());
-                }
-                *list = kept;
-                Ok(gone)
-            },
-        );
+        changing!(engine, name, move |context: NativeCallContext,
+                                      list: &mut Array,
+                                      by: FnPtr|
+              -> Answer<Array> {
+            let asked = Asked::new(&here, &context, &by);
+            let (mut kept, mut gone) = (Array::new(), Array::new());
+            for (index, item) in list.iter_mut().enumerate() {
+                let goes = asked.holds(item, place(index))? == taken;
+                if goes { &mut gone } else { &mut kept }.push(item.clone());
+            }
+            *list = kept;
+            Ok(gone)
+        });
     }
 }
 
@@ -186,11 +227,9 @@ fn maps(engine: &mut Engine, session: &Rc<Session>) {
         move |context: NativeCallContext, map: &mut Map, by: FnPtr| -> Answer<Map> {
             let asked = Asked::new(&here, &context, &by);
             asked.takes_both()?;
-            let mut made = Map::new();
-            for (key, value) in map.iter_mut() {
-                made.insert(key.clone(), asked.entry(key, value)?);
-            }
-            Ok(made)
+            let entries = map.iter_mut();
+            let turns = entries.map(|(key, value)| Ok((key.clone(), asked.entry(key, value)?)));
+            Ok(each(&here, &context, &by, turns)?.into_iter().collect())
         },
     );
     let here = Rc::clone(session);
@@ -199,30 +238,28 @@ fn maps(engine: &mut Engine, session: &Rc<Session>) {
         move |context: NativeCallContext, map: &mut Map, by: FnPtr| -> Answer<Map> {
             let asked = Asked::new(&here, &context, &by);
             asked.takes_both()?;
-            let mut kept = Map::new();
-            for (key, value) in map.iter_mut() {
-                if asked.decided(asked.entry(key, value)?)? {
-                    kept.insert(key.clone(), value.clone());
-                }
-            }
-            Ok(kept)
+            let turns = map.iter_mut().map(|(key, value)| {
+                let stays = asked.decided(asked.entry(key, value)?)?;
+                Ok(stays.then(|| (key.clone(), value.clone())))
+            });
+            Ok(each(&here, &context, &by, turns)?.into_iter().flatten().collect())
         },
     );
     for (name, taken) in [("retain", false), ("drain", true)] {
         let here = Rc::clone(session);
-        engine.register_fn(
-            name,
-            move |context: NativeCallContext, map: &mut Map, by: FnPtr| -> Answer<Map> {
-                let asked = Asked::new(&here, &context, &by);
-                asked.takes_both()?;
-                let (mut kept, mut gone) = (Map::new(), Map::new());
-                for (key, value) in map.iter_mut() {
-                    let goes = asked.decided(asked.entry(key, value)?)? == taken;
-                    if goes { &mut gone } else { &mut kept }.insert(key.clone(), value.clone());
-                }
-                *map = kept;
-                Ok(gone)
-            },
-        );
+        changing!(engine, name, move |context: NativeCallContext,
+                                      map: &mut Map,
+                                      by: FnPtr|
+              -> Answer<Map> {
+            let asked = Asked::new(&here, &context, &by);
+            asked.takes_both()?;
+            let (mut kept, mut gone) = (Map::new(), Map::new());
+            for (key, value) in map.iter_mut() {
+                let goes = asked.decided(asked.entry(key, value)?)? == taken;
+                if goes { &mut gone } else { &mut kept }.insert(key.clone(), value.clone());
+            }
+            *map = kept;
+            Ok(gone)
+        });
     }
 }

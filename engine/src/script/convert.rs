@@ -21,6 +21,9 @@ const LARGEST: usize = super::host::LONGEST_TEXT;
 /// What an entry counts beside its text.
 const NODE: usize = 64;
 
+/// How advice begins that lists every name there is.
+pub(super) const EVERY_NAME: &str = "there are ";
+
 /// Something that cannot be a value, and where.
 #[derive(Debug)]
 pub(super) struct Trouble {
@@ -45,6 +48,15 @@ impl Trouble {
         let mut finding = Diagnostic::new(self.code, self.message);
         finding.hints = self.hints;
         finding
+    }
+
+    /// Whether its advice is to write another name, which then need not be missed as well.
+    pub(super) fn means(&self, name: &str) -> bool {
+        let (alone, as_key) = (format!("`{name}`"), format!("`{name}: "));
+        let names = |hint: &String| {
+            !hint.starts_with(EVERY_NAME) && (hint.contains(&alone) || hint.contains(&as_key))
+        };
+        self.code == Code::UnknownAttribute && self.hints.iter().any(names)
     }
 
     /// Adds advice.

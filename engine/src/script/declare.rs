@@ -16,7 +16,7 @@ use super::session::{MOST_DECLARED, Session};
 use super::symbol::{Answer, Declared, Handle};
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
-use crate::kind::{ConnectionKind, Kind, SpecError};
+use crate::kind::{ConnectionKind, Kind, LOOKUP, SpecError, lookup_of};
 use crate::path::Path;
 use crate::program::{Declaration, Lifecycle, Lookup};
 use crate::resource::Naming;
@@ -66,7 +66,11 @@ pub(super) fn no_method(session: &Session, on: &str, method: &str) -> Diagnostic
     let finding =
         Diagnostic::new(Code::NoSuchCall, format!("a `{on}` has no function `{method}`"));
     let methods = place::methods(registry, on);
-    if let Some(meant) = did_you_mean(method, methods.iter().copied()) {
+    let meant = match method.strip_suffix(LOOKUP) {
+        Some(short) => did_you_mean(short, methods.iter().copied()).map(lookup_of),
+        None => did_you_mean(method, methods.iter().copied()).map(str::to_owned),
+    };
+    if let Some(meant) = meant {
         return finding.hint(format!("did you mean `{meant}`?"));
     }
     // The kind exists, only not here.

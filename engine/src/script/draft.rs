@@ -42,6 +42,8 @@ pub(super) struct Draft<'a> {
     pub(super) clear: Vec<(Path, String)>,
     /// Attributes the script set, fitting or not.
     given: BTreeSet<String>,
+    /// Attributes that advice said to write instead of others: they are not missed as well.
+    meant: BTreeSet<String>,
     /// Those that do not fit.
     refused: Vec<(String, Expr)>,
     /// Where a list names which address, beside what the call knows.
@@ -70,6 +72,7 @@ impl<'a> Draft<'a> {
             allow: BTreeSet::new(),
             clear: Vec::new(),
             given: BTreeSet::new(),
+            meant: BTreeSet::new(),
             refused: Vec::new(),
             places: BTreeMap::new(),
             examined: false,
@@ -89,6 +92,7 @@ impl<'a> Draft<'a> {
             allow: self.allow.clone(),
             clear: self.clear.clone(),
             given: self.given.iter().filter(|name| *name != "name").cloned().collect(),
+            meant: self.meant.clone(),
             refused: self.refused.clone(),
             places: self.places.clone(),
             examined: self.examined,
@@ -225,6 +229,8 @@ impl<'a> Draft<'a> {
                 let names = self.schema.spec.keys().chain(&names);
                 unknown_attribute(&self.session.registry, kind, trouble, key, names)
             };
+            let meant = self.schema.spec.keys().filter(|name| trouble.means(name));
+            self.meant.extend(meant.cloned());
             return self.trouble(trouble);
         };
         let mut converter = Converter::new(self.session, path.clone());
@@ -262,7 +268,9 @@ impl<'a> Draft<'a> {
     pub(super) fn require(&mut self) {
         let schema = self.schema;
         for (name, attribute) in &schema.spec {
-            let is_there = self.attributes.contains_key(name) || self.given.contains(name);
+            let is_there = self.attributes.contains_key(name)
+                || self.given.contains(name)
+                || self.meant.contains(name);
             if attribute.required && !is_there {
                 let message = format!("`{}` needs `{name}`", self.kind);
                 let trouble = Trouble::new(Code::MissingAttribute, Path::default(), message);

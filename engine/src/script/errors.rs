@@ -9,10 +9,11 @@ use super::declare::no_method;
 use super::onward::Behind;
 use super::session::Session;
 use super::sources::Source;
+use super::spans::is_closure;
 use super::symbol::{Refusal, Symbol};
 use super::{called, functions, host, operators, ours, syntax};
 use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
-use crate::kind::short_name;
+use crate::kind::{LOOKUP, lookup_of, short_name};
 
 /// Writes an error into the ledger, with the calls it passed through. Gives the places of what
 /// it is about there.
@@ -28,7 +29,7 @@ pub(super) fn explain(
     loop {
         let (name, inner_file, inner, position) = match error {
             EvalAltResult::ErrorInFunctionCall(name, source, inner, position) => {
-                let is_closure = super::spans::is_closure(name);
+                let is_closure = is_closure(name);
                 let in_component = trace
                     .last()
                     .is_some_and(|(name, _)| name.starts_with(super::component::MARK));
@@ -168,6 +169,16 @@ fn word(session: &Session, engine: &Engine, error: &EvalAltResult, file: &str) -
             Code::Constant,
             format!("`{name}` is a constant and keeps its value"),
         ),
+        E::ErrorNonPureMethodCallOnConstant(name, _) => {
+            let name = ours::plain(name);
+            Diagnostic::new(
+                Code::Constant,
+                format!(
+                    "`{name}` changes what it is called on, and a constant keeps its value"
+                ),
+            )
+            .hint("name it with `let`")
+        }
         E::ErrorArithmetic(text, _) => Diagnostic::new(Code::Runtime, lower(text)),
         E::ErrorUnboundThis(_) => Diagnostic::new(Code::Runtime, "`this` is nothing here")
             .hint("call the function on a value: `value.function()`"),
@@ -283,6 +294,12 @@ pub(super) fn no_module(session: &Session, file: &str, name: &str) -> Diagnostic
 }
 
 fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) -> Diagnostic {
+    if is_closure(signature) {
+        let message = "this closure takes another number of values than it is handed";
+        return Diagnostic::new(Code::WrongArguments, message)
+            .note("a list hands over an item and its number, a map a key and a value, a component or a profile nothing")
+            .hint("name as many between the bars: `|item|`, `|key, value|`, `||`");
+    }
     let (name, arguments) = match signature.split_once(" (") {
         Some((name, rest)) => (name, rest.trim_end_matches(')')),
         // Rhai uses this error for other things as well.
@@ -328,6 +345,7 @@ fn no_function(session: &Session, engine: &Engine, signature: &str, file: &str) 
     if let Some((missing, kind)) = session.missing.borrow().as_ref()
         && missing == name
         && arguments.first().is_some_and(|first| first == "a resource")
+        && host::taken(name).is_none()
     {
         let takes = super::place::methods(&session.registry, kind).contains(&name);
         if takes {
@@ -427,7 +445,11 @@ fn no_qualified(
     }
     let finding =
         Diagnostic::new(Code::UnknownKind, format!("`{provider}` has no kind `{short}`"));
-    match did_you_mean(short, shorts()) {
+    let meant = match short.strip_suffix(LOOKUP) {
+        Some(short) => did_you_mean(short, shorts()).map(lookup_of),
+        None => did_you_mean(short, shorts()).map(str::to_owned),
+    };
+    match meant {
         Some(meant) => finding.hint(format!("did you mean `{provider}::{meant}`?")),
         None => {
             let names: Vec<_> = shorts().collect();

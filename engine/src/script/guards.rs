@@ -4,10 +4,11 @@ use std::any::TypeId;
 use std::rc::Rc;
 
 use rhai::{
-    Array, Dynamic, Engine, EvalAltResult, INT, ImmutableString, Map, Module,
+    Array, Dynamic, Engine, EvalAltResult, FuncRegistration, INT, ImmutableString, Map, Module,
     NativeCallContext, Position,
 };
 
+use super::closures::changing;
 use super::convert::Converter;
 use super::marks;
 use super::onward::Ended;
@@ -120,8 +121,8 @@ fn sorting(engine: &mut Engine, session: &Rc<Session>) {
     {
         let here = Rc::clone(session);
         let in_place = name.starts_with("sort");
-        engine.register_fn(
-            name,
+        FuncRegistration::new(name).with_purity(!in_place).register_into_engine(
+            engine,
             move |context: NativeCallContext, list: &mut Array| -> Answer<Dynamic> {
                 let mut sorted = list.clone();
                 sort(&here, &context, &mut sorted)?;
@@ -226,29 +227,23 @@ fn keys(engine: &mut Engine, session: &Rc<Session>) {
         },
     );
     let here = Rc::clone(session);
-    engine.register_fn(
-        "remove",
-        move |context: NativeCallContext,
-              map: &mut Map,
-              key: ImmutableString|
-              -> Answer<Dynamic> {
-            known_text(&here, &context, &[&key])?;
-            Ok(map.remove(key.as_str()).unwrap_or(Dynamic::UNIT))
-        },
-    );
+    changing!(engine, "remove", move |context: NativeCallContext,
+                                      map: &mut Map,
+                                      key: ImmutableString|
+          -> Answer<Dynamic> {
+        known_text(&here, &context, &[&key])?;
+        Ok(map.remove(key.as_str()).unwrap_or(Dynamic::UNIT))
+    });
     let here = Rc::clone(session);
-    engine.register_fn(
-        "set",
-        move |context: NativeCallContext,
-              map: &mut Map,
-              key: ImmutableString,
-              value: Dynamic|
-              -> Answer<()> {
-            known_text(&here, &context, &[&key])?;
-            map.insert(key.as_str().into(), value);
-            Ok(())
-        },
-    );
+    changing!(engine, "set", move |context: NativeCallContext,
+                                   map: &mut Map,
+                                   key: ImmutableString,
+                                   value: Dynamic|
+          -> Answer<()> {
+        known_text(&here, &context, &[&key])?;
+        map.insert(key.as_str().into(), value);
+        Ok(())
+    });
 }
 
 /// Single characters cannot tell whether the text they came from was known.

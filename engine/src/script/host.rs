@@ -13,7 +13,7 @@ use super::loader::Loader;
 use super::session::Session;
 use super::symbol::{Answer, Handle};
 use super::{
-    budget, closures, component, declare, discover, functions, guards, lookup, onward,
+    budget, closures, component, declare, discover, functions, growth, guards, lookup, onward,
     operators, ours, overrides, prelude, profile, secrets, statements, text,
 };
 use crate::diagnostic::{Code, Diagnostic};
@@ -97,6 +97,7 @@ fn build(session: &Rc<Session>, entry: &str, documented: Documented) -> Engine {
     register_methods(&mut engine, session);
     ours::register(&mut engine, session);
     budget::register(&mut engine, session);
+    growth::register(&mut engine, session);
     if session.going_on {
         onward::register(&mut engine, session);
     }

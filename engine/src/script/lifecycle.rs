@@ -131,9 +131,12 @@ impl Draft<'_> {
             let path = path.key(address.to_string());
             if kind.is_some_and(|kind| !kind.traits.gets_ready) {
                 let message = format!("a `{}` is never healthy or unhealthy", address.kind());
-                let kinds = self.session.registry.kinds().filter(|kind| kind.traits.gets_ready);
+                let kinds = registry.kinds().filter(|kind| kind.traits.gets_ready);
                 let names: Vec<_> = kinds.map(|kind| format!("`{}`", kind.name)).collect();
-                let known = format!("dollop can wait for the health of {}", names.join(", "));
+                let known = format!(
+                    "dollop can wait for the health of {}, and for servers",
+                    names.join(", ")
+                );
                 self.trouble(
                     Trouble::new(Code::Lifecycle, path.clone(), message)
                         .hint(known)

@@ -297,12 +297,16 @@ pub(super) fn compile(
     source.calls = spans::calls(&syntax, &source);
     source.functions = spans::functions(&syntax);
     source.closures = spans::closures(&syntax);
+    if session.going_on {
+        source.bodies = onward::bodies(&syntax);
+    }
     source.forms = spans::forms(&syntax);
     source.own_calls = spans::own_calls(&syntax, &source);
     source.has_functions = syntax.has_functions();
     source.warnings = unused::asked_for(&syntax, &source);
     source.warnings.extend(plain::not_filled_in(&syntax, &source));
-    let mut findings = rules::check(&syntax, &source);
+    session.growth.watch(&syntax);
+    let mut findings = rules::check(&syntax, &source, &session.registry);
     findings.extend(taken(session, &source));
     keep(source);
     broken.extend(findings.into_iter().map(|finding| session.record(finding)));

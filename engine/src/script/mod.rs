@@ -25,6 +25,7 @@ mod discover;
 mod draft;
 mod errors;
 mod functions;
+mod growth;
 mod guards;
 mod host;
 mod keys;

@@ -140,12 +140,33 @@ pub(super) fn unknown(session: &Session, value: &Dynamic, who: &str) -> Diagnost
             value.as_immutable_string_ref().map_or_else(|_| String::new(), |t| session.show(&t))
         }
     };
-    Diagnostic::new(
+    let finding = Diagnostic::new(
         Code::NotKnown,
         format!("{who} needs a value that is known now, not `{shown}`"),
     )
     .note("attributes of resources are filled in by the plan, after the script has ended")
-    .hint(advice(who))
+    .hint(advice(who));
+    match later(who) {
+        Some(form) => finding.hint(format!(
+            "for a `check`, or what `choose` gives, write `{form}`: the plan decides it"
+        )),
+        None => finding,
+    }
+}
+
+/// What decides the same once the value is known.
+fn later(who: &str) -> Option<&'static str> {
+    Some(match who.trim_matches('`') {
+        "==" => "eq(a, b)",
+        "!=" => "ne(a, b)",
+        "<" => "lt(a, b)",
+        "<=" => "le(a, b)",
+        ">" => "gt(a, b)",
+        ">=" => "ge(a, b)",
+        "!" => "not(a)",
+        "contains" => "holds(value, part)",
+        _ => return None,
+    })
 }
 
 /// Whether a value scripts cannot look into is a secret, looked up or not, rather than not

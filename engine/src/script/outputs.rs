@@ -29,10 +29,10 @@ pub(super) fn output(
     options: Dynamic,
 ) -> Answer<Dynamic> {
     let call = session.call(context);
-    let Some(name) = known_text(name) else {
+    let Some(name) = known_text(name).filter(|name| !name.is_empty()) else {
+        let message = "the name of an output must be known text, and not empty";
         let finding =
-            Diagnostic::new(Code::NameNotKnown, "the name of an output must be known text")
-                .at(call.at(&Path::attribute("name")));
+            Diagnostic::new(Code::NameNotKnown, message).at(call.at(&Path::attribute("name")));
         return Err(session.refuse(finding));
     };
     let options = read(session, &call, &name, options)?;
@@ -137,8 +137,8 @@ fn read(session: &Session, call: &Call, name: &str, options: Dynamic) -> Answer<
             .at(call.at(&Path::attribute(key.as_str())));
         if !NAMES.contains(&key.as_str()) {
             finding = finding.hint(option_hint(&key, &NAMES));
-        } else if let Some(meant) = typed.as_deref().and_then(PlainType::meant) {
-            finding = finding.hint(format!("write `{meant}`"));
+        } else if let Some(instead) = typed.as_deref().and_then(PlainType::instead) {
+            finding = finding.hint(instead);
         }
         session.note(finding)?;
     }

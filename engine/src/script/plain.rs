@@ -4,6 +4,7 @@
 use rhai::{AST, ASTNode, Expr as Syntax, Position, Stmt, StmtBlock};
 
 use super::sources::Source;
+use super::spans::is_closure;
 use crate::diagnostic::{Code, Diagnostic};
 
 /// The warnings of one script: texts in quotes that name a value of it in `${..}`. Others are
@@ -41,6 +42,8 @@ pub(super) fn not_filled_in(syntax: &AST, source: &Source) -> Vec<Diagnostic> {
 struct Scopes {
     /// Blocks and the bodies of functions: from where to where.
     blocks: Vec<(Position, Position)>,
+    /// Bodies of functions, closures left out, which see no name from around them.
+    functions: Vec<(Position, Position)>,
     /// Names, each from where to where; to the end of the script where nothing is said.
     names: Vec<(String, Position, Option<Position>)>,
 }
@@ -77,6 +80,9 @@ impl Scopes {
             let (from, to) =
                 extent(function.body.start_position(), function.body.end_position());
             scopes.blocks.push((from, to));
+            if !is_closure(&function.name) {
+                scopes.functions.push((from, to));
+            }
             for name in &function.params {
                 scopes.names.push((name.to_string(), from, Some(to)));
             }
@@ -105,8 +111,14 @@ impl Scopes {
 
     /// Whether a name has a value at a place.
     fn sees(&self, name: &str, place: Position) -> bool {
+        let mut around = self.functions.iter();
+        let around = around.find(|(from, to)| *from <= place && place <= *to);
+        let begins = around.map_or(Position::START, |(from, _)| *from);
         self.names.iter().any(|(given, from, to)| {
-            given == name && *from <= place && to.is_none_or(|to| place <= to)
+            given == name
+                && begins <= *from
+                && *from <= place
+                && to.is_none_or(|to| place <= to)
         })
     }
 }

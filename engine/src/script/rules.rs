@@ -1,12 +1,16 @@
 //! What a script may not say, checked before it runs: places where Rhai would look into a
 //! value without asking dollop.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use rhai::{AST, ASTNode, Expr as Syntax, FnCallExpr, Position, Stmt};
 
 use super::host::taken;
 use super::marks;
+use super::ours::plain;
 use super::sources::Source;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::kind::{LOOKUP, Registry, short_name};
 
 /// Names of functions that take ranges; elsewhere a range could cut text.
 const TAKE_RANGES: [&str; 10] = [
@@ -15,8 +19,9 @@ const TAKE_RANGES: [&str; 10] = [
 ];
 
 /// Everything in a script that breaks a rule.
-pub(super) fn check(syntax: &AST, source: &Source) -> Vec<Diagnostic> {
+pub(super) fn check(syntax: &AST, source: &Source, registry: &Registry) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    let mut resources = None;
     for function in syntax.iter_functions() {
         if let Some(finding) = taken(function.name) {
             found.push(finding.at(place_of_function(source, function.name)));
@@ -34,6 +39,13 @@ pub(super) fn check(syntax: &AST, source: &Source) -> Vec<Diagnostic> {
             }
             ASTNode::Expr(Syntax::FnCall(call, position)) if is_range(call) => {
                 range(above.last(), *node).map(|finding| (finding, *position))
+            }
+            ASTNode::Expr(Syntax::Coalesce(parts, _)) => {
+                let resources =
+                    resources.get_or_insert_with(|| Resources::of(syntax, registry));
+                // The last one is taken whatever it is.
+                let asked = parts.split_last().map_or(&[][..], |(_, asked)| asked);
+                asked.iter().find_map(|part| resources.coalesced(part))
             }
             _ => None,
         };
@@ -89,6 +101,103 @@ fn is_plain(syntax: &Syntax) -> bool {
         Syntax::FnCall(call, _) if call.is_operator_call() => call.args.iter().all(is_plain),
         Syntax::FnCall(call, _) => !call.is_qualified() && call.name == "known",
         _ => false,
+    }
+}
+
+/// What of a script is a resource, as far as its text tells.
+struct Resources<'a> {
+    /// What is called on a resource to declare another.
+    methods: BTreeSet<&'a str>,
+    /// Modules whose functions declare.
+    providers: BTreeSet<&'a str>,
+    /// Variables that hold resources wherever they are given.
+    variables: BTreeSet<String>,
+}
+
+impl<'a> Resources<'a> {
+    fn of(syntax: &AST, registry: &'a Registry) -> Self {
+        let kinds = || registry.kinds().map(|kind| kind.name);
+        let all = kinds().chain(registry.connections().map(|kind| kind.name));
+        let providers = all.filter_map(|name| name.split("::").next()).collect();
+        let methods = kinds().map(short_name).collect();
+        let mut found = Self { methods, providers, variables: BTreeSet::new() };
+        // A name that is given something else elsewhere is left alone.
+        let mut given: BTreeMap<String, bool> = BTreeMap::new();
+        let mut learn = |name: &str, is_resource: bool| {
+            *given.entry(name.to_owned()).or_insert(true) &= is_resource;
+        };
+        syntax.walk(&mut |path| {
+            match path.last() {
+                Some(ASTNode::Stmt(Stmt::Var(parts, ..))) => {
+                    learn(&parts.0.name, found.declares(&parts.1));
+                }
+                Some(ASTNode::Stmt(Stmt::Assignment(parts))) => {
+                    if let Syntax::Variable(name, ..) = &parts.1.lhs {
+                        learn(&name.1, found.declares(&parts.1.rhs));
+                    }
+                }
+                Some(ASTNode::Stmt(Stmt::For(parts, _))) => {
+                    learn(&parts.0.name, false);
+                }
+                _ => {}
+            }
+            true
+        });
+        for function in syntax.iter_functions() {
+            for name in function.params {
+                learn(name, false);
+            }
+        }
+        let all = given.into_iter().filter(|(_, is_resource)| *is_resource);
+        found.variables = all.map(|(name, _)| name).collect();
+        found
+    }
+
+    /// Whether a call declares something, or looks it up.
+    fn declares(&self, syntax: &Syntax) -> bool {
+        match syntax {
+            Syntax::FnCall(call, _) => {
+                call.is_qualified() && self.providers.contains(call.namespace.root())
+            }
+            Syntax::Dot(parts, ..) => match &parts.rhs {
+                Syntax::MethodCall(call, _) => {
+                    let name = plain(&call.name);
+                    self.methods.contains(name.strip_suffix(LOOKUP).unwrap_or(name))
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// An attribute is a reference, which is never nothing while the script runs: what stands
+    /// behind `??` would never be taken, whatever the attribute turns out to be.
+    fn coalesced(&self, syntax: &Syntax) -> Option<(Diagnostic, Position)> {
+        let mut inner = syntax;
+        let (root, name) = loop {
+            match inner {
+                Syntax::Dot(parts, ..) => match (&parts.lhs, &parts.rhs) {
+                    (root, Syntax::Property(name, _)) => break (root, name.2.as_str()),
+                    (root, Syntax::Dot(rest, ..) | Syntax::Index(rest, ..)) => {
+                        let Syntax::Property(name, _) = &rest.lhs else { return None };
+                        break (root, name.2.as_str());
+                    }
+                    _ => return None,
+                },
+                Syntax::Index(parts, ..) => inner = &parts.lhs,
+                _ => return None,
+            }
+        };
+        let is_resource = match root {
+            Syntax::Variable(name, ..) => self.variables.contains(name.1.as_str()),
+            other => self.declares(other),
+        };
+        let message = format!(
+            "`{name}` of a resource is filled in later, so `??` never sees that it is nothing"
+        );
+        let finding = Diagnostic::new(Code::NotKnown, message)
+            .hint("write `coalesce([value, other])`: it decides when the value is known");
+        is_resource.then(|| (finding, syntax.start_position()))
     }
 }
 

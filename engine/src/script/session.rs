@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::budget::Clock;
 use super::discover::Answers;
+use super::growth::Growth;
 use super::onward::{Alone, Behind, Loop};
 use super::ours::Reading;
 use super::parameters::Asked;
@@ -209,6 +210,8 @@ pub(super) struct Session {
     pub(super) trying: Cell<usize>,
     /// How many findings there were when the last statement of the top ended.
     pub(super) closed: Cell<usize>,
+    /// Lists and maps that grow by assigning to their entries.
+    pub(super) growth: Growth,
     /// Bytes of what the script printed.
     printed: Cell<usize>,
     /// Bytes the function library read and wrote.
@@ -296,6 +299,7 @@ impl Session {
             alone: Alone::default(),
             trying: Cell::default(),
             closed: Cell::default(),
+            growth: Growth::default(),
             printed: Cell::default(),
             work: Cell::default(),
             looked: Cell::default(),

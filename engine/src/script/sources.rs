@@ -28,6 +28,9 @@ pub(super) struct Source {
     /// Its closures, by the name Rhai gives them: how many parameters each has, those for what
     /// it captures included.
     pub(super) closures: HashMap<String, usize>,
+    /// Where the bodies of its functions and closures begin that are run statement by
+    /// statement, by name.
+    pub(super) bodies: HashMap<String, Position>,
     /// How its functions are called, closures left out.
     pub(super) forms: Vec<Form>,
     /// Functions it defines and calls itself, with the place of one such call.
@@ -84,6 +87,7 @@ impl Source {
             calls: HashMap::new(),
             functions: Vec::new(),
             closures: HashMap::new(),
+            bodies: HashMap::new(),
             forms: Vec::new(),
             own_calls: BTreeMap::new(),
             has_functions: false,

@@ -91,10 +91,10 @@ fn check(
     options: Dynamic,
 ) -> Answer<()> {
     let call = session.call(context);
-    let Some(name) = known_text(name) else {
+    let Some(name) = known_text(name).filter(|name| !name.is_empty()) else {
+        let message = "the name of a check must be known text, and not empty";
         let finding =
-            Diagnostic::new(Code::CheckForm, "the name of a check must be known text")
-                .at(call.at(&Path::attribute("name")));
+            Diagnostic::new(Code::CheckForm, message).at(call.at(&Path::attribute("name")));
         return Err(session.refuse(finding));
     };
     let mut components = session.components.borrow().clone();

@@ -135,8 +135,11 @@ pub(super) const NUMBERS: &[Entry] = &[
 pub(super) const LISTS: &[Entry] = &[
     entry(
         "for_each(list: list, by: fn) -> ()",
-        "Calls a closure with each item as `this`, which it may change.",
-        &[("{ let l = [1, 2]; l.for_each(|| this *= 2); l }", "[2, 4]")],
+        "Calls a closure with each item, and its number when it takes two values. The item is also `this`, by which it may be changed.",
+        &[
+            ("{ let l = []; [1, 2].for_each(|item| l.push(item * 2)); l }", "[2, 4]"),
+            ("{ let l = [1, 2]; l.for_each(|| this *= 2); l }", "[2, 4]"),
+        ],
     ),
     entry(
         "find(list: list, by: fn) -> any",

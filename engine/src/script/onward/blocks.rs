@@ -25,18 +25,40 @@ use crate::script::symbol::Answer;
 const KEY: &str = "dollop_goes_on";
 
 /// After so many turns that failed, a loop has said what there is to say.
-const MOST_TURNS: usize = 20;
+pub(super) const MOST_TURNS: usize = 20;
 
 /// A loop that goes round: its turns go on one after the other, whatever fails in them.
 pub(in crate::script) struct Loop {
-    /// Where its body begins, and how many calls are around it.
-    body: (Position, usize),
+    /// Where its body begins.
+    body: Position,
+    /// How many calls are around it; nothing when its body is a closure.
+    level: Option<usize>,
     /// What its condition names.
     decide: Rc<[String]>,
     lost: Lost,
     behind: BTreeSet<usize>,
     /// How many turns failed.
     failed: usize,
+}
+
+impl Loop {
+    /// One whose turns are calls of a closure with that body.
+    pub(super) fn over(body: Position) -> Self {
+        Self {
+            body,
+            level: None,
+            decide: Rc::new([]),
+            lost: Lost::default(),
+            behind: BTreeSet::new(),
+            failed: 0,
+        }
+    }
+
+    /// Whether it is what such a block is the body of. While a turn is running its loop is not
+    /// among those that are open, so a closure is not asked how many calls are around it.
+    fn is_of(&self, body: Position, level: usize) -> bool {
+        self.body == body && self.level.is_none_or(|own| own == level)
+    }
 }
 
 /// The text of a script with its blocks opened, and what was added where.
@@ -70,6 +92,12 @@ pub(in crate::script) fn opened(syntax: &AST, source: &Source) -> Option<(Shift,
     }
     read.push_str(&text[done..]);
     (done > 0).then_some((shift, read))
+}
+
+/// Where the block begins that was put into one which begins there.
+pub(super) fn inner(outer: Position) -> Option<Position> {
+    let behind = u16::try_from(KEY.len() + 1).ok()?;
+    Some(Position::new(line(outer)?, column(outer)?.checked_add(behind)?))
 }
 
 fn line(place: Position) -> Option<u16> {
@@ -151,8 +179,8 @@ pub(super) fn one(
     let Some(Turns { body, decide }) = traits.turns.clone() else {
         return with_carried(session, evaluate());
     };
-    let (body, lost, behind) = ((body, level), Lost::default(), BTreeSet::new());
-    session.loops.borrow_mut().push(Loop { body, decide, lost, behind, failed: 0 });
+    let turns = Loop { level: Some(level), decide, ..Loop::over(body) };
+    session.loops.borrow_mut().push(turns);
     let result = evaluate();
     let ended = session.loops.borrow_mut().pop();
     match (result, ended) {
@@ -196,12 +224,17 @@ fn to_its_end(
         Syntax::Stmt(inner) if session.trying.get() == 0 => inner,
         _ => return body.eval_with_context(context),
     };
-    let here = (body.start_position(), context.call_level());
+    let (here, level) = (body.start_position(), context.call_level());
     // While a turn is running, its loop is on the stack for nobody else.
-    let mut turn = session.loops.borrow_mut().pop_if(|turn| turn.body == here);
+    let mut turn = session.loops.borrow_mut().pop_if(|turn| turn.is_of(here, level));
+    let is_call = turn.as_ref().is_some_and(|turn| turn.level.is_none());
     let mut lost = turn.as_mut().map(|turn| std::mem::take(&mut turn.lost)).unwrap_or_default();
-    // What an earlier turn named is gone.
-    lost.variables.retain(|name| name == THIS || context.scope().contains(name));
+    // What an earlier turn named is gone, and so is what it was called on.
+    lost.variables.retain(
+        |name| {
+            if name == THIS { !is_call } else { context.scope().contains(name) }
+        },
+    );
     let (mut behind, mut failed) = (BTreeSet::new(), false);
     let end = run(session, context, inner, &mut lost, &mut behind, &mut failed);
     let Some(mut turn) = turn else {
@@ -215,18 +248,22 @@ fn to_its_end(
             _ => Err(Behind(behind).into_error()),
         };
     };
+    let own = is_call.then(|| behind.clone());
     turn.behind.append(&mut behind);
     turn.failed += usize::from(failed);
     let is_enough = turn.failed >= MOST_TURNS
         || failed && turn.decide.iter().any(|name| lost.variables.contains(name));
     turn.lost = lost;
-    let all = turn.behind.clone();
+    // A call fails with what went wrong in it; what did before is known already.
+    let all = own.unwrap_or_else(|| turn.behind.clone());
     session.loops.borrow_mut().push(turn);
     let goes_on = |error: &EvalAltResult| matches!(error, EvalAltResult::LoopBreak(false, ..));
     match end {
+        // What a call gives somebody may count on; a loop goes on by itself.
+        End::Reached(value) if is_call && !failed => Ok(value),
+        End::Reached(_) if !is_call && !is_enough => Ok(Dynamic::UNIT),
         End::With(Err(error)) if is_enough && goes_on(&error) => Err(Behind(all).into_error()),
         End::With(result) => result,
-        End::Reached(_) if !is_enough => Ok(Dynamic::UNIT),
         _ => Err(Behind(all).into_error()),
     }
 }

@@ -16,7 +16,7 @@ const GLOBAL: &str = "global";
 /// The function by which Rhai hands a closure what it captures.
 const CURRY: &str = "curry";
 /// What a method is called on, among names.
-pub(super) const THIS: &str = "this";
+pub(in crate::script) const THIS: &str = "this";
 
 /// What nobody can count on any more.
 #[derive(Default)]
@@ -299,7 +299,7 @@ fn changed(statement: &Stmt, scope: &Scope) -> Vec<String> {
 }
 
 /// The variable a place is in: `x` of `x.a[1]`.
-fn root(syntax: &Syntax) -> Option<String> {
+pub(in crate::script) fn root(syntax: &Syntax) -> Option<String> {
     match syntax {
         Syntax::Variable(parts, ..) if parts.2.is_empty() => Some(parts.1.to_string()),
         Syntax::ThisPtr(_) => Some(THIS.to_owned()),

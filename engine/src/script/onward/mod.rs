@@ -13,6 +13,7 @@
 
 mod alone;
 mod blocks;
+mod each;
 mod lost;
 
 use std::collections::BTreeSet;
@@ -25,7 +26,9 @@ use rhai::{
 pub(super) use alone::Alone;
 use alone::Traits;
 pub(super) use blocks::{Loop, opened, register};
+pub(super) use each::{bodies, each};
 use lost::Lost;
+pub(super) use lost::{THIS, root};
 
 use super::errors;
 use super::loader::Compiled;

@@ -37,10 +37,9 @@ pub(super) fn param(
 ) -> Answer<Dynamic> {
     let call = session.call(context);
     let at = call.at(&Path::attribute("name"));
-    let Some(name) = known_text(name) else {
-        let finding =
-            Diagnostic::new(Code::NameNotKnown, "the name of a parameter must be known text")
-                .at(at);
+    let Some(name) = known_text(name).filter(|name| !name.is_empty()) else {
+        let message = "the name of a parameter must be known text, and not empty";
+        let finding = Diagnostic::new(Code::NameNotKnown, message).at(at);
         return Err(session.refuse_parameter(finding));
     };
     let options = options::read(session, &call, &name, options)?;

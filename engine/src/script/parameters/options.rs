@@ -215,8 +215,11 @@ impl Reader<'_> {
             let names: Vec<_> = PlainType::ALL.iter().map(|(name, _)| *name).collect();
             let message = format!("a type is one of {}", list_words(&names));
             let mut finding = Diagnostic::new(Code::ParameterForm, message);
-            if let Some(meant) = PlainType::meant(&word) {
-                finding = finding.hint(format!("write `{meant}`"));
+            if word == "enum" {
+                finding =
+                    finding.hint("leave `type` out, and list what is allowed: `choices: [..]`");
+            } else if let Some(instead) = PlainType::instead(&word) {
+                finding = finding.hint(instead);
             }
             self.session.refuse_parameter(finding.at(self.call.at(&Path::attribute("type"))))
         })

@@ -227,7 +227,7 @@ impl Place<'_> {
             "===" => return said(self.here, "`===` has no meaning here", "write `==`"),
             "!==" => return said(self.here, "`!==` has no meaning here", "write `!=`"),
             "..." => {
-                let hint = "write `a + b` for lists, and `merge([a, b])` for maps";
+                let hint = "write `a + b` for lists, and `merge(a, b)` for maps";
                 return said(self.here, "`...` has no meaning here", hint);
             }
             "#" => {
