@@ -43,17 +43,16 @@ pub(crate) async fn survey(
         let Some(connection) = &change.connection else { continue };
         let kind = pool.registry().kind(change.address.kind());
         let Some(kind) = kind.filter(|kind| kind.calls.surveys()) else { continue };
-        let spec = match after.known() {
-            Some(spec) => spec.clone(),
+        let spec = if let Some(spec) = after.known() {
+            spec.clone()
+        } else {
             // What is not known yet says nothing about ports and the like that are.
-            None => {
-                let normalize = |spec: &Value| kind.calls.normalize(spec);
-                let normal = desired(&kind.schema, &entries(after), &normalize).ok();
-                let Some(normal) = normal else { continue };
-                let Some(spec) = normal.whole().cloned() else { continue };
-                open.insert(&change.address, normal);
-                spec
-            }
+            let normalize = |spec: &Value| kind.calls.normalize(spec);
+            let normal = desired(&kind.schema, &entries(after), &normalize).ok();
+            let Some(normal) = normal else { continue };
+            let Some(spec) = normal.whole().cloned() else { continue };
+            open.insert(&change.address, normal);
+            spec
         };
         let name = Name {
             stack: inputs.graph.program().stack.clone(),

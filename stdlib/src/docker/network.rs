@@ -274,7 +274,8 @@ impl Resource for Network {
             .collect();
         names.sort();
         if names.is_empty() {
-            // An engine under load lets go of what has left only after it said so.
+            // An engine under load lets go of what has left only after it said so. It may also
+            // have lost count for good (<https://github.com/moby/moby/issues/42119>).
             let remove = || engine.docker.remove_network(id);
             match remove.retry(LETTING_GO).when(still_counted).await {
                 Ok(()) => return Ok(()),
@@ -282,20 +283,26 @@ impl Resource for Network {
                 Err(_) => {}
             }
         }
-        let message = format!(
-            "network `{}` cannot be removed: {} still in it",
-            name.natural,
-            match names.as_slice() {
-                [] => "something is".to_owned(),
-                [one] => format!("container {one} is"),
-                several => format!("containers {} are", several.join(", ")),
+        let (who, hint) = match names.as_slice() {
+            [] => (
+                "the engine counts a container in it that has left".to_owned(),
+                "an engine miscounts when many come and go at once; it counts anew when it is \
+                 restarted (`systemctl restart docker`): then the same command goes on"
+                    .to_owned(),
+            ),
+            [one] => (format!("container {one} is still in it"), leave(name)),
+            several => {
+                (format!("containers {} are still in it", several.join(", ")), leave(name))
             }
-        );
-        Err(CallError::refused(message).hint(format!(
-            "take it out: `docker network disconnect {} <container>`",
-            name.natural
-        )))
+        };
+        let message = format!("network `{}` cannot be removed: {who}", name.natural);
+        Err(CallError::refused(message).hint(hint))
     }
+}
+
+/// How a container is taken out.
+fn leave(name: &Name) -> String {
+    format!("take it out: `docker network disconnect {} <container>`", name.natural)
 }
 
 /// Whether the engine will not remove a network for what it counts in it.

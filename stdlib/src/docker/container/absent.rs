@@ -71,9 +71,9 @@ pub(super) fn containers(
         _ => Vec::new(),
     };
     let is = |one: &ContainerSummary, name: &str| {
-        let mut names = one.names.iter().flatten();
+        let mut called = one.names.iter().flatten();
         one.id.as_deref().is_some_and(|id| id.starts_with(name))
-            || names.any(|other| other.strip_prefix('/') == Some(name))
+            || called.any(|other| other.strip_prefix('/') == Some(name))
     };
     for (one, name) in elsewhere(planned, declared, "docker::container", named) {
         if !listed.iter().any(|other| is(other, &name)) {
