@@ -133,11 +133,31 @@ impl Platform {
         let mut command = vec!["destroy".to_owned(), "--auto-approve".to_owned()];
         command.extend(self.consent());
         let command: Vec<_> = command.iter().map(String::as_str).collect();
-        drop(self.run(&command, &["*"]).expect(0));
-        for what in ["container", "network", "volume"] {
+        let run = self.run(&command, &["*"]);
+        let errors: Vec<_> =
+            run.stderr.lines().filter(|line| line.starts_with("error[")).collect();
+        let miscounts = "the engine counts a container in it that has left";
+        let miscounted = errors.iter().filter(|error| error.contains(miscounts)).count();
+        if miscounted == 0 {
+            drop(run.expect(0));
+        } else {
+            // <https://github.com/moby/moby/issues/42119>, which only a restart of the engine
+            // mends, and everybody here uses it. Nothing else may have stayed.
+            assert_eq!(errors.len(), miscounted, "{}", run.stderr);
+            println!("{}: the engine lost count of {miscounted} networks", self.name);
+        }
+        for what in ["container", "volume"] {
             assert!(self.stack.labelled(what).is_empty(), "{what} left behind");
         }
-        assert_eq!(self.stack.project.run(&["state", "list"]).expect(0).stdout, "");
+        let networks = self.stack.labelled("network");
+        for network in &networks {
+            let inside = docker(&["network", "inspect", network, "-f", "{{len .Containers}}"]);
+            assert_eq!(inside.trim(), "0", "{network} has containers");
+        }
+        let recorded = self.stack.project.run(&["state", "list"]).expect(0).stdout;
+        let recorded: Vec<_> = recorded.lines().collect();
+        assert!(recorded.iter().all(|one| one.starts_with("docker::network.")), "{recorded:?}");
+        assert_eq!((networks.len(), recorded.len()), (miscounted, miscounted), "{recorded:?}");
     }
 
     pub(super) fn inspect(&self) -> Vec<Json> {
