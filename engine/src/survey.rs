@@ -22,11 +22,13 @@ pub(crate) async fn survey(
     inputs: Inputs<'_>,
     decisions: &Decisions,
 ) -> Vec<(Address, Lint)> {
-    let surveys = |change: &&Change| {
-        let kind = pool.registry().kind(change.address.kind());
-        kind.is_some_and(|kind| kind.calls.surveys()) && makes(change)
+    let surveys = |change: &Change| {
+        let kind = || pool.registry().kind(change.address.kind());
+        change.connection.is_some()
+            && makes(change)
+            && kind().is_some_and(|kind| kind.calls.surveys())
     };
-    if !decisions.changes.iter().any(|change| surveys(&change)) {
+    if !decisions.changes.iter().any(surveys) {
         return Vec::new();
     }
     let mut groups: BTreeMap<(&Address, &str), Vec<Planned<Value>>> = BTreeMap::new();

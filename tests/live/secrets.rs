@@ -56,7 +56,7 @@ docker::container("talks", #{
     stop_signal: "SIGKILL",
     env: env,
     healthcheck: #{ test: `${tell}; exit 1`, interval: "300ms", retries: 1 },
-    wait: "healthy",
+    wait: "healthy", wait_timeout: "5s",
 });
 "#;
 
