@@ -207,7 +207,7 @@ impl Contents {
         self.apart.get(key).cloned().unwrap_or_default()
     }
 
-    /// Whether a text has the name of something as a word.
+    /// Whether a text has the name of something as a word, or in quotes where it is none.
     pub(in super::super) fn is_mentioned(&self, text: &str) -> bool {
         let words: HashSet<&str> =
             text.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
@@ -215,7 +215,11 @@ impl Contents {
             let relation =
                 ["table", "view", "foreign_table", "enum", "domain", "function", STATEMENT];
             let known = relation.contains(&thing.kind.as_str()) || thing.why.is_some();
-            known && thing.place().get(1).is_some_and(|name| words.contains(name.as_str()))
+            let is_there = |name: &String| {
+                let is_word = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+                words.contains(name.as_str()) || (!is_word && text.contains(&sql::name(name)))
+            };
+            known && thing.place().get(1).is_some_and(is_there)
         };
         self.things.iter().any(named) || words.iter().any(|word| self.brought.contains(*word))
     }

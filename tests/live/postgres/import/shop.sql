@@ -69,6 +69,11 @@ CREATE FUNCTION film_in_stock(title character varying(9)) RETURNS boolean LANGUA
 -- The types of this one are longer together than a name may be.
 CREATE FUNCTION between_them(timestamp with time zone, timestamp with time zone, double precision)
     RETURNS boolean LANGUAGE sql IMMUTABLE AS $$SELECT $1 < $2$$;
+-- Nothing but its body says what it uses, and that only by where it looks.
+CREATE SCHEMA media;
+CREATE DOMAIN media."text/plain" AS text;
+CREATE FUNCTION media.as_plain(data text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path TO 'media'
+    AS $$SELECT $1::"text/plain"$$;
 CREATE FUNCTION price_of(film) RETURNS numeric LANGUAGE sql STRICT IMMUTABLE PARALLEL SAFE COST 7
     SET search_path TO 'public', 'pg_temp'
     AS $$SELECT $1.rental_rate * 2$$;
