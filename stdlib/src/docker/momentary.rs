@@ -13,11 +13,7 @@ use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions};
 use super::engine::Engine;
 
 /// How the errors of answers with states begin that only Podman has.
-const ONLY_PODMAN: [&str; 3] = [
-    "unknown variant `stopped`",
-    "unknown variant `stopping`",
-    "unknown variant `initialized`",
-];
+const ONLY_PODMAN: [&str; 2] = ["unknown variant `stopped`", "unknown variant `initialized`"];
 /// How long it may take until a container that has ended is put away.
 const PATIENCE: ConstantBuilder =
     ConstantBuilder::new().with_delay(Duration::from_millis(50)).with_max_times(100);

@@ -72,8 +72,9 @@ CREATE FUNCTION between_them(timestamp with time zone, timestamp with time zone,
 -- Nothing but its body says what it uses, and that only by where it looks.
 CREATE SCHEMA media;
 CREATE DOMAIN media."text/plain" AS text;
-CREATE FUNCTION media.as_plain(data text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path TO 'media'
-    AS $$SELECT $1::"text/plain"$$;
+SET search_path TO media;
+CREATE FUNCTION as_plain(data text) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT $1::"text/plain"$$;
+RESET search_path;
 CREATE FUNCTION price_of(film) RETURNS numeric LANGUAGE sql STRICT IMMUTABLE PARALLEL SAFE COST 7
     SET search_path TO 'public', 'pg_temp'
     AS $$SELECT $1.rental_rate * 2$$;
