@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use dollop_engine::diagnostic::Code;
 use dollop_tests::cli::{Project, root};
+use dollop_tests::fences::fences;
 
 /// Codes no script alone leads to: services, other versions, commands, mistakes in dollop.
 /// Their pages show what it looks like instead.
@@ -87,14 +88,13 @@ struct Example {
 
 fn example(page: &str) -> Option<Example> {
     let mut example = Example { scripts: Vec::new(), files: Vec::new(), arguments: Vec::new() };
-    for block in page.split("\n```").skip(1).step_by(2) {
-        let (info, body) = block.split_once('\n').unwrap();
-        let file = info.split(' ').find_map(|word| word.strip_prefix("file="));
-        match (info.split(' ').next().unwrap(), file) {
-            (_, Some(file)) => example.files.push((file.to_owned(), body.to_owned())),
-            ("rhai", None) => example.scripts.push(body.to_owned()),
+    for fence in fences(page) {
+        let file = fence.info.split(' ').find_map(|word| word.strip_prefix("file="));
+        match (fence.kind(), file) {
+            (_, Some(file)) => example.files.push((file.to_owned(), fence.text)),
+            ("rhai", None) => example.scripts.push(fence.text),
             ("sh", None) => {
-                let words = body.split_whitespace().skip(2);
+                let words = fence.text.split_whitespace().skip(2);
                 example.arguments.extend(words.map(str::to_owned));
             }
             _ => {}

@@ -1,6 +1,7 @@
 //! Parameters, environments and profiles, as a person at a terminal sees them.
 
 use dollop_tests::cli::{Project, root};
+use dollop_tests::fences::blocks;
 use serde_json::Value as Json;
 
 const SCRIPT: &str = r#"// A stack in parts.
@@ -219,12 +220,11 @@ fn a_plan_points_at_the_layer_that_set_a_value() {
 fn the_tour_of_the_modules_is_right() {
     for page in ["README.md", "docs/platforms.md"] {
         let tour = std::fs::read_to_string(root().join(page)).unwrap();
-        let blocks =
-            tour.split("```rhai\n").skip(1).map(|block| block.split("```").next().unwrap());
-        let blocks: Vec<_> = blocks.filter(|block| block.contains("import \"std/")).collect();
+        let mut blocks = blocks(&tour, "rhai");
+        blocks.retain(|block| block.contains("import \"std/"));
         assert!(!blocks.is_empty(), "{page}");
         for block in blocks {
-            let project = Project::new("tour", block);
+            let project = Project::new("tour", &block);
             let checked = project.run(&["check"]).expect(0);
             assert!(checked.stderr.contains("is fine"), "{}", checked.stderr);
             if page == "README.md" {
@@ -320,11 +320,6 @@ fn the_tour_is_right() {
     // Twenty minutes: that many words leave time to try the first stack.
     let words = tour.split_whitespace().count();
     assert!(words < 3_200, "the tour has {words} words; what is looked up goes elsewhere");
-    let blocks = |page: &str, kind: &str| -> Vec<String> {
-        let fence = format!("```{kind}\n");
-        let blocks = page.split(fence.as_str()).skip(1);
-        blocks.map(|block| block.split("```").next().unwrap().to_owned()).collect()
-    };
     let scripts = blocks(&tour, "rhai");
     assert!(scripts.len() > 10, "{}", scripts.len());
     // The first stack, as the page tells to run it.

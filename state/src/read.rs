@@ -7,6 +7,7 @@ use dollop_engine::store::{State, StoreError};
 use crate::files::Folder;
 use crate::lock::{Lock, Taken};
 use crate::revision::{self, RevisionHeader};
+use crate::trail;
 use crate::vault::Vault;
 use crate::worker::Worker;
 
@@ -48,7 +49,8 @@ pub fn open_latest(folder: &Path) -> Result<Option<Snapshot>, StoreError> {
 
 /// The state as it is; while another dollop works on it, as it was before.
 ///
-/// Makes nothing: without a folder the state is empty.
+/// Makes nothing: without a folder the state is empty. After a run that ended, the revision of
+/// that run is read and sled is not opened, which costs several times as much.
 pub fn read_state(folder: &Path) -> Result<Snapshot, StoreError> {
     let files = Folder::new(folder);
     if !files.store().exists() && revision::numbers(&files)?.is_empty() {
@@ -56,9 +58,10 @@ pub fn read_state(folder: &Path) -> Result<Snapshot, StoreError> {
     }
     match Lock::reading(&files)? {
         Taken::Lock(lock) => {
-            let worker = Worker::start(&files)?;
-            let state = worker.state()?;
-            drop(worker);
+            let state = match settled(&files)? {
+                Some(state) => state,
+                None => Worker::start(&files)?.state()?,
+            };
             drop(lock);
             Ok(Snapshot { state, ..Snapshot::default() })
         }
@@ -78,6 +81,17 @@ pub fn read_state(folder: &Path) -> Result<Snapshot, StoreError> {
             Ok(snapshot)
         }
     }
+}
+
+/// The newest revision, when it is what the store has: nothing has begun since the run that
+/// left it. Whatever is amiss is for the store to tell.
+fn settled(files: &Folder) -> Result<Option<State>, StoreError> {
+    if !files.store().exists() || !trail::is_empty(files) {
+        return Ok(None);
+    }
+    let Some(newest) = revision::numbers(files)?.pop() else { return Ok(None) };
+    let Ok((header, body)) = revision::read(files, newest) else { return Ok(None) };
+    Ok(revision::to_state(&Vault::new(files)?, &header, body).ok())
 }
 
 /// All revisions; their states are not read.

@@ -7,16 +7,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dollop_engine::store::{State, StoreError};
+use dollop_engine::store::{RunInfo, State, StoreError};
 
+use crate::clock;
 use crate::files::{Folder, cannot, failure, hinted, rename};
 use crate::lock::{Holder, Lock};
-use crate::revision;
+use crate::revision::{self, Ending};
 use crate::table::Table;
-use crate::trail;
+use crate::trail::{self, Trail};
 use crate::vault::Vault;
 use crate::worker::{Worker, in_store_thread};
-use crate::writer::build;
+use crate::writer::{build, stored};
 
 /// Below this size a store is never rebuilt.
 const SMALL: u64 = 4 * 1024 * 1024;
@@ -37,7 +38,8 @@ pub struct Recovered {
 }
 
 /// Rebuilds a damaged store from the newest revision that is whole, and the trail of the
-/// run that was open. A store that is sound is left alone.
+/// run that was open, and leaves a revision of what it is then. A store that is sound is left
+/// alone.
 pub fn recover(folder: &Path, holder: &Holder) -> Result<Recovered, StoreError> {
     let folder = Folder::new(folder);
     if !folder.root().exists() {
@@ -78,7 +80,8 @@ pub fn recover(folder: &Path, holder: &Holder) -> Result<Recovered, StoreError> 
         |serial| format!("the state is that of revision {serial}"),
     );
     notes.push(from_revision);
-    if begun > from.unwrap_or(0) {
+    let complete = begun <= from.unwrap_or(0);
+    if !complete {
         notes.push(format!(
             "steps of run {begun}, which never ended, were taken from its trail"
         ));
@@ -93,7 +96,20 @@ pub fn recover(folder: &Path, holder: &Holder) -> Result<Recovered, StoreError> 
     let fresh = folder.root().join("store.new");
     remove_folder(&fresh)?;
     let (target, files) = (fresh.clone(), folder.clone());
-    in_store_thread(move || build(&files, &target, &mut vault, &state))?;
+    let content = stored(&mut vault, &state)?;
+    let (vault, content) = in_store_thread(move || {
+        build(&files, &target, &mut vault, serial, &content)?;
+        Ok((vault, content))
+    })?;
+    // Readers believe the newest revision, so it is there before the store is.
+    let run = RunInfo {
+        stack: state.stack,
+        command: "state recover".to_owned(),
+        plan: String::new(),
+        who: format!("{}@{}", holder.who, holder.host),
+        when: clock::now(),
+    };
+    revision::publish(&folder, &vault, Ending { serial, run, complete }, &content)?;
     let broken = if folder.store().exists() {
         let aside = free_name(&folder);
         rename(&folder.store(), &aside)?;
@@ -102,6 +118,7 @@ pub fn recover(folder: &Path, holder: &Holder) -> Result<Recovered, StoreError> 
         None
     };
     rename(&fresh, &folder.store())?;
+    Trail::open(&folder)?.clear()?;
     Ok(Recovered { serial, revision: from, broken, notes })
 }
 

@@ -2,7 +2,8 @@
 //!
 //! sled holds the journal; should sled be lost, [`recover`](crate::recover()) finds here what
 //! was done since the newest revision. It is written before an append returns but not
-//! synced: it outlives the process, and most often the machine.
+//! synced: it outlives the process, and most often the machine. Only its first line is: a
+//! reader takes an empty trail as the sign that no run has begun since the newest revision.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -64,10 +65,20 @@ impl Trail {
         self.file.write_all(&text).map_err(cannot("write", &self.folder.trail()))
     }
 
+    /// Makes what was added durable.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        self.file.sync_data().map_err(cannot("sync", &self.folder.trail()))
+    }
+
     /// Forgets everything: a revision has it now.
     pub(crate) fn clear(&mut self) -> Result<(), StoreError> {
         self.file.set_len(0).map_err(cannot("write", &self.folder.trail()))
     }
+}
+
+/// Whether there is a trail with nothing in it: no run has begun since the newest revision.
+pub(crate) fn is_empty(folder: &Folder) -> bool {
+    std::fs::metadata(folder.trail()).is_ok_and(|file| file.len() == 0)
 }
 
 /// Applies the runs of the trail that a state does not know yet; returns the highest serial

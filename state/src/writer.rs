@@ -11,7 +11,7 @@ use dollop_engine::store::{Record, RunEnd, RunInfo, State, StoreError};
 use dollop_engine::value::Value;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::unframe;
+use crate::codec::{frame, unframe};
 use crate::files::{Folder, failure, hinted};
 use crate::revision::{self, Content, Ending, outputs_to_values};
 use crate::table::{Space, Table, Writes, damaged};
@@ -135,11 +135,13 @@ impl Writer {
         self.head.serial += 1;
         self.head.stack.clone_from(&run.stack);
         self.head.run = Some(run.clone());
+        // Before sled knows of it, so that readers open sled from here on.
+        let line = Line::Begin { serial: self.head.serial, run };
+        self.trail.add(&mut self.vault, &[line])?;
+        self.trail.sync()?;
         let mut writes = Writes::default();
         self.put_head(&mut writes)?;
         self.table.apply(writes)?;
-        let line = Line::Begin { serial: self.head.serial, run };
-        self.trail.add(&mut self.vault, &[line])?;
         self.table.commit()?;
         self.steps = Some(BTreeMap::new());
         Ok(())
@@ -315,26 +317,35 @@ impl Writer {
     }
 }
 
-/// Fills an empty store with a state; for `recover`.
+/// A state in stored form; for `recover`.
+pub(crate) fn stored(vault: &mut Vault, state: &State) -> Result<Content, StoreError> {
+    let outputs = vault.encode_json(&Value::Map(state.outputs.clone().into()))?;
+    let mut records = Vec::with_capacity(state.records.len());
+    for record in state.records.values() {
+        records.push((record.address.to_string(), vault.encode_json(record)?));
+    }
+    Ok(Content { stack: state.stack.clone(), outputs, records })
+}
+
+/// Fills an empty store; for `recover`.
 pub(crate) fn build(
     folder: &Folder,
     path: &Path,
     vault: &mut Vault,
-    state: &State,
+    serial: u64,
+    content: &Content,
 ) -> Result<(), StoreError> {
     let table = Table::open(path, Arc::default())?;
     let mut writes = Writes::default();
-    for record in state.records.values() {
-        let name = record.address.to_string();
-        table.put(&mut writes, Space::Records, name.as_bytes(), &vault.encode(record)?)?;
+    for (name, text) in &content.records {
+        table.put(&mut writes, Space::Records, name.as_bytes(), &frame(text))?;
         table.apply_if_many(&mut writes)?;
     }
-    let outputs = vault.encode(&Value::Map(state.outputs.clone().into()))?;
-    table.put(&mut writes, Space::Meta, OUTPUTS, &outputs)?;
+    table.put(&mut writes, Space::Meta, OUTPUTS, &frame(&content.outputs))?;
     let head = Head {
-        serial: state.serial,
-        stack: state.stack.clone(),
-        records: state.records.len() as u64,
+        serial,
+        stack: content.stack.clone(),
+        records: content.records.len() as u64,
         run: None,
         key: vault.fingerprint().map(str::to_owned),
     };

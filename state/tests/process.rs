@@ -92,8 +92,11 @@ fn said(child: &mut Child) -> impl Iterator<Item = String> + use<> {
 
 /// Everything acknowledged before the kill must be there after it.
 fn check_nothing_lost(folder: &Path, said: impl Iterator<Item = String>) -> usize {
+    let read = read_state(folder);
     let store = open(folder);
     let state = store.state().unwrap();
+    // Whether it read the revision or the store.
+    assert_eq!(read.unwrap().state, state);
     let mut acknowledged = 0;
     for line in said {
         let words: Vec<_> = line.split(' ').collect();

@@ -394,7 +394,8 @@ impl Api {
                 match reason.as_str() {
                     "Login failed" => denied(format!("{root} refuses user `{user}`: {reason}"))
                         .hint("check `user` and `password` of the connection"),
-                    "Not management user" => denied(message).hint(format!(
+                    // As who has another tag, or none.
+                    "Not administrator user" | "Not management user" => denied(message).hint(format!(
                         "give `{user}` the tag `administrator`, or connect as one who has it"
                     )),
                     _ => denied(message).hint(format!(

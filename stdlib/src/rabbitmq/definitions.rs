@@ -9,7 +9,6 @@ use dollop_engine::error::CallError;
 use futures::future::{BoxFuture, FutureExt, Shared};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
-use tokio::task::JoinHandle;
 
 use super::api::Api;
 use super::arguments::{Arguments, is_internal};
@@ -20,7 +19,19 @@ use super::parameter::Row as Parameter;
 #[serde(transparent)]
 pub(super) struct Definitions(Map<String, Json>);
 
+/// Where they are.
+pub(super) const DEFINITIONS: &str = "definitions";
+
 impl Definitions {
+    /// The version of the server: `3.10.8`.
+    pub(super) fn version(&self) -> Result<String, CallError> {
+        let version = self.0.get("rabbitmq_version").and_then(Json::as_str);
+        version.map(str::to_owned).ok_or_else(|| {
+            CallError::refused("the definitions of the server do not tell its version")
+                .hint("check that a RabbitMQ management API is there")
+        })
+    }
+
     /// All of it.
     pub(super) fn document(&self) -> &Map<String, Json> {
         &self.0
@@ -77,29 +88,22 @@ pub(super) fn read<'de, T: Deserialize<'de>>(
 
 type Fetch = Shared<BoxFuture<'static, Result<Arc<Definitions>, CallError>>>;
 
-/// A request that nobody waits for yet.
-type Ahead = JoinHandle<Result<Definitions, CallError>>;
-
-/// How old the definitions may be that were asked for while the connection was opened.
+/// How old the definitions may be that the connection was opened with.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Hands the definitions to whoever asks at the same time, asking the server once.
-#[derive(Default)]
 pub(super) struct Latest {
     /// The request under way, and how many writes were begun when it was sent.
     fetch: Mutex<Option<(u64, Fetch)>>,
-    /// The request that was sent beside the first one of all, and when.
-    first: Mutex<Option<(Instant, Ahead)>>,
+    /// Those that came with the connection, and when, until somebody has asked.
+    first: Mutex<Option<(Instant, Definitions)>>,
 }
 
 impl Latest {
-    /// Asks for the definitions before anybody wants them: nearly everybody does at once, and
-    /// the server need not wait with them until it has said who it is.
-    pub(super) fn ahead(api: &Arc<Api>) -> Self {
-        let api = Arc::clone(api);
-        let asked = async move { api.get("read the definitions", "definitions").await };
-        let first = Mutex::new(Some((Instant::now(), tokio::spawn(asked))));
-        Self { first, ..Self::default() }
+    /// With those that the connection was opened with.
+    pub(super) fn with(definitions: Definitions) -> Self {
+        let first = Mutex::new(Some((Instant::now(), definitions)));
+        Self { first, fetch: Mutex::default() }
     }
 
     /// The definitions, as they are not before this call and the writes before it; right after
@@ -117,16 +121,12 @@ impl Latest {
                 let api = Arc::clone(api);
                 let first = first.filter(|(at, _)| writes == 0 && at.elapsed() < FRESH);
                 let fetch = async move {
-                    // It may be there already. In a task of its own it is not taken before all
-                    // who ask at this moment have asked, and share it.
-                    let first = first.map(|(_, asked)| tokio::spawn(asked));
-                    // What went wrong there may go well now.
-                    if let Some(asked) = first
-                        && let Ok(Ok(Ok(found))) = asked.await
-                    {
+                    if let Some((_, found)) = first {
+                        // All who ask at this moment shall share them.
+                        tokio::task::yield_now().await;
                         return Ok(Arc::new(found));
                     }
-                    api.list("read the definitions", "definitions").await.map(Arc::new)
+                    api.list("read the definitions", DEFINITIONS).await.map(Arc::new)
                 };
                 (writes, fetch.boxed().shared())
             }));

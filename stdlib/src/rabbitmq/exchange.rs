@@ -149,7 +149,8 @@ impl Item for Exchange {
         proposed: &[Proposed<Spec>],
         _: &Beside,
     ) -> Result<Vec<Preview>, CallError> {
-        Ok(proposed.iter().map(|one| preview_type(server, &one.to)).collect())
+        let types = server.exchange_types().await?;
+        Ok(proposed.iter().map(|one| preview_type(&server.version, &types, &one.to)).collect())
     }
 
     fn row_place(row: &Row) -> Place {
@@ -263,8 +264,7 @@ const PLUGINS: [(&str, &str); 6] = [
     ("x-modulus-hash", "rabbitmq_sharding"),
 ];
 
-fn preview_type(server: &Server, spec: &Spec) -> Preview {
-    let types = &server.exchange_types;
+fn preview_type(version: &str, types: &[String], spec: &Spec) -> Preview {
     // An older server may list none.
     if types.is_empty() || types.contains(&spec.kind) {
         return Preview::default();
@@ -278,7 +278,7 @@ fn preview_type(server: &Server, spec: &Spec) -> Preview {
         (None, Some(near)) => format!("did you mean `\"{near}\"`?"),
         (None, None) => format!("it has: {}", types.join(", ")),
     };
-    let message = format!("RabbitMQ {} has no exchange type `{}`", server.version, spec.kind);
+    let message = format!("RabbitMQ {version} has no exchange type `{}`", spec.kind);
     let problem = Problem::new("type", message).hint(hint);
     Preview { problems: vec![problem], ..Preview::default() }
 }

@@ -67,7 +67,7 @@ struct Alarm {
 
 /// Refuses a server that answers and does not work.
 pub(super) async fn ready(server: &Server) -> Result<(), CallError> {
-    if !server.takes_amqp {
+    if !server.takes_amqp().await? {
         return Err(
             unwell(server, DEAF).hint("`rabbitmq-diagnostics listeners` tells what does")
         );
@@ -87,10 +87,10 @@ pub(super) async fn ready(server: &Server) -> Result<(), CallError> {
 
 /// The same for people who look.
 pub(super) async fn probes(server: &Server) -> Vec<Probe> {
-    let (verdict, detail) = if server.takes_amqp {
-        (Verdict::Good, format!("RabbitMQ {} listens", server.version))
-    } else {
-        (Verdict::Bad, DEAF.to_owned())
+    let (verdict, detail) = match server.takes_amqp().await {
+        Ok(true) => (Verdict::Good, format!("RabbitMQ {} listens", server.version)),
+        Ok(false) => (Verdict::Bad, DEAF.to_owned()),
+        Err(error) => (Verdict::Bad, error.message),
     };
     let took = Duration::ZERO;
     let mut probes = vec![Probe { what: "amqp".to_owned(), verdict, detail, took }];

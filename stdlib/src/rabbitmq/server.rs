@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::api::{Api, Way, root};
-use super::definitions::{Definitions, Latest};
+use super::definitions::{DEFINITIONS, Definitions, Latest};
 use super::health;
 use super::instead;
 use super::item::Place;
@@ -94,27 +94,22 @@ pub struct Server {
     definitions: Latest,
     /// `3.10.8`.
     pub(super) version: String,
-    /// The types of exchanges that it and its plugins have.
-    pub(super) exchange_types: Vec<String>,
-    /// Whether something listens for AMQP clients.
-    pub(super) takes_amqp: bool,
     /// Queues that go because they were empty right before.
     empty: Mutex<BTreeSet<Place>>,
 }
 
-/// What of the overview is looked at, a tenth of it.
-const OVERVIEW: &str =
-    "overview?columns=rabbitmq_version,exchange_types.name,listeners.protocol";
-
+/// What a server says of itself beside its definitions; putting that together costs it half as
+/// much as these.
 #[derive(Deserialize)]
 struct Overview {
-    #[serde(default)]
-    rabbitmq_version: Option<String>,
     #[serde(default)]
     exchange_types: Vec<ExchangeType>,
     #[serde(default)]
     listeners: Vec<Listener>,
 }
+
+/// What of it is looked at, a tenth.
+const OVERVIEW: &str = "overview?columns=exchange_types.name,listeners.protocol";
 
 #[derive(Deserialize)]
 struct Listener {
@@ -143,6 +138,23 @@ impl Server {
     /// Whether that is why a queue goes.
     pub(super) fn goes_empty(&self, place: &Place) -> bool {
         self.empty.lock().unwrap_or_else(PoisonError::into_inner).contains(place)
+    }
+
+    /// The types of exchanges that it and its plugins have.
+    pub(super) async fn exchange_types(&self) -> Result<Vec<String>, CallError> {
+        let overview: Overview = self.api.list("list the types of exchanges", OVERVIEW).await?;
+        Ok(overview
+            .exchange_types
+            .into_iter()
+            .map(|exchange_type| exchange_type.name)
+            .collect())
+    }
+
+    /// Whether something listens for AMQP clients.
+    pub(super) async fn takes_amqp(&self) -> Result<bool, CallError> {
+        let overview: Overview = self.api.get("list the listeners", OVERVIEW).await?;
+        // `amqp`, or `amqp/ssl`.
+        Ok(overview.listeners.iter().any(|listener| listener.protocol.starts_with("amqp")))
     }
 
     /// Nearly everything there is, in one request for all who ask at the same time.
@@ -174,27 +186,18 @@ impl Connection for Server {
         spec.concurrency
     }
 
-    /// Asks `GET /api/overview`, which needs the plugin, the login and its tag.
+    /// Asks for the definitions, which needs the plugin, the login and its tag: nearly everybody
+    /// wants them right after.
     async fn open(spec: Spec, _: Scope) -> Result<Self, CallError> {
         let root = spec.root();
         let tls = spec.tls()?;
         let papers = spec.client_certificate;
         let way = Way { proxy: spec.proxy, headers: spec.headers };
-        let api = Api::new(root.clone(), spec.user, spec.password, (tls, papers), &way)?;
-        let api = Arc::new(api);
-        let definitions = Latest::ahead(&api);
-        let overview: Overview = api.get("connect to RabbitMQ", OVERVIEW).await?;
-        // The listener is up before the broker.
-        let starting =
-            || CallError::unreachable(format!("RabbitMQ on {root} is still starting"));
-        let version = overview.rabbitmq_version.ok_or_else(starting)?;
-        let types = overview.exchange_types.into_iter();
-        let exchange_types = types.map(|exchange_type| exchange_type.name).collect();
-        // `amqp`, or `amqp/ssl`.
-        let takes_amqp =
-            overview.listeners.iter().any(|listener| listener.protocol.starts_with("amqp"));
-        let empty = Mutex::default();
-        Ok(Self { api, definitions, version, exchange_types, takes_amqp, empty })
+        let api = Api::new(root, spec.user, spec.password, (tls, papers), &way)?;
+        let definitions: Definitions = api.get("connect to RabbitMQ", DEFINITIONS).await?;
+        let version = definitions.version()?;
+        let definitions = Latest::with(definitions);
+        Ok(Self { api: Arc::new(api), definitions, version, empty: Mutex::default() })
     }
 
     async fn ready(&self) -> Result<(), CallError> {

@@ -165,7 +165,7 @@ async fn what_is_missing_for_a_container_is_named() {
     let cases = [
         (
             json!({ "networks": ["nowhere"] }),
-            format!("creating container `{name}` failed: there is no network `nowhere`"),
+            format!("starting container `{name}` failed: there is no network `nowhere`"),
         ),
         (
             json!({ "volumes": ["nothing-at-all:/data"] }),

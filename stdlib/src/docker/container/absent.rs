@@ -13,6 +13,14 @@ use super::modes::NetworkMode;
 use super::spec::ContainerSpec;
 use super::survey::{Found, add};
 
+/// What to do about a network that nobody has.
+pub(super) const NETWORK: &str = "declare it as a `docker::network` and pass that, \
+                                  `networks: [net]`; one of another stack is made by that one \
+                                  first";
+/// What to do about a volume that nobody has.
+pub(super) const VOLUME: &str =
+    "declare it as a `docker::volume` and pass that: `volumes: [`${vol}:/data`]`";
+
 /// Networks to be joined.
 pub(super) async fn networks(
     engine: &Engine,
@@ -30,9 +38,7 @@ pub(super) async fn networks(
     let Ok(listed) = listed else { return };
     let there: BTreeSet<_> = listed.into_iter().filter_map(|network| network.name).collect();
     for (one, name) in named.into_iter().filter(|(_, name)| !there.contains(name)) {
-        let hint = "declare it as a `docker::network` and pass that, `networks: [net]`; one of \
-                    another stack is made by that one first";
-        tell(one, "networks", &format!("network `{name}`"), hint, found);
+        tell(one, "networks", &format!("network `{name}`"), NETWORK, found);
     }
 }
 
@@ -53,9 +59,7 @@ pub(super) async fn volumes(
     let there = listed.volumes.unwrap_or_default().into_iter();
     let there: BTreeSet<_> = there.map(|volume| volume.name).collect();
     for (one, name) in named.into_iter().filter(|(_, name)| !there.contains(name)) {
-        let hint =
-            "declare it as a `docker::volume` and pass that: `volumes: [`${vol}:/data`]`";
-        tell(one, "volumes", &format!("volume `{name}`"), hint, found);
+        tell(one, "volumes", &format!("volume `{name}`"), VOLUME, found);
     }
 }
 

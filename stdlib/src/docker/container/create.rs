@@ -19,7 +19,7 @@ use super::read::inspect;
 use super::spec::{ContainerFacts, ContainerSpec};
 use super::track::{Digests, Track};
 use super::units::Restart;
-use super::{inject, limits, start, wait};
+use super::{absent, inject, limits, start, wait};
 
 /// Makes the container, starts it and waits for it as asked.
 ///
@@ -74,7 +74,6 @@ pub(super) async fn begin(
     let image = pull::local_or_pulled(engine, &spec.image, platform).await?;
     let has_check = image.config.as_ref().is_some_and(|config| config.healthcheck.is_some());
     wait::check_possible(name, spec, has_check)?;
-    networks_exist(engine, &doing, spec).await?;
     volumes_exist(engine, &doing, spec).await?;
     helper::swept(engine, name).await?;
 
@@ -181,7 +180,9 @@ pub(super) async fn join(
     let joined = engine.docker.connect_network(network, request).await;
     joined.map_err(|error| {
         let doing = format!("joining network `{network}` with container `{}`", name.natural);
-        address_taken(engine.failed(&doing, &error), &said(&error))
+        let said = said(&error);
+        no_network(&doing, &said)
+            .unwrap_or_else(|| address_taken(engine.failed(&doing, &error), &said))
     })
 }
 
@@ -318,28 +319,6 @@ fn host_config(engine: &Engine, spec: &ContainerSpec) -> HostConfig {
     host
 }
 
-/// The engine would find out only when the container starts.
-async fn networks_exist(
-    engine: &Engine,
-    doing: &str,
-    spec: &ContainerSpec,
-) -> Result<(), CallError> {
-    if spec.networks.0.is_empty() {
-        return Ok(());
-    }
-    let listed = engine.docker.list_networks(None).await;
-    let listed = listed.map_err(|error| engine.failed(doing, &error))?;
-    let known = |name: &str| listed.iter().any(|network| network.name.as_deref() == Some(name));
-    match spec.networks.0.keys().find(|name| !known(name)) {
-        None => Ok(()),
-        Some(name) => {
-            let message = format!("{doing} failed: there is no network `{name}`");
-            Err(CallError::refused(message)
-                .hint("declare it as a `docker::network` and pass that: `networks: [net]`"))
-        }
-    }
-}
-
 /// The engine would make a volume that belongs to nobody.
 async fn volumes_exist(
     engine: &Engine,
@@ -351,9 +330,7 @@ async fn volumes_exist(
             Ok(_) => {}
             Err(error) if status(&error) == Some(404) => {
                 let message = format!("{doing} failed: there is no volume `{volume}`");
-                return Err(CallError::refused(message).hint(
-                    "declare it as a `docker::volume` and pass that: `volumes: [`${vol}:/data`]`",
-                ));
+                return Err(CallError::refused(message).hint(absent::VOLUME));
             }
             Err(error) => return Err(engine.failed(doing, &error)),
         }
@@ -384,7 +361,16 @@ fn refused(
             "make the file or folder first; relative sources start in the project folder",
         );
     }
-    address_taken(engine.failed(doing, error), said)
+    no_network(doing, said).unwrap_or_else(|| address_taken(engine.failed(doing, error), said))
+}
+
+/// A network that is not there: an engine finds out when the container is made, joins it, or
+/// starts.
+pub(super) fn no_network(doing: &str, said: &str) -> Option<CallError> {
+    let (_, behind) = said.split_once("network ")?;
+    let (name, _) = behind.split_once(" not found")?;
+    let message = format!("{doing} failed: there is no network `{name}`");
+    Some(CallError::refused(message).hint(absent::NETWORK))
 }
 
 fn address_taken(failed: CallError, said: &str) -> CallError {

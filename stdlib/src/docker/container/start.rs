@@ -8,6 +8,7 @@ use dollop_engine::resource::Name;
 
 use super::super::engine::{Engine, said, status};
 use super::super::labels;
+use super::create::no_network;
 use super::hooks;
 use super::ports::{Port, Protocol};
 use super::spec::ContainerSpec;
@@ -63,6 +64,9 @@ async fn explain(
         let message =
             format!("{doing} failed: image `{}` has no program `{program}`", spec.image);
         return CallError::refused(message).hint("check `command` and `entrypoint`");
+    }
+    if let Some(error) = no_network(&doing, cause) {
+        return error;
     }
     let failed = CallError::refused(format!("{doing} failed: {cause}"));
     if cause.contains("could not select device driver") {
