@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::SystemTime;
 
 use dollop_engine::analysis::analyse;
@@ -24,6 +25,7 @@ use dollop_engine::store::{RunInfo, State};
 use dollop_state::Holder;
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 
 use crate::args::StackArgs;
 use crate::error::CommandError;
@@ -44,7 +46,7 @@ pub struct Session {
     /// The stack on disk.
     pub project: Project,
     /// Connections, each opened once.
-    pub pool: Pool,
+    pub pool: Arc<Pool>,
     registry: Arc<Registry>,
 }
 
@@ -53,7 +55,8 @@ impl Session {
     pub fn new(project: Project) -> Self {
         let registry = Arc::new(dollop_stdlib::registry());
         let scope = Scope { stack: project.stack.clone(), folder: project.folder.clone() };
-        Self { project, pool: Pool::new(registry.clone(), scope), registry }
+        let pool = Arc::new(Pool::new(registry.clone(), scope));
+        Self { project, pool, registry }
     }
 
     /// Evaluates the script and orders what it declares; resources may be in each other's way.
@@ -134,21 +137,37 @@ impl Session {
 
     /// The same, with the analysis: what would surely fail is an error.
     pub fn graph(&self, args: &StackArgs) -> Result<Graph, CommandError> {
-        let mut graph = self.declared(args)?;
-        let mut found = analyse(&graph, &self.registry, &self.project.files);
-        if !found.is_empty() {
-            let redactor = redactor(&graph, &State::default());
-            found = found.into_iter().map(|found| redactor.clean_finding(found)).collect();
+        let graph = self.declared(args)?;
+        let found = self.findings(&graph);
+        judged(graph, found)
+    }
+
+    /// The same for who goes on to plan on a runtime: connections are opened on it meanwhile.
+    pub fn graph_opening(
+        &self,
+        args: &StackArgs,
+        runtime: &Runtime,
+    ) -> Result<Graph, CommandError> {
+        let graph = self.declared(args)?;
+        drop(runtime.spawn(self.pool.clone().open_ahead(&graph)));
+        let found = thread::scope(|scope| {
+            let (analysed, until) = oneshot::channel::<()>();
+            scope.spawn(|| runtime.block_on(until));
+            let found = self.findings(&graph);
+            // Whether all are open by then or not.
+            drop(analysed);
+            found
+        });
+        judged(graph, found)
+    }
+
+    fn findings(&self, graph: &Graph) -> Vec<Diagnostic> {
+        let found = analyse(graph, &self.registry, &self.project.files);
+        if found.is_empty() {
+            return found;
         }
-        let (errors, warnings): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|found| found.severity() == Severity::Error);
-        graph.warn(warnings);
-        if errors.is_empty() {
-            return Ok(graph);
-        }
-        let program = graph.program();
-        let diagnostics = errors.into_iter().chain(program.warnings.iter().cloned()).collect();
-        Err(Findings { diagnostics, sources: program.sources.clone() }.into())
+        let redactor = redactor(graph, &State::default());
+        found.into_iter().map(|found| redactor.clean_finding(found)).collect()
     }
 
     /// What a plan would refuse, whatever the world is like: what refers to others is known as
@@ -283,6 +302,19 @@ pub fn state_folder_of(project: &Project, environment: &Environment) -> PathBuf 
 pub fn state_folder_of_default(project: &Project) -> PathBuf {
     let folder = project.folder.join(STATE);
     if project.entry == SCRIPT { folder } else { folder.join("stacks").join(&project.name) }
+}
+
+/// The graph with its warnings, unless there are errors.
+fn judged(mut graph: Graph, found: Vec<Diagnostic>) -> Result<Graph, CommandError> {
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|found| found.severity() == Severity::Error);
+    graph.warn(warnings);
+    if errors.is_empty() {
+        return Ok(graph);
+    }
+    let program = graph.program();
+    let diagnostics = errors.into_iter().chain(program.warnings.iter().cloned()).collect();
+    Err(Findings { diagnostics, sources: program.sources.clone() }.into())
 }
 
 /// Knows every secret of a stack, declared or remembered.

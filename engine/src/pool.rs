@@ -1,15 +1,18 @@
 //! Connections that are open, each opened once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
+use futures::future::join_all;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::address::Address;
 use crate::error::{CallError, Failure};
+use crate::graph::Graph;
 use crate::kind::{ConnectionKind, Kind, OpenConnection, Registry};
+use crate::plan::desired::desired;
 use crate::resource::Scope;
 use crate::value::Value;
 
@@ -50,8 +53,9 @@ pub struct Wait {
     pub patience: Duration,
 }
 
-/// One connection: whoever comes while it is being opened waits for that.
-type Slot = Arc<tokio::sync::Mutex<Option<(Value, Line)>>>;
+/// One connection, and what it was opened with: whoever comes while it is being opened waits for
+/// that.
+type Slot = Arc<tokio::sync::Mutex<Option<(Value, Result<Line, CallError>)>>>;
 
 impl Pool {
     /// A pool with nothing open.
@@ -89,20 +93,73 @@ impl Pool {
         patience: Duration,
         tell: &(dyn Fn(Wait) + Sync),
     ) -> Result<Line, CallError> {
-        let slot = self.lock().entry(address.clone()).or_default().clone();
+        let slot = self.slot(address);
         let mut slot = slot.lock().await;
-        if let Some((known, line)) = &*slot
-            && known == spec
-        {
-            return Ok(line.clone());
+        match slot.take().filter(|(known, _)| known == spec) {
+            Some((_, Ok(line))) => {
+                *slot = Some((spec.clone(), Ok(line.clone())));
+                return Ok(line);
+            }
+            // Found out ahead of time; whoever asks after this one tries again.
+            Some((_, Err(error))) if !worth_another_try(&error) || patience.is_zero() => {
+                return Err(error);
+            }
+            _ => {}
         }
+        let line = self.open(address, spec, patience, tell).await?;
+        *slot = Some((spec.clone(), Ok(line.clone())));
+        Ok(line)
+    }
+
+    /// Opens the connections of a stack that can be before anything is read: those with known
+    /// arguments that stand on nothing the stack makes, and through which something is reached.
+    /// What comes of it is there for whoever asks for them, the errors too.
+    pub fn open_ahead(self: Arc<Self>, graph: &Graph) -> impl Future<Output = ()> + use<> {
+        let used: BTreeSet<_> = graph
+            .in_order()
+            .filter_map(|declaration| declaration.connection.as_ref())
+            .collect();
+        let known = |address: &Address| {
+            let declaration = graph.get(address)?;
+            if graph.needs(address).next().is_some() {
+                return None;
+            }
+            let kind = self.registry.connection_kind(address.kind())?;
+            let normalize = |spec: &Value| kind.dial.normalize(spec);
+            let spec = desired(&kind.schema, &declaration.attributes, &normalize).ok()?.spec;
+            Some((address.clone(), spec.known()?.clone()))
+        };
+        let known: Vec<_> = used.into_iter().filter_map(known).collect();
+        async move {
+            let pool = &self;
+            join_all(known.into_iter().map(|(address, spec)| async move {
+                let slot = pool.slot(&address);
+                let mut slot = slot.lock().await;
+                if slot.is_none() {
+                    let line = pool.open(&address, &spec, Duration::ZERO, &|_| {}).await;
+                    *slot = Some((spec, line));
+                }
+            }))
+            .await;
+        }
+    }
+
+    async fn open(
+        &self,
+        address: &Address,
+        spec: &Value,
+        patience: Duration,
+        tell: &(dyn Fn(Wait) + Sync),
+    ) -> Result<Line, CallError> {
         let kind = self.kind(address)?;
         let open = || kind.dial.open(spec, self.scope.clone());
         let connection = patiently(patience, tell, open).await?;
         let permits = Arc::new(Semaphore::new(kind.dial.concurrency(spec).permits()));
-        let line = Line { connection, permits };
-        *slot = Some((spec.clone(), line.clone()));
-        Ok(line)
+        Ok(Line { connection, permits })
+    }
+
+    fn slot(&self, address: &Address) -> Slot {
+        self.lock().entry(address.clone()).or_default().clone()
     }
 
     /// Waits until a service can be spoken to and works, whether or not it could be before;
@@ -162,16 +219,26 @@ where
         tries += 1;
         tell(Wait { tries, elapsed: start.elapsed(), patience });
     };
-    let may_help = |error: &CallError| error.failure == Failure::Unreachable;
-    attempt.retry(often).when(may_help).notify(failed).await
+    attempt.retry(often).when(worth_another_try).notify(failed).await
+}
+
+/// Whether it may go well a moment later.
+fn worth_another_try(error: &CallError) -> bool {
+    error.failure == Failure::Unreachable
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
 
     use super::*;
+    use crate::diagnostic::Span;
+    use crate::graph;
+    use crate::map::Map;
+    use crate::program::{Declaration, Lifecycle, Program};
     use crate::resource::{Concurrency, Connection};
 
     struct Desk;
@@ -219,6 +286,66 @@ mod tests {
         let refused = || async { Err::<(), _>(CallError::refused("no")) };
         assert!(patiently(patience, &tell, refused).await.is_err());
         assert_eq!(told.lock().unwrap().len(), 2);
+    }
+
+    /// Refuses the first who comes.
+    struct Shy;
+
+    static KNOCKS: AtomicUsize = AtomicUsize::new(0);
+
+    impl Connection for Shy {
+        const KIND: &'static str = "test::shy";
+        type Spec = Spec;
+
+        async fn open(_: Spec, _: Scope) -> Result<Self, CallError> {
+            match KNOCKS.fetch_add(1, Ordering::SeqCst) {
+                0 => Err(CallError::unreachable("not yet")),
+                _ => Ok(Self),
+            }
+        }
+
+        fn describe(_: &Spec) -> String {
+            "the shy one".to_owned()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_opened_ahead_is_there_and_what_could_not_be_is_told_once() {
+        let declaration = |address: &str, connection: Option<&str>| Declaration {
+            address: address.parse().unwrap(),
+            connection: connection.map(|address| address.parse().unwrap()),
+            attributes: Map::new(),
+            lifecycle: Lifecycle::plain(),
+            allow: BTreeSet::new(),
+            clear: Vec::new(),
+            lookup: None,
+            implicit: false,
+            off: None,
+            span: Span { file: "main.rhai".into(), line: 1, column: 1, length: 1 },
+            spans: Arc::default(),
+        };
+        let declarations = vec![
+            declaration("test::shy.front", None),
+            declaration("test::desk.back", None),
+            declaration("test::thing.a", Some("test::shy.front")),
+        ];
+        let graph = graph::build(Program { declarations, ..Program::default() }).unwrap();
+        let registry = Registry::new().provider("test", "Tests.");
+        let registry = registry.connection::<Desk>().connection::<Shy>();
+        let scope = Scope { stack: "test".to_owned(), folder: "/".into() };
+        let pool = Arc::new(Pool::new(Arc::new(registry), scope));
+        pool.clone().open_ahead(&graph).await;
+        assert_eq!(pool.lock().len(), 1, "nothing is reached through the desk");
+
+        let address: Address = "test::shy.front".parse().unwrap();
+        let dial = &pool.registry.connection_kind("test::shy").unwrap().dial;
+        let spec = dial.normalize(&Value::Map(Map::new())).unwrap();
+        let told = pool.line(&address, &spec, Duration::ZERO).await.err().unwrap();
+        assert_eq!((told.message.as_str(), KNOCKS.load(Ordering::SeqCst)), ("not yet", 1));
+        assert!(pool.line(&address, &spec, Duration::ZERO).await.is_ok());
+        pool.clone().open_ahead(&graph).await;
+        assert!(pool.line(&address, &spec, Duration::ZERO).await.is_ok());
+        assert_eq!(KNOCKS.load(Ordering::SeqCst), 2, "it is open");
     }
 
     #[test]

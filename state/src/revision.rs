@@ -214,10 +214,13 @@ pub(crate) fn read(folder: &Folder, serial: u64) -> Result<(RevisionHeader, Body
     if digests.state_sha256 != digest(body) {
         return Err(broken(&path));
     }
-    let json: Json = serde_json::from_slice(body).map_err(|_| broken(&path))?;
-    let json = codec::current(Kind::RevisionBody, header.format, json)?;
-    let body = serde_json::from_value(json).map_err(|_| broken(&path))?;
-    Ok((header, body))
+    let body = if codec::check(header.format)? {
+        serde_json::from_slice(body)
+    } else {
+        let json = serde_json::from_slice(body).map_err(|_| broken(&path))?;
+        serde_json::from_value(codec::current(Kind::RevisionBody, header.format, json)?)
+    };
+    Ok((header, body.map_err(|_| broken(&path))?))
 }
 
 /// The header of one revision, without reading its state.

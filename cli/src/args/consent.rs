@@ -36,6 +36,11 @@ pub struct PartArgs {
 }
 
 impl PartArgs {
+    /// Whether the whole stack is meant.
+    pub fn is_all(&self) -> bool {
+        self.only.is_empty() && self.exclude.is_empty() && self.changed_since.is_none()
+    }
+
     /// The part that is meant.
     ///
     /// # Errors

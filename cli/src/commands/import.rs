@@ -18,6 +18,7 @@ use dollop_engine::script::write::Writer;
 use dollop_engine::store::Store as _;
 use dollop_engine::value::Value;
 use dollop_state::{SledStore, read_state};
+use serde_json::Value as Json;
 
 use crate::args::{ImportArgs, StackArgs};
 use crate::commands::init::write_new;
@@ -25,6 +26,7 @@ use crate::commands::note;
 use crate::commands::state::rewrite;
 use crate::error::{CommandError, DONE};
 use crate::render::text::{clean, count};
+use crate::saved::write_private;
 use crate::session::{Session, block_on};
 use crate::terminal;
 
@@ -226,6 +228,12 @@ impl Target {
 
     /// Writes the script and the values of its secrets.
     fn hand_out(&self, args: &ImportArgs, written: &Written) -> Result<(), CommandError> {
+        let secrets = &written.secrets;
+        // What cannot be written shows before anything is.
+        let text = match &args.secrets {
+            Some(file) if !secrets.is_empty() => Some(with_secrets(file, secrets)?),
+            _ => None,
+        };
         match &self.module {
             Some(module) => {
                 write_new(&module.file, written.text.as_bytes())?;
@@ -234,10 +242,11 @@ impl Target {
             None if args.append => {}
             None => terminal::print(&written.text)?,
         }
-        let secrets = &written.secrets;
-        match &args.secrets {
-            Some(file) => {
-                write_secrets(file, secrets)?;
+        match args.secrets.as_ref().zip(text) {
+            Some((file, text)) => {
+                write_private(file, text.as_bytes()).map_err(|error| {
+                    CommandError::failed(format!("cannot write `{}`: {error}", file.display()))
+                })?;
                 let many = count(secrets.len(), "secret");
                 terminal::say(&format!("wrote {many} to {}\n", file.display()));
             }
@@ -333,20 +342,47 @@ fn extended(session: &Session, addition: &str) -> Result<String, CommandError> {
 }
 
 /// Writes the values of secret parameters.
-fn write_secrets(file: &Path, secrets: &BTreeMap<String, Value>) -> Result<(), CommandError> {
-    let values: serde_json::Map<_, _> =
-        secrets.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
-    let text = match file.extension().and_then(|ending| ending.to_str()) {
-        Some("json") => {
-            serde_json::to_string_pretty(&values).map_err(|error| error.to_string())
-        }
-        Some("toml") => toml::to_string(&values).map_err(|error| error.to_string()),
+/// What a file of parameters holds with these beside what is in it.
+///
+/// # Errors
+/// It has one of them already, or is no such file.
+fn with_secrets(
+    file: &Path,
+    secrets: &BTreeMap<String, Value>,
+) -> Result<String, CommandError> {
+    let shown = file.display();
+    let failed = |why: &str| CommandError::failed(format!("cannot write `{shown}`: {why}"));
+    let old = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(failed(&error.to_string())),
+    };
+    let ending = file.extension().and_then(|ending| ending.to_str());
+    let known: Result<serde_json::Map<String, Json>, String> = match ending {
+        Some("json") if old.trim().is_empty() => Ok(serde_json::Map::new()),
+        Some("json") => serde_json::from_str(&old).map_err(|error| error.to_string()),
+        Some("toml") => toml::from_str(&old).map_err(|error| error.to_string()),
         _ => Err("its name must end with `.toml` or `.json`".to_owned()),
     };
-    let text = text.map_err(|why| {
-        CommandError::failed(format!("cannot write `{}`: {why}", file.display()))
-    })?;
-    write_secret(file, &text)
+    let mut known = known.map_err(|why| failed(&why))?;
+    let twice: Vec<_> = secrets.keys().filter(|name| known.contains_key(*name)).collect();
+    if !twice.is_empty() {
+        let twice: Vec<_> = twice.into_iter().map(|name| format!("`{name}`")).collect();
+        let message = format!("`{shown}` has {} already", twice.join(", "));
+        return Err(CommandError::failed(message).hint("name another file for `--secrets`"));
+    }
+    let new = secrets.iter().map(|(name, value)| (name.clone(), value.to_json()));
+    if ending == Some("json") {
+        known.extend(new);
+        let text = serde_json::to_string_pretty(&known);
+        return text.map(|text| text + "\n").map_err(|error| failed(&error.to_string()));
+    }
+    // What stands behind the head of a table would belong to it.
+    let (tables, plain): (serde_json::Map<_, _>, serde_json::Map<_, _>) =
+        new.partition(|(_, value)| value.is_object());
+    let toml = |values| toml::to_string(&values).map_err(|error| failed(&error.to_string()));
+    let parts = [toml(plain)?, old, toml(tables)?];
+    Ok(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n"))
 }
 
 /// Writes a new file for nobody else's eyes.
@@ -421,4 +457,43 @@ fn no_variable(session: &Session, connection: &Address) -> CommandError {
             "give it one at the top of the script: `let server = {kind}(\"{name}\", ..);`"
         ))
         .hint("or leave out `--append` and call what is written yourself")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_join_the_parameters_that_a_file_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets = |names: &[&str]| {
+            let one = |name: &&str| ((*name).to_owned(), Value::string("x-5-x"));
+            let mut all: BTreeMap<String, Value> = names.iter().map(one).collect();
+            let many = serde_json::json!({ "user": "x-6-x" });
+            all.insert(format!("{}_many", names[0]), many.into());
+            all
+        };
+        let old = "# Kept by hand.\nport = 8080\n\n[limits]\nmemory = \"1g\"\n";
+        let file = folder.path().join("default.params.toml");
+        std::fs::write(&file, old).unwrap();
+        let text = with_secrets(&file, &secrets(&["pg"])).unwrap();
+        assert!(text.contains(old), "{text}");
+        std::fs::write(&file, text).unwrap();
+        let text = with_secrets(&file, &secrets(&["mq"])).unwrap();
+        std::fs::write(&file, &text).unwrap();
+        let known: Json = toml::from_str(&text).unwrap();
+        let expected = serde_json::json!({
+            "port": 8080, "limits": { "memory": "1g" }, "pg": "x-5-x", "mq": "x-5-x",
+            "pg_many": { "user": "x-6-x" }, "mq_many": { "user": "x-6-x" },
+        });
+        assert_eq!(known, expected);
+
+        let error = with_secrets(&file, &secrets(&["pg"])).unwrap_err();
+        assert!(error.message.ends_with("has `pg`, `pg_many` already"), "{}", error.message);
+        let json = folder.path().join("some.json");
+        std::fs::write(&json, r#"{ "port": 1 }"#).unwrap();
+        let text = with_secrets(&json, &secrets(&["pg"])).unwrap();
+        assert_eq!(serde_json::from_str::<Json>(&text).unwrap()["port"], 1);
+        assert!(with_secrets(&folder.path().join("a.yaml"), &secrets(&["pg"])).is_err());
+    }
 }

@@ -11,18 +11,27 @@ use crate::commands::{leave, note, show_plan};
 use crate::error::{CHANGES, CommandError, DONE};
 use crate::render::{json, sql};
 use crate::saved;
-use crate::session::{Session, block_on};
+use crate::session::{Session, runtime};
 use crate::terminal;
 
 /// Plans and shows it.
 pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
     let session = Session::new(args.stack.project()?);
     session.project.files.look_up_secrets(true);
+    let runtime = runtime()?;
+    // Whether a part needs a connection is known later.
+    let opens = !args.no_refresh && !args.destroy && args.part.is_all();
     // Both take their time, and neither needs the other.
     let folder = session.state_folder();
     let (graph, snapshot) = thread::scope(|scope| {
         let snapshot = scope.spawn(|| read_state(&folder));
-        let graph = if args.destroy { session.nothing() } else { session.graph(&args.stack) };
+        let graph = if args.destroy {
+            session.nothing()
+        } else if opens {
+            session.graph_opening(&args.stack, &runtime)
+        } else {
+            session.graph(&args.stack)
+        };
         (graph, snapshot.join())
     });
     let graph = graph?;
@@ -38,7 +47,7 @@ pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
         allow_data_loss: args.consent.addresses(),
         part: args.part.part(&session, &args.stack, &graph)?,
     };
-    let plan = block_on(session.plan(&graph, &snapshot.state, &options))?;
+    let plan = runtime.block_on(session.plan(&graph, &snapshot.state, &options))?;
     if args.sql {
         terminal::print(&sql::script(&plan, session.pool.registry()))?;
     } else if args.format == Format::Json {

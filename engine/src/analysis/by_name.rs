@@ -1,15 +1,17 @@
 //! Names written as text where a resource of the stack is meant: nothing waits for it then,
 //! and a name of the script is not the real one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Report;
 use super::claim::{Claim, Claimed, Named};
 use super::stack::{Object, Stack};
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::expr::Expr;
 use crate::kind::short_name;
-use crate::path::Segment;
+use crate::path::{Path, Segment};
+use crate::value::Value;
 
 /// Says so, and returns what was meant.
 pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) -> BTreeSet<&'a Address> {
@@ -58,7 +60,75 @@ pub(super) fn check<'a>(stack: &Stack<'a>, report: &mut Report<'a>) -> BTreeSet<
         add(stack, report, (object, claimed), other, message);
         meant.insert(other.address());
     }
+    in_place_of_handles(stack, report);
     meant
+}
+
+/// The same for attributes that take what is declared: the name of something that is, as text.
+fn in_place_of_handles<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
+    let made = || stack.objects().filter(|object| object.declaration.lookup.is_none());
+    let mut called: HashMap<(&str, &str), Vec<&Object<'a>>> = HashMap::new();
+    for object in made() {
+        if let Some(name) = &object.name {
+            called.entry((object.kind.name, name)).or_default().push(object);
+        }
+    }
+    for object in made() {
+        let taking =
+            object.kind.schema.spec.iter().filter(|(_, taken)| !taken.handle.is_empty());
+        for (attribute, taken) in taking {
+            let Some(given) = object.declaration.attributes.get(attribute) else { continue };
+            for (at, text) in texts(Path::attribute(attribute), given) {
+                let kinds = taken.handle.iter().filter_map(|kind| called.get(&(&**kind, text)));
+                let meant = kinds.flatten().find(|other| is_beside(stack, object, other));
+                let Some(other) = meant else { continue };
+                if needs(stack, object.address(), other.address()) {
+                    continue;
+                }
+                let (address, kind) = (other.address(), other.kind.name);
+                let found = Diagnostic::new(
+                    Code::NamedByText,
+                    format!("`{address}` is named by text here, so nothing waits for it"),
+                )
+                .hint(format!("put what `{kind}(\"{}\")` returned there", address.name()))
+                .related(other.declaration.span.clone(), "declared here");
+                report.add_of(&[other.declaration, object.declaration], &at, found);
+            }
+        }
+    }
+}
+
+/// The texts in an attribute that is one, or a list of them.
+fn texts(at: Path, given: &Expr) -> Vec<(Path, &str)> {
+    let items: Vec<_> = match given {
+        Expr::Value(Value::List(items)) => items.iter().map(Value::as_str).collect(),
+        Expr::List(items) => {
+            items.iter().map(|item| item.known().and_then(Value::as_str)).collect()
+        }
+        other => {
+            let text = other.known().and_then(Value::as_str);
+            return text.map(|text| (at, text)).into_iter().collect();
+        }
+    };
+    let items = items.into_iter().enumerate();
+    items.filter_map(|(index, text)| Some((at.clone().index(index), text?))).collect()
+}
+
+/// Whether one resource would find another one under its name: it is on the same server, in
+/// the same database, vhost and so on.
+fn is_beside(stack: &Stack<'_>, object: &Object<'_>, other: &Object<'_>) -> bool {
+    let told = |one: &Object<'_>, parent: &str| {
+        let mut told = stack.attributes(one.declaration);
+        told.find(|(name, _)| *name == parent).and_then(|(_, expr)| expr.known().cloned())
+    };
+    object.connection() == other.connection()
+        && object.address() != other.address()
+        && other
+            .kind
+            .traits
+            .within
+            .iter()
+            .all(|parent| told(object, parent) == told(other, parent))
 }
 
 fn named(claim: &Claim) -> Option<&Named> {
@@ -120,7 +190,7 @@ fn elsewhere<'a>(
     let found =
         Diagnostic::new(Code::AnotherConnection, message).hint("declare both on the same one");
     report.add_pair(
-        (other.declaration, &crate::path::Path::default()),
+        (other.declaration, &Path::default()),
         (object.declaration, &stack.place(object, claimed)),
         "declared here",
         found,

@@ -209,6 +209,10 @@ fn object<'a>(
     local: bool,
 ) -> Object<'a> {
     let normal = graph.normals().of(&declaration.address, kind, attributes).ok();
+    // A plan tells of them; it works them out here, while connections are opened.
+    if let Some(normal) = &normal {
+        normal.problems(kind);
+    }
     let probe = normal.and_then(|normal| normal.desired.probe.clone());
     let name = attributes.get("name").and_then(Expr::known).and_then(Value::as_str);
     let name = name.filter(|_| kind.schema.spec.contains_key("name")).map(str::to_owned);

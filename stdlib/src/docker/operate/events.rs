@@ -54,8 +54,8 @@ fn occurrence(
     ids: &HashMap<&str, &Address>,
 ) -> Option<Occurrence> {
     let action = event.action?;
-    // Health checks and dollop itself run commands all the time.
-    if action.starts_with("exec_") || action == "top" {
+    // Health checks and dollop itself run commands and read files all the time.
+    if action.starts_with("exec_") || matches!(action.as_str(), "top" | "archive-path") {
         return None;
     }
     let actor = event.actor.unwrap_or_default();
