@@ -16,6 +16,7 @@ mod instead;
 pub mod item;
 mod limits;
 mod matching;
+mod mover;
 pub mod node;
 mod operate;
 pub mod parameter;

@@ -334,9 +334,16 @@ impl Item for Queue {
             return drain::replace(server, what, name, to).await;
         }
         match from {
-            None => server.api.put(what, &Self::path(name, to), &Self::body(name, to)).await,
-            // Every other attribute makes a new one: there is nothing to finish in place.
-            Some(_) => Ok(()),
+            None => {
+                server.api.put(what, &Self::path(name, to), &Self::body(name, to)).await?;
+                if server.was_cut_off(&in_vhost(&to.vhost, &drain::aside(name))) {
+                    drain::finish(server, what, name, to).await?;
+                }
+                Ok(())
+            }
+            // Every other attribute makes a new one: there is nothing to finish in place but a
+            // drain that was cut off and is not wanted any more.
+            Some(_) => drain::finish(server, what, name, to).await,
         }
     }
 
@@ -348,6 +355,9 @@ impl Item for Queue {
         name: &str,
         spec: &Spec,
     ) -> Result<(), CallError> {
+        if spec.migrate == Some(Migrate::Drain) {
+            drain::stop(server, what, name, spec).await?;
+        }
         let path = Self::path(name, spec);
         if !server.goes_empty(&Self::place(name, spec)) {
             return server.api.delete(what, &path).await;
