@@ -14,6 +14,7 @@ mod drain;
 mod errors;
 mod health;
 mod import;
+mod locked;
 mod losses;
 mod names;
 mod preview;

@@ -88,7 +88,12 @@ pub(super) async fn finish(
 
 /// Ends what a killed run left at work, of a queue that is about to go: it would make the queue
 /// again, to move messages from it.
-pub(super) async fn stop(server: &Server, what: &str, name: &str, of: &Spec) -> Result<(), CallError> {
+pub(super) async fn stop(
+    server: &Server,
+    what: &str,
+    name: &str,
+    of: &Spec,
+) -> Result<(), CallError> {
     let aside = aside(name);
     Mover { server, what, vhost: &of.vhost, name, aside: &aside }.stop().await.map(drop)
 }

@@ -51,6 +51,12 @@ impl Row {
         self.queue_type.as_deref() == Some("stream")
     }
 
+    /// Whether nobody can take single messages from it, but its consumers get them.
+    pub(super) fn has_only_consumers(&self) -> bool {
+        self.queue_type.as_deref() == Some("quorum")
+            && self.arguments["x-single-active-consumer"] == true
+    }
+
     /// Classic queues are the only ones that the server removes on the condition that they are
     /// empty: of a quorum queue it refuses that, of a stream it does not care.
     pub(super) fn is_classic(&self) -> bool {
@@ -145,7 +151,8 @@ async fn counted(
     moment: Moment,
 ) -> Result<BTreeMap<Place, Row>, CallError> {
     let mut rows = rows(server).await?;
-    rows.retain(|place, _| is_wanted(place));
+    // What is a client's alone dies with it, and nobody else may look.
+    rows.retain(|place, row| is_wanted(place) && !row.exclusive);
     if moment == Moment::Removing {
         recount(server, &mut rows).await?;
     }
@@ -199,7 +206,7 @@ pub(super) async fn recount(
                 rows.entry(place).and_modify(|row| row.messages = messages);
             }
             // Who may not look into a queue knows the numbers all the same.
-            Err(error) if error.failure == Failure::Denied => {
+            Err(error) if error.failure == Failure::Denied || is_locked(&error) => {
                 watched.insert(place);
             }
             Err(error) => return Err(error),
@@ -261,6 +268,12 @@ async fn totals(
         }
     }
     Ok(Some(all))
+}
+
+/// Whether a queue is locked to all who want single messages: it is a client's alone, or has
+/// one consumer at a time.
+pub(super) fn is_locked(error: &CallError) -> bool {
+    error.message.contains("RESOURCE_LOCKED")
 }
 
 /// How many messages wait in a queue, exactly: takes one out and puts it back, which counts as

@@ -12,10 +12,10 @@ use lapin::options::{
     ConfirmSelectOptions,
 };
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Confirmation};
 use serde_json::json;
 
-use super::broker::Broker;
+use super::broker::{self, Broker};
 
 /// How many messages wait when the queue is made anew; `make drain` takes 100,000.
 fn waiting() -> u64 {
@@ -36,14 +36,7 @@ fn script(vhost: &str, queue: &str) -> String {
 }
 
 async fn channel(vhost: &str) -> Channel {
-    let port = Broker::shared().amqp_port;
-    let address = format!("amqp://guest:guest@127.0.0.1:{port}/{vhost}");
-    let connection =
-        Connection::connect(&address, ConnectionProperties::default()).await.unwrap();
-    // A channel outlives the handle of its connection.
-    let channel = connection.create_channel().await.unwrap();
-    std::mem::forget(connection);
-    channel
+    broker::channel(Broker::shared(), vhost).await
 }
 
 /// Publishes numbers to the exchange; each must be routed and confirmed.
@@ -310,9 +303,7 @@ fn a_drain_that_was_killed_and_is_taken_back_moves_in_no_circle() {
     .enumerate()
     {
         let vhost = format!("drain-killed-{number}");
-        let body = |queue: &str| {
-            script(&vhost, "").replace("migrate: \"drain\", ", queue)
-        };
+        let body = |queue: &str| script(&vhost, "").replace("migrate: \"drain\", ", queue);
         let project = Project::new("drainkilled", &body("migrate: \"drain\""));
         let _ = project.run(&["apply", "--auto-approve"]).expect(0);
         send(&vhost, 5);
@@ -381,13 +372,11 @@ fn draining_leaves_the_shovels_of_others_alone() {
     project.write("stack.rhai", &script(vhost, "max_length: 60"));
     let refused = project.run(&["apply", "--auto-approve"]).expect(1);
     let words = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
-    let message = format!("shovel `work.dollop-drain-out` in vhost `{vhost}` is somebody else's");
+    let message =
+        format!("shovel `work.dollop-drain-out` in vhost `{vhost}` is somebody else's");
     assert!(words.contains(&message), "{}", refused.text());
     assert_eq!(broker.get(&theirs("work.dollop-drain-out"))["value"], value);
-    assert_eq!(
-        broker.get(&format!("queues/{vhost}/work"))["arguments"]["x-max-length"],
-        50
-    );
+    assert_eq!(broker.get(&format!("queues/{vhost}/work"))["arguments"]["x-max-length"], 50);
     for name in ["work", "work.dollop-drain-out"] {
         broker.delete(&theirs(name));
     }
