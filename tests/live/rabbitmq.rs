@@ -18,6 +18,7 @@ mod locked;
 mod losses;
 mod names;
 mod preview;
+mod room;
 mod rules;
 mod tls;
 mod way;

@@ -16,7 +16,8 @@ use sha2::{Digest, Sha256};
 
 use super::binding::{self, End};
 use super::definitions::Definitions;
-use super::held::fresh;
+use super::drained::{Content, Fit};
+use super::held::{Row, fresh};
 use super::item::{Item, LONGEST, Place, in_vhost};
 use super::mover::{Mover, Way};
 use super::node::{Plugin, missing_plugin};
@@ -43,6 +44,7 @@ pub(super) async fn replace(
         if !can(server).await? {
             return Err(missing_plugin(SHOVEL));
         }
+        expect_room(server, what, name, to).await?;
         // Before anything is moved: what a killed run left may move it the other way.
         mover.clear().await?;
         if look(server, what, &aside, to).await?.is_none() {
@@ -83,6 +85,24 @@ pub(super) async fn finish(
         if remove_empty(server, what, &to.vhost, &aside).await? {
             return Ok(());
         }
+    }
+}
+
+/// Refuses what would never end: more has come in since the plan than the new queue takes.
+async fn expect_room(
+    server: &Server,
+    what: &str,
+    name: &str,
+    to: &Spec,
+) -> Result<(), CallError> {
+    let row: Option<Row> = server.api.get_at(what, &["queues", &to.vhost, name]).await?;
+    let Some(Row { messages, message_bytes, .. }) = row else { return Ok(()) };
+    match (Content { messages, bytes: message_bytes }).fits(None, to) {
+        Fit::Refused(problem) => {
+            let message = format!("cannot {what}: {}", problem.message);
+            Err(CallError::refused(message).hint(problem.hint.unwrap_or_default()))
+        }
+        Fit::Whole | Fit::Loses(_) => Ok(()),
     }
 }
 

@@ -7,6 +7,7 @@ mod backup;
 pub mod binding;
 mod definitions;
 mod drain;
+mod drained;
 pub mod exchange;
 pub mod federation;
 mod health;

@@ -166,9 +166,18 @@ impl Mover<'_> {
             }
             if last.1.elapsed() > STUCK {
                 let many = numbers.messages;
-                let error = CallError::refused(format!(
+                let mut error = CallError::refused(format!(
                     "cannot {what}: {many} messages in queue `{from}` do not move"
                 ));
+                let there: Option<Row> =
+                    server.api.get_at(what, &["queues", vhost, to]).await?;
+                let limits = there.map(|there| there.limits()).unwrap_or_default();
+                if !limits.is_empty() {
+                    error = error.note(format!(
+                        "queue `{to}` keeps no more than {}: it may refuse them",
+                        limits.join(", ")
+                    ));
+                }
                 return Err(error
                     .note("consumers may hold them without acknowledging")
                     .hint("stop the consumers and run it again; it goes on from here"));

@@ -18,7 +18,7 @@ use super::item::{Item, Place, RESERVED, Whose, in_vhost};
 use super::queue_rules::{TYPE, TYPED, check, lint};
 use super::server::Server;
 pub use super::vhost::QueueType;
-use super::{drain, health, held, transient};
+use super::{drain, drained, held, transient};
 
 /// A queue or a stream. RabbitMQ cannot change one in place: a change makes a new one, and
 /// the messages of the old are gone, unless `migrate` says otherwise. What a `rabbitmq::policy` can say (limits,
@@ -232,15 +232,12 @@ impl Item for Queue {
 
     const PREVIEWS: bool = true;
 
-    /// Whether the server takes it, and whether the messages can be moved.
+    /// Whether the server takes it, whether the messages can be moved.
     async fn preview(
         server: &Server,
         proposed: &[Proposed<Spec>],
         _: &Beside,
     ) -> Result<Vec<Preview>, CallError> {
-        let drains = |one: &Proposed<Spec>| {
-            one.from.as_ref().is_some_and(|from| drain::drains(from, &one.to))
-        };
         let mut previews = vec![Preview::default(); proposed.len()];
         if proposed.iter().any(|one| !one.to.durable) {
             let refused = transient::refused(server).await;
@@ -248,29 +245,7 @@ impl Item for Queue {
                 preview.problems.extend(refused.iter().filter(|_| !one.to.durable).cloned());
             }
         }
-        if !proposed.iter().any(drains) {
-            return Ok(previews);
-        }
-        let mut problems = Vec::new();
-        let mut problem = |message: String, hint: &str| {
-            problems.push(Problem::new("migrate", message).hint(hint));
-        };
-        if !drain::can(server).await? {
-            let message = "draining needs the plugin `rabbitmq_shovel`, which is not enabled \
-                           on every node";
-            problem(message.to_owned(), "run `rabbitmq-plugins enable rabbitmq_shovel`");
-        }
-        if let Some(alarm) = health::alarm(server).await? {
-            problem(
-                format!("messages cannot be moved: {alarm}"),
-                "free memory or disk space first; `rabbitmq-diagnostics alarms` tells which",
-            );
-        }
-        for (preview, one) in previews.iter_mut().zip(proposed) {
-            if drains(one) {
-                preview.problems.extend(problems.iter().cloned());
-            }
-        }
+        drained::preview(server, proposed, &mut previews).await?;
         Ok(previews)
     }
 
