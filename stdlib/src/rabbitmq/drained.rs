@@ -43,6 +43,13 @@ pub(super) async fn preview(
         let mover =
             Mover { server, what: "", vhost: &one.to.vhost, name, aside: &drain::aside(name) };
         preview.problems.extend(mover.hindered(&shovels));
+        if let Some(row) = row.filter(|_| drains(one)) {
+            preview.notes.push(format!("holds {}", row.words()));
+            if row.consumers > 0 {
+                let note = "consumers are cancelled and have to subscribe again";
+                preview.notes.push(note.to_owned());
+            }
+        }
         let aside = aside.and_then(|place| rows.get(&place).map(|row| (place.1, row)));
         if let Some((aside, row)) = &aside {
             let held = row.words();

@@ -1,9 +1,11 @@
-//! Queues whose messages move to one that keeps less.
+//! Queues whose messages move to one that keeps less, and what the plan says of a move.
 
 use dollop_tests::cli::{Project, Run};
+use lapin::options::BasicConsumeOptions;
+use lapin::types::FieldTable;
 use serde_json::json;
 
-use super::broker::Broker;
+use super::broker::{Broker, channel};
 
 fn script(vhost: &str, queue: &str) -> String {
     let port = Broker::shared().port;
@@ -93,4 +95,30 @@ fn a_drain_into_a_queue_that_refuses_is_refused() {
     let _ = apply(&project, &[]).expect(0);
     counted(vhost, "messages", 4);
     let _ = project.destroy(&[]).expect(0);
+}
+
+/// Messages and consumers, as a plain replacement does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_drains_shows_what_is_in_the_queue() {
+    let vhost = "room-shown";
+    let project = tokio::task::spawn_blocking(move || filled(vhost, "", 3)).await.unwrap();
+    let channel = channel(Broker::shared(), vhost).await;
+    // It takes none: they stay with the queue, handed out.
+    let options = BasicConsumeOptions::default();
+    let consumer =
+        channel.basic_consume("work".into(), "live".into(), options, FieldTable::default());
+    let _consumer = consumer.await.unwrap();
+    tokio::task::spawn_blocking(move || {
+        counted(vhost, "consumers", 1);
+        project.write("stack.rhai", &script(vhost, "max_length: 50"));
+        let plan = project.run(&["plan"]).expect(0);
+        let words = flat(&plan.stdout);
+        assert!(words.contains("holds 3 messages, 1 consumer"), "{}", plan.text());
+        let cancelled = "consumers are cancelled and have to subscribe again";
+        assert!(words.contains(cancelled), "{}", plan.text());
+        assert!(!words.contains("DATA LOSS"), "{}", plan.text());
+        let _ = project.destroy(&[]).expect(0);
+    })
+    .await
+    .unwrap();
 }
