@@ -21,4 +21,5 @@ mod preview;
 mod room;
 mod rules;
 mod tls;
+mod unbound;
 mod way;

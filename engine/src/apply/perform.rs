@@ -382,7 +382,14 @@ impl Run<'_> {
                 }
             }
             self.guard(change, kind, &line, &name, &id).await?;
-            let call = kind.calls.delete(&line.connection, &name, &id, &spec);
+            let renamed = change.differences.iter().any(|one| one.path.first() == Some("name"));
+            let succeeded = change.action == Action::Replace && !made_first && !renamed;
+            let calls = &kind.calls;
+            let call = if succeeded {
+                calls.delete_for_successor(&line.connection, &name, &id, &spec)
+            } else {
+                calls.delete(&line.connection, &name, &id, &spec)
+            };
             limit::within(change.lifecycle.timeouts.delete, Call::Delete, call).await?;
             Ok(Made { effect: Effect::Remove(gone), note: None })
         };

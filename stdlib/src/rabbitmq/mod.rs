@@ -31,6 +31,7 @@ pub mod server;
 mod settings;
 pub mod shovel;
 mod transient;
+mod unbound;
 pub mod user;
 pub mod vhost;
 

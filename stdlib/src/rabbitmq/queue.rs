@@ -6,19 +6,20 @@ use std::collections::BTreeMap;
 use dollop_engine::analysis::Lint;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Beside, Held, Migration, Moment, Preview, Problem, Proposed, Traits,
+    Beside, Held, Migration, Moment, Preview, Problem, Proposed, Resource as _, Traits,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::arguments::{check_nulls, is_internal, lift, lower};
+use super::binding::{Binding, End};
 use super::instead;
 use super::item::{Item, Place, RESERVED, Whose, in_vhost};
 use super::queue_rules::{TYPE, TYPED, check, lint};
 use super::server::Server;
 pub use super::vhost::QueueType;
-use super::{drain, drained, held, transient};
+use super::{drain, drained, held, transient, unbound};
 
 /// A queue or a stream. RabbitMQ cannot change one in place: a change makes a new one, and
 /// the messages of the old are gone, unless `migrate` says otherwise. What a `rabbitmq::policy` can say (limits,
@@ -230,13 +231,18 @@ impl Item for Queue {
         lint(spec)
     }
 
+    const END: Option<End> = Some(End::Queue);
+
     const PREVIEWS: bool = true;
 
-    /// Whether the server takes it, whether the messages can be moved.
+    const PREVIEWED_WITH: &'static [&'static str] = &[Binding::KIND];
+
+    /// Whether the server takes it, whether the messages can be moved, and what comes back
+    /// with it.
     async fn preview(
         server: &Server,
         proposed: &[Proposed<Spec>],
-        _: &Beside,
+        beside: &Beside,
     ) -> Result<Vec<Preview>, CallError> {
         let mut previews = vec![Preview::default(); proposed.len()];
         if proposed.iter().any(|one| !one.to.durable) {
@@ -246,6 +252,7 @@ impl Item for Queue {
             }
         }
         drained::preview(server, proposed, &mut previews).await?;
+        unbound::preview::<Self>(server, End::Queue, proposed, beside, &mut previews).await?;
         Ok(previews)
     }
 

@@ -19,6 +19,7 @@ use super::drain;
 use super::health;
 use super::instead;
 use super::item::Place;
+use super::unbound::Notes;
 use crate::tls::{self, Papers};
 
 /// A RabbitMQ server with the management plugin (the `-management` images have it), 3.10 or
@@ -99,6 +100,8 @@ pub struct Server {
     empty: Mutex<BTreeSet<Place>>,
     /// Queues of drains that were cut off, by when the connection was opened.
     cut_off: BTreeSet<Place>,
+    /// Bindings that go with what is made anew, and come back with it.
+    pub(super) unbound: Notes,
 }
 
 /// What a server says of itself beside its definitions; putting that together costs it half as
@@ -205,9 +208,10 @@ impl Connection for Server {
         let definitions: Definitions = api.get("connect to RabbitMQ", DEFINITIONS).await?;
         let version = definitions.version()?;
         let cut_off = drain::cut_off(&definitions)?;
+        let unbound = Notes::of(&definitions)?;
         let definitions = Latest::with(definitions);
         let empty = Mutex::default();
-        Ok(Self { api: Arc::new(api), definitions, version, empty, cut_off })
+        Ok(Self { api: Arc::new(api), definitions, version, empty, cut_off, unbound })
     }
 
     async fn ready(&self) -> Result<(), CallError> {
