@@ -116,3 +116,33 @@ async fn bindings_survive_a_run_that_was_killed() {
     assert_eq!(kept(vhost), 0);
     next.delete("rabbitmq::vhost", vhost, vhost, json!({})).await;
 }
+
+/// A message that came in since the plan keeps the queue, with all that is bound to it.
+#[test]
+fn a_refused_removal_leaves_the_bindings() {
+    let vhost = "unbound-refused";
+    let project = Project::new("refused", &script(vhost, "", ""));
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+    let all = bindings(vhost);
+    project.write("stack.rhai", &script(vhost, "", "max_length: 5"));
+    let _ = project.run(&["plan", "--out", "p"]).expect(0);
+    Broker::shared().post(
+        &format!("exchanges/{vhost}/amq.default/publish"),
+        &json!({
+            "properties": { "delivery_mode": 2 }, "routing_key": "q", "payload": "x",
+            "payload_encoding": "string",
+        }),
+    );
+    let refused = project.run(&["apply", "--auto-approve", "--plan", "p"]).expect(1);
+    assert_eq!(bindings(vhost), all);
+    let words = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    let message = format!(
+        "`rabbitmq::queue.broker/{vhost}/q` stays: it holds 1 message, which nobody agreed to lose"
+    );
+    assert!(words.contains(&message), "{}", refused.text());
+    assert_eq!(
+        Broker::shared().get(&format!("queues/{vhost}/q"))["arguments"]["x-max-length"],
+        json!(null)
+    );
+    let _ = project.destroy(&[]).expect(0);
+}
