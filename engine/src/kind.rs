@@ -229,6 +229,14 @@ pub trait Calls: Send + Sync {
         id: &str,
         spec: &Value,
     ) -> Result<(), CallError>;
+    /// See [`Resource::delete_for_successor`].
+    async fn delete_for_successor(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        id: &str,
+        spec: &Value,
+    ) -> Result<(), CallError>;
     /// See [`Resource::ready`].
     async fn ready(
         &self,

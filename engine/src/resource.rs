@@ -149,6 +149,8 @@ pub struct Proposed<Spec> {
     pub from: Option<Spec>,
     /// As it shall be.
     pub to: Spec,
+    /// Whether what is there goes and another is made in its place.
+    pub anew: bool,
 }
 
 /// What a service tells about an object that is to be.
@@ -552,6 +554,17 @@ pub trait Resource: Send + Sync + 'static {
         id: &str,
         spec: Self::Spec,
     ) -> impl Future<Output = Result<(), CallError>> + Send;
+
+    /// Removes it for another of the same name that is made in its place right after; what
+    /// would go with it and can come back with the other may be kept in mind.
+    fn delete_for_successor(
+        connection: &Self::Connection,
+        name: &Name,
+        id: &str,
+        spec: Self::Spec,
+    ) -> impl Future<Output = Result<(), CallError>> + Send {
+        Self::delete(connection, name, id, spec)
+    }
 
     /// Waits until it works: a container until its health check passes. Asked only of kinds
     /// whose [`Traits::gets_ready`] is set.

@@ -1,6 +1,7 @@
 //! `apply`: run the steps of a plan, record each, report.
 
 mod behind;
+mod guard;
 mod perform;
 mod renamed;
 mod rollback;
@@ -161,6 +162,14 @@ pub async fn apply(
                 }
                 report.failed.push((step.clone(), error));
             }
+            Err(perform::Stop::Stays(because)) => {
+                let others = schedule.finished(step.id, Outcome::Failed);
+                for id in std::iter::once(step.id).chain(others) {
+                    let skipped = &plan.steps[id.index()];
+                    watcher.skipped(skipped, &because);
+                    report.skipped.push((skipped.clone(), because.clone()));
+                }
+            }
             Err(perform::Stop::Store(error)) => {
                 schedule.finished(step.id, Outcome::Failed);
                 broken.get_or_insert(error);
@@ -198,6 +207,7 @@ struct Run<'a> {
     learned: Mutex<Learned>,
     /// Knows what the plan and the state know; made when first needed.
     known_secrets: std::sync::OnceLock<Redactor>,
+    guards: guard::Guards,
     /// The number of the next step that no plan has.
     beyond: AtomicU32,
 }
@@ -239,6 +249,8 @@ impl<'a> Run<'a> {
         watcher: &'a dyn Watcher,
         settings: &'a Settings,
     ) -> Self {
+        let changes: HashMap<_, _> =
+            plan.changes.iter().map(|change| (&change.address, change)).collect();
         Self {
             plan,
             state,
@@ -246,7 +258,8 @@ impl<'a> Run<'a> {
             store,
             watcher,
             settings,
-            changes: plan.changes.iter().map(|change| (&change.address, change)).collect(),
+            guards: guard::Guards::of(plan, &changes, pool),
+            changes,
             connections: plan
                 .connections
                 .iter()

@@ -9,9 +9,9 @@ use crate::kind::Kind;
 use crate::limit::{self, Call};
 use crate::map::Map;
 use crate::observed::Observation;
-use crate::plan::{Action, Change, Operation, Reason, Step, asked, conditional, held, refusal};
+use crate::plan::{Action, Change, Operation, Reason, Step, conditional};
 use crate::pool::Line;
-use crate::resource::{Held, Name, Owner, Wanted};
+use crate::resource::{Name, Owner};
 use crate::store::{Record, StoreError};
 use crate::value::Value;
 
@@ -21,6 +21,8 @@ pub(crate) enum Stop {
     Call(Box<CallError>),
     /// The store.
     Store(StoreError),
+    /// What it hangs on has to stay, as another step has told.
+    Stays(Address),
 }
 
 impl From<CallError> for Stop {
@@ -365,6 +367,7 @@ impl Run<'_> {
                 return self.journaled(step, None, async { Ok(made) }).await;
             }
         }
+        self.guard_above(step).await?;
         let line = self.line(change).await?;
         let spec = change.before.clone().unwrap_or_default();
         let name = self.name(change, &spec);
@@ -382,36 +385,18 @@ impl Run<'_> {
                 }
             }
             self.guard(change, kind, &line, &name, &id).await?;
-            let call = kind.calls.delete(&line.connection, &name, &id, &spec);
+            let renamed = change.differences.iter().any(|one| one.path.first() == Some("name"));
+            let succeeded = change.action == Action::Replace && !made_first && !renamed;
+            let calls = &kind.calls;
+            let call = if succeeded {
+                calls.delete_for_successor(&line.connection, &name, &id, &spec)
+            } else {
+                calls.delete(&line.connection, &name, &id, &spec)
+            };
             limit::within(change.lifecycle.timeouts.delete, Call::Delete, call).await?;
             Ok(Made { effect: Effect::Remove(gone), note: None })
         };
         self.journaled(step, None, call).await
-    }
-
-    /// Refuses to remove what holds something nobody agreed to lose. The plan said what it
-    /// held; something may have come since, or nobody could look.
-    async fn guard(
-        &self,
-        change: &Change,
-        kind: &Kind,
-        line: &Line,
-        name: &Name,
-        id: &str,
-    ) -> Result<(), CallError> {
-        if !asked(kind, change) || self.plan.consents.contains(&change.address) {
-            return Ok(());
-        }
-        let wanted = Wanted {
-            id: Some(id.to_owned()),
-            name: name.clone(),
-            spec: change.before.clone().unwrap_or_default(),
-            facts: Some(change.facts.to_json()),
-        };
-        match held(kind, &line.connection, wanted).await? {
-            Held::Content(content) => Err(refusal(&change.address, &content)),
-            Held::Unknown | Held::Nothing(_) => Ok(()),
-        }
     }
 
     /// Compares an object behind a deferred connection with its declaration.

@@ -89,6 +89,9 @@ impl Run<'_> {
                     "`{address}` could not be made again as it was: {}",
                     why.message
                 )),
+                Err(Stop::Stays(kept)) => error.note(format!(
+                    "`{address}` could not be made again as it was: `{kept}` stays"
+                )),
                 Err(Stop::Store(why)) => error.note(format!(
                     "`{address}` could not be made again as it was: {}",
                     why.message

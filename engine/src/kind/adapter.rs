@@ -319,9 +319,9 @@ impl<R: Resource> Calls for Adapter<R> {
         beside: Beside,
     ) -> Result<Vec<Preview>, CallError> {
         let connection = opened::<R::Connection>(connection);
-        let typed = proposed.into_iter().map(|Proposed { name, id, from, to }| {
+        let typed = proposed.into_iter().map(|Proposed { name, id, from, to, anew }| {
             let from = from.as_ref().map(Self::spec).transpose()?;
-            Ok(Proposed { name, id, from, to: Self::spec(&to)? })
+            Ok(Proposed { name, id, from, to: Self::spec(&to)?, anew })
         });
         let typed = typed.collect::<Result<Vec<_>, CallError>>()?;
         R::preview_with(connection, &typed, &beside).await
@@ -429,6 +429,17 @@ impl<R: Resource> Calls for Adapter<R> {
     ) -> Result<(), CallError> {
         let connection = opened::<R::Connection>(connection);
         R::delete(connection, name, id, Self::spec(spec)?).await
+    }
+
+    async fn delete_for_successor(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        id: &str,
+        spec: &Value,
+    ) -> Result<(), CallError> {
+        let connection = opened::<R::Connection>(connection);
+        R::delete_for_successor(connection, name, id, Self::spec(spec)?).await
     }
 
     async fn ready(

@@ -139,5 +139,6 @@ fn proposed(stack: &str, change: &Change) -> Option<Proposed<Value>> {
     let natural = to.get("name").and_then(Value::as_str);
     let natural = natural.unwrap_or_else(|| change.address.name()).to_owned();
     let name = Name { stack: stack.to_owned(), address: change.address.clone(), natural };
-    Some(Proposed { name, id: change.id.clone(), from: change.before.clone(), to })
+    let anew = change.action == Action::Replace;
+    Some(Proposed { name, id: change.id.clone(), from: change.before.clone(), to, anew })
 }

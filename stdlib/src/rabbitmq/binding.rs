@@ -14,6 +14,7 @@ use serde_json::{Value as Json, json};
 use super::instead;
 use super::item::NoFacts;
 use super::server::Server;
+use super::unbound;
 
 /// A binding: an exchange hands messages on to a queue or another exchange. The server
 /// removes it with either end.
@@ -48,7 +49,19 @@ pub struct Spec {
 }
 
 /// What a binding leads to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// A queue or stream.
@@ -182,7 +195,8 @@ impl Resource for Binding {
     }
 
     async fn delete(server: &Server, _: &Name, _: &str, spec: Spec) -> Result<(), CallError> {
-        unbind(server, &spec).await
+        unbind(server, &spec).await?;
+        unbound::forget_one(server, &format!("unbind {}", ends(&spec)), &spec).await
     }
 }
 
@@ -216,7 +230,7 @@ pub(super) async fn unbind(server: &Server, spec: &Spec) -> Result<(), CallError
 }
 
 /// All that tells one binding from another, as JSON text.
-fn identity(spec: &Spec) -> String {
+pub(super) fn identity(spec: &Spec) -> String {
     json!([
         spec.vhost,
         spec.source,

@@ -5,33 +5,28 @@
 //! always have somewhere to route to. Every part can be repeated: a run that was killed is
 //! finished by the next one, from what is there.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::Migration;
 use futures::{StreamExt, stream};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
-use tokio::time::{Instant, sleep};
 
 use super::binding::{self, End};
+use super::definitions::Definitions;
+use super::drained::{Content, Fit};
 use super::held::{Row, fresh};
-use super::item::{Item, LONGEST};
+use super::item::{Item, LONGEST, Place, in_vhost};
+use super::mover::{Mover, Way};
 use super::node::{Plugin, missing_plugin};
 use super::policy_rules::is_since_4;
 use super::queue::{Queue, QueueType, Spec, look};
 use super::server::Server;
-use super::shovel::COMPONENT;
 
 /// The plugin that moves messages.
 const SHOVEL: &str = "rabbitmq_shovel";
-/// How old the server's numbers of messages may be: it counts every five seconds.
-const STALE: Duration = Duration::from_secs(6);
-/// How often to look how far it is.
-const TICK: Duration = Duration::from_millis(500);
-/// How long to wait while nothing moves.
-const STUCK: Duration = Duration::from_mins(5);
 /// How many bindings are written at once.
 const AT_ONCE: usize = 8;
 
@@ -43,18 +38,22 @@ pub(super) async fn replace(
     to: &Spec,
 ) -> Result<(), CallError> {
     let aside = aside(name);
+    let mover = Mover { server, what, vhost: &to.vhost, name, aside: &aside };
     let mut there = look(server, what, name, to).await?;
     if there.as_ref().is_some_and(|there| !same(there, to)) {
         if !can(server).await? {
             return Err(missing_plugin(SHOVEL));
         }
+        expect_room(server, what, name, to).await?;
+        // Before anything is moved: what a killed run left may move it the other way.
+        mover.clear().await?;
         if look(server, what, &aside, to).await?.is_none() {
             let body = shelf(server, to);
             server.api.put(what, &Queue::path(&aside, to), &body).await?;
         }
         loop {
             rebind(server, &to.vhost, name, &aside).await?;
-            empty(server, what, &to.vhost, name, &aside).await?;
+            mover.empty(Way::Out).await?;
             if remove_empty(server, what, &to.vhost, name).await? {
                 break;
             }
@@ -64,16 +63,59 @@ pub(super) async fn replace(
     if there.is_none() {
         server.api.put(what, &Queue::path(name, to), &Queue::body(name, to)).await?;
     }
+    finish(server, what, name, to).await
+}
+
+/// Moves back what is still in the other queue, if there is one.
+pub(super) async fn finish(
+    server: &Server,
+    what: &str,
+    name: &str,
+    to: &Spec,
+) -> Result<(), CallError> {
+    let aside = aside(name);
     if look(server, what, &aside, to).await?.is_none() {
         return Ok(());
     }
+    let mover = Mover { server, what, vhost: &to.vhost, name, aside: &aside };
+    mover.clear().await?;
     loop {
         rebind(server, &to.vhost, &aside, name).await?;
-        empty(server, what, &to.vhost, &aside, name).await?;
+        mover.empty(Way::Back).await?;
         if remove_empty(server, what, &to.vhost, &aside).await? {
             return Ok(());
         }
     }
+}
+
+/// Refuses what would never end: more has come in since the plan than the new queue takes.
+async fn expect_room(
+    server: &Server,
+    what: &str,
+    name: &str,
+    to: &Spec,
+) -> Result<(), CallError> {
+    let row: Option<Row> = server.api.get_at(what, &["queues", &to.vhost, name]).await?;
+    let Some(Row { messages, message_bytes, .. }) = row else { return Ok(()) };
+    match (Content { messages, bytes: message_bytes }).fits(None, to) {
+        Fit::Refused(problem) => {
+            let message = format!("cannot {what}: {}", problem.message);
+            Err(CallError::refused(message).hint(problem.hint.unwrap_or_default()))
+        }
+        Fit::Whole | Fit::Loses(_) => Ok(()),
+    }
+}
+
+/// Ends what a killed run left at work, of a queue that is about to go: it would make the queue
+/// again, to move messages from it.
+pub(super) async fn stop(
+    server: &Server,
+    what: &str,
+    name: &str,
+    of: &Spec,
+) -> Result<(), CallError> {
+    let aside = aside(name);
+    Mover { server, what, vhost: &of.vhost, name, aside: &aside }.stop().await.map(drop)
 }
 
 /// Whether a change means draining.
@@ -87,14 +129,29 @@ pub(super) async fn can(server: &Server) -> Result<bool, CallError> {
     Ok(plugins.iter().any(|plugin| plugin == SHOVEL))
 }
 
+/// What names of queues that hold messages meanwhile have in them.
+const ASIDE: &str = "dollop-drain";
+
 /// The name of the queue that holds the messages meanwhile. It begins like the queue's own,
 /// so that most policies are for both.
-fn aside(name: &str) -> String {
-    let aside = format!("{name}.dollop-drain");
+pub(super) fn aside(name: &str) -> String {
+    let aside = format!("{name}.{ASIDE}");
     if aside.len() <= LONGEST {
         return aside;
     }
-    format!("dollop-drain.{}", hex::encode(Sha256::digest(name)))
+    format!("{ASIDE}.{}", hex::encode(Sha256::digest(name)))
+}
+
+/// The queues that are there since a drain was cut off.
+pub(super) fn cut_off(definitions: &Definitions) -> Result<BTreeSet<Place>, CallError> {
+    #[derive(Deserialize)]
+    struct Row {
+        vhost: String,
+        name: String,
+    }
+    let rows: Vec<Row> = definitions.rows("queues")?;
+    let rows = rows.into_iter().filter(|row| row.name.contains(ASIDE));
+    Ok(rows.map(|row| in_vhost(&row.vhost, &row.name)).collect())
 }
 
 /// The queue that holds the messages meanwhile: one that drops nothing.
@@ -148,63 +205,6 @@ async fn all(
 ) -> Result<(), CallError> {
     let done: Vec<_> = stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
     done.into_iter().collect()
-}
-
-/// Moves messages until nothing is left, nothing handed out to consumers either.
-async fn empty(
-    server: &Server,
-    what: &str,
-    vhost: &str,
-    from: &str,
-    to: &str,
-) -> Result<(), CallError> {
-    loop {
-        let shovel = ["parameters", COMPONENT, vhost, from];
-        let here = format!("amqp:///{}", utf8_percent_encode(vhost, NON_ALPHANUMERIC));
-        let value = json!({
-            "src-protocol": "amqp091", "src-uri": here, "src-queue": from,
-            "dest-protocol": "amqp091", "dest-uri": here, "dest-queue": to,
-            "ack-mode": "on-confirm", "reconnect-delay": 1,
-            "src-delete-after": "never",
-        });
-        server.api.put(what, &shovel, &json!({ "value": value })).await?;
-        let settled = settle(server, what, vhost, from).await;
-        // It holds no messages by now: none goes back.
-        server.api.delete(what, &shovel).await?;
-        settled?;
-        if fresh(server, vhost, from).await?.is_none_or(|row| row.messages == 0) {
-            return Ok(());
-        }
-    }
-}
-
-/// Waits until the server has counted no messages for so long that it is true, those that
-/// consumers have not acknowledged included.
-async fn settle(server: &Server, what: &str, vhost: &str, name: &str) -> Result<(), CallError> {
-    let path = ["queues", vhost, name];
-    let mut last = (u64::MAX, Instant::now());
-    loop {
-        // Waiting and handed out.
-        let numbers: Option<Row> = server.api.get_at(what, &path).await?;
-        let Some(numbers) = numbers else {
-            return Ok(());
-        };
-        if numbers.messages != last.0 {
-            last = (numbers.messages, Instant::now());
-        }
-        if numbers.messages == 0 && last.1.elapsed() >= STALE {
-            return Ok(());
-        }
-        if last.1.elapsed() > STUCK {
-            let many = numbers.messages;
-            return Err(CallError::refused(format!(
-                "cannot {what}: {many} messages in queue `{name}` do not move"
-            ))
-            .note("consumers may hold them without acknowledging")
-            .hint("stop the consumers and run it again; it goes on from here"));
-        }
-        sleep(TICK).await;
-    }
 }
 
 /// Deletes a queue unless something came in meanwhile; whether it did.

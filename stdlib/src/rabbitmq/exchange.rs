@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use dollop_engine::diagnostic::did_you_mean;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Beside, Preview, Problem, Proposed, Traits};
+use dollop_engine::resource::{Beside, Preview, Problem, Proposed, Resource as _, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::arguments::{Form, Typed, check_leftover, check_nulls, is_internal, lift, lower};
+use super::binding::{Binding, End};
 use super::instead;
 use super::item::{Item, Place, RESERVED, Whose, in_vhost};
 use super::server::Server;
+use super::unbound;
 
 const TYPED: &[Typed] = &[
     Typed { attribute: "alternate_exchange", key: "alternate-exchange", form: Form::Text },
@@ -34,7 +36,8 @@ const DELAYED: &str = "x-delayed-message";
 const OWN: [&str; 6] = ["direct", "fanout", "headers", "match", "rabbitmq.trace", "topic"];
 
 /// An exchange: takes messages and hands them to what is bound to it. RabbitMQ cannot
-/// change one in place; a new one starts without bindings.
+/// change one in place: a change makes a new one, and all its bindings again, also those that
+/// no script declares.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
@@ -141,16 +144,25 @@ impl Item for Exchange {
         server.definitions().await?.rows("exchanges")
     }
 
+    const END: Option<End> = Some(End::Exchange);
+
     const PREVIEWS: bool = true;
 
-    /// Whether the server has the type: plugins bring some.
+    const PREVIEWED_WITH: &'static [&'static str] = &[Binding::KIND];
+
+    /// Whether the server has the type, as plugins bring some, and what comes back with it.
     async fn preview(
         server: &Server,
         proposed: &[Proposed<Spec>],
-        _: &Beside,
+        beside: &Beside,
     ) -> Result<Vec<Preview>, CallError> {
         let types = server.exchange_types().await?;
-        Ok(proposed.iter().map(|one| preview_type(&server.version, &types, &one.to)).collect())
+        let previews =
+            proposed.iter().map(|one| preview_type(&server.version, &types, &one.to));
+        let mut previews: Vec<_> = previews.collect();
+        unbound::preview::<Self>(server, End::Exchange, proposed, beside, &mut previews)
+            .await?;
+        Ok(previews)
     }
 
     fn row_place(row: &Row) -> Place {

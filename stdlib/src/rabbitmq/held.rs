@@ -34,8 +34,11 @@ pub(super) struct Row {
     /// Missing until the server has counted for the first time.
     #[serde(default)]
     pub(super) messages: u64,
+    /// Without their properties.
     #[serde(default)]
-    consumers: u64,
+    pub(super) message_bytes: u64,
+    #[serde(default)]
+    pub(super) consumers: u64,
     /// Whether it lives and dies with a client's connection, and only that may read it.
     #[serde(default)]
     pub(super) exclusive: bool,
@@ -46,9 +49,39 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// `3 messages, 1 consumer`.
+    pub(super) fn words(&self) -> String {
+        let messages = match self.messages {
+            0 => "no messages".to_owned(),
+            many => count(many, "message"),
+        };
+        match self.consumers {
+            0 => messages,
+            many => format!("{messages}, {}", count(many, "consumer")),
+        }
+    }
+
+    /// The most it keeps by itself or by a policy, in words: `2 by max-length`.
+    pub(super) fn limits(&self) -> Vec<String> {
+        let limit = |key: &str| {
+            let own = self.arguments[format!("x-{key}")].as_u64();
+            let policy = self.effective_policy_definition[key].as_u64();
+            // The lower one counts.
+            let limit = own.into_iter().chain(policy).min()?;
+            Some(format!("{limit} by `{key}`"))
+        };
+        ["max-length", "max-length-bytes"].into_iter().filter_map(limit).collect()
+    }
+
     /// Streams are never empty again by being read, and cannot be looked into.
     pub(super) fn is_stream(&self) -> bool {
         self.queue_type.as_deref() == Some("stream")
+    }
+
+    /// Whether nobody can take single messages from it, but its consumers get them.
+    pub(super) fn has_only_consumers(&self) -> bool {
+        self.queue_type.as_deref() == Some("quorum")
+            && self.arguments["x-single-active-consumer"] == true
     }
 
     /// Classic queues are the only ones that the server removes on the condition that they are
@@ -95,13 +128,9 @@ pub(super) async fn in_queues(
         let Some(row) = rows.get(place) else {
             return Ok(Held::Nothing("no messages".to_owned()));
         };
-        let consumers = match row.consumers {
-            0 => String::new(),
-            many => format!(", {}", count(many, "consumer")),
-        };
         Ok(match row.messages {
-            0 => Held::Nothing(format!("no messages{consumers}")),
-            many => Held::Content(format!("{}{consumers}", count(many, "message"))),
+            0 => Held::Nothing(row.words()),
+            _ => Held::Content(row.words()),
         })
     };
     wanted.iter().map(held).collect()
@@ -145,7 +174,8 @@ async fn counted(
     moment: Moment,
 ) -> Result<BTreeMap<Place, Row>, CallError> {
     let mut rows = rows(server).await?;
-    rows.retain(|place, _| is_wanted(place));
+    // What is a client's alone dies with it, and nobody else may look.
+    rows.retain(|place, row| is_wanted(place) && !row.exclusive);
     if moment == Moment::Removing {
         recount(server, &mut rows).await?;
     }
@@ -154,8 +184,8 @@ async fn counted(
 
 /// All queues with their numbers, which are up to five seconds old.
 pub(super) async fn rows(server: &Server) -> Result<BTreeMap<Place, Row>, CallError> {
-    let path = "queues?columns=vhost,name,type,messages,consumers,exclusive,\
-                arguments,effective_policy_definition";
+    let path = "queues?columns=vhost,name,type,messages,message_bytes,consumers,\
+                exclusive,arguments,effective_policy_definition";
     let rows: Vec<Row> = server.api.list("count the messages", path).await?;
     Ok(rows.into_iter().map(|row| ((row.vhost.clone(), row.name.clone()), row)).collect())
 }
@@ -199,7 +229,7 @@ pub(super) async fn recount(
                 rows.entry(place).and_modify(|row| row.messages = messages);
             }
             // Who may not look into a queue knows the numbers all the same.
-            Err(error) if error.failure == Failure::Denied => {
+            Err(error) if error.failure == Failure::Denied || is_locked(&error) => {
                 watched.insert(place);
             }
             Err(error) => return Err(error),
@@ -263,6 +293,12 @@ async fn totals(
     Ok(Some(all))
 }
 
+/// Whether a queue is locked to all who want single messages: it is a client's alone, or has
+/// one consumer at a time.
+pub(super) fn is_locked(error: &CallError) -> bool {
+    error.message.contains("RESOURCE_LOCKED")
+}
+
 /// How many messages wait in a queue, exactly: takes one out and puts it back, which counts as
 /// a delivery.
 pub(super) async fn at_least(
@@ -286,6 +322,22 @@ pub(super) async fn at_least(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_queue_tells_what_it_keeps_at_most() {
+        let limits = |arguments: Json, policy: Json| {
+            let row = json!({
+                "vhost": "/", "name": "q", "type": "classic", "arguments": arguments,
+                "effective_policy_definition": policy,
+            });
+            serde_json::from_value::<Row>(row).unwrap().limits()
+        };
+        assert!(limits(json!({}), json!([])).is_empty());
+        let both = limits(json!({ "x-max-length": 5 }), json!({ "max-length": 2 }));
+        assert_eq!(both, ["2 by `max-length`"]);
+        let bytes = limits(json!({ "x-max-length-bytes": 5 }), json!({}));
+        assert_eq!(bytes, ["5 by `max-length-bytes`"]);
+    }
 
     #[test]
     fn who_limits_deliveries() {

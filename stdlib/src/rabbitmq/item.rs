@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 use dollop_engine::analysis::{Claim, Claimed, Known, Lint};
-use dollop_engine::error::CallError;
+use dollop_engine::error::{CallError, Failure};
 use dollop_engine::path::Path;
 use dollop_engine::resource::{
     Beside, Created, Found, Held, Listed, Listing, Migration, Moment, Name, Owner, Preview,
@@ -16,7 +16,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::binding::End;
 use super::server::Server;
+use super::unbound;
 
 /// The longest name, in bytes.
 pub(super) const LONGEST: usize = 255;
@@ -86,6 +88,10 @@ pub trait Item: Send + Sync + 'static {
     fn protection(_spec: &Self::Spec) -> Option<Problem> {
         None
     }
+
+    /// What bindings call it, when they lead from or to it: those that nobody declares come
+    /// back when it is made anew.
+    const END: Option<End> = None;
 
     /// Whose a found object is: of those that always exist nobody need take over one.
     const OWNER: Owner = Owner::Unmarked;
@@ -313,6 +319,9 @@ impl<I: Item> Resource for Kept<I> {
         let id = I::place(&name.natural, &spec).1;
         let what = format!("create {}", I::words(&id, &spec));
         I::write(server, &what, &id, None, &spec).await?;
+        if let Some(end) = I::END {
+            unbound::restore(server, &what, end, &I::place(&id, &spec)).await?;
+        }
         Ok(Created { id, facts: NoFacts {} })
     }
 
@@ -325,6 +334,10 @@ impl<I: Item> Resource for Kept<I> {
     ) -> Result<NoFacts, CallError> {
         let what = format!("change {}", I::words(id, &to));
         I::write(server, &what, id, Some(&from), &to).await?;
+        // A create that was cut off is finished so.
+        if let Some(end) = I::END {
+            unbound::restore(server, &what, end, &I::place(id, &to)).await?;
+        }
         Ok(NoFacts {})
     }
 
@@ -335,7 +348,29 @@ impl<I: Item> Resource for Kept<I> {
         spec: I::Spec,
     ) -> Result<(), CallError> {
         let what = format!("delete {}", I::words(id, &spec));
-        I::remove(server, &what, id, &spec).await
+        I::remove(server, &what, id, &spec).await?;
+        match I::END {
+            Some(end) => unbound::forget(server, &what, end, &I::place(id, &spec)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn delete_for_successor(
+        server: &Server,
+        _: &Name,
+        id: &str,
+        spec: I::Spec,
+    ) -> Result<(), CallError> {
+        let what = format!("delete {}", I::words(id, &spec));
+        let Some(end) = I::END else { return I::remove(server, &what, id, &spec).await };
+        let place = I::place(id, &spec);
+        unbound::note(server, &what, end, &place).await?;
+        let removed = I::remove(server, &what, id, &spec).await;
+        if removed.as_ref().is_err_and(|error| error.failure == Failure::Refused) {
+            // It stays, with all that is bound to it; that it does is what has to be told.
+            drop(unbound::forget(server, &what, end, &place).await);
+        }
+        removed
     }
 }
 

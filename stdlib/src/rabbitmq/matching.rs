@@ -433,6 +433,7 @@ mod tests {
                 id: Some("old".to_owned()),
                 from: Some(spec(&json!({ "vhost": "v" }))),
                 to: spec(&json!({ "vhost": "v", "type": "quorum" })),
+                anew: false,
             }],
             more: false,
             gone: vec![Wanted {

@@ -370,7 +370,7 @@ mod tests {
     fn named<T>(address: &str, natural: &str, to: T) -> Proposed<T> {
         let address = address.parse().unwrap();
         let name = Name { stack: "shop".to_owned(), address, natural: natural.to_owned() };
-        Proposed { name, id: None, from: None, to }
+        Proposed { name, id: None, from: None, to, anew: false }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::item::{Item, Place, Whose, in_vhost};
 use super::server::Server;
-use super::{federation, shovel};
+use super::{federation, shovel, unbound};
 
 /// A parameter of the whole server, for plugins. What has a kind of its own (the name of the
 /// cluster) is better said there.
@@ -55,7 +55,9 @@ impl Item for GlobalParameter {
     }
 
     fn whose(_: &Server, row: &GlobalRow) -> Whose {
-        if OWN_GLOBAL.contains(&row.name.as_str()) { Whose::Hidden } else { Whose::Theirs }
+        let name = row.name.as_str();
+        let own = OWN_GLOBAL.contains(&name) || name.starts_with(unbound::PREFIX);
+        if own { Whose::Hidden } else { Whose::Theirs }
     }
 
     fn words(name: &str, _: &GlobalSpec) -> String {

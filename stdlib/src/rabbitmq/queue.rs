@@ -6,19 +6,20 @@ use std::collections::BTreeMap;
 use dollop_engine::analysis::Lint;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
-    Beside, Held, Migration, Moment, Preview, Problem, Proposed, Traits,
+    Beside, Held, Migration, Moment, Preview, Problem, Proposed, Resource as _, Traits,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::arguments::{check_nulls, is_internal, lift, lower};
+use super::binding::{Binding, End};
 use super::instead;
 use super::item::{Item, Place, RESERVED, Whose, in_vhost};
 use super::queue_rules::{TYPE, TYPED, check, lint};
 use super::server::Server;
 pub use super::vhost::QueueType;
-use super::{drain, health, held, transient};
+use super::{drain, drained, held, transient, unbound};
 
 /// A queue or a stream. RabbitMQ cannot change one in place: a change makes a new one, and
 /// the messages of the old are gone, unless `migrate` says otherwise. What a `rabbitmq::policy` can say (limits,
@@ -230,17 +231,19 @@ impl Item for Queue {
         lint(spec)
     }
 
+    const END: Option<End> = Some(End::Queue);
+
     const PREVIEWS: bool = true;
 
-    /// Whether the server takes it, and whether the messages can be moved.
+    const PREVIEWED_WITH: &'static [&'static str] = &[Binding::KIND];
+
+    /// Whether the server takes it, whether the messages can be moved, and what comes back
+    /// with it.
     async fn preview(
         server: &Server,
         proposed: &[Proposed<Spec>],
-        _: &Beside,
+        beside: &Beside,
     ) -> Result<Vec<Preview>, CallError> {
-        let drains = |one: &Proposed<Spec>| {
-            one.from.as_ref().is_some_and(|from| drain::drains(from, &one.to))
-        };
         let mut previews = vec![Preview::default(); proposed.len()];
         if proposed.iter().any(|one| !one.to.durable) {
             let refused = transient::refused(server).await;
@@ -248,29 +251,8 @@ impl Item for Queue {
                 preview.problems.extend(refused.iter().filter(|_| !one.to.durable).cloned());
             }
         }
-        if !proposed.iter().any(drains) {
-            return Ok(previews);
-        }
-        let mut problems = Vec::new();
-        let mut problem = |message: String, hint: &str| {
-            problems.push(Problem::new("migrate", message).hint(hint));
-        };
-        if !drain::can(server).await? {
-            let message = "draining needs the plugin `rabbitmq_shovel`, which is not enabled \
-                           on every node";
-            problem(message.to_owned(), "run `rabbitmq-plugins enable rabbitmq_shovel`");
-        }
-        if let Some(alarm) = health::alarm(server).await? {
-            problem(
-                format!("messages cannot be moved: {alarm}"),
-                "free memory or disk space first; `rabbitmq-diagnostics alarms` tells which",
-            );
-        }
-        for (preview, one) in previews.iter_mut().zip(proposed) {
-            if drains(one) {
-                preview.problems.extend(problems.iter().cloned());
-            }
-        }
+        drained::preview(server, proposed, &mut previews).await?;
+        unbound::preview::<Self>(server, End::Queue, proposed, beside, &mut previews).await?;
         Ok(previews)
     }
 
@@ -334,9 +316,16 @@ impl Item for Queue {
             return drain::replace(server, what, name, to).await;
         }
         match from {
-            None => server.api.put(what, &Self::path(name, to), &Self::body(name, to)).await,
-            // Every other attribute makes a new one: there is nothing to finish in place.
-            Some(_) => Ok(()),
+            None => {
+                server.api.put(what, &Self::path(name, to), &Self::body(name, to)).await?;
+                if server.was_cut_off(&in_vhost(&to.vhost, &drain::aside(name))) {
+                    drain::finish(server, what, name, to).await?;
+                }
+                Ok(())
+            }
+            // Every other attribute makes a new one: there is nothing to finish in place but a
+            // drain that was cut off and is not wanted any more.
+            Some(_) => drain::finish(server, what, name, to).await,
         }
     }
 
@@ -348,6 +337,9 @@ impl Item for Queue {
         name: &str,
         spec: &Spec,
     ) -> Result<(), CallError> {
+        if spec.migrate == Some(Migrate::Drain) {
+            drain::stop(server, what, name, spec).await?;
+        }
         let path = Self::path(name, spec);
         if !server.goes_empty(&Self::place(name, spec)) {
             return server.api.delete(what, &path).await;

@@ -15,9 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use super::api::{Api, Way, root};
 use super::definitions::{DEFINITIONS, Definitions, Latest};
+use super::drain;
 use super::health;
 use super::instead;
 use super::item::Place;
+use super::unbound::Notes;
 use crate::tls::{self, Papers};
 
 /// A RabbitMQ server with the management plugin (the `-management` images have it), 3.10 or
@@ -96,6 +98,10 @@ pub struct Server {
     pub(super) version: String,
     /// Queues that go because they were empty right before.
     empty: Mutex<BTreeSet<Place>>,
+    /// Queues of drains that were cut off, by when the connection was opened.
+    cut_off: BTreeSet<Place>,
+    /// Bindings that go with what is made anew, and come back with it.
+    pub(super) unbound: Notes,
 }
 
 /// What a server says of itself beside its definitions; putting that together costs it half as
@@ -138,6 +144,11 @@ impl Server {
     /// Whether that is why a queue goes.
     pub(super) fn goes_empty(&self, place: &Place) -> bool {
         self.empty.lock().unwrap_or_else(PoisonError::into_inner).contains(place)
+    }
+
+    /// Whether a queue is there that holds messages of another since a drain was cut off.
+    pub(super) fn was_cut_off(&self, place: &Place) -> bool {
+        self.cut_off.contains(place)
     }
 
     /// The types of exchanges that it and its plugins have.
@@ -196,8 +207,11 @@ impl Connection for Server {
         let api = Api::new(root, spec.user, spec.password, (tls, papers), &way)?;
         let definitions: Definitions = api.get("connect to RabbitMQ", DEFINITIONS).await?;
         let version = definitions.version()?;
+        let cut_off = drain::cut_off(&definitions)?;
+        let unbound = Notes::of(&definitions)?;
         let definitions = Latest::with(definitions);
-        Ok(Self { api: Arc::new(api), definitions, version, empty: Mutex::default() })
+        let empty = Mutex::default();
+        Ok(Self { api: Arc::new(api), definitions, version, empty, cut_off, unbound })
     }
 
     async fn ready(&self) -> Result<(), CallError> {

@@ -181,7 +181,7 @@ impl Object<'_> {
         let found = self.read(Some(id)).await.expect("it is there").spec;
         let to = self.normal(&self.spec);
         let (name, id) = (self.name.clone(), Some(id.to_owned()));
-        let proposed = Proposed { name, id, from: Some(found), to };
+        let proposed = Proposed { name, id, from: Some(found), to, anew: false };
         let told =
             self.kind.calls.preview(&self.lab.engine, vec![proposed], Beside::default()).await;
         told.expect("an answer").remove(0)

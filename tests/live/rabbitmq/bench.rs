@@ -72,6 +72,7 @@ impl Bench {
             id: None,
             from: None,
             to: self.spec(kind, spec),
+            anew: false,
         };
         let calls = &self.registry.kind(kind).unwrap().calls;
         let beside = beside.into_iter();
@@ -108,6 +109,14 @@ impl Bench {
 
     pub(super) async fn delete(&self, kind: &str, name: &str, id: &str, spec: Json) {
         self.try_delete(kind, name, id, spec).await.unwrap();
+    }
+
+    /// As the first half of a replacement does it.
+    pub(super) async fn delete_for_successor(&self, kind: &str, name: &str, spec: Json) {
+        let (id, spec) = (name, self.spec(kind, spec));
+        let name = self.name(kind, name);
+        let calls = &self.registry.kind(kind).unwrap().calls;
+        calls.delete_for_successor(&self.server, &name, id, &spec).await.unwrap();
     }
 
     pub(super) async fn try_delete(

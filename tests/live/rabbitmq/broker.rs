@@ -4,6 +4,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use lapin::{Channel, Connection, ConnectionProperties};
 use serde_json::Value as Json;
 
 const IMAGE: &str = "rabbitmq:3.10-management";
@@ -57,6 +58,11 @@ impl Broker {
         let port = published(&name, "15672");
         let amqp_port = published(&name, "5672");
         Self { front, name, port, amqp_port }
+    }
+
+    /// The name of its container.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Runs `rabbitmqctl` in it.
@@ -117,6 +123,18 @@ impl Broker {
             .output()
             .expect("curl runs")
     }
+}
+
+/// A channel of a client in a vhost.
+pub(super) async fn channel(broker: &Broker, vhost: &str) -> Channel {
+    let port = broker.amqp_port;
+    let address = format!("amqp://guest:guest@127.0.0.1:{port}/{vhost}");
+    let connection =
+        Connection::connect(&address, ConnectionProperties::default()).await.unwrap();
+    // A channel outlives the handle of its connection.
+    let channel = connection.create_channel().await.unwrap();
+    std::mem::forget(connection);
+    channel
 }
 
 impl Drop for Broker {

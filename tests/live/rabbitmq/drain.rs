@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use dollop_tests::cli::Project;
+use dollop_tests::cli::{Project, Run, Running};
 use futures::StreamExt as _;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
     ConfirmSelectOptions,
 };
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Confirmation};
 use serde_json::json;
 
-use super::broker::Broker;
+use super::broker::{self, Broker};
 
 /// How many messages wait when the queue is made anew; `make drain` takes 100,000.
 fn waiting() -> u64 {
@@ -36,14 +36,7 @@ fn script(vhost: &str, queue: &str) -> String {
 }
 
 async fn channel(vhost: &str) -> Channel {
-    let port = Broker::shared().amqp_port;
-    let address = format!("amqp://guest:guest@127.0.0.1:{port}/{vhost}");
-    let connection =
-        Connection::connect(&address, ConnectionProperties::default()).await.unwrap();
-    // A channel outlives the handle of its connection.
-    let channel = connection.create_channel().await.unwrap();
-    std::mem::forget(connection);
-    channel
+    broker::channel(Broker::shared(), vhost).await
 }
 
 /// Publishes numbers to the exchange; each must be routed and confirmed.
@@ -163,7 +156,7 @@ async fn draining_loses_nothing() {
     assert_eq!(new["arguments"]["x-delivery-limit"], 50);
     let aside = Broker::shared().get("queues/drain/work.dollop-drain");
     assert_eq!(aside["error"], "Object Not Found");
-    assert_eq!(Broker::shared().get("parameters/shovel"), json!([]));
+    assert_eq!(Broker::shared().get("parameters/shovel/drain"), json!([]));
 
     enough.store(true, Ordering::SeqCst);
     live.await.unwrap();
@@ -254,4 +247,138 @@ fn a_drain_that_was_interrupted_is_finished() {
     let consent = format!("rabbitmq::vhost.broker/{vhost}");
     let _ =
         project.run(&["destroy", "--auto-approve", "--allow-data-loss", &consent]).expect(0);
+}
+
+/// Publishes to the exchange past the provider.
+fn send(vhost: &str, count: usize) {
+    for _ in 0..count {
+        let body = json!({
+            "properties": { "delivery_mode": 2 }, "routing_key": "order.new", "payload": "x",
+            "payload_encoding": "string",
+        });
+        Broker::shared().post(&format!("exchanges/{vhost}/orders/publish"), &body);
+    }
+}
+
+/// Takes everything out of the queue; how many there were.
+fn take(vhost: &str) -> usize {
+    let take = json!({ "count": 100, "ackmode": "ack_requeue_false", "encoding": "auto" });
+    let taken = Broker::shared().ask(&format!("queues/{vhost}/work/get"), &take);
+    taken.as_array().map_or(0, Vec::len)
+}
+
+/// Waits for a command, but not for ever.
+fn in_time(mut running: Running) -> Run {
+    let start = Instant::now();
+    while running.child().try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < Duration::from_mins(2), "it does not end");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    running.end()
+}
+
+/// Starts an apply and kills it (-9) while a shovel is at work.
+fn kill_while_it_moves(project: &Project, vhost: &str) {
+    let mut running = project.start(&["apply", "--auto-approve"]);
+    let start = Instant::now();
+    while Broker::shared().get(&format!("parameters/shovel/{vhost}")) == json!([]) {
+        assert!(start.elapsed() < Duration::from_mins(1), "it never moves");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    running.child().kill().unwrap();
+    let _ = running.end();
+}
+
+/// The shovel of a run that was killed does not work against that of the next one, whatever
+/// the script says by then.
+#[test]
+fn a_drain_that_was_killed_and_is_taken_back_moves_in_no_circle() {
+    // The script as it was before, one that wants something else, and one that drains no more.
+    for (number, (queue, limit)) in [
+        ("migrate: \"drain\"", json!(null)),
+        ("migrate: \"drain\", max_length: 70", json!(70)),
+        ("", json!(null)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let vhost = format!("drain-killed-{number}");
+        let body = |queue: &str| script(&vhost, "").replace("migrate: \"drain\", ", queue);
+        let project = Project::new("drainkilled", &body("migrate: \"drain\""));
+        let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+        send(&vhost, 5);
+        project.write("stack.rhai", &body("migrate: \"drain\", max_length: 50"));
+        kill_while_it_moves(&project, &vhost);
+
+        project.write("stack.rhai", &body(queue));
+        let _ = in_time(project.start(&["apply", "--auto-approve"])).expect(0);
+        let broker = Broker::shared();
+        let shovels = broker.get(&format!("parameters/shovel/{vhost}"));
+        assert_eq!(shovels, json!([]), "after `{queue}`");
+        let aside = broker.get(&format!("queues/{vhost}/work.dollop-drain"));
+        assert_eq!(aside["error"], "Object Not Found", "after `{queue}`");
+        let new = broker.get(&format!("queues/{vhost}/work"));
+        assert_eq!(new["arguments"]["x-max-length"], limit, "after `{queue}`");
+        assert_eq!(take(&vhost), 5, "after `{queue}`");
+        let _ = project.run(&["plan", "--detailed-exitcode"]).expect(0);
+        let _ = project.destroy(&[]).expect(0);
+    }
+}
+
+/// What an earlier dollop left at work, whose shovels were called like their queues, ends too.
+#[test]
+fn a_shovel_of_an_earlier_version_is_ended() {
+    let vhost = "drain-earlier";
+    let broker = Broker::shared();
+    let project = Project::new("drainearlier", &script(vhost, ""));
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+    let aside = format!("queues/{vhost}/work.dollop-drain");
+    broker.put(&aside, &json!({ "durable": true, "arguments": { "x-queue-type": "classic" } }));
+    let here = format!("amqp:///{vhost}");
+    let value = json!({
+        "src-protocol": "amqp091", "src-uri": here, "src-queue": "work.dollop-drain",
+        "dest-protocol": "amqp091", "dest-uri": here, "dest-queue": "work",
+        "ack-mode": "on-confirm", "reconnect-delay": 1, "src-delete-after": "never",
+    });
+    let shovel = format!("parameters/shovel/{vhost}/work.dollop-drain");
+    broker.put(&shovel, &json!({ "value": value }));
+    send(vhost, 5);
+    project.write("stack.rhai", &script(vhost, "max_length: 50"));
+    let _ = in_time(project.start(&["apply", "--auto-approve"])).expect(0);
+    assert_eq!(broker.get(&format!("parameters/shovel/{vhost}")), json!([]));
+    assert_eq!(take(vhost), 5);
+    let _ = project.destroy(&[]).expect(0);
+}
+
+/// A shovel of somebody else is left alone, also one that is called like the queue.
+#[test]
+fn draining_leaves_the_shovels_of_others_alone() {
+    let vhost = "drain-others";
+    let broker = Broker::shared();
+    let project = Project::new("drainothers", &script(vhost, ""));
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+    let here = format!("amqp:///{vhost}");
+    let value = json!({
+        "src-uri": here, "src-queue": "elsewhere", "dest-uri": here, "dest-queue": "work",
+    });
+    let theirs = |name: &str| format!("parameters/shovel/{vhost}/{name}");
+    broker.put(&theirs("work"), &json!({ "value": value }));
+    project.write("stack.rhai", &script(vhost, "max_length: 50"));
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+    assert_eq!(broker.get(&theirs("work"))["value"], value);
+
+    // One that has the name which dollop needs is in the way.
+    broker.put(&theirs("work.dollop-drain-out"), &json!({ "value": value }));
+    project.write("stack.rhai", &script(vhost, "max_length: 60"));
+    let refused = project.run(&["apply", "--auto-approve"]).expect(1);
+    let words = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    let message =
+        format!("shovel `work.dollop-drain-out` in vhost `{vhost}` is somebody else's");
+    assert!(words.contains(&message), "{}", refused.text());
+    assert_eq!(broker.get(&theirs("work.dollop-drain-out"))["value"], value);
+    assert_eq!(broker.get(&format!("queues/{vhost}/work"))["arguments"]["x-max-length"], 50);
+    for name in ["work", "work.dollop-drain-out"] {
+        broker.delete(&theirs(name));
+    }
+    let _ = project.destroy(&[]).expect(0);
 }

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
-use super::super::held::{at_least, rows};
+use super::super::held::{at_least, is_locked, rows};
 use super::super::server::Server;
 use super::Queues;
 use crate::text::count;
@@ -139,10 +139,11 @@ pub(super) async fn held(server: &Server, saved: &Saved) -> Result<Held, CallErr
     for (vhost, queues) in &saved.queues {
         for name in queues.keys() {
             // The definitions make it.
-            if !there.contains_key(&(vhost.clone(), name.clone())) {
-                continue;
-            }
-            let many = at_least(server, vhost, name).await?;
+            let Some(row) = there.get(&(vhost.clone(), name.clone())) else { continue };
+            let many = match at_least(server, vhost, name).await {
+                Err(error) if is_locked(&error) => row.messages,
+                looked => looked?,
+            };
             if many > 0 {
                 now.queues.entry(vhost.clone()).or_default().insert(name.clone(), many);
             }

@@ -82,21 +82,27 @@ impl Backup for Server {
             why: why.to_owned(),
             missed: true,
         };
-        let Queues { mut readable, mut limited, streams } = Queues::of(self).await?;
+        let Queues { mut readable, mut limited, mut locked, streams } =
+            Queues::of(self).await?;
         if wishes.messages {
             recount(self, &mut readable).await?;
             if let Some(what) = waiting(&readable, "queue") {
                 inventory.parts.push(part(MESSAGES, what, "jsonl"));
             }
             // Whether they are empty is not known without a look.
-            if !limited.is_empty() {
-                let many = u64::try_from(limited.len()).unwrap_or(u64::MAX);
-                let what = format!("{} with a limit on deliveries", count(many, "queue"));
-                let why = "to be read counts as a delivery";
-                inventory.left_out.push(left_out(what, why));
+            for (queues, with, why) in [
+                (limited, "with a limit on deliveries", "to be read counts as a delivery"),
+                (locked, "with a single active consumer", "nobody else may read from them"),
+            ] {
+                if !queues.is_empty() {
+                    let many = u64::try_from(queues.len()).unwrap_or(u64::MAX);
+                    let what = format!("{} {with}", count(many, "queue"));
+                    inventory.left_out.push(left_out(what, why));
+                }
             }
         } else {
             readable.append(&mut limited);
+            readable.append(&mut locked);
             let what = waiting(&readable, "queue");
             inventory
                 .left_out
@@ -154,6 +160,8 @@ struct Queues {
     readable: Rows,
     /// A message that is looked at too often is gone from these.
     limited: Rows,
+    /// Nobody may take a message from these but their consumer.
+    locked: Rows,
     streams: Rows,
 }
 
@@ -164,9 +172,11 @@ impl Queues {
         all.retain(|_, row| !row.exclusive);
         let (streams, queues): (Rows, Rows) =
             all.into_iter().partition(|(_, row)| row.is_stream());
+        let (locked, queues): (Rows, Rows) =
+            queues.into_iter().partition(|(_, row)| row.has_only_consumers());
         let (limited, readable) =
             queues.into_iter().partition(|(_, row)| row.limits_deliveries(&server.version));
-        Ok(Self { readable, limited, streams })
+        Ok(Self { readable, limited, locked, streams })
     }
 }
 
