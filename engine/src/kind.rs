@@ -114,6 +114,10 @@ pub trait Calls: Send + Sync {
     fn lint(&self, spec: &Value) -> Vec<Lint>;
     /// See [`Resource::territory`].
     fn territory(&self, spec: &Value) -> Vec<Territory>;
+    /// See [`Resource::covers`]. Nothing when the spec does not fit.
+    fn covers(&self, spec: &Value) -> Option<Vec<String>>;
+    /// See [`Resource::makes`]. Nothing when a spec does not fit.
+    fn makes(&self, from: Option<&Value>, to: &Value) -> Vec<Vec<String>>;
     /// See [`Resource::check_update`].
     fn check_update(&self, from: &Value, to: &Value) -> Vec<Problem>;
     /// See [`Resource::cautions`].

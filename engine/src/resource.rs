@@ -304,6 +304,19 @@ pub trait Resource: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Where everything is that it is about without naming it, as a grant on all tables of a
+    /// schema: a path from the wide to the narrow. It comes after what is made there
+    /// ([`makes`](Self::makes)), and is looked at again when something is.
+    fn covers(_spec: &Self::Spec) -> Option<Vec<String>> {
+        None
+    }
+
+    /// Where an object like `to` is something that others may [cover](Self::covers), or has
+    /// something made; of an update only what comes to be that was not there in `from`.
+    fn makes(_from: Option<&Self::Spec>, _to: &Self::Spec) -> Vec<Vec<String>> {
+        Vec::new()
+    }
+
     /// Why an object that is like `from` cannot be made like `to` in place, where that can
     /// be told without the service. Refused while planning.
     fn check_update(_from: &Self::Spec, _to: &Self::Spec) -> Vec<Problem> {

@@ -66,6 +66,13 @@ impl<'a> Reasons<'a> {
                 .words(" stands for ")
                 .name(address)
                 .then(self.chain(address, seen)),
+            Reason::Covers { address, others } => {
+                let sentence = say("covers ").name(address);
+                match others {
+                    0 => sentence.words(", which is made"),
+                    others => sentence.words(&format!(" and {others} more, which are made")),
+                }
+            }
             Reason::DataLost { with } => {
                 say("its data is lost with ").name(with).then(self.chain(with, seen))
             }

@@ -282,14 +282,16 @@ impl Run<'_> {
         let kind = self.kind(change)?;
         let spec = self.spec(change)?;
         let line = self.line(change).await?;
-        let follows = change.reasons.iter().any(|r| matches!(r, Reason::Follows { .. }));
+        let covers = change.covers_new();
+        let follows =
+            covers || change.reasons.iter().any(|r| matches!(r, Reason::Follows { .. }));
         let deferred = change.reasons.iter().any(|r| matches!(r, Reason::Deferred(_)));
         let interrupted = change.reasons.contains(&Reason::Interrupted);
         let (id, from) = if follows || deferred {
             // What it hangs on was changed by this very run: look again.
             match self.look_again(change, kind, &spec, &line).await? {
                 Some(found) => (found.id, found.spec),
-                None if deferred => return self.make(step, change).await,
+                None if deferred || covers => return self.make(step, change).await,
                 None => return Err(vanished(&step.address).into()),
             }
         } else {
@@ -421,7 +423,8 @@ impl Run<'_> {
         let spec = self.spec(change)?;
         let line = self.line(change).await?;
         let known = self.learned().found.get(&step.address).cloned();
-        let found = match known {
+        // What was found is older than what it covers.
+        let found = match known.filter(|_| !change.covers_new()) {
             Some(Observation::Found(found)) => Some(found),
             Some(Observation::Unreadable(error)) => return Err(error.into()),
             Some(Observation::Gone) => None,

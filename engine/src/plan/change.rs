@@ -64,6 +64,13 @@ pub enum Reason {
         /// The object.
         address: Address,
     },
+    /// Something is made that it is about without naming it.
+    Covers {
+        /// The first of what is made.
+        address: Address,
+        /// How many others are.
+        others: usize,
+    },
     /// The script says that it is made anew when this changes.
     Triggered {
         /// What changes.
@@ -199,6 +206,11 @@ impl Change {
     pub fn stops(&self) -> bool {
         self.action == Action::Update
             && self.reasons.iter().any(|reason| matches!(reason, Reason::ProfileOff(_)))
+    }
+
+    /// Whether it is about something that is made in the same run.
+    pub fn covers_new(&self) -> bool {
+        self.reasons.iter().any(|reason| matches!(reason, Reason::Covers { .. }))
     }
 
     /// Whether it is made again as it was when its replacement fails.
