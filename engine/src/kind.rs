@@ -202,6 +202,13 @@ pub trait Calls: Send + Sync {
         name: &Name,
         spec: &Value,
     ) -> Result<Created<Value>, CallError>;
+    /// See [`Resource::prepare`].
+    async fn prepare(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        spec: &Value,
+    ) -> Result<(), CallError>;
     /// See [`Resource::update`].
     async fn update(
         &self,

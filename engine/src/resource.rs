@@ -487,6 +487,16 @@ pub trait Resource: Send + Sync + 'static {
         spec: Self::Spec,
     ) -> impl Future<Output = Result<Created<Self::Facts>, CallError>> + Send;
 
+    /// Gets what making it needs and may not be had, as an image: asked before what it replaces
+    /// is removed, which stays when this fails.
+    fn prepare(
+        _connection: &Self::Connection,
+        _name: &Name,
+        _spec: &Self::Spec,
+    ) -> impl Future<Output = Result<(), CallError>> + Send {
+        async { Ok(()) }
+    }
+
     /// Changes it in place; only attributes without `x-replace` differ.
     fn update(
         connection: &Self::Connection,

@@ -2,6 +2,7 @@
 
 mod behind;
 mod perform;
+mod prepare;
 mod renamed;
 mod rollback;
 mod schedule;

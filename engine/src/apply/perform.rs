@@ -368,6 +368,7 @@ impl Run<'_> {
             }
         }
         let line = self.line(change).await?;
+        self.prepare(change, kind, &line).await?;
         let spec = change.before.clone().unwrap_or_default();
         let name = self.name(change, &spec);
         let gone = if made_first { step.address.deposed() } else { step.address.clone() };

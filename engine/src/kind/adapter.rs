@@ -393,6 +393,15 @@ impl<R: Resource> Calls for Adapter<R> {
         Ok(Created { id: created.id, facts: Self::facts(&created.facts) })
     }
 
+    async fn prepare(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        spec: &Value,
+    ) -> Result<(), CallError> {
+        R::prepare(opened::<R::Connection>(connection), name, &Self::spec(spec)?).await
+    }
+
     async fn update(
         &self,
         connection: &OpenConnection,
