@@ -384,3 +384,25 @@ fn a_grant_on_all_of_one_table_survives_its_replacement() {
     ];
     drop(project.run(&loses).expect(0));
 }
+
+#[test]
+fn a_column_in_between_is_shown_by_its_name() {
+    let stack = Stack::new("dt_between");
+    let script = |columns: &[&str]| {
+        let columns: Vec<_> = columns
+            .iter()
+            .map(|name| format!("#{{ name: \"{name}\", type: \"text\" }}"))
+            .collect();
+        stack.script(&format!("db.table(\"t\", #{{ columns: [{}] }});", columns.join(", ")))
+    };
+    drop(script(&["id", "note"]).run(&["apply", "--auto-approve"]).expect(0));
+    let project = script(&["id", "age", "note"]);
+    let plan = project.run(&["plan"]).expect(0).stdout;
+    assert!(plan.contains("columns.age.type"), "{plan}");
+    assert!(!plan.contains("columns[") && !plan.contains("note"), "{plan}");
+    let markdown = project.run(&["plan", "--format", "markdown"]).expect(0).stdout;
+    assert!(markdown.contains("columns.age.type"), "{markdown}");
+    let json = project.run(&["plan", "--format", "json"]).expect(0).stdout;
+    assert!(json.contains("columns[1].type"), "{json}");
+    drop(project.run(&["destroy", "--auto-approve"]).expect(0));
+}
