@@ -48,3 +48,33 @@ fn an_image_that_cannot_be_had_leaves_what_runs() {
     stack.project.write("stack.rhai", &script("busybox:1.35"));
     stack.expect_no_changes();
 }
+
+#[test]
+fn another_password_of_a_server_is_warned_of_and_can_be_put_right() {
+    let script = |password: &str| {
+        format!(
+            "import \"std/postgres\" as pg;\n\
+             let db = pg::server(\"db\", #{{ password: secret(\"{password}\") }});\n\
+             db.server.database(\"shop\");\n"
+        )
+    };
+    let stack = stack("dt-password", &script("first-password"));
+    stack.apply();
+    stack.project.write("stack.rhai", &script("other-password"));
+    let plan = stack.project.run(&["plan"]).expect(0).stdout;
+    assert!(plan.contains("W0204"), "{plan}");
+    assert!(
+        flat(&plan).contains("`POSTGRES_PASSWORD` is read when the data is made"),
+        "{plan}"
+    );
+    let _fails_or_not = stack.project.run(&["apply", "--auto-approve"]);
+    let refused = stack.project.run(&["plan"]).expect(1).stderr;
+    let said = flat(&refused);
+    for words in ["E0506", "lets `dollop psql` in without it", "ALTER ROLE", "--no-refresh"] {
+        assert!(said.contains(words), "no `{words}` in\n{refused}");
+    }
+    let alter = "alter role postgres password 'other-password'";
+    drop(stack.project.run(&["psql", "--", "-c", alter]).expect(0));
+    drop(stack.project.run(&["apply", "--auto-approve"]).expect(0));
+    stack.expect_no_changes();
+}

@@ -119,6 +119,10 @@ impl Resource for Container {
         claims::lints(spec)
     }
 
+    fn cautions(_: &str, from: Option<&ContainerSpec>, to: &ContainerSpec) -> Vec<Problem> {
+        from.map_or_else(Vec::new, |from| images::remembered(from, to))
+    }
+
     fn replace_cautions(from: &ContainerSpec, to: &ContainerSpec) -> Vec<Problem> {
         if !Self::keeps_data(from, Some(to)) {
             return Vec::new();
