@@ -95,10 +95,13 @@ pub fn leaves(differences: &[Difference]) -> Vec<Leaf> {
     found
 }
 
-/// Leaves out what says nothing: of something new, empty defaults the script did not set.
+/// Leaves out what says nothing: of something new, empty defaults the script did not set. The
+/// key of an entry says something, whatever stands behind it.
 pub fn worth_showing(change: &Change, leaves: &mut Vec<Leaf>) {
+    let is_entry =
+        |leaf: &Leaf| leaf.path.0.len() > 1 && matches!(leaf.after, Side::Known(Value::Map(_)));
     if change.action == Action::Create {
-        leaves.retain(|leaf| leaf.span.is_some() || !leaf.after.is_empty());
+        leaves.retain(|leaf| leaf.span.is_some() || !leaf.after.is_empty() || is_entry(leaf));
     }
 }
 

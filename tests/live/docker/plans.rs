@@ -78,3 +78,13 @@ fn another_password_of_a_server_is_warned_of_and_can_be_put_right() {
     drop(stack.project.run(&["apply", "--auto-approve"]).expect(0));
     stack.expect_no_changes();
 }
+
+#[test]
+fn a_plan_shows_the_networks_that_modules_join() {
+    let script = "import \"std/redis\" as redis;\n\
+                  let net = docker::network(\"inner\");\n\
+                  redis::server(\"cache\", #{ networks: [net] });\n";
+    let stack = stack("dt-networks", script);
+    let plan = stack.project.run(&["plan"]).expect(0).stdout;
+    assert!(plan.contains("networks.dt-networks-inner"), "{plan}");
+}
