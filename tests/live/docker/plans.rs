@@ -88,3 +88,23 @@ fn a_plan_shows_the_networks_that_modules_join() {
     let plan = stack.project.run(&["plan"]).expect(0).stdout;
     assert!(plan.contains("networks.dt-networks-inner"), "{plan}");
 }
+
+#[test]
+fn somebody_elses_container_in_place_of_one_that_is_gone_is_refused_by_the_plan() {
+    let script =
+        r#"docker::container("web", #{ image: "busybox:1.35", command: "sleep 600" });"#;
+    let stack = stack("dt-usurped", script);
+    let _removed = Strangers(&["dt-usurped-web"]);
+    stack.apply();
+    docker(&["rm", "--force", "dt-usurped-web"]);
+    docker(&["run", "--detach", "--name", "dt-usurped-web", "busybox:1.35", "sleep", "600"]);
+    let refused = stack.project.run(&["plan"]).expect(1).stderr;
+    assert!(refused.contains("E0504"), "{refused}");
+    let words = "a container named `dt-usurped-web` exists already (not made by dollop)";
+    assert!(flat(&refused).contains(words), "{refused}");
+
+    // Of one that is recorded nowhere it is said as well.
+    drop(stack.project.run(&["state", "forget", "docker::container.web"]).expect(0));
+    let refused = stack.project.run(&["plan"]).expect(1).stderr;
+    assert!(refused.contains("note: it was not made by dollop"), "{refused}");
+}
