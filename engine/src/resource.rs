@@ -77,7 +77,7 @@ pub enum Owner {
     Ours,
     /// The service keeps no marks.
     Unmarked,
-    /// Somebody else, in words for a message: "stack `other`".
+    /// Somebody else, as words of a message: "it belongs to stack `other`".
     Other(String),
 }
 

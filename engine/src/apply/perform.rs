@@ -530,7 +530,7 @@ impl Run<'_> {
         let whose = match owner {
             Owner::Ours => return None,
             Owner::Unmarked => String::new(),
-            Owner::Other(whose) => format!("; it belongs to {whose}"),
+            Owner::Other(whose) => format!("; {whose}"),
         };
         let what = crate::kind::short_name(change.address.kind());
         let message = format!("a {what} named `{name}` exists already{whose}");

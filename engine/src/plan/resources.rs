@@ -538,7 +538,7 @@ impl Walk<'_> {
         let mut found =
             Diagnostic::new(Code::ExistsAlready, message).at(declaration.span.clone());
         if let Some(whose) = whose {
-            found = found.note(format!("it belongs to {whose}"));
+            found = found.note(whose);
         }
         let hint = "to take it over as it is and manage it from here on, add `adopt: true`; \
                     otherwise choose another `name`";
