@@ -91,6 +91,7 @@ impl<'a> Reasons<'a> {
             Reason::ProfileOff(profile) => profile_off("", profile),
             Reason::GoesWith(address) => say("goes along with ").name(address),
             Reason::Interrupted => say("was interrupted; what is there is finished"),
+            Reason::Failed => say("the last apply failed here; what is there is finished"),
             Reason::Deposed => say("another has taken its place"),
             Reason::Adopted => say("exists already and is taken over"),
             Reason::Deferred(connection) => {

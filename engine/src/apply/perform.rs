@@ -170,7 +170,8 @@ impl Run<'_> {
                 Ok(note)
             }
             Err(Unmade { error, nothing, left }) => {
-                let kept = kept.into_iter().map(|record| Effect::Put(Box::new(record)));
+                let failed = |record| Effect::Put(Box::new(Record { failed: true, ..record }));
+                let kept = kept.into_iter().map(failed);
                 let effect = match left {
                     Some(left) => left,
                     None if nothing => Effect::None,
@@ -286,7 +287,8 @@ impl Run<'_> {
         let follows =
             covers || change.reasons.iter().any(|r| matches!(r, Reason::Follows { .. }));
         let deferred = change.reasons.iter().any(|r| matches!(r, Reason::Deferred(_)));
-        let interrupted = change.reasons.contains(&Reason::Interrupted);
+        let interrupted =
+            change.reasons.iter().any(|r| matches!(r, Reason::Interrupted | Reason::Failed));
         let (id, from) = if follows || deferred {
             // What it hangs on was changed by this very run: look again.
             match self.look_again(change, kind, &spec, &line).await? {

@@ -11,6 +11,7 @@ use crate::path::Path;
 use crate::program::Lifecycle;
 use crate::resource::{OnFailure, Rolling};
 use crate::schema::Disruption;
+use crate::store::Record;
 use crate::value::Value;
 
 /// What is to happen.
@@ -93,6 +94,8 @@ pub enum Reason {
     Retained,
     /// Its making was interrupted; what is there is finished.
     Interrupted,
+    /// The last apply failed at it; what is there is finished.
+    Failed,
     /// It exists and the script asks to take it over, or it is ours and was forgotten.
     Adopted,
     /// It was recorded under this address, which is not declared any more.
@@ -193,6 +196,13 @@ impl Action {
                 | Self::Cascade
                 | Self::Verify
         )
+    }
+}
+
+impl Reason {
+    /// Why what an earlier run left half-way is finished.
+    pub(crate) fn left(record: &Record) -> Self {
+        if record.failed { Self::Failed } else { Self::Interrupted }
     }
 }
 

@@ -108,3 +108,14 @@ fn somebody_elses_container_in_place_of_one_that_is_gone_is_refused_by_the_plan(
     let refused = stack.project.run(&["plan"]).expect(1).stderr;
     assert!(refused.contains("note: it was not made by dollop"), "{refused}");
 }
+
+#[test]
+fn what_failed_is_told_from_what_was_interrupted() {
+    let script = r#"docker::container("job", #{ image: "busybox:1.35", wait: "exited",
+        command: ["sh", "-c", "exit 2"] });"#;
+    let stack = stack("dt-said-failed", script);
+    drop(stack.project.run(&["apply", "--auto-approve"]).expect(1));
+    let plan = stack.project.run(&["plan"]).expect(0).stdout;
+    assert!(flat(&plan).contains("the last apply failed here"), "{plan}");
+    assert!(!plan.contains("interrupted"), "{plan}");
+}
