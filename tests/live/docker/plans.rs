@@ -119,3 +119,28 @@ fn what_failed_is_told_from_what_was_interrupted() {
     assert!(flat(&plan).contains("the last apply failed here"), "{plan}");
     assert!(!plan.contains("interrupted"), "{plan}");
 }
+
+#[test]
+fn outputs_of_an_apply_that_failed_elsewhere_are_those_of_now() {
+    let script = |seconds: u32, fails: &str, more: &str| {
+        format!(
+            "let web = docker::container(\"web\", #{{ image: \"busybox:1.35\", \
+             command: \"sleep {seconds}\" }});\n\
+             let other = docker::container(\"other\", #{{ image: \"busybox:1.35\", \
+             wait: \"exited\", command: [\"sh\", \"-c\", \"{fails}\"] }});\n\
+             output(\"id\", web.id);\noutput(\"other\", other.id);\n{more}"
+        )
+    };
+    let stack = stack("dt-outputs", &script(600, "exit 0", ""));
+    stack.apply();
+    let outputs = || json(&stack.project.run(&["output", "--json"]).expect(0).stdout);
+    let before = outputs();
+    let more = "output(\"new\", web.id);\n";
+    stack.project.write("stack.rhai", &script(601, "exit 3", more));
+    drop(stack.project.run(&["apply", "--auto-approve"]).expect(1));
+    let after = outputs();
+    let id = docker(&["inspect", "--format", "{{.Id}}", "dt-outputs-web"]);
+    let text = after.to_string();
+    assert!(text.matches(&id).count() == 2, "{before}\n{after}");
+    assert!(after.get("other").is_none() && after["outputs"].get("other").is_none(), "{after}");
+}
