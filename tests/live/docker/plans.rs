@@ -144,3 +144,30 @@ fn outputs_of_an_apply_that_failed_elsewhere_are_those_of_now() {
     assert!(text.matches(&id).count() == 2, "{before}\n{after}");
     assert!(after.get("other").is_none() && after["outputs"].get("other").is_none(), "{after}");
 }
+
+#[test]
+fn what_was_never_made_is_missing_and_a_saved_plan_is_shown() {
+    let web = r#"docker::container("web", #{ image: "busybox:1.35", command: "sleep 600" });"#;
+    let stack = stack("dt-missing", web);
+    let project = &stack.project;
+    drop(project.run(&["plan", "--out", "the.plan"]).expect(0));
+    let shown = project.run(&["show", "the.plan"]).expect(0).stdout;
+    assert!(shown.contains("docker::container.web"), "{shown}");
+    stack.apply();
+    let two = format!(
+        "{web}\ndocker::container(\"two\", #{{ image: \"busybox:1.35\", command: \"sleep 600\" }});"
+    );
+    project.write("stack.rhai", &two);
+    let status = project.run(&["status"]).expect(0).stdout;
+    let row = status.lines().find(|line| line.contains("container.two")).expect("a row");
+    assert!(row.contains("missing") && row.contains("create"), "{status}");
+    assert!(status.contains("1 fine, 1 missing"), "{status}");
+    let found = json(&project.run(&["status", "--format", "json"]).expect(0).stdout);
+    let verdicts: Vec<_> = found["resources"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|it| &it["verdict"])
+        .collect();
+    assert_eq!(verdicts, ["good", "missing"]);
+}
