@@ -171,3 +171,26 @@ fn what_was_never_made_is_missing_and_a_saved_plan_is_shown() {
         .collect();
     assert_eq!(verdicts, ["good", "missing"]);
 }
+
+#[test]
+fn a_job_that_failed_at_first_leaves_nothing_behind_a_destroy() {
+    let script = |code: u32| {
+        format!(
+            r#"docker::job("seed", #{{ image: "busybox:1.35", command: ["sh", "-c", "exit {code}"] }});"#
+        )
+    };
+    let stack = stack("dt-failed-job", &script(2));
+    drop(stack.project.run(&["apply", "--auto-approve"]).expect(1));
+    assert_eq!(stack.labelled("container").len(), 1, "it is there to look at");
+    let plan = stack.project.run(&["plan"]).expect(0).stdout;
+    assert!(flat(&plan).contains("the last apply failed here"), "{plan}");
+    drop(stack.project.destroy(&[]).expect(0));
+    assert!(stack.labelled("container").is_empty(), "it is left behind");
+
+    // It is run again by the next apply, and leaves nothing then.
+    drop(stack.project.run(&["apply", "--auto-approve"]).expect(1));
+    stack.project.write("stack.rhai", &script(0));
+    stack.apply();
+    assert!(stack.labelled("container").is_empty());
+    stack.expect_no_changes();
+}
