@@ -40,6 +40,12 @@ pub fn save(plan: &Plan, file: &Path, keyring: &Keyring) -> Result<(), CommandEr
     })
 }
 
+/// Whether a file is a saved plan, of whatever version.
+pub fn is_one(file: &Path) -> bool {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.starts_with("{\"dollop_plan\":")
+}
+
 /// Reads a plan back.
 ///
 /// # Errors

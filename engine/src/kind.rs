@@ -114,6 +114,10 @@ pub trait Calls: Send + Sync {
     fn lint(&self, spec: &Value) -> Vec<Lint>;
     /// See [`Resource::territory`].
     fn territory(&self, spec: &Value) -> Vec<Territory>;
+    /// See [`Resource::covers`]. Nothing when the spec does not fit.
+    fn covers(&self, spec: &Value) -> Option<Vec<String>>;
+    /// See [`Resource::makes`]. Nothing when a spec does not fit.
+    fn makes(&self, from: Option<&Value>, to: &Value) -> Vec<Vec<String>>;
     /// See [`Resource::check_update`].
     fn check_update(&self, from: &Value, to: &Value) -> Vec<Problem>;
     /// See [`Resource::cautions`].
@@ -198,6 +202,13 @@ pub trait Calls: Send + Sync {
         name: &Name,
         spec: &Value,
     ) -> Result<Created<Value>, CallError>;
+    /// See [`Resource::prepare`].
+    async fn prepare(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        spec: &Value,
+    ) -> Result<(), CallError>;
     /// See [`Resource::update`].
     async fn update(
         &self,

@@ -77,7 +77,7 @@ pub enum Owner {
     Ours,
     /// The service keeps no marks.
     Unmarked,
-    /// Somebody else, in words for a message: "stack `other`".
+    /// Somebody else, as words of a message: "it belongs to stack `other`".
     Other(String),
 }
 
@@ -306,6 +306,19 @@ pub trait Resource: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Where everything is that it is about without naming it, as a grant on all tables of a
+    /// schema: a path from the wide to the narrow. It comes after what is made there
+    /// ([`makes`](Self::makes)), and is looked at again when something is.
+    fn covers(_spec: &Self::Spec) -> Option<Vec<String>> {
+        None
+    }
+
+    /// Where an object like `to` is something that others may [cover](Self::covers), or has
+    /// something made; of an update only what comes to be that was not there in `from`.
+    fn makes(_from: Option<&Self::Spec>, _to: &Self::Spec) -> Vec<Vec<String>> {
+        Vec::new()
+    }
+
     /// Why an object that is like `from` cannot be made like `to` in place, where that can
     /// be told without the service. Refused while planning.
     fn check_update(_from: &Self::Spec, _to: &Self::Spec) -> Vec<Problem> {
@@ -475,6 +488,16 @@ pub trait Resource: Send + Sync + 'static {
         name: &Name,
         spec: Self::Spec,
     ) -> impl Future<Output = Result<Created<Self::Facts>, CallError>> + Send;
+
+    /// Gets what making it needs and may not be had, as an image: asked before what it replaces
+    /// is removed, which stays when this fails.
+    fn prepare(
+        _connection: &Self::Connection,
+        _name: &Name,
+        _spec: &Self::Spec,
+    ) -> impl Future<Output = Result<(), CallError>> + Send {
+        async { Ok(()) }
+    }
 
     /// Changes it in place; only attributes without `x-replace` differ.
     fn update(

@@ -14,6 +14,7 @@ use crate::value::Value;
 
 /// One object or connection as dollop last knew it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "marks that stand beside each other")]
 pub struct Record {
     /// Its name in the stack.
     pub address: Address,
@@ -35,6 +36,9 @@ pub struct Record {
     /// Whether a change of it was interrupted: it exists, and may not be whole.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unfinished: bool,
+    /// Whether it was a failure that left it so, and no run that was cut off.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub failed: bool,
     /// The names that changes which were interrupted may have given it, where its service
     /// knows it by its name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -64,6 +68,7 @@ impl Record {
             lifecycle: Lifecycle::plain(),
             interrupted: false,
             unfinished: false,
+            failed: false,
             renaming: Vec::new(),
             tainted: false,
             stopped: None,

@@ -74,6 +74,8 @@ fn a_wrong_password_for_postgresql() {
       = note: tried 127.0.0.1:[port] as postgres
       = note: PostgreSQL at 127.0.0.1:[port] does not accept the password of user `postgres`
       = hint: an existing data folder keeps the password it was first started with: changing `POSTGRES_PASSWORD` does not reach it
+      = hint: a server in a container of the official image lets `dollop psql` in without it: `ALTER ROLE "postgres" PASSWORD '..'` there makes the two agree
+      = hint: to plan from what dollop remembers, add `--no-refresh`
     "#);
 }
 
@@ -95,6 +97,7 @@ fn a_wrong_password_for_rabbitmq() {
       = note: tried http://127.0.0.1:[port] as guest
       = note: http://127.0.0.1:[port] refuses user `guest`: Login failed
       = hint: check `user` and `password` of the connection
+      = hint: to plan from what dollop remembers, add `--no-refresh`
     "#);
 }
 

@@ -322,3 +322,18 @@ async fn a_probe_waits_for_what_answers_and_says_what_does_not() {
         assert_eq!(kind.calls.check(&spec)[0].attribute, attribute);
     }
 }
+
+#[test]
+fn a_file_with_a_secret_is_its_owners_alone() {
+    let script = "local::file(\"open\", #{ path: \"open.txt\", content: \"x\" });\n\
+         local::file(\"told\", #{ path: \"told.txt\", content: secret(\"hunter2\") });\n\
+         let random = local::random(\"pw\");\n\
+         local::file(\"made\", #{ path: \"made.txt\", content: `word=${random.result}` });\n\
+         local::file(\"shared\", #{ path: \"shared.txt\", content: secret(\"x\"), mode: \"0640\" });\n";
+    let project = dollop_tests::cli::Project::new("dt-secret-file", script);
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    let of = |name: &str| format!("{:04o}", mode(&project.folder().join(name)));
+    let modes = ["open.txt", "told.txt", "made.txt", "shared.txt"].map(of);
+    assert_eq!(modes, ["0644", "0600", "0600", "0640"]);
+    drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
+}

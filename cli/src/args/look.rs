@@ -30,7 +30,7 @@ pub struct RelationArgs {
 /// `dollop show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// A script, or a folder with `stack.rhai` [default: the current folder].
+    /// A script, or a folder with `stack.rhai` [default: the current folder]; or a saved plan.
     #[arg(value_name = "STACK", add = complete::stacks())]
     pub stack: Option<PathBuf>,
     /// In which environment.

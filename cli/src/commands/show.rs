@@ -5,6 +5,7 @@ use dollop_state::{Keyring, read_state};
 use crate::args::{Format, ShowArgs};
 use crate::commands::{note, show_plan};
 use crate::error::{CommandError, DONE};
+use crate::project::Project;
 use crate::render::{Screen, json, state};
 use crate::saved;
 use crate::session::state_folder;
@@ -12,8 +13,14 @@ use crate::terminal;
 
 /// Shows it.
 pub fn run(args: &ShowArgs) -> Result<u8, CommandError> {
-    let folder = state_folder(&args.project()?);
-    if let Some(file) = &args.plan {
+    // A saved plan where a stack may stand: of the stack of this folder.
+    let given = args.stack.as_deref().filter(|file| args.plan.is_none() && saved::is_one(file));
+    let project = match given {
+        Some(_) => Project::find(None, args.environment.environment())?,
+        None => args.project()?,
+    };
+    let folder = state_folder(&project);
+    if let Some(file) = args.plan.as_deref().or(given) {
         let plan = saved::read(file, &Keyring::load(&folder)?)?;
         show_plan(&plan, &dollop_stdlib::registry(), args.format, args.verbose)?;
         return Ok(DONE);

@@ -46,9 +46,10 @@ pub fn run(args: &StatusArgs) -> Result<u8, CommandError> {
         let planned = async { if args.no_plan { None } else { compare(&live, args).await } };
         let (conditions, plan) = tokio::join!(asked, planned);
         let rows: Vec<_> = targets.iter().zip(conditions).collect();
+        let missing = missing(&live, args, plan.as_ref());
         let text = match args.format {
-            ListFormat::Json => json::text(&document(&live, &rows, plan.as_ref())),
-            ListFormat::Text => shown(&live, &rows, plan.as_ref()),
+            ListFormat::Json => json::text(&document(&live, &rows, plan.as_ref(), &missing)),
+            ListFormat::Text => shown(&live, &rows, plan.as_ref(), &missing),
         };
         terminal::print(&text)?;
         // What could not be asked at all is no status.
@@ -57,6 +58,22 @@ pub fn run(args: &StatusArgs) -> Result<u8, CommandError> {
             None => Ok(DONE),
         }
     })
+}
+
+/// What is declared and was never made, where nothing is chosen; what is gone has a record.
+fn missing<'p>(live: &Live, args: &StatusArgs, plan: Option<&'p Plan>) -> Vec<&'p Address> {
+    if !args.select.what.is_empty() || !args.select.profiles.is_empty() {
+        return Vec::new();
+    }
+    let registry = live.session.registry();
+    let has_condition = |address: &Address| {
+        let operations = registry.operations(address.kind());
+        operations.is_some_and(|able| able.abilities().contains(&Ability::Condition))
+    };
+    let changes = plan.into_iter().flat_map(|plan| &plan.changes);
+    let made = changes.filter(|change| change.action == Action::Create);
+    let made = made.map(|change| &change.address);
+    made.filter(|it| has_condition(it) && !live.state.records.contains_key(it)).collect()
 }
 
 type Row<'a, 'b> = (&'a Target<'b>, Result<Option<Condition>, CallError>);
@@ -81,9 +98,14 @@ async fn compare(live: &Live, args: &StatusArgs) -> Option<Plan> {
     }
 }
 
-fn shown(live: &Live, rows: &[Row<'_, '_>], plan: Option<&Plan>) -> String {
+fn shown(
+    live: &Live,
+    rows: &[Row<'_, '_>],
+    plan: Option<&Plan>,
+    missing: &[&Address],
+) -> String {
     let pending = plan.map(pending).unwrap_or_default();
-    let cells: Vec<Vec<Cell>> = rows
+    let mut cells: Vec<Vec<Cell>> = rows
         .iter()
         .map(|(target, answer)| {
             let address = &target.record.address;
@@ -101,9 +123,15 @@ fn shown(live: &Live, rows: &[Row<'_, '_>], plan: Option<&Plan>) -> String {
             row
         })
         .collect();
+    cells.extend(missing.iter().map(|address| {
+        let name = cell(address.to_string(), Tone::Name);
+        let (empty, state) = (Cell::default, cell("missing", Tone::Bad));
+        let planned = planned(pending.get(*address));
+        vec![name, state, empty(), empty(), planned, empty(), empty()]
+    }));
     let mut out = table(&COLUMNS, &cells, terminal::stdout_width());
     out.push('\n');
-    out.push_str(&summary(live, rows, plan));
+    out.push_str(&summary(live, rows, plan, missing));
     out
 }
 
@@ -185,7 +213,12 @@ fn word(action: Action) -> &'static str {
 }
 
 /// How many are how, what is not in the table, and what to do about it.
-fn summary(live: &Live, rows: &[Row<'_, '_>], plan: Option<&Plan>) -> String {
+fn summary(
+    live: &Live,
+    rows: &[Row<'_, '_>],
+    plan: Option<&Plan>,
+    missing: &[&Address],
+) -> String {
     let how = |verdict| {
         let found = rows.iter().filter_map(|(_, answer)| answer.as_ref().ok()?.as_ref());
         found.filter(|condition| condition.verdict == verdict).count()
@@ -205,12 +238,16 @@ fn summary(live: &Live, rows: &[Row<'_, '_>], plan: Option<&Plan>) -> String {
     if bad > 0 {
         parts.push(format!("{bad} not as it should be"));
     }
+    if !missing.is_empty() {
+        parts.push(format!("{} missing", missing.len()));
+    }
     let mut out = format!("{}\n", parts.join(", "));
     if let Some(plan) = plan {
         let pending = pending(plan);
         let shown: std::collections::BTreeSet<_> =
             rows.iter().map(|(target, _)| &target.record.address).collect();
-        let others = pending.keys().filter(|address| !shown.contains(**address)).count();
+        let shown = |address: &Address| shown.contains(address) || missing.contains(&address);
+        let others = pending.keys().filter(|address| !shown(address)).count();
         let drifted = pending.values().filter(|(_, drifted)| *drifted).count();
         let records = live.state.records.len();
         let next = match pending.len() {
@@ -233,7 +270,12 @@ fn summary(live: &Live, rows: &[Row<'_, '_>], plan: Option<&Plan>) -> String {
     out
 }
 
-fn document(live: &Live, rows: &[Row<'_, '_>], plan: Option<&Plan>) -> Json {
+fn document(
+    live: &Live,
+    rows: &[Row<'_, '_>],
+    plan: Option<&Plan>,
+    missing: &[&Address],
+) -> Json {
     let pending = plan.map(pending).unwrap_or_default();
     let resources = rows.iter().map(|(target, answer)| {
         let address = &target.record.address;
@@ -256,10 +298,14 @@ fn document(live: &Live, rows: &[Row<'_, '_>], plan: Option<&Plan>) -> Json {
             "error": answer.as_ref().err().map(|error| live.redactor.clean(&error.message)),
         })
     });
+    let missing = missing.iter().map(|address| {
+        let plan = pending.get(*address).map(|(action, _)| word(*action));
+        json!({ "address": address, "name": address, "verdict": "missing", "plan": plan })
+    });
     json!({
         "format_version": FORMAT_VERSION,
         "stack": live.session.project.stack,
-        "resources": resources.collect::<Vec<_>>(),
+        "resources": resources.chain(missing).collect::<Vec<_>>(),
         "changes": plan.map(|_| pending.len()),
     })
 }

@@ -3,6 +3,8 @@
 //! Terminal, Markdown and JSON all show leaves, so there is one place that decides what may
 //! be seen: a leaf never holds a secret.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use dollop_engine::diagnostic::Span;
 use dollop_engine::expr::{Expr, Reference};
 use dollop_engine::map::Map;
@@ -26,8 +28,10 @@ pub enum Side {
 /// The smallest part of an attribute that differs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Leaf {
-    /// Where.
+    /// Where: an item of a list by its number, in the new list unless it goes.
     pub path: Path,
+    /// The same for people: an item that has a name by that.
+    pub shown: Path,
     /// As it is.
     pub before: Side,
     /// As it shall be.
@@ -74,11 +78,12 @@ pub fn leaves(differences: &[Difference]) -> Vec<Leaf> {
     let mut found = Vec::with_capacity(differences.len());
     for difference in differences {
         let before = difference.before.clone().map(Expr::Value);
-        for (path, before, after) in
+        for (At { path, shown }, before, after) in
             pairs(&difference.path, before.as_ref(), difference.after.as_ref())
         {
             found.push(Leaf {
                 path,
+                shown,
                 before,
                 after,
                 drift: difference.drift,
@@ -90,10 +95,13 @@ pub fn leaves(differences: &[Difference]) -> Vec<Leaf> {
     found
 }
 
-/// Leaves out what says nothing: of something new, empty defaults the script did not set.
+/// Leaves out what says nothing: of something new, empty defaults the script did not set. The
+/// key of an entry says something, whatever stands behind it.
 pub fn worth_showing(change: &Change, leaves: &mut Vec<Leaf>) {
+    let is_entry =
+        |leaf: &Leaf| leaf.path.0.len() > 1 && matches!(leaf.after, Side::Known(Value::Map(_)));
     if change.action == Action::Create {
-        leaves.retain(|leaf| leaf.span.is_some() || !leaf.after.is_empty());
+        leaves.retain(|leaf| leaf.span.is_some() || !leaf.after.is_empty() || is_entry(leaf));
     }
 }
 
@@ -119,19 +127,41 @@ pub fn value_leaves(value: &Value) -> Vec<(Path, Side)> {
     let value = Expr::Value(value.clone());
     pairs(&Path::default(), None, Some(&value))
         .into_iter()
-        .map(|(path, _, after)| (path, after))
+        .map(|(at, _, after)| (at.path, after))
         .collect()
 }
 
-type Pair = (Path, Side, Side);
+type Pair = (At, Side, Side);
+
+/// Where something stands, for programs and for people.
+#[derive(Clone)]
+struct At {
+    path: Path,
+    shown: Path,
+}
+
+impl At {
+    fn key(&self, key: &str) -> Self {
+        Self { path: self.path.key(key), shown: self.shown.key(key) }
+    }
+
+    fn index(&self, index: usize) -> Self {
+        Self { path: self.path.index(index), shown: self.shown.index(index) }
+    }
+
+    fn named(&self, index: usize, name: &str) -> Self {
+        Self { path: self.path.index(index), shown: self.shown.key(name) }
+    }
+}
 
 fn pairs(path: &Path, before: Option<&Expr>, after: Option<&Expr>) -> Vec<Pair> {
     let mut found = Vec::new();
-    walk(path, before, after, &mut found);
+    let at = At { path: path.clone(), shown: path.clone() };
+    walk(&at, before, after, &mut found);
     found
 }
 
-fn walk(path: &Path, before: Option<&Expr>, after: Option<&Expr>, found: &mut Vec<Pair>) {
+fn walk(path: &At, before: Option<&Expr>, after: Option<&Expr>, found: &mut Vec<Pair>) {
     // Nothing and not there are the same to a reader.
     let there = |side: &&Expr| **side != Expr::NULL;
     let (before, after) = (before.filter(there), after.filter(there));
@@ -215,7 +245,7 @@ fn simple(items: &[Expr]) -> bool {
     })
 }
 
-fn each_key(path: &Path, mut before: Map<Expr>, after: Map<Expr>, found: &mut Vec<Pair>) {
+fn each_key(path: &At, mut before: Map<Expr>, after: Map<Expr>, found: &mut Vec<Pair>) {
     let mut keys: Vec<_> = before.keys().chain(after.keys()).cloned().collect();
     keys.sort();
     keys.dedup();
@@ -225,9 +255,66 @@ fn each_key(path: &Path, mut before: Map<Expr>, after: Map<Expr>, found: &mut Ve
     }
 }
 
-fn each_index(path: &Path, before: &[Expr], after: &[Expr], found: &mut Vec<Pair>) {
+fn each_index(path: &At, before: &[Expr], after: &[Expr], found: &mut Vec<Pair>) {
+    if each_named(path, before, after, found).is_some() {
+        return;
+    }
     for index in 0..before.len().max(after.len()) {
         walk(&path.index(index), before.get(index), after.get(index), found);
+    }
+}
+
+/// Pairs items by their names, where every one has its own. `None` where they have none, or
+/// nothing but their order differs.
+fn each_named(path: &At, before: &[Expr], after: &[Expr], found: &mut Vec<Pair>) -> Option<()> {
+    if before.is_empty() || after.is_empty() {
+        return None;
+    }
+    let (old, new) = (names(before)?, names(after)?);
+    let mut gone: BTreeMap<&str, usize> = old.iter().map(String::as_str).zip(0..).collect();
+    let mut of = vec![None; after.len()];
+    for (index, name) in new.iter().enumerate() {
+        of[index] = gone.remove(name.as_str());
+    }
+    // What has another name now is told so by itself.
+    for (was, item) in of.iter_mut().zip(after).filter(|(was, _)| was.is_none()) {
+        if let Some(name) = text(item, "renamed_from") {
+            *was = gone.remove(name.as_str());
+        }
+    }
+    let mut pairs = Vec::new();
+    for (index, item) in after.iter().enumerate() {
+        let at = path.named(index, &new[index]);
+        walk(&at, of[index].map(|was| &before[was]), Some(item), &mut pairs);
+    }
+    for (name, index) in gone {
+        walk(&path.named(index, name), Some(&before[index]), None, &mut pairs);
+    }
+    if pairs.is_empty() {
+        return None;
+    }
+    found.extend(pairs);
+    Some(())
+}
+
+/// The names of all items, where every one has its own.
+fn names(items: &[Expr]) -> Option<Vec<String>> {
+    let names: Vec<String> =
+        items.iter().map(|item| text(item, "name")).collect::<Option<_>>()?;
+    let distinct: BTreeSet<&String> = names.iter().collect();
+    (distinct.len() == names.len()).then_some(names)
+}
+
+/// A text in a map, where it is known and no secret.
+fn text(item: &Expr, key: &str) -> Option<String> {
+    let value = match item {
+        Expr::Value(Value::Map(entries)) => entries.get(key)?,
+        Expr::Map(entries) => entries.get(key)?.known()?,
+        _ => return None,
+    };
+    match value {
+        Value::String(text) => Some(text.clone()),
+        _ => None,
     }
 }
 
@@ -310,7 +397,7 @@ mod tests {
         let before = Expr::Value(before);
         let found: Vec<_> = pairs(&Path::attribute("a"), Some(&before), Some(&after.into()))
             .into_iter()
-            .map(|(path, before, after)| format!("{path}: {before:?} {after:?}"))
+            .map(|(at, before, after)| format!("{}: {before:?} {after:?}", at.shown))
             .collect();
         assert_eq!(found, expected);
     }
@@ -321,6 +408,40 @@ mod tests {
             json(r#"{"x": 1, "y": {"z": [1]}, "same": 0}"#),
             json(r#"{"y": {"z": [2]}, "n": null, "same": 0}"#),
             &["a.x: Known(1) Absent", "a.y.z: Known([1]) Known([2])"],
+        );
+    }
+
+    #[test]
+    fn items_with_names_are_paired_by_them() {
+        let before = r#"[{"name": "id", "type": "int"}, {"name": "note", "type": "text"},
+            {"name": "x y", "type": "text"}]"#;
+        let after = r#"[{"name": "id", "type": "int"}, {"name": "age", "type": "int"},
+            {"name": "memo", "type": "text", "renamed_from": "note"}]"#;
+        check(
+            json(before),
+            json(after),
+            &[
+                "a.age.name: Absent Known(\"age\")",
+                "a.age.type: Absent Known(\"int\")",
+                "a.memo.name: Known(\"note\") Known(\"memo\")",
+                "a.memo.renamed_from: Absent Known(\"note\")",
+                "a[\"x y\"].name: Known(\"x y\") Absent",
+                "a[\"x y\"].type: Known(\"text\") Absent",
+            ],
+        );
+        let paths = pairs(
+            &Path::attribute("a"),
+            Some(&Expr::Value(json(before))),
+            Some(&Expr::Value(json(after))),
+        );
+        let paths: Vec<_> = paths.iter().map(|(at, ..)| at.path.to_string()).collect();
+        let places = ["a[1].name", "a[1].type", "a[2].name", "a[2].renamed_from"];
+        assert_eq!(paths, [&places[..], &["a[2].name", "a[2].type"]].concat());
+        // Where the order alone differs, places tell.
+        check(
+            json(r#"[{"name": "x"}, {"name": "y"}]"#),
+            json(r#"[{"name": "y"}, {"name": "x"}]"#),
+            &["a[0].name: Known(\"x\") Known(\"y\")", "a[1].name: Known(\"y\") Known(\"x\")"],
         );
     }
 

@@ -255,7 +255,7 @@ fn warnings(out: &mut Comment, plan: &Plan) {
 fn diff_lines(leaves: &[Leaf]) -> Vec<String> {
     let mut lines = Vec::new();
     for leaf in leaves {
-        let path = clean(&leaf.path.to_string()).into_owned();
+        let path = clean(&leaf.shown.to_string()).into_owned();
         let mut remarks = String::new();
         if leaf.drift {
             remarks.push_str("  (changed outside dollop)");

@@ -66,6 +66,13 @@ impl<'a> Reasons<'a> {
                 .words(" stands for ")
                 .name(address)
                 .then(self.chain(address, seen)),
+            Reason::Covers { address, others } => {
+                let sentence = say("covers ").name(address);
+                match others {
+                    0 => sentence.words(", which is made"),
+                    others => sentence.words(&format!(" and {others} more, which are made")),
+                }
+            }
             Reason::DataLost { with } => {
                 say("its data is lost with ").name(with).then(self.chain(with, seen))
             }
@@ -84,6 +91,7 @@ impl<'a> Reasons<'a> {
             Reason::ProfileOff(profile) => profile_off("", profile),
             Reason::GoesWith(address) => say("goes along with ").name(address),
             Reason::Interrupted => say("was interrupted; what is there is finished"),
+            Reason::Failed => say("the last apply failed here; what is there is finished"),
             Reason::Deposed => say("another has taken its place"),
             Reason::Adopted => say("exists already and is taken over"),
             Reason::Deferred(connection) => {

@@ -186,7 +186,9 @@ impl<'a> Causes<'a> {
     /// The changes a change comes from.
     fn behind(&self, change: &'a Change) -> BTreeSet<&'a Address> {
         let of = |reason: &'a Reason| match reason {
-            Reason::Follows { address, .. } | Reason::GoesWith(address) => Some(address),
+            Reason::Follows { address, .. }
+            | Reason::Covers { address, .. }
+            | Reason::GoesWith(address) => Some(address),
             Reason::Triggered { by } => Some(by),
             Reason::DataLost { with } => Some(with),
             Reason::Deferred(connection) => match &self.connections.get(connection)?.standing {

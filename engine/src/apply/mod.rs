@@ -2,7 +2,9 @@
 
 mod behind;
 mod guard;
+mod outputs;
 mod perform;
+mod prepare;
 mod renamed;
 mod rollback;
 mod schedule;
@@ -135,6 +137,7 @@ pub async fn apply(
     };
     let mut schedule = Schedule::new(&plan.steps, settings.parallelism, joins);
     let mut report = Report::default();
+    let mut done = HashSet::new();
     let mut broken = None;
     let mut running = FuturesUnordered::new();
     loop {
@@ -150,6 +153,7 @@ pub async fn apply(
         match outcome {
             Ok(()) => {
                 report.done += 1;
+                done.insert(step.id);
                 schedule.finished(step.id, Outcome::Done);
             }
             Err(perform::Stop::Call(error)) => {
@@ -189,8 +193,9 @@ pub async fn apply(
             misfit(name, plan.output_types.get(name).copied(), value)
         }));
     }
-    let outputs = complete.then(|| report.outputs.clone());
-    store.finish(RunEnd { complete, outputs }).await?;
+    let outputs =
+        if complete { report.outputs.clone() } else { run.outputs_so_far(&done, &report) };
+    store.finish(RunEnd { complete, outputs: Some(outputs) }).await?;
     Ok(report)
 }
 
@@ -291,15 +296,6 @@ impl<'a> Run<'a> {
         let found = reference.path.follow(&record.facts);
         let found = found.or_else(|| reference.path.follow(&record.spec));
         found.map(Expr::Value)
-    }
-
-    /// Outputs as far as they are known now.
-    fn outputs(&self) -> BTreeMap<String, Value> {
-        let resolved = self.plan.outputs.iter().filter_map(|output| {
-            let value = self.resolve(output.after.as_ref()?);
-            Some((output.name.clone(), value.known()?.clone()))
-        });
-        resolved.collect()
     }
 
     /// Outputs that will never be known: what they are made of says nothing, or has no such

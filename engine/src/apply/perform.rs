@@ -172,7 +172,8 @@ impl Run<'_> {
                 Ok(note)
             }
             Err(Unmade { error, nothing, left }) => {
-                let kept = kept.into_iter().map(|record| Effect::Put(Box::new(record)));
+                let failed = |record| Effect::Put(Box::new(Record { failed: true, ..record }));
+                let kept = kept.into_iter().map(failed);
                 let effect = match left {
                     Some(left) => left,
                     None if nothing => Effect::None,
@@ -284,14 +285,17 @@ impl Run<'_> {
         let kind = self.kind(change)?;
         let spec = self.spec(change)?;
         let line = self.line(change).await?;
-        let follows = change.reasons.iter().any(|r| matches!(r, Reason::Follows { .. }));
+        let covers = change.covers_new();
+        let follows =
+            covers || change.reasons.iter().any(|r| matches!(r, Reason::Follows { .. }));
         let deferred = change.reasons.iter().any(|r| matches!(r, Reason::Deferred(_)));
-        let interrupted = change.reasons.contains(&Reason::Interrupted);
+        let interrupted =
+            change.reasons.iter().any(|r| matches!(r, Reason::Interrupted | Reason::Failed));
         let (id, from) = if follows || deferred {
             // What it hangs on was changed by this very run: look again.
             match self.look_again(change, kind, &spec, &line).await? {
                 Some(found) => (found.id, found.spec),
-                None if deferred => return self.make(step, change).await,
+                None if deferred || covers => return self.make(step, change).await,
                 None => return Err(vanished(&step.address).into()),
             }
         } else {
@@ -369,6 +373,7 @@ impl Run<'_> {
         }
         self.guard_above(step).await?;
         let line = self.line(change).await?;
+        self.prepare(change, kind, &line).await?;
         let spec = change.before.clone().unwrap_or_default();
         let name = self.name(change, &spec);
         let gone = if made_first { step.address.deposed() } else { step.address.clone() };
@@ -406,7 +411,8 @@ impl Run<'_> {
         let spec = self.spec(change)?;
         let line = self.line(change).await?;
         let known = self.learned().found.get(&step.address).cloned();
-        let found = match known {
+        // What was found is older than what it covers.
+        let found = match known.filter(|_| !change.covers_new()) {
             Some(Observation::Found(found)) => Some(found),
             Some(Observation::Unreadable(error)) => return Err(error.into()),
             Some(Observation::Gone) => None,
@@ -511,7 +517,7 @@ impl Run<'_> {
         let whose = match owner {
             Owner::Ours => return None,
             Owner::Unmarked => String::new(),
-            Owner::Other(whose) => format!("; it belongs to {whose}"),
+            Owner::Other(whose) => format!("; {whose}"),
         };
         let what = crate::kind::short_name(change.address.kind());
         let message = format!("a {what} named `{name}` exists already{whose}");

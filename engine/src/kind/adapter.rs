@@ -177,6 +177,16 @@ impl<R: Resource> Calls for Adapter<R> {
         typed(spec, Self::natural()).map_or_else(|_| Vec::new(), territory)
     }
 
+    fn covers(&self, spec: &Value) -> Option<Vec<String>> {
+        R::covers(&typed(spec, Self::natural()).ok()?)
+    }
+
+    fn makes(&self, from: Option<&Value>, to: &Value) -> Vec<Vec<String>> {
+        let from = from.and_then(|from| typed(from, Self::natural()).ok());
+        typed(to, Self::natural())
+            .map_or_else(|_| Vec::new(), |to| R::makes(from.as_ref(), &to))
+    }
+
     fn check_update(&self, from: &Value, to: &Value) -> Vec<Problem> {
         match (typed(from, Self::natural()), typed(to, Self::natural())) {
             (Ok(was), Ok(next)) => discreet(R::check_update(&was, &next), [from, to]),
@@ -381,6 +391,15 @@ impl<R: Resource> Calls for Adapter<R> {
         let connection = opened::<R::Connection>(connection);
         let created = R::create(connection, name, Self::spec(spec)?).await?;
         Ok(Created { id: created.id, facts: Self::facts(&created.facts) })
+    }
+
+    async fn prepare(
+        &self,
+        connection: &OpenConnection,
+        name: &Name,
+        spec: &Value,
+    ) -> Result<(), CallError> {
+        R::prepare(opened::<R::Connection>(connection), name, &Self::spec(spec)?).await
     }
 
     async fn update(

@@ -11,6 +11,7 @@ use crate::path::Path;
 use crate::program::Lifecycle;
 use crate::resource::{OnFailure, Rolling};
 use crate::schema::Disruption;
+use crate::store::Record;
 use crate::value::Value;
 
 /// What is to happen.
@@ -64,6 +65,13 @@ pub enum Reason {
         /// The object.
         address: Address,
     },
+    /// Something is made that it is about without naming it.
+    Covers {
+        /// The first of what is made.
+        address: Address,
+        /// How many others are.
+        others: usize,
+    },
     /// The script says that it is made anew when this changes.
     Triggered {
         /// What changes.
@@ -86,6 +94,8 @@ pub enum Reason {
     Retained,
     /// Its making was interrupted; what is there is finished.
     Interrupted,
+    /// The last apply failed at it; what is there is finished.
+    Failed,
     /// It exists and the script asks to take it over, or it is ours and was forgotten.
     Adopted,
     /// It was recorded under this address, which is not declared any more.
@@ -189,6 +199,13 @@ impl Action {
     }
 }
 
+impl Reason {
+    /// Why what an earlier run left half-way is finished.
+    pub(crate) fn left(record: &Record) -> Self {
+        if record.failed { Self::Failed } else { Self::Interrupted }
+    }
+}
+
 impl Change {
     /// Whether something in the world changed it outside dollop.
     pub fn drifted(&self) -> bool {
@@ -199,6 +216,11 @@ impl Change {
     pub fn stops(&self) -> bool {
         self.action == Action::Update
             && self.reasons.iter().any(|reason| matches!(reason, Reason::ProfileOff(_)))
+    }
+
+    /// Whether it is about something that is made in the same run.
+    pub fn covers_new(&self) -> bool {
+        self.reasons.iter().any(|reason| matches!(reason, Reason::Covers { .. }))
     }
 
     /// Whether it is made again as it was when its replacement fails.

@@ -339,9 +339,9 @@ pub(crate) fn unusable(
     for hint in &error.hints {
         found = found.hint(hint.clone());
     }
-    if error.failure == Failure::Unreachable {
+    if matches!(error.failure, Failure::Unreachable | Failure::Denied) {
         found = found.hint("to plan from what dollop remembers, add `--no-refresh`");
-        if recorded {
+        if recorded && error.failure == Failure::Unreachable {
             let hint = format!("if it is gone for good: `dollop state forget {address}`");
             found = found.hint(hint);
         }

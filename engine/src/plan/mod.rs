@@ -5,6 +5,7 @@ mod checks;
 pub(crate) mod conflicts;
 mod connections;
 mod contents;
+mod covering;
 mod decide;
 pub(crate) mod desired;
 mod diff;
@@ -344,6 +345,7 @@ pub(crate) fn plan_from(
     let declared = |address: &Address| inputs.graph.get(address).is_some();
     let followers = renaming::followers(&renamings, &settled, registry);
     let takeovers = renaming::takeovers(&renamings);
+    let covered = covering::covered(&mut decisions.changes, registry);
     let steps = steps::steps(&steps::Work {
         changes: &decisions.changes,
         connections: &decisions.connections,
@@ -354,6 +356,7 @@ pub(crate) fn plan_from(
         followers: &followers,
         orders: &[&takeovers[..], &rotation::orders(&decisions.changes, registry)].concat(),
         ways: &ways,
+        covered: &covered,
     })
     .map_err(|stuck| Findings {
         diagnostics: vec![waiting_for_each_other(&stuck)],

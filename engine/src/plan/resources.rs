@@ -278,7 +278,7 @@ impl Walk<'_> {
                 self.compare(&mut change, declaration, kind, normal, Some(record));
                 let replaced = change.action == Action::Replace;
                 if record.unfinished {
-                    change.reasons.push(Reason::Interrupted);
+                    change.reasons.push(Reason::left(record));
                 }
                 if change.action == Action::Keep
                     || (record.interrupted && !replaced)
@@ -326,14 +326,14 @@ impl Walk<'_> {
                             change.action = Action::Update;
                         }
                         // What forces a replacement is said first.
-                        change.reasons.push(Reason::Interrupted);
+                        change.reasons.push(Reason::left(record));
                     }
                     (Some(record), _)
                         if (record.unfinished || stands_in)
                             && change.action == Action::Keep =>
                     {
                         change.action = Action::Update;
-                        change.reasons.push(Reason::Interrupted);
+                        change.reasons.push(Reason::left(record));
                     }
                     // What was recorded is ours, whatever marks it carries: it may have been
                     // adopted, and marks cannot always be changed.
@@ -538,7 +538,7 @@ impl Walk<'_> {
         let mut found =
             Diagnostic::new(Code::ExistsAlready, message).at(declaration.span.clone());
         if let Some(whose) = whose {
-            found = found.note(format!("it belongs to {whose}"));
+            found = found.note(whose);
         }
         let hint = "to take it over as it is and manage it from here on, add `adopt: true`; \
                     otherwise choose another `name`";

@@ -28,6 +28,8 @@ pub(crate) struct Work<'a> {
     pub(crate) orders: &'a [(Address, Address)],
     /// What leaves its name before it can have its new one.
     pub(crate) ways: &'a BTreeSet<Address>,
+    /// What is made, and what is about it without naming it.
+    pub(crate) covered: &'a [(Address, Address)],
 }
 
 /// The work for a set of decisions, numbered so that everything comes after what it needs.
@@ -82,6 +84,7 @@ pub(crate) fn steps(work: &Work<'_>) -> Result<Vec<Step>, Vec<Address>> {
         }
     }
     draft.grant_wishes();
+    draft.covered_first(work.covered);
     draft.roll(changes);
     draft.number()
 }
@@ -477,6 +480,20 @@ impl Draft {
         for (step, wished) in std::mem::take(&mut self.wishes) {
             if step != wished && !self.waits_for(wished, step) {
                 self.needs[step].push(wished);
+            }
+        }
+    }
+
+    /// What is about things without naming them comes after those that are made, also where
+    /// some of them fail.
+    fn covered_first(&mut self, covered: &[(Address, Address)]) {
+        for (made, coverer) in covered {
+            let first = self.begins.get(coverer).or_else(|| self.forward.get(coverer)).copied();
+            let (Some(first), Some(made)) = (first, self.forward.get(made).copied()) else {
+                continue;
+            };
+            if first != made && !self.waits_for(made, first) {
+                self.after[first].push(made);
             }
         }
     }

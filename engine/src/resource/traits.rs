@@ -54,6 +54,9 @@ pub struct Traits {
     /// them counts neither as under way nor against the connection's [`Concurrency`]. The kind
     /// itself makes sure that there are no more joint calls at once than that says.
     pub joins: bool,
+    /// Attributes that are something else than by default where one beside them is secret and
+    /// they are left out: the one beside, the attribute, and what it is then.
+    pub when_secret: &'static [(&'static str, &'static str, &'static str)],
     /// What to write in place of what other tools have.
     pub instead: Instead,
 }
@@ -104,6 +107,7 @@ impl Default for Traits {
             only_recorded: false,
             replicas: false,
             joins: false,
+            when_secret: &[],
             instead: Instead(&[]),
         }
     }

@@ -16,6 +16,7 @@ use super::session::{MOST_DECLARED, Session};
 use super::symbol::{Answer, Declared, Handle};
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
+use crate::expr::Expr;
 use crate::kind::{ConnectionKind, Kind, LOOKUP, SpecError, lookup_of};
 use crate::path::Path;
 use crate::program::{Declaration, Lifecycle, Lookup};
@@ -127,6 +128,12 @@ pub(super) fn one(
     if natural {
         let stack = &session.stack;
         set_name(&mut draft, first, || kind.calls.default_name(stack, &address));
+    }
+    for (beside, attribute, value) in kind.traits.when_secret {
+        let is_secret = draft.attributes.get(*beside).is_some_and(Expr::is_secret);
+        if is_secret && !draft.is_given(attribute) {
+            draft.attributes.insert((*attribute).to_owned(), Value::string(*value).into());
+        }
     }
     if draft.findings.is_empty()
         && !draft.examined

@@ -124,8 +124,7 @@ pub(super) fn remembered(from: &ContainerSpec, to: &ContainerSpec) -> Vec<Proble
         .map(|(_, variable, tool)| Problem {
             attribute: "env".to_owned(),
             message: format!(
-                "`{variable}` is read when the data is made: what is on the volume keeps the \
-                 old one"
+                "`{variable}` is read when the data is made: what is there keeps the old one"
             ),
             hint: Some(format!(
                 "change it there first (`{tool}`), or let applications log in as roles of \

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bollard::models::ContainerSummary;
 use bollard::query_parameters::RemoveContainerOptionsBuilder;
 use dollop_engine::address::Address;
 use dollop_engine::error::{CallError, Failure};
@@ -217,7 +218,20 @@ impl Resource for Job {
             Ok(images) => images,
             Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
         };
-        wanted.iter().map(|wanted| Ok(recorded(wanted, &images))).collect()
+        // One that never ended well is known by the container it left.
+        let lost = |wanted: &&Wanted<JobSpec>| wanted.facts.is_none() && wanted.id.is_none();
+        let mut left = HashMap::new();
+        if wanted.iter().any(|wanted| lost(&wanted)) {
+            match engine.containers().await {
+                Ok(listed) => left.extend(listed.iter().flat_map(leftovers)),
+                Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
+            }
+        }
+        let found = |wanted: &Wanted<JobSpec>| match left.get(&wanted.name.natural) {
+            Some(marks) if lost(&wanted) => left_by(wanted, marks),
+            _ => recorded(wanted, &images),
+        };
+        wanted.iter().map(|wanted| Ok(found(wanted))).collect()
     }
 
     async fn create(
@@ -313,6 +327,29 @@ fn recorded(
         natural: wanted.name.natural.clone(),
         spec,
         facts,
+        owner: Owner::Ours,
+    })
+}
+
+/// The names of a container, each with its labels.
+fn leftovers(container: &ContainerSummary) -> Vec<(String, HashMap<String, String>)> {
+    let names = container.names.iter().flatten().map(|name| name.trim_start_matches('/'));
+    let labels = container.labels.clone().unwrap_or_default();
+    names.map(|name| (name.to_owned(), labels.clone())).collect()
+}
+
+/// A job that left its container and has not done what it is for: it ran no command to its
+/// end, so that a plan runs it.
+fn left_by(
+    wanted: &Wanted<JobSpec>,
+    marks: &HashMap<String, String>,
+) -> Option<Found<JobSpec, JobFacts>> {
+    let is_ours = labels::owner(marks, &wanted.name, false) == Owner::Ours;
+    is_ours.then(|| Found {
+        id: wanted.name.natural.clone(),
+        natural: wanted.name.natural.clone(),
+        spec: JobSpec { command: Words(Vec::new()), ..wanted.spec.clone() },
+        facts: JobFacts { was_done: false, output: String::new(), image_id: String::new() },
         owner: Owner::Ours,
     })
 }

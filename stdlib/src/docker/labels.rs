@@ -43,14 +43,16 @@ pub(crate) fn unmarked(labels: &HashMap<String, String>) -> BTreeMap<String, Tex
 pub(crate) fn owner(labels: &HashMap<String, String>, name: &Name, by_id: bool) -> Owner {
     let address = labels.get(ADDRESS);
     match labels.get(STACK) {
-        None => Owner::Other("not made by dollop".to_owned()),
-        Some(stack) if *stack != name.stack => Owner::Other(format!("stack `{stack}`")),
+        None => Owner::Other("it was not made by dollop".to_owned()),
+        Some(stack) if *stack != name.stack => {
+            Owner::Other(format!("it belongs to stack `{stack}`"))
+        }
         Some(_) if by_id || address.is_some_and(|a| *a == name.address.to_string()) => {
             Owner::Ours
         }
         Some(_) => {
             let address = address.map_or("unknown", String::as_str);
-            Owner::Other(format!("`{address}` of this stack"))
+            Owner::Other(format!("it belongs to `{address}` of this stack"))
         }
     }
 }
@@ -136,7 +138,10 @@ mod tests {
         assert_eq!(owner(&labels, &name(), true), Owner::Ours);
         assert_ne!(owner(&labels, &name(), false), Owner::Ours);
         labels.insert(STACK.into(), "other".into());
-        assert_eq!(owner(&labels, &name(), true), Owner::Other("stack `other`".into()));
+        assert_eq!(
+            owner(&labels, &name(), true),
+            Owner::Other("it belongs to stack `other`".into())
+        );
     }
 
     #[test]

@@ -34,7 +34,8 @@ pub struct Spec {
     path: String,
     /// The whole text, as it is: nothing is added at the end.
     content: String,
-    /// Permissions as octal text. Example: `"0600"` for a file only its owner reads.
+    /// Permissions as octal text. Example: `"0640"`. When left out, `"0600"` where the content
+    /// is secret: programs of other users that are to read it need another one.
     #[serde(default = "mode")]
     mode: String,
 }
@@ -61,7 +62,12 @@ impl Resource for File {
     type Facts = Facts;
 
     fn traits() -> Traits {
-        Traits { naming: Naming::Label, identity: &["path"], ..Traits::default() }
+        Traits {
+            naming: Naming::Label,
+            identity: &["path"],
+            when_secret: &[("content", "mode", "0600")],
+            ..Traits::default()
+        }
     }
 
     fn normalize(spec: &mut Spec) {

@@ -8,6 +8,7 @@ use dollop_engine::resource::Traits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::grant::{self, On};
 use super::object::{Object, Worded, comment_and_owner};
 use super::place::in_schema;
 use super::server::Server;
@@ -58,6 +59,10 @@ impl Object for Domain {
     type Facts = Worded;
 
     in_schema!("domain");
+
+    fn makes(from: Option<&Spec>, to: &Spec) -> Vec<Vec<String>> {
+        grant::made(from.is_none(), &to.database, &to.schema, &[On::Types])
+    }
 
     fn normalize(spec: &mut Spec) {
         spec.ty = types::normal(&spec.ty);

@@ -6,6 +6,7 @@ use dollop_engine::resource::{Problem, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::grant::{self, On};
 use super::object::{Nothing, Object, comment_and_owner};
 use super::place::in_schema;
 use super::server::Server;
@@ -45,6 +46,10 @@ impl Object for Enumeration {
     type Facts = Nothing;
 
     in_schema!("enum");
+
+    fn makes(from: Option<&Spec>, to: &Spec) -> Vec<Vec<String>> {
+        grant::made(from.is_none(), &to.database, &to.schema, &[On::Types])
+    }
 
     fn normalize(spec: &mut Spec) {
         sql::none_when_empty(&mut spec.comment);

@@ -319,7 +319,12 @@ fn greeted(database: &str, error: &DbError, address: &str, user: &str) -> CallEr
         .hint(
             "an existing data folder keeps the password it was first started with: changing \
              `POSTGRES_PASSWORD` does not reach it",
-        );
+        )
+        .hint(format!(
+            "a server in a container of the official image lets `dollop psql` in without it: \
+             `ALTER ROLE {} PASSWORD '..'` there makes the two agree",
+            super::sql::name(user)
+        ));
     }
     if *state == SqlState::INVALID_CATALOG_NAME {
         return said(format!("there is no database `{database}` at {address}"))

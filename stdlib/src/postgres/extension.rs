@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::error::SqlState;
 
 use super::error::Task;
+use super::grant::{self, On};
 use super::instead;
 use super::server::Server;
 use super::sql::{self, Place};
@@ -81,6 +82,12 @@ impl Resource for Extension {
 
     fn traits() -> Traits {
         Traits { within: &["database"], instead: instead::EXTENSION, ..Traits::default() }
+    }
+
+    // Where the server chooses, it chooses the first schema of the search path.
+    fn makes(from: Option<&Spec>, to: &Spec) -> Vec<Vec<String>> {
+        let schema = to.schema.as_deref().unwrap_or("public");
+        grant::made(from.is_none(), &to.database, schema, &On::ALL)
     }
 
     fn claims(name: &Name, _: &Spec) -> Vec<Claimed> {

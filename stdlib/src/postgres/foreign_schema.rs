@@ -8,6 +8,7 @@ use dollop_engine::resource::{Naming, Problem, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::grant::{self, On};
 use super::object::Object;
 use super::server::Server;
 use super::sql;
@@ -68,6 +69,10 @@ impl Object for ForeignSchema {
             identity: &["schema", "server", "remote_schema"],
             ..Traits::default()
         }
+    }
+
+    fn makes(from: Option<&Spec>, to: &Spec) -> Vec<Vec<String>> {
+        grant::made(from.is_none(), &to.database, &to.schema, &[On::Tables])
     }
 
     fn normalize(spec: &mut Spec) {

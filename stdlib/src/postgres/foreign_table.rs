@@ -8,6 +8,7 @@ use dollop_engine::resource::{Problem, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::grant::{self, On};
 use super::object::{Nothing, Object, comment_and_owner};
 use super::place::in_schema;
 use super::server::Server;
@@ -75,6 +76,10 @@ impl Object for ForeignTable {
     const IS_RELATION: bool = true;
 
     in_schema!("foreign table");
+
+    fn makes(from: Option<&Spec>, to: &Spec) -> Vec<Vec<String>> {
+        grant::made(from.is_none(), &to.database, &to.schema, &[On::Tables])
+    }
 
     fn normalize(spec: &mut Spec) {
         for column in &mut spec.columns {

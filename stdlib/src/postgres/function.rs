@@ -8,6 +8,7 @@ use dollop_engine::resource::{Problem, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::grant::{self, On};
 use super::imported::Around;
 use super::object::{Object, Worded, comment_and_owner};
 use super::server::Server;
@@ -149,6 +150,15 @@ impl Object for Function {
             identity: &["arguments"],
             ..Traits::default()
         }
+    }
+
+    fn makes(from: Option<&Spec>, to: &Spec) -> Vec<Vec<String>> {
+        grant::made(
+            from.is_none(),
+            &to.database,
+            &to.schema,
+            &[On::Functions, On::Procedures, On::Routines],
+        )
     }
 
     fn normalize(spec: &mut Spec) {

@@ -113,6 +113,10 @@ impl Resource for Grant {
         all
     }
 
+    fn covers(spec: &Spec) -> Option<Vec<String>> {
+        covers(&spec.database, spec.schema.as_deref()?, spec.on, &spec.objects)
+    }
+
     fn id_of(name: &Name, spec: &Spec) -> Option<String> {
         Some(id(name, spec))
     }
@@ -329,6 +333,23 @@ impl Resource for Grant {
     async fn delete(server: &Server, _: &Name, _: &str, spec: Spec) -> Result<(), CallError> {
         server.privileges.fulfil(server, Wish::revoke(spec)).await
     }
+}
+
+/// Where all is that privileges on a schema's things of one sort are about, when none is named.
+fn covers(database: &str, schema: &str, on: On, objects: &[String]) -> Option<Vec<String>> {
+    let all = objects.is_empty() && on.is_in_schema();
+    all.then(|| [database, schema, on.word()].map(str::to_owned).to_vec())
+}
+
+/// Where things of these sorts come to be in a schema, for privileges on all of them.
+pub(super) fn made(
+    is_new: bool,
+    database: &str,
+    schema: &str,
+    sorts: &[On],
+) -> Vec<Vec<String>> {
+    let sorts = sorts.iter().filter(|_| is_new);
+    sorts.filter_map(|on| covers(database, schema, *on, &[])).collect()
 }
 
 impl Spec {

@@ -149,6 +149,12 @@ impl Resource for Migrations {
         Traits { within: &["database"], ..Traits::default() }
     }
 
+    // Files may make anything anywhere in the database.
+    fn makes(from: Option<&Spec>, to: &Spec) -> Vec<Vec<String>> {
+        let has_new = from.is_none_or(|from| from.files != to.files);
+        has_new.then(|| vec![to.database.clone()]).into_iter().collect()
+    }
+
     fn id_of(name: &Name, spec: &Spec) -> Option<String> {
         Some(place_of(None, name, spec).id())
     }

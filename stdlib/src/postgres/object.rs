@@ -1,6 +1,8 @@
 //! What most kinds have in common: found by one query per database, made, changed and dropped
 //! by statements that can be told from two specs.
 
+mod send;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::ready;
 use std::marker::PhantomData;
@@ -17,12 +19,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 use tokio_postgres::error::SqlState;
 
+use self::send::send;
 use super::error::Task;
 use super::imported::Around;
 pub use super::row::{Nothing, Row, Worded};
 pub(super) use super::row::{Observed, comment_and_owner, keep_words, overlay};
 use super::seen::Words;
-use super::server::{Lane, Server};
+use super::server::Server;
 use super::version::{self, Since};
 use super::{held, imported, names, review, row, sql};
 
@@ -77,6 +80,10 @@ pub trait Object: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// See [`Resource::makes`].
+    fn makes(_from: Option<&Self::Spec>, _to: &Self::Spec) -> Vec<Vec<String>> {
+        Vec::new()
+    }
     /// See [`Resource::holds`]. What holds something is a relation: its key is the name of its
     /// schema and its own.
     fn holds(_spec: &Self::Spec) -> bool {
@@ -278,40 +285,6 @@ async fn rules<O: Object>(server: &Server, database: &str) -> Vec<Json> {
     server.rows(database, query, &[], &task).await.unwrap_or_default()
 }
 
-/// Sends the statements of an object, in one transaction where they can stand in one.
-async fn send<O: Object>(
-    server: &Server,
-    database: &str,
-    statements: &[String],
-    spec: &O::Spec,
-    task: &Task,
-) -> Result<(), CallError> {
-    if !O::stands_alone(spec) {
-        return server.write(database, Lane::Short, statements, task).await;
-    }
-    for (at, statement) in statements.iter().enumerate() {
-        let Err(error) = run_alone(server, database, statement, task).await else { continue };
-        let Some((mend, outcome)) = O::mend(statements, at) else { return Err(error) };
-        return Err(match run_alone(server, database, mend, task).await {
-            Ok(()) => error.note(format!("{outcome} again, as before")),
-            Err(other) => error.note(format!(
-                "`{mend}` is still to be run before {outcome} again: {}",
-                other.message
-            )),
-        });
-    }
-    Ok(())
-}
-
-async fn run_alone(
-    server: &Server,
-    database: &str,
-    statement: &str,
-    task: &Task,
-) -> Result<(), CallError> {
-    server.write(database, Lane::Long, &[statement.to_owned()], task).await
-}
-
 impl<O: Object> Of<O> {
     /// The object as it is now.
     async fn now(
@@ -385,6 +358,10 @@ impl<O: Object> Resource for Of<O> {
 
     fn territory(natural: &str, spec: &O::Spec) -> Vec<Territory> {
         O::territory(natural, spec)
+    }
+
+    fn makes(from: Option<&O::Spec>, to: &O::Spec) -> Vec<Vec<String>> {
+        O::makes(from, to)
     }
 
     fn id_of(name: &Name, spec: &O::Spec) -> Option<String> {

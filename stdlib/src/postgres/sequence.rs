@@ -6,6 +6,7 @@ use dollop_engine::resource::Traits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::grant::{self, On};
 use super::imported::Around;
 use super::object::{Nothing, Object, comment_and_owner};
 use super::place::in_schema;
@@ -102,6 +103,10 @@ impl Object for Sequence {
     const IS_RELATION: bool = true;
 
     in_schema!("sequence");
+
+    fn makes(from: Option<&Spec>, to: &Spec) -> Vec<Vec<String>> {
+        grant::made(from.is_none(), &to.database, &to.schema, &[On::Sequences])
+    }
 
     fn normalize(spec: &mut Spec) {
         sql::none_when_empty(&mut spec.comment);

@@ -19,6 +19,7 @@ use tokio_postgres::error::SqlState;
 use self::alter::{added, as_planned, change, changed, create, find, kept, key_name_of, lost};
 use self::inherited::Inherited;
 use super::column::{self, Column};
+use super::grant::{self, On};
 use super::imported::Around;
 use super::object::{self, Object, Observed, Row, comment_and_owner};
 use super::place::in_schema;
@@ -155,6 +156,15 @@ impl Object for Table {
     const IS_RELATION: bool = true;
 
     in_schema!("table", Traits { holds_data: true, ..Traits::default() });
+
+    fn makes(from: Option<&Spec>, to: &Spec) -> Vec<Vec<String>> {
+        let counted =
+            |spec: &Spec| spec.columns.iter().filter(|it| it.identity.is_some()).count();
+        let has_new = from.map_or(0, counted) < counted(to);
+        let mut made = grant::made(from.is_none(), &to.database, &to.schema, &[On::Tables]);
+        made.extend(grant::made(has_new, &to.database, &to.schema, &[On::Sequences]));
+        made
+    }
 
     fn normalize(spec: &mut Spec) {
         spec.columns.iter_mut().for_each(Column::normalize);

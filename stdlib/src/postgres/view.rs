@@ -8,6 +8,7 @@ use dollop_engine::resource::{Problem, Traits, Wanted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::grant::{self, On};
 use super::imported::Around;
 use super::object::{self, Object, Observed, Row, Worded, comment_and_owner};
 use super::place::in_schema;
@@ -83,6 +84,10 @@ impl Object for View {
     const IS_RELATION: bool = true;
 
     in_schema!("view", Traits { holds_data: true, ..Traits::default() });
+
+    fn makes(from: Option<&Spec>, to: &Spec) -> Vec<Vec<String>> {
+        grant::made(from.is_none(), &to.database, &to.schema, &[On::Tables])
+    }
 
     // A plain view has no rows of its own.
     fn holds(spec: &Spec) -> bool {

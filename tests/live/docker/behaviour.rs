@@ -107,7 +107,7 @@ async fn a_variable_added_by_hand_shows() {
     docker(&["create", "--name", &name, "--env", "A=1", "--env", "B=2", "redis:7"]);
     let found = object.read(None).await.expect("it is there");
     assert_eq!(found.spec.get("env"), Some(&Value::from(json!({ "A": "1", "B": "2" }))));
-    assert_eq!(found.owner, Owner::Other("not made by dollop".into()));
+    assert_eq!(found.owner, Owner::Other("it was not made by dollop".into()));
 }
 
 #[tokio::test]
@@ -139,10 +139,10 @@ async fn objects_of_others_are_theirs() {
 
     let container = lab.object("docker::container", &name, json!({ "image": BUSYBOX }));
     let found = container.read(None).await.expect("it is there");
-    assert_eq!(found.owner, Owner::Other("stack `shop`".into()));
+    assert_eq!(found.owner, Owner::Other("it belongs to stack `shop`".into()));
     let volume = lab.object("docker::volume", &volume, json!({}));
     let found = volume.read(None).await.expect("it is there");
-    assert_eq!(found.owner, Owner::Other("not made by dollop".into()));
+    assert_eq!(found.owner, Owner::Other("it was not made by dollop".into()));
     let network = lab.object("docker::network", &network, json!({}));
     let found = network.read(None).await.expect("it is there");
     assert_eq!(found.owner, Owner::Ours);

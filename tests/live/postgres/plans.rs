@@ -320,3 +320,89 @@ fn names_that_are_hardly_meant_are_warned_of() {
     }
     assert!(!said.contains("`Users`"), "{said}");
 }
+
+#[test]
+fn a_grant_on_a_schema_covers_what_the_same_apply_makes() {
+    let stack = Stack::new("dt_covered");
+    let script = |tables: u32, rest: &str| {
+        let text = format!(
+            "let ro = pg.role(\"dt_covered_ro\");\nlet s = db.schema(\"s\");\n\
+             db.grant(\"ro\", #{{ role: ro, on: \"tables\", schema: s, privileges: [\"SELECT\"] }});\n\
+             db.grant(\"seq\", #{{ role: ro, on: \"sequences\", schema: s, privileges: [\"USAGE\"] }});\n\
+             db.privileges(\"fn\", #{{ on: \"functions\", schema: s, \
+             grants: [#{{ role: ro, privileges: [\"EXECUTE\"] }}] }});\n\
+             for i in 0..{tables} {{\n    db.table(`t${{i}}`, #{{ schema: s, columns: \
+             [#{{ name: \"id\", type: \"bigint\", identity: \"always\" }}] }});\n}}\n{rest}"
+        );
+        stack.script(&text)
+    };
+    let clean = |project: &Project| {
+        let run = project.run(&["plan", "--detailed-exitcode"]);
+        assert_eq!(run.code, Some(0), "the plan after is empty\n{}", run.text());
+    };
+    let project = script(5, "");
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    clean(project);
+
+    let rest = "db.function(\"one\", #{ schema: s, returns: \"int\", language: \"sql\", body: \"select 1\" });\n\
+                db.view(\"v\", #{ schema: s, query: \"select 1 as n\" });\n";
+    let project = script(8, rest);
+    let plan = project.run(&["plan"]).expect(0).stdout;
+    assert!(plan.contains("postgres::grant.main/dt_covered/ro"), "{plan}");
+    let flat = plan.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains("and 3 more, which are made"), "{plan}");
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    clean(project);
+    // One that is made anew loses what was granted on it.
+    drop(stack.server.psql("dt_covered", "drop view s.v"));
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    clean(project);
+    drop(project.run(&["destroy", "--auto-approve"]).expect(0));
+}
+
+/// The schema holds nothing else, so that nothing is left of the grant while it is made anew.
+#[test]
+fn a_grant_on_all_of_one_table_survives_its_replacement() {
+    let stack = Stack::new("dt_only_one");
+    let script = |view: &str| {
+        let text = format!(
+            "let ro = pg.role(\"dt_only_one_ro\");\nlet s = db.schema(\"s\");\n\
+             db.grant(\"ro\", #{{ role: ro, on: \"tables\", schema: s, privileges: [\"SELECT\"] }});\n\
+             db.view(\"v\", #{{ schema: s, query: \"select 1 as n\"{view} }});\n"
+        );
+        stack.script(&text)
+    };
+    drop(script("").run(&["apply", "--auto-approve"]).expect(0));
+    let project = script(", materialized: true");
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
+    let loses = [
+        "destroy",
+        "--auto-approve",
+        "--allow-data-loss",
+        "postgres::database.main/dt_only_one",
+    ];
+    drop(project.run(&loses).expect(0));
+}
+
+#[test]
+fn a_column_in_between_is_shown_by_its_name() {
+    let stack = Stack::new("dt_between");
+    let script = |columns: &[&str]| {
+        let columns: Vec<_> = columns
+            .iter()
+            .map(|name| format!("#{{ name: \"{name}\", type: \"text\" }}"))
+            .collect();
+        stack.script(&format!("db.table(\"t\", #{{ columns: [{}] }});", columns.join(", ")))
+    };
+    drop(script(&["id", "note"]).run(&["apply", "--auto-approve"]).expect(0));
+    let project = script(&["id", "age", "note"]);
+    let plan = project.run(&["plan"]).expect(0).stdout;
+    assert!(plan.contains("columns.age.type"), "{plan}");
+    assert!(!plan.contains("columns[") && !plan.contains("note"), "{plan}");
+    let markdown = project.run(&["plan", "--format", "markdown"]).expect(0).stdout;
+    assert!(markdown.contains("columns.age.type"), "{markdown}");
+    let json = project.run(&["plan", "--format", "json"]).expect(0).stdout;
+    assert!(json.contains("columns[1].type"), "{json}");
+    drop(project.run(&["destroy", "--auto-approve"]).expect(0));
+}

@@ -97,7 +97,7 @@ macro_rules! fake_kind {
                         let owner = match object.owner.as_str() {
                             "" => Owner::Unmarked,
                             stack if stack == wanted.name.stack => Owner::Ours,
-                            other => Owner::Other(format!("stack `{other}`")),
+                            other => Owner::Other(format!("it belongs to stack `{other}`")),
                         };
                         Ok(Some(Found {
                             id: object.id.clone(),

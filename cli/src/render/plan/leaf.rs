@@ -29,7 +29,7 @@ impl Layout {
     /// Paths aligned with each other.
     pub(super) fn new(leaves: &[Leaf], indent: usize, screen: &Screen) -> Self {
         let most = WIDEST_PATH.min(screen.width / 3);
-        let paths = leaves.iter().map(|leaf| width(&clean(&leaf.path.to_string())));
+        let paths = leaves.iter().map(|leaf| width(&clean(&leaf.shown.to_string())));
         let path = paths.filter(|path| *path <= most).max().unwrap_or(0);
         Self { indent, path, width: screen.width, positions: true, verbose: screen.verbose }
     }
@@ -47,7 +47,7 @@ pub(super) fn write(out: &mut String, leaf: &Leaf, layout: &Layout) {
         (_, Side::Absent) => ("-", GONE),
         _ => ("~", CHANGED),
     };
-    let path = pad(&clean(&leaf.path.to_string()), layout.path);
+    let path = pad(&clean(&leaf.shown.to_string()), layout.path);
     let _ = write!(out, "{:indent$}{} {path}", "", paint(style, sign), indent = layout.indent);
     let start = layout.indent + 2 + width(&path) + 2;
     let remarks = Remarks::of(leaf, layout);

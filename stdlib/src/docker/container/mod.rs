@@ -71,7 +71,7 @@ use super::engine::Engine;
 use super::images;
 use super::instead;
 use super::versions;
-use super::{labels, stored};
+use super::{labels, pull, stored};
 use spec::ContainerFacts;
 use succession::Order;
 
@@ -117,6 +117,10 @@ impl Resource for Container {
 
     fn lint(spec: &ContainerSpec) -> Vec<Lint> {
         claims::lints(spec)
+    }
+
+    fn cautions(_: &str, from: Option<&ContainerSpec>, to: &ContainerSpec) -> Vec<Problem> {
+        from.map_or_else(Vec::new, |from| images::remembered(from, to))
     }
 
     fn replace_cautions(from: &ContainerSpec, to: &ContainerSpec) -> Vec<Problem> {
@@ -211,6 +215,10 @@ impl Resource for Container {
         spec: ContainerSpec,
     ) -> Result<Created<ContainerFacts>, CallError> {
         create(engine, name, &spec).await
+    }
+
+    async fn prepare(engine: &Engine, _: &Name, spec: &ContainerSpec) -> Result<(), CallError> {
+        pull::local_or_pulled(engine, &spec.image, spec.platform.as_deref()).await.map(drop)
     }
 
     async fn update(

@@ -37,6 +37,7 @@ pub(super) async fn survey(
         sums(machine, planned, &mut found);
     }
     if let Ok(listed) = listed {
+        taken::names(planned, &listed, &mut found);
         taken::ports(engine, planned, &listed, &mut found).await;
         absent::containers(planned, declared, &listed, &mut found);
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State, Network};
 use dollop_engine::diagnostic::Code;
-use dollop_engine::resource::Planned;
+use dollop_engine::resource::{Name, Planned};
 
 use super::super::engine::Engine;
 use super::super::labels;
@@ -262,6 +262,28 @@ fn container<'a>(
 }
 
 /// Whether a container is one of a stack.
+/// Names that containers of others have. What is recorded is read by its id, so that somebody
+/// else's in its place is seen here alone.
+pub(super) fn names(
+    planned: &[Planned<ContainerSpec>],
+    listed: &[ContainerSummary],
+    found: &mut Found,
+) {
+    for one in planned.iter().filter(|one| one.made) {
+        let Name { stack, address, natural } = &one.name;
+        let mut others = listed.iter().filter(|other| name_of(other) == natural);
+        let other = others.find(|other| other.id != one.id && !is_of(other, stack));
+        let Some(other) = other else { continue };
+        let whose = labels::whose(&other.labels.clone().unwrap_or_default());
+        let message = format!("a container named `{natural}` exists already ({whose})");
+        let hint = format!(
+            "remove or rename it, or choose another `name`; to take it over, \
+             `dollop state forget {address}` and add `adopt: true`"
+        );
+        add(found, address, Code::ExistsAlready, "name", message, hint);
+    }
+}
+
 fn is_of(container: &ContainerSummary, stack: &str) -> bool {
     let labels = container.labels.as_ref();
     labels.and_then(|labels| labels.get(labels::STACK)).is_some_and(|whose| whose == stack)
@@ -362,7 +384,6 @@ fn name_of(container: &ContainerSummary) -> &str {
 mod tests {
     use bollard::models::ContainerSummaryHostConfig;
     use dollop_engine::address::Address;
-    use dollop_engine::resource::Name;
     use serde_json::{from_value, json};
 
     use super::*;

@@ -22,6 +22,7 @@ pub(super) struct Snapshot {
 }
 
 /// A thing that privileges are granted on.
+#[derive(Clone)]
 struct Object {
     on: On,
     /// The schema it is in, or is.
@@ -261,6 +262,18 @@ impl Snapshot {
             snapshot.objects.push(Object { on, schema, name, column, target, owner, acl });
         }
         Ok(snapshot)
+    }
+
+    /// Of what is here, what was in an earlier one as well.
+    pub(super) fn only_of(&self, earlier: &Self) -> Self {
+        let key = |object: &Object| (object.on, object.target.clone(), object.column.clone());
+        let known: BTreeSet<_> = earlier.objects.iter().map(key).collect();
+        let objects = self.objects.iter().filter(|object| known.contains(&key(object)));
+        Self {
+            roles: self.roles.clone(),
+            objects: objects.cloned().collect(),
+            knows_maintain: self.knows_maintain,
+        }
     }
 
     /// Whether there is such a role, or it is everybody.

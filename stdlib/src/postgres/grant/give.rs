@@ -95,7 +95,7 @@ async fn all(
         };
         outcomes[place] = match wish.statements(server, &before) {
             Ok(statements) if !statements.is_empty() => {
-                let done = alone(server, database, wish, &statements).await;
+                let done = alone(server, database, wish, (before, statements)).await;
                 if let Err(error) = &done
                     && error.failure == Failure::Unreachable
                 {
@@ -130,24 +130,34 @@ async fn together(
     snapshot(server, database, wishes).await
 }
 
+/// How often what comes to be meanwhile is granted as well. What comes later is not covered.
+const ROUNDS: usize = 3;
+
 /// One of them, in a transaction of its own.
 async fn alone(
     server: &Server,
     database: &str,
     wish: &Wish,
-    statements: &[String],
+    (mut before, mut statements): (Snapshot, Vec<String>),
 ) -> Result<(), CallError> {
     if wish.revokes {
-        return server.remove(database, statements, &wish.task()).await;
+        return server.remove(database, &statements, &wish.task()).await;
     }
-    server.write(database, Lane::Short, statements, &wish.task()).await?;
-    // PostgreSQL only warns when a part was not granted, and says nothing when a privilege that
-    // somebody else granted stays.
-    let after = snapshot(server, database, std::slice::from_ref(wish)).await?;
-    if after.statements(&wish.spec, wish.owned, &wish.left).is_empty() {
-        return Ok(());
+    for _ in 0..ROUNDS {
+        server.write(database, Lane::Short, &statements, &wish.task()).await?;
+        // PostgreSQL only warns when a part was not granted, and says nothing when a privilege
+        // that somebody else granted stays.
+        let after = snapshot(server, database, std::slice::from_ref(wish)).await?;
+        statements = wish.left_over(&after);
+        if statements.is_empty() {
+            return Ok(());
+        }
+        if !wish.left_over(&after.only_of(&before)).is_empty() {
+            return Err(wish.unfulfilled(server, &after).await);
+        }
+        before = after;
     }
-    Err(wish.unfulfilled(server, &after))
+    Ok(())
 }
 
 async fn snapshot(
@@ -158,6 +168,19 @@ async fn snapshot(
     let specs: Vec<&Spec> =
         wishes.iter().flat_map(|wish| std::iter::once(&wish.spec).chain(&wish.left)).collect();
     Snapshot::take(server, database, &specs).await
+}
+
+/// Whether dollop works as somebody who may do everything; where that cannot be asked, not.
+async fn is_superuser(server: &Server, database: &str) -> bool {
+    let question = "select rolsuper superuser from pg_roles where rolname = current_user";
+    let task = Task::new("ask who dollop works as");
+    let asked: Result<Vec<Role>, CallError> = server.rows(database, question, &[], &task).await;
+    asked.is_ok_and(|roles| roles.iter().any(|role| role.superuser))
+}
+
+#[derive(serde::Deserialize)]
+struct Role {
+    superuser: bool,
 }
 
 impl Wish {
@@ -188,8 +211,13 @@ impl Wish {
         Ok(before.statements(&self.spec, self.owned, &self.left))
     }
 
+    /// What is still to be done.
+    fn left_over(&self, after: &Snapshot) -> Vec<String> {
+        after.statements(&self.spec, self.owned, &self.left)
+    }
+
     /// Why it does not hold although nothing failed.
-    fn unfulfilled(&self, server: &Server, after: &Snapshot) -> CallError {
+    async fn unfulfilled(&self, server: &Server, after: &Snapshot) -> CallError {
         let Spec { role, database, on, .. } = &self.spec;
         let said = CallError::new(
             Failure::Denied,
@@ -203,7 +231,12 @@ impl Wish {
         );
         let foreign = after.granted_by_others(&self.spec, &self.left);
         if foreign.is_empty() {
-            return said.hint("work as the owner of the objects, or as a superuser");
+            let hint = if is_superuser(server, database).await {
+                "somebody changes them at the same time: apply again"
+            } else {
+                "work as the owner of the objects, or as a superuser"
+            };
+            return said.hint(hint);
         }
         let hint = "who granted a privilege takes it back; or take the grant option away from \
                     them, with `CASCADE`";

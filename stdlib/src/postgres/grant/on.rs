@@ -45,7 +45,7 @@ pub enum On {
 }
 
 impl On {
-    pub(super) const ALL: [Self; 13] = [
+    pub(in super::super) const ALL: [Self; 13] = [
         Self::Database,
         Self::Schema,
         Self::Tables,

@@ -195,6 +195,10 @@ impl Resource for Privileges {
         of_roles.chain(ground::of_everybody(&spec.targets(), None)).collect()
     }
 
+    fn covers(spec: &Spec) -> Option<Vec<String>> {
+        super::covers(&spec.database, spec.schema.as_deref()?, spec.on, &spec.objects)
+    }
+
     fn id_of(name: &Name, spec: &Spec) -> Option<String> {
         Some(id(name, spec))
     }
