@@ -88,6 +88,12 @@ impl Row {
     }
 }
 
+/// The version that changes the default type of the queues of a vhost that exists.
+const CHANGES_TYPE: (u32, u32, u32) = (3, 11, 17);
+
+/// The default type of queues where there is none.
+pub(super) const UNDEFINED: &str = "undefined";
+
 /// The version that can protect vhosts.
 const PROTECTS: (u32, u32) = (4, 1);
 
@@ -183,9 +189,7 @@ impl Item for VirtualHost {
             "tracing": spec.tracing,
         });
         if let Some(queue_type) = spec.default_queue_type {
-            body["default_queue_type"] = json!(queue_type);
-            // What 3.10 calls it.
-            body["defaultqueuetype"] = json!(queue_type);
+            set_queue_type(&mut body, &json!(queue_type));
         }
         body
     }
@@ -201,7 +205,15 @@ impl Item for VirtualHost {
             let error = CallError::refused(format!("cannot {what}: {}", problem.message));
             return Err(problem.hint.into_iter().fold(error, CallError::hint));
         }
-        server.api.put(what, &Self::path(name, to), &Self::body(name, to)).await?;
+        let body = Self::body(name, to);
+        match from {
+            None => server.api.put(what, &Self::path(name, to), &body).await?,
+            Some(from) if Self::body(name, from) != body => {
+                let body = with_queue_type(server, what, name, body).await?;
+                server.api.put(what, &Self::path(name, to), &body).await?;
+            }
+            Some(_) => {}
+        }
         let was = from.map(|from| from.deletion_protection);
         let path = protection_path(name);
         match protect(&server.version, was, to.deletion_protection) {
@@ -314,6 +326,30 @@ async fn took_queue_type(
     Err(CallError::refused(message)
         .hint("leave `default_queue_type` as it is, or delete the vhost with all it holds"))
 }
+fn set_queue_type(body: &mut Json, queue_type: &Json) {
+    body["default_queue_type"] = queue_type.clone();
+    // What 3.10 calls it.
+    body["defaultqueuetype"] = queue_type.clone();
+}
+
+/// What is sent to a vhost that exists: newer servers forget the type of queues that it has by
+/// default when a change does not say it.
+async fn with_queue_type(
+    server: &Server,
+    what: &str,
+    name: &str,
+    mut body: Json,
+) -> Result<Json, CallError> {
+    if body.get("default_queue_type").is_none() {
+        let row: Option<Row> = server.api.get_at(what, &["vhosts", name]).await?;
+        let queue_type = row.and_then(|row| row.default_queue_type);
+        if let Some(queue_type) = queue_type.filter(|queue_type| queue_type != UNDEFINED) {
+            set_queue_type(&mut body, &json!(queue_type));
+        }
+    }
+    Ok(body)
+}
+
 
 #[cfg(test)]
 mod tests {
