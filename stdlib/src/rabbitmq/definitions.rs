@@ -12,7 +12,11 @@ use serde_json::{Map, Value as Json};
 
 use super::api::Api;
 use super::arguments::{Arguments, is_internal};
+use super::exchange;
 use super::parameter::Row as Parameter;
+use super::server::Server;
+use super::versions::is_from;
+use super::vhost::UNDEFINED;
 
 /// Everything a server defines, by section: `users`, `queues`, `parameters`, …
 #[derive(Deserialize)]
@@ -23,6 +27,15 @@ pub(super) struct Definitions(Map<String, Json>);
 pub(super) const DEFINITIONS: &str = "definitions";
 
 impl Definitions {
+/// A queue among them.
+#[derive(Deserialize)]
+struct Queue<'a> {
+    vhost: &'a str,
+    name: &'a str,
+    #[serde(default)]
+    arguments: Arguments,
+}
+
     /// The version of the server: `3.10.8`.
     pub(super) fn version(&self) -> Result<String, CallError> {
         let version = self.0.get("rabbitmq_version").and_then(Json::as_str);
@@ -46,22 +59,24 @@ impl Definitions {
         rows.iter().map(|row| read(section, row)).collect()
     }
 
-    /// The queues and exchanges that plugins made for themselves, by vhost and name.
-    pub(super) fn internal(&self) -> Result<HashSet<(&str, &str)>, CallError> {
-        #[derive(Deserialize)]
-        struct Row<'a> {
-            vhost: &'a str,
-            name: &'a str,
-            #[serde(default)]
-            arguments: Arguments,
-        }
-        let mut found = HashSet::new();
-        for section in ["queues", "exchanges"] {
-            let rows = self.rows::<Row<'_>>(section)?.into_iter();
-            let rows = rows.filter(|row| is_internal(&row.arguments));
-            found.extend(rows.map(|row| (row.vhost, row.name)));
-        }
-        Ok(found)
+    /// Whether all exchanges are among them, and which of these are internal: from 4.3.3 on the
+    /// server leaves out those that are, and does not say of any whether it is.
+    pub(super) fn have_internal_exchanges(&self) -> Result<bool, CallError> {
+        let rows = self.0.get("exchanges").and_then(Json::as_array);
+        let says = |row: &Json| row.get("internal").is_some();
+        Ok(!is_from(&self.version()?, (4, 3, 3)) && rows.into_iter().flatten().all(says))
+    }
+
+    /// The places of all queues.
+    pub(super) fn queues(&self) -> Result<HashSet<(&str, &str)>, CallError> {
+        Ok(self.rows::<Queue<'_>>("queues")?.iter().map(|row| (row.vhost, row.name)).collect())
+    }
+
+    /// Those of queues that plugins made for themselves.
+    pub(super) fn internal_queues(&self) -> Result<HashSet<(&str, &str)>, CallError> {
+        let rows = self.rows::<Queue<'_>>("queues")?.into_iter();
+        let rows = rows.filter(|row| is_internal(&row.arguments));
+        Ok(rows.map(|row| (row.vhost, row.name)).collect())
     }
 
     /// The runtime parameters of a component.

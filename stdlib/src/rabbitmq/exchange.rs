@@ -7,6 +7,7 @@ use dollop_engine::error::CallError;
 use dollop_engine::resource::{Beside, Preview, Problem, Proposed, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 
 use super::arguments::{Form, Typed, check_leftover, check_nulls, is_internal, lift, lower};
@@ -109,6 +110,13 @@ pub struct Row {
 }
 
 impl Item for Exchange {
+impl Row {
+    /// Its place when a plugin made it for itself.
+    pub(super) fn kept(&self) -> Option<(&str, &str)> {
+        is_internal(&self.arguments).then_some((self.vhost.as_str(), self.name.as_str()))
+    }
+}
+
     const KIND: &'static str = "rabbitmq::exchange";
     type Spec = Spec;
     type Row = Row;
@@ -135,10 +143,10 @@ impl Item for Exchange {
 
     /// The definitions leave out the server's own exchanges, which can be looked up.
     async fn rows(server: &Server, wanted: &[Place]) -> Result<Vec<Row>, CallError> {
-        if wanted.iter().any(|(_, name)| name.is_empty() || name.starts_with(RESERVED)) {
-            return server.api.list("list the exchanges", "exchanges").await;
+        if wanted.iter().any(|(_, name)| is_own(name)) {
+            return list(server).await;
         }
-        server.definitions().await?.rows("exchanges")
+        all(server).await
     }
 
     const PREVIEWS: bool = true;
@@ -207,6 +215,29 @@ fn direct() -> String {
 }
 
 fn yes() -> bool {
+/// Whether the server names it.
+pub(super) fn is_own(name: &str) -> bool {
+    name.is_empty() || name.starts_with(RESERVED)
+}
+
+/// All exchanges, the server's own among them.
+pub(super) async fn list<T: DeserializeOwned>(server: &Server) -> Result<Vec<T>, CallError> {
+    let path = "exchanges?disable_stats=true\
+                &columns=vhost,name,type,durable,auto_delete,internal,arguments";
+    server.api.list("list the exchanges", path).await
+}
+
+/// All exchanges that somebody made.
+pub(super) async fn all(server: &Server) -> Result<Vec<Row>, CallError> {
+    let definitions = server.definitions().await?;
+    if definitions.have_internal_exchanges()? {
+        return definitions.rows("exchanges");
+    }
+    let mut rows: Vec<Row> = list(server).await?;
+    rows.retain(|row| !is_own(&row.name));
+    Ok(rows)
+}
+
     true
 }
 

@@ -32,6 +32,7 @@ mod transient;
 pub mod user;
 pub mod vhost;
 
+mod versions;
 use dollop_engine::kind::Registry;
 use dollop_engine::resource::Connection as _;
 use item::Kept;
