@@ -101,6 +101,37 @@ pub(super) fn read<'de, T: Deserialize<'de>>(
     })
 }
 
+/// The definitions as a file that makes the same server again, with what the API leaves out of
+/// them: before 3.13 what a vhost is beside its name, from 4.3.3 on internal exchanges.
+pub(super) async fn whole(server: &Server) -> Result<Map<String, Json>, CallError> {
+    let definitions = server.definitions().await?;
+    let mut document = definitions.document().clone();
+    if !definitions.have_internal_exchanges()? {
+        let mut rows: Vec<Json> = exchange::list(server).await?;
+        rows.retain(|row| !exchange::is_own(row["name"].as_str().unwrap_or_default()));
+        document.insert("exchanges".to_owned(), Json::Array(rows));
+    }
+    let Some(vhosts) = document.get_mut("vhosts").and_then(Json::as_array_mut) else {
+        return Ok(document);
+    };
+    if vhosts.iter().all(|row| row.get("metadata").is_some()) {
+        return Ok(document);
+    }
+    let rows: Vec<Json> =
+        server.api.list("list the vhosts", "vhosts?disable_stats=true").await?;
+    for vhost in vhosts.iter_mut().filter(|row| row.get("metadata").is_none()) {
+        let row = rows.iter().find(|row| row["name"] == vhost["name"]);
+        let said =
+            ["description", "tags", "default_queue_type"].into_iter().filter_map(|key| {
+                let value =
+                    row?.get(key).filter(|value| !value.is_null() && **value != UNDEFINED)?;
+                Some((key.to_owned(), value.clone()))
+            });
+        vhost["metadata"] = Json::Object(said.collect());
+    }
+    Ok(document)
+}
+
 type Fetch = Shared<BoxFuture<'static, Result<Arc<Definitions>, CallError>>>;
 
 /// How old the definitions may be that the connection was opened with.

@@ -25,6 +25,7 @@ pub mod policy;
 mod policy_rules;
 pub mod queue;
 mod queue_rules;
+mod sections;
 pub mod server;
 mod settings;
 pub mod shovel;

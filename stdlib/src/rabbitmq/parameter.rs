@@ -55,7 +55,8 @@ impl Item for GlobalParameter {
     }
 
     fn whose(_: &Server, row: &GlobalRow) -> Whose {
-        if OWN_GLOBAL.contains(&row.name.as_str()) { Whose::Hidden } else { Whose::Theirs }
+        let own = OWN_GLOBAL.contains(&row.name.as_str()) || row.name.starts_with(INTERNAL);
+        if own { Whose::Hidden } else { Whose::Theirs }
     }
 
     fn words(name: &str, _: &GlobalSpec) -> String {
@@ -101,7 +102,10 @@ pub struct Parameter;
 
 /// Global parameters that the server keeps for itself, or that have a kind of their own.
 const OWN_GLOBAL: [&str; 3] =
-    ["cluster_name", "imported_definition_hash_value", "internal_cluster_id"];
+    ["cluster_name", "cluster_tags", "imported_definition_hash_value"];
+
+/// How the others begin that the server keeps for itself.
+pub(super) const INTERNAL: &str = "internal";
 
 /// Components that the API does not let through as parameters.
 const OWN_KIND: [(&str, &str); 2] =
