@@ -278,6 +278,14 @@ fn found(wanted: Option<&Spec>, row: &Row) -> Spec {
 fn verifies(hash: &str, algorithm: Hashing, password: &str) -> bool {
     let Ok(stored) = BASE64.decode(hash) else {
         return false;
+/// Whether what definitions say of a user is a hash of this password.
+pub(super) fn is_password(hash: &Json, algorithm: &Json, password: &str) -> bool {
+    let algorithm = algorithm.as_str().map_or(Some(Hashing::Sha256), Hashing::of);
+    algorithm.is_some_and(|algorithm| {
+        verifies(hash.as_str().unwrap_or_default(), algorithm, password)
+    })
+}
+
     };
     let Some((salt, digest)) = stored.split_at_checked(SALT) else {
         return false;
