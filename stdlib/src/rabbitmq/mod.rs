@@ -29,6 +29,7 @@ mod sections;
 pub mod server;
 mod settings;
 pub mod shovel;
+mod since;
 mod transient;
 pub mod user;
 pub mod vhost;

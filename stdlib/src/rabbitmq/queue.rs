@@ -18,7 +18,7 @@ use super::item::{Item, Place, RESERVED, Whose, in_vhost};
 use super::queue_rules::{TYPE, TYPED, check, lint};
 use super::server::Server;
 pub use super::vhost::QueueType;
-use super::{drain, health, held, transient};
+use super::{drain, health, held, since, transient};
 
 /// A queue or a stream. RabbitMQ cannot change one in place: a change makes a new one, and
 /// the messages of the old are gone, unless `migrate` says otherwise. What a `rabbitmq::policy` can say (limits,
@@ -159,6 +159,12 @@ pub enum LeaderLocator {
     ClientLocal,
     /// One with few leaders.
     Balanced,
+    /// An older word for `"balanced"`.
+    Random,
+    /// An older word for `"balanced"`.
+    LeastLeaders,
+    /// An older word for `"balanced"`, which RabbitMQ takes here since 4.0.
+    MinMasters,
 }
 
 /// How a classic queue uses memory.
@@ -241,7 +247,11 @@ impl Item for Queue {
         let drains = |one: &Proposed<Spec>| {
             one.from.as_ref().is_some_and(|from| drain::drains(from, &one.to))
         };
-        let mut previews = vec![Preview::default(); proposed.len()];
+        let fits = |one: &Proposed<Spec>| {
+            let (notes, problems) = since::queue(&server.version, &one.to);
+            Preview { notes, problems, ..Preview::default() }
+        };
+        let mut previews: Vec<Preview> = proposed.iter().map(fits).collect();
         if proposed.iter().any(|one| !one.to.durable) {
             let refused = transient::refused(server).await;
             for (preview, one) in previews.iter_mut().zip(proposed) {

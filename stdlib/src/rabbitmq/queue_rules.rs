@@ -44,7 +44,7 @@ pub(super) const TYPED: &[Typed] = &[
     typed(
         "queue_leader_locator",
         "x-queue-leader-locator",
-        Word(&["client-local", "balanced"]),
+        Word(&["client-local", "balanced", "random", "least-leaders", "min-masters"]),
     ),
     typed("queue_mode", "x-queue-mode", Word(&["default", "lazy"])),
     typed("queue_version", "x-queue-version", Int),
