@@ -249,3 +249,54 @@ async fn what_came_later_is_refused_by_the_plan() {
     );
     bench.create("rabbitmq::queue", "waits", waits).await.unwrap();
 }
+
+/// Patterns are read as the server reads them.
+#[tokio::test]
+async fn the_server_has_the_same_patterns() {
+    let bench = Bench::with_vhost("patterns").await;
+    for pattern in [
+        "[[]x",
+        "[^[]x",
+        r"[\d-x]",
+        r"\V+",
+        "[]x]",
+        "[^]x]",
+        "[[:alpha:]]",
+        "a++",
+        "(?|a|b)",
+        r"\h+",
+        "x{,3}",
+        "[a&&b]",
+        r"\Aa\z",
+        r"(?<n>a)\k<n>",
+        r"\R",
+        "a{2",
+        r"\_",
+        r"\y",
+        "]",
+        "}",
+        "(?#c)x",
+        r"\p{L}",
+        "(?i)X",
+        "a{1,2}",
+        "[a-c-e]",
+        r"[\w.-]+",
+        r"[\w-.]+",
+        "[--/]",
+        "[[x",
+        "a**",
+        "[z-a]",
+        r"\",
+        "(",
+        "*",
+        "[a",
+        "(?<n",
+    ] {
+        let spec = json!({
+            "vhost": "patterns", "pattern": pattern, "definition": { "max-length": 5 },
+        });
+        let problems = bench.problems("rabbitmq::policy", spec.clone());
+        let created = bench.create("rabbitmq::policy", "p", spec).await;
+        assert_eq!(problems.is_empty(), created.is_ok(), "{pattern}: {problems:?} {created:?}");
+    }
+}
