@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dollop_engine::analysis::Lint;
 use dollop_engine::diagnostic::did_you_mean;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Beside, Preview, Problem, Proposed, Traits};
@@ -11,9 +12,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 
 use super::arguments::{Form, Typed, check_leftover, check_nulls, is_internal, lift, lower};
-use super::instead;
 use super::item::{Item, Place, RESERVED, Whose, in_vhost};
 use super::server::Server;
+use super::{arguments, instead};
 
 const TYPED: &[Typed] = &[
     Typed { attribute: "alternate_exchange", key: "alternate-exchange", form: Form::Text },
@@ -134,6 +135,10 @@ impl Row {
         problems.extend(check_leftover(TYPED, &spec.arguments));
         problems.extend(check_type(spec));
         problems
+    }
+
+    fn lint(spec: &Spec) -> Vec<Lint> {
+        arguments::lint(&spec.arguments, TYPED.iter().map(|typed| typed.key))
     }
 
     /// Those that every vhost begins with may be taken over.

@@ -300,3 +300,44 @@ async fn the_server_has_the_same_patterns() {
         assert_eq!(problems.is_empty(), created.is_ok(), "{pattern}: {problems:?} {created:?}");
     }
 }
+
+/// What is called nearly like something that the server knows.
+#[tokio::test]
+async fn misspelt_arguments_are_pointed_out() {
+    let bench = Bench::new().await;
+    let lints = |kind: &str, arguments: Json| {
+        let spec = bench.spec(kind, json!({ "vhost": "v", "arguments": arguments }));
+        let lints = bench.registry.kind(kind).unwrap().calls.lint(&spec);
+        let lints = lints.into_iter().filter(|lint| lint.code.id() == "W0136");
+        lints.map(|lint| lint.hint).collect::<Vec<_>>()
+    };
+    let queue = |arguments: Json| lints("rabbitmq::queue", arguments);
+    assert_eq!(queue(json!({ "x-mesage-ttl": 5 })), ["did you mean `x-message-ttl`?"]);
+    assert_eq!(
+        queue(json!({ "x-consumer-timeot": 5 })),
+        ["did you mean `x-consumer-timeout`?"]
+    );
+    let known =
+        json!({ "x-consumer-timeout": 5, "x-max-in-memory-length": 5, "owner": "shop" });
+    assert_eq!(queue(known), [""; 0]);
+    let exchange = |arguments: Json| lints("rabbitmq::exchange", arguments);
+    assert_eq!(
+        exchange(json!({ "alternate-exchang": "x" })),
+        ["did you mean `alternate-exchange`?"]
+    );
+    assert_eq!(exchange(json!({ "owner": "shop" })), [""; 0]);
+    // And what has no other way to be seen.
+    let binding = |how: &str| {
+        let spec = json!({
+            "vhost": "v", "source": "x", "destination": "q", "arguments": { "x-match": how },
+        });
+        bench.problems("rabbitmq::binding", spec)
+    };
+    assert_eq!(binding("every"), ["arguments: `x-match` cannot be \"every\""]);
+    assert_eq!(binding("any-with-x"), [""; 0]);
+    let component = json!({ "vhost": "v", "component": "policy", "value": 1 });
+    assert_eq!(
+        bench.problems("rabbitmq::parameter", component),
+        ["component: `policy` is not set through parameters"]
+    );
+}
