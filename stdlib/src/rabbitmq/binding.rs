@@ -58,6 +58,11 @@ pub enum End {
     Exchange,
 }
 
+/// The argument that says how a `headers` exchange compares.
+const MATCH: &str = "x-match";
+/// What it may say.
+const MATCHES: [&str; 4] = ["all", "any", "all-with-x", "any-with-x"];
+
 /// The kind `rabbitmq::binding`.
 pub struct Binding;
 
@@ -118,6 +123,13 @@ impl Resource for Binding {
                 Problem::new("source", "the default exchange takes no bindings").hint(
                     "it routes to every queue by its name already: leave the binding out",
                 ),
+            );
+        }
+        let how = spec.arguments.get(MATCH);
+        if let Some(how) = how.filter(|how| !MATCHES.iter().any(|known| *how == known)) {
+            problems.push(
+                Problem::new("arguments", format!("`{MATCH}` cannot be {how}"))
+                    .hint(format!("one of `\"{}\"`", MATCHES.join("\"`, `\""))),
             );
         }
         problems

@@ -23,10 +23,6 @@ use super::vhost::UNDEFINED;
 #[serde(transparent)]
 pub(super) struct Definitions(Map<String, Json>);
 
-/// Where they are.
-pub(super) const DEFINITIONS: &str = "definitions";
-
-impl Definitions {
 /// A queue among them.
 #[derive(Deserialize)]
 struct Queue<'a> {
@@ -36,6 +32,10 @@ struct Queue<'a> {
     arguments: Arguments,
 }
 
+/// Where they are.
+pub(super) const DEFINITIONS: &str = "definitions";
+
+impl Definitions {
     /// The version of the server: `3.10.8`.
     pub(super) fn version(&self) -> Result<String, CallError> {
         let version = self.0.get("rabbitmq_version").and_then(Json::as_str);

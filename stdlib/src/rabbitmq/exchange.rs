@@ -7,8 +7,8 @@ use dollop_engine::diagnostic::did_you_mean;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Beside, Preview, Problem, Proposed, Traits};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::arguments::{Form, Typed, check_leftover, check_nulls, is_internal, lift, lower};
@@ -110,7 +110,6 @@ pub struct Row {
     arguments: BTreeMap<String, Json>,
 }
 
-impl Item for Exchange {
 impl Row {
     /// Its place when a plugin made it for itself.
     pub(super) fn kept(&self) -> Option<(&str, &str)> {
@@ -118,6 +117,7 @@ impl Row {
     }
 }
 
+impl Item for Exchange {
     const KIND: &'static str = "rabbitmq::exchange";
     type Spec = Spec;
     type Row = Row;
@@ -215,11 +215,6 @@ impl Row {
     }
 }
 
-fn direct() -> String {
-    "direct".to_owned()
-}
-
-fn yes() -> bool {
 /// Whether the server names it.
 pub(super) fn is_own(name: &str) -> bool {
     name.is_empty() || name.starts_with(RESERVED)
@@ -243,6 +238,11 @@ pub(super) async fn all(server: &Server) -> Result<Vec<Row>, CallError> {
     Ok(rows)
 }
 
+fn direct() -> String {
+    "direct".to_owned()
+}
+
+fn yes() -> bool {
     true
 }
 

@@ -32,9 +32,9 @@ pub mod shovel;
 mod since;
 mod transient;
 pub mod user;
+mod versions;
 pub mod vhost;
 
-mod versions;
 use dollop_engine::kind::Registry;
 use dollop_engine::resource::Connection as _;
 use item::Kept;

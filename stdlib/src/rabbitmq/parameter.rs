@@ -108,8 +108,11 @@ const OWN_GLOBAL: [&str; 3] =
 pub(super) const INTERNAL: &str = "internal";
 
 /// Components that the API does not let through as parameters.
-const OWN_KIND: [(&str, &str); 2] =
-    [("operator_policy", "rabbitmq::operator_policy"), ("vhost-limits", "rabbitmq::vhost")];
+const OWN_KIND: [(&str, &str); 3] = [
+    ("operator_policy", "rabbitmq::operator_policy"),
+    ("policy", "rabbitmq::policy"),
+    ("vhost-limits", "rabbitmq::vhost"),
+];
 
 impl Item for Parameter {
     const KIND: &'static str = "rabbitmq::parameter";

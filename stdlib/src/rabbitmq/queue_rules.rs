@@ -193,14 +193,16 @@ const BY_POLICY: &[&str] = &[
     "overflow",
     "delivery_limit",
     "queue_mode",
+    "queue_version",
+    "max_age",
 ];
 
-/// What works and is better done otherwise.
-pub(super) fn lint(spec: &Spec) -> Vec<Lint> {
 /// Arguments that have no attribute and every server knows.
 const MORE: [&str; 4] =
     [TYPE, "x-max-in-memory-bytes", "x-max-in-memory-length", "x-queue-master-locator"];
 
+/// What works and is better done otherwise.
+pub(super) fn lint(spec: &Spec) -> Vec<Lint> {
     let known = TYPED.iter().map(|typed| typed.key);
     let known = known.chain(since::ARGUMENTS.iter().map(|argument| argument.key)).chain(MORE);
     let mut lints = arguments::lint(&spec.arguments, known);

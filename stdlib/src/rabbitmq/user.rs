@@ -278,11 +278,6 @@ fn found(wanted: Option<&Spec>, row: &Row) -> Spec {
     }
 }
 
-/// Whether a stored hash is one of this password: base64 of the salt, then the digest of
-/// salt and password.
-fn verifies(hash: &str, algorithm: Hashing, password: &str) -> bool {
-    let Ok(stored) = BASE64.decode(hash) else {
-        return false;
 /// Whether what definitions say of a user is a hash of this password.
 pub(super) fn is_password(hash: &Json, algorithm: &Json, password: &str) -> bool {
     let algorithm = algorithm.as_str().map_or(Some(Hashing::Sha256), Hashing::of);
@@ -291,6 +286,11 @@ pub(super) fn is_password(hash: &Json, algorithm: &Json, password: &str) -> bool
     })
 }
 
+/// Whether a stored hash is one of this password: base64 of the salt, then the digest of
+/// salt and password.
+fn verifies(hash: &str, algorithm: Hashing, password: &str) -> bool {
+    let Ok(stored) = BASE64.decode(hash) else {
+        return false;
     };
     let Some((salt, digest)) = stored.split_at_checked(SALT) else {
         return false;

@@ -326,25 +326,6 @@ fn found(wanted: Option<&Spec>, row: &Row) -> Spec {
     }
 }
 
-/// Older servers answer well and change nothing.
-async fn took_queue_type(
-    server: &Server,
-    what: &str,
-    name: &str,
-    to: &Spec,
-) -> Result<(), CallError> {
-    let row: Option<Row> = server.api.get_at(what, &["vhosts", name]).await?;
-    let is = row.and_then(|row| found(Some(to), &row).default_queue_type);
-    if is == to.default_queue_type {
-        return Ok(());
-    }
-    let message = format!(
-        "cannot {what}: RabbitMQ {} does not change the default queue type of a vhost that exists",
-        server.version
-    );
-    Err(CallError::refused(message)
-        .hint("leave `default_queue_type` as it is, or delete the vhost with all it holds"))
-}
 fn set_queue_type(body: &mut Json, queue_type: &Json) {
     body["default_queue_type"] = queue_type.clone();
     // What 3.10 calls it.
@@ -369,6 +350,25 @@ async fn with_queue_type(
     Ok(body)
 }
 
+/// Older servers answer well and change nothing.
+async fn took_queue_type(
+    server: &Server,
+    what: &str,
+    name: &str,
+    to: &Spec,
+) -> Result<(), CallError> {
+    let row: Option<Row> = server.api.get_at(what, &["vhosts", name]).await?;
+    let is = row.and_then(|row| found(Some(to), &row).default_queue_type);
+    if is == to.default_queue_type {
+        return Ok(());
+    }
+    let message = format!(
+        "cannot {what}: RabbitMQ {} does not change the default queue type of a vhost that exists",
+        server.version
+    );
+    Err(CallError::refused(message)
+        .hint("leave `default_queue_type` as it is, or delete the vhost with all it holds"))
+}
 
 #[cfg(test)]
 mod tests {
