@@ -160,6 +160,7 @@ codes! {
     Mirrored "W0133" "mirrored classic queues"
     FallsBack "W0134" "a promise about dead letters that the server may not keep"
     Unverified "W0135" "a server whose certificate nobody checks"
+    Misspelt "W0136" "an argument that looks misspelt"
     // W02: about the plan and the state.
     AnotherServer "W0201" "a connection that leads elsewhere now"
     StackRenamed "W0202" "a stack that is called otherwise now"

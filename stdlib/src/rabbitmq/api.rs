@@ -392,10 +392,20 @@ impl Api {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let denied = |message| CallError::new(Failure::Denied, message);
                 match reason.as_str() {
-                    "Login failed" => denied(format!("{root} refuses user `{user}`: {reason}"))
-                        .hint("check `user` and `password` of the connection"),
+                    // The latter from 3.11.20 on.
+                    "Login failed" | "Not_Authorized" => {
+                        denied(format!("{root} refuses user `{user}`: {reason}"))
+                            .hint("check `user` and `password` of the connection")
+                    }
+                    "User can only log in via localhost" => denied(message).hint(format!(
+                        "connect as another user, or take `{user}` out of `loopback_users` in \
+                         the server's configuration"
+                    )),
                     // As who has another tag, or none.
-                    "Not administrator user" | "Not management user" => denied(message).hint(format!(
+                    _ if reason.starts_with("Not ") && reason.ends_with(" user") => denied(
+                        message,
+                    )
+                    .hint(format!(
                         "give `{user}` the tag `administrator`, or connect as one who has it"
                     )),
                     _ => denied(message).hint(format!(
@@ -496,11 +506,37 @@ mod tests {
         assert_eq!(reason("<html>"), None);
     }
 
+    fn api(user: &str) -> Api {
+        let root = root("http", "::1", 1);
+        let (user, none) = (user.to_owned(), String::new());
+        Api::new(root, user, none, (None, None), &Way::default()).unwrap()
+    }
+
+    /// The words of the servers since 3.11.20 as well.
+    #[test]
+    fn who_is_refused_is_told_why() {
+        let told = |reason: &str| {
+            let body = serde_json::json!({ "error": "not_authorized", "reason": reason });
+            let api = api("app");
+            let error = api.refused("look", StatusCode::UNAUTHORIZED, &body.to_string());
+            assert_eq!(error.failure, Failure::Denied);
+            error.hints.join(" ")
+        };
+        for reason in ["Login failed", "Not_Authorized"] {
+            assert_eq!(told(reason), "check `user` and `password` of the connection");
+        }
+        for tag in ["administrator", "management", "monitor", "policymaker"] {
+            let hint = told(&format!("Not {tag} user"));
+            assert!(hint.starts_with("give `app` the tag `administrator`"), "{tag}: {hint}");
+        }
+        let local = told("User can only log in via localhost");
+        assert!(local.contains("`loopback_users`"), "{local}");
+        assert!(told("Access refused.").contains("needs permission in the vhost"));
+    }
+
     #[test]
     fn names_are_one_part_of_the_path() {
-        let none = String::new;
-        let root = root("http", "::1", 1);
-        let api = Api::new(root, none(), none(), (None, None), &Way::default()).unwrap();
+        let api = api("");
         let url = api.url("test", &["queues", "/", "a/b%ü ."]).unwrap();
         assert_eq!(url, "http://[::1]:1/api/queues/%2F/a%2Fb%25%C3%BC%20%2E");
         for name in ["", ".", ".."] {

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use dollop_engine::analysis::Lint;
+use dollop_engine::diagnostic::{Code, did_you_mean};
+use dollop_engine::path::Path;
 use dollop_engine::resource::Problem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -110,6 +113,24 @@ pub(super) fn check_leftover(typed: &[Typed], arguments: &Arguments) -> Vec<Prob
             (format!("`{key}` cannot be {value}"), format!("write it as `{attribute}`"))
         };
         Problem::new("arguments", message).hint(hint)
+    })
+    .collect()
+}
+
+/// Arguments that are called nearly like one that the server knows: it takes them, and does
+/// nothing by them.
+pub(super) fn lint<'a>(
+    arguments: &Arguments,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> Vec<Lint> {
+    let unknown =
+        arguments.keys().filter(|key| known.clone().all(|known| known != key.as_str()));
+    let near = unknown.filter_map(|key| Some((key, did_you_mean(key, known.clone())?)));
+    near.map(|(key, near)| Lint {
+        code: Code::Misspelt,
+        at: Path::attribute("arguments").key(key),
+        message: format!("the server takes an argument `{key}` and does nothing by it"),
+        hint: format!("did you mean `{near}`?"),
     })
     .collect()
 }

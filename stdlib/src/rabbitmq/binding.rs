@@ -11,10 +11,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::instead;
 use super::item::NoFacts;
 use super::server::Server;
-use super::unbound;
+use super::{exchange, instead, unbound};
 
 /// A binding: an exchange hands messages on to a queue or another exchange. The server
 /// removes it with either end.
@@ -70,6 +69,11 @@ pub enum End {
     /// An exchange.
     Exchange,
 }
+
+/// The argument that says how a `headers` exchange compares.
+const MATCH: &str = "x-match";
+/// What it may say.
+const MATCHES: [&str; 4] = ["all", "any", "all-with-x", "any-with-x"];
 
 /// The kind `rabbitmq::binding`.
 pub struct Binding;
@@ -133,6 +137,13 @@ impl Resource for Binding {
                 ),
             );
         }
+        let how = spec.arguments.get(MATCH);
+        if let Some(how) = how.filter(|how| !MATCHES.iter().any(|known| *how == known)) {
+            problems.push(
+                Problem::new("arguments", format!("`{MATCH}` cannot be {how}"))
+                    .hint(format!("one of `\"{}\"`", MATCHES.join("\"`, `\""))),
+            );
+        }
         problems
     }
 
@@ -153,14 +164,21 @@ impl Resource for Binding {
 
     const LISTS: bool = true;
 
-    /// Those of the server's own queues and of federation go with these.
+    /// Those of the server's own queues and of federation go with these, and those of exclusive
+    /// queues, which newer servers list, with somebody's connection.
     async fn list(server: &Server) -> Result<Listing<Spec, NoFacts>, CallError> {
-        let definitions = server.definitions().await?;
-        let kept = definitions.internal()?;
+        let (definitions, exchanges) =
+            futures::try_join!(server.definitions(), exchange::all(server))?;
+        let queues = definitions.queues()?;
+        let mut kept = definitions.internal_queues()?;
+        kept.extend(exchanges.iter().filter_map(exchange::Row::kept));
         let rows: Vec<Row> = definitions.rows("bindings")?;
         let specs = rows.into_iter().map(Row::into_spec);
         let specs = specs.filter(|spec| {
-            !spec.destination.starts_with("amq.gen")
+            let there = spec.destination_type == End::Exchange
+                || queues.contains(&(spec.vhost.as_str(), spec.destination.as_str()));
+            there
+                && !spec.destination.starts_with("amq.gen")
                 && [&spec.source, &spec.destination]
                     .iter()
                     .all(|name| !kept.contains(&(spec.vhost.as_str(), name.as_str())))

@@ -12,12 +12,25 @@ use serde_json::{Map, Value as Json};
 
 use super::api::Api;
 use super::arguments::{Arguments, is_internal};
+use super::exchange;
 use super::parameter::Row as Parameter;
+use super::server::Server;
+use super::versions::is_from;
+use super::vhost::UNDEFINED;
 
 /// Everything a server defines, by section: `users`, `queues`, `parameters`, …
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(super) struct Definitions(Map<String, Json>);
+
+/// A queue among them.
+#[derive(Deserialize)]
+struct Queue<'a> {
+    vhost: &'a str,
+    name: &'a str,
+    #[serde(default)]
+    arguments: Arguments,
+}
 
 /// Where they are.
 pub(super) const DEFINITIONS: &str = "definitions";
@@ -46,22 +59,24 @@ impl Definitions {
         rows.iter().map(|row| read(section, row)).collect()
     }
 
-    /// The queues and exchanges that plugins made for themselves, by vhost and name.
-    pub(super) fn internal(&self) -> Result<HashSet<(&str, &str)>, CallError> {
-        #[derive(Deserialize)]
-        struct Row<'a> {
-            vhost: &'a str,
-            name: &'a str,
-            #[serde(default)]
-            arguments: Arguments,
-        }
-        let mut found = HashSet::new();
-        for section in ["queues", "exchanges"] {
-            let rows = self.rows::<Row<'_>>(section)?.into_iter();
-            let rows = rows.filter(|row| is_internal(&row.arguments));
-            found.extend(rows.map(|row| (row.vhost, row.name)));
-        }
-        Ok(found)
+    /// Whether all exchanges are among them, and which of these are internal: from 4.3.3 on the
+    /// server leaves out those that are, and does not say of any whether it is.
+    pub(super) fn have_internal_exchanges(&self) -> Result<bool, CallError> {
+        let rows = self.0.get("exchanges").and_then(Json::as_array);
+        let says = |row: &Json| row.get("internal").is_some();
+        Ok(!is_from(&self.version()?, (4, 3, 3)) && rows.into_iter().flatten().all(says))
+    }
+
+    /// The places of all queues.
+    pub(super) fn queues(&self) -> Result<HashSet<(&str, &str)>, CallError> {
+        Ok(self.rows::<Queue<'_>>("queues")?.iter().map(|row| (row.vhost, row.name)).collect())
+    }
+
+    /// Those of queues that plugins made for themselves.
+    pub(super) fn internal_queues(&self) -> Result<HashSet<(&str, &str)>, CallError> {
+        let rows = self.rows::<Queue<'_>>("queues")?.into_iter();
+        let rows = rows.filter(|row| is_internal(&row.arguments));
+        Ok(rows.map(|row| (row.vhost, row.name)).collect())
     }
 
     /// The runtime parameters of a component.
@@ -84,6 +99,37 @@ pub(super) fn read<'de, T: Deserialize<'de>>(
         let name = row["name"].as_str().unwrap_or_default();
         CallError::refused(format!("cannot read `{name}` among the {section}: {error}"))
     })
+}
+
+/// The definitions as a file that makes the same server again, with what the API leaves out of
+/// them: before 3.13 what a vhost is beside its name, from 4.3.3 on internal exchanges.
+pub(super) async fn whole(server: &Server) -> Result<Map<String, Json>, CallError> {
+    let definitions = server.definitions().await?;
+    let mut document = definitions.document().clone();
+    if !definitions.have_internal_exchanges()? {
+        let mut rows: Vec<Json> = exchange::list(server).await?;
+        rows.retain(|row| !exchange::is_own(row["name"].as_str().unwrap_or_default()));
+        document.insert("exchanges".to_owned(), Json::Array(rows));
+    }
+    let Some(vhosts) = document.get_mut("vhosts").and_then(Json::as_array_mut) else {
+        return Ok(document);
+    };
+    if vhosts.iter().all(|row| row.get("metadata").is_some()) {
+        return Ok(document);
+    }
+    let rows: Vec<Json> =
+        server.api.list("list the vhosts", "vhosts?disable_stats=true").await?;
+    for vhost in vhosts.iter_mut().filter(|row| row.get("metadata").is_none()) {
+        let row = rows.iter().find(|row| row["name"] == vhost["name"]);
+        let said =
+            ["description", "tags", "default_queue_type"].into_iter().filter_map(|key| {
+                let value =
+                    row?.get(key).filter(|value| !value.is_null() && **value != UNDEFINED)?;
+                Some((key.to_owned(), value.clone()))
+            });
+        vhost["metadata"] = Json::Object(said.collect());
+    }
+    Ok(document)
 }
 
 type Fetch = Shared<BoxFuture<'static, Result<Arc<Definitions>, CallError>>>;

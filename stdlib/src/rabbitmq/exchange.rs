@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use dollop_engine::analysis::Lint;
 use dollop_engine::diagnostic::did_you_mean;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Beside, Preview, Problem, Proposed, Resource as _, Traits};
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::arguments::{Form, Typed, check_leftover, check_nulls, is_internal, lift, lower};
 use super::binding::{Binding, End};
-use super::instead;
 use super::item::{Item, Place, RESERVED, Whose, in_vhost};
 use super::server::Server;
-use super::unbound;
+use super::{arguments, instead, unbound};
 
 const TYPED: &[Typed] = &[
     Typed { attribute: "alternate_exchange", key: "alternate-exchange", form: Form::Text },
@@ -111,6 +112,13 @@ pub struct Row {
     arguments: BTreeMap<String, Json>,
 }
 
+impl Row {
+    /// Its place when a plugin made it for itself.
+    pub(super) fn kept(&self) -> Option<(&str, &str)> {
+        is_internal(&self.arguments).then_some((self.vhost.as_str(), self.name.as_str()))
+    }
+}
+
 impl Item for Exchange {
     const KIND: &'static str = "rabbitmq::exchange";
     type Spec = Spec;
@@ -131,6 +139,10 @@ impl Item for Exchange {
         problems
     }
 
+    fn lint(spec: &Spec) -> Vec<Lint> {
+        arguments::lint(&spec.arguments, TYPED.iter().map(|typed| typed.key))
+    }
+
     /// Those that every vhost begins with may be taken over.
     fn is_reserved(name: &str) -> bool {
         name.strip_prefix(RESERVED).is_some_and(|rest| !OWN.contains(&rest))
@@ -138,10 +150,10 @@ impl Item for Exchange {
 
     /// The definitions leave out the server's own exchanges, which can be looked up.
     async fn rows(server: &Server, wanted: &[Place]) -> Result<Vec<Row>, CallError> {
-        if wanted.iter().any(|(_, name)| name.is_empty() || name.starts_with(RESERVED)) {
-            return server.api.list("list the exchanges", "exchanges").await;
+        if wanted.iter().any(|(_, name)| is_own(name)) {
+            return list(server).await;
         }
-        server.definitions().await?.rows("exchanges")
+        all(server).await
     }
 
     const END: Option<End> = Some(End::Exchange);
@@ -212,6 +224,29 @@ impl Item for Exchange {
             "arguments": lower(TYPED, spec, &spec.arguments),
         })
     }
+}
+
+/// Whether the server names it.
+pub(super) fn is_own(name: &str) -> bool {
+    name.is_empty() || name.starts_with(RESERVED)
+}
+
+/// All exchanges, the server's own among them.
+pub(super) async fn list<T: DeserializeOwned>(server: &Server) -> Result<Vec<T>, CallError> {
+    let path = "exchanges?disable_stats=true\
+                &columns=vhost,name,type,durable,auto_delete,internal,arguments";
+    server.api.list("list the exchanges", path).await
+}
+
+/// All exchanges that somebody made.
+pub(super) async fn all(server: &Server) -> Result<Vec<Row>, CallError> {
+    let definitions = server.definitions().await?;
+    if definitions.have_internal_exchanges()? {
+        return definitions.rows("exchanges");
+    }
+    let mut rows: Vec<Row> = list(server).await?;
+    rows.retain(|row| !is_own(&row.name));
+    Ok(rows)
 }
 
 fn direct() -> String {

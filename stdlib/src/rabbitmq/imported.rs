@@ -11,9 +11,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
+use super::definitions::whole;
 use super::item::NoFacts;
+use super::parameter::INTERNAL;
+use super::queue_rules::TYPE;
+use super::sections::{SECTIONS, Section, plain};
 use super::server::Server;
-use super::user::tags;
+use super::user::is_password;
 
 /// Definitions as `rabbitmqctl export_definitions` and `dollop export rabbitmq-definitions`
 /// write them: everything in them is made, or made so. What they do not name stays as it is,
@@ -35,33 +39,13 @@ pub struct Spec {
 /// The kind `rabbitmq::definitions`.
 pub struct Imported;
 
-/// The sections that are compared, each with what tells its rows apart.
-const SECTIONS: [(&str, &[&str]); 10] = [
-    ("users", &["name"]),
-    ("vhosts", &["name"]),
-    ("permissions", &["user", "vhost"]),
-    ("topic_permissions", &["user", "vhost", "exchange"]),
-    ("parameters", &["vhost", "component", "name"]),
-    ("global_parameters", &["name"]),
-    ("policies", &["vhost", "name"]),
-    ("queues", &["vhost", "name"]),
-    ("exchanges", &["vhost", "name"]),
-    (
-        "bindings",
-        &["vhost", "source", "destination", "destination_type", "routing_key", "arguments"],
-    ),
-];
-
-/// What every server has and names differently.
-const OWN_GLOBAL: &str = "internal_cluster_id";
-
 type Sections = BTreeMap<&'static str, BTreeMap<String, Json>>;
 
 /// The rows of a document by section and by what tells them apart.
 fn sections(document: &Map<String, Json>, vhost: Option<&str>) -> Sections {
     let mut found = Sections::new();
-    for (section, keys) in SECTIONS {
-        let rows = document.get(section).and_then(Json::as_array).into_iter().flatten();
+    for Section { name: section, keys, .. } in &SECTIONS {
+        let rows = document.get(*section).and_then(Json::as_array).into_iter().flatten();
         for row in rows {
             let mut row = row.clone();
             if let (Some(vhost), Json::Object(entries)) = (vhost, &mut row)
@@ -69,31 +53,50 @@ fn sections(document: &Map<String, Json>, vhost: Option<&str>) -> Sections {
             {
                 entries.insert("vhost".to_owned(), json!(vhost));
             }
-            if section == "global_parameters" && row["name"] == OWN_GLOBAL {
+            if *section == "global_parameters" && is_own_global(&row) {
                 continue;
             }
-            let key: Vec<&Json> = keys.iter().map(|key| &row[*key]).collect();
-            let key = json!(key).to_string();
-            found.entry(section).or_default().insert(key, row);
+            let mut key: Vec<Json> = keys.iter().map(|key| row[*key].clone()).collect();
+            if *section == "bindings" {
+                key.push(plain(&row["arguments"]));
+            }
+            found.entry(section).or_default().insert(json!(key).to_string(), row);
         }
     }
     found
 }
 
-/// Whether a row says nothing that the server does not say.
-fn agrees(wanted: &Json, is: &Json) -> bool {
-    let (Json::Object(wanted), Json::Object(is)) = (wanted, is) else { return wanted == is };
-    wanted.iter().all(|(key, value)| match is.get(key) {
-        // Text with commas, or a list of the same.
-        Some(now) if key == "tags" => sorted(tags(value)) == sorted(tags(now)),
-        Some(now) => value == now,
-        None => value.is_null() || *value == json!({}) || *value == json!([]),
-    })
+fn is_own_global(row: &Json) -> bool {
+    row["name"].as_str().is_some_and(|name| name.starts_with(INTERNAL))
 }
 
-fn sorted(mut tags: Vec<String>) -> Vec<String> {
-    tags.sort();
-    tags
+/// Whether a row says nothing that the server does not say.
+fn agrees(section: &str, wanted: &Json, is: &Json) -> bool {
+    let section = SECTIONS.iter().find(|known| known.name == section);
+    let agrees = section.is_none_or(|section| {
+        let (mut wanted, is) = (section.said(wanted), section.said(is));
+        let none = Json::Null;
+        if section.name == "queues" && is.get("type").is_none() {
+            // What is of no type is a classic queue.
+            wanted.retain(|key, value| key != "type" || value != "classic");
+        }
+        wanted.iter().all(|(key, value)| value == is.get(key).unwrap_or(&none))
+    });
+    agrees && (section.is_none_or(|section| section.name != "users") || logs_in(wanted, is))
+}
+
+/// Whether a user logs in as wanted, and as often: the server has a hash for a password.
+fn logs_in(wanted: &Json, is: &Json) -> bool {
+    let same = |key: &str| {
+        wanted
+            .get(key)
+            .is_none_or(|value| plain(value) == plain(is.get(key).unwrap_or(&Json::Null)))
+    };
+    let by_password = match wanted.get("password").and_then(Json::as_str) {
+        Some(password) => is_password(&is["password_hash"], &is["hashing_algorithm"], password),
+        None => same("password_hash") && same("hashing_algorithm"),
+    };
+    by_password && same("limits")
 }
 
 fn parse(content: &str) -> Result<Map<String, Json>, serde_json::Error> {
@@ -113,7 +116,10 @@ fn compare(spec: &Spec, is: &Sections) -> Result<Compared, CallError> {
         let known = is.get(section);
         let mut lacks = 0;
         for (key, row) in rows {
-            if known.and_then(|known| known.get(&key)).is_some_and(|is| agrees(&row, is)) {
+            if known
+                .and_then(|known| known.get(&key))
+                .is_some_and(|is| agrees(section, &row, is))
+            {
                 compared.there.entry(section).or_default().insert(key, row);
             } else {
                 lacks += 1;
@@ -128,7 +134,7 @@ fn compare(spec: &Spec, is: &Sections) -> Result<Compared, CallError> {
 
 /// Everything on the server.
 async fn on(server: &Server) -> Result<Sections, CallError> {
-    Ok(sections(server.definitions().await?.document(), None))
+    Ok(sections(&whole(server).await?, None))
 }
 
 const NO_JSON: &str = "these are no definitions: they are no JSON object";
@@ -156,7 +162,9 @@ impl Resource for Imported {
             Err(_) => {
                 vec![problem(NO_JSON, "give the text of the file: `file(\"defs.json\")`")]
             }
-            Ok(document) if SECTIONS.iter().all(|(name, _)| !document.contains_key(*name)) => {
+            Ok(document)
+                if SECTIONS.iter().all(|section| !document.contains_key(section.name)) =>
+            {
                 let hint = "they have sections such as `queues`, `users` and `policies`";
                 vec![problem("the definitions define nothing", hint)]
             }
@@ -239,8 +247,70 @@ fn found(wanted: &Wanted<Spec>, spec: Spec) -> Found<Spec, NoFacts> {
 }
 
 async fn import(server: &Server, spec: &Spec) -> Result<(), CallError> {
-    let document = parse(&spec.content).map_err(|_| CallError::refused(NO_JSON))?;
+    let mut document = parse(&spec.content).map_err(|_| CallError::refused(NO_JSON))?;
+    let queues = document.get_mut("queues").and_then(Json::as_array_mut);
+    queues.into_iter().flatten().for_each(type_as_argument);
     let mut path = vec!["definitions"];
     path.extend(spec.vhost.as_deref());
     server.api.post("import the definitions", &path, &Json::Object(document)).await
+}
+
+/// Servers look for the type of a queue among its arguments only.
+fn type_as_argument(queue: &mut Json) {
+    let Some(queue_type) = queue.get("type").filter(|word| *word != "classic").cloned() else {
+        return;
+    };
+    let Some(entries) = queue.as_object_mut() else { return };
+    let arguments = entries.entry("arguments").or_insert_with(|| json!({}));
+    if let Some(arguments) = arguments.as_object_mut() {
+        arguments.entry(TYPE).or_insert(queue_type);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The API and `rabbitmqctl` do not say the same, and neither does one version as another.
+    #[test]
+    fn a_row_agrees_with_what_is_said_otherwise() {
+        let is =
+            json!({ "name": "q", "durable": true, "arguments": { "x-queue-type": "quorum" } });
+        let by_tool =
+            json!({ "name": "q", "type": "quorum", "durable": true, "auto_delete": false });
+        assert!(agrees("queues", &by_tool, &is));
+        let plain = json!({ "name": "q", "durable": true, "arguments": {} });
+        assert!(!agrees("queues", &by_tool, &plain));
+        assert!(agrees("queues", &json!({ "name": "q", "type": "classic" }), &plain));
+        // From 4.3.3 on nothing is said of exchanges that are not internal.
+        assert!(agrees("exchanges", &json!({ "internal": false }), &json!({})));
+        assert!(!agrees("exchanges", &json!({ "internal": true }), &json!({})));
+        let vhost = json!({ "name": "v", "limits": [], "metadata": { "description": "d" } });
+        assert!(agrees("vhosts", &vhost, &json!({ "description": "d", "tags": ["a"] })));
+        assert!(!agrees("vhosts", &vhost, &json!({ "description": "e" })));
+    }
+
+    #[test]
+    fn a_password_agrees_with_its_hash() {
+        // The example of <https://www.rabbitmq.com/docs/passwords#computing-password-hash>.
+        let is = json!({
+            "password_hash": "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR",
+            "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": ["b", "a"],
+        });
+        let user = |password: &str| json!({ "password": password, "tags": "a,b" });
+        assert!(agrees("users", &user("test12"), &is));
+        assert!(!agrees("users", &user("test13"), &is));
+        assert!(!agrees("users", &json!({ "password_hash": "x" }), &is));
+        assert!(!agrees("users", &json!({ "tags": [] }), &is));
+    }
+
+    #[test]
+    fn the_type_of_a_queue_is_an_argument() {
+        let mut queue = json!({ "name": "q", "type": "stream" });
+        type_as_argument(&mut queue);
+        assert_eq!(queue["arguments"], json!({ "x-queue-type": "stream" }));
+        let mut classic = json!({ "name": "q", "type": "classic", "arguments": {} });
+        type_as_argument(&mut classic);
+        assert_eq!(classic["arguments"], json!({}));
+    }
 }

@@ -175,7 +175,13 @@ pub(super) async fn previews(
             rivals: rivals.get(vhost).map_or(&[], Vec::as_slice),
             others: others.get(vhost).map_or(&[], Vec::as_slice),
         };
-        let notes = Contender::new(one).map_or_else(Vec::new, |one| view.notes(&one));
+        let notes = match Contender::new(one) {
+            Some(one) => view.notes(&one),
+            None => vec![
+                "only the server can read its pattern: what it matches is not known here"
+                    .to_owned(),
+            ],
+        };
         Preview { notes, ..Preview::default() }
     };
     Ok(field.proposed.iter().map(preview).collect())

@@ -27,12 +27,15 @@ pub mod policy;
 mod policy_rules;
 pub mod queue;
 mod queue_rules;
+mod sections;
 pub mod server;
 mod settings;
 pub mod shovel;
+mod since;
 mod transient;
 mod unbound;
 pub mod user;
+mod versions;
 pub mod vhost;
 
 use dollop_engine::kind::Registry;

@@ -56,7 +56,9 @@ impl Item for GlobalParameter {
 
     fn whose(_: &Server, row: &GlobalRow) -> Whose {
         let name = row.name.as_str();
-        let own = OWN_GLOBAL.contains(&name) || name.starts_with(unbound::PREFIX);
+        let own = OWN_GLOBAL.contains(&name)
+            || name.starts_with(INTERNAL)
+            || name.starts_with(unbound::PREFIX);
         if own { Whose::Hidden } else { Whose::Theirs }
     }
 
@@ -103,11 +105,17 @@ pub struct Parameter;
 
 /// Global parameters that the server keeps for itself, or that have a kind of their own.
 const OWN_GLOBAL: [&str; 3] =
-    ["cluster_name", "imported_definition_hash_value", "internal_cluster_id"];
+    ["cluster_name", "cluster_tags", "imported_definition_hash_value"];
+
+/// How the others begin that the server keeps for itself.
+pub(super) const INTERNAL: &str = "internal";
 
 /// Components that the API does not let through as parameters.
-const OWN_KIND: [(&str, &str); 2] =
-    [("operator_policy", "rabbitmq::operator_policy"), ("vhost-limits", "rabbitmq::vhost")];
+const OWN_KIND: [(&str, &str); 3] = [
+    ("operator_policy", "rabbitmq::operator_policy"),
+    ("policy", "rabbitmq::policy"),
+    ("vhost-limits", "rabbitmq::vhost"),
+];
 
 impl Item for Parameter {
     const KIND: &'static str = "rabbitmq::parameter";

@@ -152,7 +152,8 @@ impl Item for Permission {
     }
 
     /// Topics first when the user is new to the vhost: nobody may use a key meanwhile that
-    /// they may not use in the end.
+    /// they may not use in the end. Some may stand there without a permission, which is not
+    /// seen: they go.
     async fn write(
         server: &Server,
         what: &str,
@@ -161,11 +162,14 @@ impl Item for Permission {
         to: &Spec,
     ) -> Result<(), CallError> {
         let topics = ["topic-permissions", &to.vhost, user];
-        let none = BTreeMap::new();
-        let was = from.map_or(&none, |from| &from.topics);
-        let mut was = was.clone();
-        if was.keys().any(|exchange| !to.topics.contains_key(exchange)) {
-            // The API removes them together only.
+        let mut was = from.map(|from| from.topics.clone()).unwrap_or_default();
+        let fewer = was.keys().any(|exchange| !to.topics.contains_key(exchange));
+        if from.is_none() || fewer {
+            if from.is_some() {
+                // The API removes them together only: without them, all keys would be free.
+                let nothing = json!({ "configure": "", "write": "", "read": "" });
+                server.api.put(what, &Self::path(user, to), &nothing).await?;
+            }
             server.api.delete(what, &topics).await?;
             was.clear();
         }

@@ -15,6 +15,7 @@ use super::item::{Item, Place, in_vhost};
 use super::matching::{self, Candidate, Field};
 use super::queue::Queue;
 use super::server::Server;
+use super::since::By;
 use super::vhost::QueueType;
 use super::{pattern, policy_rules};
 
@@ -275,8 +276,9 @@ async fn previews(server: &Server, mut field: Field<'_>) -> Result<Vec<Preview>,
     take_over(&mut field);
     let field = &field;
     let mut previews = matching::previews(server, field).await?;
+    let by = if field.what == "policy" { By::Policy } else { By::Operator };
     for (preview, Candidate { spec, .. }) in previews.iter_mut().zip(&field.proposed) {
-        let unfit = policy_rules::unfit(&server.version, spec.apply_to, &spec.definition);
+        let unfit = policy_rules::unfit(&server.version, by, spec.apply_to, &spec.definition);
         preview.problems.extend(unfit);
     }
     Ok(previews)

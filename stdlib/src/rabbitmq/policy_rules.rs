@@ -13,6 +13,9 @@ use serde_json::Value as Json;
 use super::arguments::Form::{self, Age, Bool, Int, Range, Text, Word};
 use super::policy::ApplyTo;
 use super::queue_rules::{LARGEST_SEGMENT, plural};
+use super::since::{self, By};
+pub(super) use super::versions::is_since_4;
+use super::versions::{is_from, is_since};
 use super::vhost::QueueType;
 
 /// What a setting is for.
@@ -33,10 +36,14 @@ const fn from(least: i64) -> Form {
 /// Settings with their forms. Plugins may bring more; those are the server's to judge.
 const SETTINGS: &[(&str, Form, For)] = &[
     ("alternate-exchange", Text, Exchanges),
+    ("consumer-disconnected-timeout", from(0), Queues),
     ("consumer-timeout", from(0), Queues),
     ("dead-letter-exchange", Text, Queues),
     ("dead-letter-routing-key", Text, Queues),
     ("dead-letter-strategy", Word(&["at-most-once", "at-least-once"]), Queues),
+    ("delayed-retry-max", from(1), Queues),
+    ("delayed-retry-min", from(1), Queues),
+    ("delayed-retry-type", Word(&["all", "failed", "returned", "disabled"]), Queues),
     // `-1` is "no limit" where there is one by default.
     ("delivery-limit", from(-1), Queues),
     ("expires", from(1), Queues),
@@ -64,6 +71,7 @@ const SETTINGS: &[(&str, Form, For)] = &[
     ("queue-master-locator", Text, Queues),
     ("queue-mode", Word(&["default", "lazy"]), Queues),
     ("queue-version", Range(1, 2), Queues),
+    ("stream-filter-size-bytes", Range(16, 255), Queues),
     ("stream-max-segment-size-bytes", Range(0, LARGEST_SEGMENT), Queues),
     ("target-group-size", from(1), Queues),
 ];
@@ -78,6 +86,9 @@ const UPSTREAMS: [&str; 3] =
 
 /// Settings that an operator policy may hold.
 const OPERATOR: &[&str] = &[
+    "delayed-retry-max",
+    "delayed-retry-min",
+    "delayed-retry-type",
     "delivery-limit",
     "expires",
     "ha-mode",
@@ -89,6 +100,7 @@ const OPERATOR: &[&str] = &[
     "max-length-bytes",
     "message-ttl",
     "overflow",
+    "queue-master-locator",
     "queue-version",
     "target-group-size",
 ];
@@ -195,16 +207,11 @@ pub(super) fn lint(definition: &BTreeMap<String, Json>) -> Vec<Lint> {
 /// What this server does not know, or not any more.
 pub(super) fn unfit(
     version: &str,
+    by: By,
     apply_to: ApplyTo,
     definition: &BTreeMap<String, Json>,
 ) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    if definition.keys().any(|key| key.starts_with("ha-")) && is_since_4(version) {
-        let hint =
-            "leave `ha-mode` and its like out, and declare the queues with `type: \"quorum\"`";
-        let message = format!("RabbitMQ {version} has no mirrored classic queues");
-        problems.push(problem(message, hint.to_owned()));
-    }
+    let mut problems = since::settings(version, by, definition);
     if apply_to.only().is_some() && !is_since(version, (3, 12)) {
         problems.push(Problem::new("apply_to", format!(
                 "RabbitMQ {version} has no policies for one type of queue: they came with 3.12"
@@ -217,15 +224,6 @@ pub(super) fn unfit(
             format!("RabbitMQ {version} takes no `delivery-limit` below 0"),
             "leave it out: before 4.0 there is no limit by default".to_owned(),
         ));
-    }
-    for (key, since) in [("consumer-timeout", (3, 12)), ("target-group-size", (3, 13))] {
-        if definition.contains_key(key) && !is_since(version, since) {
-            let (major, minor) = since;
-            problems.push(problem(
-                format!("RabbitMQ {version} has no `{key}` in policies: it came with {major}.{minor}"),
-                "leave it out".to_owned(),
-            ));
-        }
     }
     problems
 }
@@ -264,8 +262,13 @@ const LATEST: &str = "4";
 
 /// Whether a type of queue does not know a setting.
 pub(super) fn unsupported(queue_type: QueueType, key: &str, version: &str) -> bool {
-    if key == "queue-leader-locator" {
-        return queue_type == QueueType::Classic && !is_since_4(version);
+    let is_classic = queue_type == QueueType::Classic;
+    match key {
+        "queue-leader-locator" => return is_classic && !is_since_4(version),
+        "max-in-memory-bytes" | "max-in-memory-length" if is_classic => {
+            return is_from(version, (3, 12, 7));
+        }
+        _ => {}
     }
     let known = UNSUPPORTED.iter().find(|(name, _)| *name == key);
     known.is_some_and(|(_, types)| types.contains(&queue_type))
@@ -295,22 +298,11 @@ pub(super) fn merged<'a>(
             let unlimited = is_unlimited(policy) || is_unlimited(operator);
             if unlimited && is_since_4(version) { higher() } else { lower() }
         }
-        "target-group-size" => higher(),
-        "ha-sync-mode" | "overflow" | "queue-version" => Some(operator),
+        "delayed-retry-max" => lower(),
+        "delayed-retry-min" | "target-group-size" => higher(),
+        "delayed-retry-type" | "ha-sync-mode" | "overflow" | "queue-version" => Some(operator),
         _ => None,
     }
-}
-
-/// RabbitMQ 4.0 was the end of much, and gave quorum queues a limit on deliveries.
-pub(super) fn is_since_4(version: &str) -> bool {
-    is_since(version, (4, 0))
-}
-
-/// Whether a version is that one or a later one.
-pub(super) fn is_since(version: &str, since: (u32, u32)) -> bool {
-    let mut parts = version.split('.').map(|part| part.parse::<u32>().ok());
-    let (major, minor) = (parts.next().flatten(), parts.next().flatten());
-    major.is_some_and(|major| (major, minor.unwrap_or(0)) >= since)
 }
 
 fn forms(definition: &BTreeMap<String, Json>) -> Vec<Problem> {
@@ -384,6 +376,8 @@ mod tests {
         assert_eq!(taken("delivery-limit", 3, 5, "4.0.1"), Some(3));
         assert_eq!(taken("target-group-size", 3, 5, "4.0.1"), Some(5));
         assert_eq!(taken("queue-version", 2, 1, "4.0.1"), Some(1));
+        assert_eq!(taken("delayed-retry-min", 3, 5, "4.3.1"), Some(5));
+        assert_eq!(taken("delayed-retry-max", 3, 5, "4.3.1"), Some(3));
         assert_eq!(taken("shards-per-node", 2, 1, "4.0.1"), None);
     }
 
@@ -391,7 +385,7 @@ mod tests {
     fn what_a_version_does_not_know_is_said() {
         let many = |version: &str, apply_to: ApplyTo, key: &str, value: i64| {
             let definition = BTreeMap::from([(key.to_owned(), json!(value))]);
-            unfit(version, apply_to, &definition).len()
+            unfit(version, By::Policy, apply_to, &definition).len()
         };
         assert_eq!(many("3.11.9", ApplyTo::Streams, "max-length-bytes", 1), 1);
         assert_eq!(many("3.12.0", ApplyTo::Streams, "max-length-bytes", 1), 0);
@@ -401,5 +395,14 @@ mod tests {
         assert_eq!(many("3.12.14", ApplyTo::Queues, "target-group-size", 1), 1);
         assert_eq!(many("3.13.0", ApplyTo::Queues, "target-group-size", 1), 0);
         assert_eq!(many("4.0.1", ApplyTo::Queues, "ha-params", 1), 1);
+    }
+
+    /// Classic queues ignored these before 3.12.7; since then they are left out.
+    #[test]
+    fn a_policy_for_memory_is_for_quorum_queues() {
+        let unknown =
+            |version| unsupported(QueueType::Classic, "max-in-memory-length", version);
+        assert!(!unknown("3.12.6") && unknown("3.12.7") && unknown(LATEST));
+        assert!(!unsupported(QueueType::Quorum, "max-in-memory-length", LATEST));
     }
 }

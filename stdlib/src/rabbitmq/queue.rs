@@ -19,7 +19,7 @@ use super::item::{Item, Place, RESERVED, Whose, in_vhost};
 use super::queue_rules::{TYPE, TYPED, check, lint};
 use super::server::Server;
 pub use super::vhost::QueueType;
-use super::{drain, drained, held, transient, unbound};
+use super::{drain, drained, held, since, transient, unbound};
 
 /// A queue or a stream. RabbitMQ cannot change one in place: a change makes a new one, and
 /// the messages of the old are gone, unless `migrate` says otherwise. What a `rabbitmq::policy` can say (limits,
@@ -160,6 +160,12 @@ pub enum LeaderLocator {
     ClientLocal,
     /// One with few leaders.
     Balanced,
+    /// An older word for `"balanced"`.
+    Random,
+    /// An older word for `"balanced"`.
+    LeastLeaders,
+    /// An older word for `"balanced"`, which RabbitMQ takes here since 4.0.
+    MinMasters,
 }
 
 /// How a classic queue uses memory.
@@ -244,7 +250,11 @@ impl Item for Queue {
         proposed: &[Proposed<Spec>],
         beside: &Beside,
     ) -> Result<Vec<Preview>, CallError> {
-        let mut previews = vec![Preview::default(); proposed.len()];
+        let fits = |one: &Proposed<Spec>| {
+            let (notes, problems) = since::queue(&server.version, &one.to);
+            Preview { notes, problems, ..Preview::default() }
+        };
+        let mut previews: Vec<Preview> = proposed.iter().map(fits).collect();
         if proposed.iter().any(|one| !one.to.durable) {
             let refused = transient::refused(server).await;
             for (preview, one) in previews.iter_mut().zip(proposed) {

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use super::arguments::{Form, Typed, check_leftover, is_age};
 use super::queue::{DeadLetterStrategy, Overflow, Spec};
 use super::vhost::QueueType;
+use super::{arguments, since};
 
 /// The argument that carries the type; never among `arguments` in normal form.
 pub(super) const TYPE: &str = "x-queue-type";
@@ -44,7 +45,7 @@ pub(super) const TYPED: &[Typed] = &[
     typed(
         "queue_leader_locator",
         "x-queue-leader-locator",
-        Word(&["client-local", "balanced"]),
+        Word(&["client-local", "balanced", "random", "least-leaders", "min-masters"]),
     ),
     typed("queue_mode", "x-queue-mode", Word(&["default", "lazy"])),
     typed("queue_version", "x-queue-version", Int),
@@ -192,11 +193,19 @@ const BY_POLICY: &[&str] = &[
     "overflow",
     "delivery_limit",
     "queue_mode",
+    "queue_version",
+    "max_age",
 ];
+
+/// Arguments that have no attribute and every server knows.
+const MORE: [&str; 4] =
+    [TYPE, "x-max-in-memory-bytes", "x-max-in-memory-length", "x-queue-master-locator"];
 
 /// What works and is better done otherwise.
 pub(super) fn lint(spec: &Spec) -> Vec<Lint> {
-    let mut lints = Vec::new();
+    let known = TYPED.iter().map(|typed| typed.key);
+    let known = known.chain(since::ARGUMENTS.iter().map(|argument| argument.key)).chain(MORE);
+    let mut lints = arguments::lint(&spec.arguments, known);
     let json = serde_json::to_value(spec).unwrap_or_default();
     let is_set = |attribute: &&&str| json.get(**attribute).is_some_and(|v| !v.is_null());
     let mut fixed: Vec<&str> = BY_POLICY.iter().filter(is_set).copied().collect();

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::api::{Api, Way, root};
-use super::definitions::{DEFINITIONS, Definitions, Latest};
+use super::definitions::{DEFINITIONS, Definitions, Latest, whole};
 use super::drain;
 use super::health;
 use super::instead;
@@ -221,8 +221,7 @@ impl Connection for Server {
     const EXPORTS: Option<&'static str> = Some("rabbitmq-definitions");
 
     async fn export(&self) -> Result<String, CallError> {
-        let definitions = self.definitions().await?;
-        let text = serde_json::to_string_pretty(definitions.document());
+        let text = serde_json::to_string_pretty(&whole(self).await?);
         text.map_err(|error| CallError::refused(format!("cannot write them: {error}")))
     }
 

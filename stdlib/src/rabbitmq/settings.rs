@@ -76,9 +76,10 @@ pub(super) fn attributes<Spec: JsonSchema>() -> BTreeSet<String> {
 /// What is wrong with settings: some have attributes.
 pub(super) fn check(settings: &Settings, known: &BTreeSet<String>) -> Vec<Problem> {
     let mut problems = check_nulls(SETTINGS, settings);
-    for key in settings.keys() {
+    for (key, value) in settings {
         let attribute = attribute(key);
-        if known.contains(&attribute) {
+        // Servers take parts of a second and the like, which no attribute does.
+        if known.contains(&attribute) && !value.is_f64() {
             problems.push(
                 Problem::new(SETTINGS, format!("`{key}` is an attribute"))
                     .hint(format!("set `{attribute}`")),

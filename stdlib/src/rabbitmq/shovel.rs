@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use dollop_engine::error::CallError;
-use dollop_engine::resource::Problem;
+use dollop_engine::resource::{Beside, Preview, Problem, Proposed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -14,6 +14,7 @@ use super::item::{Item, Place, in_vhost};
 use super::parameter::Row;
 use super::server::Server;
 use super::settings::{self, Addresses, Settings, attributes, from_value, to_value};
+use super::versions::is_since;
 
 /// The name of the component.
 pub(super) const COMPONENT: &str = "shovel";
@@ -111,6 +112,8 @@ pub enum Protocol {
     Amqp091,
     /// AMQP 1.0.
     Amqp10,
+    /// None: the server itself moves messages from one of its queues. Since RabbitMQ 4.2.
+    Local,
 }
 
 impl Protocol {
@@ -118,6 +121,7 @@ impl Protocol {
         match self {
             Self::Amqp091 => "AMQP 0-9-1",
             Self::Amqp10 => "AMQP 1.0",
+            Self::Local => "the protocol `local`",
         }
     }
 }
@@ -154,20 +158,24 @@ pub enum AckMode {
     NoAck,
 }
 
-/// Attributes that one of the protocols has, by the side they are of.
-const ONLY: &[(&str, Protocol)] = &[
-    ("src_address", Protocol::Amqp10),
-    ("src_queue", Protocol::Amqp091),
-    ("src_exchange", Protocol::Amqp091),
-    ("src_exchange_key", Protocol::Amqp091),
-    ("src_consumer_args", Protocol::Amqp091),
-    ("dest_address", Protocol::Amqp10),
-    ("dest_queue", Protocol::Amqp091),
-    ("dest_exchange", Protocol::Amqp091),
-    ("dest_exchange_key", Protocol::Amqp091),
-    ("dest_publish_properties", Protocol::Amqp091),
-    ("dest_properties", Protocol::Amqp10),
+/// Attributes that some of the protocols have, by the side they are of.
+const ONLY: &[(&str, &[Protocol])] = &[
+    ("src_address", &[Protocol::Amqp10]),
+    ("src_queue", QUEUES),
+    ("src_exchange", QUEUES),
+    ("src_exchange_key", QUEUES),
+    ("src_consumer_args", QUEUES),
+    ("src_prefetch_count", &[Protocol::Amqp091, Protocol::Amqp10]),
+    ("dest_address", &[Protocol::Amqp10]),
+    ("dest_queue", QUEUES),
+    ("dest_exchange", QUEUES),
+    ("dest_exchange_key", QUEUES),
+    ("dest_publish_properties", &[Protocol::Amqp091]),
+    ("dest_properties", &[Protocol::Amqp10]),
 ];
+
+/// Those that know queues and exchanges.
+const QUEUES: &[Protocol] = &[Protocol::Amqp091, Protocol::Local];
 
 /// The attributes.
 static ATTRIBUTES: LazyLock<BTreeSet<String>> = LazyLock::new(attributes::<Spec>);
@@ -205,6 +213,21 @@ impl Item for Shovel {
         }
         problems.extend(settings::check(&spec.settings, &ATTRIBUTES));
         problems
+    }
+
+    const PREVIEWS: bool = true;
+
+    /// Whether the server knows the protocols.
+    async fn preview(
+        server: &Server,
+        proposed: &[Proposed<Spec>],
+        _: &Beside,
+    ) -> Result<Vec<Preview>, CallError> {
+        let preview = |one: &Proposed<Spec>| Preview {
+            problems: unknown_protocols(&server.version, &one.to),
+            ..Preview::default()
+        };
+        Ok(proposed.iter().map(preview).collect())
     }
 
     async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
@@ -245,19 +268,20 @@ fn check_ends(spec: &Spec) -> Vec<Problem> {
     };
     let json = serde_json::to_value(spec).unwrap_or_default();
     let is_set = |attribute: &str| !json[attribute].is_null();
-    for (attribute, protocol) in ONLY.iter().filter(|(attribute, _)| is_set(attribute)) {
+    for (attribute, protocols) in ONLY.iter().filter(|(attribute, _)| is_set(attribute)) {
         let (side, is) = if attribute.starts_with("src") {
             ("src_protocol", spec.src_protocol)
         } else {
             ("dest_protocol", spec.dest_protocol)
         };
-        if is != *protocol {
-            let message = format!("`{attribute}` is for {}", protocol.words());
+        if !protocols.contains(&is) {
+            let words: Vec<_> = protocols.iter().map(|protocol| protocol.words()).collect();
+            let message = format!("`{attribute}` is for {}", words.join(" and "));
             problem(attribute, message, &format!("leave it out, or change `{side}`"));
         }
     }
     let source = match spec.src_protocol {
-        Protocol::Amqp091 => ["src_queue", "src_exchange"].as_slice(),
+        Protocol::Amqp091 | Protocol::Local => ["src_queue", "src_exchange"].as_slice(),
         Protocol::Amqp10 => &["src_address"],
     };
     match source.iter().filter(|attribute| is_set(attribute)).count() {
@@ -291,4 +315,44 @@ fn check_ends(spec: &Spec) -> Vec<Problem> {
         problem("src_delete_after", message, "set another `ack_mode`");
     }
     problems
+}
+
+/// Protocols that a server does not know yet.
+fn unknown_protocols(version: &str, spec: &Spec) -> Vec<Problem> {
+    let sides = [("src_protocol", spec.src_protocol), ("dest_protocol", spec.dest_protocol)];
+    let sides = sides.into_iter().filter(|(_, protocol)| *protocol == Protocol::Local);
+    let unknown = sides.filter(|_| !is_since(version, (4, 2)));
+    let message = format!(
+        "RabbitMQ {version} has no shovels of the protocol `local`: they came with 4.2"
+    );
+    unknown
+        .map(|(side, _)| {
+            Problem::new(side, message.clone()).hint(format!("leave `{side}` out"))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_shovel_is_for_servers_that_have_them() {
+        let spec = |more: Json| -> Spec {
+            let mut spec = json!({
+                "vhost": "v", "src_uri": "amqp://", "src_protocol": "local", "dest_uri": "amqp://",
+                "dest_protocol": "local",
+            });
+            spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            serde_json::from_value(spec).unwrap()
+        };
+        let local = spec(json!({ "src_queue": "a", "dest_queue": "b" }));
+        assert!(Shovel::check(&local).is_empty());
+        let sides = unknown_protocols("4.1.8", &local);
+        let sides: Vec<_> = sides.iter().map(|problem| problem.attribute.as_str()).collect();
+        assert_eq!(sides, ["src_protocol", "dest_protocol"]);
+        assert!(unknown_protocols("4.2.0", &local).is_empty());
+        let address = spec(json!({ "src_address": "/queue/a" }));
+        assert_eq!(Shovel::check(&address).len(), 2);
+    }
 }

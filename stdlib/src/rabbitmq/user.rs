@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use dollop_engine::analysis::Known;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Problem, Traits};
+use md5::Md5;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -57,6 +58,8 @@ pub enum Hashing {
     Sha256,
     /// SHA-512.
     Sha512,
+    /// MD5: for hashes that a server of old made.
+    Md5,
 }
 
 impl Hashing {
@@ -65,17 +68,19 @@ impl Hashing {
         match self {
             Self::Sha256 => "rabbit_password_hashing_sha256",
             Self::Sha512 => "rabbit_password_hashing_sha512",
+            Self::Md5 => "rabbit_password_hashing_md5",
         }
     }
 
     fn of(module: &str) -> Option<Self> {
-        [Self::Sha256, Self::Sha512].into_iter().find(|one| one.module() == module)
+        [Self::Sha256, Self::Sha512, Self::Md5].into_iter().find(|one| one.module() == module)
     }
 
     fn digest(self, salted: &[u8]) -> Vec<u8> {
         match self {
             Self::Sha256 => Sha256::digest(salted).to_vec(),
             Self::Sha512 => Sha512::digest(salted).to_vec(),
+            Self::Md5 => Md5::digest(salted).to_vec(),
         }
     }
 }
@@ -271,6 +276,14 @@ fn found(wanted: Option<&Spec>, row: &Row) -> Spec {
         max_connections,
         max_channels,
     }
+}
+
+/// Whether what definitions say of a user is a hash of this password.
+pub(super) fn is_password(hash: &Json, algorithm: &Json, password: &str) -> bool {
+    let algorithm = algorithm.as_str().map_or(Some(Hashing::Sha256), Hashing::of);
+    algorithm.is_some_and(|algorithm| {
+        verifies(hash.as_str().unwrap_or_default(), algorithm, password)
+    })
 }
 
 /// Whether a stored hash is one of this password: base64 of the salt, then the digest of

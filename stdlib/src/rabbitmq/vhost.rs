@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::item::{Item, Place, Whose, in_vhost};
-use super::policy_rules::is_since;
 use super::server::Server;
 use super::user::tags;
+use super::versions::{is_from, is_since};
 use super::{held, limits};
 
 /// A virtual host: a space of its own for exchanges, queues and permissions. Who makes it
@@ -27,7 +27,7 @@ pub struct Spec {
     #[serde(default)]
     tags: Vec<String>,
     /// Type of the queues that clients declare without one. Left out, it is not managed.
-    /// RabbitMQ 3.10 sets it only when it makes the vhost.
+    /// RabbitMQ before 3.11.17 sets it only when it makes the vhost.
     #[serde(default)]
     default_queue_type: Option<QueueType>,
     /// Whether messages are copied to the exchange `amq.rabbitmq.trace`.
@@ -88,6 +88,12 @@ impl Row {
     }
 }
 
+/// The version that changes the default type of the queues of a vhost that exists.
+const CHANGES_TYPE: (u32, u32, u32) = (3, 11, 17);
+
+/// The default type of queues where there is none.
+pub(super) const UNDEFINED: &str = "undefined";
+
 /// The version that can protect vhosts.
 const PROTECTS: (u32, u32) = (4, 1);
 
@@ -117,14 +123,17 @@ impl Item for VirtualHost {
 
     const PREVIEWS: bool = true;
 
-    /// Whether the server can protect it.
+    /// Whether the server can protect it, and change the default type of its queues.
     async fn preview(
         server: &Server,
         proposed: &[Proposed<Spec>],
         _: &Beside,
     ) -> Result<Vec<Preview>, CallError> {
         let preview = |one: &Proposed<Spec>| Preview {
-            problems: unprotectable(server, &one.to).into_iter().collect(),
+            problems: unprotectable(server, &one.to)
+                .into_iter()
+                .chain(fixed_queue_type(&server.version, one.from.as_ref(), &one.to))
+                .collect(),
             ..Preview::default()
         };
         Ok(proposed.iter().map(preview).collect())
@@ -183,9 +192,7 @@ impl Item for VirtualHost {
             "tracing": spec.tracing,
         });
         if let Some(queue_type) = spec.default_queue_type {
-            body["default_queue_type"] = json!(queue_type);
-            // What 3.10 calls it.
-            body["defaultqueuetype"] = json!(queue_type);
+            set_queue_type(&mut body, &json!(queue_type));
         }
         body
     }
@@ -201,7 +208,15 @@ impl Item for VirtualHost {
             let error = CallError::refused(format!("cannot {what}: {}", problem.message));
             return Err(problem.hint.into_iter().fold(error, CallError::hint));
         }
-        server.api.put(what, &Self::path(name, to), &Self::body(name, to)).await?;
+        let body = Self::body(name, to);
+        match from {
+            None => server.api.put(what, &Self::path(name, to), &body).await?,
+            Some(from) if Self::body(name, from) != body => {
+                let body = with_queue_type(server, what, name, body).await?;
+                server.api.put(what, &Self::path(name, to), &body).await?;
+            }
+            Some(_) => {}
+        }
         let was = from.map(|from| from.deletion_protection);
         let path = protection_path(name);
         match protect(&server.version, was, to.deletion_protection) {
@@ -275,6 +290,22 @@ fn unprotectable(server: &Server, spec: &Spec) -> Option<Problem> {
     })
 }
 
+/// Why a server cannot change the default type of the queues of a vhost.
+fn fixed_queue_type(version: &str, from: Option<&Spec>, to: &Spec) -> Option<Problem> {
+    let changes = to.default_queue_type.is_some()
+        && from.is_some_and(|from| from.default_queue_type != to.default_queue_type);
+    (changes && !is_from(version, CHANGES_TYPE)).then(|| {
+        Problem::new(
+            "default_queue_type",
+            format!(
+                "RabbitMQ {version} does not change the default queue type of a vhost that \
+                 exists: that came with 3.11.17"
+            ),
+        )
+        .hint("leave it as it is, or delete the vhost with all it holds")
+    })
+}
+
 fn limits_of(spec: &Spec) -> [Option<u32>; 2] {
     [spec.max_connections, spec.max_queues]
 }
@@ -293,6 +324,30 @@ fn found(wanted: Option<&Spec>, row: &Row) -> Spec {
         max_queues,
         deletion_protection: row.is_protected(),
     }
+}
+
+fn set_queue_type(body: &mut Json, queue_type: &Json) {
+    body["default_queue_type"] = queue_type.clone();
+    // What 3.10 calls it.
+    body["defaultqueuetype"] = queue_type.clone();
+}
+
+/// What is sent to a vhost that exists: newer servers forget the type of queues that it has by
+/// default when a change does not say it.
+async fn with_queue_type(
+    server: &Server,
+    what: &str,
+    name: &str,
+    mut body: Json,
+) -> Result<Json, CallError> {
+    if body.get("default_queue_type").is_none() {
+        let row: Option<Row> = server.api.get_at(what, &["vhosts", name]).await?;
+        let queue_type = row.and_then(|row| row.default_queue_type);
+        if let Some(queue_type) = queue_type.filter(|queue_type| queue_type != UNDEFINED) {
+            set_queue_type(&mut body, &json!(queue_type));
+        }
+    }
+    Ok(body)
 }
 
 /// Older servers answer well and change nothing.
@@ -330,6 +385,23 @@ mod tests {
         assert_eq!(protect("4.1.0", None, false), Some(Protect::Lift));
         assert_eq!(protect("3.10.8", None, false), None);
         assert_eq!(protection_path("a/b"), ["vhosts", "a/b", "deletion", "protection"]);
+    }
+
+    #[test]
+    fn a_default_queue_type_is_changed_where_the_server_can() {
+        let spec = |queue_type: Json| -> Spec {
+            serde_json::from_value(json!({ "default_queue_type": queue_type })).unwrap()
+        };
+        let (none, quorum) = (spec(json!(null)), spec(json!("quorum")));
+        let fixed = |version: &str, from: Option<&Spec>, to: &Spec| {
+            fixed_queue_type(version, from, to).is_some()
+        };
+        assert!(fixed("3.10.8", Some(&none), &quorum));
+        assert!(fixed("3.11.16", Some(&spec(json!("classic"))), &quorum));
+        assert!(!fixed("3.11.17", Some(&none), &quorum));
+        assert!(!fixed("3.10.8", None, &quorum));
+        assert!(!fixed("3.10.8", Some(&quorum), &quorum));
+        assert!(!fixed("3.10.8", Some(&quorum), &none));
     }
 
     #[test]

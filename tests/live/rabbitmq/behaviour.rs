@@ -4,6 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::bench::Bench;
 use super::broker::Broker;
+use super::disguise;
 
 #[tokio::test]
 async fn a_default_queue_type_that_the_server_does_not_change_is_an_error() {
@@ -169,4 +170,44 @@ async fn settings_made_by_hand_are_seen() {
     let found = bench.read(kind, "one", set).await.unwrap();
     assert_eq!(found.spec.to_json()["upstreams"], json!(["one (with settings of its own)"]));
     bench.delete("rabbitmq::shovel", "one", "one", shovel).await;
+}
+
+/// Permissions for topics that stand without a permission are not seen, and gone once there is
+/// one; while some go, nobody may use a key that they may not use in the end.
+#[tokio::test]
+async fn permissions_for_topics_end_with_those_that_are_declared() {
+    let front = disguise::start(|_| ()).await;
+    let bench = Bench::at(front.port).await;
+    let (vhost, user, kind) = ("topics", "topics-user", "rabbitmq::permission");
+    bench.create("rabbitmq::vhost", vhost, json!({})).await.unwrap();
+    bench.create("rabbitmq::user", user, json!({ "password": "pw" })).await.unwrap();
+    let left = json!({ "exchange": "left", "write": "^a", "read": "^a" });
+    Broker::shared().put("topic-permissions/topics/topics-user", &left);
+    let spec = |topics: Json| json!({ "vhost": vhost, "read": ".*", "topics": topics });
+    let topic = json!({ "write": "^b", "read": "^b" });
+    let both = spec(json!({ "one": topic, "two": topic }));
+    bench.create(kind, user, both.clone()).await.unwrap();
+    let found = bench.read(kind, user, both.clone()).await.unwrap();
+    assert_eq!(found.spec.to_json()["topics"], both["topics"]);
+
+    let before = front.writes().len();
+    let one = spec(json!({ "one": topic }));
+    let (from, to) = (bench.spec(kind, both), bench.spec(kind, one.clone()));
+    let calls = &bench.registry.kind(kind).unwrap().calls;
+    calls.update(&bench.server, &bench.name(kind, user), user, &from, &to).await.unwrap();
+    let found = bench.read(kind, user, one.clone()).await.unwrap();
+    assert_eq!(found.spec.to_json()["topics"], one["topics"]);
+    let sent = front.writes().split_off(before);
+    let lines: Vec<_> =
+        sent.iter().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect();
+    let permission = "PUT /api/permissions/topics/topics%2Duser";
+    let topics = "/api/topic%2Dpermissions/topics/topics%2Duser";
+    let expected = [
+        permission.to_owned(),
+        format!("DELETE {topics}"),
+        format!("PUT {topics}"),
+        permission.to_owned(),
+    ];
+    assert_eq!(lines, expected);
+    assert!(sent[0].contains("\"read\":\"\""), "{sent:?}");
 }

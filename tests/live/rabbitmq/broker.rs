@@ -76,6 +76,15 @@ impl Broker {
         assert!(output.status.success(), "rabbitmqctl {arguments:?}: {error}");
     }
 
+    /// The definitions as `rabbitmqctl` exports them.
+    pub(super) fn exported(&self) -> Json {
+        let output = Command::new("docker")
+            .args(["exec", &self.name, "rabbitmqctl", "-q", "export_definitions", "-"])
+            .output()
+            .expect("docker runs");
+        serde_json::from_slice(&output.stdout).expect("definitions")
+    }
+
     /// What the API says, asked from outside of the provider.
     pub(crate) fn get(&self, path: &str) -> Json {
         self.get_as("guest", "guest", path)

@@ -98,3 +98,78 @@ fn definitions_of_a_vhost() {
     let _ = project.run(&["plan", "--detailed-exitcode"]).expect(0);
     let _ = project.run(&["destroy", "--auto-approve"]).expect(0);
 }
+
+/// Files of other makers: what `rabbitmqctl` exports, which says more of queues and vhosts than
+/// the API does, and what people write by hand.
+#[test]
+fn definitions_that_the_api_words_otherwise() {
+    let broker = Broker::ready("definitions-worded");
+    broker.put("vhosts/worded", &json!({ "description": "Orders – ü", "tags": "b,a" }));
+    let queue = json!({ "durable": true, "arguments": { "x-queue-type": "quorum" } });
+    broker.put("queues/worded/q", &queue);
+    broker.put("queues/worded/plain", &json!({ "durable": true }));
+    broker.put("users/worded", &json!({ "password": "pw", "tags": "monitoring,management" }));
+    let project = stack(
+        "defs-worded",
+        &broker,
+        "mq.definitions(\"base\", #{ content: file(\"defs.json\") });\n",
+    );
+    let exported = broker.exported();
+    assert_eq!(exported["vhosts"][1]["metadata"]["description"], "Orders – ü", "{exported}");
+    project.write("defs.json", &exported.to_string());
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+    let _ = project.run(&["plan", "--detailed-exitcode"]).expect(0);
+    // What a vhost is beside its name counts.
+    broker.put("vhosts/worded", &json!({ "description": "other", "tags": "a,b" }));
+    let plan = project.run(&["plan", "--detailed-exitcode"]).expect(2);
+    assert!(plan.stdout.contains("1 of `vhosts`"), "{}", plan.text());
+
+    let by_hand = json!({
+        "users": [{ "name": "by-hand", "password": "s3cret", "tags": "management" }],
+        "vhosts": [{ "name": "by-hand" }],
+        "queues": [{
+            "vhost": "by-hand", "name": "q", "type": "quorum", "durable": true,
+            "auto_delete": false, "arguments": {},
+        }],
+        "exchanges": [{
+            "vhost": "by-hand", "name": "x", "type": "topic", "durable": true,
+            "auto_delete": false, "internal": false, "arguments": {},
+        }],
+    });
+    project.write("defs.json", &by_hand.to_string());
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+    assert_eq!(broker.get("queues/by-hand/q")["type"], "quorum");
+    let hash = broker.get("users/by-hand")["password_hash"].clone();
+    let _ = project.run(&["plan", "--detailed-exitcode"]).expect(0);
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+    assert_eq!(broker.get("users/by-hand")["password_hash"], hash, "no new salt");
+    broker.put("users/by-hand", &json!({ "password": "another", "tags": "management" }));
+    let plan = project.run(&["plan", "--detailed-exitcode"]).expect(2);
+    assert!(plan.stdout.contains("1 of `users`"), "{}", plan.text());
+}
+
+/// What a vhost is beside its name, which the API before 3.13 does not hand out.
+#[test]
+fn an_export_says_what_vhosts_are() {
+    let broker = Broker::shared();
+    broker.put(
+        "vhosts/defs-told",
+        &json!({
+            "description": "Orders – ü", "tags": "eu,prod", "defaultqueuetype": "quorum",
+            "default_queue_type": "quorum",
+        }),
+    );
+    let project = stack("defs-told", broker, "mq.vhost(\"defs-told\");\n");
+    let printed = project.run(&["export", "rabbitmq-definitions"]).expect(0);
+    let printed: Json = serde_json::from_str(&printed.stdout).unwrap();
+    let vhosts = printed["vhosts"].as_array().unwrap().clone();
+    let vhost = vhosts.into_iter().find(|row| row["name"] == "defs-told").unwrap();
+    // And the server takes it in again.
+    broker.delete("vhosts/defs-told");
+    broker.post("definitions", &json!({ "vhosts": [vhost] }));
+    let made = broker.get("vhosts/defs-told");
+    assert_eq!(made["description"], "Orders – ü");
+    assert_eq!(made["tags"], json!(["eu", "prod"]));
+    assert_eq!(made["default_queue_type"], "quorum");
+    broker.delete("vhosts/defs-told");
+}

@@ -29,6 +29,7 @@ fn furnish(broker: &Broker) {
     let put = |path: &str, body: Json| broker.put(path, &body);
     put("vhosts/shop", json!({ "description": "Orders – ü", "tags": "eu,prod" }));
     put("vhosts/a%2Fb%20100%25", json!({ "tracing": true }));
+    put("vhosts/by-pattern", json!({}));
     put(
         "vhosts/quorate",
         json!({ "defaultqueuetype": "quorum", "default_queue_type": "quorum" }),
@@ -36,6 +37,11 @@ fn furnish(broker: &Broker) {
     put("vhost-limits/shop/max-connections", json!({ "value": 500 }));
     put("vhost-limits/shop/max-queues", json!({ "value": 100 }));
     put("users/worker", json!({ "password": "w0rker", "tags": "monitoring,management" }));
+    let old = json!({
+        "password_hash": "kI3GCqW5JLMJa4iX1lo7X4D6XbY=", "tags": "",
+        "hashing_algorithm": "rabbit_password_hashing_md5",
+    });
+    put("users/old", old);
     put("users/certified", json!({ "password_hash": "", "tags": "" }));
     put("users/%E6%BC%A2%E5%AD%97", json!({ "password": "x", "tags": "" }));
     put("user-limits/worker/max-channels", json!({ "value": 12 }));
@@ -71,6 +77,7 @@ fn furnish(broker: &Broker) {
         queue("classic", json!({ "x-max-priority": 3, "x-queue-mode": "lazy" })),
     );
     put("queues/shop/orders.log", queue("stream", json!({ "x-max-age": "7D" })));
+    put("queues/shop/led", queue("quorum", json!({ "x-queue-leader-locator": "random" })));
     put(
         "queues/a%2Fb%20100%25/orders",
         queue("classic", json!({ "x-custom": { "deep": [1, "ü"] } })),
@@ -94,6 +101,10 @@ fn furnish(broker: &Broker) {
         "definition": { "max-length": 1000, "dead-letter-exchange": "lost" },
     });
     put("policies/shop/limits", policy);
+    for (name, pattern) in [("bracket", "^[[]x"), ("set", r"^[\d-x]"), ("lines", r"^\V+$")] {
+        let policy = json!({ "pattern": pattern, "definition": { "expires": 3_600_000 } });
+        put(&format!("policies/by-pattern/{name}"), policy);
+    }
     let operator = json!({
         "pattern": ".*", "apply-to": "queues", "definition": { "message-ttl": 60000 },
     });
@@ -101,12 +112,13 @@ fn furnish(broker: &Broker) {
     let shovel = json!({ "value": {
         "src-protocol": "amqp091", "src-uri": "amqp://worker:w0rker@localhost/shop",
         "src-queue": "let", "dest-protocol": "amqp091", "dest-uri": "amqp:///%2F",
-        "dest-queue": "plain", "ack-mode": "on-confirm", "reconnect-delay": 3600,
+        "dest-queue": "plain", "ack-mode": "on-confirm", "reconnect-delay": 3600.5,
     }});
     put("parameters/shovel/shop/mover", shovel);
     for name in ["east", "west"] {
         let upstream = json!({ "value": {
             "uri": format!("amqp://fed:s3cret-{name}@{name}.invalid"), "max-hops": 2,
+            "reconnect-delay": 0.5,
         }});
         put(&format!("parameters/federation-upstream/shop/{name}"), upstream);
     }

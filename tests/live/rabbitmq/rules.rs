@@ -185,3 +185,159 @@ async fn what_the_server_would_weaken_in_silence_is_refused() {
         ]
     );
 }
+
+/// A server of this version refuses what came later, and the plan knows.
+#[tokio::test]
+async fn what_came_later_is_refused_by_the_plan() {
+    let bench = Bench::with_vhost("later").await;
+    let all = json!({
+        "overflow": "drop-head", "queue-version": 2, "ha-mode": "all",
+        "queue-master-locator": "min-masters", "max-length": 5, "max-in-memory-length": 5,
+    });
+    for (key, value) in all.as_object().unwrap() {
+        let spec = json!({
+            "vhost": "later", "pattern": "^none$", "apply_to": "queues",
+            "definition": { key: value },
+        });
+        for kind in ["rabbitmq::policy", "rabbitmq::operator_policy"] {
+            assert_eq!(bench.problems(kind, spec.clone()), [""; 0], "{kind} {key}");
+            let said = bench.preview(kind, "one", spec.clone()).await;
+            let refused =
+                said.iter().any(|line| line.starts_with("definition: RabbitMQ 3.10.8"));
+            let created = bench.create(kind, "one", spec.clone()).await;
+            assert_eq!(created.is_err(), refused, "{kind} {key}: {said:?} {created:?}");
+        }
+    }
+    let filters = json!({
+        "vhost": "later", "pattern": "^none$", "definition": { "stream-filter-size-bytes": 16 },
+    });
+    let said = bench.preview("rabbitmq::policy", "one", filters.clone()).await;
+    assert_eq!(
+        said.last().unwrap(),
+        "definition: RabbitMQ 3.10.8 has no `stream-filter-size-bytes` in policies: it came with \
+         3.13"
+    );
+    assert!(bench.create("rabbitmq::policy", "one", filters).await.is_err());
+    let queue = |more: Json| {
+        let mut spec = json!({ "vhost": "later" });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec
+    };
+    for (spec, refused) in [
+        (json!({ "queue_leader_locator": "balanced" }), true),
+        (json!({ "type": "quorum", "queue_leader_locator": "min-masters" }), true),
+        (json!({ "type": "quorum", "queue_leader_locator": "random" }), false),
+        (json!({ "type": "stream", "queue_leader_locator": "least-leaders" }), false),
+        (json!({ "queue_version": 1 }), false),
+    ] {
+        let spec = queue(spec);
+        let name = spec.to_string();
+        let said = bench.preview("rabbitmq::queue", &name, spec.clone()).await;
+        assert_eq!(!said.is_empty(), refused, "{spec}: {said:?}");
+        let created = bench.create("rabbitmq::queue", &name, spec).await;
+        assert_eq!(created.is_err(), refused, "{name}: {created:?}");
+    }
+    // It takes what it does not know, and does nothing by it.
+    let waits =
+        queue(json!({ "type": "quorum", "arguments": { "x-consumer-timeout": 60_000 } }));
+    assert_eq!(
+        bench.preview("rabbitmq::queue", "waits", waits.clone()).await,
+        [
+            "RabbitMQ 3.10.8 does not know `x-consumer-timeout` and leaves it alone: it came with \
+          3.12"
+        ]
+    );
+    bench.create("rabbitmq::queue", "waits", waits).await.unwrap();
+}
+
+/// Patterns are read as the server reads them.
+#[tokio::test]
+async fn the_server_has_the_same_patterns() {
+    let bench = Bench::with_vhost("patterns").await;
+    for pattern in [
+        "[[]x",
+        "[^[]x",
+        r"[\d-x]",
+        r"\V+",
+        "[]x]",
+        "[^]x]",
+        "[[:alpha:]]",
+        "a++",
+        "(?|a|b)",
+        r"\h+",
+        "x{,3}",
+        "[a&&b]",
+        r"\Aa\z",
+        r"(?<n>a)\k<n>",
+        r"\R",
+        "a{2",
+        r"\_",
+        r"\y",
+        "]",
+        "}",
+        "(?#c)x",
+        r"\p{L}",
+        "(?i)X",
+        "a{1,2}",
+        "[a-c-e]",
+        r"[\w.-]+",
+        r"[\w-.]+",
+        "[--/]",
+        "[[x",
+        "a**",
+        "[z-a]",
+        r"\",
+        "(",
+        "*",
+        "[a",
+        "(?<n",
+    ] {
+        let spec = json!({
+            "vhost": "patterns", "pattern": pattern, "definition": { "max-length": 5 },
+        });
+        let problems = bench.problems("rabbitmq::policy", spec.clone());
+        let created = bench.create("rabbitmq::policy", "p", spec).await;
+        assert_eq!(problems.is_empty(), created.is_ok(), "{pattern}: {problems:?} {created:?}");
+    }
+}
+
+/// What is called nearly like something that the server knows.
+#[tokio::test]
+async fn misspelt_arguments_are_pointed_out() {
+    let bench = Bench::new().await;
+    let lints = |kind: &str, arguments: Json| {
+        let spec = bench.spec(kind, json!({ "vhost": "v", "arguments": arguments }));
+        let lints = bench.registry.kind(kind).unwrap().calls.lint(&spec);
+        let lints = lints.into_iter().filter(|lint| lint.code.id() == "W0136");
+        lints.map(|lint| lint.hint).collect::<Vec<_>>()
+    };
+    let queue = |arguments: Json| lints("rabbitmq::queue", arguments);
+    assert_eq!(queue(json!({ "x-mesage-ttl": 5 })), ["did you mean `x-message-ttl`?"]);
+    assert_eq!(
+        queue(json!({ "x-consumer-timeot": 5 })),
+        ["did you mean `x-consumer-timeout`?"]
+    );
+    let known =
+        json!({ "x-consumer-timeout": 5, "x-max-in-memory-length": 5, "owner": "shop" });
+    assert_eq!(queue(known), [""; 0]);
+    let exchange = |arguments: Json| lints("rabbitmq::exchange", arguments);
+    assert_eq!(
+        exchange(json!({ "alternate-exchang": "x" })),
+        ["did you mean `alternate-exchange`?"]
+    );
+    assert_eq!(exchange(json!({ "owner": "shop" })), [""; 0]);
+    // And what has no other way to be seen.
+    let binding = |how: &str| {
+        let spec = json!({
+            "vhost": "v", "source": "x", "destination": "q", "arguments": { "x-match": how },
+        });
+        bench.problems("rabbitmq::binding", spec)
+    };
+    assert_eq!(binding("every"), ["arguments: `x-match` cannot be \"every\""]);
+    assert_eq!(binding("any-with-x"), [""; 0]);
+    let component = json!({ "vhost": "v", "component": "policy", "value": 1 });
+    assert_eq!(
+        bench.problems("rabbitmq::parameter", component),
+        ["component: `policy` is not set through parameters"]
+    );
+}

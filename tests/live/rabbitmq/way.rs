@@ -14,7 +14,7 @@ async fn a_server_behind_a_path() {
         let at = json!({ "host": "127.0.0.1", "port": front.port, "path": path });
         assert!(open(&registry, at, "guest").await.is_ok(), "{path}");
     }
-    assert!(front.sent().contains("GET /mq/one/api/overview?"), "{}", front.sent());
+    assert!(front.sent().contains("GET /mq/one/api/definitions"), "{}", front.sent());
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn a_proxy_is_asked() {
     let through = at(format!("http://someone:pr0xy@127.0.0.1:{}", proxy.port));
     assert!(open(&registry, through, "guest").await.is_ok());
     let sent = proxy.sent();
-    assert!(sent.contains("GET http://mq.invalid/api/overview?"), "{sent}");
+    assert!(sent.contains("GET http://mq.invalid/api/definitions"), "{sent}");
     assert!(sent.contains("proxy-authorization: Basic"), "{sent}");
     let error = open(&registry, at("http://someone:pr0xy@:x".to_owned()), "guest").await;
     let error = error.err().unwrap();

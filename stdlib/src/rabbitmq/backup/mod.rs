@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::definitions::whole;
 use super::held::{Row, recount, rows};
 use super::item::Place;
 use super::server::Server;
@@ -117,7 +118,7 @@ impl Backup for Server {
         if part.form == MESSAGES {
             return Ok(json!(messages::save(self, sink).await?));
         }
-        let definitions: Json = self.api.list("read the definitions", "definitions").await?;
+        let definitions = Json::Object(whole(self).await?);
         let text = format!("{definitions:#}\n");
         let written = sink.write_all(text.as_bytes()).await;
         written.map_err(|error| CallError::refused(error.to_string()))?;
@@ -235,7 +236,7 @@ impl Scratch for Trial {
         let mut definitions = read(source).await?;
         let mut sink = Vec::new();
         self.control(&["-q", "export_definitions", "-"], None, &mut sink).await?;
-        topology::without_known(&mut definitions, &json_of(&sink)?);
+        topology::without_users(&mut definitions, &json_of(&sink)?);
         let text = definitions.to_string();
         self.control(
             &["import_definitions"],

@@ -3,58 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
 
-/// A section of a file of definitions.
-struct Section {
-    name: &'static str,
-    /// What tells one row from another.
-    keys: &'static [&'static str],
-    /// What else a row says, whoever is asked: the management API and `rabbitmqctl` do not
-    /// agree on the rest. How a user logs in is left out: one that is there keeps its password.
-    says: &'static [&'static str],
-}
+use super::super::parameter::INTERNAL;
+use super::super::sections::{SECTIONS, Section};
 
-const SECTIONS: [Section; 10] = [
-    Section { name: "vhosts", keys: &["name"], says: &[] },
-    Section { name: "users", keys: &["name"], says: &["tags"] },
-    Section {
-        name: "permissions",
-        keys: &["vhost", "user"],
-        says: &["configure", "write", "read"],
-    },
-    Section {
-        name: "topic_permissions",
-        keys: &["vhost", "user", "exchange"],
-        says: &["write", "read"],
-    },
-    Section { name: "parameters", keys: &["vhost", "component", "name"], says: &["value"] },
-    Section { name: "global_parameters", keys: &["name"], says: &["value"] },
-    Section {
-        name: "policies",
-        keys: &["vhost", "name"],
-        says: &["pattern", "apply-to", "definition", "priority"],
-    },
-    Section {
-        name: "queues",
-        keys: &["vhost", "name"],
-        says: &["durable", "auto_delete", "arguments"],
-    },
-    Section {
-        name: "exchanges",
-        keys: &["vhost", "name"],
-        says: &["type", "durable", "auto_delete", "internal", "arguments"],
-    },
-    Section {
-        name: "bindings",
-        keys: &["vhost", "source", "destination", "destination_type", "routing_key"],
-        says: &["arguments"],
-    },
-];
-
-/// What every broker has of its own.
-const OWN: [&str; 2] = ["internal_cluster_id", "cluster_name"];
+/// What every broker has of its own, beside what begins with `internal`.
+const OWN: [&str; 2] = ["cluster_name", "cluster_tags"];
 
 /// The rows of each section, as short digests: they hold no secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +23,10 @@ impl Topology {
         for section in &SECTIONS {
             let rows = definitions[section.name].as_array().into_iter().flatten();
             let rows = rows.filter(|row| section.name != "global_parameters" || !is_own(row));
-            let rows: BTreeSet<String> = rows.map(|row| section.line(row)).collect();
+            // `rabbitmqctl`, which is asked in a trial, tells nothing of these.
+            let rows =
+                rows.filter(|row| section.name != "exchanges" || row["internal"] != true);
+            let rows: BTreeSet<String> = rows.map(|row| line(section, row)).collect();
             if !rows.is_empty() {
                 all.insert(section.name.to_owned(), rows);
             }
@@ -105,48 +64,43 @@ impl Topology {
 }
 
 fn is_own(row: &Json) -> bool {
-    OWN.iter().any(|own| row["name"] == **own)
+    let name = row["name"].as_str().unwrap_or_default();
+    OWN.contains(&name) || name.starts_with(INTERNAL)
 }
 
-impl Section {
-    /// A row's names, and a digest of what it says.
-    fn line(&self, row: &Json) -> String {
-        let names: Vec<_> =
-            self.keys.iter().map(|key| row[*key].as_str().unwrap_or_default()).collect();
-        let mut digest = Sha256::new();
-        for name in self.says {
-            // Tags come as a list or as words with commas; nothing said is a list to Erlang.
-            let said = match &row[*name] {
-                Json::Array(items) if items.is_empty() => "{}".to_owned(),
-                Json::Array(items) => {
-                    let items = items.iter().map(|item| item.as_str().unwrap_or_default());
-                    items.collect::<Vec<_>>().join(",")
-                }
-                // What is not so is not always said.
-                Json::Null => "false".to_owned(),
-                Json::String(text) if text.is_empty() => "{}".to_owned(),
-                Json::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            digest.update(said.len().to_be_bytes());
-            digest.update(said);
-        }
-        format!("{} {:.16}", names.join(" "), hex::encode(digest.finalize()))
-    }
+/// A row's names, and a digest of what it says.
+fn line(section: &Section, row: &Json) -> String {
+    let names: Vec<_> =
+        section.keys.iter().map(|key| row[*key].as_str().unwrap_or_default()).collect();
+    let said = section.said(row);
+    let said: Vec<&Json> =
+        section.says.iter().map(|key| said.get(*key).unwrap_or(&Json::Null)).collect();
+    let digest = Sha256::digest(json!(said).to_string());
+    format!("{} {:.16}", names.join(" "), hex::encode(digest))
 }
 
 /// Leaves out of definitions what is not to be changed in a broker that has `here`: its own
 /// name, users that exist, whose passwords applications know, and vhosts that exist, whose
-/// descriptions definitions do not hold.
+/// descriptions may be newer.
 pub(super) fn without_known(definitions: &mut Json, here: &Json) {
-    for section in ["users", "vhosts"] {
-        let known: BTreeSet<&str> = here[section]
+    without(definitions, here, &["users", "vhosts"]);
+}
+
+/// The same for a broker that is made for a trial: of what it has of its own, only the users
+/// need to stay.
+pub(super) fn without_users(definitions: &mut Json, here: &Json) {
+    without(definitions, here, &["users"]);
+}
+
+fn without(definitions: &mut Json, here: &Json, sections: &[&str]) {
+    for section in sections {
+        let known: BTreeSet<&str> = here[*section]
             .as_array()
             .into_iter()
             .flatten()
             .filter_map(|row| row["name"].as_str())
             .collect();
-        if let Some(rows) = definitions[section].as_array_mut() {
+        if let Some(rows) = definitions[*section].as_array_mut() {
             rows.retain(|row| !known.contains(row["name"].as_str().unwrap_or_default()));
         }
     }
@@ -158,7 +112,6 @@ pub(super) fn without_known(definitions: &mut Json, here: &Json) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn definitions() -> Json {
         json!({
@@ -179,6 +132,32 @@ mod tests {
         let missing = one.missing_in(&Topology::of(&other));
         assert_eq!(missing, ["queues: / q is not as it was"]);
         assert!(!serde_json::to_string(&one).unwrap().contains('x'));
+    }
+
+    /// The API and `rabbitmqctl` say the same of a vhost and of a queue in two ways.
+    #[test]
+    fn what_a_vhost_is_called_and_makes_is_topology() {
+        let vhost =
+            |metadata: Json| json!({ "vhosts": [{ "name": "v", "metadata": metadata }] });
+        let of = |metadata: Json| Topology::of(&vhost(metadata));
+        let whole =
+            json!({ "description": "d", "tags": ["b", "a"], "default_queue_type": "quorum" });
+        let flat = json!({ "vhosts": [{
+            "name": "v", "description": "d", "tags": "a,b", "default_queue_type": "quorum",
+        }] });
+        assert_eq!(of(whole.clone()), Topology::of(&flat));
+        for key in ["description", "tags", "default_queue_type"] {
+            let mut other = whole.clone();
+            other.as_object_mut().unwrap().remove(key);
+            let missing = of(whole.clone()).missing_in(&of(other));
+            assert_eq!(missing, ["vhosts: v is not as it was"], "{key}");
+        }
+        let none = json!({ "description": "", "tags": [], "default_queue_type": "undefined" });
+        assert_eq!(of(json!({})), of(none));
+        let queue = |row: Json| Topology::of(&json!({ "queues": [row] }));
+        let by_tool = json!({ "name": "q", "type": "quorum", "arguments": {} });
+        let by_api = json!({ "name": "q", "arguments": { "x-queue-type": "quorum" } });
+        assert_eq!(queue(by_tool), queue(by_api));
     }
 
     #[test]
