@@ -29,7 +29,6 @@ pub fn fences(page: &str) -> Vec<Fence> {
     let mut html = String::new();
     for (event, place) in Parser::new(page).into_offset_iter() {
         match event {
-            Event::Start(Tag::HtmlBlock) => html.clear(),
             Event::Html(text) => html.push_str(&text),
             Event::End(TagEnd::HtmlBlock) => {}
             Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {

@@ -25,6 +25,8 @@ use crate::tls;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_mins(1);
+/// What is said of a server that is not there.
+const NO_ANSWER: &str = "no answer from";
 /// For all that waits in a queue.
 const LONG_ANSWER: Duration = Duration::from_hours(4);
 
@@ -150,12 +152,31 @@ impl Api {
         what: &str,
         path: &str,
     ) -> Result<T, CallError> {
+        self.again(what, path, |_| true).await
+    }
+
+    /// The same as the first request of all: whether there is a server shows at once.
+    pub(super) async fn list_first<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &str,
+    ) -> Result<T, CallError> {
+        self.again(what, path, |error| !error.message.contains(NO_ANSWER)).await
+    }
+
+    async fn again<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &str,
+        helps: impl Fn(&CallError) -> bool,
+    ) -> Result<T, CallError> {
         let again = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(50))
             .with_max_times(5)
             .with_jitter();
         let ask = || self.get(what, path);
-        ask.retry(again).when(|error: &CallError| error.failure == Failure::Unreachable).await
+        let helps = |error: &CallError| error.failure == Failure::Unreachable && helps(error);
+        ask.retry(again).when(helps).await
     }
 
     /// Reads a document. `what` completes "cannot …".
@@ -343,8 +364,7 @@ impl Api {
     fn unanswered(&self, what: &str, error: reqwest::Error) -> CallError {
         let error = error.without_url();
         let of_tls = tls::error_in(&error);
-        let no_answer =
-            |why: &str| format!("cannot {what}: no answer from {}: {why}", self.root);
+        let no_answer = |why: &str| format!("cannot {what}: {NO_ANSWER} {}: {why}", self.root);
         if let Some(when) = of_tls.and_then(tls::out_of_time) {
             let message = no_answer(&format!("the server's certificate {when}"));
             return CallError::new(Failure::Denied, message)

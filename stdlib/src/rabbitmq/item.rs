@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 use dollop_engine::analysis::{Claim, Claimed, Known, Lint};
-use dollop_engine::error::{CallError, Failure};
+use dollop_engine::error::CallError;
 use dollop_engine::path::Path;
 use dollop_engine::resource::{
     Beside, Created, Found, Held, Listed, Listing, Migration, Moment, Name, Owner, Preview,
@@ -362,15 +362,13 @@ impl<I: Item> Resource for Kept<I> {
         spec: I::Spec,
     ) -> Result<(), CallError> {
         let what = format!("delete {}", I::words(id, &spec));
-        let Some(end) = I::END else { return I::remove(server, &what, id, &spec).await };
-        let place = I::place(id, &spec);
-        unbound::note(server, &what, end, &place).await?;
-        let removed = I::remove(server, &what, id, &spec).await;
-        if removed.as_ref().is_err_and(|error| error.failure == Failure::Refused) {
-            // It stays, with all that is bound to it; that it does is what has to be told.
-            drop(unbound::forget(server, &what, end, &place).await);
+        let removal = I::remove(server, &what, id, &spec);
+        match I::END {
+            Some(end) => {
+                unbound::make_room(server, &what, end, &I::place(id, &spec), removal).await
+            }
+            None => removal.await,
         }
-        removed
     }
 }
 

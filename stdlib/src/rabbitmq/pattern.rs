@@ -25,8 +25,6 @@ pub(super) fn matcher(text: &str) -> Option<impl Fn(&str) -> bool> {
     Some(move |name: &str| regex.is_match(name).unwrap_or(false))
 }
 
-// The library's own error, which is large, is looked at once.
-#[expect(clippy::result_large_err, reason = "it is turned into words right away")]
 fn compile(text: &str) -> Result<Regex, fancy_regex::Error> {
     Regex::new(&translated(text))
 }
@@ -88,8 +86,8 @@ fn escaped(chars: &[char], out: &mut String) -> usize {
     let small = SPACES[..2].iter().find(|(small, _)| small == letter);
     match (letter, small, large) {
         ('R', ..) => out.push_str(r"(?:\r\n|[\n\x0b\f\r\u{85}\u{2028}\u{2029}])"),
-        (_, Some((_, inside)), _) => out.push_str(&format!("[{inside}]")),
-        (_, _, Some((_, inside))) => out.push_str(&format!("[^{inside}]")),
+        (_, Some((_, inside)), _) => out.extend(["[", *inside, "]"]),
+        (_, _, Some((_, inside))) => out.extend(["[^", *inside, "]"]),
         _ if letter.is_ascii_digit() || SHARED.contains(*letter) => out.extend(&chars[..2]),
         _ => out.push_str(&fancy_regex::escape(&letter.to_string())),
     }
@@ -112,7 +110,7 @@ fn counted(chars: &[char], out: &mut String) -> usize {
     let (least, most) = inside.split_once(',').unwrap_or((&inside, ""));
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if closed && !least.is_empty() && is_number(least) && is_number(most) {
-        out.push_str(&format!("{{{inside}}}"));
+        out.extend(["{", &inside, "}"]);
         return 2 + inside.len();
     }
     out.push_str("\\{");

@@ -286,7 +286,8 @@ pub(super) fn merged<'a>(
     let lower = || (number(policy)? <= number(operator)?).then_some(policy).or(Some(operator));
     let higher = || (number(policy)? >= number(operator)?).then_some(policy).or(Some(operator));
     match key {
-        "expires"
+        "delayed-retry-max"
+        | "expires"
         | "max-in-memory-bytes"
         | "max-in-memory-length"
         | "max-length"
@@ -298,7 +299,6 @@ pub(super) fn merged<'a>(
             let unlimited = is_unlimited(policy) || is_unlimited(operator);
             if unlimited && is_since_4(version) { higher() } else { lower() }
         }
-        "delayed-retry-max" => lower(),
         "delayed-retry-min" | "target-group-size" => higher(),
         "delayed-retry-type" | "ha-sync-mode" | "overflow" | "queue-version" => Some(operator),
         _ => None,

@@ -205,7 +205,8 @@ impl Connection for Server {
         let papers = spec.client_certificate;
         let way = Way { proxy: spec.proxy, headers: spec.headers };
         let api = Api::new(root, spec.user, spec.password, (tls, papers), &way)?;
-        let definitions: Definitions = api.get("connect to RabbitMQ", DEFINITIONS).await?;
+        let definitions: Definitions =
+            api.list_first("connect to RabbitMQ", DEFINITIONS).await?;
         let version = definitions.version()?;
         let cut_off = drain::cut_off(&definitions)?;
         let unbound = Notes::of(&definitions)?;

@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dollop_engine::error::CallError;
+use dollop_engine::error::{CallError, Failure};
 use dollop_engine::resource::{Beside, Preview, Proposed, Resource as _};
 use dollop_engine::value::Value;
 use serde::{Deserialize, Serialize};
@@ -61,29 +61,40 @@ impl Notes {
     }
 }
 
-/// Notes what is bound to a queue or exchange that is about to be made anew.
-pub(super) async fn note(
+/// Removes a queue or exchange that is made anew, and notes what was bound to it. Nothing is
+/// bound again in between, or what another end has got back would go with this one.
+pub(super) async fn make_room(
     server: &Server,
     what: &str,
     end: End,
     place: &Place,
+    removal: impl Future<Output = Result<(), CallError>> + Send,
 ) -> Result<(), CallError> {
     let at = at(end, place);
-    let bound = bound(server, what, &at).await?;
     let mut notes = server.unbound.0.lock().await;
+    let bound = bound(server, what, &at).await?;
     // Of an earlier run that was killed before it removed anything.
     let is_old = notes.get(&at).is_some_and(|bound| !bound.is_empty());
-    if !bound.is_empty() {
+    let is_kept = !bound.is_empty();
+    if is_kept {
         keep(server, what, &at, &bound).await?;
     } else if is_old {
         drop_kept(server, what, &at).await?;
     }
     // Also when there is nothing: it will be back, so what hangs on it can wait for it.
-    notes.insert(at, bound);
-    Ok(())
+    notes.insert(at.clone(), bound);
+    let removed = removal.await;
+    if removed.as_ref().is_err_and(|error| error.failure == Failure::Refused) {
+        // It stays, with all that is bound to it; that it does is what has to be told.
+        notes.remove(&at);
+        if is_kept {
+            drop(drop_kept(server, what, &at).await);
+        }
+    }
+    removed
 }
 
-/// Forgets what was bound to something, which stays as it is or goes for good.
+/// Forgets what was bound to something that goes for good.
 pub(super) async fn forget(
     server: &Server,
     what: &str,
@@ -262,7 +273,9 @@ async fn drop_kept(server: &Server, what: &str, at: &At) -> Result<(), CallError
     server.api.delete(what, &["global-parameters", &parameter(at)]).await
 }
 
-/// Whether one of the ends is not there.
+/// Whether one of the ends is not there; the server says so otherwise when it has gone, or is
+/// coming, at that very moment.
 fn is_missing(error: &CallError) -> bool {
-    error.message.ends_with("Not Found") || error.message.contains("NOT_FOUND")
+    let words = ["NOT_FOUND", ": no queue '", ": no exchange '"];
+    error.message.ends_with("Not Found") || words.iter().any(|w| error.message.contains(w))
 }

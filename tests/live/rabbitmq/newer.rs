@@ -44,7 +44,7 @@ async fn exchanges_and_bindings_of_a_server_that_leaves_internal_ones_out() {
     assert_eq!(names, ["inside", "x"]);
     let bindings = listed("rabbitmq::binding").await;
     let mut ends: Vec<_> = bindings.iter().map(|(_, spec)| &spec["destination"]).collect();
-    ends.sort_by_key(|end| end.to_string());
+    ends.sort_by_key(ToString::to_string);
     assert_eq!(ends, ["inside", "q"]);
 }
 

@@ -83,15 +83,15 @@ fn a_drain_into_a_shorter_queue_needs_consent() {
 fn a_drain_into_a_queue_that_refuses_is_refused() {
     let vhost = "room-refuses";
     let project = filled(vhost, "", 4);
-    let refuses = "max_length: 2, overflow: \"reject-publish\"";
-    project.write("stack.rhai", &script(vhost, refuses));
+    let full = "max_length: 2, overflow: \"reject-publish\"";
+    project.write("stack.rhai", &script(vhost, full));
     let refused = project.run(&["plan"]).expect(1);
     let message = "the new queue refuses what is beyond `max_length: 2`, the old one holds 4";
     assert!(flat(&refused.stderr).contains(message), "{}", refused.text());
     assert!(flat(&refused.stderr).contains("raise the limit"), "{}", refused.text());
     assert_eq!(limit(vhost), json!(null));
     // With room for them it goes.
-    project.write("stack.rhai", &script(vhost, &refuses.replace('2', "4")));
+    project.write("stack.rhai", &script(vhost, &full.replace('2', "4")));
     let _ = apply(&project, &[]).expect(0);
     counted(vhost, "messages", 4);
     let _ = project.destroy(&[]).expect(0);
