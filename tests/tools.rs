@@ -132,8 +132,9 @@ fn one_word_may_be_a_function_and_a_kind() {
           Where it is. A relative path starts at the project folder and stays within
           it; folders on the way are made. Example: `"conf/nginx.conf"`.
       mode: string, default "0644"
-          Permissions as octal text. Example: `"0600"` for a file only its owner
-          reads.
+          Permissions as octal text. Example: `"0640"`. When left out, `"0600"`
+          where the content is secret: programs of other users that are to read it
+          need another one.
 
     Reported, to be referred to
 

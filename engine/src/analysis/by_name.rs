@@ -74,8 +74,13 @@ fn in_place_of_handles<'a>(stack: &Stack<'a>, report: &mut Report<'a>) {
         }
     }
     for object in made() {
+        // Kinds say more of some.
+        let told = object.claims.iter().filter(|claimed| named(&claimed.claim).is_some());
+        let told: BTreeSet<_> = told.filter_map(|claimed| claimed.at.first()).collect();
         let taking =
-            object.kind.schema.spec.iter().filter(|(_, taken)| !taken.handle.is_empty());
+            object.kind.schema.spec.iter().filter(|(name, taken)| {
+                !taken.handle.is_empty() && !told.contains(name.as_str())
+            });
         for (attribute, taken) in taking {
             let Some(given) = object.declaration.attributes.get(attribute) else { continue };
             for (at, text) in texts(Path::attribute(attribute), given) {

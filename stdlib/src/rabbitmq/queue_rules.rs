@@ -194,7 +194,6 @@ const BY_POLICY: &[&str] = &[
     "delivery_limit",
     "queue_mode",
     "queue_version",
-    "max_age",
 ];
 
 /// Arguments that have no attribute and every server knows.

@@ -75,8 +75,12 @@ impl Section {
                 ("vhosts", "tags") => of_vhost(row, key).map(set),
                 ("vhosts", _) => of_vhost(row, key).cloned(),
                 ("users", "tags") => row.get(*key).map(set),
-                // The API of servers before 3.13 has no type, only the argument.
-                ("queues", "type") => row.get("type").or(row["arguments"].get(TYPE)).cloned(),
+                // The API of servers before 3.13 has no type, only the argument, which a
+                // classic queue need not have.
+                ("queues", "type") => {
+                    let told = row.get("type").or(row["arguments"].get(TYPE));
+                    told.filter(|told| *told != "classic").cloned()
+                }
                 ("queues", "arguments") => row.get("arguments").map(|arguments| {
                     let mut arguments = arguments.clone();
                     if let Some(entries) = arguments.as_object_mut() {
