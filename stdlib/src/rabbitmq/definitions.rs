@@ -167,10 +167,13 @@ impl Latest {
                 let api = Arc::clone(api);
                 let first = first.filter(|(at, _)| writes == 0 && at.elapsed() < FRESH);
                 let fetch = async move {
-                    if let Some((_, found)) = first {
-                        // All who ask at this moment shall share them.
-                        tokio::task::yield_now().await;
-                        return Ok(Arc::new(found));
+                    // In a task of their own they are not handed out before all who ask at this
+                    // moment have asked, and share them: a future that is ready at its second
+                    // poll is ready as soon as the second of these polls it.
+                    if let Some((_, found)) = first
+                        && let Ok(found) = tokio::spawn(async { Arc::new(found) }).await
+                    {
+                        return Ok(found);
                     }
                     api.list("read the definitions", DEFINITIONS).await.map(Arc::new)
                 };
