@@ -1,5 +1,9 @@
 //! `dollop export`: everything in a server, in a form of its own.
 
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
+
 use dollop_engine::address::Address;
 use dollop_engine::graph::Graph;
 use dollop_engine::import;
@@ -7,7 +11,6 @@ use dollop_engine::kind::Registry;
 use dollop_state::read_state;
 
 use crate::args::ExportArgs;
-use crate::commands::import::write_secret;
 use crate::commands::note;
 use crate::error::{CommandError, DONE};
 use crate::session::{Session, block_on};
@@ -69,4 +72,19 @@ fn server(
             Err(CommandError::failed(message).hint("name one with `--server ADDRESS`"))
         }
     }
+}
+
+/// Writes a new file for nobody else's eyes.
+fn write_secret(file: &Path, text: &str) -> Result<(), CommandError> {
+    let shown = file.display();
+    let failed = |error: std::io::Error| match error.kind() {
+        ErrorKind::AlreadyExists => CommandError::failed(format!("`{shown}` is there already")),
+        _ => CommandError::failed(format!("cannot write `{shown}`: {error}")),
+    };
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut out = options.open(file).map_err(failed)?;
+    out.write_all(text.as_bytes()).map_err(failed)
 }

@@ -341,7 +341,6 @@ fn extended(session: &Session, addition: &str) -> Result<String, CommandError> {
     Ok(format!("{text}\n{addition}"))
 }
 
-/// Writes the values of secret parameters.
 /// What a file of parameters holds with these beside what is in it.
 ///
 /// # Errors
@@ -383,21 +382,6 @@ fn with_secrets(
     let toml = |values| toml::to_string(&values).map_err(|error| failed(&error.to_string()));
     let parts = [toml(plain)?, old, toml(tables)?];
     Ok(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n"))
-}
-
-/// Writes a new file for nobody else's eyes.
-pub(super) fn write_secret(file: &Path, text: &str) -> Result<(), CommandError> {
-    let shown = file.display();
-    let failed = |error: std::io::Error| match error.kind() {
-        ErrorKind::AlreadyExists => CommandError::failed(format!("`{shown}` is there already")),
-        _ => CommandError::failed(format!("cannot write `{shown}`: {error}")),
-    };
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut out = options.open(file).map_err(failed)?;
-    out.write_all(text.as_bytes()).map_err(failed)
 }
 
 /// What there is, in numbers.
