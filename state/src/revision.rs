@@ -13,6 +13,7 @@ use dollop_engine::store::{Record, RunInfo, State, StoreError};
 use dollop_engine::value::Value;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::clock;
@@ -64,12 +65,12 @@ struct Digests {
     state_sha256: String,
 }
 
-/// The state as it is stored: records by address, secrets sealed.
+/// The state as it is stored: records by address, secrets sealed, each a text to be read once.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Body {
     stack: String,
-    outputs: Json,
-    records: BTreeMap<String, Json>,
+    outputs: Box<RawValue>,
+    records: BTreeMap<String, Box<RawValue>>,
 }
 
 /// The state in today's stored form: what sled has under each name.
@@ -152,18 +153,17 @@ fn compare(vault: &Vault, mut before: Body, after: &Content) -> Result<Changes, 
         text.parse::<Address>().map_err(|error| crate::table::damaged(&error.to_string()))
     };
     let mut changes = Changes::default();
-    for (name, text) in &after.records {
+    for (name, new) in &after.records {
         let Some(old) = before.records.remove(name) else {
             changes.added.push(parse(name)?);
             continue;
         };
-        let new: Json =
-            serde_json::from_slice(text).map_err(|_| codec::unreadable(Kind::Record))?;
+        let old = old.get().as_bytes();
         if old == new {
             continue;
         }
-        let old = vault.decode_value::<Record>(Kind::Record, old).ok();
-        if old != Some(vault.decode_value(Kind::Record, new)?) {
+        let old = vault.decode_json::<Record>(Kind::Record, old).ok();
+        if old != Some(vault.decode_json(Kind::Record, new)?) {
             changes.changed.push(parse(name)?);
         }
     }
@@ -295,11 +295,12 @@ pub(crate) fn to_state(
 ) -> Result<State, StoreError> {
     vault.expect(header.key.as_deref())?;
     let mut records = BTreeMap::new();
-    for json in body.records.into_values() {
-        let record: Record = vault.decode_value(Kind::Record, json)?;
+    for json in body.records.values() {
+        let record: Record = vault.decode_json(Kind::Record, json.get().as_bytes())?;
         records.insert(record.address.clone(), record);
     }
-    let outputs = outputs_to_values(vault.decode_value(Kind::Outputs, body.outputs)?);
+    let outputs = vault.decode_json(Kind::Outputs, body.outputs.get().as_bytes())?;
+    let outputs = outputs_to_values(outputs);
     Ok(State { serial: header.serial, stack: body.stack, records, outputs })
 }
 
