@@ -274,6 +274,7 @@ pub(crate) fn read(registry: &Registry, script: &str, secret: &str) -> (String, 
         registry,
         parameters: &parameters,
         discoverer: None,
+        told: None,
     };
     let options = Options { unrefreshed: true, ..Options::default() };
     let mut printed = Vec::new();

@@ -322,6 +322,7 @@ fn inputs() -> Option<(Project, Inputs)> {
         parameters: &given.unwrap_or_else(|_| BTreeMap::new()),
         profiles: &Profiles::default(),
         discoverer: None,
+        told: None,
     });
     Some((project, inputs.ok()?))
 }

@@ -8,10 +8,12 @@
 //! - [`backup`]: backups as they lie on the disk.
 //! - [`live`]: a stack as it runs, for what is done with it day by day; [`select`] chooses in
 //!   it, [`attach`] connects a terminal, [`merge`] orders what several tell.
-//! - [`session`], [`saved`], [`since`] and [`watch`]: what a run of the hallway needs.
+//! - [`session`], [`ahead`], [`saved`], [`since`] and [`watch`]: what a run of the hallway
+//!   needs.
 //! - [`manual`]: what can be looked up offline; [`complete`]: what a shell offers.
 //! - [`terminal`]: the only place that prints.
 
+pub mod ahead;
 pub mod args;
 pub mod attach;
 pub mod backup;

@@ -1,10 +1,10 @@
 //! Which stack a command is about, and the door to its files.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dollop_engine::files::{FileDigest, FileError, Files, SecretSource};
 use sha2::{Digest as _, Sha256};
@@ -164,12 +164,17 @@ fn sanitize(raw: &str) -> String {
     if out.is_empty() { "stack".to_owned() } else { out.to_owned() }
 }
 
+/// What is remembered; several threads may look.
+pub(crate) fn lock<T>(remembered: &Mutex<T>) -> MutexGuard<'_, T> {
+    remembered.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Reads files of one folder and nothing outside it, each once.
 #[derive(Debug)]
 pub struct ProjectFiles {
     folder: PathBuf,
-    read: RefCell<BTreeMap<String, Arc<str>>>,
-    digests: RefCell<BTreeMap<String, FileDigest>>,
+    read: Mutex<BTreeMap<String, Arc<str>>>,
+    digests: Mutex<BTreeMap<String, FileDigest>>,
     secrets: Secrets,
 }
 
@@ -178,20 +183,20 @@ impl ProjectFiles {
     pub fn new(folder: PathBuf) -> Self {
         Self {
             folder,
-            read: RefCell::default(),
-            digests: RefCell::default(),
+            read: Mutex::default(),
+            digests: Mutex::default(),
             secrets: Secrets::default(),
         }
     }
 
     /// Whether secrets are looked up from now on; otherwise nobody needs to know them.
     pub fn look_up_secrets(&self, wanted: bool) {
-        self.secrets.wanted.set(wanted);
+        self.secrets.wanted.store(wanted, Ordering::Relaxed);
     }
 
     /// Takes a file to be so, whatever is on disk: to see what a script would say.
     pub fn suppose(&self, path: &str, text: &str) {
-        self.read.borrow_mut().insert(path.to_owned(), text.into());
+        lock(&self.read).insert(path.to_owned(), text.into());
     }
 
     /// The bytes of a file.
@@ -291,38 +296,38 @@ fn walk(folder: &Path, prefix: &str, found: &mut Vec<String>) -> Result<(), Stri
 impl Files for ProjectFiles {
     fn read(&self, path: &str) -> Result<Arc<str>, FileError> {
         let key = inside(path)?;
-        if let Some(text) = self.read.borrow().get(&key) {
+        if let Some(text) = lock(&self.read).get(&key) {
             return Ok(Arc::clone(text));
         }
         let bytes = self.bytes_on_disk(&key)?;
         let text = String::from_utf8(bytes).map_err(|_| FileError::NotText(path.to_owned()))?;
         let text: Arc<str> = text.into();
-        self.read.borrow_mut().insert(key, Arc::clone(&text));
+        lock(&self.read).insert(key, Arc::clone(&text));
         Ok(text)
     }
 
     fn bytes(&self, path: &str) -> Result<Arc<[u8]>, FileError> {
         let key = inside(path)?;
         // What was read counts, not what is on disk by now.
-        if let Some(text) = self.read.borrow().get(&key) {
+        if let Some(text) = lock(&self.read).get(&key) {
             return Ok(text.as_bytes().into());
         }
         let bytes = self.bytes_on_disk(&key)?;
-        self.digests.borrow_mut().insert(key, FileDigest::of(&bytes));
+        lock(&self.digests).insert(key, FileDigest::of(&bytes));
         Ok(bytes.into())
     }
 
     fn digest(&self, path: &str) -> Result<FileDigest, FileError> {
         let key = inside(path)?;
         // What is supposed to be there counts, not what is on disk.
-        if let Some(text) = self.read.borrow().get(&key) {
+        if let Some(text) = lock(&self.read).get(&key) {
             return Ok(FileDigest::of(text.as_bytes()));
         }
-        if let Some(known) = self.digests.borrow().get(&key) {
+        if let Some(known) = lock(&self.digests).get(&key) {
             return Ok(*known);
         }
         let digest = self.digest_on_disk(path)?;
-        self.digests.borrow_mut().insert(key, digest);
+        lock(&self.digests).insert(key, digest);
         Ok(digest)
     }
 
@@ -330,18 +335,18 @@ impl Files for ProjectFiles {
         match source {
             // That there is such a file is checked either way.
             SecretSource::File(path) => self.read(path).map(Some),
-            SecretSource::Command(_) if !self.secrets.wanted.get() => Ok(None),
+            SecretSource::Command(_) if !self.secrets.wanted() => Ok(None),
             SecretSource::Command(words) => self.secrets.run(&self.folder, words).map(Some),
             SecretSource::Age { path, entry } => {
                 let bytes = self.bytes_on_disk(path)?;
-                if !self.secrets.wanted.get() {
+                if !self.secrets.wanted() {
                     return Ok(None);
                 }
                 self.secrets.open(path, &bytes, entry.as_deref()).map(Some)
             }
             SecretSource::Sops { path, entry } => {
                 let text = self.read(path)?;
-                if !self.secrets.wanted.get() {
+                if !self.secrets.wanted() {
                     return Ok(None);
                 }
                 self.secrets.open_sops(path, &text, entry).map(Some)

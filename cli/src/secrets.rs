@@ -1,17 +1,18 @@
 //! Secrets that commands print (`pass show db`) or that are encrypted with age or SOPS.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use age::armor::ArmoredReader;
 use dollop_engine::dotenv;
 use dollop_engine::files::{FileError, SecretSource};
 use serde_json::Value as Json;
 
+use crate::project::lock;
 use crate::render::text::clean;
 use crate::sops;
 use crate::terminal;
@@ -26,12 +27,12 @@ const LONGEST: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub struct Secrets {
     /// Whether commands run at all.
-    pub wanted: Cell<bool>,
-    printed: RefCell<BTreeMap<Vec<String>, Answer>>,
+    pub wanted: AtomicBool,
+    printed: Mutex<BTreeMap<Vec<String>, Answer>>,
     /// Files that were decrypted, by path.
-    opened: RefCell<BTreeMap<String, Answer>>,
+    opened: Mutex<BTreeMap<String, Answer>>,
     /// Entries of files of SOPS, by path and name.
-    entries: RefCell<BTreeMap<(String, String), Answer>>,
+    entries: Mutex<BTreeMap<(String, String), Answer>>,
 }
 
 /// What came of looking, also when that failed: a script is evaluated more than once, and
@@ -40,19 +41,24 @@ type Answer = Result<Arc<str>, FileError>;
 
 /// The answer there is already, or the one that `ask` gives now.
 fn once<K: Ord>(
-    answers: &RefCell<BTreeMap<K, Answer>>,
+    answers: &Mutex<BTreeMap<K, Answer>>,
     key: K,
     ask: impl FnOnce() -> Answer,
 ) -> Answer {
-    if let Some(answer) = answers.borrow().get(&key) {
+    if let Some(answer) = lock(answers).get(&key) {
         return answer.clone();
     }
     let answer = ask();
-    answers.borrow_mut().insert(key, answer.clone());
+    lock(answers).insert(key, answer.clone());
     answer
 }
 
 impl Secrets {
+    /// Whether commands run at all.
+    pub fn wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
     /// The text of a file encrypted with age, or one entry of it.
     ///
     /// # Errors
@@ -153,10 +159,13 @@ fn decrypt(bytes: &[u8]) -> Result<String, String> {
         age::DecryptError::NoMatchingKeys => format!("no key in `{shown}` opens it"),
         error => error.to_string(),
     })?;
-    let mut text = String::new();
-    let limit = u64::try_from(LONGEST).unwrap_or(u64::MAX);
-    reader.take(limit).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    Ok(text)
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(LONGEST + 1).unwrap_or(u64::MAX);
+    reader.take(limit).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() > LONGEST {
+        return Err(format!("it holds more than {LONGEST} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|_| "what it holds is not UTF-8 text".to_owned())
 }
 
 /// One entry of a decrypted file; the name of the file says how it is written. Errors quote

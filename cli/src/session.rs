@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::thread;
 use std::time::SystemTime;
@@ -20,15 +21,16 @@ use dollop_engine::program::{Given, Profiles, Program};
 use dollop_engine::redact::{Redactor, Secrets};
 use dollop_engine::refresh::refreshed_plan;
 use dollop_engine::resource::Scope;
-use dollop_engine::script::{self, Discoverer, Inputs, Request};
+use dollop_engine::script::{self, Discoverer, Inputs, Request, Told};
 use dollop_engine::store::{RunInfo, State};
-use dollop_state::Holder;
+use dollop_state::{Holder, Snapshot, read_state};
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
+use crate::ahead::Ahead;
 use crate::args::StackArgs;
-use crate::error::CommandError;
+use crate::error::{CommandError, Kind};
 use crate::parameters::{self, Places};
 use crate::project::{Environment, Project, SCRIPT};
 use crate::render::json;
@@ -62,10 +64,18 @@ impl Session {
     /// Evaluates the script and orders what it declares; resources may be in each other's way.
     pub fn declared(&self, args: &StackArgs) -> Result<Graph, CommandError> {
         let program = self.with_request(args, script::evaluate)??;
-        for line in &program.messages {
-            terminal::say(&format!("{}\n", clean(line)));
-        }
-        Ok(graph::build(program)?)
+        built(program)
+    }
+
+    /// The same while something else runs; `told` is told of connections.
+    async fn declared_beside(
+        &self,
+        args: &StackArgs,
+        told: Option<&Told<'_>>,
+    ) -> Result<Graph, CommandError> {
+        let (given, profiles) = (self.given(args)?, args.profiles());
+        let request = self.request(&self.project.files, &given, &profiles);
+        built(script::evaluate_beside(&Request { told, ..request }).await?)
     }
 
     /// What the script wants from outside.
@@ -132,33 +142,106 @@ impl Session {
             parameters,
             profiles,
             discoverer: None,
+            told: None,
         }
     }
 
     /// The same, with the analysis: what would surely fail is an error.
     pub fn graph(&self, args: &StackArgs) -> Result<Graph, CommandError> {
-        let graph = self.declared(args)?;
-        let found = self.findings(&graph);
-        judged(graph, found)
+        let mut graph = self.declared(args)?;
+        let warnings = judged(&graph, self.findings(&graph))?;
+        graph.warn(warnings);
+        Ok(graph)
     }
 
-    /// The same for who goes on to plan on a runtime: connections are opened on it meanwhile.
-    pub fn graph_opening(
+    /// The graph without the analysis, and the state: neither needs the other. `opens` has
+    /// connections opened meanwhile, on the runtime that is planned on.
+    pub fn declared_with_state(
         &self,
         args: &StackArgs,
         runtime: &Runtime,
-    ) -> Result<Graph, CommandError> {
-        let graph = self.declared(args)?;
-        drop(runtime.spawn(self.pool.clone().open_ahead(&graph)));
-        let found = thread::scope(|scope| {
-            let (analysed, until) = oneshot::channel::<()>();
-            scope.spawn(|| runtime.block_on(until));
-            let found = self.findings(&graph);
-            // Whether all are open by then or not.
-            drop(analysed);
-            found
-        });
-        judged(graph, found)
+        opens: bool,
+    ) -> Result<(Graph, Snapshot), CommandError> {
+        let folder = self.state_folder();
+        let (ahead, declare, record) = Ahead::new(self.pool.clone());
+        let told = |address, spec| drop(declare.send((address, spec)));
+        let told: Option<&Told<'_>> = if opens { Some(&told) } else { None };
+        let declared = async {
+            let graph = self.declared_beside(args, told).await?;
+            if opens {
+                drop(tokio::spawn(self.pool.clone().open_ahead(&graph)));
+            }
+            Ok::<_, CommandError>(graph)
+        };
+        thread::scope(|scope| {
+            let (found, snapshot) = oneshot::channel();
+            let read = async {
+                scope.spawn(|| {
+                    let snapshot = read_state(&folder);
+                    if let Ok(snapshot) = &snapshot {
+                        record.tell(&snapshot.state);
+                    }
+                    found.send(snapshot).map_err(drop)
+                });
+                snapshot.await
+            };
+            runtime.block_on(async {
+                if opens {
+                    drop(tokio::spawn(ahead.run()));
+                }
+                // The script begins first: everything else waits for it.
+                let (graph, snapshot) = tokio::join!(declared, read);
+                // Without an answer the reader panicked, which ends this as well.
+                let snapshot = snapshot.map_err(|_| CommandError::reported());
+                Ok((graph?, snapshot??))
+            })
+        })
+    }
+
+    /// Plans, and analyses while the plan waits for the services; what would surely fail is an
+    /// error, whatever is planned.
+    pub fn analysed_plan(
+        &self,
+        runtime: &Runtime,
+        graph: &Graph,
+        state: &State,
+        options: &Options,
+    ) -> Result<Plan, CommandError> {
+        thread::scope(|scope| {
+            let (tell, told) = oneshot::channel();
+            // It begins when it is first asked for, and that is when the plan first waits: both
+            // work out the same normal forms, and would wait for each other.
+            let analysed = async {
+                scope.spawn(|| tell.send(self.findings(graph)).map_err(drop));
+                told.await.unwrap_or_default()
+            };
+            runtime.block_on(async {
+                let (mut planned, mut analysed) =
+                    (pin!(self.plan(graph, state, options)), pin!(analysed));
+                let (made, warnings) = tokio::select! {
+                    biased;
+                    made = &mut planned => (made, judged(graph, analysed.await)?),
+                    found = &mut analysed => {
+                        let warnings = judged(graph, found)?;
+                        (planned.await, warnings)
+                    }
+                };
+                match made {
+                    Ok(mut plan) => {
+                        // Where the others of the script are.
+                        let at = graph.program().warnings.len();
+                        plan.warnings.splice(at..at, warnings);
+                        Ok(plan)
+                    }
+                    Err(mut error) => {
+                        if let Kind::Findings(findings) = &mut error.kind {
+                            findings.diagnostics.extend(warnings);
+                        }
+                        Err(error)
+                    }
+                }
+            })
+        })
     }
 
     fn findings(&self, graph: &Graph) -> Vec<Diagnostic> {
@@ -231,7 +314,10 @@ impl Session {
         let state = &*recalled;
         let redactor = redactor(graph, state);
         let made = refreshed_plan(graph, state, &self.pool, options).await;
-        let mut made = made.map_err(|findings| redactor.clean_findings(findings))?;
+        let mut made = made.map_err(|mut findings| {
+            findings.diagnostics.extend(graph.program().warnings.iter().cloned());
+            redactor.clean_findings(findings)
+        })?;
         if !options.unrefreshed {
             let weighed = weigh(&mut made, &self.pool).await;
             weighed.map_err(|findings| redactor.clean_findings(findings))?;
@@ -304,16 +390,24 @@ pub fn state_folder_of_default(project: &Project) -> PathBuf {
     if project.entry == SCRIPT { folder } else { folder.join("stacks").join(&project.name) }
 }
 
-/// The graph with its warnings, unless there are errors.
-fn judged(mut graph: Graph, found: Vec<Diagnostic>) -> Result<Graph, CommandError> {
+/// Shows what the script printed, and orders what it declares.
+fn built(program: Program) -> Result<Graph, CommandError> {
+    for line in &program.messages {
+        terminal::say(&format!("{}\n", clean(line)));
+    }
+    Ok(graph::build(program)?)
+}
+
+/// The warnings of the analysis, unless there are errors.
+fn judged(graph: &Graph, found: Vec<Diagnostic>) -> Result<Vec<Diagnostic>, CommandError> {
     let (errors, warnings): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|found| found.severity() == Severity::Error);
-    graph.warn(warnings);
     if errors.is_empty() {
-        return Ok(graph);
+        return Ok(warnings);
     }
     let program = graph.program();
-    let diagnostics = errors.into_iter().chain(program.warnings.iter().cloned()).collect();
+    let known = program.warnings.iter().cloned();
+    let diagnostics = errors.into_iter().chain(known).chain(warnings).collect();
     Err(Findings { diagnostics, sources: program.sources.clone() }.into())
 }
 

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Everything outside letters, digits, `_`, `-` and `.` is percent-encoded, so an address
@@ -181,6 +182,9 @@ impl FromStr for Address {
             if part == EMPTY {
                 return Ok(String::new());
             }
+            if !part.contains('%') {
+                return Ok(part.to_owned());
+            }
             percent_decode_str(part).decode_utf8().map(Into::into).map_err(|_| bad())
         };
         let colons = text.find("::").ok_or_else(bad)?;
@@ -194,8 +198,11 @@ impl FromStr for Address {
         if !kind.split("::").all(well_formed) || path.is_empty() {
             return Err(bad());
         }
-        let path = path.split('/').map(decode).collect::<Result<_, _>>()?;
-        Ok(Self::new(components, kind, path))
+        let mut names = Vec::with_capacity(path.matches('/').count() + 1);
+        for name in path.split('/') {
+            names.push(decode(name)?);
+        }
+        Ok(Self::new(components, kind, names))
     }
 }
 
@@ -207,8 +214,22 @@ impl Serialize for Address {
 
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        deserializer.deserialize_str(AddressVisitor)
+    }
+}
+
+/// Reads one where its text stands.
+struct AddressVisitor;
+
+impl Visitor<'_> for AddressVisitor {
+    type Value = Address;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an address")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Address, E> {
+        text.parse().map_err(E::custom)
     }
 }
 

@@ -346,7 +346,10 @@ impl Expr {
         match self {
             Self::Value(value) => value.is_secret(),
             Self::Secret(_) => true,
-            Self::Call(_, arguments) => arguments.iter().any(Self::is_secret),
+            // Text made of lists and maps holds what is anywhere in them.
+            Self::Call(_, arguments) => {
+                arguments.iter().any(|argument| argument.secrecy() > Secrecy::Open)
+            }
             _ => false,
         }
     }

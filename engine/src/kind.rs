@@ -25,6 +25,7 @@ use crate::value::Value;
 mod adapter;
 mod marks;
 mod plain;
+mod written;
 
 use adapter::{Adapter, Dialer};
 pub(crate) use marks::{mark, mark_expr};

@@ -132,15 +132,18 @@ impl Pool {
         let known: Vec<_> = used.into_iter().filter_map(known).collect();
         async move {
             let pool = &self;
-            join_all(known.into_iter().map(|(address, spec)| async move {
-                let slot = pool.slot(&address);
-                let mut slot = slot.lock().await;
-                if slot.is_none() {
-                    let line = pool.open(&address, &spec, Duration::ZERO, &|_| {}).await;
-                    *slot = Some((spec, line));
-                }
-            }))
-            .await;
+            join_all(known.into_iter().map(|(address, spec)| pool.open_as(address, spec)))
+                .await;
+        }
+    }
+
+    /// Opens a connection that nobody asked for yet.
+    pub async fn open_as(&self, address: Address, spec: Value) {
+        let slot = self.slot(&address);
+        let mut slot = slot.lock().await;
+        if slot.is_none() {
+            let line = self.open(&address, &spec, Duration::ZERO, &|_| {}).await;
+            *slot = Some((spec, line));
         }
     }
 

@@ -84,7 +84,8 @@ pub fn read_state(folder: &Path) -> Result<Snapshot, StoreError> {
 }
 
 /// The newest revision, when it is what the store has: nothing has begun since the run that
-/// left it. Whatever is amiss is for the store to tell.
+/// left it. What is amiss with this is for the store to tell; what is amiss with the store, the
+/// next run that opens it tells.
 fn settled(files: &Folder) -> Result<Option<State>, StoreError> {
     if !files.store().exists() || !trail::is_empty(files) {
         return Ok(None);

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use dollop_engine::address::Address;
@@ -26,6 +26,10 @@ use crate::vault::Vault;
 const KEPT: usize = 100;
 const SUFFIX: &str = ".json.zst";
 const LEVEL: i32 = 3;
+/// How much smaller packing makes a large state.
+const PACKED: usize = 64;
+/// The most that is taken of memory before it is needed.
+const MOST_AHEAD: usize = 8 << 20;
 
 /// What a revision says of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -205,8 +209,12 @@ fn digest(bytes: &[u8]) -> String {
 /// One revision, checked.
 pub(crate) fn read(folder: &Folder, serial: u64) -> Result<(RevisionHeader, Body), StoreError> {
     let path = path_of(folder, serial);
-    let file = File::open(&path).map_err(cannot("open", &path))?;
-    let text = zstd::decode_all(file).map_err(|_| broken(&path))?;
+    let packed = fs::read(&path).map_err(cannot("open", &path))?;
+    // Room for all of it at once, mostly: records are alike.
+    let mut text = Vec::with_capacity(packed.len().saturating_mul(PACKED).min(MOST_AHEAD));
+    let unpacked = zstd::Decoder::with_buffer(packed.as_slice())
+        .and_then(|mut decoder| decoder.read_to_end(&mut text));
+    unpacked.map_err(|_| broken(&path))?;
     let mut lines = text.splitn(3, |byte| *byte == b'\n');
     let header = header_of(&path, serial, lines.next(), lines.next())?;
     let body = lines.next().unwrap_or_default();

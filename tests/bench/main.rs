@@ -283,6 +283,7 @@ fn evaluated(size: usize, registry: &Registry) -> Program {
         parameters: &BTreeMap::new(),
         profiles: &Profiles::default(),
         discoverer: None,
+        told: None,
     };
     evaluate(&request).expect("the script is right")
 }

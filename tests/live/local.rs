@@ -329,11 +329,13 @@ fn a_file_with_a_secret_is_its_owners_alone() {
          local::file(\"told\", #{ path: \"told.txt\", content: secret(\"hunter2\") });\n\
          let random = local::random(\"pw\");\n\
          local::file(\"made\", #{ path: \"made.txt\", content: `word=${random.result}` });\n\
+         local::file(\"inside\", #{ path: \"inside.txt\", \
+         content: json(#{ word: random.result }) });\n\
          local::file(\"shared\", #{ path: \"shared.txt\", content: secret(\"x\"), mode: \"0640\" });\n";
     let project = dollop_tests::cli::Project::new("dt-secret-file", script);
     drop(project.run(&["apply", "--auto-approve"]).expect(0));
     let of = |name: &str| format!("{:04o}", mode(&project.folder().join(name)));
-    let modes = ["open.txt", "told.txt", "made.txt", "shared.txt"].map(of);
-    assert_eq!(modes, ["0644", "0600", "0600", "0640"]);
+    let modes = ["open.txt", "told.txt", "made.txt", "inside.txt", "shared.txt"].map(of);
+    assert_eq!(modes, ["0644", "0600", "0600", "0600", "0640"]);
     drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
 }

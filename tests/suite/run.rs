@@ -105,6 +105,7 @@ pub(super) fn run(case: &Case) -> Case {
             parameters: &parameters,
             profiles: &profiles,
             discoverer: None,
+            told: None,
         };
         match section.as_str() {
             // The ones that are on, one a line; `keep dormant` for what they leave.

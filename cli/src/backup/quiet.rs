@@ -37,6 +37,9 @@ impl<'a> Hush<'a> {
         how: Quiet,
     ) -> Result<Self, CommandError> {
         let file = folder.join(FILE);
+        if let Some(others) = read(&file)? {
+            return Err(others.still());
+        }
         let stopped = Stopped { connection: site.address.clone(), how, writers };
         let text = serde_json::to_vec(&stopped).unwrap_or_default();
         write_private(&file, &text).map_err(|error| {
@@ -47,27 +50,50 @@ impl<'a> Hush<'a> {
             hush.stopped.writers.iter().map(|writer| site.backup().quiet(writer, how));
         for done in futures::future::join_all(quieted).await {
             if let Err(error) = done {
-                hush.end().await?;
-                return Err(error.into());
+                return hush.end(Err(error.into())).await;
             }
         }
         Ok(hush)
     }
 
-    /// Lets them go on.
-    pub async fn end(self) -> Result<(), CommandError> {
-        resume(self.site, &self.stopped, &self.file).await
+    /// Lets them go on, whatever came of what was done meanwhile.
+    pub async fn end<T>(self, done: Result<T, CommandError>) -> Result<T, CommandError> {
+        match (done, resume(self.site, &self.stopped, &self.file).await) {
+            (Err(error), Err(also)) => {
+                Err(also.hints.into_iter().fold(error.note(also.message), CommandError::hint))
+            }
+            (done, resumed) => resumed.and(done),
+        }
     }
+}
+
+impl Stopped {
+    /// A run that was killed stopped them, and nobody could let them go on since.
+    fn still(&self) -> CommandError {
+        let names: Vec<&str> = self.writers.iter().map(|one| one.what.as_str()).collect();
+        CommandError::failed(format!(
+            "a run that was killed stopped {}, and `{}` cannot be reached to start it again",
+            names.join(", "),
+            self.connection
+        ))
+        .hint("make it reachable and run this again; nothing else is stopped before")
+    }
+}
+
+/// What a run had stopped that died.
+fn read(file: &Path) -> Result<Option<Stopped>, CommandError> {
+    let Ok(text) = fs::read(file) else { return Ok(None) };
+    let stopped = serde_json::from_slice(&text).map_err(|error| {
+        CommandError::failed(format!("`{}` cannot be read: {error}", file.display()))
+            .hint("start what was stopped by hand, then remove the file")
+    })?;
+    Ok(Some(stopped))
 }
 
 /// Lets go on what a run had stopped that died; what it was.
 pub async fn recover(folder: &Path, sites: &[Site]) -> Result<Vec<String>, CommandError> {
     let file = folder.join(FILE);
-    let Ok(text) = fs::read(&file) else { return Ok(Vec::new()) };
-    let stopped: Stopped = serde_json::from_slice(&text).map_err(|error| {
-        CommandError::failed(format!("`{}` cannot be read: {error}", file.display()))
-            .hint("start what was stopped by hand, then remove the file")
-    })?;
+    let Some(stopped) = read(&file)? else { return Ok(Vec::new()) };
     let Some(site) = sites.iter().find(|site| site.address == stopped.connection) else {
         return Ok(Vec::new());
     };

@@ -208,10 +208,10 @@ impl Work<'_> {
                 }
             }
         }
-        if let Some(hush) = hush {
-            hush.end().await?;
+        match hush {
+            Some(hush) => hush.end(saved).await,
+            None => saved,
         }
-        saved
     }
 
     async fn save_one(

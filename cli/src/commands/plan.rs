@@ -1,10 +1,8 @@
 //! `dollop plan`: show what an apply would change, and why. Writes nothing but `--out`.
 
-use std::panic::resume_unwind;
-use std::thread;
-
 use dollop_engine::plan::Options;
 use dollop_state::{Keyring, read_state};
+use tokio::runtime::Runtime;
 
 use crate::args::{Format, PlanArgs};
 use crate::commands::{leave, note, show_plan};
@@ -19,35 +17,31 @@ pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
     let session = Session::new(args.stack.project()?);
     session.project.files.look_up_secrets(true);
     let runtime = runtime()?;
-    // Whether a part needs a connection is known later.
-    let opens = !args.no_refresh && !args.destroy && args.part.is_all();
-    // Both take their time, and neither needs the other.
-    let folder = session.state_folder();
-    let (graph, snapshot) = thread::scope(|scope| {
-        let snapshot = scope.spawn(|| read_state(&folder));
-        let graph = if args.destroy {
-            session.nothing()
-        } else if opens {
-            session.graph_opening(&args.stack, &runtime)
-        } else {
-            session.graph(&args.stack)
-        };
-        (graph, snapshot.join())
-    });
-    let graph = graph?;
-    let mut snapshot = snapshot.unwrap_or_else(|panic| resume_unwind(panic))?;
-    if args.destroy {
+    let done = plan(args, &session, &runtime);
+    // Nor is a name that is still being looked up waited for.
+    leave((session, runtime));
+    done
+}
+
+fn plan(args: &PlanArgs, session: &Session, runtime: &Runtime) -> Result<u8, CommandError> {
+    let (graph, mut snapshot) = if args.destroy {
+        let mut snapshot = read_state(&session.state_folder())?;
         session.remember(&args.stack, &mut snapshot.state)?;
-    }
-    snapshot.notes.iter().for_each(|text| note(text));
+        (session.nothing()?, snapshot)
+    } else {
+        // Whether a part needs a connection is known later.
+        let opens = !args.no_refresh && args.part.is_all();
+        session.declared_with_state(&args.stack, runtime, opens)?
+    };
+    snapshot.notes.drain(..).for_each(|text| note(&text));
     let options = Options {
         unrefreshed: args.no_refresh,
         destroy: args.destroy,
         replace: args.replace.iter().cloned().collect(),
         allow_data_loss: args.consent.addresses(),
-        part: args.part.part(&session, &args.stack, &graph)?,
+        part: args.part.part(session, &args.stack, &graph)?,
     };
-    let plan = runtime.block_on(session.plan(&graph, &snapshot.state, &options))?;
+    let plan = session.analysed_plan(runtime, &graph, &snapshot.state, &options)?;
     if args.sql {
         terminal::print(&sql::script(&plan, session.pool.registry()))?;
     } else if args.format == Format::Json {

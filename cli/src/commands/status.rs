@@ -283,7 +283,11 @@ fn document(
         json!({
             "address": address,
             "name": target.label,
-            "verdict": condition.map_or("gone", |found| verdict(found.verdict)),
+            "verdict": match answer {
+                Err(_) => "unknown",
+                Ok(None) => "gone",
+                Ok(Some(found)) => verdict(found.verdict),
+            },
             "state": condition.map(|found| &found.state),
             "health": condition.and_then(|found| found.health.as_ref()),
             "since": condition.and_then(|found| found.since).map(time),

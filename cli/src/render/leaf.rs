@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dollop_engine::diagnostic::Span;
+use dollop_engine::ephemeral::Secrecy;
 use dollop_engine::expr::{Expr, Reference};
 use dollop_engine::map::Map;
 use dollop_engine::path::Path;
@@ -169,12 +170,7 @@ fn walk(path: &At, before: Option<&Expr>, after: Option<&Expr>, found: &mut Vec<
         return;
     }
     let masked = |side: Option<&Expr>| side.map_or(Side::Absent, |_| Side::Sensitive);
-    let secret = |side: Option<&Expr>| match side {
-        Some(call @ Expr::Call(..)) => hides(Some(call)),
-        Some(other) => other.is_secret(),
-        None => false,
-    };
-    if secret(before) || secret(after) {
+    if before.into_iter().chain(after).any(Expr::is_secret) {
         found.push((path.clone(), masked(before), masked(after)));
         return;
     }
@@ -195,7 +191,7 @@ fn walk(path: &At, before: Option<&Expr>, after: Option<&Expr>, found: &mut Vec<
         (a, b) if before.is_some() && after.is_some() && a.differs_in_kind(&b) => {
             // A map became a text, say. What was secret in one may stand in clear in the
             // other, so a secret anywhere hides both.
-            if hides(before) || hides(after) {
+            if [before, after].into_iter().flatten().any(is_hidden) {
                 found.push((path.clone(), Side::Sensitive, Side::Sensitive));
             } else {
                 walk(path, before, None, found);
@@ -318,35 +314,17 @@ fn text(item: &Expr, key: &str) -> Option<String> {
     }
 }
 
+/// Whether a secret stands anywhere in it.
+fn is_hidden(side: &Expr) -> bool {
+    side.secrecy() > Secrecy::Open
+}
+
 fn side(side: Option<&Expr>) -> Side {
     match side {
         None => Side::Absent,
-        Some(Expr::Value(value)) if value_hides(value) => Side::Sensitive,
+        Some(expr) if is_hidden(expr) => Side::Sensitive,
         Some(Expr::Value(value)) => Side::Known(value.clone()),
-        Some(expr) if hides(Some(expr)) => Side::Sensitive,
         Some(expr) => Side::Unknown(expr.clone()),
-    }
-}
-
-/// Whether a secret stands anywhere in it.
-fn hides(side: Option<&Expr>) -> bool {
-    match side {
-        None | Some(Expr::Reference(_)) => false,
-        Some(Expr::Value(value)) => value_hides(value),
-        Some(Expr::List(items) | Expr::Call(_, items)) => {
-            items.iter().any(|item| hides(Some(item)))
-        }
-        Some(Expr::Map(entries)) => entries.values().any(|entry| hides(Some(entry))),
-        Some(Expr::Secret(_)) => true,
-    }
-}
-
-fn value_hides(value: &Value) -> bool {
-    match value {
-        Value::Secret(_) | Value::Ephemeral(_) => true,
-        Value::List(items) => items.iter().any(value_hides),
-        Value::Map(entries) => entries.values().any(value_hides),
-        _ => false,
     }
 }
 

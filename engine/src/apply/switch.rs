@@ -38,8 +38,8 @@ impl Run<'_> {
                 kind.mark_facts(limit::within(limit, Call::Update, call).await?, &record.spec)
             };
             let stopped = switching.stopped.clone();
-            let record =
-                Record { facts, stopped, unfinished: false, id: id.clone(), ..record.clone() };
+            // What an earlier run left unfinished, this does not finish.
+            let record = Record { facts, stopped, id: id.clone(), ..record.clone() };
             let note = same.then(|| NOTHING_TO_DO.to_owned());
             Ok(Made { effect: Effect::Put(Box::new(record)), note })
         };

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::plain::Plain;
+use super::written::Written;
 use super::{
     Address, BTreeMap, Backup, Beside, CallError, Calls, Claimed, Concurrency, Connection,
     Created, Declared, Dial, Found, FoundObject, Held, Host, Lint, ListedObject, ListedObjects,
@@ -44,10 +45,9 @@ fn discreet<const N: usize>(mut problems: Vec<Problem>, specs: [&Value; N]) -> V
 
 /// A provider's struct as a value, `name` put back.
 fn erased<T: Serialize>(typed: &T, name: Option<&str>) -> Value {
-    let json = serde_json::to_value(typed).unwrap_or_else(|error| {
-        panic!("BUG: a spec or its facts cannot be written as JSON: {error}")
-    });
-    let mut value = Value::from(json);
+    let value = typed.serialize(Written);
+    let mut value = value
+        .unwrap_or_else(|error| panic!("BUG: a spec or its facts cannot be a value: {error}"));
     if let (Some(name), Value::Map(entries)) = (name, &mut value) {
         entries.insert("name".to_owned(), Value::string(name));
     }

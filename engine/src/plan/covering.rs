@@ -44,7 +44,8 @@ pub(crate) fn covered(changes: &mut [Change], registry: &Registry) -> Vec<(Addre
         let reason = Reason::Covers { address, others: made.len() - 1 };
         let change = &mut changes[coverer];
         match change.action {
-            Action::Keep => change.action = Action::Update,
+            // Taking it over writes its record only.
+            Action::Keep | Action::Adopt => change.action = Action::Update,
             Action::Update | Action::Verify => {}
             // It is made when all it covers is there.
             _ => continue,

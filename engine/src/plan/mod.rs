@@ -333,6 +333,7 @@ pub(crate) fn plan_from(
     let (refused, doubtful) = findings(inputs, &observed.surveyed);
     decisions.diagnostics.extend(refused);
     decisions.warnings.extend(doubtful);
+    decisions.diagnostics.extend(moved.findings(graph));
     moves::announce(&mut decisions, &moved.renamed, state);
     let renamings = renaming::renamings(graph, &settled, registry);
     let ways = renaming::ways(&renamings, &decisions.changes);

@@ -20,6 +20,31 @@ use crate::value::Value;
 pub(crate) struct Renamed<'a> {
     pub(crate) state: Cow<'a, State>,
     pub(crate) renamed: Vec<(Address, Address)>,
+    /// What would get the same new address, by that: all of it keeps its old one.
+    clashes: Vec<(Address, Vec<Address>)>,
+}
+
+impl<'a> Renamed<'a> {
+    /// Nothing is.
+    fn of(state: &'a State) -> Self {
+        Self { state: Cow::Borrowed(state), renamed: Vec::new(), clashes: Vec::new() }
+    }
+
+    /// One record has one object: of two that become one, the other would be forgotten.
+    pub(crate) fn findings(&self, graph: &Graph) -> Vec<Diagnostic> {
+        let clash = |(to, from): &(Address, Vec<Address>)| {
+            let from: Vec<_> = from.iter().map(|from| format!("`{from}`")).collect();
+            let message = format!("{} would all become `{to}`", from.join(", "));
+            let found = Diagnostic::new(Code::MoveForm, message)
+                .note("they are recorded as objects of their own")
+                .hint("move one of them there, and declare the others or leave them out");
+            match graph.get(to) {
+                Some(declared) => found.at(declared.span.clone()),
+                None => found,
+            }
+        };
+        self.clashes.iter().map(clash).collect()
+    }
 }
 
 /// Applies `moved(from, to)` to what is recorded, and to what lives inside it.
@@ -28,7 +53,7 @@ pub(crate) struct Renamed<'a> {
 pub(crate) fn moved<'a>(graph: &Graph, state: &'a State) -> Renamed<'a> {
     let moves = &graph.program().moves;
     if moves.is_empty() {
-        return Renamed { state: Cow::Borrowed(state), renamed: Vec::new() };
+        return Renamed::of(state);
     }
     let is_declared =
         |address: &Address| graph.get(address).is_some() || graph.dormant(address).is_some();
@@ -53,8 +78,9 @@ pub(crate) fn moved<'a>(graph: &Graph, state: &'a State) -> Renamed<'a> {
             }
         }
     }
+    let clashes = take_clashes(&mut names);
     if names.is_empty() {
-        return Renamed { state: Cow::Borrowed(state), renamed: Vec::new() };
+        return Renamed { clashes, ..Renamed::of(state) };
     }
     let mut next = state.clone();
     next.records = state
@@ -63,7 +89,18 @@ pub(crate) fn moved<'a>(graph: &Graph, state: &'a State) -> Renamed<'a> {
         .map(|record| renamed(record, &names))
         .map(|record| (record.address.clone(), record))
         .collect();
-    Renamed { state: Cow::Owned(next), renamed: names.into_iter().collect() }
+    Renamed { state: Cow::Owned(next), renamed: names.into_iter().collect(), clashes }
+}
+
+/// Takes out what has its new address in common with others.
+fn take_clashes(names: &mut BTreeMap<Address, Address>) -> Vec<(Address, Vec<Address>)> {
+    let mut by_new: BTreeMap<Address, Vec<Address>> = BTreeMap::new();
+    for (from, to) in &*names {
+        by_new.entry(to.clone()).or_default().push(from.clone());
+    }
+    by_new.retain(|_, from| from.len() > 1);
+    names.retain(|_, to| !by_new.contains_key(to));
+    by_new.into_iter().collect()
 }
 
 /// Where a chain of moves leads, each of them taken once; one resource before its component.

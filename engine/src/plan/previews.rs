@@ -104,7 +104,9 @@ pub async fn preview(plan: &mut Plan, pool: &Pool) -> Result<(), Findings> {
     }
     plan.losses.append(&mut losses);
     plan.losses.sort_by(|one, other| one.address.cmp(&other.address));
-    plan.notes.append(&mut notes);
+    for (address, notes) in notes {
+        plan.notes.entry(address).or_default().extend(notes);
+    }
     plan.scripts = scripts;
     if diagnostics.is_empty() {
         return Ok(());

@@ -7,6 +7,7 @@ use super::parameters::known_text;
 use super::session::Session;
 use super::symbol::{Answer, Handle};
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
+use crate::ephemeral::Secrecy;
 use crate::expr::Expr;
 use crate::operate::Ability;
 use crate::path::Path;
@@ -138,12 +139,7 @@ fn words(value: Expr) -> Result<Vec<Expr>, (String, &'static str)> {
             return Err((message, "one looks like `[\"psql\", \"-c\", \"select 1\"]`"));
         }
     };
-    let mut secret = false;
-    for word in &words {
-        word.each_secret(&mut |_| secret = true);
-        secret |= word.is_secret();
-    }
-    if secret {
+    if words.iter().any(|word| word.secrecy() > Secrecy::Open) {
         let message = "a secret among its words would show in every list of processes";
         return Err((message.to_owned(), "hand it over in `env`"));
     }

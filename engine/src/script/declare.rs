@@ -17,7 +17,7 @@ use super::symbol::{Answer, Declared, Handle};
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::expr::Expr;
-use crate::kind::{ConnectionKind, Kind, LOOKUP, SpecError, lookup_of};
+use crate::kind::{ConnectionKind, Kind, LOOKUP, SpecError, lookup_of, mark};
 use crate::path::Path;
 use crate::program::{Declaration, Lifecycle, Lookup};
 use crate::resource::Naming;
@@ -39,9 +39,15 @@ pub(super) fn connection(
     let address = Address::new(components, kind.name, vec![first.text]);
     if draft.findings.is_empty()
         && let Some(value) = draft.known()
-        && let Err(error) = kind.dial.normalize(&value)
     {
-        misfit(&mut draft, error);
+        match kind.dial.normalize(&value) {
+            Err(error) => misfit(&mut draft, error),
+            Ok(normal) if session.telling && draft.lifecycle.depends_on.is_empty() => {
+                let spec = mark(normal, &kind.schema.spec);
+                session.untold.borrow_mut().insert(address.clone(), spec);
+            }
+            Ok(_) => {}
+        }
     }
     let declared = Declared { address, connection: None, kind: kind.name, natural: false };
     finish(draft, declared, None).map(Dynamic::from)
@@ -208,6 +214,12 @@ pub(super) fn finish(
     } else {
         session.limit(index, MOST_DECLARED, "resources", &draft.call.span)?;
         let spans = draft.spans();
+        let off = profile::off(session);
+        if let Some(connection) = &declared.connection
+            && off.is_none()
+        {
+            session.reaches(connection);
+        }
         session.positions.borrow_mut().insert(address.clone(), index);
         session.declarations.borrow_mut().push(Declaration {
             address,
@@ -218,7 +230,7 @@ pub(super) fn finish(
             clear: draft.clear,
             lookup,
             implicit: false,
-            off: profile::off(session),
+            off,
             span: draft.call.span.clone(),
             spans,
         });

@@ -18,9 +18,8 @@ use crate::schema::summary;
 /// functions from the table they are registered from: both say what is there.
 pub fn definitions(registry: &Registry) -> Vec<(String, String)> {
     // Nothing is read through this door: no script runs.
-    let (ask, _) = mpsc::channel();
     let (_, answers) = mpsc::channel();
-    let door = Rc::new(Door { ask, answers });
+    let door = Rc::new(Door { ask: Box::new(|_| {}), answers });
     let session = Session::new(
         "stack".to_owned(),
         "default".to_owned(),

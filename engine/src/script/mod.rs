@@ -63,12 +63,13 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 
 use budget::Clock;
 
 use crate::address::Address;
 use crate::diagnostic::{Code, Diagnostic, Findings, Severity, Sources};
-use crate::files::Files;
+use crate::files::{FileError, Files};
 use crate::kind::Registry;
 use crate::plan::forget_unmet_moves;
 use crate::program::{
@@ -81,7 +82,7 @@ pub use functions::{Documented, library, reference as functions_reference};
 pub use keys::{KEYS, Key};
 use loader::NotCompiled;
 pub use lookup::takes as lookup_takes;
-use session::{Ask, Door, Session};
+use session::{Ask, Door, Found, Session};
 
 /// What a script is evaluated with.
 pub struct Request<'a> {
@@ -102,7 +103,14 @@ pub struct Request<'a> {
     /// Whoever asks the world what the script discovers; what is recorded in its file counts
     /// when there is nobody.
     pub discoverer: Option<&'a dyn Discoverer>,
+    /// Whoever is told, while the script runs on, of each connection that something lives
+    /// behind, once both are declared, and of its spec in normal form: of those that stand on
+    /// nothing and of which all is known. What comes later in the script may change them.
+    pub told: Option<&'a Told<'a>>,
 }
+
+/// What is called with a connection and its spec.
+pub type Told<'a> = dyn Fn(Address, Value) + 'a;
 
 /// What a script wants from outside.
 pub struct Inputs {
@@ -151,41 +159,79 @@ pub fn inputs(request: &Request<'_>) -> Result<Inputs, Findings> {
     on_a_thread(request, Job::inputs)
 }
 
-/// A thread of its own: Rhai's functions live longer than `request`, and the stack must hold
-/// the deepest recursion the limits allow, whatever thread the caller is on.
-fn on_a_thread<T: Send>(
+/// The same as [`evaluate`] for who does other work meanwhile. Questions about files are
+/// answered where this runs.
+///
+/// # Errors
+/// Everything found wrong, not only the first.
+pub async fn evaluate_beside(request: &Request<'_>) -> Result<Program, Findings> {
+    let (ask, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let worker = Worker::start(request, move |question| drop(ask.send(question)), Job::run)?;
+    while let Some(question) = asked.recv().await {
+        worker.hear(question, request);
+    }
+    worker.end().unwrap_or_else(Err)
+}
+
+fn on_a_thread<T: Send + 'static>(
     request: &Request<'_>,
-    work: impl FnOnce(Job, Door) -> T + Send,
+    work: fn(Job, Door) -> T,
 ) -> Result<T, Findings> {
-    let (ask, asked) = mpsc::channel::<Ask>();
-    let (answer, answers) = mpsc::channel();
-    let job = Job {
-        stack: request.stack.to_owned(),
-        environment: request.environment.to_owned(),
-        entry: request.entry.to_owned(),
-        registry: request.registry.clone(),
-        parameters: request.parameters.clone(),
-        profiles: request.profiles.clone(),
-        discovering: request.discoverer.is_some(),
-    };
-    std::thread::scope(move |scope| {
-        let worker = std::thread::Builder::new()
+    let (ask, asked) = mpsc::channel();
+    let worker = Worker::start(request, move |question| drop(ask.send(question)), work)?;
+    for question in asked {
+        worker.hear(question, request);
+    }
+    worker.end()
+}
+
+/// A thread of its own: Rhai's functions live longer than a request, and the stack must hold
+/// the deepest recursion the limits allow, whatever thread the caller is on.
+///
+/// It asks until it drops its side; and should an answer panic, it ends, since the other goes
+/// with this.
+struct Worker<T> {
+    thread: JoinHandle<T>,
+    answer: mpsc::Sender<Result<Found, FileError>>,
+}
+
+impl<T: Send + 'static> Worker<T> {
+    fn start(
+        request: &Request<'_>,
+        ask: impl Fn(Ask) + Send + 'static,
+        work: fn(Job, Door) -> T,
+    ) -> Result<Self, Findings> {
+        let (answer, answers) = mpsc::channel();
+        let door = Door { ask: Box::new(ask), answers };
+        let job = Job {
+            stack: request.stack.to_owned(),
+            environment: request.environment.to_owned(),
+            entry: request.entry.to_owned(),
+            registry: request.registry.clone(),
+            parameters: request.parameters.clone(),
+            profiles: request.profiles.clone(),
+            discovering: request.discoverer.is_some(),
+            telling: request.told.is_some(),
+        };
+        let thread = std::thread::Builder::new()
             .name("script".to_owned())
             .stack_size(STACK)
-            .spawn_scoped(scope, move || work(job, Door { ask, answers }));
-        let worker = match worker {
-            Ok(worker) => worker,
-            Err(error) => return Err(alone(format!("cannot start a thread: {error}"))),
-        };
-        // Ends when the worker drops its side; and should an answer panic, the worker ends, since
-        // this side goes with the closure.
-        for question in asked {
-            if answer.send(question.answer(request)).is_err() {
-                break;
-            }
+            .spawn(move || work(job, door))
+            .map_err(|error| alone(format!("cannot start a thread: {error}")))?;
+        Ok(Self { thread, answer })
+    }
+
+    fn hear(&self, question: Ask, request: &Request<'_>) {
+        if let Some(found) = question.answer(request) {
+            // A worker that is gone tells why at its end.
+            drop(self.answer.send(found));
         }
-        worker.join().map_err(|_| alone("BUG: the script host panicked".to_owned()))
-    })
+    }
+
+    fn end(self) -> Result<T, Findings> {
+        let bug = |_| alone("BUG: the script host panicked".to_owned());
+        self.thread.join().map_err(bug)
+    }
 }
 
 fn alone(message: String) -> Findings {
@@ -215,6 +261,7 @@ struct Job {
     parameters: BTreeMap<String, Given>,
     profiles: Profiles,
     discovering: bool,
+    telling: bool,
 }
 
 impl Job {
@@ -344,6 +391,7 @@ impl Job {
 
     /// One run of the script.
     fn attempt(&self, door: &Rc<Door>, purpose: Purpose, clock: Clock) -> Rc<Session> {
+        let telling = self.telling && matches!(purpose, Purpose::Run);
         let (stop_at, going_on) = match purpose {
             Purpose::Run => (None, None),
             Purpose::Trace(index, going_on) => (Some(index), going_on),
@@ -359,6 +407,7 @@ impl Job {
             stop_at,
         );
         session.discovering = self.discovering;
+        session.telling = telling;
         session.clock = clock;
         if let Some(failing) = going_on {
             session.going_on = true;

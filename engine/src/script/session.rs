@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Receiver;
 
 use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 use sha2::{Digest, Sha256};
@@ -34,7 +34,7 @@ use crate::value::Value;
 /// The way to the project's files: asks the thread that holds them.
 pub(super) struct Door {
     /// Carries questions there.
-    pub(super) ask: Sender<Ask>,
+    pub(super) ask: Box<dyn Fn(Ask) + Send>,
     /// Carries text back, or the paths of a folder.
     pub(super) answers: Receiver<Result<Found, FileError>>,
 }
@@ -55,6 +55,8 @@ pub(super) enum Ask {
     Discover(Box<(Discovery, Program)>),
     /// What the world had when somebody last asked.
     Recorded(Box<Discovery>),
+    /// No question: a connection that something lives behind, and its spec.
+    Connects(Box<(Address, Value)>),
 }
 
 /// The answer to one.
@@ -74,10 +76,15 @@ pub(super) enum Found {
 }
 
 impl Ask {
-    /// Puts the question to the files, or to whoever asks the world.
-    pub(super) fn answer(self, request: &Request<'_>) -> Result<Found, FileError> {
+    /// Puts the question to the files, or to whoever asks the world; what is none has no answer.
+    pub(super) fn answer(self, request: &Request<'_>) -> Option<Result<Found, FileError>> {
         let Request { files, discoverer, .. } = request;
-        match self {
+        Some(match self {
+            Self::Connects(connection) => {
+                let (address, spec) = *connection;
+                request.told.inspect(|told| told(address, spec));
+                return None;
+            }
             Self::Read(path) => files.read(&path).map(Found::Text),
             Self::Bytes(path) => files.bytes(&path).map(Found::Bytes),
             Self::Digest(path) => files.digest(&path).map(Found::Digest),
@@ -91,7 +98,7 @@ impl Ask {
             Self::Recorded(discovery) => {
                 Ok(Found::Names(discoverer.and_then(|one| one.recorded(&discovery))))
             }
-        }
+        })
     }
 }
 
@@ -101,8 +108,13 @@ impl Door {
             path: path.to_owned(),
             cause: "the files are gone".to_owned(),
         };
-        self.ask.send(ask).map_err(|_| gone())?;
+        (self.ask)(ask);
         self.answers.recv().map_err(|_| gone())?
+    }
+
+    /// Says something that has no answer; whoever is gone need not hear it.
+    fn tell(&self, what: Ask) {
+        (self.ask)(what);
     }
 }
 
@@ -140,6 +152,10 @@ pub(super) struct Session {
     pub(super) normals: Normals,
     /// Where each address stands in `declarations`.
     pub(super) positions: RefCell<HashMap<Address, usize>>,
+    /// Whether somebody is told of connections.
+    pub(super) telling: bool,
+    /// The connections that may be told of once something lives behind them, with their specs.
+    pub(super) untold: RefCell<BTreeMap<Address, Value>>,
     /// The components the script is in, outermost first.
     pub(super) components: RefCell<Vec<String>>,
     /// The profiles somebody asks for.
@@ -264,6 +280,8 @@ impl Session {
             declarations: RefCell::default(),
             normals: Normals::default(),
             positions: RefCell::default(),
+            telling: false,
+            untold: RefCell::default(),
             components: RefCell::default(),
             chosen,
             inside: RefCell::default(),
@@ -304,6 +322,16 @@ impl Session {
             work: Cell::default(),
             looked: Cell::default(),
             clock: Clock::start(),
+        }
+    }
+
+    /// Something lives behind that connection: whoever is told of these is, once.
+    pub(super) fn reaches(&self, connection: &Address) {
+        let mut untold = self.untold.borrow_mut();
+        if !untold.is_empty()
+            && let Some(told) = untold.remove_entry(connection)
+        {
+            self.files.tell(Ask::Connects(Box::new(told)));
         }
     }
 

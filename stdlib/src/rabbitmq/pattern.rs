@@ -1,5 +1,8 @@
 //! Regular expressions as the server reads them: Erlang's `re`, which is PCRE.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use dollop_engine::resource::Problem;
 use fancy_regex::Regex;
 
@@ -25,8 +28,22 @@ pub(super) fn matcher(text: &str) -> Option<impl Fn(&str) -> bool> {
     Some(move |name: &str| regex.is_match(name).unwrap_or(false))
 }
 
+/// So many expressions are kept; a stack has few that differ.
+const KEPT: usize = 1_000;
+
+/// An expression, compiled once: hundreds of permissions and policies say the same.
 fn compile(text: &str) -> Result<Regex, fancy_regex::Error> {
-    Regex::new(&translated(text))
+    static KNOWN: Mutex<BTreeMap<String, Regex>> = Mutex::new(BTreeMap::new());
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(regex) = known().get(text) {
+        return Ok(regex.clone());
+    }
+    let regex = Regex::new(&translated(text))?;
+    let mut known = known();
+    if known.len() < KEPT {
+        known.insert(text.to_owned(), regex.clone());
+    }
+    Ok(regex)
 }
 
 /// Constructs of PCRE that have no place in other engines: recursion, verbs, callouts,

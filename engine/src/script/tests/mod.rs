@@ -5,14 +5,17 @@ mod lab;
 mod library;
 mod properties;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::{Request, evaluate};
+use super::{Request, evaluate, evaluate_beside};
+use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Findings, Severity, Sources, Span};
 use crate::files::{FileError, Files, SecretSource};
 use crate::program::{Declaration, Given, GivenValue, Profiles, Program};
+use crate::value::Value;
 
 /// Files that exist in a test only.
 #[derive(Default)]
@@ -78,6 +81,7 @@ pub(super) fn run_with(
         parameters: &parameters,
         profiles,
         discoverer: None,
+        told: None,
     })
 }
 
@@ -197,4 +201,53 @@ pub(super) fn signatures() -> Vec<String> {
         None,
     );
     super::host::engine(&std::rc::Rc::new(session), "main.rhai").gen_fn_signatures(true)
+}
+
+/// The connections that a script tells of while it runs.
+fn told(text: &str) -> Vec<String> {
+    let project = Project(BTreeMap::from([("main.rhai".to_owned(), text.to_owned())]));
+    let told = RefCell::default();
+    let tell = |address: Address, spec: Value| {
+        told.borrow_mut().push(format!("{address} {spec}"));
+    };
+    let program = futures::executor::block_on(evaluate_beside(&Request {
+        stack: "shop",
+        environment: "default",
+        entry: "main.rhai",
+        files: &project,
+        registry: &lab::registry(),
+        parameters: &BTreeMap::new(),
+        profiles: &Profiles::default(),
+        discoverer: None,
+        told: Some(&tell),
+    }));
+    assert!(program.is_ok(), "{}", show(&program));
+    told.into_inner()
+}
+
+#[test]
+fn a_connection_is_told_of_once_something_lives_behind_it() {
+    let main = r#"let db = postgres::server("main", #{ host: "db", password: "pw" });"#;
+    assert!(told(main).is_empty(), "nothing does");
+    let roles = r#"db.role("a"); db.role("b");"#;
+    let spec = r#"{"host": "db", "password": (sensitive), "port": 0, "user": ""}"#;
+    assert_eq!(told(&format!("{main} {roles}")), [format!("postgres::server.main {spec}")]);
+}
+
+#[test]
+fn a_connection_that_stands_on_others_is_not_told_of() {
+    let container = r#"let c = docker::container("c", #{ image: "postgres:15" });"#;
+    for server in [
+        r#"#{ host: c.host_ip }"#,
+        r#"#{ host: "db", depends_on: [c] }"#,
+        r#"#{ host: "db", after: [c] }"#,
+    ] {
+        let script = format!(
+            r#"{container} let db = postgres::server("main", {server}); db.role("a");"#
+        );
+        assert!(told(&script).is_empty(), "{server}");
+    }
+    let off = r#"let db = postgres::server("main", #{ host: "db" });
+        profile("more", || db.role("a"));"#;
+    assert!(told(off).is_empty(), "nothing that is on lives behind it");
 }

@@ -261,7 +261,6 @@ fn container<'a>(
     others.find(|other| !is_of(other, &one.name.stack) && holds(other, port, number))
 }
 
-/// Whether a container is one of a stack.
 /// Names that containers of others have. What is recorded is read by its id, so that somebody
 /// else's in its place is seen here alone.
 pub(super) fn names(
@@ -284,6 +283,7 @@ pub(super) fn names(
     }
 }
 
+/// Whether a container is one of a stack.
 fn is_of(container: &ContainerSummary, stack: &str) -> bool {
     let labels = container.labels.as_ref();
     labels.and_then(|labels| labels.get(labels::STACK)).is_some_and(|whose| whose == stack)
