@@ -8,13 +8,14 @@
 use std::collections::BTreeSet;
 
 use dollop_engine::error::CallError;
-use dollop_engine::resource::Migration;
+use dollop_engine::resource::{Beside, Migration, Problem};
 use futures::{StreamExt, stream};
 use serde::Deserialize;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use super::binding::{self, End};
+use super::bounds::Policies;
 use super::definitions::Definitions;
 use super::drained::{Content, Fit};
 use super::held::{Row, fresh};
@@ -40,15 +41,16 @@ pub(super) async fn replace(
     let aside = aside(name);
     let mover = Mover { server, what, vhost: &to.vhost, name, aside: &aside };
     let mut there = look(server, what, name, to).await?;
-    if there.as_ref().is_some_and(|there| !same(there, to)) {
+    if let Some(from) = there.as_ref().filter(|there| !same(there, to)) {
         if !can(server).await? {
             return Err(missing_plugin(SHOVEL));
         }
-        expect_room(server, what, name, to).await?;
+        let shelf = shelf(server, to);
+        expect_room(server, what, name, (from, &shelf, to)).await?;
         // Before anything is moved: what a killed run left may move it the other way.
         mover.clear().await?;
         if look(server, what, &aside, to).await?.is_none() {
-            let body = shelf(server, to);
+            let body = Queue::body(&aside, &shelf);
             server.api.put(what, &Queue::path(&aside, to), &body).await?;
         }
         loop {
@@ -88,20 +90,29 @@ pub(super) async fn finish(
     }
 }
 
-/// Refuses what would never end: more has come in since the plan than the new queue takes.
+/// Refuses what would lose messages or never end, by what is there since the plan: a policy that
+/// is for the queue which holds them meanwhile, more of them than the new queue takes.
 async fn expect_room(
     server: &Server,
     what: &str,
     name: &str,
-    to: &Spec,
+    (from, shelf, to): (&Spec, &Spec, &Spec),
 ) -> Result<(), CallError> {
+    let refuse = |problem: Problem| {
+        let message = format!("cannot {what}: {}", problem.message);
+        Err(CallError::refused(message).hint(problem.hint.unwrap_or_default()))
+    };
+    let policies = Policies::of(server, &Beside::default()).await?;
+    let (place, beside) = (in_vhost(&to.vhost, name), in_vhost(&to.vhost, &aside(name)));
+    let hindrance = policies.hindrance((&beside, shelf), (&place, from), (&place, to));
+    if let Some(problem) = hindrance {
+        return refuse(problem);
+    }
     let row: Option<Row> = server.api.get_at(what, &["queues", &to.vhost, name]).await?;
     let Some(Row { messages, message_bytes, .. }) = row else { return Ok(()) };
-    match (Content { messages, bytes: message_bytes }).fits(None, to) {
-        Fit::Refused(problem) => {
-            let message = format!("cannot {what}: {}", problem.message);
-            Err(CallError::refused(message).hint(problem.hint.unwrap_or_default()))
-        }
+    let new = policies.bounds((&place, to));
+    match (Content { messages, bytes: message_bytes }).fits(None, &new) {
+        Fit::Refused(problem) => refuse(problem),
         Fit::Whole | Fit::Loses(_) => Ok(()),
     }
 }
@@ -154,17 +165,21 @@ pub(super) fn cut_off(definitions: &Definitions) -> Result<BTreeSet<Place>, Call
     Ok(rows.map(|row| in_vhost(&row.vhost, &row.name)).collect())
 }
 
-/// The queue that holds the messages meanwhile: one that drops nothing.
-fn shelf(server: &Server, to: &Spec) -> Json {
-    let mut arguments = json!({ "x-queue-type": to.queue_type });
-    if to.queue_type == QueueType::Quorum && is_since_4(&server.version) {
+/// The place of the queue that holds the messages of one since a drain was cut off.
+pub(super) fn left(server: &Server, vhost: &str, name: &str) -> Option<Place> {
+    let place = in_vhost(vhost, &aside(name));
+    server.was_cut_off(&place).then_some(place)
+}
+
+/// The queue that holds the messages meanwhile: one that drops nothing by itself.
+pub(super) fn shelf(server: &Server, to: &Spec) -> Spec {
+    let is_quorum = to.queue_type == QueueType::Quorum;
+    Spec {
         // Otherwise there is a limit.
-        arguments["x-delivery-limit"] = json!(-1);
+        delivery_limit: (is_quorum && is_since_4(&server.version)).then_some(-1),
+        max_priority: to.max_priority,
+        ..Spec::plain(&to.vhost, to.queue_type)
     }
-    if let Some(priorities) = to.max_priority {
-        arguments["x-max-priority"] = json!(priorities);
-    }
-    json!({ "durable": true, "auto_delete": false, "arguments": arguments })
 }
 
 /// Whether two queues differ only in what the server does not know.

@@ -1,30 +1,34 @@
 //! What a plan says of queues whose messages move to a new one.
 
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Preview, Problem, Proposed};
+use dollop_engine::resource::{Beside, Preview, Problem, Proposed};
 
+use super::bounds::{Bounds, Policies};
 use super::item::in_vhost;
-use super::mover::Mover;
-use super::queue::{Overflow, QueueType, Spec};
+use super::mover::{FEW, Mover};
+use super::queue::Spec;
 use super::server::Server;
 use super::shovel::COMPONENT;
 use super::{drain, health, held};
 use crate::text::count;
+
+/// The greatest limit on deliveries that a few interruptions use up.
+const LOW: i64 = 3;
 
 /// Adds what there is to say of those that are drained: what they hold, whether it can be
 /// moved, and whether the new ones take it.
 pub(super) async fn preview(
     server: &Server,
     proposed: &[Proposed<Spec>],
+    beside: &Beside,
     previews: &mut [Preview],
 ) -> Result<(), CallError> {
     let drains = |one: &Proposed<Spec>| {
         one.from.as_ref().is_some_and(|from| drain::drains(from, &one.to))
     };
     let aside = |one: &Proposed<Spec>| {
-        let aside = drain::aside(one.id.as_deref().unwrap_or(&one.name.natural));
-        let place = in_vhost(&one.to.vhost, &aside);
-        server.was_cut_off(&place).then_some(place)
+        let name = one.id.as_deref().unwrap_or(&one.name.natural);
+        drain::left(server, &one.to.vhost, name)
     };
     if !proposed.iter().any(|one| drains(one) || aside(one).is_some()) {
         return Ok(());
@@ -32,6 +36,7 @@ pub(super) async fn preview(
     let problems = hindrances(server).await?;
     let shovels = server.definitions().await?.parameters(COMPONENT)?;
     let rows = held::rows(server).await?;
+    let policies = Policies::of(server, beside).await?;
     for (preview, one) in previews.iter_mut().zip(proposed) {
         let name = one.id.as_deref().unwrap_or(&one.name.natural);
         let row = rows.get(&in_vhost(&one.to.vhost, name));
@@ -60,13 +65,35 @@ pub(super) async fn preview(
             messages: all().map(|row| row.messages).sum(),
             bytes: all().map(|row| row.message_bytes).sum(),
         };
-        match held.fits(one.from.as_ref().filter(|_| drains(one)), &one.to) {
+        let place = in_vhost(&one.to.vhost, name);
+        let new = (&place, &one.to);
+        let from = one.from.as_ref().filter(|_| drains(one));
+        if let Some(from) = from {
+            let old = (&place, from);
+            let meanwhile = in_vhost(&one.to.vhost, &drain::aside(name));
+            let shelf = drain::shelf(server, &one.to);
+            preview.problems.extend(policies.hindrance((&meanwhile, &shelf), old, new));
+            preview.notes.extend(few_deliveries(&policies.bounds(old)));
+        }
+        let from = from.map(|from| policies.bounds_beside((&place, from), new));
+        match held.fits(from.as_ref(), &policies.bounds(new)) {
             Fit::Whole => {}
             Fit::Loses(what) => preview.loses = Some(what),
             Fit::Refused(problem) => preview.problems.push(problem),
         }
     }
     Ok(())
+}
+
+/// What a limit on deliveries may cost: the move is one, and each time that it is interrupted one
+/// more.
+fn few_deliveries(from: &Bounds) -> Option<String> {
+    let limit = from.deliveries().filter(|limit| limit.limit <= LOW)?;
+    Some(format!(
+        "up to {FEW} messages are handed out at once to be moved: each interruption counts as a \
+         delivery of these, and {} takes away what has too many",
+        limit.words
+    ))
 }
 
 /// What keeps the server from moving any messages.
@@ -107,53 +134,45 @@ pub(super) enum Fit {
 }
 
 impl Content {
-    /// Whether the limits of a new queue itself leave it whole. Without `from` it is not known
-    /// what it was under before: then times are no new ones.
-    pub(super) fn fits(&self, from: Option<&Spec>, to: &Spec) -> Fit {
+    /// Whether the limits of a new queue leave it whole. Without `from` it is not known what it
+    /// was under before: then times are no new ones.
+    pub(super) fn fits(&self, from: Option<&Bounds>, to: &Bounds) -> Fit {
         if self.messages == 0 {
             return Fit::Whole;
         }
         let messages = count(self.messages, "message");
-        let over = [
-            ("max_length", to.max_length, self.messages),
-            ("max_length_bytes", to.max_length_bytes, self.bytes),
-        ];
-        for (attribute, limit, has) in over {
-            let Some(limit) = limit.and_then(|limit| u64::try_from(limit).ok()) else {
-                continue;
-            };
+        for (key, has) in [("max-length", self.messages), ("max-length-bytes", self.bytes)] {
+            let Some(bound) = to.limit(key) else { continue };
+            let limit = u64::try_from(bound.limit).unwrap_or_default();
             if has <= limit {
                 continue;
             }
-            let refuses = match to.overflow {
-                None | Some(Overflow::DropHead) => false,
-                Some(Overflow::RejectPublish) => true,
-                // Quorum queues drop the oldest then.
-                Some(Overflow::RejectPublishDlx) => to.queue_type == QueueType::Classic,
-            };
-            if refuses {
+            if to.refuses {
                 let message = format!(
-                    "the new queue refuses what is beyond `{attribute}: {limit}`, the old one \
-                     holds {has}"
+                    "the new queue refuses what is beyond {}, the old one holds {has}",
+                    bound.words
                 );
                 let hint = "raise the limit, or let consumers take messages first; as a policy, \
                             a limit may be lower than what the queue holds";
+                let attribute = key.replace('-', "_");
                 return Fit::Refused(Problem::new(attribute, message).hint(hint));
             }
-            let beyond = format!("beyond `{attribute}: {limit}`");
-            return Fit::Loses(match attribute {
-                "max_length" => format!("{} {beyond}", count(has - limit, "message")),
-                _ => format!("messages {beyond}"),
-            });
+            let what = match key {
+                "max-length" => count(has - limit, "message"),
+                _ => "messages".to_owned(),
+            };
+            return Fit::Loses(format!("{what} beyond {}", bound.words));
         }
         let Some(from) = from else { return Fit::Whole };
-        let shorter =
-            |was: Option<i64>, is: Option<i64>| is.filter(|is| was.is_none_or(|was| *is < was));
-        if let Some(time) = shorter(from.message_ttl, to.message_ttl) {
-            return Fit::Loses(format!("{messages} that expire after `message_ttl: {time}`"));
+        let shorter = |key: &str| {
+            let (was, is) = (from.limit(key), to.limit(key)?);
+            was.is_none_or(|was| is.limit < was.limit).then_some(&is.words)
+        };
+        if let Some(words) = shorter("message-ttl") {
+            return Fit::Loses(format!("{messages} that expire after {words}"));
         }
-        if let Some(time) = shorter(from.expires, to.expires) {
-            return Fit::Loses(format!("{messages} that go when unused for `expires: {time}`"));
+        if let Some(words) = shorter("expires") {
+            return Fit::Loses(format!("{messages} that go when unused for {words}"));
         }
         Fit::Whole
     }
@@ -171,7 +190,10 @@ mod tests {
     }
 
     fn fits(from: Json, to: Json) -> Fit {
-        Content { messages: 4, bytes: 40 }.fits(Some(&spec(from)), &spec(to))
+        let (place, policies) = (in_vhost("v", "q"), Policies::none());
+        let bounds = |spec: &Spec| policies.bounds((&place, spec));
+        let (from, to) = (spec(from), spec(to));
+        Content { messages: 4, bytes: 40 }.fits(Some(&bounds(&from)), &bounds(&to))
     }
 
     #[test]
@@ -190,6 +212,17 @@ mod tests {
         );
         let unused = fits(json!({}), json!({ "expires": 60 }));
         assert_eq!(unused, loses("4 messages that go when unused for `expires: 60`"));
+    }
+
+    #[test]
+    fn few_deliveries_are_said() {
+        let (place, policies) = (in_vhost("v", "q"), Policies::none());
+        let note = |limit: i64| {
+            let spec = spec(json!({ "type": "quorum", "delivery_limit": limit }));
+            few_deliveries(&policies.bounds((&place, &spec)))
+        };
+        assert!(note(0).unwrap().contains("`delivery_limit: 0` takes away"));
+        assert_eq!(note(10), None);
     }
 
     #[test]

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use dollop_engine::error::{CallError, Failure};
 use dollop_engine::resource::{Held, Moment};
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use tokio::time::{Instant, sleep};
 
+use super::drain;
 use super::item::{Place, in_vhost};
 use super::policy_rules::is_since_4;
 use super::server::Server;
@@ -24,6 +26,8 @@ const OLDEST: Duration = Duration::from_secs(6);
 const OLDEST_COLLECTED: Duration = Duration::from_secs(11);
 /// How often to read the numbers of queues that are not looked into.
 const TICK: Duration = Duration::from_secs(1);
+/// How many queues are asked for one by one, where all are a list with everybody's.
+const FEW: usize = 8;
 
 #[derive(Deserialize)]
 pub(super) struct Row {
@@ -51,14 +55,7 @@ pub(super) struct Row {
 impl Row {
     /// `3 messages, 1 consumer`.
     pub(super) fn words(&self) -> String {
-        let messages = match self.messages {
-            0 => "no messages".to_owned(),
-            many => count(many, "message"),
-        };
-        match self.consumers {
-            0 => messages,
-            many => format!("{messages}, {}", count(many, "consumer")),
-        }
+        words(self.messages, self.consumers)
     }
 
     /// The most it keeps by itself or by a policy, in words: `2 by max-length`.
@@ -104,18 +101,40 @@ impl Row {
         if said.is_empty() {
             return is_since_4(version);
         }
-        // -1 is none.
-        said.iter().any(|limit| *limit >= 0)
+        // -1 is none; before, it is one that no second delivery keeps to.
+        !is_since_4(version) || said.iter().any(|limit| *limit >= 0)
+    }
+
+    /// Whether to look into it tells how many messages it has, and costs none. What consumers
+    /// have not acknowledged does not show.
+    fn shows_all(&self, version: &str) -> bool {
+        self.consumers == 0 && !self.has_only_consumers() && !self.limits_deliveries(version)
     }
 }
 
-/// What queues hold.
+/// `3 messages, 1 consumer`.
+fn words(messages: u64, consumers: u64) -> String {
+    let messages = match messages {
+        0 => "no messages".to_owned(),
+        many => count(many, "message"),
+    };
+    match consumers {
+        0 => messages,
+        many => format!("{messages}, {}", count(many, "consumer")),
+    }
+}
+
+/// What queues hold, and what is left of them elsewhere since a drain was cut off: it goes with
+/// them.
 pub(super) async fn in_queues(
     server: &Server,
     wanted: &[Place],
     moment: Moment,
 ) -> Vec<Result<Held, CallError>> {
-    let rows = match counted(server, |place| wanted.contains(place), moment).await {
+    let left = |(vhost, name): &Place| drain::left(server, vhost, name);
+    let all: BTreeSet<Place> =
+        wanted.iter().flat_map(|place| [Some(place.clone()), left(place)]).flatten().collect();
+    let rows = match counted(server, &all, moment).await {
         Ok(rows) => rows,
         Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
     };
@@ -123,14 +142,23 @@ pub(super) async fn in_queues(
     let empty = rows
         .iter()
         .filter(|(_, row)| moment == Moment::Removing && row.messages == 0 && row.is_classic());
-    server.note_empty(wanted, empty.map(|(place, _)| place.clone()));
+    server.note_empty(&all, empty.map(|(place, _)| place.clone()));
     let held = |place: &Place| {
-        let Some(row) = rows.get(place) else {
-            return Ok(Held::Nothing("no messages".to_owned()));
-        };
-        Ok(match row.messages {
-            0 => Held::Nothing(row.words()),
-            _ => Held::Content(row.words()),
+        let row = rows.get(place);
+        let left = left(place).and_then(|place| rows.get(&place));
+        let many = |of: Option<&Row>| of.map_or(0, |row| row.messages);
+        let messages = many(row) + many(left);
+        let consumers = row.map_or(0, |row| row.consumers);
+        Ok(match left.filter(|left| left.messages > 0) {
+            _ if messages == 0 => Held::Nothing(words(0, consumers)),
+            None => Held::Content(words(messages, consumers)),
+            // What consumes there may be the shovel.
+            Some(left) => Held::Content(format!(
+                "{}, {} of them in `{}` since a drain was cut off",
+                words(messages, 0),
+                left.messages,
+                left.name
+            )),
         })
     };
     wanted.iter().map(held).collect()
@@ -142,8 +170,13 @@ pub(super) async fn in_vhosts(
     wanted: &[Place],
     moment: Moment,
 ) -> Vec<Result<Held, CallError>> {
-    let is_wanted = |(vhost, _): &Place| wanted.iter().any(|(_, name)| name == vhost);
-    let rows = match counted(server, is_wanted, moment).await {
+    let vhosts: BTreeSet<&str> = wanted.iter().map(|(_, name)| name.as_str()).collect();
+    let counted = async {
+        let mut rows = rows(server).await?;
+        rows.retain(|(vhost, _), _| vhosts.contains(vhost.as_str()));
+        as_new(server, rows, moment).await
+    };
+    let rows = match counted.await {
         Ok(rows) => rows,
         Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
     };
@@ -170,16 +203,56 @@ pub(super) async fn in_vhosts(
 /// These queues with their numbers, as new as the moment asks for.
 async fn counted(
     server: &Server,
-    is_wanted: impl Fn(&Place) -> bool,
+    wanted: &BTreeSet<Place>,
     moment: Moment,
 ) -> Result<BTreeMap<Place, Row>, CallError> {
+    if wanted.len() > FEW {
+        return as_new(server, among_all(server, wanted).await?, moment).await;
+    }
+    let mut asked = Vec::new();
+    for (vhost, name) in wanted {
+        asked.push(row(server, vhost, name));
+    }
+    let asked: Result<Vec<Option<Row>>, CallError> =
+        stream::iter(asked).buffered(AT_ONCE).try_collect().await;
+    let found = match asked {
+        Ok(found) => wanted.iter().cloned().zip(found),
+        // Who may not use a vhost may see all queues.
+        Err(error) if error.failure == Failure::Denied => {
+            return as_new(server, among_all(server, wanted).await?, moment).await;
+        }
+        Err(error) => return Err(error),
+    };
+    let rows = found.filter_map(|(place, row)| Some((place, row?))).collect();
+    as_new(server, rows, moment).await
+}
+
+async fn among_all(
+    server: &Server,
+    wanted: &BTreeSet<Place>,
+) -> Result<BTreeMap<Place, Row>, CallError> {
     let mut rows = rows(server).await?;
+    rows.retain(|place, _| wanted.contains(place));
+    Ok(rows)
+}
+
+async fn as_new(
+    server: &Server,
+    mut rows: BTreeMap<Place, Row>,
+    moment: Moment,
+) -> Result<BTreeMap<Place, Row>, CallError> {
     // What is a client's alone dies with it, and nobody else may look.
-    rows.retain(|place, row| is_wanted(place) && !row.exclusive);
+    rows.retain(|_, row| !row.exclusive);
     if moment == Moment::Removing {
         recount(server, &mut rows).await?;
     }
     Ok(rows)
+}
+
+/// A queue with its numbers, which are up to five seconds old.
+async fn row(server: &Server, vhost: &str, name: &str) -> Result<Option<Row>, CallError> {
+    let what = format!("count the messages in queue `{name}` in vhost `{vhost}`");
+    server.api.get_at(&what, &["queues", vhost, name]).await
 }
 
 /// All queues with their numbers, which are up to five seconds old.
@@ -197,8 +270,7 @@ pub(super) async fn fresh(
     vhost: &str,
     name: &str,
 ) -> Result<Option<Row>, CallError> {
-    let what = format!("count the messages in queue `{name}` in vhost `{vhost}`");
-    let row: Option<Row> = server.api.get_at(&what, &["queues", vhost, name]).await?;
+    let row = row(server, vhost, name).await?;
     let place = in_vhost(vhost, name);
     let mut rows: BTreeMap<Place, Row> =
         row.into_iter().map(|row| (place.clone(), row)).collect();
@@ -206,20 +278,36 @@ pub(super) async fn fresh(
     Ok(rows.remove(&place))
 }
 
-/// Counts again in the queues that were empty when the server last counted: by looking into
-/// them, or, where a look may cost a message, by waiting until the server has.
+/// Counts again in the queues that were empty when the server last counted. A classic queue
+/// tells itself what waits in it and what is handed out. A quorum queue is looked into, or,
+/// where that may cost a message or show too little, watched until the server has counted.
 pub(super) async fn recount(
     server: &Server,
     rows: &mut BTreeMap<Place, Row>,
 ) -> Result<(), CallError> {
-    let mut watched = BTreeSet::new();
+    let (mut asked, mut watched) = (BTreeSet::new(), BTreeSet::new());
     let mut looks = Vec::new();
     for (place, row) in rows.iter().filter(|(_, row)| row.messages == 0 && !row.is_stream()) {
         let place = place.clone();
-        if row.limits_deliveries(&server.version) {
-            watched.insert(place);
-        } else {
+        if row.is_classic() {
+            asked.insert(place);
+        } else if row.shows_all(&server.version) {
             looks.push(async move { (at_least(server, &place.0, &place.1).await, place) });
+        } else {
+            watched.insert(place);
+        }
+    }
+    let asked_for = asked.iter().map(|(vhost, _)| vhost.as_str()).collect();
+    let known =
+        if asked.is_empty() { BTreeMap::new() } else { totals(server, asked_for).await? };
+    for place in asked {
+        match known.get(&place) {
+            Some(Some(messages)) => {
+                rows.entry(place).and_modify(|row| row.messages = *messages);
+            }
+            Some(None) => drop(watched.insert(place)),
+            // It is gone.
+            None => {}
         }
     }
     let looks: Vec<_> = stream::iter(looks).buffer_unordered(AT_ONCE).collect().await;
@@ -229,9 +317,7 @@ pub(super) async fn recount(
                 rows.entry(place).and_modify(|row| row.messages = messages);
             }
             // Who may not look into a queue knows the numbers all the same.
-            Err(error) if error.failure == Failure::Denied || is_locked(&error) => {
-                watched.insert(place);
-            }
+            Err(error) if may_not_look(&error) => drop(watched.insert(place)),
             Err(error) => return Err(error),
         }
     }
@@ -249,7 +335,12 @@ async fn watch(
     let mut oldest = OLDEST;
     while !watched.is_empty() && start.elapsed() < oldest {
         sleep(TICK).await;
-        let now = if let Some(now) = totals(server, &watched).await? {
+        let vhosts = watched.iter().map(|(vhost, _)| vhost.as_str()).collect();
+        let totals = totals(server, vhosts).await?.into_iter();
+        let told = totals.filter(|(place, _)| watched.contains(place));
+        let told: Option<BTreeMap<Place, u64>> =
+            told.map(|(place, messages)| Some((place, messages?))).collect();
+        let now = if let Some(now) = told {
             now
         } else {
             oldest = OLDEST_COLLECTED;
@@ -265,12 +356,13 @@ async fn watch(
     Ok(())
 }
 
-/// The messages of all queues as those know who keep them, without the way through what is
-/// collected; `None` from a server that does not tell, or not of all that are watched.
+/// The messages of the queues of vhosts as those know who keep them, without the way through
+/// what is collected: a classic queue itself, of a quorum queue what its leader counted. Some do
+/// not tell.
 async fn totals(
     server: &Server,
-    watched: &BTreeSet<Place>,
-) -> Result<Option<BTreeMap<Place, u64>>, CallError> {
+    vhosts: BTreeSet<&str>,
+) -> Result<BTreeMap<Place, Option<u64>>, CallError> {
     #[derive(Deserialize)]
     struct Total {
         vhost: String,
@@ -278,19 +370,25 @@ async fn totals(
         #[serde(default)]
         messages: Option<u64>,
     }
-    let path = "queues?disable_stats=true&enable_queue_totals=true&\
-                columns=vhost,name,messages";
-    let totals: Vec<Total> = server.api.list("count the messages", path).await?;
-    let mut all = BTreeMap::new();
-    for total in totals {
-        let place = (total.vhost, total.name);
-        match total.messages {
-            Some(messages) => drop(all.insert(place, messages)),
-            None if watched.contains(&place) => return Ok(None),
-            None => {}
+    let what = "count the messages";
+    let wanted = "disable_stats=true&enable_queue_totals=true&columns=vhost,name,messages";
+    let all = format!("queues?{wanted}");
+    let only = vhosts.first().filter(|_| vhosts.len() == 1);
+    let only = only.map(|vhost| utf8_percent_encode(vhost, NON_ALPHANUMERIC));
+    let path = only.map_or_else(|| all.clone(), |vhost| format!("queues/{vhost}?{wanted}"));
+    let totals: Vec<Total> = match server.api.list(what, &path).await {
+        // Who may not use a vhost may see all queues.
+        Err(error) if error.failure == Failure::Denied && path != all => {
+            server.api.list(what, &all).await?
         }
-    }
-    Ok(Some(all))
+        totals => totals?,
+    };
+    Ok(totals.into_iter().map(|one| ((one.vhost, one.name), one.messages)).collect())
+}
+
+/// Whether somebody may not look into a queue, who may know its numbers all the same.
+pub(super) fn may_not_look(error: &CallError) -> bool {
+    error.failure == Failure::Denied || is_locked(error)
 }
 
 /// Whether a queue is locked to all who want single messages: it is a client's alone, or has
@@ -353,6 +451,9 @@ mod tests {
         assert!(!limits("quorum", json!({}), json!({}), "3.13.7"));
         assert!(limits("quorum", json!({}), json!([]), "4.0.5"));
         assert!(!limits("quorum", said(-1), json!({}), "4.0.5"));
+        // There it is less than any message has.
+        assert!(limits("quorum", said(-1), json!({}), "3.13.7"));
+        assert!(limits("quorum", said(-1), json!({ "delivery-limit": 3 }), "4.0.5"));
         assert!(limits("quorum", said(3), json!({}), "3.10.8"));
         assert!(limits("quorum", json!({}), json!({ "delivery-limit": 3 }), "3.10.8"));
         assert!(!limits("classic", json!({}), json!({ "delivery-limit": 3 }), "4.0.5"));

@@ -112,6 +112,16 @@ pub trait Item: Send + Sync + 'static {
         Ok(())
     }
 
+    /// An object that is not listed and is there all the same, under another name, by what was
+    /// recorded of it.
+    fn found_elsewhere(
+        _rows: &BTreeMap<Place, Self::Row>,
+        _place: &Place,
+        _recorded: &Self::Spec,
+    ) -> Option<Self::Spec> {
+        None
+    }
+
     /// Where a listed object is.
     fn row_place(row: &Self::Row) -> Place;
 
@@ -159,6 +169,16 @@ pub trait Item: Send + Sync + 'static {
         spec: &Self::Spec,
     ) -> impl Future<Output = Result<(), CallError>> + Send {
         async move { server.api.delete(what, &Self::path(name, spec)).await }
+    }
+
+    /// Removes it to make room for one of the same name; fine when it is gone.
+    fn remove_for_successor(
+        server: &Server,
+        what: &str,
+        name: &str,
+        spec: &Self::Spec,
+    ) -> impl Future<Output = Result<(), CallError>> + Send {
+        Self::remove(server, what, name, spec)
     }
 
     /// Whether [`preview`](Self::preview) says anything.
@@ -261,7 +281,10 @@ impl<I: Item> Resource for Kept<I> {
             rows.into_iter().map(|row| (I::row_place(&row), row)).collect();
         let look = |(wanted, place): (&Wanted<I::Spec>, Place)| {
             let Some(row) = rows.get(&place) else {
-                return I::absent(server, &place.1, &wanted.spec, &rows).map(|()| None);
+                I::absent(server, &place.1, &wanted.spec, &rows)?;
+                let recorded = wanted.id.as_ref().map(|_| &wanted.spec);
+                let found = recorded.and_then(|spec| I::found_elsewhere(&rows, &place, spec));
+                return Ok(found.map(|spec| as_found::<I>(place.1, spec)));
             };
             let spec = I::found(Some(&wanted.spec), row)?;
             Ok(Some(as_found::<I>(place.1, spec)))
@@ -362,7 +385,7 @@ impl<I: Item> Resource for Kept<I> {
         spec: I::Spec,
     ) -> Result<(), CallError> {
         let what = format!("delete {}", I::words(id, &spec));
-        let removal = I::remove(server, &what, id, &spec);
+        let removal = I::remove_for_successor(server, &what, id, &spec);
         match I::END {
             Some(end) => {
                 unbound::make_room(server, &what, end, &I::place(id, &spec), removal).await

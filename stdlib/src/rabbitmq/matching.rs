@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 
 use super::arguments::Arguments;
 use super::exchange::Exchange;
-use super::item::Item as _;
+use super::item::{Item as _, Place};
 use super::pattern::matcher;
 use super::policy::{ApplyTo, Spec};
 use super::policy_rules::{merged, unsupported};
@@ -42,6 +42,17 @@ struct Object {
 }
 
 impl Object {
+    /// Whether policies for these are for it.
+    fn is_of(&self, apply_to: ApplyTo) -> bool {
+        match (apply_to, self.sort) {
+            (ApplyTo::All, _)
+            | (ApplyTo::Exchanges, Sort::Exchange)
+            | (ApplyTo::Queues, Sort::Queue(_)) => true,
+            (one_type, Sort::Queue(Some(is))) => one_type.only() == Some(is),
+            _ => false,
+        }
+    }
+
     /// One that the same plan makes, with its vhost.
     fn planned(one: &Proposed<Value>) -> Option<(String, Self)> {
         let text = |key: &str| one.to.get(key).and_then(Value::as_str);
@@ -113,14 +124,7 @@ impl<'a> Contender<'a> {
 
     /// Whether it is for objects of that sort and meets its name.
     fn meets(&self, object: &Object) -> bool {
-        let is_for = match (self.spec.apply_to, object.sort) {
-            (ApplyTo::All, _)
-            | (ApplyTo::Exchanges, Sort::Exchange)
-            | (ApplyTo::Queues, Sort::Queue(_)) => true,
-            (one_type, Sort::Queue(Some(is))) => one_type.only() == Some(is),
-            _ => false,
-        };
-        is_for && (self.matches)(&object.name)
+        object.is_of(self.spec.apply_to) && (self.matches)(&object.name)
     }
 
     /// The settings that keep the server from using it for an object it meets.
@@ -134,6 +138,29 @@ impl<'a> Contender<'a> {
     fn counts_for(&self, object: &Object, version: &str) -> bool {
         self.meets(object) && self.unsupported(object, version).is_empty()
     }
+}
+
+/// The policies of one sort that count for a queue, or may: of several of the highest priority
+/// the server takes one, and some patterns only it can read.
+pub(super) fn counting<'a>(
+    all: &'a [Candidate],
+    (vhost, name): &Place,
+    queue_type: QueueType,
+    version: &str,
+) -> Vec<&'a Candidate> {
+    let sort = Sort::Queue(Some(queue_type));
+    let object = Object { name: name.clone(), sort, planned: false };
+    let near =
+        all.iter().filter(|one| one.spec.vhost == *vhost && object.is_of(one.spec.apply_to));
+    let judged = near.filter_map(|one| match Contender::new(one) {
+        Some(judged) => judged.counts_for(&object, version).then_some((one, true)),
+        None => Some((one, false)),
+    });
+    let judged: Vec<(&Candidate, bool)> = judged.collect();
+    let sure = judged.iter().filter(|(_, is_sure)| *is_sure);
+    let highest = sure.map(|(one, _)| one.spec.priority).max();
+    let counting = judged.into_iter().map(|(one, _)| one);
+    counting.filter(|one| highest.is_none_or(|highest| one.spec.priority >= highest)).collect()
 }
 
 /// What each of the proposed policies is for, and how it gets on with the others.

@@ -5,6 +5,7 @@ mod api;
 mod arguments;
 mod backup;
 pub mod binding;
+mod bounds;
 mod definitions;
 mod drain;
 mod drained;

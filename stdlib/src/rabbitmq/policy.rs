@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dollop_engine::analysis::Lint;
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Beside, Preview, Problem, Proposed, Traits};
+use dollop_engine::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -243,6 +244,26 @@ impl Item for OperatorPolicy {
     }
 }
 
+/// The policies of a server as they will be, and its operator policies.
+pub(super) async fn all(
+    server: &Server,
+    beside: &Beside,
+) -> Result<[Vec<Candidate>; 2], CallError> {
+    let (policies, operator) =
+        futures::try_join!(Policy::rows(server, &[]), OperatorPolicy::rows(server, &[]))?;
+    let gone: BTreeSet<(&str, String, String)> = matching::gone(beside).collect();
+    let all = |kind: &str, rows: &[Row]| {
+        let stays = others(rows)
+            .into_iter()
+            .filter(|one| !gone.contains(&(kind, one.spec.vhost.clone(), one.name.clone())));
+        let planned = beside.proposed.iter();
+        let planned =
+            planned.filter(|one| one.name.address.kind() == kind).filter_map(planned_as);
+        latest(stays.chain(planned))
+    };
+    Ok([all(Policy::KIND, &policies), all(OperatorPolicy::KIND, &operator)])
+}
+
 /// All that exist of the same sort, without what is called otherwise afterwards.
 fn known<T>(
     rows: &[Row],
@@ -300,19 +321,26 @@ fn take_over(field: &mut Field<'_>) {
     };
     field.known.retain(stays(own));
     field.others.retain(stays(other));
-    let planned = beside.proposed.iter().filter_map(|one| {
-        let is_policy = kinds.contains(&one.name.address.kind());
-        let mut spec = one.to.to_json();
-        // What it is called is no attribute of the kind's own.
-        spec.as_object_mut().filter(|_| is_policy)?.remove("name");
-        let spec = serde_json::from_value(spec).ok()?;
-        Some(Candidate { name: one.name.natural.clone(), spec })
-    });
-    let all = std::mem::take(&mut field.others).into_iter().chain(planned);
-    // What comes later counts.
+    let planned = beside.proposed.iter();
+    let planned = planned.filter(|one| kinds.contains(&one.name.address.kind()));
+    let others = std::mem::take(&mut field.others).into_iter();
+    field.others = latest(others.chain(planned.filter_map(planned_as)));
+}
+
+/// A policy of either sort as the plan makes it.
+fn planned_as(one: &Proposed<Value>) -> Option<Candidate> {
+    let mut spec = one.to.to_json();
+    // What it is called is no attribute of the kind's own.
+    spec.as_object_mut()?.remove("name");
+    let spec = serde_json::from_value(spec).ok()?;
+    Some(Candidate { name: one.name.natural.clone(), spec })
+}
+
+/// Of several in one place, what comes later.
+fn latest(all: impl Iterator<Item = Candidate>) -> Vec<Candidate> {
     let all: BTreeMap<(String, String), Candidate> =
         all.map(|one| ((one.spec.vhost.clone(), one.name.clone()), one)).collect();
-    field.others = all.into_values().collect();
+    all.into_values().collect()
 }
 
 fn check(spec: &Spec) -> Vec<Problem> {

@@ -16,6 +16,7 @@ use super::arguments::{check_nulls, is_internal, lift, lower};
 use super::binding::{Binding, End};
 use super::instead;
 use super::item::{Item, Place, RESERVED, Whose, in_vhost};
+use super::policy::{OperatorPolicy, Policy};
 use super::queue_rules::{TYPE, TYPED, check, lint};
 use super::server::Server;
 pub use super::vhost::QueueType;
@@ -120,7 +121,7 @@ pub struct Spec {
     /// queue of another name and from there to the new one, with all bindings: what
     /// exchanges route arrives at least once, perhaps in another order. Only what is
     /// published by the queue's own name (through the default exchange) while it is made
-    /// anew finds no queue for a moment. Needs the plugin `rabbitmq_shovel`; not for streams.
+    /// anew may go with the old queue, or find none. Needs the plugin `rabbitmq_shovel`; not for streams.
     #[serde(default)]
     pub(super) migrate: Option<Migrate>,
     /// More arguments, as the server names them. What has an attribute above may stand
@@ -128,6 +129,38 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
     pub(super) arguments: BTreeMap<String, Json>,
+}
+
+impl Spec {
+    /// A queue of which nothing is said but its type.
+    pub(super) fn plain(vhost: &str, queue_type: QueueType) -> Self {
+        Self {
+            vhost: vhost.to_owned(),
+            queue_type,
+            durable: true,
+            auto_delete: false,
+            dead_letter_exchange: None,
+            dead_letter_routing_key: None,
+            dead_letter_strategy: None,
+            message_ttl: None,
+            expires: None,
+            max_length: None,
+            max_length_bytes: None,
+            overflow: None,
+            delivery_limit: None,
+            max_priority: None,
+            single_active_consumer: None,
+            max_age: None,
+            stream_max_segment_size_bytes: None,
+            quorum_initial_group_size: None,
+            initial_cluster_size: None,
+            queue_leader_locator: None,
+            queue_mode: None,
+            queue_version: None,
+            migrate: None,
+            arguments: BTreeMap::new(),
+        }
+    }
 }
 
 /// How surely dead letters arrive.
@@ -241,7 +274,8 @@ impl Item for Queue {
 
     const PREVIEWS: bool = true;
 
-    const PREVIEWED_WITH: &'static [&'static str] = &[Binding::KIND];
+    const PREVIEWED_WITH: &'static [&'static str] =
+        &[Binding::KIND, Policy::KIND, OperatorPolicy::KIND];
 
     /// Whether the server takes it, whether the messages can be moved, and what comes back
     /// with it.
@@ -261,7 +295,7 @@ impl Item for Queue {
                 preview.problems.extend(refused.iter().filter(|_| !one.to.durable).cloned());
             }
         }
-        drained::preview(server, proposed, &mut previews).await?;
+        drained::preview(server, proposed, beside, &mut previews).await?;
         unbound::preview::<Self>(server, End::Queue, proposed, beside, &mut previews).await?;
         Ok(previews)
     }
@@ -325,43 +359,62 @@ impl Item for Queue {
         if to.migrate == Some(Migrate::Drain) {
             return drain::replace(server, what, name, to).await;
         }
-        match from {
-            None => {
-                server.api.put(what, &Self::path(name, to), &Self::body(name, to)).await?;
-                if server.was_cut_off(&in_vhost(&to.vhost, &drain::aside(name))) {
-                    drain::finish(server, what, name, to).await?;
-                }
-                Ok(())
-            }
-            // Every other attribute makes a new one: there is nothing to finish in place but a
-            // drain that was cut off and is not wanted any more.
-            Some(_) => drain::finish(server, what, name, to).await,
+        let left = drain::left(server, &to.vhost, name).is_some();
+        // One that a drain which was cut off had removed already is changed as if it was there.
+        let is_new = from.is_none() || (left && look(server, what, name, to).await?.is_none());
+        if is_new {
+            server.api.put(what, &Self::path(name, to), &Self::body(name, to)).await?;
         }
+        // Every other attribute makes a new one: there is nothing to finish in place but a
+        // drain that was cut off and is not wanted any more.
+        if left || from.is_some() {
+            drain::finish(server, what, name, to).await?;
+        }
+        Ok(())
     }
 
-    /// One that goes because it is empty goes only while it is, where the server can promise
-    /// that; with consent it goes as it is.
+    /// Its messages are there, in another queue.
+    fn found_elsewhere(
+        rows: &BTreeMap<Place, Row>,
+        (vhost, name): &Place,
+        spec: &Spec,
+    ) -> Option<Spec> {
+        rows.get(&in_vhost(vhost, &drain::aside(name)))?;
+        let mut found = spec.clone();
+        // Never what is declared: it has to be made.
+        found.migrate = match spec.migrate {
+            Some(Migrate::Drain) => None,
+            None => Some(Migrate::Drain),
+        };
+        Some(found)
+    }
+
+    /// With it goes what a drain that was cut off left of it elsewhere.
     async fn remove(
         server: &Server,
         what: &str,
         name: &str,
         spec: &Spec,
     ) -> Result<(), CallError> {
-        if spec.migrate == Some(Migrate::Drain) {
+        Self::remove_for_successor(server, what, name, spec).await?;
+        match drain::left(server, &spec.vhost, name) {
+            Some((vhost, aside)) => remove(server, what, &vhost, &aside).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What was left elsewhere moves to the successor.
+    async fn remove_for_successor(
+        server: &Server,
+        what: &str,
+        name: &str,
+        spec: &Spec,
+    ) -> Result<(), CallError> {
+        let left = drain::left(server, &spec.vhost, name);
+        if left.is_some() || spec.migrate == Some(Migrate::Drain) {
             drain::stop(server, what, name, spec).await?;
         }
-        let path = Self::path(name, spec);
-        if !server.goes_empty(&Self::place(name, spec)) {
-            return server.api.delete(what, &path).await;
-        }
-        if server.api.delete_if_empty(what, &path).await? {
-            return Ok(());
-        }
-        let message = format!("cannot {what}: a message came in, which nobody agreed to lose");
-        Err(CallError::refused(message).hint(
-            "run it again: the plan then says how many there are, and takes consent by \
-             `--allow-data-loss`",
-        ))
+        remove(server, what, &spec.vhost, name).await
     }
 
     async fn held(
@@ -385,6 +438,23 @@ pub(super) async fn look(
     let mut spec = found(Some(wanted), &row)?;
     Queue::normalize(&mut spec);
     Ok(Some(spec))
+}
+
+/// Removes a queue. One that goes because it is empty goes only while it is, where the server can
+/// promise that; with consent it goes as it is.
+async fn remove(server: &Server, what: &str, vhost: &str, name: &str) -> Result<(), CallError> {
+    let path = ["queues", vhost, name];
+    if !server.goes_empty(&in_vhost(vhost, name)) {
+        return server.api.delete(what, &path).await;
+    }
+    if server.api.delete_if_empty(what, &path).await? {
+        return Ok(());
+    }
+    let message = format!("cannot {what}: a message came in, which nobody agreed to lose");
+    Err(CallError::refused(message).hint(
+        "run it again: the plan then says how many there are, and takes consent by \
+         `--allow-data-loss`",
+    ))
 }
 
 fn classic() -> QueueType {

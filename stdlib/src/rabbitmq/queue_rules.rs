@@ -125,12 +125,15 @@ pub(super) fn check(spec: &Spec) -> Vec<Problem> {
     }
     let json = serde_json::to_value(spec).unwrap_or_default();
     let is_set = |attribute: &str| json.get(attribute).is_some_and(|value| !value.is_null());
-    for (attribute, types) in ONLY {
-        if is_set(attribute) && !types.contains(&spec.queue_type) {
+    let attributes = ONLY.iter().filter(|(attribute, _)| is_set(attribute));
+    let attributes = attributes.map(|(attribute, types)| (*attribute, *attribute, *types));
+    let arguments = MORE.iter().filter(|(key, _)| spec.arguments.contains_key(*key));
+    let arguments = arguments.map(|(key, types)| ("arguments", *key, *types));
+    for (at, word, types) in attributes.chain(arguments) {
+        if !types.contains(&spec.queue_type) {
             let types: Vec<_> = types.iter().map(|one| plural(*one)).collect();
-            let message =
-                format!("`{attribute}` is for {}, not for {kind}", types.join(" and "));
-            problem(attribute, message, "leave it out, or change `type`");
+            let message = format!("`{word}` is for {}, not for {kind}", types.join(" and "));
+            problem(at, message, "leave it out, or change `type`");
         }
     }
     for (attribute, least, most) in BOUNDS {
@@ -196,14 +199,19 @@ const BY_POLICY: &[&str] = &[
     "queue_version",
 ];
 
-/// Arguments that have no attribute and every server knows.
-const MORE: [&str; 4] =
-    [TYPE, "x-max-in-memory-bytes", "x-max-in-memory-length", "x-queue-master-locator"];
+/// Arguments that have no attribute and every server knows, with the types of queue that they
+/// are for.
+const MORE: &[(&str, &[QueueType])] = &[
+    ("x-max-in-memory-bytes", QUORUM),
+    ("x-max-in-memory-length", QUORUM),
+    ("x-queue-master-locator", CLASSIC),
+];
 
 /// What works and is better done otherwise.
 pub(super) fn lint(spec: &Spec) -> Vec<Lint> {
     let known = TYPED.iter().map(|typed| typed.key);
-    let known = known.chain(since::ARGUMENTS.iter().map(|argument| argument.key)).chain(MORE);
+    let known = known.chain(since::ARGUMENTS.iter().map(|argument| argument.key));
+    let known = known.chain(MORE.iter().map(|(key, _)| *key)).chain([TYPE]);
     let mut lints = arguments::lint(&spec.arguments, known);
     let json = serde_json::to_value(spec).unwrap_or_default();
     let is_set = |attribute: &&&str| json.get(**attribute).is_some_and(|v| !v.is_null());

@@ -135,7 +135,7 @@ impl Server {
 
     /// Notes which of some queues are removed because nothing is in them, in place of what was
     /// noted about these before.
-    pub(super) fn note_empty(&self, of: &[Place], empty: impl Iterator<Item = Place>) {
+    pub(super) fn note_empty(&self, of: &BTreeSet<Place>, empty: impl Iterator<Item = Place>) {
         let mut noted = self.empty.lock().unwrap_or_else(PoisonError::into_inner);
         noted.retain(|place| !of.contains(place));
         noted.extend(empty);

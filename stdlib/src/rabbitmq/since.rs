@@ -173,6 +173,14 @@ pub(super) fn queue(version: &str, spec: &Spec) -> (Vec<String>, Vec<Problem>) {
             "set `queue_leader_locator: \"balanced\"`",
         );
     }
+    if spec.delivery_limit.is_some_and(|limit| limit < 0) && !is_since_4(version) {
+        // It takes the number, and every message that is handed back is one too many.
+        problem(
+            "delivery_limit",
+            format!("RabbitMQ {version} takes no `delivery_limit` below 0"),
+            "leave it out: before 4.0 there is no limit by default",
+        );
+    }
     if spec.queue_version == Some(1) && is_since(version, (4, 3)) {
         problem(
             "queue_version",
@@ -255,6 +263,10 @@ mod tests {
         let oldest = json!({ "type": "quorum", "queue_leader_locator": "min-masters" });
         assert_eq!(told("3.13.7", oldest.clone()), (0, 1));
         assert_eq!(told("4.0.1", oldest), (0, 0));
+        let unlimited = json!({ "type": "quorum", "delivery_limit": -1 });
+        assert_eq!(told("3.13.7", unlimited.clone()), (0, 1));
+        assert_eq!(told("4.0.1", unlimited), (0, 0));
+        assert_eq!(told("3.10.8", json!({ "type": "quorum", "delivery_limit": 0 })), (0, 0));
         assert_eq!(told("4.2.9", json!({ "queue_version": 1 })), (0, 0));
         assert_eq!(told("4.3.0", json!({ "queue_version": 1 })), (0, 1));
         assert_eq!(told("4.3.0", json!({ "queue_version": 2 })), (0, 0));

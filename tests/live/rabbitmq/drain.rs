@@ -289,6 +289,32 @@ fn kill_while_it_moves(project: &Project, vhost: &str) {
     let _ = running.end();
 }
 
+/// Each of the messages that a shovel holds is delivered once more when that is interrupted.
+#[test]
+fn a_shovel_holds_few_messages_where_deliveries_are_limited() {
+    for (queue, few) in [
+        ("type: \"quorum\", delivery_limit: 2", json!(20)),
+        ("type: \"quorum\"", json!(null)),
+        ("type: \"classic\"", json!(null)),
+    ] {
+        let vhost = "drain-few";
+        let project = Project::new("drainfew", &script(vhost, queue));
+        let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+        send(vhost, 5);
+        project.write("stack.rhai", &script(vhost, &format!("{queue}, max_length: 50")));
+        let plan = project.run(&["plan"]).expect(0);
+        let words = plan.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        let note = "and `delivery_limit: 2` takes away what has too many";
+        assert_eq!(words.contains(note), !few.is_null(), "{}", plan.text());
+        kill_while_it_moves(&project, vhost);
+        let shovels = Broker::shared().get(&format!("parameters/shovel/{vhost}"));
+        assert_eq!(shovels[0]["value"]["src-prefetch-count"], few, "`{queue}`");
+        let _ = in_time(project.start(&["apply", "--auto-approve"])).expect(0);
+        assert_eq!(take(vhost), 5, "`{queue}`");
+        let _ = project.destroy(&[]).expect(0);
+    }
+}
+
 /// The shovel of a run that was killed does not work against that of the next one, whatever
 /// the script says by then.
 #[test]

@@ -74,6 +74,8 @@ async fn a_backup_leaves_out_what_nobody_may_read() {
     let broker: &Broker = Box::leak(Box::new(Broker::ready("locked")));
     broker.put("vhosts/saved", &json!({}));
     broker.put("queues/saved/plain", &json!({ "durable": true }));
+    broker.put("vhosts/closed", &json!({}));
+    broker.put("queues/closed/plain", &json!({ "durable": true }));
     let channel = channel(broker, "saved").await;
     let single = [("x-queue-type", AMQPValue::LongString("quorum".into()))].into_iter();
     let single = single.chain([("x-single-active-consumer", AMQPValue::Boolean(true))]);
@@ -84,22 +86,37 @@ async fn a_backup_leaves_out_what_nobody_may_read() {
     let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     let declared = channel.queue_declare("one".into(), durable, arguments);
     let _one = declared.await.unwrap();
-    for queue in ["plain", "one"] {
+    for (vhost, queue) in [("saved", "plain"), ("saved", "one"), ("closed", "plain")] {
         broker.post(
-            "exchanges/saved/amq.default/publish",
+            &format!("exchanges/{vhost}/amq.default/publish"),
             &json!({
                 "properties": { "delivery_mode": 2 }, "routing_key": queue, "payload": "x",
                 "payload_encoding": "string",
             }),
         );
     }
+    // Who may see all queues may not read from those of a vhost that is closed to them.
+    broker.delete("permissions/closed/guest");
     tokio::task::spawn_blocking(move || {
+        let start = std::time::Instant::now();
+        while broker.get("queues?columns=vhost,messages")
+            != json!([
+                { "messages": 1, "vhost": "closed" }, { "messages": 1, "vhost": "saved" },
+                { "messages": 1, "vhost": "saved" },
+            ])
+        {
+            let numbers = broker.get("queues?columns=vhost,messages");
+            assert!(start.elapsed() < std::time::Duration::from_secs(30), "{numbers}");
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
         let project = Project::new("savedqueues", &script(broker, "mq.vhost(\"other\");"));
         let _ = project.run(&["apply", "--auto-approve"]).expect(0);
         let run = project.run(&["backup", "--messages"]).expect(0);
         let words = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
         let left_out = "not saved 1 queue with a single active consumer";
         assert!(words.contains(left_out), "{}", run.text());
+        let closed = "not saved 1 message in 1 queue: user `guest` may not read from them";
+        assert!(words.contains(closed), "{}", run.text());
         assert!(words.contains("1 message in 1 queue"), "{}", run.text());
     })
     .await

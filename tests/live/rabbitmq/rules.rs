@@ -17,10 +17,18 @@ async fn the_server_has_the_same_rules() {
         "quorum_initial_group_size": 1, "initial_cluster_size": 1, "queue_mode": "lazy",
         "queue_version": 2, "durable": false, "auto_delete": true,
     });
+    let arguments = [
+        ("x-max-in-memory-length", json!(1)),
+        ("x-max-in-memory-bytes", json!(1)),
+        ("x-queue-master-locator", json!("client-local")),
+    ];
+    let arguments = arguments.map(|(key, value)| (key, "arguments", json!({ key: value })));
     for queue_type in ["classic", "quorum", "stream"] {
-        for (attribute, value) in values.as_object().unwrap() {
+        let values = values.as_object().unwrap().iter();
+        let values = values.map(|(key, value)| (key.as_str(), key.as_str(), value.clone()));
+        for (attribute, key, value) in values.chain(arguments.clone()) {
             let mut spec = json!({ "vhost": "rules", "type": queue_type });
-            spec[attribute] = value.clone();
+            spec[key] = value;
             let allowed = bench.problems("rabbitmq::queue", spec.clone()).is_empty();
             let name = format!("{queue_type}-{attribute}");
             let created = bench.create("rabbitmq::queue", &name, spec).await;

@@ -10,9 +10,9 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
-use super::super::held::{at_least, is_locked, rows};
+use super::super::held::{at_least, may_not_look, rows};
 use super::super::server::Server;
-use super::Queues;
+use super::{Queues, Rows};
 use crate::text::count;
 
 /// What was saved, by vhost and queue.
@@ -90,12 +90,36 @@ impl Saved {
     }
 }
 
+/// Takes those out of some queues that hold something and may not be read, which only a look
+/// tells.
+pub(super) async fn denied(server: &Server, readable: &mut Rows) -> Result<Rows, CallError> {
+    let mut denied = Rows::new();
+    for (place, row) in std::mem::take(readable) {
+        let looked = match row.messages {
+            0 => Ok(0),
+            _ => at_least(server, &place.0, &place.1).await,
+        };
+        match looked {
+            Err(error) if may_not_look(&error) => drop(denied.insert(place, row)),
+            looked => {
+                looked?;
+                readable.insert(place, row);
+            }
+        }
+    }
+    Ok(denied)
+}
+
 /// Writes what waits in all queues; every message goes back where it was.
 pub(super) async fn save(server: &Server, sink: Sink<'_>) -> Result<Saved, CallError> {
     let mut saved = Saved::default();
     for (vhost, name) in Queues::of(server).await?.readable.into_keys() {
         // What the server counted may be old; how many there are is known by looking.
-        let many = at_least(server, &vhost, &name).await?;
+        let many = match at_least(server, &vhost, &name).await {
+            // It was said that these are left out.
+            Err(error) if may_not_look(&error) => continue,
+            looked => looked?,
+        };
         if many == 0 {
             continue;
         }
@@ -141,7 +165,7 @@ pub(super) async fn held(server: &Server, saved: &Saved) -> Result<Held, CallErr
             // The definitions make it.
             let Some(row) = there.get(&(vhost.clone(), name.clone())) else { continue };
             let many = match at_least(server, vhost, name).await {
-                Err(error) if is_locked(&error) => row.messages,
+                Err(error) if may_not_look(&error) => row.messages,
                 looked => looked?,
             };
             if many > 0 {

@@ -29,6 +29,9 @@ use topology::Topology;
 const DEFINITIONS: &str = "rabbitmq-definitions";
 /// What waits in queues.
 const MESSAGES: &str = "rabbitmq-messages";
+/// The most messages of one queue that are saved, in bytes: the broker hands out all of them at
+/// once, as one text in its memory.
+const LARGEST: u64 = 256 << 20;
 /// The most a file of definitions may take, in bytes.
 const LONGEST: u64 = 256 << 20;
 
@@ -83,13 +86,25 @@ impl Backup for Server {
             why: why.to_owned(),
             missed: true,
         };
-        let Queues { mut readable, mut limited, mut locked, streams } =
+        let Queues { mut readable, mut limited, mut locked, mut large, streams } =
             Queues::of(self).await?;
         if wishes.messages {
             recount(self, &mut readable).await?;
+            let denied = messages::denied(self, &mut readable).await?;
             if let Some(what) = waiting(&readable, "queue") {
                 inventory.parts.push(part(MESSAGES, what, "jsonl"));
             }
+            let user = self.user();
+            let what = waiting(&denied, "queue");
+            let why = format!("user `{user}` may not read from them");
+            inventory.left_out.extend(what.map(|what| left_out(what, &why)));
+            let what = waiting(&large, "queue");
+            let why = format!(
+                "a queue with more than {} MiB of messages would fill the broker's memory: \
+                 RabbitMQ hands out all of them at once",
+                LARGEST >> 20
+            );
+            inventory.left_out.extend(what.map(|what| left_out(what, &why)));
             // Whether they are empty is not known without a look.
             for (queues, with, why) in [
                 (limited, "with a limit on deliveries", "to be read counts as a delivery"),
@@ -102,8 +117,9 @@ impl Backup for Server {
                 }
             }
         } else {
-            readable.append(&mut limited);
-            readable.append(&mut locked);
+            for more in [&mut limited, &mut locked, &mut large] {
+                readable.append(more);
+            }
             let what = waiting(&readable, "queue");
             inventory
                 .left_out
@@ -163,21 +179,28 @@ struct Queues {
     limited: Rows,
     /// Nobody may take a message from these but their consumer.
     locked: Rows,
+    /// They hold more than the broker can hand out at once.
+    large: Rows,
     streams: Rows,
 }
 
 impl Queues {
     async fn of(server: &Server) -> Result<Self, CallError> {
-        let mut all = rows(server).await?;
+        Ok(Self::sorted(rows(server).await?, &server.version))
+    }
+
+    fn sorted(mut all: Rows, version: &str) -> Self {
         // They go with somebody's connection.
         all.retain(|_, row| !row.exclusive);
         let (streams, queues): (Rows, Rows) =
             all.into_iter().partition(|(_, row)| row.is_stream());
         let (locked, queues): (Rows, Rows) =
             queues.into_iter().partition(|(_, row)| row.has_only_consumers());
-        let (limited, readable) =
-            queues.into_iter().partition(|(_, row)| row.limits_deliveries(&server.version));
-        Ok(Self { readable, limited, locked, streams })
+        let (limited, queues): (Rows, Rows) =
+            queues.into_iter().partition(|(_, row)| row.limits_deliveries(version));
+        let (large, readable) =
+            queues.into_iter().partition(|(_, row)| row.message_bytes > LARGEST);
+        Self { readable, limited, locked, large, streams }
     }
 }
 
@@ -266,4 +289,33 @@ fn json_of(printed: &[u8]) -> Result<Json, CallError> {
     serde_json::from_slice(&printed[begin..]).map_err(|error| {
         CallError::refused(format!("the exported definitions are no JSON: {error}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queues_are_told_apart_by_who_may_read_them() {
+        let row = |name: &str, more: Json| {
+            let mut row = json!({ "vhost": "v", "name": name, "messages": 1 });
+            row.as_object_mut().unwrap().append(&mut more.as_object().unwrap().clone());
+            (("v".to_owned(), name.to_owned()), serde_json::from_value(row).unwrap())
+        };
+        let limit = json!({ "x-delivery-limit": -1 });
+        let single = json!({ "x-single-active-consumer": true });
+        let rows = Rows::from([
+            row("plain", json!({ "message_bytes": LARGEST })),
+            row("limited", json!({ "type": "quorum", "arguments": limit })),
+            row("locked", json!({ "type": "quorum", "arguments": single })),
+            row("large", json!({ "message_bytes": LARGEST + 1 })),
+            row("stream", json!({ "type": "stream", "message_bytes": LARGEST + 1 })),
+            row("own", json!({ "exclusive": true })),
+        ]);
+        let Queues { readable, limited, locked, large, streams } =
+            Queues::sorted(rows, "3.13.7");
+        let names = [readable, limited, locked, large, streams]
+            .map(|rows| rows.into_keys().map(|(_, name)| name).collect::<Vec<_>>().concat());
+        assert_eq!(names, ["plain", "limited", "locked", "large", "stream"]);
+    }
 }
