@@ -79,6 +79,11 @@ pub trait Item: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// See [`Resource::holds`].
+    fn holds(_spec: &Self::Spec) -> bool {
+        true
+    }
+
     /// See [`Resource::migrates`].
     fn migrates(_from: &Self::Spec, _to: &Self::Spec) -> Migration {
         Migration::None
@@ -239,8 +244,12 @@ impl<I: Item> Resource for Kept<I> {
         I::lint(spec)
     }
 
-    fn keeps_data(_: &I::Spec, _: Option<&I::Spec>) -> bool {
-        !I::traits().holds_data
+    fn keeps_data(spec: &I::Spec, _: Option<&I::Spec>) -> bool {
+        !(I::traits().holds_data && I::holds(spec))
+    }
+
+    fn holds(spec: &I::Spec) -> bool {
+        I::holds(spec)
     }
 
     fn migrates(from: &I::Spec, to: &I::Spec) -> Migration {
