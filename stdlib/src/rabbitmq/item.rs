@@ -262,6 +262,9 @@ impl<I: Item> Resource for Kept<I> {
 
     async fn read(server: &Server, wanted: &[Wanted<I::Spec>]) -> Vec<ReadResult<Self>> {
         let places = places::<I>(wanted);
+        if let Some(end) = I::END {
+            server.unbound.has(end, &places).await;
+        }
         let rows = match I::rows(server, &places).await {
             Ok(rows) => rows,
             Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
