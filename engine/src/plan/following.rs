@@ -2,7 +2,7 @@
 
 use crate::address::Address;
 use crate::expr::Expr;
-use crate::kind::Kind;
+use crate::kind::{Kind, Registry};
 use crate::path::Path;
 use crate::plan::change::{Action, Change, Difference, Reason};
 use crate::plan::decide::Walk;
@@ -86,6 +86,20 @@ impl Walk<'_> {
             touched.then(|| Reason::Triggered { by: trigger.address.clone() })
         })
     }
+}
+
+/// Whether it is made again as it was, and only because what takes it along in its service is
+/// made anew.
+pub(super) fn goes_along(change: &Change, registry: &Registry) -> bool {
+    let Some(kind) = registry.kind(change.address.kind()) else { return false };
+    let goes_with = |attribute: &str| kind.traits.goes_with.contains(&attribute);
+    let takes_along = |reason: &Reason| match reason {
+        Reason::Follows { via, .. } => via.first().is_some_and(goes_with),
+        _ => false,
+    };
+    let after = change.after.as_ref().and_then(Expr::known);
+    let same = change.before.as_ref().zip(after).is_some_and(|(is, to)| is.same(to));
+    change.action == Action::Replace && same && change.reasons.iter().all(takes_along)
 }
 
 /// Whether the provider makes what needs another object by moving what is stored there. What it

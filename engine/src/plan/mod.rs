@@ -358,6 +358,7 @@ pub(crate) fn plan_from(
         orders: &[&takeovers[..], &rotation::orders(&decisions.changes, registry)].concat(),
         ways: &ways,
         covered: &covered,
+        goes_along: &|change| following::goes_along(change, registry),
     })
     .map_err(|stuck| Findings {
         diagnostics: vec![waiting_for_each_other(&stuck)],

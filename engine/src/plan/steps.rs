@@ -1,4 +1,5 @@
-//! Changes to ordered steps. A replacement is two: a delete and a create.
+//! Changes to ordered steps. A replacement is two: a delete and a create; only the latter of
+//! what goes by itself with another.
 
 mod number;
 mod rolling;
@@ -30,6 +31,8 @@ pub(crate) struct Work<'a> {
     pub(crate) ways: &'a BTreeSet<Address>,
     /// What is made, and what is about it without naming it.
     pub(crate) covered: &'a [(Address, Address)],
+    /// What is replaced and goes by itself with what it stands for.
+    pub(crate) goes_along: &'a dyn Fn(&Change) -> bool,
 }
 
 /// The work for a set of decisions, numbered so that everything comes after what it needs.
@@ -172,6 +175,7 @@ impl Draft {
             Action::Update => Some(Operation::Update),
             Action::Verify => Some(Operation::Verify),
             Action::Adopt => Some(Operation::Record),
+            Action::Replace if (work.goes_along)(change) => Some(Operation::Create),
             Action::Replace => {
                 let step = self.add(address, Operation::Delete);
                 self.backward.insert(address.clone(), step);

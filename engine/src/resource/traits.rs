@@ -37,6 +37,10 @@ pub struct Traits {
     pub holds_data: bool,
     /// Replacing it may lose what people stored in it, as [`Resource::held`] tells.
     pub may_hold_data: bool,
+    /// Attributes that stand for objects which take it along in the service when they go. Where
+    /// such an object is all that is made anew, nothing is sent to remove it first: it would be
+    /// gone if the removal of the other is refused. Making it is fine when it is there.
+    pub goes_with: &'static [&'static str],
     /// It does nothing unless something else uses it.
     pub for_others: bool,
     /// [`Resource::update`] gives it another natural name; without this, another name means
@@ -101,6 +105,7 @@ impl Default for Traits {
             named_after: None,
             holds_data: false,
             may_hold_data: false,
+            goes_with: &[],
             for_others: false,
             renames: false,
             gets_ready: false,

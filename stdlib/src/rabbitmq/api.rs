@@ -27,6 +27,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_mins(1);
 /// What is said of a server that is not there.
 const NO_ANSWER: &str = "no answer from";
+/// For an import, and a vhost that goes with all it holds.
+const LONG_WRITE: Duration = Duration::from_mins(30);
 /// For all that waits in a queue.
 const LONG_ANSWER: Duration = Duration::from_hours(4);
 
@@ -251,7 +253,8 @@ impl Api {
         body: &Json,
     ) -> Result<(), CallError> {
         let url = self.url(what, path)?;
-        self.send(what, Method::POST, &url, Some(body)).await.map(drop)
+        let limit = limit(&Method::POST, path);
+        self.send_within(limit, what, Method::POST, &url, Some(body)).await.map(drop)
     }
 
     /// Asks a question that takes a document; what is not there answers like an empty list.
@@ -292,7 +295,8 @@ impl Api {
     /// Removes an object; fine when it is gone.
     pub(super) async fn delete(&self, what: &str, path: &[&str]) -> Result<(), CallError> {
         let url = self.url(what, path)?;
-        self.send(what, Method::DELETE, &url, None).await.map(drop)
+        let limit = limit(&Method::DELETE, path);
+        self.send_within(limit, what, Method::DELETE, &url, None).await.map(drop)
     }
 
     /// Removes a classic queue unless something is in it; whether it is gone.
@@ -318,12 +322,24 @@ impl Api {
         url: &str,
         body: Option<&Json>,
     ) -> Result<Option<String>, CallError> {
+        self.send_within(ANSWER, what, method, url, body).await
+    }
+
+    /// The same, with how long the answer may take.
+    async fn send_within(
+        &self,
+        limit: Duration,
+        what: &str,
+        method: Method,
+        url: &str,
+        body: Option<&Json>,
+    ) -> Result<Option<String>, CallError> {
         let may_be_gone = matches!(method, Method::GET | Method::DELETE);
         if method != Method::GET {
             self.writes.fetch_add(1, Ordering::SeqCst);
         }
-        let request =
-            self.http.request(method, url).basic_auth(&self.user, Some(&self.password));
+        let request = self.http.request(method, url).timeout(limit);
+        let request = request.basic_auth(&self.user, Some(&self.password));
         let request = match body {
             Some(body) => request.json(body),
             None => request,
@@ -458,6 +474,14 @@ impl Api {
     }
 }
 
+/// How long the answer to a write may take.
+fn limit(method: &Method, path: &[&str]) -> Duration {
+    match (method, path) {
+        (&Method::POST, ["definitions", ..]) | (&Method::DELETE, ["vhosts", _]) => LONG_WRITE,
+        _ => ANSWER,
+    }
+}
+
 fn parse<T: DeserializeOwned>(what: &str, url: &str, text: &str) -> Result<T, CallError> {
     serde_json::from_str(text).map_err(|error| {
         let message = format!("cannot {what}: {url} answers something else: {error}");
@@ -552,6 +576,16 @@ mod tests {
         let local = told("User can only log in via localhost");
         assert!(local.contains("`loopback_users`"), "{local}");
         assert!(told("Access refused.").contains("needs permission in the vhost"));
+    }
+
+    /// The server goes on with them, whoever is gone by then.
+    #[test]
+    fn what_takes_long_has_time() {
+        assert_eq!(limit(&Method::POST, &["definitions", "shop"]), LONG_WRITE);
+        assert_eq!(limit(&Method::DELETE, &["vhosts", "shop"]), LONG_WRITE);
+        let protection = ["vhosts", "shop", "deletion", "protection"];
+        assert_eq!(limit(&Method::DELETE, &protection), ANSWER);
+        assert_eq!(limit(&Method::DELETE, &["queues", "shop", "orders"]), ANSWER);
     }
 
     #[test]

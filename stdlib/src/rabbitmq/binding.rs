@@ -123,6 +123,7 @@ impl Resource for Binding {
                 "routing_key",
                 "arguments",
             ],
+            goes_with: &["source", "destination"],
             instead: instead::BINDING,
             ..Traits::default()
         }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use dollop_engine::analysis::Lint;
 use dollop_engine::diagnostic::did_you_mean;
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Beside, Preview, Problem, Proposed, Resource as _, Traits};
+use dollop_engine::resource::{
+    Beside, Held, Moment, Preview, Problem, Proposed, Resource as _, Traits,
+};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,7 @@ use super::binding::{Binding, End};
 use super::item::{Item, Place, RESERVED, Whose, in_vhost};
 use super::server::Server;
 use super::{arguments, instead, unbound};
+use crate::text::count;
 
 const TYPED: &[Typed] = &[
     Typed { attribute: "alternate_exchange", key: "alternate-exchange", form: Form::Text },
@@ -29,7 +32,7 @@ const TYPED: &[Typed] = &[
 ];
 
 /// The type of the plugin `rabbitmq_consistent_hash_exchange`.
-const CONSISTENT_HASH: &str = "x-consistent-hash";
+pub(super) const CONSISTENT_HASH: &str = "x-consistent-hash";
 /// The type of the plugin `rabbitmq_delayed_message_exchange`.
 const DELAYED: &str = "x-delayed-message";
 
@@ -125,7 +128,17 @@ impl Item for Exchange {
     type Row = Row;
 
     fn traits() -> Traits {
-        Traits { within: &["vhost"], instead: instead::EXCHANGE, ..Traits::default() }
+        Traits {
+            within: &["vhost"],
+            holds_data: true,
+            instead: instead::EXCHANGE,
+            ..Traits::default()
+        }
+    }
+
+    /// Others hand on at once what they take.
+    fn holds(spec: &Spec) -> bool {
+        spec.kind == DELAYED
     }
 
     fn normalize(spec: &mut Spec) {
@@ -162,15 +175,19 @@ impl Item for Exchange {
 
     const PREVIEWED_WITH: &'static [&'static str] = &[Binding::KIND];
 
-    /// Whether the server has the type, as plugins bring some, and what comes back with it.
+    /// Whether the server has the type, as plugins bring some, and lets it be made anew; what
+    /// comes back with it.
     async fn preview(
         server: &Server,
         proposed: &[Proposed<Spec>],
         beside: &Beside,
     ) -> Result<Vec<Preview>, CallError> {
         let types = server.exchange_types().await?;
-        let previews =
-            proposed.iter().map(|one| preview_type(&server.version, &types, &one.to));
+        let previews = proposed.iter().map(|one| {
+            let mut preview = preview_type(&server.version, &types, &one.to);
+            preview.problems.extend(stays(one));
+            preview
+        });
         let mut previews: Vec<_> = previews.collect();
         unbound::preview::<Self>(server, End::Exchange, proposed, beside, &mut previews)
             .await?;
@@ -224,6 +241,59 @@ impl Item for Exchange {
             "arguments": lower(TYPED, spec, &spec.arguments),
         })
     }
+
+    /// The server refuses to remove its own, so there is nothing to do for one that is not
+    /// managed any more.
+    async fn remove(
+        server: &Server,
+        what: &str,
+        name: &str,
+        spec: &Spec,
+    ) -> Result<(), CallError> {
+        if is_own(name) {
+            return Ok(());
+        }
+        server.api.delete(what, &Self::path(name, spec)).await
+    }
+
+    /// Messages that wait in it, as the node tells that is asked.
+    async fn held(
+        server: &Server,
+        wanted: &[Place],
+        _: Moment,
+    ) -> Vec<Result<Held, CallError>> {
+        let delayed = wanted.iter().map(|place| delayed(server, place));
+        futures::future::join_all(delayed).await
+    }
+}
+
+/// How many messages wait in a delayed exchange until their time has come.
+async fn delayed(server: &Server, (vhost, name): &Place) -> Result<Held, CallError> {
+    #[derive(Deserialize)]
+    struct Delayed {
+        /// Older versions of the plugin do not count.
+        messages_delayed: Option<u64>,
+    }
+    let what = format!("look into exchange `{name}` in vhost `{vhost}`");
+    let exchange: Option<Delayed> =
+        server.api.get_at(&what, &["exchanges", vhost, name]).await?;
+    Ok(match exchange.map(|exchange| exchange.messages_delayed) {
+        None | Some(Some(0)) => Held::Nothing("no delayed messages".to_owned()),
+        Some(Some(many)) => Held::Content(count(many, "delayed message")),
+        Some(None) => Held::Content("an unknown number of delayed messages".to_owned()),
+    })
+}
+
+/// Why an exchange of the server's own cannot be made anew.
+fn stays(one: &Proposed<Spec>) -> Option<Problem> {
+    let name = one.id.as_deref().unwrap_or(&one.name.natural);
+    let refused = one.anew && is_own(name);
+    refused.then(|| {
+        let message = format!(
+            "`{name}` is the server's own, which it lets nobody remove: it cannot be made anew"
+        );
+        Problem::new("name", message).hint("declare it as it is, or another one")
+    })
 }
 
 /// Whether the server names it.

@@ -18,10 +18,13 @@ use super::queue_rules::TYPE;
 use super::sections::{SECTIONS, Section, plain};
 use super::server::Server;
 use super::user::is_password;
+use super::versions::is_from;
+use super::vhost::CHANGES_TYPE;
 
 /// Definitions as `rabbitmqctl export_definitions` and `dollop export rabbitmq-definitions`
-/// write them: everything in them is made, or made so. What they do not name stays as it is,
-/// and what was imported stays when they are no longer declared.
+/// write them: everything in them is made, or made so. Queues and exchanges that exist with
+/// other properties cannot be made so, and a plan refuses to import them. What the definitions
+/// do not name stays as it is, and what was imported stays when they are no longer declared.
 /// Example: `mq.definitions("base", #{ content: file("definitions.json") })`.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -73,15 +76,7 @@ fn is_own_global(row: &Json) -> bool {
 /// Whether a row says nothing that the server does not say.
 fn agrees(section: &str, wanted: &Json, is: &Json) -> bool {
     let section = SECTIONS.iter().find(|known| known.name == section);
-    let agrees = section.is_none_or(|section| {
-        let (mut wanted, is) = (section.said(wanted), section.said(is));
-        let none = Json::Null;
-        if section.name == "queues" && is.get("type").is_none() {
-            // What is of no type is a classic queue.
-            wanted.retain(|key, value| key != "type" || value != "classic");
-        }
-        wanted.iter().all(|(key, value)| value == is.get(key).unwrap_or(&none))
-    });
+    let agrees = section.is_none_or(|section| section.differs(wanted, is).is_empty());
     agrees && (section.is_none_or(|section| section.name != "users") || logs_in(wanted, is))
 }
 
@@ -107,23 +102,50 @@ fn parse(content: &str) -> Result<Map<String, Json>, serde_json::Error> {
 struct Compared {
     there: Sections,
     missing: Vec<(&'static str, usize)>,
+    /// What is there otherwise, and stays so: an import leaves it as it is.
+    fixed: Vec<Fixed>,
 }
 
-fn compare(spec: &Spec, is: &Sections) -> Result<Compared, CallError> {
+/// What an import does not change.
+struct Fixed {
+    /// ``queue `q` in vhost `v` ``.
+    what: String,
+    /// The properties that differ.
+    differs: Vec<&'static str>,
+}
+
+/// What of a row that is there an import leaves as it is: queues and exchanges as a whole, and
+/// before 3.11.17 the default queue type of a vhost.
+fn fixed(version: &str, section: &str, wanted: &Json, is: &Json) -> Option<Fixed> {
+    let section = SECTIONS.iter().find(|known| known.name == section)?;
+    let (vhost, name) = (&wanted["vhost"], &wanted["name"]);
+    let (vhost, name) = (vhost.as_str().unwrap_or("/"), name.as_str().unwrap_or_default());
+    let what = match section.name {
+        "queues" => format!("queue `{name}` in vhost `{vhost}`"),
+        "exchanges" => format!("exchange `{name}` in vhost `{vhost}`"),
+        "vhosts" if !is_from(version, CHANGES_TYPE) => format!("vhost `{name}`"),
+        _ => return None,
+    };
+    let mut differs = section.differs(wanted, is);
+    differs.retain(|property| section.name != "vhosts" || *property == "default_queue_type");
+    (!differs.is_empty()).then_some(Fixed { what, differs })
+}
+
+fn compare(version: &str, spec: &Spec, is: &Sections) -> Result<Compared, CallError> {
     let wanted = parse(&spec.content).map_err(|_| CallError::refused(NO_JSON))?;
-    let mut compared = Compared { there: Sections::new(), missing: Vec::new() };
+    let mut compared =
+        Compared { there: Sections::new(), missing: Vec::new(), fixed: Vec::new() };
     for (section, rows) in sections(&wanted, spec.vhost.as_deref()) {
         let known = is.get(section);
         let mut lacks = 0;
         for (key, row) in rows {
-            if known
-                .and_then(|known| known.get(&key))
-                .is_some_and(|is| agrees(section, &row, is))
-            {
+            let is = known.and_then(|known| known.get(&key));
+            if is.is_some_and(|is| agrees(section, &row, is)) {
                 compared.there.entry(section).or_default().insert(key, row);
-            } else {
-                lacks += 1;
+                continue;
             }
+            lacks += 1;
+            compared.fixed.extend(is.and_then(|is| fixed(version, section, &row, is)));
         }
         if lacks > 0 {
             compared.missing.push((section, lacks));
@@ -180,14 +202,16 @@ impl Resource for Imported {
     ) -> Result<Vec<Preview>, CallError> {
         let is = on(server).await?;
         let preview = |one: &Proposed<Spec>| {
-            let missing = compare(&one.to, &is)?.missing.into_iter();
+            let Compared { missing, fixed, .. } = compare(&server.version, &one.to, &is)?;
+            let missing = missing.into_iter();
             let missing: Vec<_> =
                 missing.map(|(section, many)| format!("{many} of `{section}`")).collect();
+            let problems = stays(fixed).into_iter().collect();
             let notes = match missing.as_slice() {
                 [] => Vec::new(),
                 missing => vec![format!("makes, or makes so: {}", missing.join(", "))],
             };
-            Ok(Preview { notes, ..Preview::default() })
+            Ok(Preview { notes, problems, ..Preview::default() })
         };
         proposed.iter().map(preview).collect()
     }
@@ -199,7 +223,7 @@ impl Resource for Imported {
             Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
         };
         let look = |wanted: &Wanted<Spec>| {
-            let Compared { there, missing } = compare(&wanted.spec, &is)?;
+            let Compared { there, missing, .. } = compare(&server.version, &wanted.spec, &is)?;
             if missing.is_empty() {
                 return Ok(Some(found(wanted, wanted.spec.clone())));
             }
@@ -244,6 +268,33 @@ impl Resource for Imported {
 fn found(wanted: &Wanted<Spec>, spec: Spec) -> Found<Spec, NoFacts> {
     let name = wanted.name.address.name().to_owned();
     Found { id: name.clone(), natural: name, spec, facts: NoFacts {}, owner: Owner::Ours }
+}
+
+/// Of how many it is said by name that they stay as they are.
+const NAMED: usize = 10;
+
+/// That an import would leave things as they are, again and again.
+fn stays(fixed: Vec<Fixed>) -> Option<Problem> {
+    let many = fixed.len();
+    let named = fixed.into_iter().take(NAMED);
+    let named = named.map(|Fixed { what, differs }| {
+        let differs: Vec<_> = differs.iter().map(|name| format!("`{name}`")).collect();
+        format!("{what} ({})", differs.join(", "))
+    });
+    let mut named: Vec<_> = named.collect();
+    if many > NAMED {
+        named.push(format!("{} more", many - NAMED));
+    }
+    (many > 0).then(|| {
+        let message = format!(
+            "what exists with other properties stays as it is when definitions are imported: {}",
+            named.join(", ")
+        );
+        Problem::new("content", message).hint(
+            "say in the file what is there, take it out of the file, or delete it on the server, \
+             where what it holds is lost",
+        )
+    })
 }
 
 async fn import(server: &Server, spec: &Spec) -> Result<(), CallError> {

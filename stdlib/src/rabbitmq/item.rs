@@ -79,6 +79,11 @@ pub trait Item: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// See [`Resource::holds`].
+    fn holds(_spec: &Self::Spec) -> bool {
+        true
+    }
+
     /// See [`Resource::migrates`].
     fn migrates(_from: &Self::Spec, _to: &Self::Spec) -> Migration {
         Migration::None
@@ -259,8 +264,12 @@ impl<I: Item> Resource for Kept<I> {
         I::lint(spec)
     }
 
-    fn keeps_data(_: &I::Spec, _: Option<&I::Spec>) -> bool {
-        !I::traits().holds_data
+    fn keeps_data(spec: &I::Spec, _: Option<&I::Spec>) -> bool {
+        !(I::traits().holds_data && I::holds(spec))
+    }
+
+    fn holds(spec: &I::Spec) -> bool {
+        I::holds(spec)
     }
 
     fn migrates(from: &I::Spec, to: &I::Spec) -> Migration {
@@ -273,6 +282,9 @@ impl<I: Item> Resource for Kept<I> {
 
     async fn read(server: &Server, wanted: &[Wanted<I::Spec>]) -> Vec<ReadResult<Self>> {
         let places = places::<I>(wanted);
+        if let Some(end) = I::END {
+            server.unbound.has(end, &places).await;
+        }
         let rows = match I::rows(server, &places).await {
             Ok(rows) => rows,
             Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),

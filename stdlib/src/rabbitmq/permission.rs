@@ -151,9 +151,9 @@ impl Item for Permission {
         json!({ "configure": spec.configure, "write": spec.write, "read": spec.read })
     }
 
-    /// Topics first when the user is new to the vhost: nobody may use a key meanwhile that
-    /// they may not use in the end. Some may stand there without a permission, which is not
-    /// seen: they go.
+    /// Topics that are declared before the permission, the others after it: nobody may use a
+    /// key meanwhile that they may not use in the end. Where the user is new to the vhost, some
+    /// may stand there without a permission, which is not seen: they go.
     async fn write(
         server: &Server,
         what: &str,
@@ -162,34 +162,41 @@ impl Item for Permission {
         to: &Spec,
     ) -> Result<(), CallError> {
         let topics = ["topic-permissions", &to.vhost, user];
-        let mut was = from.map(|from| from.topics.clone()).unwrap_or_default();
-        let fewer = was.keys().any(|exchange| !to.topics.contains_key(exchange));
-        if from.is_none() || fewer {
-            if from.is_some() {
-                // The API removes them together only: without them, all keys would be free.
-                let nothing = json!({ "configure": "", "write": "", "read": "" });
-                server.api.put(what, &Self::path(user, to), &nothing).await?;
-            }
+        if from.is_none() {
             server.api.delete(what, &topics).await?;
-            was.clear();
         }
         for (exchange, topic) in &to.topics {
-            if was.get(exchange) != Some(topic) {
+            if from.and_then(|from| from.topics.get(exchange)) != Some(topic) {
                 let body =
                     json!({ "exchange": exchange, "write": topic.write, "read": topic.read });
                 server.api.put(what, &topics, &body).await?;
             }
         }
-        server.api.put(what, &Self::path(user, to), &Self::body(user, to)).await
+        server.api.put(what, &Self::path(user, to), &Self::body(user, to)).await?;
+        let was = from.into_iter().flat_map(|from| from.topics.keys());
+        for exchange in was.filter(|exchange| !to.topics.contains_key(*exchange)) {
+            server.api.delete(what, &[&topics[..], &[exchange]].concat()).await?;
+        }
+        Ok(())
     }
 
+    /// The permission last: without it, nobody sees the topics that a run which is killed in
+    /// between leaves. It is empty by then: without topics, all keys are free.
     async fn remove(
         server: &Server,
         what: &str,
         user: &str,
         spec: &Spec,
     ) -> Result<(), CallError> {
-        server.api.delete(what, &Self::path(user, spec)).await?;
-        server.api.delete(what, &["topic-permissions", &spec.vhost, user]).await
+        let path = Self::path(user, spec);
+        if !spec.topics.is_empty() {
+            let is: Option<Json> = server.api.get_at(what, &path).await?;
+            if is.is_some() {
+                let nothing = json!({ "configure": "", "write": "", "read": "" });
+                server.api.put(what, &path, &nothing).await?;
+            }
+        }
+        server.api.delete(what, &["topic-permissions", &spec.vhost, user]).await?;
+        server.api.delete(what, &path).await
     }
 }

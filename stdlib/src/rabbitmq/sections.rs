@@ -62,6 +62,20 @@ pub(super) const SECTIONS: [Section; 10] = [
 ];
 
 impl Section {
+    /// The properties that a row says otherwise than the server does.
+    pub(super) fn differs(&self, wanted: &Json, is: &Json) -> Vec<&'static str> {
+        let (mut wanted, is) = (self.said(wanted), self.said(is));
+        if self.name == "queues" && is.get("type").is_none() {
+            // What is of no type is a classic queue.
+            wanted.retain(|key, value| key != "type" || value != "classic");
+        }
+        let none = Json::Null;
+        let differs = |key: &&&str| {
+            wanted.get(**key).is_some_and(|value| value != is.get(**key).unwrap_or(&none))
+        };
+        self.says.iter().filter(differs).copied().collect()
+    }
+
     /// What a row says, as far as it says anything: what is not so is not always said, and
     /// nothing said is an empty list to Erlang.
     pub(super) fn said(&self, row: &Json) -> Map<String, Json> {

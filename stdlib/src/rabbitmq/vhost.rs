@@ -89,7 +89,7 @@ impl Row {
 }
 
 /// The version that changes the default type of the queues of a vhost that exists.
-const CHANGES_TYPE: (u32, u32, u32) = (3, 11, 17);
+pub(super) const CHANGES_TYPE: (u32, u32, u32) = (3, 11, 17);
 
 /// The default type of queues where there is none.
 pub(super) const UNDEFINED: &str = "undefined";

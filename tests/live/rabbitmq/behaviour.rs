@@ -173,7 +173,8 @@ async fn settings_made_by_hand_are_seen() {
 }
 
 /// Permissions for topics that stand without a permission are not seen, and gone once there is
-/// one; while some go, nobody may use a key that they may not use in the end.
+/// one. While some go, the user keeps what they may do, and nobody may use a key that they may
+/// not use in the end; all of it goes so that what a run that is killed leaves is seen.
 #[tokio::test]
 async fn permissions_for_topics_end_with_those_that_are_declared() {
     let front = disguise::start(|_| ()).await;
@@ -185,7 +186,7 @@ async fn permissions_for_topics_end_with_those_that_are_declared() {
     Broker::shared().put("topic-permissions/topics/topics-user", &left);
     let spec = |topics: Json| json!({ "vhost": vhost, "read": ".*", "topics": topics });
     let topic = json!({ "write": "^b", "read": "^b" });
-    let both = spec(json!({ "one": topic, "two": topic }));
+    let both = spec(json!({ "one": topic, "two/ü": topic }));
     bench.create(kind, user, both.clone()).await.unwrap();
     let found = bench.read(kind, user, both.clone()).await.unwrap();
     assert_eq!(found.spec.to_json()["topics"], both["topics"]);
@@ -197,17 +198,32 @@ async fn permissions_for_topics_end_with_those_that_are_declared() {
     calls.update(&bench.server, &bench.name(kind, user), user, &from, &to).await.unwrap();
     let found = bench.read(kind, user, one.clone()).await.unwrap();
     assert_eq!(found.spec.to_json()["topics"], one["topics"]);
-    let sent = front.writes().split_off(before);
-    let lines: Vec<_> =
-        sent.iter().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect();
-    let permission = "PUT /api/permissions/topics/topics%2Duser";
+    let permission = "/api/permissions/topics/topics%2Duser";
     let topics = "/api/topic%2Dpermissions/topics/topics%2Duser";
+    let expected = [format!("PUT {permission}"), format!("DELETE {topics}/two%2F%C3%BC")];
+    let sent = front.writes().split_off(before);
+    assert_eq!(lines(&sent), expected);
+    assert!(sent[0].contains("\"read\":\".*\""), "{sent:?}");
+
+    let before = front.writes().len();
+    bench.delete(kind, user, user, one.clone()).await;
+    let sent = front.writes().split_off(before);
     let expected = [
-        permission.to_owned(),
+        format!("PUT {permission}"),
         format!("DELETE {topics}"),
-        format!("PUT {topics}"),
-        permission.to_owned(),
+        format!("DELETE {permission}"),
     ];
-    assert_eq!(lines, expected);
+    assert_eq!(lines(&sent), expected);
     assert!(sent[0].contains("\"read\":\"\""), "{sent:?}");
+    // Nor is one made that is gone.
+    let before = front.writes().len();
+    bench.delete(kind, user, user, one).await;
+    let sent = front.writes().split_off(before);
+    assert_eq!(lines(&sent), [format!("DELETE {topics}"), format!("DELETE {permission}")]);
+}
+
+/// The methods and paths of requests.
+fn lines(sent: &[String]) -> Vec<String> {
+    let line = |line: &String| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    sent.iter().map(line).collect()
 }

@@ -113,10 +113,19 @@ impl Bench {
 
     /// As the first half of a replacement does it.
     pub(super) async fn delete_for_successor(&self, kind: &str, name: &str, spec: Json) {
+        self.try_delete_for_successor(kind, name, spec).await.unwrap();
+    }
+
+    pub(super) async fn try_delete_for_successor(
+        &self,
+        kind: &str,
+        name: &str,
+        spec: Json,
+    ) -> Result<(), CallError> {
         let (id, spec) = (name, self.spec(kind, spec));
         let name = self.name(kind, name);
         let calls = &self.registry.kind(kind).unwrap().calls;
-        calls.delete_for_successor(&self.server, &name, id, &spec).await.unwrap();
+        calls.delete_for_successor(&self.server, &name, id, &spec).await
     }
 
     pub(super) async fn try_delete(

@@ -173,3 +173,46 @@ fn an_export_says_what_vhosts_are() {
     assert_eq!(made["default_queue_type"], "quorum");
     broker.delete("vhosts/defs-told");
 }
+
+/// What an import leaves as it is, without a word of the server.
+#[test]
+fn definitions_of_what_exists_otherwise_are_refused() {
+    let broker = Broker::shared();
+    let vhost = "defs-otherwise";
+    broker.put(&format!("vhosts/{vhost}"), &json!({}));
+    broker.put(&format!("queues/{vhost}/q"), &json!({ "durable": true }));
+    broker.put(&format!("exchanges/{vhost}/x"), &json!({ "type": "topic", "durable": true }));
+    let defs = |queue: Json, exchange: &str| {
+        json!({
+            "vhosts": [{ "name": vhost, "metadata": { "description": "new" } }],
+            "queues": [{
+                "vhost": vhost, "name": "q", "durable": true, "auto_delete": false,
+                "arguments": queue,
+            }],
+            "exchanges": [{
+                "vhost": vhost, "name": "x", "type": exchange, "durable": true,
+                "auto_delete": false, "internal": false, "arguments": {},
+            }],
+        })
+    };
+    let body = "mq.definitions(\"base\", #{ content: file(\"defs.json\") });\n";
+    let project = stack("defs-otherwise", broker, body);
+    let mut other = defs(json!({ "x-max-length": 5 }), "direct");
+    other["vhosts"][0]["default_queue_type"] = json!("quorum");
+    project.write("defs.json", &other.to_string());
+    let refused = project.run(&["plan"]).expect(1);
+    let words = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    let message = format!(
+        "what exists with other properties stays as it is when definitions are imported: \
+         exchange `x` in vhost `{vhost}` (`type`), queue `q` in vhost `{vhost}` (`arguments`), \
+         vhost `{vhost}` (`default_queue_type`)"
+    );
+    assert!(words.contains(&message), "{}", refused.text());
+    assert!(words.contains("take it out of the file"), "{}", refused.text());
+    // What an import does change is no reason.
+    project.write("defs.json", &defs(json!({}), "topic").to_string());
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+    assert_eq!(broker.get(&format!("vhosts/{vhost}"))["description"], "new");
+    let _ = project.run(&["plan", "--detailed-exitcode"]).expect(0);
+    broker.delete(&format!("vhosts/{vhost}"));
+}

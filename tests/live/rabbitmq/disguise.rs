@@ -1,4 +1,5 @@
-//! The server, in front of which its definitions become those of another version.
+//! The server, in front of which its definitions become those of another version, and requests
+//! are met otherwise.
 
 use std::sync::{Arc, Mutex};
 
@@ -23,16 +24,38 @@ impl Disguise {
     }
 }
 
+/// How a request is met.
+pub(super) enum Met {
+    /// By the server.
+    Passed,
+    /// By nobody: the connection ends.
+    Lost,
+    /// With this.
+    Answered(Json),
+}
+
+/// Decides by the line of a request, such as `DELETE /api/queues/shop/orders`.
+type Meet = dyn Fn(&str) -> Met + Send + Sync;
+
 /// Passes everything on but the definitions, which are changed.
 pub(super) async fn start(change: fn(&mut Json)) -> Disguise {
+    meeting(change, |_| Met::Passed).await
+}
+
+/// The same, and requests are met otherwise.
+pub(super) async fn meeting(
+    change: fn(&mut Json),
+    meet: impl Fn(&str) -> Met + Send + Sync + 'static,
+) -> Disguise {
+    let meet: Arc<Meet> = Arc::new(meet);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let sent = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&sent);
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
-            let kept = Arc::clone(&kept);
-            tokio::spawn(async move { answer(client, change, &kept).await });
+            let (kept, meet) = (Arc::clone(&kept), Arc::clone(&meet));
+            tokio::spawn(async move { answer(client, change, &*meet, &kept).await });
         }
     });
     Disguise { port, sent }
@@ -42,10 +65,11 @@ pub(super) async fn start(change: fn(&mut Json)) -> Disguise {
 async fn answer(
     mut client: TcpStream,
     change: fn(&mut Json),
+    meet: &Meet,
     sent: &Mutex<Vec<String>>,
 ) -> std::io::Result<()> {
     let mut request = Vec::new();
-    let head = loop {
+    let (head, line) = loop {
         if client.read_buf(&mut request).await? == 0 {
             return Ok(());
         }
@@ -55,14 +79,22 @@ async fn answer(
         if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
             let line = head.lines().next().unwrap().trim_end_matches(" HTTP/1.1");
             sent.lock().unwrap().push(format!("{line} {body}"));
-            break head.to_owned();
+            break (head.to_owned(), line.to_owned());
         }
     };
-    if head.starts_with("GET /api/definitions ") {
-        let all = tokio::task::spawn_blocking(|| Broker::shared().get("definitions"));
-        let mut all = all.await.unwrap();
-        change(&mut all);
-        let body = all.to_string();
+    let said = match meet(&line) {
+        Met::Lost => return Ok(()),
+        Met::Answered(said) => Some(said),
+        Met::Passed if head.starts_with("GET /api/definitions ") => {
+            let all = tokio::task::spawn_blocking(|| Broker::shared().get("definitions"));
+            let mut all = all.await.unwrap();
+            change(&mut all);
+            Some(all)
+        }
+        Met::Passed => None,
+    };
+    if let Some(said) = said {
+        let body = said.to_string();
         let head = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
              connection: close\r\n\r\n",
@@ -72,10 +104,10 @@ async fn answer(
         return client.write_all(body.as_bytes()).await;
     }
     let mut server = TcpStream::connect(("127.0.0.1", Broker::shared().port)).await?;
-    let line = request.windows(2).position(|end| end == b"\r\n").unwrap() + 2;
-    server.write_all(&request[..line]).await?;
+    let first = request.windows(2).position(|end| end == b"\r\n").unwrap() + 2;
+    server.write_all(&request[..first]).await?;
     server.write_all(b"connection: close\r\n").await?;
-    server.write_all(&request[line..]).await?;
+    server.write_all(&request[first..]).await?;
     let mut reply = Vec::new();
     server.read_to_end(&mut reply).await?;
     client.write_all(&reply).await

@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::bench::Bench;
 use super::broker::Broker;
+use super::disguise::{self, Met};
 
 /// A stack with a connection to the shared broker, and this.
 fn stack(name: &str, body: &str) -> Project {
@@ -172,6 +173,33 @@ async fn a_queue_that_goes_because_it_is_empty_stays_when_it_is_not() {
     let other = Bench::new().await;
     other.delete(kind, "q", "q", spec.clone()).await;
     assert!(bench.read(kind, "q", spec).await.is_none());
+}
+
+/// Messages wait in a delayed exchange until their time has come.
+#[tokio::test]
+async fn delayed_messages_are_not_lost_by_surprise() {
+    let kind = "rabbitmq::exchange";
+    for (said, held) in [
+        (json!({ "messages_delayed": 3 }), Held::Content("3 delayed messages".to_owned())),
+        (json!({ "messages_delayed": 0 }), Held::Nothing("no delayed messages".to_owned())),
+        // As older versions of the plugin.
+        (json!({}), Held::Content("an unknown number of delayed messages".to_owned())),
+    ] {
+        let meet = move |line: &str| match line {
+            "GET /api/exchanges/held/x" => Met::Answered(said.clone()),
+            _ => Met::Passed,
+        };
+        let front = disguise::meeting(|_| (), meet).await;
+        let bench = Bench::at(front.port).await;
+        let kinds = bench.registry.kind(kind).unwrap();
+        let direct = bench.spec(kind, json!({ "vhost": "held" }));
+        assert!(!kinds.loses(&direct), "it holds nothing, so nobody is asked");
+        let delayed = json!({
+            "vhost": "held", "type": "x-delayed-message", "delayed_type": "direct",
+        });
+        assert!(kinds.loses(&bench.spec(kind, delayed.clone())));
+        assert_eq!(bench.held(kind, "x", delayed).await, held);
+    }
 }
 
 /// All bindings come back with the queue or the exchange they belong to.

@@ -1,9 +1,11 @@
 //! Names of every kind: slashes, percent signs, Unicode, the longest, and those the API
 //! cannot say.
 
+use dollop_tests::cli::Project;
 use serde_json::{Value as Json, json};
 
 use super::bench::Bench;
+use super::broker::Broker;
 
 /// Names that are hard to get through an address.
 fn hard() -> Vec<String> {
@@ -135,4 +137,37 @@ async fn the_servers_own_exchanges_are_found() {
         let found = bench.read("rabbitmq::exchange", name, json!({ "vhost": "/" })).await;
         assert_eq!(found.unwrap().spec.to_json()["type"], is, "{name}");
     }
+}
+
+/// The server lets nobody remove its own exchanges: one that was taken over is let go of, and
+/// one that would have to be made anew is refused by the plan.
+#[test]
+fn the_servers_own_exchanges_stay() {
+    let port = Broker::shared().port;
+    let script = |exchange: &str| {
+        format!(
+            "let mq = rabbitmq::server(\"broker\", #{{ host: \"127.0.0.1\", port: {port}, \
+             password: \"guest\" }});\n\
+             let v = mq.vhost(\"own\");\n{exchange}\n"
+        )
+    };
+    let taken = "v.exchange(\"amq.topic\", #{ type: \"topic\", adopt: true, MORE });";
+    let project = Project::new("own", &script(""));
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+    project.write("stack.rhai", &script(&taken.replace("MORE", "")));
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+    let _ = project.run(&["plan", "--detailed-exitcode"]).expect(0);
+    project.write("stack.rhai", &script(&taken.replace("MORE", "internal: true")));
+    let refused = project.run(&["plan"]).expect(1);
+    let words = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("`amq.topic` is the server's own"), "{}", refused.text());
+    project.write("stack.rhai", &script(""));
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+    let _ = project.run(&["plan", "--detailed-exitcode"]).expect(0);
+    let there = Broker::shared().get("exchanges/own/amq.topic");
+    assert_eq!((&there["type"], &there["internal"]), (&json!("topic"), &json!(false)));
+    // Nor is it in the way of what it is in.
+    project.write("stack.rhai", &script(&taken.replace("MORE", "")));
+    let _ = project.run(&["apply", "--auto-approve"]).expect(0);
+    let _ = project.run(&["destroy", "--auto-approve"]).expect(0);
 }
