@@ -341,6 +341,14 @@ impl Expr {
         }
     }
 
+    /// The value of one entry of a map, where that is known.
+    pub(crate) fn known_entry(&self, name: &str) -> Option<&Value> {
+        match self {
+            Self::Map(entries) => entries.get(name)?.known(),
+            other => other.known()?.get(name),
+        }
+    }
+
     /// Whether it is, or will be, secret as a whole.
     pub fn is_secret(&self) -> bool {
         match self {

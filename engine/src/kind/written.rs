@@ -314,6 +314,7 @@ fields!(SerializeStruct, SerializeStructVariant);
 mod tests {
     use std::collections::BTreeMap;
 
+    use serde::Serialize;
     use serde_json::json;
 
     use super::*;

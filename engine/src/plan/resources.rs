@@ -101,8 +101,7 @@ impl Walk<'_> {
             return;
         }
         let names = kind.traits.within.iter().copied().chain(own).map(|name| {
-            let value = normal.spec.follow(&Path::attribute(name))?;
-            let value = value.known()?;
+            let value = normal.spec.known_entry(name)?;
             Some(value.as_str().map_or_else(|| value.to_json().to_string(), str::to_owned))
         });
         let Some(names) = names.collect::<Option<Vec<String>>>() else { return };

@@ -186,9 +186,8 @@ fn place(span: &Span, sources: &Sources) -> String {
 /// Every function a script can call, with its parameters.
 pub(super) fn signatures() -> Vec<String> {
     use super::session::{Door, Session};
-    let (ask, _) = std::sync::mpsc::channel();
     let (_, answers) = std::sync::mpsc::channel();
-    let door = std::rc::Rc::new(Door { ask, answers });
+    let door = std::rc::Rc::new(Door { ask: Box::new(|_| {}), answers });
     let (stack, environment) = ("shop".to_owned(), "default".to_owned());
     let registry = lab::registry();
     let session = Session::new(
@@ -206,7 +205,7 @@ pub(super) fn signatures() -> Vec<String> {
 /// The connections that a script tells of while it runs.
 fn told(text: &str) -> Vec<String> {
     let project = Project(BTreeMap::from([("main.rhai".to_owned(), text.to_owned())]));
-    let told = RefCell::default();
+    let told: RefCell<Vec<String>> = RefCell::default();
     let tell = |address: Address, spec: Value| {
         told.borrow_mut().push(format!("{address} {spec}"));
     };
