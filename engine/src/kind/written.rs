@@ -152,7 +152,7 @@ impl Serializer for Written {
     }
 
     fn serialize_seq(self, length: Option<usize>) -> Result<Items, Unwritable> {
-        Ok(Items { of: None, items: Vec::with_capacity(length.unwrap_or_default()) })
+        Ok(Items { of: None, done: Vec::with_capacity(length.unwrap_or_default()) })
     }
 
     fn serialize_tuple(self, length: usize) -> Result<Items, Unwritable> {
@@ -174,12 +174,12 @@ impl Serializer for Written {
         name: &'static str,
         length: usize,
     ) -> Result<Items, Unwritable> {
-        Ok(Items { of: Some(name), items: Vec::with_capacity(length) })
+        Ok(Items { of: Some(name), done: Vec::with_capacity(length) })
     }
 
     fn serialize_map(self, length: Option<usize>) -> Result<Entries, Unwritable> {
-        let entries = Vec::with_capacity(length.unwrap_or_default());
-        Ok(Entries { of: None, key: String::new(), entries })
+        let done = Vec::with_capacity(length.unwrap_or_default());
+        Ok(Entries { of: None, key: String::new(), done })
     }
 
     fn serialize_struct(self, _: &'static str, length: usize) -> Result<Entries, Unwritable> {
@@ -200,17 +200,17 @@ impl Serializer for Written {
 /// A list that is being made, and the variant it is in.
 pub(super) struct Items {
     of: Option<&'static str>,
-    items: Vec<Value>,
+    done: Vec<Value>,
 }
 
 impl Items {
     fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unwritable> {
-        self.items.push(value.serialize(Written)?);
+        self.done.push(value.serialize(Written)?);
         Ok(())
     }
 
     fn finish(self) -> Value {
-        within(self.of, Value::List(self.items))
+        within(self.of, Value::List(self.done))
     }
 }
 
@@ -243,7 +243,7 @@ items!(
 pub(super) struct Entries {
     of: Option<&'static str>,
     key: String,
-    entries: Vec<(String, Value)>,
+    done: Vec<(String, Value)>,
 }
 
 impl Entries {
@@ -252,12 +252,12 @@ impl Entries {
         key: String,
         value: &T,
     ) -> Result<(), Unwritable> {
-        self.entries.push((key, value.serialize(Written)?));
+        self.done.push((key, value.serialize(Written)?));
         Ok(())
     }
 
     fn finish(self) -> Value {
-        within(self.of, Value::Map(self.entries.into_iter().collect()))
+        within(self.of, Value::Map(self.done.into_iter().collect()))
     }
 }
 
@@ -335,7 +335,7 @@ mod tests {
         pair: (f32, f64),
         unit: (),
         by_number: BTreeMap<u16, &'static str>,
-        by_word: BTreeMap<bool, Marker>,
+        by_word: BTreeMap<bool, Vec<Marker>>,
         json: serde_json::Value,
         large: u64,
         no_number: f64,
@@ -356,7 +356,7 @@ mod tests {
             pair: (0.5, 1.5),
             unit: (),
             by_number: BTreeMap::from([(10, "ten"), (9, "nine")]),
-            by_word: BTreeMap::from([(true, Marker)]),
+            by_word: BTreeMap::from([(true, vec![Marker])]),
             json: json!({ "$secret": { "b": [null, 1.25], "a": "x" } }),
             large: u64::MAX,
             no_number: f64::NAN,

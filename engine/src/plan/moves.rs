@@ -17,14 +17,14 @@ use crate::store::{Record, State};
 use crate::value::Value;
 
 /// A state as the script names it, and what was renamed: old address, new address.
-pub(crate) struct Renamed<'a> {
+pub(crate) struct AsNamed<'a> {
     pub(crate) state: Cow<'a, State>,
     pub(crate) renamed: Vec<(Address, Address)>,
     /// What would get the same new address, by that: all of it keeps its old one.
     clashes: Vec<(Address, Vec<Address>)>,
 }
 
-impl<'a> Renamed<'a> {
+impl<'a> AsNamed<'a> {
     /// Nothing is.
     fn of(state: &'a State) -> Self {
         Self { state: Cow::Borrowed(state), renamed: Vec::new(), clashes: Vec::new() }
@@ -50,10 +50,10 @@ impl<'a> Renamed<'a> {
 /// Applies `moved(from, to)` to what is recorded, and to what lives inside it.
 ///
 /// A record that was moved before, or that is not there, is no news.
-pub(crate) fn moved<'a>(graph: &Graph, state: &'a State) -> Renamed<'a> {
+pub(crate) fn moved<'a>(graph: &Graph, state: &'a State) -> AsNamed<'a> {
     let moves = &graph.program().moves;
     if moves.is_empty() {
-        return Renamed::of(state);
+        return AsNamed::of(state);
     }
     let is_declared =
         |address: &Address| graph.get(address).is_some() || graph.dormant(address).is_some();
@@ -80,7 +80,7 @@ pub(crate) fn moved<'a>(graph: &Graph, state: &'a State) -> Renamed<'a> {
     }
     let clashes = take_clashes(&mut names);
     if names.is_empty() {
-        return Renamed { clashes, ..Renamed::of(state) };
+        return AsNamed { clashes, ..AsNamed::of(state) };
     }
     let mut next = state.clone();
     next.records = state
@@ -89,7 +89,7 @@ pub(crate) fn moved<'a>(graph: &Graph, state: &'a State) -> Renamed<'a> {
         .map(|record| renamed(record, &names))
         .map(|record| (record.address.clone(), record))
         .collect();
-    Renamed { state: Cow::Owned(next), renamed: names.into_iter().collect(), clashes }
+    AsNamed { state: Cow::Owned(next), renamed: names.into_iter().collect(), clashes }
 }
 
 /// Takes out what has its new address in common with others.

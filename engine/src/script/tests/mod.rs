@@ -237,7 +237,7 @@ fn a_connection_is_told_of_once_something_lives_behind_it() {
 fn a_connection_that_stands_on_others_is_not_told_of() {
     let container = r#"let c = docker::container("c", #{ image: "postgres:15" });"#;
     for server in [
-        r#"#{ host: c.host_ip }"#,
+        "#{ host: c.host_ip }",
         r#"#{ host: "db", depends_on: [c] }"#,
         r#"#{ host: "db", after: [c] }"#,
     ] {
