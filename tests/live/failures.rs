@@ -76,6 +76,12 @@ fn a_wrong_password_for_postgresql() {
       = hint: an existing data folder keeps the password it was first started with: changing `POSTGRES_PASSWORD` does not reach it
       = hint: a server in a container of the official image lets `dollop psql` in without it: `ALTER ROLE "postgres" PASSWORD '..'` there makes the two agree
       = hint: to plan from what dollop remembers, add `--no-refresh`
+
+    warning[W0103]: `password` holds a secret in clear text
+    --> stack.rhai:2:70
+     = hint: ask for it: `param("name", #{ secret: true })`, or have it made: `local::random("name").result`
+
+    error: 1 error, 1 warning
     "#);
 }
 
@@ -98,6 +104,12 @@ fn a_wrong_password_for_rabbitmq() {
       = note: http://127.0.0.1:[port] refuses user `guest`: Login failed
       = hint: check `user` and `password` of the connection
       = hint: to plan from what dollop remembers, add `--no-refresh`
+
+    warning[W0103]: `password` holds a secret in clear text
+    --> stack.rhai:2:87
+     = hint: ask for it: `param("name", #{ secret: true })`, or have it made: `local::random("name").result`
+
+    error: 1 error, 1 warning
     "#);
 }
 
@@ -138,7 +150,15 @@ fn a_server_that_is_not_there() {
       = hint: check that RabbitMQ runs there with its management plugin enabled
       = hint: to plan from what dollop remembers, add `--no-refresh`
 
-    error: 2 errors
+    warning[W0103]: `password` holds a secret in clear text
+    --> stack.rhai:2:70
+     = hint: ask for it: `param("name", #{ secret: true })`, or have it made: `local::random("name").result`
+
+    warning[W0103]: `password` holds a secret in clear text
+    --> stack.rhai:4:72
+     = hint: ask for it: `param("name", #{ secret: true })`, or have it made: `local::random("name").result`
+
+    error: 2 errors, 2 warnings
     "#);
 }
 
@@ -159,6 +179,24 @@ fn an_engine_that_is_not_there() {
       = note: no Docker engine answers at `/nonexistent.sock`: there is no such socket
       = hint: start Docker there, or say where it listens: `host` of `docker::engine`, or DOCKER_HOST
       = hint: to plan from what dollop remembers, add `--no-refresh`
+
+    warning[W0102]: nothing uses `docker::network.n`
+     --> stack.rhai:2:9
+      |
+    2 | docker::network("n");
+      |         ^^^^^^^
+      |
+      = hint: use it or remove it; when others look for it, say `allow: "W0102"`
+
+    warning[W0102]: nothing uses `docker::volume.v`
+     --> stack.rhai:3:9
+      |
+    3 | docker::volume("v");
+      |         ^^^^^^
+      |
+      = hint: use it or remove it; when others look for it, say `allow: "W0102"`
+
+    error: 1 error, 2 warnings
     "#);
     // What needs no engine is not held up by it.
     drop(stack.project.run(&["check"]).expect(0));
