@@ -106,6 +106,10 @@ impl Work<'_> {
             .map(|(address, words)| Loss { address, content: words.join(", "), empty: false })
             .collect();
         consent::approve("restore", "restore this", args.auto_approve, &losses)?;
+        // Agreed to once: a run that dies from here on goes on without asking again.
+        for (entry, _, _) in rows.iter().filter(|(_, _, lost)| *lost) {
+            begun.add(&entry.file)?;
+        }
         // What servers run in first: it is stopped while its volumes are written.
         let (below, above): (Vec<&Site>, Vec<&Site>) =
             sites.iter().partition(|site| site.host.is_none());
@@ -179,7 +183,7 @@ impl Work<'_> {
         let notes = loaded.map_err(|error| {
             let message = format!("`{}`: {}", entry.part.address, error.message);
             CommandError { message, ..error.into() }
-                .hint("run it again: it goes on from here, and asks no second time for this")
+                .hint("run it again: it goes on from here, and asks no second time")
         })?;
         terminal::say(&render::restored(entry, since.elapsed()));
         for note in notes {
