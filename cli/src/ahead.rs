@@ -69,23 +69,25 @@ mod tests {
 
     use super::*;
 
-    /// Whether somebody comes who is declared with one spec and recorded with another.
-    fn comes(recorded: impl Fn(u16) -> serde_json::Value) -> bool {
+    /// Whether somebody comes who is declared with the password `pw` and recorded with this one.
+    fn comes(recorded: &str) -> bool {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = server.local_addr().unwrap().port();
         server.set_nonblocking(true).unwrap();
-        let spec = |port: u16| json!({ "host": "127.0.0.1", "port": port, "password": "pw" });
-        let registry = dollop_stdlib::registry();
-        let kind = registry.connection_kind("rabbitmq::server").unwrap();
-        let normal = |json: serde_json::Value| kind.dial.normalize(&Value::from(json)).unwrap();
+        let registry = Arc::new(dollop_stdlib::registry());
+        let spec = |password: &str| {
+            let kind = registry.connection_kind("rabbitmq::server").unwrap();
+            let spec = json!({ "host": "127.0.0.1", "port": port, "password": password });
+            kind.dial.normalize(&Value::from(spec)).unwrap()
+        };
         let address: Address = "rabbitmq::server.broker".parse().unwrap();
-        let declared = normal(spec(port));
+        let declared = spec("pw");
         let mut state = State::default();
-        let record = Record { spec: normal(recorded(port)), ..Record::of(address.clone()) };
+        let record = Record { spec: spec(recorded), ..Record::of(address.clone()) };
         state.records.insert(address.clone(), record);
 
         let scope = Scope { stack: "test".to_owned(), folder: "/".into() };
-        let pool = Arc::new(Pool::new(Arc::new(dollop_stdlib::registry()), scope));
+        let pool = Arc::new(Pool::new(registry.clone(), scope));
         let (ahead, declare, record) = Ahead::new(pool);
         let runtime = crate::session::runtime().unwrap();
         runtime.block_on(async {
@@ -106,9 +108,7 @@ mod tests {
 
     #[test]
     fn only_what_is_declared_as_it_is_recorded_is_opened_before_the_script_ends() {
-        let here = |port| json!({ "host": "127.0.0.1", "port": port, "password": "pw" });
-        assert!(comes(here));
-        let other = |port| json!({ "host": "127.0.0.1", "port": port, "password": "old" });
-        assert!(!comes(other));
+        assert!(comes("pw"));
+        assert!(!comes("old"));
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dollop_engine::files::{FileDigest, FileError, Files, SecretSource};
@@ -191,7 +190,7 @@ impl ProjectFiles {
 
     /// Whether secrets are looked up from now on; otherwise nobody needs to know them.
     pub fn look_up_secrets(&self, wanted: bool) {
-        self.secrets.wanted.store(wanted, Ordering::Relaxed);
+        self.secrets.want(wanted);
     }
 
     /// Takes a file to be so, whatever is on disk: to see what a script would say.

@@ -27,7 +27,7 @@ const LONGEST: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub struct Secrets {
     /// Whether commands run at all.
-    pub wanted: AtomicBool,
+    wanted: AtomicBool,
     printed: Mutex<BTreeMap<Vec<String>, Answer>>,
     /// Files that were decrypted, by path.
     opened: Mutex<BTreeMap<String, Answer>>,
@@ -54,6 +54,11 @@ fn once<K: Ord>(
 }
 
 impl Secrets {
+    /// Says whether commands run from now on.
+    pub fn want(&self, wanted: bool) {
+        self.wanted.store(wanted, Ordering::Relaxed);
+    }
+
     /// Whether commands run at all.
     pub fn wanted(&self) -> bool {
         self.wanted.load(Ordering::Relaxed)

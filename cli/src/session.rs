@@ -313,16 +313,17 @@ impl Session {
         }
         let state = &*recalled;
         let redactor = redactor(graph, state);
-        let made = refreshed_plan(graph, state, &self.pool, options).await;
-        let mut made = made.map_err(|mut findings| {
+        let refused = |mut findings: Findings| {
             findings.diagnostics.extend(graph.program().warnings.iter().cloned());
             redactor.clean_findings(findings)
-        })?;
+        };
+        let made = refreshed_plan(graph, state, &self.pool, options).await;
+        let mut made = made.map_err(refused)?;
         if !options.unrefreshed {
             let weighed = weigh(&mut made, &self.pool).await;
-            weighed.map_err(|findings| redactor.clean_findings(findings))?;
+            weighed.map_err(refused)?;
             let previewed = preview(&mut made, &self.pool).await;
-            previewed.map_err(|findings| redactor.clean_findings(findings))?;
+            previewed.map_err(refused)?;
             for note in made.notes.values_mut().flatten() {
                 *note = redactor.clean(note);
             }

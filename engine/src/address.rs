@@ -182,9 +182,6 @@ impl FromStr for Address {
             if part == EMPTY {
                 return Ok(String::new());
             }
-            if !part.contains('%') {
-                return Ok(part.to_owned());
-            }
             percent_decode_str(part).decode_utf8().map(Into::into).map_err(|_| bad())
         };
         let colons = text.find("::").ok_or_else(bad)?;
@@ -198,11 +195,8 @@ impl FromStr for Address {
         if !kind.split("::").all(well_formed) || path.is_empty() {
             return Err(bad());
         }
-        let mut names = Vec::with_capacity(path.matches('/').count() + 1);
-        for name in path.split('/') {
-            names.push(decode(name)?);
-        }
-        Ok(Self::new(components, kind, names))
+        let path = path.split('/').map(decode).collect::<Result<_, _>>()?;
+        Ok(Self::new(components, kind, path))
     }
 }
 

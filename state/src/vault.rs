@@ -93,7 +93,7 @@ impl Vault {
     }
 
     /// Typed data from sealed JSON.
-    pub(crate) fn decode_value<T: DeserializeOwned>(
+    fn decode_value<T: DeserializeOwned>(
         &self,
         kind: Kind,
         json: Json,

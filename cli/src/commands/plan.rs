@@ -24,7 +24,7 @@ pub fn run(args: &PlanArgs) -> Result<u8, CommandError> {
 }
 
 fn plan(args: &PlanArgs, session: &Session, runtime: &Runtime) -> Result<u8, CommandError> {
-    let (graph, mut snapshot) = if args.destroy {
+    let (graph, snapshot) = if args.destroy {
         let mut snapshot = read_state(&session.state_folder())?;
         session.remember(&args.stack, &mut snapshot.state)?;
         (session.nothing()?, snapshot)
@@ -33,7 +33,7 @@ fn plan(args: &PlanArgs, session: &Session, runtime: &Runtime) -> Result<u8, Com
         let opens = !args.no_refresh && args.part.is_all();
         session.declared_with_state(&args.stack, runtime, opens)?
     };
-    snapshot.notes.drain(..).for_each(|text| note(&text));
+    snapshot.notes.iter().for_each(|text| note(text));
     let options = Options {
         unrefreshed: args.no_refresh,
         destroy: args.destroy,

@@ -121,7 +121,8 @@ pub struct Spec {
     /// queue of another name and from there to the new one, with all bindings: what
     /// exchanges route arrives at least once, perhaps in another order. Only what is
     /// published by the queue's own name (through the default exchange) while it is made
-    /// anew may go with the old queue, or find none. Needs the plugin `rabbitmq_shovel`; not for streams.
+    /// anew may go with the old queue, or find none. Needs the plugin `rabbitmq_shovel`; not
+    /// for streams.
     #[serde(default)]
     pub(super) migrate: Option<Migrate>,
     /// More arguments, as the server names them. What has an attribute above may stand
