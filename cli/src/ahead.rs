@@ -1,61 +1,110 @@
-//! Connections that are opened while the script runs on.
+//! Connections that are opened, and read, while the script runs on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dollop_engine::address::Address;
+use dollop_engine::ahead::Remembered;
 use dollop_engine::pool::Pool;
-use dollop_engine::store::State;
+use dollop_engine::store::{Record, State};
 use dollop_engine::value::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::oneshot;
 
-/// The specs of connections.
-type Specs = BTreeMap<Address, Value>;
-
-/// Opens what is declared and recorded alike, as soon as both are known.
+/// Opens what is declared and recorded alike, as soon as both are known, and reads what is
+/// remembered behind it.
 ///
 /// What the script has declared so far, a later line may change: that alone is no reason to log
 /// in somewhere. What is recorded is where the stack's objects are.
 pub struct Ahead {
     pool: Arc<Pool>,
-    declared: UnboundedReceiver<(Address, Value)>,
-    recorded: oneshot::Receiver<Specs>,
+    heard: UnboundedReceiver<Heard>,
+    declared: BTreeMap<Address, Value>,
+    recorded: BTreeMap<Address, Value>,
+    remembered: Option<BTreeMap<Address, Remembered>>,
 }
 
-/// Where an [`Ahead`] hears what is declared. It ends when this is dropped.
-pub type Declared = UnboundedSender<(Address, Value)>;
+/// What an [`Ahead`] is told; it ends when nobody can tell it any more.
+enum Heard {
+    Declared(Address, Value),
+    Recorded(Address, Value),
+    Remembered(BTreeMap<Address, Remembered>),
+}
 
-/// Where it hears what is recorded.
-pub struct Recorded(oneshot::Sender<Specs>);
+/// Tells an [`Ahead`] what the script declares and the state has.
+#[derive(Clone)]
+pub struct Teller(UnboundedSender<Heard>);
 
 impl Ahead {
     /// One that opens connections of a pool.
-    pub fn new(pool: Arc<Pool>) -> (Self, Declared, Recorded) {
-        let (declare, declared) = unbounded_channel();
-        let (record, recorded) = oneshot::channel();
-        (Self { pool, declared, recorded }, declare, Recorded(record))
+    pub fn new(pool: Arc<Pool>) -> (Self, Teller) {
+        let (teller, heard) = unbounded_channel();
+        let (declared, recorded) = (BTreeMap::new(), BTreeMap::new());
+        (Self { pool, heard, declared, recorded, remembered: None }, Teller(teller))
     }
 
-    /// Opens until everything is declared. It needs a runtime that does other work meanwhile.
+    /// Begins to open, and to read, until everything is told. It needs a runtime around it.
     pub async fn run(mut self) {
-        let Ok(recorded) = self.recorded.await else { return };
-        while let Some((address, spec)) = self.declared.recv().await {
-            if recorded.get(&address) == Some(&spec) {
-                let pool = self.pool.clone();
-                drop(tokio::spawn(async move { pool.open_as(address, spec).await }));
+        let mut open = Vec::new();
+        while let Some(heard) = self.heard.recv().await {
+            let told = match heard {
+                Heard::Declared(address, spec) => {
+                    self.declared.insert(address.clone(), spec);
+                    vec![address]
+                }
+                Heard::Recorded(address, spec) => {
+                    self.recorded.insert(address.clone(), spec);
+                    vec![address]
+                }
+                Heard::Remembered(all) => {
+                    let specs = all.iter().map(|(address, one)| (address, &one.spec));
+                    let new = specs.filter(|(address, _)| !self.recorded.contains_key(address));
+                    let new: Vec<_> = new.map(|(a, spec)| (a.clone(), spec.clone())).collect();
+                    let told = new.iter().map(|(address, _)| address.clone()).collect();
+                    self.recorded.extend(new);
+                    self.remembered = Some(all);
+                    told
+                }
+            };
+            for address in told {
+                if let Some(spec) = self.declared.get(&address)
+                    && self.recorded.get(&address) == Some(spec)
+                {
+                    let (pool, spec) = (self.pool.clone(), spec.clone());
+                    let opened = address.clone();
+                    drop(tokio::spawn(async move { pool.open_as(opened, spec).await }));
+                    open.push(address);
+                }
+            }
+            if let Some(remembered) = &mut self.remembered {
+                for address in open.drain(..) {
+                    if let Some(behind) = remembered.remove(&address) {
+                        self.pool.look_ahead(address, behind);
+                    }
+                }
             }
         }
     }
 }
 
-impl Recorded {
-    /// Tells the connections of a state.
-    pub fn tell(self, state: &State) {
-        let connections = state.records.values().filter(|record| record.connection.is_none());
-        let specs = connections.map(|one| (one.address.clone(), one.spec.clone()));
-        // Nobody hears it when everything was declared before.
-        drop(self.0.send(specs.collect()));
+impl Teller {
+    /// A connection is declared.
+    pub fn declared(&self, address: Address, spec: Value) {
+        self.tell(Heard::Declared(address, spec));
+    }
+
+    /// The record of a connection was read.
+    pub fn recorded(&self, record: &Record) {
+        self.tell(Heard::Recorded(record.address.clone(), record.spec.clone()));
+    }
+
+    /// All of the state was read.
+    pub fn remembered(&self, state: &State) {
+        self.tell(Heard::Remembered(Remembered::of(state)));
+    }
+
+    fn tell(&self, heard: Heard) {
+        // Nobody hears it where nothing is to be opened.
+        drop(self.0.send(heard));
     }
 }
 
@@ -88,13 +137,13 @@ mod tests {
 
         let scope = Scope { stack: "test".to_owned(), folder: "/".into() };
         let pool = Arc::new(Pool::new(registry.clone(), scope));
-        let (ahead, declare, record) = Ahead::new(pool);
+        let (ahead, teller) = Ahead::new(pool);
         let runtime = crate::session::runtime().unwrap();
         runtime.block_on(async {
             let ahead = tokio::spawn(ahead.run());
-            declare.send((address, declared)).unwrap();
-            record.tell(&state);
-            drop(declare);
+            teller.declared(address, declared);
+            teller.remembered(&state);
+            drop(teller);
             ahead.await.unwrap();
             for _ in 0..50 {
                 if server.accept().is_ok() {

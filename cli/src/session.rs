@@ -23,7 +23,7 @@ use dollop_engine::refresh::refreshed_plan;
 use dollop_engine::resource::Scope;
 use dollop_engine::script::{self, Discoverer, Inputs, Request, Told};
 use dollop_engine::store::{RunInfo, State};
-use dollop_state::{Holder, Snapshot, read_state};
+use dollop_state::{Holder, Snapshot, read_state_telling};
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -163,10 +163,11 @@ impl Session {
         opens: bool,
     ) -> Result<(Graph, Snapshot), CommandError> {
         let folder = self.state_folder();
-        let (ahead, declare, record) = Ahead::new(self.pool.clone());
-        let told = |address, spec| drop(declare.send((address, spec)));
-        let told: Option<&Told<'_>> = if opens { Some(&told) } else { None };
+        let (ahead, teller) = Ahead::new(self.pool.clone());
+        let telling = teller.clone();
         let declared = async {
+            let told = move |address, spec| telling.declared(address, spec);
+            let told: Option<&Told<'_>> = if opens { Some(&told) } else { None };
             let graph = self.declared_beside(args, told).await?;
             if opens {
                 drop(tokio::spawn(self.pool.clone().open_ahead(&graph)));
@@ -177,20 +178,25 @@ impl Session {
             let (found, snapshot) = oneshot::channel();
             let read = async {
                 scope.spawn(|| {
-                    let snapshot = read_state(&folder);
-                    if let Ok(snapshot) = &snapshot {
-                        record.tell(&snapshot.state);
+                    let teller = teller;
+                    let snapshot = read_state_telling(&folder, &mut |one| teller.recorded(one));
+                    if let Ok(snapshot) = &snapshot
+                        && opens
+                    {
+                        teller.remembered(&snapshot.state);
                     }
                     found.send(snapshot).map_err(drop)
                 });
                 snapshot.await
             };
             runtime.block_on(async {
-                if opens {
-                    drop(tokio::spawn(ahead.run()));
-                }
+                let ahead = async {
+                    if opens {
+                        ahead.run().await;
+                    }
+                };
                 // The script begins first: everything else waits for it.
-                let (graph, snapshot) = tokio::join!(declared, read);
+                let (graph, snapshot, ()) = tokio::join!(declared, read, ahead);
                 // Without an answer the reader panicked, which ends this as well.
                 let snapshot = snapshot.map_err(|_| CommandError::reported());
                 Ok((graph?, snapshot??))

@@ -1,6 +1,7 @@
 //! The hallway of dollop: script → program → graph → plan → apply → state.
 
 pub mod address;
+pub mod ahead;
 pub mod analysis;
 pub mod apply;
 pub mod backup;

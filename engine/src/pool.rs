@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use backon::{ExponentialBuilder, Retryable};
 use futures::future::join_all;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::JoinHandle;
 
 use crate::address::Address;
+use crate::ahead::{self, Behind, Foreseen, Remembered};
 use crate::error::{CallError, Failure};
 use crate::graph::Graph;
 use crate::kind::{ConnectionKind, Kind, OpenConnection, Registry};
@@ -40,6 +42,8 @@ pub struct Pool {
     registry: Arc<Registry>,
     scope: Scope,
     open: Mutex<BTreeMap<Address, Slot>>,
+    /// What is being read that nobody asked for yet.
+    ahead: Mutex<Vec<(Address, JoinHandle<Option<Behind>>)>>,
 }
 
 /// How long a service has been waited for that does not answer.
@@ -60,7 +64,7 @@ type Slot = Arc<tokio::sync::Mutex<Option<(Value, Result<Line, CallError>)>>>;
 impl Pool {
     /// A pool with nothing open.
     pub fn new(registry: Arc<Registry>, scope: Scope) -> Self {
-        Self { registry, scope, open: Mutex::new(BTreeMap::new()) }
+        Self { registry, scope, open: Mutex::default(), ahead: Mutex::default() }
     }
 
     /// What can be declared.
@@ -135,6 +139,35 @@ impl Pool {
             join_all(known.into_iter().map(|(address, spec)| pool.open_as(address, spec)))
                 .await;
         }
+    }
+
+    /// Begins to read what is remembered behind a connection that was opened ahead, for the next
+    /// plan. It needs a runtime around it.
+    pub fn look_ahead(self: &Arc<Self>, connection: Address, remembered: Remembered) {
+        let reading = ahead::read(self.clone(), connection.clone(), remembered);
+        let reading = tokio::spawn(reading);
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).push((connection, reading));
+    }
+
+    /// What was read ahead behind these connections, once all of it was; the rest is given up.
+    pub(crate) async fn foreseen(&self, behind: impl Fn(&Address) -> bool) -> Foreseen {
+        let mut begun =
+            std::mem::take(&mut *self.ahead.lock().unwrap_or_else(PoisonError::into_inner));
+        for (_, reading) in begun.extract_if(.., |(connection, _)| !behind(connection)) {
+            reading.abort();
+        }
+        let read = begun.into_iter().map(|(connection, reading)| async move {
+            Some((connection, reading.await.ok().flatten()?))
+        });
+        join_all(read).await.into_iter().flatten().collect()
+    }
+
+    /// A connection that is open with these arguments.
+    pub(crate) async fn opened(&self, address: &Address, spec: &Value) -> Option<Line> {
+        let slot = self.slot(address);
+        let slot = slot.lock().await;
+        let (_, line) = slot.as_ref().filter(|(known, _)| known == spec)?;
+        line.as_ref().ok().cloned()
     }
 
     /// Opens a connection that nobody asked for yet.

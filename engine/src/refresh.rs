@@ -4,12 +4,13 @@
 //! be read first (the container a database runs in). So this goes in waves: the walk of the
 //! plan names what it could read next, until it names nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future::join_all;
 
 use crate::address::Address;
+use crate::ahead::Foreseen;
 use crate::diagnostic::Findings;
 use crate::graph::Graph;
 use crate::kind::Registry;
@@ -67,6 +68,7 @@ async fn look(
         kind.calls.surveys()
             && graph.in_order().any(|declaration| declaration.address.kind() == kind.name)
     });
+    let mut foreseen = foreseen(graph, state, pool).await;
     loop {
         let settled = settled(&moved.state, &observed.renamed, pool.registry());
         let inputs = Inputs {
@@ -77,10 +79,13 @@ async fn look(
             refresh: true,
             destroy: options.destroy,
             replace: &options.replace,
+            foreseen: &foreseen,
         };
         let decisions = decide(inputs);
         if decisions.reads.is_empty() {
-            observed.surveyed = survey(pool, inputs, &decisions).await;
+            let surveyed = survey(pool, inputs, &decisions).await;
+            observe(&mut observed, &mut foreseen, &decisions.foreseen);
+            observed.surveyed = surveyed;
             return (observed, Some(decisions));
         }
         let reads = decisions.reads;
@@ -100,8 +105,33 @@ async fn look(
             observed.objects.extend(answer.objects);
             observed.renamed.extend(answer.renamed);
         }
+        observe(&mut observed, &mut foreseen, &decisions.foreseen);
         if last && !surveys {
             return (observed, None);
+        }
+    }
+}
+
+/// What was read ahead, unless there is another limit now to how long that may take.
+async fn foreseen(graph: &Graph, state: &State, pool: &Pool) -> Foreseen {
+    let other_limits: BTreeSet<_> = graph
+        .in_order()
+        .filter(|declared| {
+            let limit = declared.lifecycle.timeouts.read;
+            let recorded = || state.records.get(&declared.address);
+            limit.is_some() && recorded().and_then(|one| one.lifecycle.timeouts.read) != limit
+        })
+        .filter_map(|declared| declared.connection.as_ref())
+        .collect();
+    pool.foreseen(|connection| !other_limits.contains(connection)).await
+}
+
+/// What was read ahead, and asked for, is read.
+fn observe(observed: &mut Observed, foreseen: &mut Foreseen, asked: &[(Address, Address)]) {
+    for (connection, address) in asked {
+        if let Some(answer) = foreseen.take(connection, address) {
+            observed.objects.insert(address.clone(), answer);
+            observed.connections.entry(connection.clone()).or_insert(Answer::Open);
         }
     }
 }

@@ -43,7 +43,7 @@ pub struct Scope {
 }
 
 /// What an object is called, here and in the world.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Name {
     /// The stack it belongs to.
     pub stack: String,
@@ -54,7 +54,7 @@ pub struct Name {
 }
 
 /// An object that is looked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Wanted<Spec> {
     /// Its id when it was made; `None` to look for it by its natural name and parents.
     pub id: Option<String>,

@@ -45,7 +45,9 @@ mod writer;
 
 pub use codec::FORMAT;
 pub use lock::Holder;
-pub use read::{History, Snapshot, history, open_latest, read_revision, read_state};
+pub use read::{
+    History, Snapshot, history, open_latest, read_revision, read_state, read_state_telling,
+};
 pub use recover::{Recovered, recover};
 pub use revision::{Changes, RevisionHeader};
 pub use seal::Keyring;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dollop_engine::store::{State, StoreError};
+use dollop_engine::store::{Record, State, StoreError};
 
 use crate::files::Folder;
 use crate::lock::{Lock, Taken};
@@ -43,7 +43,7 @@ pub fn open_latest(folder: &Path) -> Result<Option<Snapshot>, StoreError> {
     if !notes.is_empty() {
         notes.push(format!("showing revision {} instead", header.serial));
     }
-    let state = revision::to_state(&Vault::new(&folder)?, &header, body)?;
+    let state = revision::to_state(&Vault::new(&folder)?, &header, body, &mut |_| {})?;
     Ok(Some(Snapshot { state, notes, changing: false }))
 }
 
@@ -52,13 +52,22 @@ pub fn open_latest(folder: &Path) -> Result<Option<Snapshot>, StoreError> {
 /// Makes nothing: without a folder the state is empty. After a run that ended, the revision of
 /// that run is read and sled is not opened, which costs several times as much.
 pub fn read_state(folder: &Path) -> Result<Snapshot, StoreError> {
+    read_state_telling(folder, &mut |_| {})
+}
+
+/// The same, and tells of connections as soon as they are known, where that is before the rest;
+/// the state has these as well.
+pub fn read_state_telling(
+    folder: &Path,
+    tell: &mut dyn FnMut(&Record),
+) -> Result<Snapshot, StoreError> {
     let files = Folder::new(folder);
     if !files.store().exists() && revision::numbers(&files)?.is_empty() {
         return Ok(Snapshot::default());
     }
     match Lock::reading(&files)? {
         Taken::Lock(lock) => {
-            let state = match settled(&files)? {
+            let state = match settled(&files, tell)? {
                 Some(state) => state,
                 None => Worker::start(&files)?.state()?,
             };
@@ -86,13 +95,13 @@ pub fn read_state(folder: &Path) -> Result<Snapshot, StoreError> {
 /// The newest revision, when it is what the store has: nothing has begun since the run that
 /// left it. What is amiss with this is for the store to tell; what is amiss with the store, the
 /// next run that opens it tells.
-fn settled(files: &Folder) -> Result<Option<State>, StoreError> {
+fn settled(files: &Folder, tell: &mut dyn FnMut(&Record)) -> Result<Option<State>, StoreError> {
     if !files.store().exists() || !trail::is_empty(files) {
         return Ok(None);
     }
     let Some(newest) = revision::numbers(files)?.pop() else { return Ok(None) };
     let Ok((header, body)) = revision::read(files, newest) else { return Ok(None) };
-    Ok(revision::to_state(&Vault::new(files)?, &header, body).ok())
+    Ok(revision::to_state(&Vault::new(files)?, &header, body, tell).ok())
 }
 
 /// All revisions; their states are not read.
@@ -115,6 +124,6 @@ pub fn read_revision(
 ) -> Result<(RevisionHeader, State), StoreError> {
     let folder = Folder::new(folder);
     let (header, body) = revision::read(&folder, serial)?;
-    let state = revision::to_state(&Vault::new(&folder)?, &header, body)?;
+    let state = revision::to_state(&Vault::new(&folder)?, &header, body, &mut |_| {})?;
     Ok((header, state))
 }

@@ -60,7 +60,7 @@ pub fn recover(folder: &Path, holder: &Holder) -> Result<Recovered, StoreError> 
     let newest = revision::numbers(&folder)?.last().copied().unwrap_or(0);
     let (from, mut state) = match found {
         Some((header, body)) => {
-            (Some(header.serial), revision::to_state(&vault, &header, body)?)
+            (Some(header.serial), revision::to_state(&vault, &header, body, &mut |_| {})?)
         }
         None => (None, State::default()),
     };

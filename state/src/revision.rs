@@ -20,7 +20,7 @@ use crate::clock;
 use crate::codec::{self, FORMAT};
 use crate::files::{Folder, cannot, failure, hinted, rename, sync_folder, write_aside};
 use crate::upgrade::Kind;
-use crate::vault::Vault;
+use crate::vault::{Vault, contains};
 
 /// How many are kept.
 const KEPT: usize = 100;
@@ -300,17 +300,36 @@ pub(crate) fn to_state(
     vault: &Vault,
     header: &RevisionHeader,
     body: Body,
+    tell: &mut dyn FnMut(&Record),
 ) -> Result<State, StoreError> {
     vault.expect(header.key.as_deref())?;
-    let mut records = BTreeMap::new();
-    for json in body.records.values() {
+    let decode = |json: &RawValue| {
         let record: Record = vault.decode_json(Kind::Record, json.get().as_bytes())?;
-        records.insert(record.address.clone(), record);
+        Ok::<_, StoreError>((record.address.clone(), record))
+    };
+    // Connections first, somebody waits for them. What else may have such a part is one of few.
+    let (first, others): (Vec<_>, Vec<_>) =
+        body.records.values().partition(|json| contains(json.get().as_bytes(), NO_CONNECTION));
+    let mut records = Vec::with_capacity(body.records.len());
+    for json in first {
+        let (address, record) = decode(json)?;
+        if record.connection.is_none() {
+            tell(&record);
+        }
+        records.push((address, record));
     }
+    for json in others {
+        records.push(decode(json)?);
+    }
+    // At once: a tree that grows one by one compares each with many others.
+    let records = records.into_iter().collect();
     let outputs = vault.decode_json(Kind::Outputs, body.outputs.get().as_bytes())?;
     let outputs = outputs_to_values(outputs);
     Ok(State { serial: header.serial, stack: body.stack, records, outputs })
 }
+
+/// How the record of a connection says that it is one.
+const NO_CONNECTION: &[u8] = b"\"connection\":null";
 
 /// Outputs are stored as one [`Value::Map`], whose keys cannot pass for a secret.
 pub(crate) fn outputs_to_values(outputs: Value) -> BTreeMap<String, Value> {

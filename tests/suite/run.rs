@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dollop_engine::address::Address;
+use dollop_engine::ahead::Remembered;
 use dollop_engine::analysis::analyse;
 use dollop_engine::apply::{Settings, Watcher, apply};
 use dollop_engine::diagnostic::{Findings, Severity};
@@ -313,7 +314,25 @@ async fn planned(
     recall.fill_state(&mut state);
     let options =
         Options { destroy, replace: replace.clone(), part: part.clone(), ..Options::default() };
-    refreshed_plan(&graph, &state, pool, &options).await
+    let plan = refreshed_plan(&graph, &state, pool, &options).await;
+    // The same, when all that is remembered was asked for before.
+    let scope = pool.scope().clone();
+    let calls = world(request.stack).lock().unwrap().calls.clone();
+    let ahead = Arc::new(Pool::new(registry(), scope));
+    for (connection, remembered) in Remembered::of(&state) {
+        ahead.look_ahead(connection, remembered);
+    }
+    let foreseen = refreshed_plan(&graph, &state, &ahead, &options).await;
+    match (&plan, foreseen) {
+        (Ok(plan), Ok(foreseen)) => assert_eq!(*plan, foreseen, "{}", request.stack),
+        (Err(found), Err(foreseen)) => {
+            assert_eq!(show_findings(found), show_findings(&foreseen), "{}", request.stack);
+        }
+        (Ok(_), Err(found)) => panic!("{}: {}", request.stack, show_findings(&found)),
+        (Err(found), Ok(_)) => panic!("{}: {}", request.stack, show_findings(found)),
+    }
+    world(request.stack).lock().unwrap().calls = calls;
+    plan
 }
 
 /// The state as a store on disk gives it back.

@@ -16,6 +16,7 @@ use futures::future::join_all;
 use self::compose::{Place, compose};
 pub use self::discover::{Found as Discoveries, Kept, Looked, Looking, discover};
 use crate::address::Address;
+use crate::ahead::Foreseen;
 use crate::apply::{connection_record, record};
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::expr::Expr;
@@ -361,6 +362,7 @@ async fn look<'a>(graph: &'a Graph, state: &State, pool: &'a Pool) -> World<'a> 
         refresh: true,
         destroy: false,
         replace: &options.replace,
+        foreseen: &Foreseen::default(),
     };
     let decisions = decide(inputs);
     let undeclared = undeclared_ids(inputs);

@@ -16,7 +16,6 @@ use crate::plan::decide::{Decisions, Facts, Presence, Reads, Resolved, Walk, fir
 use crate::plan::desired::desired;
 use crate::plan::{ConnectionPlan, DeferredBy, Standing};
 use crate::program::Declaration;
-use crate::resource::Wanted;
 use crate::schema::Disruption;
 use crate::store::Record;
 use crate::value::Value;
@@ -269,38 +268,6 @@ impl Walk<'_> {
     /// looks at what this one says about what is behind it.
     pub(crate) fn will_be_read(&self, connection: Option<&Address>) -> bool {
         connection.is_some_and(|connection| self.decisions.reads.contains_key(connection))
-    }
-
-    /// Asks for an object when its connection is about to be opened.
-    pub(crate) fn want(
-        &mut self,
-        connection: &Address,
-        address: &Address,
-        id: Option<String>,
-        facts: Option<Value>,
-        spec: Option<Value>,
-    ) {
-        if !self.decisions.reads.contains_key(connection) {
-            return;
-        }
-        let wanted = spec.map(|spec| {
-            let mut name = self.name(address, &spec);
-            // A run that was killed may have given it that name already.
-            if let Some(new) = self.renamings.iter().find(|new| new.address == *address) {
-                name.natural.clone_from(&new.to);
-            }
-            Wanted { id, facts: facts.map(|facts| facts.to_json()), name, spec }
-        });
-        let Some(reads) = self.decisions.reads.get_mut(connection) else { return };
-        match wanted {
-            Some(wanted) => {
-                // A look-up shares the call with what is managed.
-                let kind = self.inputs.registry.looked_up(address.kind());
-                let kind = kind.map_or(address.kind(), |kind| kind.name);
-                reads.wanted.entry(kind.to_owned()).or_default().push(wanted);
-            }
-            None => reads.unchecked.push(address.clone()),
-        }
     }
 }
 

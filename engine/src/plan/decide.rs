@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::address::Address;
+use crate::ahead::Foreseen;
 use crate::diagnostic::{Code, Diagnostic, did_you_mean};
 use crate::expr::{Expr, Reference};
 use crate::graph::Graph;
@@ -39,6 +40,8 @@ pub(crate) struct Inputs<'a> {
     pub(crate) destroy: bool,
     /// What is to be made anew on request.
     pub(crate) replace: &'a BTreeSet<Address>,
+    /// What was read before this walk could ask for it.
+    pub(crate) foreseen: &'a Foreseen,
 }
 
 /// One connection to open, and what to look for behind it.
@@ -68,6 +71,8 @@ pub(crate) struct Decisions {
     pub(crate) kept_dormant: Vec<Address>,
     /// What to read before walking again; empty when everything is decided.
     pub(crate) reads: BTreeMap<Address, Reads>,
+    /// What it would ask for and was read already: connection and object.
+    pub(crate) foreseen: Vec<(Address, Address)>,
     /// Outputs with everything filled in that is known.
     pub(crate) outputs: Vec<(String, Expr)>,
     /// Look-ups in the order of the graph.

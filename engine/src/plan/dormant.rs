@@ -8,6 +8,7 @@ use crate::path::Path;
 use crate::plan::Standing;
 use crate::plan::change::{Action, Change, Difference, Reason};
 use crate::plan::decide::Walk;
+use crate::plan::seen::{Question, Seen};
 use crate::plan::undeclared::{is_gone, unreadable};
 use crate::program::{Fate, alternatives};
 use crate::schema::Disruption;
@@ -69,11 +70,7 @@ impl Walk<'_> {
         self.ensure_connection(&connection);
         let mut facts = record.facts.clone();
         let mut id = record.id.clone();
-        if self.pending.contains(&connection) {
-            let spec = Some(record.spec.clone());
-            let known = Some(record.facts.clone());
-            self.want(&connection, &record.address, Some(id.clone()), known, spec);
-        } else if let Some(Standing::Deferred(_)) = self.standing(&connection) {
+        if let Some(Standing::Deferred(_)) = self.standing(&connection) {
             let message = format!("`{}` is not stopped by this plan", record.address);
             let note = format!(
                 "`{connection}`, which it is reached through, can be used only once this is \
@@ -86,8 +83,8 @@ impl Walk<'_> {
             );
             return None;
         } else {
-            match self.inputs.observed.objects.get(&record.address) {
-                Some(Observation::Found(found)) => {
+            match self.seen(&connection, &record.address, || Question::of(record)) {
+                Seen::This(Observation::Found(found)) => {
                     let running = operations.switched(&found.spec, true);
                     if running.is_none_or(|running| !running.same(&found.spec)) {
                         return None;
@@ -96,13 +93,15 @@ impl Walk<'_> {
                     id.clone_from(&found.id);
                 }
                 // Nothing runs that could be stopped; that it is gone is said once it is on.
-                Some(found) if is_gone(found) => return None,
-                Some(Observation::Unreadable(error)) => {
+                Seen::This(found) if is_gone(found) => return None,
+                Seen::This(Observation::Unreadable(error)) => {
                     let found = unreadable(&record.address, error);
                     self.decisions.diagnostics.push(found);
                     return None;
                 }
-                Some(Observation::Gone | Observation::Unchecked) | None => {}
+                Seen::This(Observation::Gone | Observation::Unchecked)
+                | Seen::Later
+                | Seen::Not => {}
             }
         }
         Some(Change {

@@ -15,6 +15,7 @@ use crate::plan::Standing;
 use crate::plan::change::Action;
 use crate::plan::decide::{Facts, Presence, Resolved, Walk};
 use crate::plan::desired::dummy;
+use crate::plan::seen::{Question, Seen};
 use crate::program::{Declaration, Lookup};
 use crate::value::Value;
 
@@ -156,14 +157,12 @@ impl Walk<'_> {
                 return Looked::Not { settled: true };
             }
         };
-        if self.pending.contains(connection) {
-            self.want(connection, address, None, None, Some(spec));
-            return Looked::Not { settled: false };
-        }
-        match self.inputs.observed.objects.get(address) {
-            Some(Observation::Found(found)) => Looked::Found(found.clone()),
-            Some(Observation::Gone) => Looked::Missing,
-            Some(Observation::Unreadable(error)) => {
+        let question = || Question { spec: Some(spec), ..Question::default() };
+        match self.seen(connection, address, question) {
+            Seen::Later => Looked::Not { settled: false },
+            Seen::This(Observation::Found(found)) => Looked::Found(found.clone()),
+            Seen::This(Observation::Gone) => Looked::Missing,
+            Seen::This(Observation::Unreadable(error)) => {
                 let mut found =
                     Diagnostic::new(Code::Unreadable, format!("cannot read `{address}`"))
                         .at(declaration.span.clone())
@@ -173,7 +172,7 @@ impl Walk<'_> {
                 self.decisions.diagnostics.push(found);
                 Looked::Not { settled: true }
             }
-            Some(Observation::Unchecked) | None => Looked::Not { settled: true },
+            Seen::This(Observation::Unchecked) | Seen::Not => Looked::Not { settled: true },
         }
     }
 }

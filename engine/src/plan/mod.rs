@@ -22,6 +22,7 @@ mod renames;
 pub(crate) mod renaming;
 mod resources;
 mod rotation;
+mod seen;
 mod steps;
 mod succession;
 mod switch;
@@ -32,6 +33,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
+use crate::ahead::Foreseen;
 use crate::diagnostic::{Code, Diagnostic, Findings, Sources, did_you_mean};
 use crate::expr::Expr;
 use crate::graph::Graph;
@@ -324,6 +326,7 @@ pub(crate) fn plan_from(
         refresh: !unrefreshed,
         destroy: *destroy,
         replace,
+        foreseen: &Foreseen::default(),
     };
     let mut decisions = walked.unwrap_or_else(|| decide(inputs));
     let program = graph.program();

@@ -18,6 +18,7 @@ use crate::plan::desired::Desired;
 use crate::plan::diff::{Sides, all_set, differences};
 use crate::plan::following::migration;
 use crate::plan::renaming::carried;
+use crate::plan::seen::{Question, Seen};
 use crate::plan::switch::as_left;
 use crate::plan::undeclared::as_recorded;
 use crate::program::Declaration;
@@ -156,23 +157,15 @@ impl Walk<'_> {
             }
             // It exists nowhere but in its record.
             _ if record.is_none() && kind.traits.only_recorded => (Now::Absent, true),
-            _ if self.pending.contains(connection) => {
-                let (id, facts) = match record {
-                    Some(record) if !record.interrupted => {
-                        (Some(record.id.clone()), Some(record.facts.clone()))
-                    }
-                    _ => (None, None),
-                };
-                let told = normal.spec.known();
-                let spec = record.map(|record| told_again(&record.spec, told));
+            _ => match self.seen(connection, address, || {
+                let spec = record.map(|one| told_again(&one.spec, normal.spec.known()));
                 let spec = spec.or_else(|| normal.probe.clone());
-                self.want(connection, address, id, facts, spec);
-                (unrefreshed(record), false)
-            }
-            _ => match self.inputs.observed.objects.get(address) {
-                Some(Observation::Found(found)) => (Now::There(found.clone()), true),
-                Some(Observation::Gone | Observation::Unchecked) => (Now::Absent, true),
-                Some(Observation::Unreadable(error)) => {
+                Question { spec, ..record.map(Question::of).unwrap_or_default() }
+            }) {
+                Seen::Later => (unrefreshed(record), false),
+                Seen::This(Observation::Found(found)) => (Now::There(found.clone()), true),
+                Seen::This(Observation::Gone | Observation::Unchecked) => (Now::Absent, true),
+                Seen::This(Observation::Unreadable(error)) => {
                     let found = match error.failure {
                         Failure::Impossible => Diagnostic::new(
                             Code::Impossible,
@@ -192,7 +185,7 @@ impl Walk<'_> {
                     self.decisions.diagnostics.push(found);
                     (unrefreshed(record), true)
                 }
-                None => (unrefreshed(record), true),
+                Seen::Not => (unrefreshed(record), true),
             },
         }
     }

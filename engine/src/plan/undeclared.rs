@@ -12,6 +12,7 @@ use crate::path::Path;
 use crate::plan::Standing;
 use crate::plan::change::{Action, Change, Difference, Reason};
 use crate::plan::decide::Walk;
+use crate::plan::seen::{Question, Seen};
 use crate::program::Declaration;
 use crate::resource::Owner;
 use crate::schema::Disruption;
@@ -135,39 +136,32 @@ impl Walk<'_> {
             Some(Standing::Deferred(_)) => {
                 change.reasons.push(Reason::Deferred(connection.clone()));
             }
-            _ if self.pending.contains(connection) => {
-                let (id, facts) = if record.interrupted {
-                    (None, None)
-                } else {
-                    (Some(record.id.clone()), Some(record.facts.clone()))
-                };
-                let spec = Some(record.spec.clone());
-                self.want(connection, &record.address, id, facts, spec);
-            }
-            _ => match self.inputs.observed.objects.get(&record.address) {
+            _ => match self.seen(connection, &record.address, || Question::of(record)) {
                 // Its making was interrupted before it existed; somebody else's stands there.
-                Some(Observation::Found(found))
+                Seen::This(Observation::Found(found))
                     if record.interrupted && matches!(found.owner, Owner::Other(_)) =>
                 {
                     change.action = Action::Forget;
                     change.reasons = vec![Reason::Gone];
                     change.disruption = Disruption::None;
                 }
-                Some(Observation::Found(found)) => {
+                Seen::This(Observation::Found(found)) => {
                     let spec = kind.mark_spec(found.spec.clone()).marked_like(&record.spec);
                     change.facts = kind.mark_facts(found.facts.clone(), &spec);
                     change.before = Some(spec);
                     change.id = Some(found.id.clone());
                 }
-                Some(found) if is_gone(found) => {
+                Seen::This(found) if is_gone(found) => {
                     change.action = Action::Forget;
                     change.reasons = vec![Reason::Gone];
                     change.disruption = Disruption::None;
                 }
-                Some(Observation::Unreadable(error)) => {
+                Seen::This(Observation::Unreadable(error)) => {
                     self.decisions.diagnostics.push(unreadable(&record.address, error));
                 }
-                Some(Observation::Gone | Observation::Unchecked) | None => {}
+                Seen::This(Observation::Gone | Observation::Unchecked)
+                | Seen::Later
+                | Seen::Not => {}
             },
         }
         if change.action == Action::Delete {

@@ -65,7 +65,15 @@ pub(super) fn is_age(age: &str) -> bool {
 
 /// Moves what stands in `arguments` to its attribute, so that both ways to write it are
 /// one. What contradicts the attribute or has another form stays: `check_leftover` says so.
-pub(super) fn lift<Spec: Serialize + DeserializeOwned>(typed: &[Typed], spec: &mut Spec) {
+pub(super) fn lift<Spec: Serialize + DeserializeOwned>(
+    typed: &[Typed],
+    spec: &mut Spec,
+    arguments: impl Fn(&Spec) -> &Arguments,
+) {
+    // Most have none.
+    if arguments(spec).is_empty() {
+        return;
+    }
     let Ok(mut json) = serde_json::to_value(&*spec) else {
         return;
     };

@@ -142,7 +142,7 @@ impl Item for Exchange {
     }
 
     fn normalize(spec: &mut Spec) {
-        lift(TYPED, spec);
+        lift(TYPED, spec, |spec| &spec.arguments);
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {

@@ -289,6 +289,8 @@ impl<I: Item> Resource for Kept<I> {
             Ok(rows) => rows,
             Err(error) => return wanted.iter().map(|_| Err(error.clone())).collect(),
         };
+        // Whoever reads beside it sends its requests first: they are answered meanwhile.
+        tokio::task::yield_now().await;
         let rows: BTreeMap<Place, I::Row> =
             rows.into_iter().map(|row| (I::row_place(&row), row)).collect();
         let look = |(wanted, place): (&Wanted<I::Spec>, Place)| {

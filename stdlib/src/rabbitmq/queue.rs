@@ -254,7 +254,7 @@ impl Item for Queue {
         if spec.arguments.get(TYPE) == Some(&json!(spec.queue_type)) {
             spec.arguments.remove(TYPE);
         }
-        lift(TYPED, spec);
+        lift(TYPED, spec, |spec| &spec.arguments);
     }
 
     fn check(spec: &Spec) -> Vec<Problem> {
