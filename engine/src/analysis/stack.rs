@@ -1,6 +1,6 @@
 //! The declarations as the rules see them: specs as far as they are known, and claims.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::claim::{Call, Claim, Claimed, Lint};
 use crate::address::Address;
@@ -26,7 +26,7 @@ pub(super) struct Stack<'a> {
 }
 
 /// Attributes as far as they are known, by address.
-type Known<'a> = BTreeMap<&'a Address, Map<Expr>>;
+type Known<'a> = HashMap<&'a Address, Map<Expr>>;
 
 /// A claim with whose it is.
 pub(super) type Use<'s, 'a> = (&'s Object<'a>, &'s Claimed);

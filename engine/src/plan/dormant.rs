@@ -82,27 +82,26 @@ impl Walk<'_> {
                     .hint("apply this, and then plan again with `--dormant stop`"),
             );
             return None;
-        } else {
-            match self.seen(&connection, &record.address, || Question::of(record)) {
-                Seen::This(Observation::Found(found)) => {
-                    let running = operations.switched(&found.spec, true);
-                    if running.is_none_or(|running| !running.same(&found.spec)) {
-                        return None;
-                    }
-                    facts = kind.mark_facts(found.facts.clone(), &record.spec);
-                    id.clone_from(&found.id);
-                }
-                // Nothing runs that could be stopped; that it is gone is said once it is on.
-                Seen::This(found) if is_gone(found) => return None,
-                Seen::This(Observation::Unreadable(error)) => {
-                    let found = unreadable(&record.address, error);
-                    self.decisions.diagnostics.push(found);
+        }
+        match self.seen(&connection, &record.address, || Question::of(record)) {
+            Seen::This(Observation::Found(found)) => {
+                let running = operations.switched(&found.spec, true);
+                if running.is_none_or(|running| !running.same(&found.spec)) {
                     return None;
                 }
-                Seen::This(Observation::Gone | Observation::Unchecked)
-                | Seen::Later
-                | Seen::Not => {}
+                facts = kind.mark_facts(found.facts.clone(), &record.spec);
+                id.clone_from(&found.id);
             }
+            // Nothing runs that could be stopped; that it is gone is said once it is on.
+            Seen::This(found) if is_gone(found) => return None,
+            Seen::This(Observation::Unreadable(error)) => {
+                let found = unreadable(&record.address, error);
+                self.decisions.diagnostics.push(found);
+                return None;
+            }
+            Seen::This(Observation::Gone | Observation::Unchecked)
+            | Seen::Later
+            | Seen::Not => {}
         }
         Some(Change {
             address: record.address.clone(),

@@ -398,12 +398,6 @@ impl Draft {
             })
             .map(|change| &change.address)
             .collect();
-        let mut behind: BTreeMap<&Address, Vec<&Record>> = BTreeMap::new();
-        for record in state.records.values() {
-            for needed in &record.dependencies {
-                behind.entry(needed).or_default().push(record);
-            }
-        }
         // What nobody may use while what is stored in it moves waits like what goes.
         let offline: HashMap<&Address, usize> = changes
             .iter()
@@ -412,6 +406,16 @@ impl Draft {
                 Some((&change.address, self.forward.get(&change.address).copied()?))
             })
             .collect();
+        // Nothing goes: nothing else waits for that.
+        if self.backward.is_empty() && offline.is_empty() {
+            return;
+        }
+        let mut behind: BTreeMap<&Address, Vec<&Record>> = BTreeMap::new();
+        for record in state.records.values() {
+            for needed in &record.dependencies {
+                behind.entry(needed).or_default().push(record);
+            }
+        }
         for (needed, dependents) in &behind {
             let delete = self.backward.get(*needed).or_else(|| offline.get(*needed));
             let Some(delete) = delete.copied() else { continue };
