@@ -248,10 +248,9 @@ impl Resource for Volume {
         id: &str,
         _spec: VolumeSpec,
     ) -> Result<(), CallError> {
-        if carry::set_aside(engine, name).await? {
-            removed(engine, name, &carry::aside(&name.natural)).await?;
-        }
-        removed(engine, name, id).await
+        // The copy may be the only whole one: it stays for as long as the volume cannot go.
+        removed(engine, name, id).await?;
+        carry::dropped(engine, name).await
     }
 }
 
