@@ -328,7 +328,7 @@ fn spec(
         cpu_rt_runtime: host.cpu_realtime_runtime.filter(|n| *n > 0).map(Micros),
         pids_limit: limits.pids_limit(),
         blkio_config: BlockIo::observed(host),
-        ulimits: Ulimits::observed(host.ulimits.as_deref().unwrap_or(&[])),
+        ulimits: Ulimits::observed(host.ulimits.as_deref().unwrap_or(&[]), &asked.ulimits),
         sysctls: Pairs::observed(host.sysctls.iter().flatten()),
         cap_add: host.cap_add.iter().flatten().map(|cap| capability(cap)).collect(),
         cap_drop: host.cap_drop.iter().flatten().map(|cap| capability(cap)).collect(),
