@@ -15,6 +15,7 @@ mod backup;
 mod carry;
 mod container;
 mod content;
+mod departure;
 mod endpoint;
 mod engine;
 mod exec;
