@@ -322,6 +322,8 @@ async fn trial_removed(
 
 fn observe(network: &Listed, wanted: &Wanted<NetworkSpec>) -> Found<NetworkSpec, NetworkFacts> {
     let asked = &wanted.spec;
+    // Nobody can change a network: what one that was made here has beside what was asked for,
+    // the engine's configuration added (`default-network-opts`).
     let ranges = network.ipam.as_ref().and_then(|ipam| ipam.config.as_deref()).unwrap_or(&[]);
     let v4 = ranges.iter().find(|range| !is_v6(range));
     let v6 = ranges.iter().find(|range| is_v6(range));
@@ -348,7 +350,8 @@ fn observe(network: &Listed, wanted: &Wanted<NetworkSpec>) -> Found<NetworkSpec,
             .iter()
             .flatten()
             .filter(|(key, _)| {
-                !ADDED_BY_ENGINE.contains(&key.as_str()) || asked.options.contains_key(*key)
+                let by_engine = wanted.id.is_some() || ADDED_BY_ENGINE.contains(&key.as_str());
+                !by_engine || asked.options.contains_key(*key)
             })
             .map(|(key, value)| (key.clone(), Text(value.clone())))
             .collect(),
@@ -448,4 +451,28 @@ fn refused(
         ));
     }
     failed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{from_value, json};
+
+    #[test]
+    fn options_an_engine_adds_by_its_configuration_are_no_difference() {
+        let mtu = "com.docker.network.driver.mtu";
+        let there: Listed =
+            from_value(json!({ "Driver": "bridge", "Options": { mtu: "1400" } })).unwrap();
+        let address = Address::new(Vec::new(), Network::KIND, vec!["net".to_owned()]);
+        let name = Name { stack: "s".to_owned(), address, natural: "net".to_owned() };
+        let options = |asked: serde_json::Value, id: Option<&str>| {
+            let spec = from_value(json!({ "options": asked })).unwrap();
+            let id = id.map(str::to_owned);
+            observe(&there, &Wanted { id, name: name.clone(), spec, facts: None }).spec.options
+        };
+        assert!(options(json!({}), Some("1")).is_empty());
+        assert_eq!(options(json!({ mtu: "1500" }), Some("1"))[mtu].0, "1400");
+        // One that was not made here shows as it is.
+        assert_eq!(options(json!({}), None)[mtu].0, "1400");
+    }
 }
