@@ -100,6 +100,40 @@ async fn a_file_edited_by_hand_shows_and_is_repaired() {
 }
 
 #[tokio::test]
+async fn a_file_where_a_folder_is_leaves_the_folder_alone() {
+    let lab = Lab::open().await;
+    let (name, never) = (unique("folder"), unique("never"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("conf/data");
+    std::fs::create_dir(folder.path().join("conf")).expect("a folder");
+    std::fs::write(&data, "rows").expect("a file");
+    let _removed = (container_removed(&name), container_removed(&never));
+    let bind = format!("{}:/bound", folder.path().display());
+    let spec = json!({ "image": BUSYBOX, "command": "sleep 600", "stop_signal": "SIGKILL",
+        "volumes": [bind], "files": { "/bound/conf": "a file" } });
+    let object = lab.object("docker::container", &never, spec.clone());
+    let error = object.refused().await;
+    assert!(error.hints.join(" ").contains("a folder is where"), "{error:?}");
+    assert_eq!(std::fs::read_to_string(&data).expect("it is there"), "rows");
+    // One that is made later shows, and comes to no harm either.
+    let mut object = lab.object("docker::container", &name, spec);
+    object.spec["files"] = json!({ "/bound/other": "a file" });
+    let id = object.made().await.id;
+    docker(&[
+        "exec",
+        &name,
+        "sh",
+        "-c",
+        "rm /bound/other; mkdir /bound/other; touch /bound/other/x",
+    ]);
+    let found = object.differences(&id).await;
+    assert_eq!(found[0].2["/bound/other"]["content"], json!("(a folder)"));
+    let error = object.repair(&id).await.expect_err("a folder is there");
+    assert!(error.hints.join(" ").contains("a folder is where"), "{error:?}");
+    assert_eq!(docker(&["exec", &name, "ls", "/bound/other"]), "x");
+}
+
+#[tokio::test]
 async fn a_container_may_get_healthy_after_it_was_unhealthy() {
     let lab = Lab::open().await;
     let name = unique("late");

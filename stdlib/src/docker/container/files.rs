@@ -11,7 +11,6 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bollard::errors::Error;
 use bollard::query_parameters::{
     DownloadFromContainerOptionsBuilder, KillContainerOptionsBuilder,
 };
@@ -20,7 +19,7 @@ use dollop_engine::resource::{Name, Problem};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
-use tar::Archive;
+use tar::{Archive, EntryType};
 
 use super::super::engine::{Engine, status};
 use super::mounts::tidy_path;
@@ -29,6 +28,9 @@ use super::units::{signal, written_as_text};
 
 /// How many files are looked at at once in one container.
 const AT_ONCE: usize = 4;
+
+/// What a plan shows as the content of a file that a folder has taken the place of.
+const A_FOLDER: &str = "(a folder)";
 
 /// Files by their path in the container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -260,16 +262,36 @@ async fn look(
     asked: &Entry,
 ) -> Result<Option<Entry>, CallError> {
     let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
-    let parts: Result<Vec<_>, Error> =
-        engine.docker.download_from_container(id, Some(options)).try_collect().await;
-    let bytes = match parts {
-        Ok(parts) => parts.concat(),
-        Err(error) if status(&error) == Some(404) => return Ok(None),
-        Err(error) => {
-            return Err(engine.failed(&format!("looking at file `{path}`"), &error));
+    let archive = engine.docker.download_from_container(id, Some(options));
+    let mut archive = std::pin::pin!(archive);
+    let mut bytes = Vec::new();
+    let mut kind = None;
+    while let Some(part) = archive.next().await {
+        match part {
+            Ok(part) => bytes.extend_from_slice(&part),
+            Err(error) if status(&error) == Some(404) => return Ok(None),
+            Err(error) => {
+                return Err(engine.failed(&format!("looking at file `{path}`"), &error));
+            }
         }
-    };
+        // A folder would come with all that is in it.
+        kind = kind.or_else(|| first_kind(&bytes));
+        if kind == Some(EntryType::Directory) {
+            return Ok(Some(Entry {
+                content: Some(A_FOLDER.to_owned()),
+                content_base64: None,
+                ..asked.clone()
+            }));
+        }
+    }
     Ok(read(&bytes, asked).unwrap_or(None))
+}
+
+/// What an archive begins with, as soon as enough of it is there.
+fn first_kind(archive: &[u8]) -> Option<EntryType> {
+    let mut archive = Archive::new(archive);
+    let first = archive.entries().ok()?.next()?.ok()?;
+    Some(first.header().entry_type())
 }
 
 /// The first file of an archive; nothing when something else is in its place.
@@ -321,6 +343,19 @@ mod tests {
             let bytes = archive(&[(inside, file)].into(), &[]).unwrap();
             assert_eq!(read(&bytes, file).unwrap().as_ref(), Some(file));
         }
+    }
+
+    #[test]
+    fn a_folder_is_known_by_the_first_of_its_archive() {
+        let mut folder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(EntryType::Directory);
+        header.set_size(0);
+        folder.append_data(&mut header, "conf/", std::io::empty()).unwrap();
+        let bytes = folder.into_inner().unwrap();
+        assert_eq!(first_kind(&bytes[..512]), Some(EntryType::Directory));
+        assert_eq!(first_kind(&bytes[..300]), None);
+        assert_eq!(first_kind(&[]), None);
     }
 
     #[test]
