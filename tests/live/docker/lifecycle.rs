@@ -134,6 +134,29 @@ async fn a_file_where_a_folder_is_leaves_the_folder_alone() {
 }
 
 #[tokio::test]
+async fn a_changed_file_restarts_in_one_call() {
+    let lab = Lab::open().await;
+    let name = unique("restarted");
+    let _removed = container_removed(&name);
+    let spec = json!({ "image": BUSYBOX, "command": "sleep 600", "stop_signal": "SIGKILL",
+        "files": { "/conf": "1" }, "pre_stop": [{ "command": "touch /stopping" }],
+        "post_start": [{ "command": "touch /started" }] });
+    let mut object = lab.object("docker::container", &name, spec);
+    let made = object.made().await;
+    docker(&["exec", &name, "rm", "/started"]);
+    let since = docker(&["inspect", "--format", "{{.State.StartedAt}}", &name]);
+    object.spec["files"] = json!({ "/conf": "2" });
+    object.repair(&made.id).await.expect("it is restarted");
+    docker(&["exec", &name, "ls", "/stopping", "/started"]);
+    let now = docker(&["info", "--format", "{{.SystemTime}}"]);
+    let events = ["events", "--since", &since, "--until", &now, "--format", "{{.Action}}"];
+    let only = format!("container={name}");
+    let events =
+        docker(&[&events[..], &["--filter", &only, "--filter", "event=restart"]].concat());
+    assert_eq!(events, "restart");
+}
+
+#[tokio::test]
 async fn a_container_may_get_healthy_after_it_was_unhealthy() {
     let lab = Lab::open().await;
     let name = unique("late");

@@ -1,6 +1,7 @@
 //! What changes in place: name, limits, restart policy, networks, files, and whether it runs.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bollard::models::{ContainerInspectResponse, NetworkDisconnectRequest};
 use bollard::query_parameters::RenameContainerOptionsBuilder;
@@ -55,8 +56,7 @@ pub(super) async fn update(
                 true
             }
             OnChange::Restart => {
-                stop(engine, name, id, to).await?;
-                start::begin(engine, name, id, to).await?;
+                restart(engine, name, id, to).await?;
                 true
             }
         };
@@ -90,21 +90,49 @@ pub(super) async fn stop(
     id: &str,
     spec: &ContainerSpec,
 ) -> Result<(), CallError> {
-    if !spec.pre_stop.is_empty()
-        && inspect(engine, id).await?.and_then(|found| found.state).is_some_and(|s| runs(&s))
-    {
-        hooks::run(engine, name, id, ("pre_stop", &spec.pre_stop), &spec.env).await?;
-    }
-    let grace =
-        spec.stop_grace_period.map_or(std::time::Duration::from_secs(10), |span| span.0);
-    let stopped = engine.patient(grace).stop_container(id, None).await;
-    match stopped {
+    pre_stop(engine, name, id, spec).await?;
+    match engine.patient(grace(spec)).stop_container(id, None).await {
         Ok(()) => Ok(()),
         Err(error) if matches!(status(&error), Some(304 | 404)) => Ok(()),
         Err(error) => {
             Err(engine.failed(&format!("stopping container `{}`", name.natural), &error))
         }
     }
+}
+
+/// The engine does both: a run that is killed in between would leave it stopped.
+async fn restart(
+    engine: &Engine,
+    name: &Name,
+    id: &str,
+    spec: &ContainerSpec,
+) -> Result<(), CallError> {
+    pre_stop(engine, name, id, spec).await?;
+    let restarted = engine.patient(grace(spec)).restart_container(id, None).await;
+    if let Err(error) = restarted {
+        return Err(start::explain(engine, name, spec, &error).await);
+    }
+    start::post_start(engine, name, id, spec).await
+}
+
+/// Runs what is to run before it stops.
+async fn pre_stop(
+    engine: &Engine,
+    name: &Name,
+    id: &str,
+    spec: &ContainerSpec,
+) -> Result<(), CallError> {
+    if spec.pre_stop.is_empty()
+        || !inspect(engine, id).await?.and_then(|found| found.state).is_some_and(|s| runs(&s))
+    {
+        return Ok(());
+    }
+    hooks::run(engine, name, id, ("pre_stop", &spec.pre_stop), &spec.env).await
+}
+
+/// How long it may take to stop.
+fn grace(spec: &ContainerSpec) -> Duration {
+    spec.stop_grace_period.map_or(Duration::from_secs(10), |span| span.0)
 }
 
 async fn there(
