@@ -37,6 +37,7 @@ mod stored;
 mod subnets;
 mod tags;
 mod trust;
+mod unended;
 mod versions;
 mod volume;
 mod wire;

@@ -554,9 +554,52 @@ async fn a_job_runs_when_it_must_and_says_what_went_wrong() {
         docker(&["ps", "--all", "--quiet", "--filter", &format!("name={name}")]).is_empty()
     );
 
-    let slow = json!({ "image": BUSYBOX, "command": "sleep 600", "timeout": "1s" });
-    let error = lab.object("docker::job", &name, slow).refused().await;
-    assert!(error.message.contains("after 1s"), "{}", error.message);
+    // A container of somebody else is no job of ours, however it ended.
+    docker(&["create", "--name", &name, BUSYBOX, "nothing"]);
+    let error = object.refused().await;
+    assert!(error.message.contains("exists already"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn a_job_that_takes_too_long_goes_on_and_is_waited_for() {
+    let lab = Lab::open().await;
+    let (name, other, host) = (unique("slow"), unique("within"), unique("host"));
+    let _removed = (container_removed(&name), container_removed(&host));
+    docker(&["run", "--detach", "--name", &host, BUSYBOX, "sleep", "1000"]);
+    let slow = "echo began; echo run >> /runs; sleep 8; echo ended";
+    let jobs = [
+        (&name, json!({ "image": BUSYBOX, "check": "test -e /done" })),
+        (&other, json!({ "container": host })),
+    ];
+    for (name, mut spec) in jobs {
+        spec["command"] = json!(["sh", "-c", slow]);
+        spec["timeout"] = json!("1s");
+        let mut object = lab.object("docker::job", name, spec);
+        // The engine's own time is added for a command in another container.
+        if object.spec["container"] == json!(null) {
+            for _ in 0..2 {
+                let error = object.refused().await;
+                assert!(error.message.contains("has not ended"), "{}", error.message);
+                let hints = error.hints.join(" ");
+                assert!(hints.contains(&format!("`docker rm --force {name}`")), "{hints}");
+            }
+            // Declared otherwise, it would be another command beside it.
+            object.spec["env"] = json!({ "A": "1" });
+            let error = object.refused().await;
+            assert!(error.message.contains("declared otherwise"), "{}", error.message);
+            object.spec["env"] = json!({});
+        } else {
+            let command = ["exec", "--detach", &host, "sh", "-c", slow];
+            docker(&command);
+        }
+        object.spec["timeout"] = json!("30s");
+        let made = object.made().await;
+        if object.spec["container"] == json!(null) {
+            assert_eq!(fact(&made.facts, "output"), json!("began\nended"));
+        } else {
+            assert_eq!(docker(&["exec", &host, "cat", "/runs"]), "run", "it ran once");
+        }
+    }
 }
 
 #[tokio::test]
