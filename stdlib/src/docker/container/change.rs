@@ -78,6 +78,7 @@ pub(super) async fn update(
     };
     Ok(ContainerFacts {
         tracked: seen,
+        told: to.files.told(),
         defaults: filled_in(to, &container),
         ..facts(engine, &container, image.as_ref())
     })

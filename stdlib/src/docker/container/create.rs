@@ -53,6 +53,7 @@ pub(super) async fn made(
     };
     let facts = ContainerFacts {
         tracked: seen,
+        told: spec.files.told(),
         defaults: filled_in(spec, &container),
         ..facts(engine, &container, Some(image))
     };

@@ -19,11 +19,13 @@ use dollop_engine::resource::{Name, Problem};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest as _, Sha256};
 use tar::{Archive, EntryType};
 
 use super::super::engine::{Engine, status};
 use super::mounts::tidy_path;
 use super::options::Octal;
+use super::track::Digests;
 use super::units::{signal, written_as_text};
 
 /// How many files are looked at at once in one container.
@@ -52,6 +54,9 @@ pub struct Entry {
     pub gid: u32,
     /// What happens to a running container when the file changes.
     pub on_change: OnChange,
+    /// Whether its program was told of what is there now.
+    #[serde(skip_serializing_if = "Clone::clone")]
+    pub up_to_date: bool,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -76,6 +81,14 @@ struct Long {
     /// `none`.
     #[serde(default)]
     on_change: OnChange,
+    /// Whether its program must have been told of what is there now. A plan shows `false`
+    /// when an apply put the file in and failed before that.
+    #[serde(default = "yes")]
+    up_to_date: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn readable() -> Octal {
@@ -137,6 +150,7 @@ impl<'de> Deserialize<'de> for Entry {
                     uid: 0,
                     gid: 0,
                     on_change: OnChange::default(),
+                    up_to_date: true,
                 })
             }
 
@@ -144,9 +158,9 @@ impl<'de> Deserialize<'de> for Entry {
                 Long::deserialize(serde::de::value::MapAccessDeserializer::new(map))
             }
         }
-        let Long { content, content_base64, mode, uid, gid, on_change } =
+        let Long { content, content_base64, mode, uid, gid, on_change, up_to_date } =
             deserializer.deserialize_any(TextOrMap)?;
-        Ok(Self { content, content_base64, mode, uid, gid, on_change })
+        Ok(Self { content, content_base64, mode, uid, gid, on_change, up_to_date })
     }
 }
 
@@ -180,6 +194,16 @@ impl Entry {
             (None, Some(encoded)) => BASE64.decode(encoded.trim()).unwrap_or_default(),
             (None, None) => Vec::new(),
         }
+    }
+
+    /// A digest of all that its program can see of it.
+    fn digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        for number in [self.mode.0, self.uid, self.gid] {
+            hasher.update(number.to_be_bytes());
+        }
+        hasher.update(self.bytes());
+        hex::encode(hasher.finalize())
     }
 }
 
@@ -229,10 +253,29 @@ impl Files {
         Ok(Self(found.into_iter().flatten().collect()))
     }
 
-    /// The strongest of what the changed files ask for.
+    /// Digests of what its program is told of; nothing where there are no files.
+    pub(super) fn told(&self) -> Option<Digests> {
+        let all = self.0.iter().map(|(path, file)| (path.clone(), file.digest()));
+        Some(all.collect()).filter(|told: &Digests| !told.is_empty())
+    }
+
+    /// Says which ones its program was not told of, by what it was last told of as the facts
+    /// have it, and hands that on. What nothing is known of begins with what is there now.
+    pub(super) fn compared(&mut self, facts: Option<&serde_json::Value>) -> Option<Digests> {
+        let told = facts.and_then(|facts| Digests::deserialize(&facts["told"]).ok());
+        let mut told = told.unwrap_or_default();
+        told.retain(|path, _| self.0.contains_key(path));
+        for (path, file) in &mut self.0 {
+            let now = file.digest();
+            file.up_to_date = *told.entry(path.clone()).or_insert_with(|| now.clone()) == now;
+        }
+        Some(told).filter(|told| !told.is_empty())
+    }
+
+    /// The strongest of what the changed files ask for, and those its program was not told of.
     pub(super) fn on_change(&self, from: &Self) -> OnChange {
         let changed = self.0.iter().filter(|(path, file)| {
-            let content = |file: &Entry| (file.bytes(), file.mode, file.uid, file.gid);
+            let content = |file: &Entry| (file.digest(), file.up_to_date);
             from.0.get(*path).map(content) != Some(content(file))
         });
         let changed = changed.map(|(_, file)| file.on_change.clone());
@@ -321,6 +364,7 @@ fn read(archive: &[u8], asked: &Entry) -> std::io::Result<Option<Entry>> {
         gid,
         // Nothing the engine knows.
         on_change: asked.on_change.clone(),
+        up_to_date: true,
     }))
 }
 
@@ -372,5 +416,21 @@ mod tests {
         assert_eq!(files("1", "2").on_change(&files("1", "1")), OnChange::None);
         let more: Files = from_value(json!({ "/c": "new" })).unwrap();
         assert_eq!(more.on_change(&Files::default()), OnChange::Restart);
+    }
+
+    #[test]
+    fn what_a_program_was_not_told_of_counts_as_changed() {
+        let files = |a: &str| -> Files { from_value(json!({ "/a": a })).unwrap() };
+        let told = json!({ "told": files("1").told() });
+        let mut there = files("2");
+        assert_eq!(there.compared(Some(&told)), files("1").told());
+        assert_eq!(files("2").on_change(&there), OnChange::Restart);
+        let told = json!({ "told": files("2").told() });
+        for facts in [Some(&told), Some(&json!({})), None] {
+            assert_eq!(there.compared(facts), files("2").told());
+            assert_eq!(files("2").on_change(&there), OnChange::None);
+        }
+        assert_eq!(there, files("2"));
+        assert_eq!(Files::default().told(), None);
     }
 }

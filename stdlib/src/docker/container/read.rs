@@ -137,6 +137,7 @@ pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Co
             };
             let mut found = found(&world, &container, image, wanted);
             found.spec.files = files?;
+            found.facts.told = found.spec.files.compared(wanted.facts.as_ref());
             (found.spec.track, found.facts.tracked) = tracked;
             Ok(Some(found))
         })

@@ -407,6 +407,10 @@ pub struct ContainerFacts {
     /// A digest of each path in `track`, as its program was last told of it.
     #[serde(default)]
     pub tracked: Digests,
+    /// A digest of each of `files`, as its program was last told of it.
+    #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
+    pub told: Option<Digests>,
     /// What the engine filled in by its own configuration where nothing was asked for:
     /// `shm_size`, `ipc`, `cgroup` and options of `logging`, as they were when it was made.
     #[serde(default)]
