@@ -10,14 +10,14 @@ use dollop_engine::resource::Name;
 
 use super::super::engine::{Engine, status};
 use super::super::{helper, labels, pull};
-use super::create::{endpoints_supported, exists, join};
+use super::create::{exists, join};
 use super::facts::{facts, filled_in};
 use super::files::OnChange;
 use super::networks::{BRIDGE, Endpoint, NONE};
 use super::read::{ended_well, inspect, runs};
 use super::spec::{ContainerFacts, ContainerSpec, Wait};
 use super::track::Track;
-use super::{files, hooks, inject, limits, start, wait};
+use super::{files, hooks, inject, limits, start, supported, wait};
 
 /// Changes the container from what it is to what it should be.
 pub(super) async fn update(
@@ -28,7 +28,7 @@ pub(super) async fn update(
     to: &ContainerSpec,
 ) -> Result<ContainerFacts, CallError> {
     let container = there(engine, name, id).await?;
-    endpoints_supported(engine, to)?;
+    supported::in_place(engine, engine.machine().await?, to)?;
     helper::swept(engine, name).await?;
     let seen = Track::seen(engine, to).await?;
     rename(engine, name, id, &container).await?;

@@ -32,9 +32,11 @@ pub(crate) mod rules;
 mod spec;
 mod start;
 mod succession;
+mod supported;
 mod survey;
 mod taken;
 mod track;
+mod trial;
 mod ulimits;
 mod units;
 mod wait;
@@ -71,7 +73,7 @@ use super::engine::Engine;
 use super::images;
 use super::instead;
 use super::versions;
-use super::{labels, pull, stored};
+use super::{labels, stored};
 use spec::ContainerFacts;
 use succession::Order;
 
@@ -217,8 +219,12 @@ impl Resource for Container {
         create(engine, name, &spec).await
     }
 
-    async fn prepare(engine: &Engine, _: &Name, spec: &ContainerSpec) -> Result<(), CallError> {
-        pull::local_or_pulled(engine, &spec.image, spec.platform.as_deref()).await.map(drop)
+    async fn prepare(
+        engine: &Engine,
+        name: &Name,
+        spec: &ContainerSpec,
+    ) -> Result<(), CallError> {
+        trial::prepare(engine, name, spec).await
     }
 
     async fn update(
