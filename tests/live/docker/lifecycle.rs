@@ -383,6 +383,35 @@ async fn a_network_joined_by_hand_shows_and_is_left() {
 
 /// The engine does not note when an image was pulled, so that dollop does.
 #[tokio::test]
+async fn a_network_that_cannot_be_joined_otherwise_is_joined_as_before() {
+    let lab = Lab::open().await;
+    let (name, guest, net, more) =
+        (unique("in"), unique("guest"), unique("net"), unique("more"));
+    let _networks = (network_removed(&net), network_removed(&more));
+    let _removed = (container_removed(&name), container_removed(&guest));
+    docker(&["network", "create", "--subnet", "10.231.7.0/24", &net]);
+    docker(&["network", "create", &more]);
+    let run = ["run", "--detach", "--name", &guest, "--network", &net, "--ip", "10.231.7.9"];
+    docker(&[&run[..], &[BUSYBOX, "sleep", "600"]].concat());
+    let spec = json!({ "image": BUSYBOX, "command": "sleep 600", "stop_signal": "SIGKILL",
+        "networks": [{ "network": net, "aliases": ["store"] }, more] });
+    let mut object = lab.object("docker::container", &name, spec);
+    let id = object.made().await.id;
+    object.spec["networks"] =
+        json!([{ "network": net, "aliases": ["shop"], "ipv4_address": "10.231.7.9" }]);
+    let error = object.repair(&id).await.expect_err("the address is taken");
+    assert!(error.notes.iter().any(|note| note.contains("as it was before")), "{error:?}");
+    let ping = ["exec", &guest, "ping", "-c1", "-W2", "store"];
+    docker(&ping);
+    // Nor did it leave the other one for nothing.
+    let format = "{{range $name, $end := .NetworkSettings.Networks}}{{$name}} {{end}}";
+    assert!(docker(&["inspect", "--format", format, &name]).contains(&more));
+    object.spec["networks"] = json!([{ "network": net, "aliases": ["shop"] }]);
+    object.repair(&id).await.expect("it joins");
+    assert_eq!(object.differences(&id).await, []);
+}
+
+#[tokio::test]
 async fn a_registry_is_asked_once_a_day() {
     let lab = Lab::open().await;
     let (address, path) = (registry_address(), format!("dollop-test/{}:1", unique("daily")));

@@ -204,22 +204,54 @@ async fn networks(
         default.insert(BRIDGE.to_owned(), Endpoint::default());
     }
     let wanted = if to.networks.0.is_empty() { &default } else { &to.networks.0 };
-    for network in &real {
-        let stays = wanted.get(*network).is_some_and(|endpoint| {
-            *network == BRIDGE || from.networks.0.get(*network) == Some(endpoint)
-        });
-        if !stays {
+    let stays = |network: &String, endpoint: &Endpoint| {
+        network == BRIDGE || from.networks.0.get(network) == Some(endpoint)
+    };
+    // Nothing can be joined beside that.
+    if real.iter().any(|network| *network == NONE) && !wanted.contains_key(NONE) {
+        leave(engine, name, id, NONE).await?;
+    }
+    let short = name.address.name();
+    for (network, endpoint) in wanted.iter().filter(|(network, _)| *network != NONE) {
+        if !real.contains(&network) {
+            join(engine, name, id, (network, endpoint), short).await?;
+        } else if !stays(network, endpoint) {
+            let before = from.networks.0.get(network);
+            let before = before.map(|before| (before, short));
+            rejoin(engine, name, id, network, before, (endpoint, short)).await?;
+        }
+    }
+    // It leaves last, so that it is never without a network.
+    for network in real.into_iter().filter(|network| *network != NONE) {
+        if !wanted.contains_key(network) {
             leave(engine, name, id, network).await?;
         }
     }
-    for (network, endpoint) in wanted {
-        let stayed = real.contains(&network)
-            && (network == BRIDGE || from.networks.0.get(network) == Some(endpoint));
-        if !stayed && network != NONE {
-            join(engine, name, id, (network, endpoint), name.address.name()).await?;
-        }
-    }
     Ok(())
+}
+
+/// Leaves a network and joins it in another way; in the way before, where that fails. The texts
+/// are the short names it is found by.
+pub(super) async fn rejoin(
+    engine: &Engine,
+    name: &Name,
+    id: &str,
+    network: &str,
+    before: Option<(&Endpoint, &str)>,
+    (endpoint, short): (&Endpoint, &str),
+) -> Result<(), CallError> {
+    leave(engine, name, id, network).await?;
+    let joined = join(engine, name, id, (network, endpoint), short).await;
+    let Err(error) = joined else { return Ok(()) };
+    let back = match before {
+        Some((before, short)) => join(engine, name, id, (network, before), short).await.is_ok(),
+        None => false,
+    };
+    Err(error.note(if back {
+        format!("it is in `{network}` as it was before")
+    } else {
+        format!("it is not in `{network}` any more")
+    }))
 }
 
 /// Moves a stopped container from networks that are gone to the ones of the same name: it
