@@ -412,6 +412,23 @@ async fn a_network_that_cannot_be_joined_otherwise_is_joined_as_before() {
 }
 
 #[tokio::test]
+async fn what_an_engine_writes_in_another_way_comes_to_rest() {
+    let lab = Lab::open().await;
+    let name = unique("written");
+    let _removed = container_removed(&name);
+    let spec = json!({ "image": BUSYBOX, "command": "sleep 600", "stop_signal": "SIGKILL",
+        "working_dir": "/tmp/./app/",
+        "security_opt": ["systempaths=unconfined", "no-new-privileges:true"] });
+    let mut object = lab.object("docker::container", &name, spec);
+    let id = object.made().await.id;
+    assert_eq!(object.differences(&id).await, []);
+    let format = "{{json .HostConfig.MaskedPaths}} {{json .HostConfig.ReadonlyPaths}}";
+    assert_eq!(docker(&["inspect", "--format", format, &name]), "[] []");
+    object.spec["security_opt"] = json!(["no-new-privileges"]);
+    assert_eq!(attributes(&object, &id).await, ["security_opt"]);
+}
+
+#[tokio::test]
 async fn a_registry_is_asked_once_a_day() {
     let lab = Lab::open().await;
     let (address, path) = (registry_address(), format!("dollop-test/{}:1", unique("daily")));

@@ -19,7 +19,7 @@ use super::read::inspect;
 use super::spec::{ContainerFacts, ContainerSpec};
 use super::track::{Digests, Track};
 use super::units::Restart;
-use super::{absent, inject, limits, start, supported, wait};
+use super::{absent, inject, limits, security, start, supported, wait};
 
 /// Makes the container, starts it and waits for it as asked.
 ///
@@ -254,7 +254,6 @@ fn host_config(engine: &Engine, spec: &ContainerSpec) -> HostConfig {
         cap_add: Some(spec.cap_add.clone()),
         cap_drop: Some(spec.cap_drop.clone()),
         privileged: Some(spec.privileged),
-        security_opt: list(&spec.security_opt),
         devices: Some(spec.devices.requested()),
         device_cgroup_rules: list(&spec.device_cgroup_rules),
         device_requests: spec.gpus.requested(&spec.devices),
@@ -285,6 +284,7 @@ fn host_config(engine: &Engine, spec: &ContainerSpec) -> HostConfig {
         ..HostConfig::default()
     };
     limits::request(spec, &mut host);
+    security::request(spec, &mut host);
     if let Some(blkio) = &spec.blkio_config {
         blkio.request(&mut host);
     }

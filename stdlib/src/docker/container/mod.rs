@@ -4,6 +4,7 @@
 //! [`create`], [`change`] and [`remove`] make it so. The other files are one form of value each.
 
 mod absent;
+mod beyond;
 mod blkio;
 mod calls;
 mod change;
@@ -29,6 +30,7 @@ mod ports;
 mod read;
 mod remove;
 pub(crate) mod rules;
+mod security;
 mod spec;
 mod start;
 mod succession;

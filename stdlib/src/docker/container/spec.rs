@@ -15,7 +15,7 @@ use super::health::Healthcheck;
 use super::hooks::{self, Hook};
 use super::hosts::Hosts;
 use super::modes::{CgroupMode, Mode, NetworkMode, UserNamespace};
-use super::mounts::Mounts;
+use super::mounts::{Mounts, tidy_path};
 use super::networks::Networks;
 use super::pairs::{self, Pairs};
 use super::ports::{Exposed, Ports};
@@ -467,6 +467,7 @@ impl ContainerSpec {
             .network_mode
             .take()
             .filter(|mode| *mode != NetworkMode::Bridge || !self.networks.0.is_empty());
+        self.working_dir = self.working_dir.take().map(|path| tidy_path(&path));
         self.user = self.user.take().filter(|user| !user.0.is_empty());
         // Every one of them is a resource of its own.
         self.replicas = None;
