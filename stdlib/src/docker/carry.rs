@@ -130,8 +130,8 @@ pub(super) async fn over(
 /// from is there.
 async fn copied_aside(engine: &Engine, name: &Name, aside: &str) -> Result<(), CallError> {
     dropped(engine, name).await?;
-    let vouched = (VOUCHED.to_owned(), Text("by another volume".to_owned()));
-    let plain = VolumeSpec { labels: Pairs([vouched].into()), ..VolumeSpec::plain() };
+    let label = (VOUCHED.to_owned(), Text("by another volume".to_owned()));
+    let plain = VolumeSpec { labels: Pairs([label].into()), ..VolumeSpec::plain() };
     volume::make(engine, name, aside, &plain).await?;
     copied(engine, name, &name.natural, aside).await?;
     let voucher = voucher(&name.natural);

@@ -106,7 +106,9 @@ async fn removed_in_the_end(engine: &Engine, name: &Name, id: &str) -> Result<()
 async fn inside(engine: &Engine, id: &str) -> BTreeMap<String, String> {
     let network = engine.docker.inspect_network(id, None).await.ok();
     let inside = network.and_then(|network| network.containers).unwrap_or_default();
-    inside.into_iter().filter_map(|(id, endpoint)| Some((id, endpoint.name?))).collect()
+    // In an overlay the engine counts what spreads the load; it goes with the last container.
+    let inside = inside.into_iter().filter(|(id, _)| !id.starts_with("lb-"));
+    inside.filter_map(|(id, endpoint)| Some((id, endpoint.name?))).collect()
 }
 
 fn in_use(name: &Name, inside: impl IntoIterator<Item = (String, String)>) -> CallError {

@@ -8,6 +8,19 @@ use super::spec::ContainerSpec;
 /// paths; the word is one of clients.
 const OPEN: &str = "systempaths=unconfined";
 
+/// `no-new-privileges` from `no-new-privileges:true`, `seccomp=x` from `seccomp:x`.
+pub(super) fn option(text: &str) -> String {
+    let text = text.trim();
+    let (key, value) = match text.find([':', '=']) {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => return text.to_owned(),
+    };
+    if key == "no-new-privileges" && value == "true" {
+        return key.to_owned();
+    }
+    format!("{key}={value}")
+}
+
 /// The options as the engine is told, and beside them the lists of paths.
 pub(super) fn request(spec: &ContainerSpec, host: &mut HostConfig) {
     let options = spec.security_opt.iter().filter(|option| *option != OPEN).cloned();

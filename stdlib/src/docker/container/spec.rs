@@ -24,7 +24,7 @@ use super::track::{Digests, Track};
 use super::ulimits::Ulimits;
 use super::units::{Bytes, Cpus, MemorySwap, Micros, Restart, Span, Whole, capability, signal};
 use super::words::{Several, Words};
-use super::{inject, rules};
+use super::{inject, rules, security};
 use crate::text::Text;
 
 /// A container: a program from an image, with what it needs to run.
@@ -440,7 +440,7 @@ impl ContainerSpec {
             (&mut self.cap_add, capability as fn(&str) -> String),
             (&mut self.cap_drop, capability),
             (&mut self.tmpfs.0, |path: &str| path.trim().to_owned()),
-            (&mut self.security_opt, security_option),
+            (&mut self.security_opt, security::option),
             (&mut self.device_cgroup_rules, |rule: &str| rule.trim().to_owned()),
         ] {
             *list = list.iter().map(|item| form(item)).collect();
@@ -584,17 +584,4 @@ impl ContainerSpec {
         }
         problems
     }
-}
-
-/// `no-new-privileges` from `no-new-privileges:true`, `seccomp=x` from `seccomp:x`.
-fn security_option(text: &str) -> String {
-    let text = text.trim();
-    let (key, value) = match text.find([':', '=']) {
-        Some(at) => (&text[..at], &text[at + 1..]),
-        None => return text.to_owned(),
-    };
-    if key == "no-new-privileges" && value == "true" {
-        return key.to_owned();
-    }
-    format!("{key}={value}")
 }
