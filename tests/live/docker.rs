@@ -8,6 +8,7 @@ mod engines;
 mod errors;
 mod lifecycle;
 mod many;
+mod networks;
 mod plans;
 mod podman;
 mod replace;

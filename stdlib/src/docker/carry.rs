@@ -4,11 +4,15 @@
 //! another name, and back once the new one is there. A copy counts when both archives are the
 //! same to the byte, and what was copied goes only then. Every part can be repeated: a run
 //! that was killed is finished by the next one, from what is there.
+//!
+//! Which of the two is whole is not seen by looking at them: a volume may be half deleted, or
+//! half filled. So a third one, empty, is there for as long as the copy is what counts.
 
 use std::time::Duration;
 
 use bollard::Docker;
 use bollard::errors::Error;
+use bollard::models::Volume as Listed;
 use bollard::query_parameters::{
     DownloadFromContainerOptionsBuilder, UploadToContainerOptionsBuilder,
 };
@@ -18,27 +22,71 @@ use dollop_engine::resource::{Name, Owner};
 use futures::{Stream, TryStreamExt as _};
 use sha2::{Digest as _, Sha256};
 
+use super::container::Pairs;
 use super::engine::{Engine, said};
 use super::helper::{self, Helper};
 use super::labels;
 use super::volume::{self, VolumeSpec};
+use crate::text::Text;
 
 /// The longest a copy may take where no `timeouts` say otherwise.
 const LONGEST: Duration = Duration::from_hours(24);
+
+/// On a copy that counts only while there is a volume that says so. Those of earlier versions
+/// had none.
+const VOUCHED: &str = "dollop.vouched";
 
 /// The volume that holds the files meanwhile.
 pub(super) fn aside(natural: &str) -> String {
     format!("{natural}.dollop-copy")
 }
 
-/// Whether there is a volume that holds the files of one that is just being made anew.
-pub(super) async fn set_aside(engine: &Engine, name: &Name) -> Result<bool, CallError> {
-    is_ours(engine, name, &aside(&name.natural)).await
+/// The volume that says, by being there, that the one [`aside`] is whole and the other one may
+/// not be.
+fn voucher(natural: &str) -> String {
+    format!("{natural}.dollop-copied")
 }
 
-async fn is_ours(engine: &Engine, name: &Name, volume: &str) -> Result<bool, CallError> {
+/// Whether there is a volume that holds the files of one that is just being made anew.
+pub(super) async fn set_aside(engine: &Engine, name: &Name) -> Result<bool, CallError> {
+    Ok(own(engine, name, &aside(&name.natural)).await?.is_some())
+}
+
+/// The volume of that name, if it was made for this object.
+async fn own(engine: &Engine, name: &Name, volume: &str) -> Result<Option<Listed>, CallError> {
     let found = volume::look(engine, volume).await?;
-    Ok(found.is_some_and(|found| labels::owner(&found.labels, name, true) == Owner::Ours))
+    Ok(found.filter(|found| labels::owner(&found.labels, name, true) == Owner::Ours))
+}
+
+/// Removes the volume of that name, if it was made for this object.
+async fn own_removed(engine: &Engine, name: &Name, volume: &str) -> Result<(), CallError> {
+    match own(engine, name, volume).await? {
+        Some(_) => volume::removed(engine, name, volume).await,
+        None => Ok(()),
+    }
+}
+
+/// Removes the copy. What vouches for it goes first: an engine that dies meanwhile leaves half
+/// a copy.
+pub(super) async fn dropped(engine: &Engine, name: &Name) -> Result<(), CallError> {
+    own_removed(engine, name, &voucher(&name.natural)).await?;
+    own_removed(engine, name, &aside(&name.natural)).await
+}
+
+/// Whether the copy holds all, whatever is in the volume itself, which is `there` or not and
+/// is or is not what it shall be.
+async fn counts(
+    engine: &Engine,
+    name: &Name,
+    there: bool,
+    done: bool,
+) -> Result<bool, CallError> {
+    let Some(copy) = own(engine, name, &aside(&name.natural)).await? else {
+        return Ok(false);
+    };
+    let vouched = own(engine, name, &voucher(&name.natural)).await?.is_some();
+    let of_earlier_version = !copy.labels.contains_key(VOUCHED);
+    Ok(vouched || !there || (of_earlier_version && done))
 }
 
 /// Makes a volume as declared out of whatever is there, and keeps its files.
@@ -47,37 +95,47 @@ pub(super) async fn over(
     name: &Name,
     to: &VolumeSpec,
 ) -> Result<(), CallError> {
-    let aside = aside(&name.natural);
-    let there = volume::look(engine, &name.natural).await?;
-    if let Some(there) = &there
-        && !to.is_like(there)
-    {
-        Helper::cleared(engine, &name.natural).await?;
-        if volume::is_used(engine, &name.natural).await? {
-            return Err(volume::in_use(engine, name, &name.natural).await);
-        }
-        can_be(engine, name, to).await?;
-        // Not a whole copy, or an old one: what it was made from is there.
-        if set_aside(engine, name).await? {
-            volume::removed(engine, name, &aside).await?;
-        }
-        volume::make(engine, name, &aside, &VolumeSpec::plain()).await?;
-        copied(engine, name, &name.natural, &aside).await?;
-        volume::removed(engine, name, &name.natural).await?;
-    }
-    if there.is_none() && !set_aside(engine, name).await? {
+    let (natural, aside) = (&name.natural, aside(&name.natural));
+    let there = volume::look(engine, natural).await?;
+    let done = there.as_ref().is_some_and(|there| to.is_like(there));
+    let mut counts = counts(engine, name, there.is_some(), done).await?;
+    if there.is_none() && !counts {
         return Err(volume::gone(name));
     }
-    if there.is_none_or(|there| !to.is_like(&there)) {
-        let made = volume::make(engine, name, &name.natural, to).await;
+    if !done {
+        if there.is_some() {
+            Helper::cleared(engine, natural).await?;
+            if volume::is_used(engine, natural).await? {
+                return Err(volume::in_use(engine, name, natural).await);
+            }
+            can_be(engine, name, to).await?;
+            if !counts {
+                copied_aside(engine, name, &aside).await?;
+                counts = true;
+            }
+            let removed = volume::removed(engine, name, natural).await;
+            removed.map_err(|error| error.note(safe(&aside)))?;
+        }
+        let made = volume::make(engine, name, natural, to).await;
         made.map_err(|error| error.note(safe(&aside)))?;
     }
-    if set_aside(engine, name).await? {
-        let back = copied(engine, name, &aside, &name.natural).await;
+    if counts {
+        let back = copied(engine, name, &aside, natural).await;
         back.map_err(|error| error.note(safe(&aside)))?;
-        volume::removed(engine, name, &aside).await?;
     }
-    Ok(())
+    dropped(engine, name).await
+}
+
+/// Makes a copy that counts from now on, in place of one that does not: what that was made
+/// from is there.
+async fn copied_aside(engine: &Engine, name: &Name, aside: &str) -> Result<(), CallError> {
+    dropped(engine, name).await?;
+    let label = (VOUCHED.to_owned(), Text("by another volume".to_owned()));
+    let plain = VolumeSpec { labels: Pairs([label].into()), ..VolumeSpec::plain() };
+    volume::make(engine, name, aside, &plain).await?;
+    copied(engine, name, &name.natural, aside).await?;
+    let voucher = voucher(&name.natural);
+    volume::make(engine, name, &voucher, &VolumeSpec::plain()).await.map(drop)
 }
 
 fn safe(aside: &str) -> String {
@@ -88,9 +146,7 @@ fn safe(aside: &str) -> String {
 /// the place of one that works.
 async fn can_be(engine: &Engine, name: &Name, to: &VolumeSpec) -> Result<(), CallError> {
     let trial = format!("{}.dollop-trial", name.natural);
-    if is_ours(engine, name, &trial).await? {
-        volume::removed(engine, name, &trial).await?;
-    }
+    own_removed(engine, name, &trial).await?;
     volume::make(engine, name, &trial, to).await?;
     let tried = async {
         let helper = Helper::reach(engine, &trial, helper::marks(name)).await?;

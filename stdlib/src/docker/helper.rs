@@ -42,6 +42,8 @@ pub(super) enum Purpose {
     Fill,
     /// To remove files from a volume.
     Remove,
+    /// To see whether the engine takes one.
+    Try,
 }
 
 impl Purpose {
@@ -51,6 +53,7 @@ impl Purpose {
             Self::Reach => "dollop-helper-",
             Self::Fill => "dollop-files-",
             Self::Remove => "dollop-remove-",
+            Self::Try => "dollop-try-",
         }
     }
 

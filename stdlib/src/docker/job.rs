@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bollard::models::ContainerSummary;
+use bollard::models::{ContainerInspectResponse, ContainerSummary};
 use bollard::query_parameters::RemoveContainerOptionsBuilder;
 use dollop_engine::address::Address;
 use dollop_engine::error::{CallError, Failure};
@@ -20,7 +20,7 @@ use super::container::{
 };
 use super::engine::{Engine, status};
 use super::exec::{self, Command, Ended, OUTPUT_LINES};
-use super::{helper, image, labels, reference};
+use super::{helper, image, labels, reference, unended};
 use crate::text::Text;
 
 /// Attributes that only a job has.
@@ -355,6 +355,9 @@ fn left_by(
 }
 
 async fn run(engine: &Engine, name: &Name, spec: &JobSpec) -> Result<JobFacts, CallError> {
+    if let Some(facts) = begun_before(engine, name, spec).await? {
+        return Ok(facts);
+    }
     let limit = spec.timeout.0 + MARGIN;
     let all = async {
         if let Some(check) = &spec.check {
@@ -374,6 +377,33 @@ async fn run(engine: &Engine, name: &Name, spec: &JobSpec) -> Result<JobFacts, C
     tokio::time::timeout(limit, all).await.unwrap_or_else(|_| Err(late(name, spec)))
 }
 
+/// What came of the command when an earlier run began it and did not see its end.
+async fn begun_before(
+    engine: &Engine,
+    name: &Name,
+    spec: &JobSpec,
+) -> Result<Option<JobFacts>, CallError> {
+    let longest = spec.timeout.0;
+    let done = |output, image_id| JobFacts { was_done: false, output, image_id };
+    if let Some(within) = &spec.container {
+        let code = unended::command(engine, name, within, &spec.command.0, longest).await?;
+        // What it printed is lost: where it failed, it runs again and tells.
+        return Ok((code == Some(0)).then(|| done(String::new(), String::new())));
+    }
+    let own = made_for(name, spec, &spec.command)?;
+    let check = spec.check.as_ref().map(|check| made_for(name, spec, check)).transpose()?;
+    if !unended::container(engine, name, &own, check.as_ref(), longest).await? {
+        return Ok(None);
+    }
+    let Some((ended, image_id)) = how_it_ended(engine, name).await? else { return Ok(None) };
+    let ended = Ended { output: without_env(&ended.output, &spec.env), ..ended };
+    if ended.code != 0 {
+        return Err(failed(name, spec, &ended));
+    }
+    leftover_removed(engine, name).await?;
+    Ok(Some(done(ended.output, image_id)))
+}
+
 fn failed(name: &Name, spec: &JobSpec, ended: &Ended) -> CallError {
     let error = exec::ended_badly(&format!("job `{}`", name.natural), ended);
     match &spec.container {
@@ -388,8 +418,12 @@ fn failed(name: &Name, spec: &JobSpec, ended: &Ended) -> CallError {
 
 fn late(name: &Name, spec: &JobSpec) -> CallError {
     let message = format!("job `{}` has not ended after {}", name.natural, spec.timeout);
-    CallError::new(Failure::Refused, message)
-        .hint("give it longer with `timeout`, if it only is slow")
+    let error = CallError::new(Failure::Refused, message)
+        .hint("give it longer with `timeout`, if it only is slow");
+    match &spec.container {
+        Some(within) => unended::in_another(error, within),
+        None => unended::still_runs(error, &name.natural),
+    }
 }
 
 /// How a command ended, and the image of the container made for it.
@@ -414,30 +448,65 @@ async fn alone(
     command: &Words,
 ) -> Result<(Ended, String), CallError> {
     leftover_removed(engine, name).await?;
-    let container = own_container(spec, command).map_err(|error| {
-        CallError::refused(format!(
-            "no container can be made for job `{}`: {error}",
-            name.natural
-        ))
-    })?;
+    let mut container = made_for(name, spec, command)?;
+    unended::mark(&mut container);
     let made = create(engine, name, &container).await;
-    let found = inspect(engine, &name.natural).await?.unwrap_or_default();
-    let image = found.image.unwrap_or_default();
-    let code = found.state.and_then(|state| {
-        let ended = !state.running.unwrap_or(false) && state.started_at.is_some();
-        state.exit_code.filter(|code| ended && (*code != 0 || made.is_ok()))
-    });
-    match (made, code) {
-        (_, Some(code)) => {
-            let output = last_lines(engine, &name.natural, OUTPUT_LINES).await.join("\n");
-            Ok((Ended { code, output }, image))
+    match (made, how_it_ended(engine, name).await?) {
+        // Where making it failed for another reason, it did not come to an end by itself.
+        (Ok(_), Some(end)) => Ok(end),
+        (Err(_), Some((ended, image))) if ended.code != 0 => Ok((ended, image)),
+        (Err(error), _) if runs(engine, name).await? => {
+            let late = late(name, spec);
+            Err(error.notes.into_iter().fold(late, CallError::note))
         }
-        (Err(error), None) => Err(error),
+        (Err(error), _) => Err(error),
         (Ok(_), None) => Err(CallError::refused(format!(
             "the container of job `{}` is gone before it ended",
             name.natural
         ))),
     }
+}
+
+/// The container that a command of a job is run in.
+fn made_for(name: &Name, spec: &JobSpec, command: &Words) -> Result<ContainerSpec, CallError> {
+    own_container(spec, command).map_err(|error| {
+        CallError::refused(format!(
+            "no container can be made for job `{}`: {error}",
+            name.natural
+        ))
+    })
+}
+
+/// The container of the job; not one of the same name that somebody else has.
+async fn its_container(
+    engine: &Engine,
+    name: &Name,
+) -> Result<Option<ContainerInspectResponse>, CallError> {
+    let found = inspect(engine, &name.natural).await?;
+    Ok(found.filter(|found| {
+        let marks = found.config.as_ref().and_then(|config| config.labels.as_ref());
+        marks.is_some_and(|marks| labels::owner(marks, name, false) == Owner::Ours)
+    }))
+}
+
+async fn runs(engine: &Engine, name: &Name) -> Result<bool, CallError> {
+    let state = its_container(engine, name).await?.and_then(|found| found.state);
+    Ok(state.is_some_and(|state| state.running.unwrap_or(false)))
+}
+
+/// How the container of the job ended, and its image; nothing where it runs or never ran.
+async fn how_it_ended(
+    engine: &Engine,
+    name: &Name,
+) -> Result<Option<(Ended, String)>, CallError> {
+    let found = its_container(engine, name).await?.unwrap_or_default();
+    let code = found.state.and_then(|state| {
+        let ended = !state.running.unwrap_or(false) && state.started_at.is_some();
+        state.exit_code.filter(|_| ended)
+    });
+    let Some(code) = code else { return Ok(None) };
+    let output = last_lines(engine, &name.natural, OUTPUT_LINES).await.join("\n");
+    Ok(Some((Ended { code, output }, found.image.unwrap_or_default())))
 }
 
 /// In a container that runs.
@@ -472,9 +541,7 @@ async fn within(
 /// Removes the container of a run before, when there is one and it is this job's.
 async fn leftover_removed(engine: &Engine, name: &Name) -> Result<(), CallError> {
     helper::swept(engine, name).await?;
-    let Some(left) = inspect(engine, &name.natural).await? else { return Ok(()) };
-    let labels = left.config.and_then(|config| config.labels).unwrap_or_default();
-    if labels::owner(&labels, name, false) != Owner::Ours {
+    if its_container(engine, name).await?.is_none() {
         return Ok(());
     }
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();

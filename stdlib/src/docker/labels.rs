@@ -18,7 +18,10 @@ pub(crate) const FILES: &str = "dollop.files";
 /// What is there for a moment only: the stack whose run made it.
 pub(crate) const MOMENTARY: &str = "dollop.momentary";
 
-const OWN: [&str; 4] = [STACK, ADDRESS, FILES, MOMENTARY];
+/// What the container of a job was made from.
+pub(crate) const JOB: &str = "dollop.job";
+
+const OWN: [&str; 5] = [STACK, ADDRESS, FILES, MOMENTARY, JOB];
 
 /// The user's labels with the marks of ownership.
 pub(crate) fn marked(name: &Name, labels: &BTreeMap<String, Text>) -> HashMap<String, String> {

@@ -1,38 +1,32 @@
 //! Networks.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::Duration;
 
-use backon::{ConstantBuilder, Retryable as _};
-use bollard::errors::Error;
-use bollard::models::{
-    Ipam as ApiIpam, IpamConfig, Network as Listed, NetworkCreateRequest,
-    NetworkDisconnectRequest,
-};
-use bollard::query_parameters::ListContainersOptions;
+use bollard::models::{Ipam as ApiIpam, IpamConfig, Network as Listed, NetworkCreateRequest};
 use dollop_engine::address::Address;
 use dollop_engine::analysis::{Claim, Claimed};
 use dollop_engine::error::{CallError, Failure};
 use dollop_engine::path::Path;
 use dollop_engine::resource::{
-    Created, Found, Name, Problem, ReadResult, Resource, Traits, Wanted,
+    Created, Found, Name, Owner, Problem, ReadResult, Resource, Traits, Wanted,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::container::{self, Pairs};
-use super::engine::{Engine, said, status};
+use super::engine::{Engine, said};
 use super::ipam::{self, Ipam};
-use super::{instead, labels, subnets};
+use super::{departure, instead, labels, subnets};
 use crate::text::Text;
 
 /// Options newer engines add by themselves to every network.
 const ADDED_BY_ENGINE: [&str; 2] =
     ["com.docker.network.enable_ipv4", "com.docker.network.enable_ipv6"];
 
-/// How long the engine may go on counting a container that has left.
-const LETTING_GO: ConstantBuilder =
-    ConstantBuilder::new().with_delay(Duration::from_millis(200)).with_max_times(50);
+/// Drivers that are a part of the engine.
+const OF_THE_ENGINE: [&str; 4] = ["bridge", "macvlan", "ipvlan", "overlay"];
+/// Options that name what only one network can have.
+const ONLY_ONCE: [&str; 2] = ["com.docker.network.bridge.name", "parent"];
 
 /// A network that containers join and find each other in by name.
 ///
@@ -206,6 +200,21 @@ impl Resource for Network {
             .collect()
     }
 
+    async fn prepare(
+        engine: &Engine,
+        name: &Name,
+        spec: &NetworkSpec,
+    ) -> Result<(), CallError> {
+        let listed = engine.docker.list_networks(None).await;
+        let listed = listed.map_err(|error| engine.failed("listing networks", &error))?;
+        let replaced = |one: &Listed| one.name.as_deref() == Some(&name.natural);
+        if let Some(error) = subnets::taken(&listed, &name.stack, spec, replaced) {
+            return Err(error);
+        }
+        trial_removed(engine, name, &listed).await?;
+        tried(engine, name, spec).await
+    }
+
     async fn create(
         engine: &Engine,
         name: &Name,
@@ -249,86 +258,72 @@ impl Resource for Network {
         id: &str,
         _spec: NetworkSpec,
     ) -> Result<(), CallError> {
-        let Err(error) = engine.docker.remove_network(id).await else { return Ok(()) };
-        if status(&error) == Some(404) {
-            return Ok(());
+        departure::remove(engine, name, id).await
+    }
+}
+
+/// Makes one of that kind under another name and removes it: a driver or an option that the
+/// engine does not take must not cost the network that works.
+///
+/// Ranges are left out, since the one that works has them, and so is what can be there only
+/// once. Somebody else's driver may do more with a network than the engine's own, so that only
+/// its absence counts.
+async fn tried(engine: &Engine, name: &Name, spec: &NetworkSpec) -> Result<(), CallError> {
+    let trial = Name { natural: format!("{}.dollop-trial", name.natural), ..name.clone() };
+    let ranged = spec.ipv6_subnet.is_some() || spec.ipam.is_some();
+    let plain = NetworkSpec {
+        subnet: None,
+        gateway: None,
+        ip_range: None,
+        ipv6_subnet: None,
+        ipam: None,
+        ipv6: spec.ipv6 && !ranged,
+        options: {
+            let options = spec.options.clone().into_iter();
+            options.filter(|(key, _)| !ONLY_ONCE.contains(&key.as_str())).collect()
+        },
+        ..spec.clone()
+    };
+    let doing = format!("trying network `{}` as declared", name.natural);
+    let error = match engine.docker.create_network(request(&trial, &plain)).await {
+        Ok(made) => {
+            let removed = engine.docker.remove_network(&made.id).await;
+            return removed.map_err(|error| engine.failed(&doing, &error));
         }
-        let failed = engine.failed(&format!("removing network `{}`", name.natural), &error);
-        if !still_counted(&error) {
-            return Err(failed);
-        }
-        // The stack's own containers leave; the step that moves them to the new network, or
-        // removes them, comes later in the same run.
-        if take_own_out(engine, name, id).await
-            && engine.docker.remove_network(id).await.is_ok()
+        Err(error) => error,
+    };
+    let says = said(&error);
+    let absent = says.contains("could not find") || says.contains("not found");
+    // There may be one more range when the other network is gone.
+    let counts = (absent || OF_THE_ENGINE.contains(&spec.driver.as_str()))
+        && !says.contains("address pool");
+    if counts { Err(refused(engine, &doing, spec, &error)) } else { Ok(()) }
+}
+
+/// Removes a trial that a killed run left.
+async fn trial_removed(
+    engine: &Engine,
+    name: &Name,
+    listed: &[Listed],
+) -> Result<(), CallError> {
+    let trial = format!("{}.dollop-trial", name.natural);
+    let left = listed.iter().filter(|one| one.name.as_deref() == Some(&trial));
+    for one in left {
+        let marks = one.labels.clone().unwrap_or_default();
+        if labels::owner(&marks, name, false) == Owner::Ours
+            && let Some(id) = &one.id
         {
-            return Ok(());
+            let removed = engine.docker.remove_network(id).await;
+            removed.map_err(|error| engine.failed(&format!("removing `{trial}`"), &error))?;
         }
-        let inside = engine.docker.inspect_network(id, None).await.ok();
-        let mut names: Vec<_> = inside
-            .and_then(|network| network.containers)
-            .unwrap_or_default()
-            .into_values()
-            .filter_map(|endpoint| endpoint.name)
-            .map(|name| format!("`{name}`"))
-            .collect();
-        names.sort();
-        if names.is_empty() {
-            // An engine under load lets go of what has left only after it said so. It may also
-            // have lost count for good (<https://github.com/moby/moby/issues/42119>).
-            let remove = || engine.docker.remove_network(id);
-            match remove.retry(LETTING_GO).when(still_counted).await {
-                Ok(()) => return Ok(()),
-                Err(error) if status(&error) == Some(404) => return Ok(()),
-                Err(_) => {}
-            }
-        }
-        let (who, hint) = match names.as_slice() {
-            [] => (
-                "the engine counts a container in it that has left".to_owned(),
-                "an engine miscounts when many come and go at once; it counts anew when it is \
-                 restarted (`systemctl restart docker`): then the same command goes on"
-                    .to_owned(),
-            ),
-            [one] => (format!("container {one} is still in it"), leave(name)),
-            several => {
-                (format!("containers {} are still in it", several.join(", ")), leave(name))
-            }
-        };
-        let message = format!("network `{}` cannot be removed: {who}", name.natural);
-        Err(CallError::refused(message).hint(hint))
     }
-}
-
-/// How a container is taken out.
-fn leave(name: &Name) -> String {
-    format!("take it out: `docker network disconnect {} <container>`", name.natural)
-}
-
-/// Whether the engine will not remove a network for what it counts in it.
-fn still_counted(error: &Error) -> bool {
-    said(error).contains("active endpoints")
-}
-
-/// Disconnects the stack's own containers from a network; whether there were any.
-async fn take_own_out(engine: &Engine, name: &Name, id: &str) -> bool {
-    let filters = HashMap::from([
-        ("network".to_owned(), vec![id.to_owned()]),
-        ("label".to_owned(), vec![format!("{}={}", labels::STACK, name.stack)]),
-    ]);
-    let options =
-        ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
-    let own = engine.list_containers(Some(options)).await.unwrap_or_default();
-    let mut any = false;
-    for container in own.into_iter().filter_map(|container| container.id) {
-        let request = NetworkDisconnectRequest { container, force: Some(true) };
-        any |= engine.docker.disconnect_network(id, request).await.is_ok();
-    }
-    any
+    Ok(())
 }
 
 fn observe(network: &Listed, wanted: &Wanted<NetworkSpec>) -> Found<NetworkSpec, NetworkFacts> {
     let asked = &wanted.spec;
+    // Nobody can change a network: what one that was made here has beside what was asked for,
+    // the engine's configuration added (`default-network-opts`).
     let ranges = network.ipam.as_ref().and_then(|ipam| ipam.config.as_deref()).unwrap_or(&[]);
     let v4 = ranges.iter().find(|range| !is_v6(range));
     let v6 = ranges.iter().find(|range| is_v6(range));
@@ -355,7 +350,8 @@ fn observe(network: &Listed, wanted: &Wanted<NetworkSpec>) -> Found<NetworkSpec,
             .iter()
             .flatten()
             .filter(|(key, _)| {
-                !ADDED_BY_ENGINE.contains(&key.as_str()) || asked.options.contains_key(*key)
+                let by_engine = wanted.id.is_some() || ADDED_BY_ENGINE.contains(&key.as_str());
+                !by_engine || asked.options.contains_key(*key)
             })
             .map(|(key, value)| (key.clone(), Text(value.clone())))
             .collect(),
@@ -455,4 +451,28 @@ fn refused(
         ));
     }
     failed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{from_value, json};
+
+    #[test]
+    fn options_an_engine_adds_by_its_configuration_are_no_difference() {
+        let mtu = "com.docker.network.driver.mtu";
+        let there: Listed =
+            from_value(json!({ "Driver": "bridge", "Options": { mtu: "1400" } })).unwrap();
+        let address = Address::new(Vec::new(), Network::KIND, vec!["net".to_owned()]);
+        let name = Name { stack: "s".to_owned(), address, natural: "net".to_owned() };
+        let options = |asked: serde_json::Value, id: Option<&str>| {
+            let spec = from_value(json!({ "options": asked })).unwrap();
+            let id = id.map(str::to_owned);
+            observe(&there, &Wanted { id, name: name.clone(), spec, facts: None }).spec.options
+        };
+        assert!(options(json!({}), Some("1")).is_empty());
+        assert_eq!(options(json!({ mtu: "1500" }), Some("1"))[mtu].0, "1400");
+        // One that was not made here shows as it is.
+        assert_eq!(options(json!({}), None)[mtu].0, "1400");
+    }
 }

@@ -52,15 +52,26 @@ pub(super) async fn in_volumes(
         let name = wanted.id.as_deref().unwrap_or(&wanted.name.natural);
         let place = places.get(name);
         looks.push(async move {
-            if let Some(elsewhere) = wanted.spec.elsewhere() {
-                return Ok(Held::Nothing(elsewhere));
-            }
-            match (place, moment) {
-                (Some(place), _) => look(engine, place).await,
+            let there = match (wanted.spec.elsewhere(), place) {
+                (Some(elsewhere), _) => Some(Held::Nothing(elsewhere)),
+                (None, Some(place)) => Some(look(engine, place).await?),
+                (None, None) => None,
+            };
+            let there = match there {
+                Some(held @ Held::Content(_)) => return Ok(held),
+                there => there,
+            };
+            // A copy of it goes along, and may be all that is whole.
+            let aside = carry::set_aside(engine, &wanted.name).await?;
+            let aside = aside.then(|| carry::aside(name));
+            match (there, moment) {
+                (Some(there), _) if aside.is_none() => Ok(there),
                 // Looking would mean making a container, and a plan makes nothing.
-                (None, Moment::Planning) => Ok(Held::Unknown),
-                (None, Moment::Removing) => {
-                    alone(engine, name, &helper::marks(&wanted.name)).await
+                (_, Moment::Planning) => Ok(Held::Unknown),
+                (there, Moment::Removing) => {
+                    let itself = there.is_none().then(|| name.to_owned());
+                    let volumes = itself.into_iter().chain(aside);
+                    alone(engine, volumes, &helper::marks(&wanted.name)).await
                 }
             }
         });
@@ -120,13 +131,17 @@ fn is_anonymous(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Looks through a container made for it; into what was set aside when that is all there is.
-async fn alone(engine: &Engine, name: &str, marks: &Marks) -> Result<Held, CallError> {
-    for volume in [name, &carry::aside(name)] {
-        if volume::look(engine, volume).await?.is_none() {
+/// Looks through containers made for it, up to the first volume with something in it.
+async fn alone(
+    engine: &Engine,
+    volumes: impl Iterator<Item = String>,
+    marks: &Marks,
+) -> Result<Held, CallError> {
+    for volume in volumes {
+        if volume::look(engine, &volume).await?.is_none() {
             continue;
         }
-        let helper = Helper::reach(engine, volume, marks.clone()).await?;
+        let helper = Helper::reach(engine, &volume, marks.clone()).await?;
         let place = Place { container: helper.container(), path: Helper::PATH };
         let held = look(engine, &place).await;
         let held = helper.after(held).await?;

@@ -65,13 +65,15 @@ impl VolumeSpec {
 
     /// Whether a volume that is there is what it says.
     pub(super) fn is_like(&self, there: &Listed) -> bool {
-        *self == Self { migrate: self.migrate, ..Self::of(there) }
+        *self == Self { migrate: self.migrate, ..Self::of(there, &self.driver) }
     }
 
-    fn of(volume: &Listed) -> Self {
+    /// One that is there. A plugin for which no tag was given has the usual one by itself.
+    fn of(volume: &Listed, asked: &str) -> Self {
         let options = volume.options.iter();
+        let tagged = volume.driver.strip_suffix(":latest") == Some(asked);
         Self {
-            driver: volume.driver.clone(),
+            driver: if tagged { asked.to_owned() } else { volume.driver.clone() },
             options: options.map(|(key, value)| (key.clone(), Text(value.clone()))).collect(),
             labels: Pairs(labels::unmarked(&volume.labels)),
             migrate: None,
@@ -248,10 +250,9 @@ impl Resource for Volume {
         id: &str,
         _spec: VolumeSpec,
     ) -> Result<(), CallError> {
-        if carry::set_aside(engine, name).await? {
-            removed(engine, name, &carry::aside(&name.natural)).await?;
-        }
-        removed(engine, name, id).await
+        // The copy may be the only whole one: it stays for as long as the volume cannot go.
+        removed(engine, name, id).await?;
+        carry::dropped(engine, name).await
     }
 }
 
@@ -328,7 +329,10 @@ pub(super) async fn removed(
 
 fn observe(volume: &Listed, wanted: &Wanted<VolumeSpec>) -> Found<VolumeSpec, VolumeFacts> {
     // Nothing the engine knows.
-    let spec = VolumeSpec { migrate: wanted.spec.migrate, ..VolumeSpec::of(volume) };
+    let spec = VolumeSpec {
+        migrate: wanted.spec.migrate,
+        ..VolumeSpec::of(volume, &wanted.spec.driver)
+    };
     Found {
         id: volume.name.clone(),
         natural: volume.name.clone(),
@@ -372,4 +376,25 @@ pub(super) async fn in_use(engine: &Engine, name: &Name, volume: &str) -> CallEr
     );
     CallError::refused(message)
         .hint("remove what uses it first; a stopped container counts too")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_without_a_tag_is_the_one_with_the_usual_tag() {
+        let asked = |driver: &str| VolumeSpec { driver: driver.into(), ..VolumeSpec::plain() };
+        let there = |driver: &str| Listed { driver: driver.into(), ..Listed::default() };
+        for (driver, is) in [
+            ("vieux/sshfs:latest", true),
+            ("vieux/sshfs", true),
+            ("vieux/sshfs:next", false),
+            ("local", false),
+        ] {
+            assert_eq!(asked("vieux/sshfs").is_like(&there(driver)), is, "{driver}");
+        }
+        assert!(!asked("vieux/sshfs:latest").is_like(&there("vieux/sshfs:next")));
+        assert!(asked("vieux/sshfs:latest").is_like(&there("vieux/sshfs:latest")));
+    }
 }

@@ -188,3 +188,33 @@ fn a_job_runs_again_when_its_image_is_built_again() {
     stack.expect_no_changes();
     assert_eq!(said(), before);
 }
+
+#[test]
+fn a_program_is_told_of_a_file_by_the_apply_after_one_that_failed() {
+    let name = "dollop-test-untold";
+    let script = |content: &str, hook: &str| {
+        format!(
+            r#"docker::container("app", #{{ image: "busybox:1.35", command: "sleep 600",
+                stop_signal: "SIGKILL", files: #{{ "/conf": "{content}" }},
+                pre_stop: [#{{ command: "{hook}" }}] }});"#
+        )
+    };
+    let stack = Stack::of(Project::new(name, &script("1", "true")), name);
+    stack.apply();
+    stack.expect_no_changes();
+    let app = stack.container("app");
+    let started = || docker(&["inspect", "--format", "{{.State.StartedAt}}", &app]);
+    let before = started();
+    stack.project.write("stack.rhai", &script("2", "false"));
+    let run = stack.project.run(&["apply", "--auto-approve"]).expect(1);
+    assert!(run.stderr.contains("pre_stop"), "{}", run.stderr);
+    assert_eq!(docker(&["exec", &app, "cat", "/conf"]), "2");
+    assert_eq!(started(), before, "it runs with the old one");
+    stack.project.write("stack.rhai", &script("2", "true"));
+    let plan = stack.project.run(&["plan"]).expect(0);
+    assert!(plan.stdout.contains("up_to_date"), "{}", plan.stdout);
+    stack.apply();
+    assert_ne!(started(), before, "it was restarted");
+    stack.expect_no_changes();
+    drop(stack.project.run(&["destroy", "--auto-approve"]).expect(0));
+}

@@ -183,7 +183,8 @@ fn an_engine_is_reached_over_tls() {
 fn what_an_engine_fills_in_by_its_configuration_is_no_drift() {
     let filled = ["--default-shm-size", "96m", "--default-ipc-mode", "shareable"];
     let more = ["--log-opt", "max-size=5m", "--bridge=none"];
-    let engine = SecondEngine::start(&[&filled[..], &more[..]].concat());
+    let limits = ["--default-ulimit", "nofile=2048:4096"];
+    let engine = SecondEngine::start(&[&filled[..], &more[..], &limits[..]].concat());
     let script = |more: &str| {
         format!(
             r#"docker::container("box", #{{ image: "{BUSYBOX}", command: "sleep 600",
@@ -200,7 +201,8 @@ fn what_an_engine_fills_in_by_its_configuration_is_no_drift() {
     drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
     // What was asked for and is not any more shows.
     let log = "logging: #{ options: #{ \"max-file\": \"2\" } },";
-    for more in ["shm_size: \"32m\",", "ipc: \"private\",", "cgroup: \"host\",", log] {
+    let limits = "ulimits: #{ nofile: 1024, core: 0 },";
+    for more in ["shm_size: \"32m\",", "ipc: \"private\",", "cgroup: \"host\",", log, limits] {
         project.write("stack.rhai", &script(more));
         drop(project.run(&["apply", "--auto-approve"]).expect(0));
         drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));

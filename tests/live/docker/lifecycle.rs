@@ -100,6 +100,63 @@ async fn a_file_edited_by_hand_shows_and_is_repaired() {
 }
 
 #[tokio::test]
+async fn a_file_where_a_folder_is_leaves_the_folder_alone() {
+    let lab = Lab::open().await;
+    let (name, never) = (unique("folder"), unique("never"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("conf/data");
+    std::fs::create_dir(folder.path().join("conf")).expect("a folder");
+    std::fs::write(&data, "rows").expect("a file");
+    let _removed = (container_removed(&name), container_removed(&never));
+    let bind = format!("{}:/bound", folder.path().display());
+    let spec = json!({ "image": BUSYBOX, "command": "sleep 600", "stop_signal": "SIGKILL",
+        "volumes": [bind], "files": { "/bound/conf": "a file" } });
+    let object = lab.object("docker::container", &never, spec.clone());
+    let error = object.refused().await;
+    assert!(error.hints.join(" ").contains("a folder is where"), "{error:?}");
+    assert_eq!(std::fs::read_to_string(&data).expect("it is there"), "rows");
+    // One that is made later shows, and comes to no harm either.
+    let mut object = lab.object("docker::container", &name, spec);
+    object.spec["files"] = json!({ "/bound/other": "a file" });
+    let id = object.made().await.id;
+    docker(&[
+        "exec",
+        &name,
+        "sh",
+        "-c",
+        "rm /bound/other; mkdir /bound/other; touch /bound/other/x",
+    ]);
+    let found = object.differences(&id).await;
+    assert_eq!(found[0].2["/bound/other"]["content"], json!("(a folder)"));
+    let error = object.repair(&id).await.expect_err("a folder is there");
+    assert!(error.hints.join(" ").contains("a folder is where"), "{error:?}");
+    assert_eq!(docker(&["exec", &name, "ls", "/bound/other"]), "x");
+}
+
+#[tokio::test]
+async fn a_changed_file_restarts_in_one_call() {
+    let lab = Lab::open().await;
+    let name = unique("restarted");
+    let _removed = container_removed(&name);
+    let spec = json!({ "image": BUSYBOX, "command": "sleep 600", "stop_signal": "SIGKILL",
+        "files": { "/conf": "1" }, "pre_stop": [{ "command": "touch /stopping" }],
+        "post_start": [{ "command": "touch /started" }] });
+    let mut object = lab.object("docker::container", &name, spec);
+    let made = object.made().await;
+    docker(&["exec", &name, "rm", "/started"]);
+    let since = docker(&["inspect", "--format", "{{.State.StartedAt}}", &name]);
+    object.spec["files"] = json!({ "/conf": "2" });
+    object.repair(&made.id).await.expect("it is restarted");
+    docker(&["exec", &name, "ls", "/stopping", "/started"]);
+    let now = docker(&["info", "--format", "{{.SystemTime}}"]);
+    let events = ["events", "--since", &since, "--until", &now, "--format", "{{.Action}}"];
+    let only = format!("container={name}");
+    let events =
+        docker(&[&events[..], &["--filter", &only, "--filter", "event=restart"]].concat());
+    assert_eq!(events, "restart");
+}
+
+#[tokio::test]
 async fn a_container_may_get_healthy_after_it_was_unhealthy() {
     let lab = Lab::open().await;
     let name = unique("late");
@@ -326,6 +383,52 @@ async fn a_network_joined_by_hand_shows_and_is_left() {
 
 /// The engine does not note when an image was pulled, so that dollop does.
 #[tokio::test]
+async fn a_network_that_cannot_be_joined_otherwise_is_joined_as_before() {
+    let lab = Lab::open().await;
+    let (name, guest, net, more) =
+        (unique("in"), unique("guest"), unique("net"), unique("more"));
+    let _networks = (network_removed(&net), network_removed(&more));
+    let _removed = (container_removed(&name), container_removed(&guest));
+    docker(&["network", "create", "--subnet", "10.231.7.0/24", &net]);
+    docker(&["network", "create", &more]);
+    let run = ["run", "--detach", "--name", &guest, "--network", &net, "--ip", "10.231.7.9"];
+    docker(&[&run[..], &[BUSYBOX, "sleep", "600"]].concat());
+    let spec = json!({ "image": BUSYBOX, "command": "sleep 600", "stop_signal": "SIGKILL",
+        "networks": [{ "network": net, "aliases": ["store"] }, more] });
+    let mut object = lab.object("docker::container", &name, spec);
+    let id = object.made().await.id;
+    object.spec["networks"] =
+        json!([{ "network": net, "aliases": ["shop"], "ipv4_address": "10.231.7.9" }]);
+    let error = object.repair(&id).await.expect_err("the address is taken");
+    assert!(error.notes.iter().any(|note| note.contains("as it was before")), "{error:?}");
+    let ping = ["exec", &guest, "ping", "-c1", "-W2", "store"];
+    docker(&ping);
+    // Nor did it leave the other one for nothing.
+    let format = "{{range $name, $end := .NetworkSettings.Networks}}{{$name}} {{end}}";
+    assert!(docker(&["inspect", "--format", format, &name]).contains(&more));
+    object.spec["networks"] = json!([{ "network": net, "aliases": ["shop"] }]);
+    object.repair(&id).await.expect("it joins");
+    assert_eq!(object.differences(&id).await, []);
+}
+
+#[tokio::test]
+async fn what_an_engine_writes_in_another_way_comes_to_rest() {
+    let lab = Lab::open().await;
+    let name = unique("written");
+    let _removed = container_removed(&name);
+    let spec = json!({ "image": BUSYBOX, "command": "sleep 600", "stop_signal": "SIGKILL",
+        "working_dir": "/tmp/./app/",
+        "security_opt": ["systempaths=unconfined", "no-new-privileges:true"] });
+    let mut object = lab.object("docker::container", &name, spec);
+    let id = object.made().await.id;
+    assert_eq!(object.differences(&id).await, []);
+    let format = "{{json .HostConfig.MaskedPaths}} {{json .HostConfig.ReadonlyPaths}}";
+    assert_eq!(docker(&["inspect", "--format", format, &name]), "[] []");
+    object.spec["security_opt"] = json!(["no-new-privileges"]);
+    assert_eq!(attributes(&object, &id).await, ["security_opt"]);
+}
+
+#[tokio::test]
 async fn a_registry_is_asked_once_a_day() {
     let lab = Lab::open().await;
     let (address, path) = (registry_address(), format!("dollop-test/{}:1", unique("daily")));
@@ -497,9 +600,52 @@ async fn a_job_runs_when_it_must_and_says_what_went_wrong() {
         docker(&["ps", "--all", "--quiet", "--filter", &format!("name={name}")]).is_empty()
     );
 
-    let slow = json!({ "image": BUSYBOX, "command": "sleep 600", "timeout": "1s" });
-    let error = lab.object("docker::job", &name, slow).refused().await;
-    assert!(error.message.contains("after 1s"), "{}", error.message);
+    // A container of somebody else is no job of ours, however it ended.
+    docker(&["create", "--name", &name, BUSYBOX, "nothing"]);
+    let error = object.refused().await;
+    assert!(error.message.contains("exists already"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn a_job_that_takes_too_long_goes_on_and_is_waited_for() {
+    let lab = Lab::open().await;
+    let (name, other, host) = (unique("slow"), unique("within"), unique("host"));
+    let _removed = (container_removed(&name), container_removed(&host));
+    docker(&["run", "--detach", "--name", &host, BUSYBOX, "sleep", "1000"]);
+    let slow = "echo began; echo run >> /runs; sleep 8; echo ended";
+    let jobs = [
+        (&name, json!({ "image": BUSYBOX, "check": "test -e /done" })),
+        (&other, json!({ "container": host })),
+    ];
+    for (name, mut spec) in jobs {
+        spec["command"] = json!(["sh", "-c", slow]);
+        spec["timeout"] = json!("1s");
+        let mut object = lab.object("docker::job", name, spec);
+        // The engine's own time is added for a command in another container.
+        if object.spec["container"] == json!(null) {
+            for _ in 0..2 {
+                let error = object.refused().await;
+                assert!(error.message.contains("has not ended"), "{}", error.message);
+                let hints = error.hints.join(" ");
+                assert!(hints.contains(&format!("`docker rm --force {name}`")), "{hints}");
+            }
+            // Declared otherwise, it would be another command beside it.
+            object.spec["env"] = json!({ "A": "1" });
+            let error = object.refused().await;
+            assert!(error.message.contains("declared otherwise"), "{}", error.message);
+            object.spec["env"] = json!({});
+        } else {
+            let command = ["exec", "--detach", &host, "sh", "-c", slow];
+            docker(&command);
+        }
+        object.spec["timeout"] = json!("30s");
+        let made = object.made().await;
+        if object.spec["container"] == json!(null) {
+            assert_eq!(fact(&made.facts, "output"), json!("began\nended"));
+        } else {
+            assert_eq!(docker(&["exec", &host, "cat", "/runs"]), "run", "it ran once");
+        }
+    }
 }
 
 #[tokio::test]

@@ -477,3 +477,39 @@ docker::container("app", #{{ image: "busybox:1.35", command: "sleep 600", init: 
     drop(stack.project.destroy(&[]).expect(0));
     assert_eq!(stack.labelled("container").len(), 0);
 }
+
+#[test]
+fn a_container_that_the_engine_would_refuse_does_not_cost_the_one_that_works() {
+    let name = "dollop-test-refused-first";
+    let script = |more: &str| {
+        format!(
+            r#"docker::container("app", #{{ image: "busybox:1.35", command: "sleep 600",
+                stop_signal: "SIGKILL", {more} }});"#
+        )
+    };
+    let stack = Stack::of(Project::new(name, &script("")), name);
+    stack.apply();
+    let app = stack.container("app");
+    let id = || docker(&["inspect", "--format", "{{.Id}} {{.State.Running}}", &app]);
+    let before = id();
+    for (more, says) in [
+        ("logging: #{ driver: \"no-such-driver\" }", "no-such-driver"),
+        ("logging: #{ options: #{ \"no-such-option\": \"1\" } }", "no-such-option"),
+        ("env: #{ A: \"1\" }, wait: \"healthy\"", "can never be healthy"),
+    ] {
+        stack.project.write("stack.rhai", &script(more));
+        let run = stack.project.run(&["apply", "--auto-approve"]).expect(1);
+        assert!(run.stderr.contains(says), "{}", run.stderr);
+        assert!(run.stderr.contains("was left as it is"), "{}", run.stderr);
+        assert_eq!(id(), before, "{more}");
+    }
+    stack.project.write("stack.rhai", &script("annotations: #{ \"a.b\": \"1\" }"));
+    let run = stack.project.run(&["plan"]).expect(1);
+    assert!(run.stderr.contains("`annotations` needs an engine"), "{}", run.stderr);
+    stack.project.write("stack.rhai", &script("env: #{ A: \"1\" }"));
+    stack.apply();
+    assert_ne!(id(), before);
+    let left = docker(&["ps", "--all", "--quiet", "--filter", "name=dollop-try-"]);
+    assert_eq!(left, "", "no trial is left");
+    drop(stack.project.run(&["destroy", "--auto-approve"]).expect(0));
+}

@@ -218,15 +218,65 @@ fn a_copy_killed_anywhere_loses_nothing() {
             finished(&fault);
         }
     }
-    // In the middle of the copying itself, wherever that is.
-    for late in [400, 700, 1000, 1300, 1600, 2000, 2500, 3000] {
+    // In the middle of the copying itself, wherever that is; the script may be another by the
+    // time of the next apply.
+    for (index, late) in [400, 700, 1000, 1300, 1600, 2000, 2500, 3000].into_iter().enumerate()
+    {
         change();
         let mut running = stack.project.start(&["apply", "--auto-approve"]);
         std::thread::sleep(Duration::from_millis(late));
         drop(running.child().kill());
         drop(running.end());
+        if index % 2 == 1 {
+            change();
+        }
         finished(&format!("killed after {late} ms"));
     }
+    drop(stack.project.destroy(&[]).expect(0));
+    assert_eq!(stack.labelled("volume").len(), 0);
+}
+
+#[test]
+fn a_copy_that_did_not_come_back_is_all_there_is_for_every_script_that_follows() {
+    let name = "dollop-test-copy-astray";
+    let copy = "migrate: \"copy\"";
+    let stack = Stack::of(Project::new(name, &copied("1", copy)), name);
+    stack.apply();
+    let app = stack.container("app");
+    fill(&app);
+    let before = fingerprint(&app);
+    // Memory forgets whenever nothing has it mounted, so that nothing can be copied into it.
+    let memory = format!("{copy}, options: #{{ type: \"tmpfs\", device: \"tmpfs\" }}");
+    let fails = |tier: &str| {
+        stack.project.write("stack.rhai", &copied(tier, &memory));
+        let run = apply(&stack, &[]).expect(1);
+        let says = format!("is safe in volume `{name}-data.dollop-copy`");
+        assert!(flat(&run.stderr).contains(&says), "{}", run.stderr);
+    };
+    fails("2");
+    fails("2");
+    fails("3");
+    // Nor does it go with a volume that is made anew without it and looks empty.
+    stack.project.write("stack.rhai", &copied("4", ""));
+    let refused = apply(&stack, &[]).expect(1);
+    assert!(refused.stderr.contains("docker::volume.data"), "{}", refused.stderr);
+    stack.project.write("stack.rhai", &copied("5", copy));
+    stack.apply();
+    assert_eq!(fingerprint(&app), before);
+    assert_eq!(stack.labelled("volume").len(), 1, "nothing is left over");
+    stack.expect_no_changes();
+    // A first copy that was cut off does not come back over what it was made from.
+    let (volume, half) = (format!("{name}-data"), format!("{name}-data.dollop-copy"));
+    let marks = [format!("dollop.stack={name}"), "dollop.vouched=by another volume".to_owned()];
+    let made = ["volume", "create", "--label", &marks[0], "--label", &marks[1], &half];
+    docker(&made);
+    let cut = "cp -a /from/a/b /to/a/; head -c 1000 /from/a/big > /to/a/big";
+    let cut = format!("mkdir /to/a; {cut}");
+    let (from, to) = (format!("{volume}:/from"), format!("{half}:/to"));
+    docker(&["run", "--rm", "-v", &from, "-v", &to, "busybox:1.35", "sh", "-c", &cut]);
+    stack.project.write("stack.rhai", &copied("6", copy));
+    stack.apply();
+    assert_eq!(fingerprint(&app), before);
     drop(stack.project.destroy(&[]).expect(0));
     assert_eq!(stack.labelled("volume").len(), 0);
 }

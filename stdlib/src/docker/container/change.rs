@@ -1,6 +1,7 @@
 //! What changes in place: name, limits, restart policy, networks, files, and whether it runs.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bollard::models::{ContainerInspectResponse, NetworkDisconnectRequest};
 use bollard::query_parameters::RenameContainerOptionsBuilder;
@@ -9,14 +10,14 @@ use dollop_engine::resource::Name;
 
 use super::super::engine::{Engine, status};
 use super::super::{helper, labels, pull};
-use super::create::{endpoints_supported, exists, join};
+use super::create::{exists, join};
 use super::facts::{facts, filled_in};
 use super::files::OnChange;
 use super::networks::{BRIDGE, Endpoint, NONE};
 use super::read::{ended_well, inspect, runs};
 use super::spec::{ContainerFacts, ContainerSpec, Wait};
 use super::track::Track;
-use super::{files, hooks, inject, limits, start, wait};
+use super::{files, hooks, inject, limits, start, supported, wait};
 
 /// Changes the container from what it is to what it should be.
 pub(super) async fn update(
@@ -27,7 +28,7 @@ pub(super) async fn update(
     to: &ContainerSpec,
 ) -> Result<ContainerFacts, CallError> {
     let container = there(engine, name, id).await?;
-    endpoints_supported(engine, to)?;
+    supported::in_place(engine, engine.machine().await?, to)?;
     helper::swept(engine, name).await?;
     let seen = Track::seen(engine, to).await?;
     rename(engine, name, id, &container).await?;
@@ -55,8 +56,7 @@ pub(super) async fn update(
                 true
             }
             OnChange::Restart => {
-                stop(engine, name, id, to).await?;
-                start::begin(engine, name, id, to).await?;
+                restart(engine, name, id, to).await?;
                 true
             }
         };
@@ -78,6 +78,7 @@ pub(super) async fn update(
     };
     Ok(ContainerFacts {
         tracked: seen,
+        told: to.files.told(),
         defaults: filled_in(to, &container),
         ..facts(engine, &container, image.as_ref())
     })
@@ -90,21 +91,49 @@ pub(super) async fn stop(
     id: &str,
     spec: &ContainerSpec,
 ) -> Result<(), CallError> {
-    if !spec.pre_stop.is_empty()
-        && inspect(engine, id).await?.and_then(|found| found.state).is_some_and(|s| runs(&s))
-    {
-        hooks::run(engine, name, id, ("pre_stop", &spec.pre_stop), &spec.env).await?;
-    }
-    let grace =
-        spec.stop_grace_period.map_or(std::time::Duration::from_secs(10), |span| span.0);
-    let stopped = engine.patient(grace).stop_container(id, None).await;
-    match stopped {
+    pre_stop(engine, name, id, spec).await?;
+    match engine.patient(grace(spec)).stop_container(id, None).await {
         Ok(()) => Ok(()),
         Err(error) if matches!(status(&error), Some(304 | 404)) => Ok(()),
         Err(error) => {
             Err(engine.failed(&format!("stopping container `{}`", name.natural), &error))
         }
     }
+}
+
+/// The engine does both: a run that is killed in between would leave it stopped.
+async fn restart(
+    engine: &Engine,
+    name: &Name,
+    id: &str,
+    spec: &ContainerSpec,
+) -> Result<(), CallError> {
+    pre_stop(engine, name, id, spec).await?;
+    let restarted = engine.patient(grace(spec)).restart_container(id, None).await;
+    if let Err(error) = restarted {
+        return Err(start::explain(engine, name, spec, &error).await);
+    }
+    start::post_start(engine, name, id, spec).await
+}
+
+/// Runs what is to run before it stops.
+async fn pre_stop(
+    engine: &Engine,
+    name: &Name,
+    id: &str,
+    spec: &ContainerSpec,
+) -> Result<(), CallError> {
+    if spec.pre_stop.is_empty()
+        || !inspect(engine, id).await?.and_then(|found| found.state).is_some_and(|s| runs(&s))
+    {
+        return Ok(());
+    }
+    hooks::run(engine, name, id, ("pre_stop", &spec.pre_stop), &spec.env).await
+}
+
+/// How long it may take to stop.
+fn grace(spec: &ContainerSpec) -> Duration {
+    spec.stop_grace_period.map_or(Duration::from_secs(10), |span| span.0)
 }
 
 async fn there(
@@ -175,22 +204,54 @@ async fn networks(
         default.insert(BRIDGE.to_owned(), Endpoint::default());
     }
     let wanted = if to.networks.0.is_empty() { &default } else { &to.networks.0 };
-    for network in &real {
-        let stays = wanted.get(*network).is_some_and(|endpoint| {
-            *network == BRIDGE || from.networks.0.get(*network) == Some(endpoint)
-        });
-        if !stays {
+    let stays = |network: &String, endpoint: &Endpoint| {
+        network == BRIDGE || from.networks.0.get(network) == Some(endpoint)
+    };
+    // Nothing can be joined beside that.
+    if real.iter().any(|network| *network == NONE) && !wanted.contains_key(NONE) {
+        leave(engine, name, id, NONE).await?;
+    }
+    let short = name.address.name();
+    for (network, endpoint) in wanted.iter().filter(|(network, _)| *network != NONE) {
+        if !real.contains(&network) {
+            join(engine, name, id, (network, endpoint), short).await?;
+        } else if !stays(network, endpoint) {
+            let before = from.networks.0.get(network);
+            let before = before.map(|before| (before, short));
+            rejoin(engine, name, id, network, before, (endpoint, short)).await?;
+        }
+    }
+    // It leaves last, so that it is never without a network.
+    for network in real.into_iter().filter(|network| *network != NONE) {
+        if !wanted.contains_key(network) {
             leave(engine, name, id, network).await?;
         }
     }
-    for (network, endpoint) in wanted {
-        let stayed = real.contains(&network)
-            && (network == BRIDGE || from.networks.0.get(network) == Some(endpoint));
-        if !stayed && network != NONE {
-            join(engine, name, id, (network, endpoint), name.address.name()).await?;
-        }
-    }
     Ok(())
+}
+
+/// Leaves a network and joins it in another way; in the way before, where that fails. The texts
+/// are the short names it is found by.
+pub(super) async fn rejoin(
+    engine: &Engine,
+    name: &Name,
+    id: &str,
+    network: &str,
+    before: Option<(&Endpoint, &str)>,
+    (endpoint, short): (&Endpoint, &str),
+) -> Result<(), CallError> {
+    leave(engine, name, id, network).await?;
+    let joined = join(engine, name, id, (network, endpoint), short).await;
+    let Err(error) = joined else { return Ok(()) };
+    let back = match before {
+        Some((before, short)) => join(engine, name, id, (network, before), short).await.is_ok(),
+        None => false,
+    };
+    Err(error.note(if back {
+        format!("it is in `{network}` as it was before")
+    } else {
+        format!("it is not in `{network}` any more")
+    }))
 }
 
 /// Moves a stopped container from networks that are gone to the ones of the same name: it

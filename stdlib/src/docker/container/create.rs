@@ -19,7 +19,7 @@ use super::read::inspect;
 use super::spec::{ContainerFacts, ContainerSpec};
 use super::track::{Digests, Track};
 use super::units::Restart;
-use super::{absent, inject, limits, start, wait};
+use super::{absent, inject, limits, security, start, supported, wait};
 
 /// Makes the container, starts it and waits for it as asked.
 ///
@@ -53,6 +53,7 @@ pub(super) async fn made(
     };
     let facts = ContainerFacts {
         tracked: seen,
+        told: spec.files.told(),
         defaults: filled_in(spec, &container),
         ..facts(engine, &container, Some(image))
     };
@@ -69,7 +70,7 @@ pub(super) async fn begin(
 ) -> Result<(String, ImageInspect), CallError> {
     let doing = format!("creating container `{}`", name.natural);
     labels::check_name("container", &name.natural)?;
-    supported(engine, spec)?;
+    supported::all(engine, engine.machine().await?, spec)?;
     let platform = spec.platform.as_deref();
     let image = pull::local_or_pulled(engine, &spec.image, platform).await?;
     let has_check = image.config.as_ref().is_some_and(|config| config.healthcheck.is_some());
@@ -124,36 +125,6 @@ pub(super) fn still_there(mut error: CallError, name: &Name) -> CallError {
         format!("the container is still there to look at: `docker logs {}`", name.natural);
     error.hints.insert(0, hint);
     error
-}
-
-/// Refuses what this engine is too old for: it would leave it out without a word.
-fn supported(engine: &Engine, spec: &ContainerSpec) -> Result<(), CallError> {
-    if !spec.annotations.0.is_empty() {
-        engine.needs(43, "`annotations`")?;
-    }
-    if spec.devices.any_cdi() {
-        engine.needs(44, "a device that a driver describes")?;
-    }
-    if let Some((what, minor)) = spec.volumes.needs() {
-        engine.needs(minor, what)?;
-    }
-    endpoints_supported(engine, spec)
-}
-
-/// The same for how it is in its networks.
-pub(super) fn endpoints_supported(
-    engine: &Engine,
-    spec: &ContainerSpec,
-) -> Result<(), CallError> {
-    for endpoint in spec.networks.0.values() {
-        if endpoint.mac_address.is_some() {
-            engine.needs(44, "`mac_address` in a network")?;
-        }
-        if endpoint.gw_priority != 0 {
-            engine.needs(48, "`gw_priority` of a network")?;
-        }
-    }
-    Ok(())
 }
 
 /// A limit the machine cannot enforce is discarded with a warning: who asked for it must
@@ -213,7 +184,8 @@ async fn join_and_start(
     if spec.running { start::start(engine, name, id, spec).await } else { Ok(()) }
 }
 
-fn body(
+/// What the engine is told.
+pub(super) fn body(
     engine: &Engine,
     name: &Name,
     spec: &ContainerSpec,
@@ -282,7 +254,6 @@ fn host_config(engine: &Engine, spec: &ContainerSpec) -> HostConfig {
         cap_add: Some(spec.cap_add.clone()),
         cap_drop: Some(spec.cap_drop.clone()),
         privileged: Some(spec.privileged),
-        security_opt: list(&spec.security_opt),
         devices: Some(spec.devices.requested()),
         device_cgroup_rules: list(&spec.device_cgroup_rules),
         device_requests: spec.gpus.requested(&spec.devices),
@@ -313,6 +284,7 @@ fn host_config(engine: &Engine, spec: &ContainerSpec) -> HostConfig {
         ..HostConfig::default()
     };
     limits::request(spec, &mut host);
+    security::request(spec, &mut host);
     if let Some(blkio) = &spec.blkio_config {
         blkio.request(&mut host);
     }

@@ -62,6 +62,7 @@ pub(crate) fn facts(
         exit_code: state.exit_code.filter(|_| ended),
         // Nothing the engine knows.
         tracked: Digests::new(),
+        told: None,
         defaults: Defaults::new(),
     }
 }

@@ -11,7 +11,6 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bollard::errors::Error;
 use bollard::query_parameters::{
     DownloadFromContainerOptionsBuilder, KillContainerOptionsBuilder,
 };
@@ -20,15 +19,20 @@ use dollop_engine::resource::{Name, Problem};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
-use tar::Archive;
+use sha2::{Digest as _, Sha256};
+use tar::{Archive, EntryType};
 
 use super::super::engine::{Engine, status};
 use super::mounts::tidy_path;
 use super::options::Octal;
+use super::track::Digests;
 use super::units::{signal, written_as_text};
 
 /// How many files are looked at at once in one container.
 const AT_ONCE: usize = 4;
+
+/// What a plan shows as the content of a file that a folder has taken the place of.
+const A_FOLDER: &str = "(a folder)";
 
 /// Files by their path in the container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -50,6 +54,9 @@ pub struct Entry {
     pub gid: u32,
     /// What happens to a running container when the file changes.
     pub on_change: OnChange,
+    /// Whether its program was told of what is there now.
+    #[serde(skip_serializing_if = "Clone::clone")]
+    pub up_to_date: bool,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -74,6 +81,14 @@ struct Long {
     /// `none`.
     #[serde(default)]
     on_change: OnChange,
+    /// Whether its program must have been told of what is there now. A plan shows `false`
+    /// when an apply put the file in and failed before that.
+    #[serde(default = "yes")]
+    up_to_date: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn readable() -> Octal {
@@ -135,6 +150,7 @@ impl<'de> Deserialize<'de> for Entry {
                     uid: 0,
                     gid: 0,
                     on_change: OnChange::default(),
+                    up_to_date: true,
                 })
             }
 
@@ -142,9 +158,9 @@ impl<'de> Deserialize<'de> for Entry {
                 Long::deserialize(serde::de::value::MapAccessDeserializer::new(map))
             }
         }
-        let Long { content, content_base64, mode, uid, gid, on_change } =
+        let Long { content, content_base64, mode, uid, gid, on_change, up_to_date } =
             deserializer.deserialize_any(TextOrMap)?;
-        Ok(Self { content, content_base64, mode, uid, gid, on_change })
+        Ok(Self { content, content_base64, mode, uid, gid, on_change, up_to_date })
     }
 }
 
@@ -178,6 +194,16 @@ impl Entry {
             (None, Some(encoded)) => BASE64.decode(encoded.trim()).unwrap_or_default(),
             (None, None) => Vec::new(),
         }
+    }
+
+    /// A digest of all that its program can see of it.
+    fn digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        for number in [self.mode.0, self.uid, self.gid] {
+            hasher.update(number.to_be_bytes());
+        }
+        hasher.update(self.bytes());
+        hex::encode(hasher.finalize())
     }
 }
 
@@ -227,10 +253,29 @@ impl Files {
         Ok(Self(found.into_iter().flatten().collect()))
     }
 
-    /// The strongest of what the changed files ask for.
+    /// Digests of what its program is told of; nothing where there are no files.
+    pub(super) fn told(&self) -> Option<Digests> {
+        let all = self.0.iter().map(|(path, file)| (path.clone(), file.digest()));
+        Some(all.collect()).filter(|told: &Digests| !told.is_empty())
+    }
+
+    /// Says which ones its program was not told of, by what it was last told of as the facts
+    /// have it, and hands that on. What nothing is known of begins with what is there now.
+    pub(super) fn compared(&mut self, facts: Option<&serde_json::Value>) -> Option<Digests> {
+        let told = facts.and_then(|facts| Digests::deserialize(&facts["told"]).ok());
+        let mut told = told.unwrap_or_default();
+        told.retain(|path, _| self.0.contains_key(path));
+        for (path, file) in &mut self.0 {
+            let now = file.digest();
+            file.up_to_date = *told.entry(path.clone()).or_insert_with(|| now.clone()) == now;
+        }
+        Some(told).filter(|told| !told.is_empty())
+    }
+
+    /// The strongest of what the changed files ask for, and those its program was not told of.
     pub(super) fn on_change(&self, from: &Self) -> OnChange {
         let changed = self.0.iter().filter(|(path, file)| {
-            let content = |file: &Entry| (file.bytes(), file.mode, file.uid, file.gid);
+            let content = |file: &Entry| (file.digest(), file.up_to_date);
             from.0.get(*path).map(content) != Some(content(file))
         });
         let changed = changed.map(|(_, file)| file.on_change.clone());
@@ -260,16 +305,36 @@ async fn look(
     asked: &Entry,
 ) -> Result<Option<Entry>, CallError> {
     let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
-    let parts: Result<Vec<_>, Error> =
-        engine.docker.download_from_container(id, Some(options)).try_collect().await;
-    let bytes = match parts {
-        Ok(parts) => parts.concat(),
-        Err(error) if status(&error) == Some(404) => return Ok(None),
-        Err(error) => {
-            return Err(engine.failed(&format!("looking at file `{path}`"), &error));
+    let archive = engine.docker.download_from_container(id, Some(options));
+    let mut archive = std::pin::pin!(archive);
+    let mut bytes = Vec::new();
+    let mut kind = None;
+    while let Some(part) = archive.next().await {
+        match part {
+            Ok(part) => bytes.extend_from_slice(&part),
+            Err(error) if status(&error) == Some(404) => return Ok(None),
+            Err(error) => {
+                return Err(engine.failed(&format!("looking at file `{path}`"), &error));
+            }
         }
-    };
+        // A folder would come with all that is in it.
+        kind = kind.or_else(|| first_kind(&bytes));
+        if kind == Some(EntryType::Directory) {
+            return Ok(Some(Entry {
+                content: Some(A_FOLDER.to_owned()),
+                content_base64: None,
+                ..asked.clone()
+            }));
+        }
+    }
     Ok(read(&bytes, asked).unwrap_or(None))
+}
+
+/// What an archive begins with, as soon as enough of it is there.
+fn first_kind(archive: &[u8]) -> Option<EntryType> {
+    let mut archive = Archive::new(archive);
+    let first = archive.entries().ok()?.next()?.ok()?;
+    Some(first.header().entry_type())
 }
 
 /// The first file of an archive; nothing when something else is in its place.
@@ -299,6 +364,7 @@ fn read(archive: &[u8], asked: &Entry) -> std::io::Result<Option<Entry>> {
         gid,
         // Nothing the engine knows.
         on_change: asked.on_change.clone(),
+        up_to_date: true,
     }))
 }
 
@@ -324,6 +390,19 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_is_known_by_the_first_of_its_archive() {
+        let mut folder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(EntryType::Directory);
+        header.set_size(0);
+        folder.append_data(&mut header, "conf/", std::io::empty()).unwrap();
+        let bytes = folder.into_inner().unwrap();
+        assert_eq!(first_kind(&bytes[..512]), Some(EntryType::Directory));
+        assert_eq!(first_kind(&bytes[..300]), None);
+        assert_eq!(first_kind(&[]), None);
+    }
+
+    #[test]
     fn the_strongest_reaction_wins() {
         let files = |a: &str, b: &str| -> Files {
             from_value(json!({
@@ -337,5 +416,21 @@ mod tests {
         assert_eq!(files("1", "2").on_change(&files("1", "1")), OnChange::None);
         let more: Files = from_value(json!({ "/c": "new" })).unwrap();
         assert_eq!(more.on_change(&Files::default()), OnChange::Restart);
+    }
+
+    #[test]
+    fn what_a_program_was_not_told_of_counts_as_changed() {
+        let files = |a: &str| -> Files { from_value(json!({ "/a": a })).unwrap() };
+        let told = json!({ "told": files("1").told() });
+        let mut there = files("2");
+        assert_eq!(there.compared(Some(&told)), files("1").told());
+        assert_eq!(files("2").on_change(&there), OnChange::Restart);
+        let told = json!({ "told": files("2").told() });
+        for facts in [Some(&told), Some(&json!({})), None] {
+            assert_eq!(there.compared(facts), files("2").told());
+            assert_eq!(files("2").on_change(&there), OnChange::None);
+        }
+        assert_eq!(there, files("2"));
+        assert_eq!(Files::default().told(), None);
     }
 }

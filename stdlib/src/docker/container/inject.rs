@@ -16,7 +16,7 @@ use dollop_engine::error::CallError;
 use dollop_engine::resource::{Name, Problem};
 use tar::{Builder, EntryType, Header};
 
-use super::super::engine::Engine;
+use super::super::engine::{Engine, said};
 use super::super::helper::{self, Helper, Purpose};
 use super::super::{exec, labels};
 use super::files::{Entry, Files};
@@ -272,10 +272,18 @@ pub(super) async fn upload(
     let archive = archive(load, points).map_err(|error| {
         CallError::refused(format!("{doing} failed: no archive of them: {error}"))
     })?;
-    let options = UploadToContainerOptionsBuilder::new().path(to).build();
+    let options = UploadToContainerOptionsBuilder::new().path(to);
+    // Where a folder is, the engine would remove it with all that is in it.
+    let options = options.no_overwrite_dir_non_dir("true").build();
     let body = bollard::body_full(archive.into());
     let put = engine.docker.upload_to_container(id, Some(options), body).await;
-    put.map_err(|error| engine.failed(&doing, &error))
+    put.map_err(|error| {
+        let failed = engine.failed(&doing, &error);
+        if !said(&error).contains("cannot overwrite directory") {
+            return failed;
+        }
+        failed.hint("a folder is where one of `files` is to be: name the file itself in it")
+    })
 }
 
 /// An archive of files, and of what other mounts need.

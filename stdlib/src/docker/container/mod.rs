@@ -4,6 +4,7 @@
 //! [`create`], [`change`] and [`remove`] make it so. The other files are one form of value each.
 
 mod absent;
+mod beyond;
 mod blkio;
 mod calls;
 mod change;
@@ -29,12 +30,15 @@ mod ports;
 mod read;
 mod remove;
 pub(crate) mod rules;
+mod security;
 mod spec;
 mod start;
 mod succession;
+mod supported;
 mod survey;
 mod taken;
 mod track;
+mod trial;
 mod ulimits;
 mod units;
 mod wait;
@@ -71,7 +75,7 @@ use super::engine::Engine;
 use super::images;
 use super::instead;
 use super::versions;
-use super::{labels, pull, stored};
+use super::{labels, stored};
 use spec::ContainerFacts;
 use succession::Order;
 
@@ -217,8 +221,12 @@ impl Resource for Container {
         create(engine, name, &spec).await
     }
 
-    async fn prepare(engine: &Engine, _: &Name, spec: &ContainerSpec) -> Result<(), CallError> {
-        pull::local_or_pulled(engine, &spec.image, spec.platform.as_deref()).await.map(drop)
+    async fn prepare(
+        engine: &Engine,
+        name: &Name,
+        spec: &ContainerSpec,
+    ) -> Result<(), CallError> {
+        trial::prepare(engine, name, spec).await
     }
 
     async fn update(

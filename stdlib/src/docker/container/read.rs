@@ -25,7 +25,7 @@ use super::inherit::Inherited;
 use super::inject;
 use super::limits::Limits;
 use super::modes::{CgroupMode, Mode, NetworkMode, UserNamespace, of_container};
-use super::mounts::Mounts;
+use super::mounts::{Mounts, tidy_path};
 use super::networks::{Identity, Networks, unplugged};
 use super::pairs::Pairs;
 use super::ports::{Exposed, Ports};
@@ -34,6 +34,7 @@ use super::track::Track;
 use super::ulimits::Ulimits;
 use super::units::{Bytes, Micros, Restart, Span, capability, signal};
 use super::words::{Several, Words};
+use super::{beyond, security};
 use crate::text::Text;
 
 /// How many inspections are under way at once.
@@ -137,6 +138,7 @@ pub(super) async fn read(engine: &Engine, wanted: &[Wants]) -> Vec<ReadResult<Co
             };
             let mut found = found(&world, &container, image, wanted);
             found.spec.files = files?;
+            found.facts.told = found.spec.files.compared(wanted.facts.as_ref());
             (found.spec.track, found.facts.tracked) = tracked;
             Ok(Some(found))
         })
@@ -235,6 +237,8 @@ fn spec(
     let settings = image.map(|image| image.config.as_ref().unwrap_or(&none));
     let inherited = settings.map_or(Inherited::Gone, Inherited::Says);
     let text = |value: Option<&String>| value.filter(|text| !text.is_empty()).cloned();
+    // The engine tidies it, and leaves the image's as it is.
+    let folder = |value: Option<&String>| text(value).map(|path| tidy_path(&path));
     let list = |value: &Option<Vec<String>>| Several(value.clone().unwrap_or_default());
     let ports = host.port_bindings.as_ref().map(Ports::observed).unwrap_or_default();
     let exposed = settings.and_then(|settings| settings.exposed_ports.as_deref());
@@ -246,7 +250,7 @@ fn spec(
         image: image_name(world, container, config, asked),
         command: command(config, inherited, asked),
         entrypoint: entrypoint(config, inherited, asked),
-        env: env(config, settings, asked),
+        env: beyond::env(config, settings, asked),
         expose: Exposed::observed(
             config.exposed_ports.as_deref().unwrap_or(&[]),
             exposed.unwrap_or(&[]),
@@ -271,7 +275,7 @@ fn spec(
         // Under a name it lacks somewhere it is not found.
         replica_of: asked.replica_of.clone().filter(|group| joined.is_found_as(group)),
         networks: joined,
-        labels: own_labels(config, settings, asked),
+        labels: beyond::labels(config, settings, asked),
         annotations: Pairs::observed(host.annotations.iter().flatten()),
         healthcheck: Healthcheck::observed(
             config.healthcheck.as_ref(),
@@ -284,8 +288,8 @@ fn spec(
             .map(|image| text(image.user.as_ref()).map(Text))
             .beyond(text(config.user.as_ref()).map(Text), asked.user.as_ref()),
         working_dir: inherited
-            .map(|image| text(image.working_dir.as_ref()))
-            .beyond(text(config.working_dir.as_ref()), asked.working_dir.as_ref()),
+            .map(|image| folder(image.working_dir.as_ref()))
+            .beyond(folder(config.working_dir.as_ref()), asked.working_dir.as_ref()),
         hostname: hostname(container, config, host, asked),
         domainname: text(config.domainname.as_ref())
             .filter(|_| asked.domainname.is_some() || !shares_name(host)),
@@ -328,12 +332,12 @@ fn spec(
         cpu_rt_runtime: host.cpu_realtime_runtime.filter(|n| *n > 0).map(Micros),
         pids_limit: limits.pids_limit(),
         blkio_config: BlockIo::observed(host),
-        ulimits: Ulimits::observed(host.ulimits.as_deref().unwrap_or(&[])),
+        ulimits: Ulimits::observed(host.ulimits.as_deref().unwrap_or(&[]), &asked.ulimits),
         sysctls: Pairs::observed(host.sysctls.iter().flatten()),
         cap_add: host.cap_add.iter().flatten().map(|cap| capability(cap)).collect(),
         cap_drop: host.cap_drop.iter().flatten().map(|cap| capability(cap)).collect(),
         privileged: host.privileged.unwrap_or(false),
-        security_opt: security_opt(host, asked),
+        security_opt: security::observed(host, asked),
         devices: Devices::observed(
             host.devices.as_deref().unwrap_or(&[]),
             host.device_requests.as_deref().unwrap_or(&[]),
@@ -422,17 +426,6 @@ fn own_namespace(mode: Option<&str>) -> Option<UserNamespace> {
     (mode == Some("host")).then_some(UserNamespace::Host)
 }
 
-/// The engine writes down what follows from other settings.
-fn security_opt(host: &HostConfig, asked: &ContainerSpec) -> Vec<String> {
-    let options = host.security_opt.iter().flatten();
-    let asked = |option: &String| asked.security_opt.contains(option);
-    let shared = |mode: &Option<String>| mode.as_deref() == Some("host");
-    let follows =
-        host.privileged == Some(true) || shared(&host.pid_mode) || shared(&host.ipc_mode);
-    let by_itself = |option: &String| follows && option == "label=disable";
-    options.filter(|option| !by_itself(option) || asked(option)).cloned().collect()
-}
-
 /// The engine gives a container without any its default driver, and to whatever logs by that
 /// driver options of its own; to another driver it adds none but those of its cache
 /// (`mergeAndVerifyLogConfig`). Which they were is noted when the container is made.
@@ -487,41 +480,6 @@ fn entrypoint(
         Inherited::Gone => Inherited::Gone,
     };
     image.beyond(Some(actual), asked.entrypoint.as_ref())
-}
-
-fn env(config: &ContainerConfig, image: Option<&ImageConfig>, asked: &ContainerSpec) -> Pairs {
-    let entries = config.env.iter().flatten();
-    let own = entries
-        .filter(|entry| {
-            let name = entry.split_once('=').map_or(entry.as_str(), |(name, _)| name);
-            let from_image = match image {
-                Some(image) => image.env.iter().flatten().any(|other| other == *entry),
-                None => true,
-            };
-            asked.env.0.contains_key(name) || !from_image
-        })
-        .filter_map(|entry| entry.split_once('='))
-        .map(|(name, value)| (name.to_owned(), Text(value.to_owned())));
-    Pairs(own.collect())
-}
-
-fn own_labels(
-    config: &ContainerConfig,
-    image: Option<&ImageConfig>,
-    asked: &ContainerSpec,
-) -> Pairs {
-    let none = HashMap::new();
-    let mut found = labels::unmarked(config.labels.as_ref().unwrap_or(&none));
-    found.retain(|key, value| {
-        let from_image = match image {
-            Some(image) => {
-                image.labels.as_ref().and_then(|labels| labels.get(key)) == Some(&value.0)
-            }
-            None => true,
-        };
-        asked.labels.0.contains_key(key) || !from_image
-    });
-    Pairs(found)
 }
 
 /// Whether it is in no network, which is as it should be on an engine without a default one.

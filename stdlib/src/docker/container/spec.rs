@@ -15,7 +15,7 @@ use super::health::Healthcheck;
 use super::hooks::{self, Hook};
 use super::hosts::Hosts;
 use super::modes::{CgroupMode, Mode, NetworkMode, UserNamespace};
-use super::mounts::Mounts;
+use super::mounts::{Mounts, tidy_path};
 use super::networks::Networks;
 use super::pairs::{self, Pairs};
 use super::ports::{Exposed, Ports};
@@ -24,7 +24,7 @@ use super::track::{Digests, Track};
 use super::ulimits::Ulimits;
 use super::units::{Bytes, Cpus, MemorySwap, Micros, Restart, Span, Whole, capability, signal};
 use super::words::{Several, Words};
-use super::{inject, rules};
+use super::{inject, rules, security};
 use crate::text::Text;
 
 /// A container: a program from an image, with what it needs to run.
@@ -407,6 +407,10 @@ pub struct ContainerFacts {
     /// A digest of each path in `track`, as its program was last told of it.
     #[serde(default)]
     pub tracked: Digests,
+    /// A digest of each of `files`, as its program was last told of it.
+    #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
+    pub told: Option<Digests>,
     /// What the engine filled in by its own configuration where nothing was asked for:
     /// `shm_size`, `ipc`, `cgroup` and options of `logging`, as they were when it was made.
     #[serde(default)]
@@ -436,7 +440,7 @@ impl ContainerSpec {
             (&mut self.cap_add, capability as fn(&str) -> String),
             (&mut self.cap_drop, capability),
             (&mut self.tmpfs.0, |path: &str| path.trim().to_owned()),
-            (&mut self.security_opt, security_option),
+            (&mut self.security_opt, security::option),
             (&mut self.device_cgroup_rules, |rule: &str| rule.trim().to_owned()),
         ] {
             *list = list.iter().map(|item| form(item)).collect();
@@ -463,6 +467,7 @@ impl ContainerSpec {
             .network_mode
             .take()
             .filter(|mode| *mode != NetworkMode::Bridge || !self.networks.0.is_empty());
+        self.working_dir = self.working_dir.take().map(|path| tidy_path(&path));
         self.user = self.user.take().filter(|user| !user.0.is_empty());
         // Every one of them is a resource of its own.
         self.replicas = None;
@@ -579,17 +584,4 @@ impl ContainerSpec {
         }
         problems
     }
-}
-
-/// `no-new-privileges` from `no-new-privileges:true`, `seccomp=x` from `seccomp:x`.
-fn security_option(text: &str) -> String {
-    let text = text.trim();
-    let (key, value) = match text.find([':', '=']) {
-        Some(at) => (&text[..at], &text[at + 1..]),
-        None => return text.to_owned(),
-    };
-    if key == "no-new-privileges" && value == "true" {
-        return key.to_owned();
-    }
-    format!("{key}={value}")
 }

@@ -45,7 +45,8 @@ pub(super) async fn post_start(
     hooks::run(engine, name, id, ("post_start", &spec.post_start), &spec.env).await
 }
 
-async fn explain(
+/// Why it could not be started.
+pub(super) async fn explain(
     engine: &Engine,
     name: &Name,
     spec: &ContainerSpec,

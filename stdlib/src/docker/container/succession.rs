@@ -13,12 +13,12 @@ use tokio::time::Instant;
 
 use super::super::engine::{Engine, status};
 use super::super::{labels, lint};
-use super::change::{self, leave};
+use super::change::{self, rejoin};
 use super::create::{self, exists, join};
 use super::files::Files;
 use super::modes::NetworkMode;
 use super::mounts::MountKind;
-use super::networks::is_predefined;
+use super::networks::{Endpoint, is_predefined};
 use super::read::{inspect, runs};
 use super::spec::{ContainerFacts, ContainerSpec, Wait};
 use super::track::Track;
@@ -251,7 +251,7 @@ async fn find_it(
     spec: &ContainerSpec,
 ) -> Result<(), CallError> {
     let joined = container.network_settings.as_ref().and_then(|all| all.networks.as_ref());
-    let short = name.address.name();
+    let (short, aside) = (name.address.name(), stand_in(&name.natural));
     for (network, endpoint) in &spec.networks.0 {
         if is_predefined(network) {
             continue;
@@ -261,10 +261,13 @@ async fn find_it(
         if known.is_some_and(|aliases| aliases.iter().any(|alias| alias == short)) {
             continue;
         }
-        if there.is_some() {
-            leave(engine, name, id, network).await?;
+        if there.is_none() {
+            join(engine, name, id, (network, endpoint), short).await?;
+            continue;
         }
-        join(engine, name, id, (network, endpoint), short).await?;
+        let hidden = Endpoint { aliases: Vec::new(), ..endpoint.clone() };
+        let before = Some((&hidden, aside.as_str()));
+        rejoin(engine, name, id, network, before, (endpoint, short)).await?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::super::engine::{Engine, Machine};
 use super::absent;
 use super::health::START_INTERVAL;
 use super::spec::ContainerSpec;
+use super::supported;
 use super::taken;
 use super::units::Bytes;
 
@@ -33,6 +34,12 @@ pub(super) async fn survey(
     if let Ok(machine) = machine {
         for one in planned.iter().filter(|one| one.made) {
             impossible(machine, one, &mut found);
+            if let Err(error) = supported::all(engine, machine, &one.spec) {
+                let (attribute, hint) =
+                    (error.attribute.unwrap_or("image"), error.hints.join("; "));
+                let code = Code::HostLacks;
+                add(&mut found, &one.name.address, code, attribute, error.message, hint);
+            }
         }
         sums(machine, planned, &mut found);
     }

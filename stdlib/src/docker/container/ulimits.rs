@@ -39,11 +39,14 @@ enum Written {
 }
 
 impl Ulimits {
-    pub(super) fn observed(limits: &[ResourcesUlimits]) -> Self {
+    /// Those that were asked for, as they are. An engine tells its own `default-ulimits` among
+    /// them, as they stand in its configuration now, and nothing tells the two apart.
+    pub(super) fn observed(limits: &[ResourcesUlimits], asked: &Self) -> Self {
         let limits = limits.iter().filter_map(|limit| {
+            let name = limit.name.clone().filter(|name| asked.0.contains_key(name))?;
             let ulimit =
                 Ulimit { soft: limit.soft.unwrap_or(0), hard: limit.hard.unwrap_or(0) };
-            Some((limit.name.clone()?, ulimit))
+            Some((name, ulimit))
         });
         Self(limits.collect())
     }
