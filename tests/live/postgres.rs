@@ -13,6 +13,7 @@ mod migrations;
 mod newer;
 mod objects;
 mod parts;
+mod path;
 mod plans;
 mod reach;
 mod renames;

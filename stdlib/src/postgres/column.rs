@@ -359,7 +359,16 @@ impl Column {
 
     /// Takes what the server does not keep, and the words it keeps in its own way, from what
     /// was asked for. `same` tells whether the server's words are those of the last write.
-    pub(super) fn keep(&mut self, asked: &Self, same: impl Fn(&str, &str) -> bool) {
+    pub(super) fn keep(
+        &mut self,
+        asked: &Self,
+        schemas: &[String],
+        same: impl Fn(&str, &str) -> bool,
+    ) {
+        types::keep(&mut self.ty, &asked.ty, schemas);
+        if let (Some(theirs), Some(ours)) = (&mut self.collation, &asked.collation) {
+            types::keep(theirs, ours, schemas);
+        }
         self.using.clone_from(&asked.using);
         self.renamed_from.clone_from(&asked.renamed_from);
         self.sequence = self.sequence.take().filter(|_| asked.sequence.is_some());

@@ -92,6 +92,10 @@ pub trait Object: Send + Sync + 'static {
 
     /// The database it is in; `None` for what belongs to the whole server.
     fn database(spec: &Self::Spec) -> Option<&str>;
+    /// The types that its statements name as the script does.
+    fn types(_key: &[String], _spec: &Self::Spec) -> Vec<String> {
+        Vec::new()
+    }
     /// What identifies it there.
     fn key(natural: &str, spec: &Self::Spec) -> Vec<String>;
     /// Whether it is a relation: its key is the name of its schema and its own.
@@ -274,7 +278,8 @@ pub(super) async fn rows<O: Object>(
     let what = O::KIND.rsplit("::").next().unwrap_or_default().replace('_', " ");
     let task = Task::new(format!("read every {what} in database `{database}`"));
     let rows: Vec<Row> = server.rows(database, &O::query(server), &parameters, &task).await?;
-    Ok(rows.into_iter().map(|row| (row.key.clone(), row)).collect())
+    let schemas = server.schemas(database);
+    Ok(rows.into_iter().map(|row| (row.key.clone(), row.seen_from(&schemas))).collect())
 }
 
 /// What the server says about what can be made in a database.
@@ -489,7 +494,7 @@ impl<O: Object> Resource for Of<O> {
         };
         let statements = O::statements(&at.key, from.as_ref(), Some(&spec));
         let task = at.task::<O>("create", &spec);
-        send::<O>(server, &at.database, &statements, &spec, &task).await?;
+        send::<O>(server, &at, statements, &spec, &task).await?;
         let (_, facts) = Self::expect_now(server, &at, name, &spec).await?;
         let id = at.id::<O>(&spec);
         if O::WORDED {
@@ -513,7 +518,7 @@ impl<O: Object> Resource for Of<O> {
         let current = O::as_planned(current, &from, &to)?;
         let statements = O::statements(&at.key, Some(&current), Some(&to));
         let task = at.task::<O>("change", &to);
-        send::<O>(server, &at.database, &statements, &to, &task).await?;
+        send::<O>(server, &at, statements, &to, &task).await?;
         let (_, facts) = Self::expect_now(server, &at, name, &to).await?;
         if !O::WORDED {
             return Ok(facts);
@@ -538,8 +543,9 @@ impl<O: Object> Resource for Of<O> {
         let task = at.task::<O>("drop", &spec);
         if O::stands_alone(&spec) {
             // The database is there: something in it was found just now.
-            return send::<O>(server, &at.database, &statements, &spec, &task).await;
+            return send::<O>(server, &at, statements, &spec, &task).await;
         }
+        let statements = send::in_front::<O>(&at, &spec, statements);
         server.remove(&at.database, &statements, &task).await
     }
 }

@@ -141,7 +141,7 @@ impl Object for ReplicationSlot {
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
         let name = sql::text(&key[0]);
         let Some(to) = to else {
-            return vec![format!("SELECT pg_drop_replication_slot({name})")];
+            return vec![format!("SELECT pg_catalog.pg_drop_replication_slot({name})")];
         };
         if from.is_some() {
             return Vec::new();
@@ -153,11 +153,13 @@ impl Object for ReplicationSlot {
         };
         vec![match &to.plugin {
             Some(plugin) => format!(
-                "SELECT pg_create_logical_replication_slot({name}, {}{two_phase})",
+                "SELECT pg_catalog.pg_create_logical_replication_slot({name}, {}{two_phase})",
                 sql::text(plugin)
             ),
             // From the first moment on, not from that of the first reader.
-            None => format!("SELECT pg_create_physical_replication_slot({name}, true)"),
+            None => {
+                format!("SELECT pg_catalog.pg_create_physical_replication_slot({name}, true)")
+            }
         }]
     }
 }

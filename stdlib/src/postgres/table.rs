@@ -368,6 +368,10 @@ impl Object for Table {
         Self::since(to).into_iter().chain(moved).max_by_key(|(version, _)| *version)
     }
 
+    fn types(_: &[String], spec: &Spec) -> Vec<String> {
+        spec.columns.iter().map(|column| column.ty.clone()).collect()
+    }
+
     fn query(_: &Server) -> String {
         let parameters = sql::as_map("c.reloptions");
         let columns = column::QUERY;
@@ -474,8 +478,10 @@ impl Object for Table {
         facts.words = words(&spec);
         let recorded = wanted.facts.as_ref().map(|facts| &facts["words"]);
         let same = |what: &str, theirs: &str, ours: &str| match recorded.map(|all| &all[what]) {
-            Some(Json::String(then)) => then == theirs,
-            _ => same_words(theirs, ours),
+            Some(Json::String(then)) => {
+                then == theirs || same_words(theirs, then, row.schemas())
+            }
+            _ => same_words(theirs, ours, row.schemas()),
         };
         // Their order is the server's business.
         let place = |name: &str| asked.columns.iter().position(|column| column.name == name);
@@ -483,7 +489,8 @@ impl Object for Table {
         for column in &mut spec.columns {
             if let Some(at) = place(&column.name) {
                 let what = format!("column {}", column.name);
-                column.keep(&asked.columns[at], |theirs, ours| same(&what, theirs, ours));
+                let asked = &asked.columns[at];
+                column.keep(asked, row.schemas(), |theirs, ours| same(&what, theirs, ours));
             }
         }
         for (name, text) in &mut spec.constraints {

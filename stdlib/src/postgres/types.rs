@@ -2,6 +2,8 @@
 //!
 //! Source: "Data Types" and "ALTER TABLE" in the PostgreSQL manual.
 
+use super::sql;
+
 /// A type in parts: `numeric(10,2)[]` is `numeric`, `10,2` and an array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Parts {

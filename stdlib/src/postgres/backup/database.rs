@@ -37,7 +37,7 @@ pub(super) async fn save(
     let begin = "begin isolation level repeatable read, read only";
     let explain = |error| server.explain(Fault::Run(error), &task);
     client.batch_execute(begin).await.map_err(explain)?;
-    let exported = client.query_typed("select pg_export_snapshot()", &[]).await;
+    let exported = client.query_typed("select pg_catalog.pg_export_snapshot()", &[]).await;
     let exported = exported.map_err(explain)?;
     let snapshot: &str = match exported.first().map(|row| row.try_get(0)) {
         Some(Ok(snapshot)) => snapshot,

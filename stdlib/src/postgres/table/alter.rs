@@ -121,8 +121,11 @@ pub(super) fn create(table: &str, key_name: &str, to: &Spec) -> Vec<String> {
 fn drop_own(table: &str, constraint: &str) -> String {
     let body = format!(
         "BEGIN
-    IF EXISTS (SELECT FROM pg_constraint WHERE conrelid = {}::regclass AND conname = {}
-        AND conislocal AND coninhcount = 0 AND conparentid = 0) THEN
+    IF EXISTS (SELECT FROM pg_catalog.pg_constraint
+        WHERE conrelid OPERATOR(pg_catalog.=) {}::pg_catalog.regclass
+        AND conname OPERATOR(pg_catalog.=) {} AND conislocal
+        AND coninhcount OPERATOR(pg_catalog.=) 0
+        AND conparentid OPERATOR(pg_catalog.=) 0) THEN
         ALTER TABLE {table} DROP CONSTRAINT {};
     END IF;
 END",
