@@ -7,6 +7,7 @@ mod failures;
 mod faults;
 mod grants;
 mod import;
+mod keeping;
 mod kinds;
 mod losses;
 mod migrations;

@@ -172,6 +172,7 @@ pub(super) fn change(table: &str, key_name: &str, from: &Spec, to: &Spec) -> Vec
     );
     for (old, new) in kept(from, to) {
         all.extend(old.changes(new).into_iter().map(|action| format!("{on} {action}")));
+        all.extend(old.counts_on(new, table));
     }
     if rekeyed && !to.primary_key.is_empty() {
         all.push(format!("{on} ADD {}", primary_key(key_name, &to.primary_key)));
