@@ -35,3 +35,48 @@ fn an_identity_counts_on_behind_what_is_there() {
     drop(stack.server.psql("postgres", "drop database dt_identity with (force)"));
 }
 
+#[tokio::test]
+async fn a_membership_of_another_grantor_is_taken_back() {
+    let container = Arc::new(Container::newer());
+    let registry = dollop_stdlib::registry();
+    let spec = json!({ "host": "127.0.0.1", "port": container.port, "password": PASSWORD });
+    let connection = open(&registry, spec).await.unwrap_or_else(|error| panic!("{error:?}"));
+    let world = World { registry, connection, container };
+    for sql in [
+        "create role boss",
+        "create role crew",
+        "create role mate",
+        "grant crew to boss with admin option",
+        "grant crew to mate with admin option granted by boss",
+        "grant crew to mate",
+    ] {
+        world.psql("postgres", sql);
+    }
+    let left = "select count(*) from pg_auth_members where member = 'mate'::regrole";
+    let admin = json!({ "role": "crew", "member": "mate", "admin": true });
+    let plain =
+        world.declare("postgres::membership", "m", json!({ "role": "crew", "member": "mate" }));
+    world.repair(&plain).await;
+    let all = world.declare("postgres::membership", "m", admin);
+    world.repair(&all).await;
+    world.delete(&all).await;
+    assert_eq!(world.psql("postgres", left), "0");
+
+    world.psql("postgres", "grant crew to mate granted by boss");
+    let role = world.declare("postgres::role", "mate", json!({ "member_of": [] }));
+    world.repair(&role).await;
+    assert_eq!(world.psql("postgres", left), "0");
+    // Who may not speak for whoever granted it is told their name.
+    for sql in [
+        "create role little login createrole password 'x'",
+        "grant crew to little with admin option",
+        "grant crew to mate granted by boss",
+    ] {
+        world.psql("postgres", sql);
+    }
+    let little = world.open_as("little", "x").await;
+    let error = little.try_delete(&plain).await.unwrap_err();
+    assert!(format!("{error:?}").contains("boss"), "{error:?}");
+    assert_eq!(world.psql("postgres", left), "1");
+}
+
