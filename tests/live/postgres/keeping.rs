@@ -80,3 +80,52 @@ async fn a_membership_of_another_grantor_is_taken_back() {
     assert_eq!(world.psql("postgres", left), "1");
 }
 
+#[test]
+fn a_stored_view_of_another_query_keeps_what_is_on_it() {
+    let stack = Stack::new("dt_view_anew");
+    let psql = |sql: &str| stack.server.psql("dt_view_anew", sql);
+    let view = |query: &str| {
+        format!(
+            "let r = pg.role(\"dt_view_reader\");\n\
+             let v = db.view(\"v\", #{{ query: \"{query}\", materialized: true }});\n\
+             v.index(\"i\", #{{ columns: [\"a\"], unique: true, comment: \"quick\" }});\n\
+             db.grant(\"g\", #{{ role: r, on: \"tables\", schema: \"public\", objects: [v], \
+             privileges: [\"SELECT\"] }});\n"
+        )
+    };
+    drop(stack.script(&view("SELECT 1 AS a")).run(&["apply", "--auto-approve"]).expect(0));
+    for sql in [
+        "create role dt_view_owner",
+        "alter materialized view v owner to dt_view_owner",
+        "create index by_hand on v (a)",
+        "comment on column v.a is 'one'",
+        "grant select on v to pg_signal_backend with grant option",
+        "grant select (a) on v to pg_monitor",
+        "alter default privileges grant delete on tables to pg_monitor",
+    ] {
+        drop(psql(sql));
+    }
+    let seen = "select c.relacl, (select attacl from pg_attribute where attrelid = c.oid and attname = 'a'),
+        pg_get_userbyid(relowner), col_description(c.oid, 1), (select string_agg(concat(
+            indexrelid::regclass, obj_description(indexrelid, 'pg_class')), ' ' order by 1)
+            from pg_index where indrelid = c.oid) from pg_class c where relname = 'v'";
+    let before = psql(seen);
+    let project = stack.script(&view("SELECT 2 AS a, 3 AS b"));
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    assert_eq!(psql(seen), before);
+    assert!(before.contains("by_hand") && before.contains("dt_view_owner"), "{before}");
+    assert_eq!(psql("select a, b from v"), "2|3");
+    drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
+    drop(
+        project
+            .run(&[
+                "destroy",
+                "--auto-approve",
+                "--allow-data-loss",
+                "postgres::database.main/dt_view_anew",
+            ])
+            .expect(0),
+    );
+    drop(stack.server.psql("postgres", "drop role dt_view_owner"));
+}
+
