@@ -2,12 +2,16 @@
 //!
 //! Catalogs: `pg_class`, `pg_inherits`, `pg_depend`, `pg_stat_activity`.
 
+mod counts;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::Held;
 use serde::Deserialize;
 
+pub(super) use self::counts::{in_sequences, in_slots};
+use super::asking;
 use super::error::Task;
 use super::object::Key;
 use super::server::Server;

@@ -84,10 +84,18 @@ pub trait Object: Send + Sync + 'static {
     fn makes(_from: Option<&Self::Spec>, _to: &Self::Spec) -> Vec<Vec<String>> {
         Vec::new()
     }
-    /// See [`Resource::holds`]. What holds something is a relation: its key is the name of its
-    /// schema and its own.
+    /// See [`Resource::holds`].
     fn holds(_spec: &Self::Spec) -> bool {
         Self::traits().holds_data
+    }
+
+    /// What is stored in objects of one database, in the order of their keys: as relations have it.
+    fn held(
+        server: &Server,
+        database: &str,
+        keys: &[&Key],
+    ) -> impl Future<Output = Vec<Result<Held, CallError>>> + Send {
+        held::in_relations(server, database, keys)
     }
 
     /// The database it is in; `None` for what belongs to the whole server.
@@ -389,7 +397,7 @@ impl<O: Object> Resource for Of<O> {
         let places = places::<O>(server, wanted);
         let mut answers: HashMap<(&str, &Key), Result<Held, CallError>> = HashMap::new();
         for (database, keys) in by_database(&places) {
-            let held = held::in_relations(server, database, &keys).await;
+            let held = O::held(server, database, &keys).await;
             answers.extend(keys.into_iter().map(|key| (database, key)).zip(held));
         }
         places.iter().map(|at| answers[&(at.database.as_str(), &at.key)].clone()).collect()

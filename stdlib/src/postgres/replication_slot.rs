@@ -3,16 +3,16 @@
 //! Catalog: `pg_replication_slots`.
 
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Problem, Traits};
+use dollop_engine::resource::{Held, Problem, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use tokio_postgres::error::SqlState;
 
-use super::object::{Nothing, Object};
+use super::object::{Key, Nothing, Object};
 use super::server::Server;
 use super::version::Since;
-use super::{names, sql};
+use super::{held, names, sql};
 
 /// A replication slot: logical with a database and a plugin, physical without. The server keeps
 /// its log until the slot's reader has it, of a physical slot from the moment it is made on; a
@@ -50,7 +50,15 @@ impl Object for ReplicationSlot {
     type Facts = Nothing;
 
     fn traits() -> Traits {
-        Traits::default()
+        Traits { holds_data: true, ..Traits::default() }
+    }
+
+    async fn held(
+        server: &Server,
+        database: &str,
+        keys: &[&Key],
+    ) -> Vec<Result<Held, CallError>> {
+        held::in_slots(server, database, keys).await
     }
 
     fn check_named(natural: &str, _: &Spec) -> Vec<Problem> {

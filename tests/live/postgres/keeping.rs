@@ -129,3 +129,27 @@ fn a_stored_view_of_another_query_keeps_what_is_on_it() {
     drop(stack.server.psql("postgres", "drop role dt_view_owner"));
 }
 
+#[test]
+fn how_far_something_has_come_goes_only_by_consent() {
+    let stack = Stack::new("dt_counted");
+    let script = "db.sequence(\"q\");\npg.replication_slot(\"dt_counted_slot\");\n";
+    drop(stack.script(script).run(&["apply", "--auto-approve"]).expect(0));
+    drop(
+        stack.server.psql("dt_counted", "select nextval('q'), nextval('q'); create table x ()"),
+    );
+    let project = stack.script("");
+    let refused = project.run(&["apply", "--auto-approve"]).expect(1).stderr;
+    for words in ["a count that has come to 2", "the place of its reader, which is "] {
+        assert!(refused.contains(words), "no `{words}` in\n{refused}");
+    }
+    let consent = [
+        "apply",
+        "--auto-approve",
+        "--allow-data-loss",
+        "postgres::sequence.main/dt_counted/q",
+        "--allow-data-loss",
+        "postgres::replication_slot.main/dt_counted_slot",
+    ];
+    drop(project.run(&consent).expect(0));
+}
+
