@@ -88,8 +88,10 @@ impl Stored {
 }
 
 /// Relations with rows of their own that nobody but their owner would miss: what extensions
-/// keep, and the record of migrations, are not among them.
-const COUNTED: &str = "c.relkind in ('r', 'm') and pg_relation_size(c.oid) > 0
+/// keep, and the record of migrations, are not among them. How large one is that an extension
+/// keeps in its own way tells nothing.
+const COUNTED: &str = "c.relkind in ('r', 'm') and (pg_relation_size(c.oid) > 0
+        or exists (select from pg_am m where m.oid = c.relam and m.amname <> 'heap'))
     and c.relname <> 'dollop_migrations'
     and not exists (select from pg_depend e where e.classid = 'pg_class'::regclass
         and e.objid = c.oid and e.deptype = 'e')";
@@ -127,8 +129,8 @@ fn users(outside: &str) -> String {
 }
 
 /// The query for what tables and stored views hold. Its parameters are their schemas and
-/// their names, pair by pair. Partitions count with their table unless they are asked about
-/// themselves.
+/// their names, pair by pair. Partitions, and other tables that inherit from one, count with it
+/// unless they are asked about themselves.
 fn relations() -> String {
     let users = users("");
     format!(
@@ -141,7 +143,6 @@ fn relations() -> String {
             select w.oid, w.oid from wanted w
             union all
             select p.root, i.inhrelid from parts p join pg_inherits i on i.inhparent = p.oid
-                join pg_class c on c.oid = i.inhrelid and c.relispartition
                 left join wanted other on other.oid = i.inhrelid where other.oid is null
         )
         select array[w.nspname, w.relname]::text[] "key", s.*, {users} users
@@ -166,8 +167,13 @@ fn schemas() -> String {
             (select coalesce(json_agg(distinct said), '[]') from pg_class w
                 cross join lateral json_array_elements_text({users}) said
                 where w.relnamespace = n.oid and w.relkind in ('r', 'p', 'v', 'm', 'f')) users
-        from pg_namespace n cross join lateral (select {SUMS} from pg_class c
-            where c.relnamespace = n.oid and {COUNTED}) s
+        from pg_namespace n cross join lateral (
+            with recursive parts(oid) as (
+                select c.oid from pg_class c where c.relnamespace = n.oid
+                union
+                select i.inhrelid from parts p join pg_inherits i on i.inhparent = p.oid
+            )
+            select {SUMS} from pg_class c join parts p on p.oid = c.oid and {COUNTED}) s
         where n.nspname = any($1)"#
     )
 }
@@ -189,9 +195,16 @@ fn database() -> String {
 /// role's name.
 fn owned() -> String {
     format!(
-        r#"select array[current_database()]::text[] "key", s.*
-        from (select {SUMS} from pg_class c join pg_roles o on o.oid = c.relowner
-            where o.rolname = any($1) and c.oid >= 16384 and {COUNTED}) s"#
+        r#"with recursive parts(oid) as (
+            select c.oid from pg_class c join pg_roles o on o.oid = c.relowner
+                where o.rolname = any($1) and c.oid >= 16384
+            union
+            select i.inhrelid from parts p join pg_inherits i on i.inhparent = p.oid
+        )
+        select array[current_database()]::text[] "key", s.*,
+            (select count(*) from pg_largeobject_metadata l join pg_roles o on o.oid = l.lomowner
+                where o.rolname = any($1)) large_objects
+        from (select {SUMS} from pg_class c join parts p on p.oid = c.oid where {COUNTED}) s"#
     )
 }
 
@@ -256,7 +269,7 @@ pub(super) async fn owned_by(
     for database in databases {
         let rows: Vec<Stored> =
             server.rows(database, &owned(), &[vec![role.to_owned()]], &task).await?;
-        for stored in rows.iter().filter(|stored| stored.tables > 0) {
+        for stored in &rows {
             if let Held::Content(words) = stored.held(false) {
                 parts.push(format!("{words} in database `{database}`"));
             }

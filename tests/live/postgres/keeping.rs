@@ -153,3 +153,32 @@ fn how_far_something_has_come_goes_only_by_consent() {
     drop(project.run(&consent).expect(0));
 }
 
+/// Rows count wherever they are: in a child that inherits, elsewhere, or in a large object.
+#[test]
+fn what_is_stored_elsewhere_counts() {
+    let stack = Stack::new("dt_elsewhere");
+    let script = "pg.role(\"dt_elsewhere_r\", #{ drop_owned: true });\n\
+         db.table(\"t\", #{ columns: [#{ name: \"id\", type: \"int\" }] });\n\
+         let s = db.schema(\"s\", #{ cascade: true });\n";
+    drop(stack.script(script).run(&["apply", "--auto-approve"]).expect(0));
+    for sql in [
+        "create schema chunks; create table chunks.one () inherits (t); insert into chunks.one values (1)",
+        "create table s.p (id int) partition by range (id)",
+        "create table chunks.two partition of s.p for values from (0) to (9); insert into s.p values (1)",
+        "select lo_create(4711); alter large object 4711 owner to dt_elsewhere_r",
+    ] {
+        drop(stack.server.psql("dt_elsewhere", sql));
+    }
+    let refused = stack.script("").run(&["apply", "--auto-approve"]).expect(1).stderr;
+    for words in [
+        "postgres::table.main/dt_elsewhere/t",
+        "postgres::schema.main/dt_elsewhere/s",
+        "1 large object in database `dt_elsewhere`",
+    ] {
+        assert!(refused.contains(words), "no `{words}` in\n{refused}");
+    }
+    drop(stack.server.psql("dt_elsewhere", "select lo_unlink(4711)"));
+    drop(stack.server.psql("postgres", "drop database dt_elsewhere with (force)"));
+    drop(stack.server.psql("postgres", "drop role dt_elsewhere_r"));
+}
+
