@@ -281,33 +281,60 @@ pub(super) async fn owned_by(
     })
 }
 
+/// How much is in tables.
+pub(super) enum Sizes {
+    /// There is no such database.
+    NoDatabase,
+    /// Nobody could look.
+    Unseen,
+    /// Of the tables that are there, by their names; nothing where one is empty.
+    Of(HashMap<String, Option<String>>),
+}
+
 /// How much is in tables of a database, by their names as a migration writes them, or in all of
-/// a schema (`app.*`); those that are not there or empty are left out.
+/// a schema (`app.*`).
 pub(super) async fn sizes(
     server: &Server,
     database: &str,
     tables: BTreeSet<String>,
-) -> Result<HashMap<String, String>, CallError> {
-    if tables.is_empty() {
-        return Ok(HashMap::new());
+) -> Result<Sizes, CallError> {
+    #[derive(Deserialize)]
+    struct Row {
+        there: bool,
+        #[serde(flatten)]
+        stored: Stored,
     }
+    let table = asking::relation_of("w.name");
+    // The empty name is there wherever the database is.
     let sql = format!(
-        r#"select array[w.name] "key", s.* from unnest($1) w(name)
-        cross join lateral (select {SUMS} from pg_class c
-            where case when w.name like '%.*'
-                then c.relnamespace = to_regnamespace(left(w.name, -2))
-                else c.oid = to_regclass(w.name)
-                    or c.oid in (select relid from pg_partition_tree(to_regclass(w.name))) end
-                and {COUNTED}) s"#
+        r#"with recursive named as (
+            select w.name, case when w.name <> '' and w.name not like '%.*' then {table} end oid,
+                case when w.name like '%.*' then to_regnamespace(left(w.name, -2)) end place
+            from unnest($1) w(name)
+        ), parts(name, oid) as (
+            select n.name, c.oid from named n join pg_class c
+                on c.oid = n.oid or c.relnamespace = n.place
+            union
+            select p.name, i.inhrelid from parts p join pg_inherits i on i.inhparent = p.oid
+        )
+        select array[w.name] "key", s.*, w.oid is not null or w.place is not null there
+        from named w cross join lateral (select {SUMS} from parts p
+            join pg_class c on c.oid = p.oid and {COUNTED} where p.name = w.name) s"#
     );
-    let tables: Vec<String> = tables.into_iter().collect();
+    let tables: Vec<String> = tables.into_iter().chain([String::new()]).collect();
     let task = Task::new(format!("look what is in the tables of database `{database}`"));
-    let rows: Vec<Stored> = server.rows(database, &sql, &[tables], &task).await?;
-    let filled = rows.into_iter().filter_map(|stored| match stored.held(true) {
-        Held::Content(words) => Some((stored.key.into_iter().next()?, words)),
-        _ => None,
+    let rows: Vec<Row> = server.rows(database, &sql, &[tables], &task).await?;
+    if rows.is_empty() {
+        return Ok(Sizes::NoDatabase);
+    }
+    let there = rows.into_iter().filter(|row| row.there).filter_map(|row| {
+        let size = match row.stored.held(true) {
+            Held::Content(words) => Some(words),
+            _ => None,
+        };
+        Some((row.stored.key.into_iter().next()?, size))
     });
-    Ok(filled.collect())
+    Ok(Sizes::Of(there.collect()))
 }
 
 /// What is gone holds nothing.

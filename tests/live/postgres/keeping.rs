@@ -182,3 +182,58 @@ fn what_is_stored_elsewhere_counts() {
     drop(stack.server.psql("postgres", "drop role dt_elsewhere_r"));
 }
 
+#[test]
+fn a_migration_loses_nothing_without_consent_whatever_it_calls_a_table() {
+    let stack = Stack::new("dt_lost_files");
+    let psql = |sql: &str| stack.server.psql("dt_lost_files", sql);
+    drop(stack.script("").run(&["apply", "--auto-approve"]).expect(0));
+    drop(psql("create schema mealie; create table mealie.recipes as select 1 a;
+        create table old as select 1 a; create table mine (id int); create type t as enum ('a')"));
+    let rest = "db.migrations(\"app\", #{ files: folder(\"migrations\") });\n";
+    let project = stack.script(rest);
+    for (text, lost) in [
+        ("set search_path = mealie; drop table recipes;", Some("in recipes")),
+        ("SET LOCAL search_path TO \"mealie\", public;\ntruncate recipes;", Some("in recipes")),
+        (
+            "select set_config('search_path', 'mealie', false); drop table recipes;",
+            Some("in recipes"),
+        ),
+        (
+            "create table recipes (); set search_path = mealie; drop table recipes;",
+            Some("in recipes"),
+        ),
+        ("alter table old rename to older; drop table older;", Some("in older")),
+        (
+            "alter table mealie.recipes set schema public; drop table recipes;",
+            Some("in recipes"),
+        ),
+        ("drop owned by pg_monitor;", Some("all that pg_monitor owns")),
+        ("drop type t cascade;", Some("all that uses t")),
+        ("drop table nowhere;", Some("an unknown number of rows in nowhere")),
+        ("drop table if exists nowhere;", None),
+        ("set search_path = mealie; drop table if exists old;", None),
+        ("create table if not exists fresh (); drop table fresh;", None),
+        ("alter table mine rename to theirs; create table mine (); drop table mine;", None),
+        ("set search_path = mealie; create table x (); drop table mealie.x;", None),
+    ] {
+        project.write("migrations/1.sql", text);
+        let said = project.run(&["apply", "--auto-approve"]);
+        if let Some(words) = lost {
+            let said = said.expect(1).stderr;
+            assert!(said.contains("--allow-data-loss"), "{text}\n{said}");
+            assert!(said.contains(words), "{text}: no `{words}` in\n{said}");
+        } else {
+            let said = said.text();
+            assert!(!said.contains("--allow-data-loss"), "{text}\n{said}");
+            drop(psql("drop table if exists dollop_migrations, fresh"));
+            drop(psql("create table if not exists mine (id int); drop table if exists theirs"));
+        }
+    }
+    // Renamed by a file that comes before.
+    project.write("migrations/1.sql", "alter table old rename to older;");
+    project.write("migrations/2.sql", "drop table older;");
+    let said = project.run(&["apply", "--auto-approve"]).expect(1).stderr;
+    assert!(said.contains("in older"), "{said}");
+    assert_eq!(psql("select count(*) from old"), "1");
+}
+
