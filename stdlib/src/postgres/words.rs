@@ -10,8 +10,8 @@ mod schemas;
 
 use serde_json::Value as Json;
 use sqlparser::ast::{
-    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    ObjectName, ObjectNamePart,
+    ArrayElemTypeDef, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, ObjectName, ObjectNamePart,
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
@@ -89,6 +89,9 @@ fn same_expressions(theirs: &Expr, ours: &Expr) -> bool {
         theirs.len() == ours.len()
             && theirs.iter().zip(ours).all(|(a, b)| same_expressions(a, b))
     };
+    if let (Some(theirs), Some(ours)) = (items(theirs), items(ours)) {
+        return all(&theirs, &ours);
+    }
     match (theirs, ours) {
         (Expr::Nested(theirs), ours) => same_expressions(theirs, ours),
         (theirs, Expr::Nested(ours)) => same_expressions(theirs, ours),
@@ -126,6 +129,30 @@ fn same_expressions(theirs: &Expr, ours: &Expr) -> bool {
         }
         (Expr::Cast { .. }, _) => same_casts(theirs, ours),
         _ => letters(&theirs.to_string()) == letters(&ours.to_string()),
+    }
+}
+
+/// The items of a list whose type is said of the whole or of each, as servers of different
+/// versions do: of `(ARRAY[a, b])::text[]` they are `a::text` and `b::text`.
+fn items(expr: &Expr) -> Option<Vec<Expr>> {
+    match expr {
+        Expr::Nested(inner) => items(inner),
+        Expr::Array(array) => Some(array.elem.clone()),
+        Expr::Cast {
+            kind: kind @ (CastKind::Cast | CastKind::DoubleColon),
+            expr,
+            data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(of, None)),
+            ..
+        } => {
+            let with_type = |item| Expr::Cast {
+                kind: kind.clone(),
+                expr: Box::new(item),
+                data_type: of.as_ref().clone(),
+                format: None,
+            };
+            Some(items(expr)?.into_iter().map(with_type).collect())
+        }
+        _ => None,
     }
 }
 
@@ -229,6 +256,14 @@ mod tests {
             ("FOREIGN KEY (a) REFERENCES users(id)", "foreign key (A) references users (id)"),
             ("RANGE (created)", "range(created)"),
             ("(a = ANY (ARRAY['x'::text, 'y'::text]))", "a = any (array['x', 'y'])"),
+            (
+                "CHECK (((a)::text = ANY ((ARRAY['x'::character varying])::text[])))",
+                "CHECK (((a)::text = ANY (ARRAY[('x'::character varying)::text])))",
+            ),
+            (
+                "CHECK (((a)::text = ANY (ARRAY[('x'::character varying)::text])))",
+                "CHECK (((a)::text = ANY ((ARRAY['x'::character varying])::text[])))",
+            ),
         ] {
             assert!(same(theirs, ours, &[]), "{theirs} / {ours}");
         }
