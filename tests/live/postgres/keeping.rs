@@ -153,6 +153,37 @@ fn how_far_something_has_come_goes_only_by_consent() {
     drop(project.run(&consent).expect(0));
 }
 
+#[test]
+fn grants_on_columns_stay_when_one_on_the_table_goes() {
+    let stack = Stack::new("dt_columns");
+    let script = |table: &str| {
+        format!(
+            "let r = pg.role(\"dt_columns_r\");\n\
+             let t = db.table(\"t\", #{{ columns: [#{{ name: \"a\", type: \"int\" }}, #{{ name: \"b\", type: \"int\" }}] }});\n\
+             db.grant(\"some\", #{{ role: r, on: \"tables\", schema: \"public\", objects: [t], \
+             columns: [\"a\"], privileges: [\"SELECT\", \"UPDATE\"] }});\n{table}"
+        )
+    };
+    let project = stack.script(&script(""));
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    let has = "select has_column_privilege('dt_columns_r', 't', 'a', 'SELECT'),
+        has_column_privilege('dt_columns_r', 't', 'b', 'SELECT'),
+        has_table_privilege('dt_columns_r', 't', 'INSERT')";
+    let psql = |sql: &str| stack.server.psql("dt_columns", sql);
+    let whole = "db.grant(\"whole\", #{ role: r, on: \"tables\", schema: \"public\", objects: [t], \
+                 privileges: [\"SELECT\", \"INSERT\"] });\n";
+    drop(stack.script(&script(whole)).run(&["apply", "--auto-approve"]).expect(0));
+    assert_eq!(psql(has), "t|t|t");
+    let fewer = whole.replace("\"SELECT\", ", "");
+    drop(stack.script(&script(&fewer)).run(&["apply", "--auto-approve"]).expect(0));
+    assert_eq!(psql(has), "t|f|t");
+    let project = stack.script(&script(""));
+    drop(project.run(&["apply", "--auto-approve"]).expect(0));
+    assert_eq!(psql(has), "t|f|f");
+    drop(project.run(&["plan", "--detailed-exitcode"]).expect(0));
+    drop(project.run(&["destroy", "--auto-approve"]).expect(0));
+}
+
 /// Rows count wherever they are: in a child that inherits, elsewhere, or in a large object.
 #[test]
 fn what_is_stored_elsewhere_counts() {
