@@ -268,3 +268,22 @@ fn a_migration_loses_nothing_without_consent_whatever_it_calls_a_table() {
     assert_eq!(psql("select count(*) from old"), "1");
 }
 
+/// A run that was killed in between leaves a file that the server has not read.
+#[tokio::test]
+async fn a_setting_that_was_written_is_read() {
+    let world = World::open().await;
+    let setting = json!({ "value": "77s" });
+    let setting = world.declare("postgres::setting", "deadlock_timeout", setting);
+    world.psql("postgres", "alter system set deadlock_timeout = '77s'");
+    world.repair(&setting).await;
+    let mut now = String::new();
+    for _ in 0..50 {
+        now = world.psql("postgres", "show deadlock_timeout");
+        if now == "77s" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(now, "77s");
+    world.delete(&setting).await;
+}
