@@ -43,6 +43,20 @@ pub(super) fn of_change(from: &Spec, to: &Spec) -> Vec<Problem> {
             all.push(caution("constraints", format!("adding `{name}` {what}"), None));
         }
     }
+    let guarded = match (from.row_security, to.row_security) {
+        (false, true) => Some((
+            "nobody but the owner sees a row until it has policies, which come after it",
+            "add the policies first, apply, then turn it on",
+        )),
+        (true, false) => Some((
+            "policies that go as well go before it: nobody but the owner sees a row meanwhile",
+            "turn it off first, apply, then remove the policies",
+        )),
+        _ => None,
+    };
+    all.extend(
+        guarded.map(|(message, hint)| caution("row_security", message.to_owned(), Some(hint))),
+    );
     let other = |of: fn(&Spec) -> Option<&String>| of(to).is_some() && of(from) != of(to);
     for (attribute, rewrites) in [
         ("unlogged", from.unlogged != to.unlogged),
