@@ -152,14 +152,30 @@ impl Server {
         self.spec.password.as_deref()
     }
 
-    /// A client that nobody else uses: its transaction lasts as long as its owner wants.
+    /// A client that nobody else uses: its session lasts as long as its owner wants.
     pub(super) async fn session(
         &self,
         database: &str,
+        lane: Lane,
         task: &Task,
     ) -> Result<Client, CallError> {
-        let opened = self.connect(database, Lane::Long).await;
-        opened.map_err(|fault| self.explain(fault, task))
+        let attempt = || self.connect(database, lane);
+        let opened = attempt.retry(self.patiently()).when(|fault: &Fault| self.may_pass(fault));
+        opened.await.map_err(|fault| self.explain(fault, task))
+    }
+
+    /// Runs statements in a session of one's own, all or none of them. What it knows goes with
+    /// it: where it is lost, nobody goes on in another one.
+    pub(super) async fn write_in(
+        &self,
+        session: &Client,
+        statements: &[String],
+        task: &Task,
+    ) -> Result<(), CallError> {
+        *self.known.lock().await = None;
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        let done = session.batch_execute(&statements.join(";\n")).await;
+        done.map_err(|error| self.explain(Fault::Run(error), task))
     }
 
     /// The user dollop works as.

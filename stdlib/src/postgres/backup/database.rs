@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::error::{Fault, Task};
 use super::super::migrations::split;
-use super::super::server::Server;
+use super::super::server::{Lane, Server};
 use super::super::sql;
 use super::fingerprint::Fingerprint;
 use super::tools::{Tools, connect_to};
@@ -33,7 +33,7 @@ pub(super) async fn save(
     let what = format!("save database `{name}`");
     let task = Task::new(what.clone());
     // The snapshot lives as long as the transaction that exported it.
-    let client = server.session(name, &task).await?;
+    let client = server.session(name, Lane::Long, &task).await?;
     let begin = "begin isolation level repeatable read, read only";
     let explain = |error| server.explain(Fault::Run(error), &task);
     client.batch_execute(begin).await.map_err(explain)?;
