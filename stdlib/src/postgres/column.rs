@@ -209,8 +209,8 @@ impl Column {
     /// Its definition in `CREATE TABLE`.
     pub(super) fn definition(&self) -> String {
         let mut parts = vec![sql::name(&self.name), self.ty.clone()];
-        parts
-            .extend(self.collation.iter().map(|name| format!("COLLATE {}", sql::dotted(name))));
+        let collation = self.collation.iter();
+        parts.extend(collation.map(|name| format!("COLLATE {}", types::collation(name))));
         parts.extend(self.default.iter().map(|text| format!("DEFAULT {text}")));
         parts.extend(self.identity.map(|identity| format!("{} AS IDENTITY", identity.sql())));
         let kept = if self.stored { "STORED" } else { "VIRTUAL" };
@@ -286,7 +286,7 @@ impl Column {
             let collate =
                 to.collation.as_deref().or(self.collation.as_ref().map(|_| "default"));
             let mut retype = format!("{on} TYPE {}", to.ty);
-            retype.extend(collate.map(|name| format!(" COLLATE {}", sql::dotted(name))));
+            retype.extend(collate.map(|name| format!(" COLLATE {}", types::collation(name))));
             retype.extend(to.using.as_ref().map(|using| format!(" USING {using}")));
             let together: Vec<_> = without.into_iter().chain([retype]).chain(default).collect();
             all.push(together.join(", "));

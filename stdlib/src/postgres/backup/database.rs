@@ -190,13 +190,11 @@ pub(super) async fn load(
         select format('alter database %I rename to %I', datname, {old_text}) from pg_database \
             where datname = {name_text}\n\\gexec\n\
         alter database {new} rename to {name};\n\
-        commit;\n\
-        drop database if exists {old};\n",
+        commit;\n",
         name_text = sql::text(name),
         old_text = sql::text(&old),
         new = sql::name(&new),
         name = sql::name(name),
-        old = sql::name(&old),
     );
     let swapped = tools.ask(from, &swap).await;
     if let Err(error) = swapped {
@@ -209,6 +207,18 @@ pub(super) async fn load(
         let _ = tools.ask(from, &open).await;
         return Err(error.hint("run it again; what was there is untouched"));
     }
+    let drop_old = format!("drop database if exists {};\n", sql::name(&old));
+    tools.ask(from, &drop_old).await.map_err(|error| {
+        error
+            .note(format!(
+                "database `{name}` is restored and in use; what it was before is left beside it, \
+                 as `{old}`"
+            ))
+            .hint(format!(
+                "remove what keeps it (a subscription in it, say), then `DROP DATABASE {}`",
+                sql::name(&old)
+            ))
+    })?;
     Ok(Vec::new())
 }
 
