@@ -209,8 +209,8 @@ impl Column {
     /// Its definition in `CREATE TABLE`.
     pub(super) fn definition(&self) -> String {
         let mut parts = vec![sql::name(&self.name), self.ty.clone()];
-        parts
-            .extend(self.collation.iter().map(|name| format!("COLLATE {}", sql::dotted(name))));
+        let collation = self.collation.iter();
+        parts.extend(collation.map(|name| format!("COLLATE {}", types::collation(name))));
         parts.extend(self.default.iter().map(|text| format!("DEFAULT {text}")));
         parts.extend(self.identity.map(|identity| format!("{} AS IDENTITY", identity.sql())));
         let kept = if self.stored { "STORED" } else { "VIRTUAL" };
@@ -286,7 +286,7 @@ impl Column {
             let collate =
                 to.collation.as_deref().or(self.collation.as_ref().map(|_| "default"));
             let mut retype = format!("{on} TYPE {}", to.ty);
-            retype.extend(collate.map(|name| format!(" COLLATE {}", sql::dotted(name))));
+            retype.extend(collate.map(|name| format!(" COLLATE {}", types::collation(name))));
             retype.extend(to.using.as_ref().map(|using| format!(" USING {using}")));
             let together: Vec<_> = without.into_iter().chain([retype]).chain(default).collect();
             all.push(together.join(", "));
@@ -304,6 +304,57 @@ impl Column {
             _ => {}
         }
         all
+    }
+
+    /// Lets an identity that comes to a column of `table` count on behind what is in it and what
+    /// the sequence of its default has given out: a new one begins at 1.
+    pub(super) fn counts_on(&self, to: &Self, table: &str) -> Option<String> {
+        if self.identity.is_some() || to.identity.is_none() {
+            return None;
+        }
+        let old = self.default.as_deref().and_then(sequence_of);
+        let old = old.map(|name| {
+            format!(", pg_catalog.pg_sequence_last_value('{name}'::pg_catalog.regclass)")
+        });
+        // Of two sequences of the column, that of the identity is a part of it (`i`).
+        Some(format!(
+            "SELECT pg_catalog.setval(d.objid::pg_catalog.regclass, l.last)
+    FROM (SELECT GREATEST(pg_catalog.max({column})::pg_catalog.int8{old}) AS last FROM {table}) l
+    JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=)
+            'pg_catalog.pg_class'::pg_catalog.regclass
+        AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+        AND d.refobjid OPERATOR(pg_catalog.=) {text}::pg_catalog.regclass
+        AND d.deptype OPERATOR(pg_catalog.=) 'i'::pg_catalog.\"char\"
+    JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) d.refobjid
+        AND a.attnum OPERATOR(pg_catalog.=) d.refobjsubid
+        AND a.attname OPERATOR(pg_catalog.=) {name}
+    WHERE l.last OPERATOR(pg_catalog.>=) 1",
+            column = sql::name(&to.name),
+            old = old.unwrap_or_default(),
+            text = sql::text(table),
+            name = sql::text(&to.name),
+        ))
+    }
+
+    /// What becomes of how far it has counted.
+    pub(super) fn counting_caution(&self, to: &Self) -> Option<Problem> {
+        let name = &to.name;
+        let (message, hint) = match (self.identity, to.identity) {
+            (None, Some(_)) => (
+                format!(
+                    "`{name}` counts by a sequence of its own from then on, behind the largest \
+                     value it has; who takes numbers from another one still gives some twice"
+                ),
+                "let nobody but the column count",
+            ),
+            (Some(_), None) => (
+                format!("the sequence of `{name}` goes, and with it how far it had counted"),
+                "where another one takes its place, give that a `start` behind the largest value",
+            ),
+            _ => return None,
+        };
+        let attribute = "columns".to_owned();
+        Some(Problem { attribute, message, hint: Some(hint.to_owned()) })
     }
 
     /// Leaves out what an import does not say: every column has it in some way.
@@ -359,7 +410,16 @@ impl Column {
 
     /// Takes what the server does not keep, and the words it keeps in its own way, from what
     /// was asked for. `same` tells whether the server's words are those of the last write.
-    pub(super) fn keep(&mut self, asked: &Self, same: impl Fn(&str, &str) -> bool) {
+    pub(super) fn keep(
+        &mut self,
+        asked: &Self,
+        schemas: &[String],
+        same: impl Fn(&str, &str) -> bool,
+    ) {
+        types::keep(&mut self.ty, &asked.ty, schemas);
+        if let (Some(theirs), Some(ours)) = (&mut self.collation, &asked.collation) {
+            types::keep(theirs, ours, schemas);
+        }
         self.using.clone_from(&asked.using);
         self.renamed_from.clone_from(&asked.renamed_from);
         self.sequence = self.sequence.take().filter(|_| asked.sequence.is_some());
@@ -372,4 +432,14 @@ impl Column {
             object::keep_words(now, written.as_ref(), &same);
         }
     }
+}
+
+/// The sequence that a default counts by, as it stands between the quotes of the text.
+fn sequence_of(default: &str) -> Option<&str> {
+    let call = default.trim().strip_prefix("pg_catalog.").unwrap_or(default.trim());
+    let quoted = call.get(..8).filter(|word| word.eq_ignore_ascii_case("nextval("))?;
+    let inner = call[quoted.len()..].trim_start().strip_prefix('\'')?;
+    let (name, rest) = inner.split_once('\'')?;
+    // A quote in the name would be a pair of them.
+    (!rest.starts_with('\'')).then_some(name)
 }

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use dollop_engine::resource::Traits;
+use dollop_engine::resource::{Traits, Wanted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::grant::{self, On};
-use super::object::{Object, Worded, comment_and_owner};
+use super::object::{self, Object, Observed, Row, Worded, comment_and_owner};
 use super::place::in_schema;
 use super::server::Server;
 use super::{sql, types};
@@ -69,6 +69,10 @@ impl Object for Domain {
         sql::none_when_empty(&mut spec.comment);
     }
 
+    fn types(_: &[String], spec: &Spec) -> Vec<String> {
+        vec![spec.ty.clone()]
+    }
+
     fn query(_: &Server) -> String {
         r#"select array[n.nspname, t.typname] "key", format_type(t.typbasetype, t.typtypmod) "type",
             t.typdefault "default", t.typnotnull not_null,
@@ -81,6 +85,13 @@ impl Object for Domain {
     }
 
     const WORDS: &'static [&'static str] = &["default", "constraints"];
+
+    fn observe(row: Option<&Row>, wanted: &Wanted<Spec>) -> Observed<Self> {
+        let Some(row) = row else { return Ok(None) };
+        let mut spec = object::overlay::<Self>(row, wanted)?;
+        types::keep(&mut spec.ty, &wanted.spec.ty, row.schemas());
+        Ok(Some((spec, row.facts(Self::WORDS)?)))
+    }
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
         let name = sql::in_schema(&key[0], &key[1]);

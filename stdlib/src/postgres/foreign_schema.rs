@@ -153,8 +153,9 @@ fn drop_all(key: &[String]) -> String {
     let drop = format!(
         "
 DECLARE
-    one regclass;
+    one pg_catalog.regclass;
 BEGIN
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog', true);
     FOR one IN SELECT f.ftrelid FROM pg_foreign_table f JOIN pg_class c ON c.oid = f.ftrelid
         JOIN pg_foreign_server s ON s.oid = f.ftserver
         CROSS JOIN LATERAL pg_options_to_table(f.ftoptions) o

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use dollop_engine::resource::{Problem, Traits};
+use dollop_engine::resource::{Problem, Traits, Wanted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::grant::{self, On};
-use super::object::{Nothing, Object, comment_and_owner};
+use super::object::{self, Nothing, Object, Observed, Row, comment_and_owner};
 use super::place::in_schema;
 use super::server::Server;
 use super::{names, sql, types};
@@ -111,6 +111,10 @@ impl Object for ForeignTable {
         problems
     }
 
+    fn types(_: &[String], spec: &Spec) -> Vec<String> {
+        spec.columns.iter().map(|column| column.ty.clone()).collect()
+    }
+
     fn query(_: &Server) -> String {
         let (options, of_column) = (sql::as_map("f.ftoptions"), sql::as_map("a.attfdwoptions"));
         format!(
@@ -127,6 +131,18 @@ impl Object for ForeignTable {
             join pg_foreign_server s on s.oid = f.ftserver
         where n.nspname = any($1) and c.relname = any($2)"#
         )
+    }
+
+    fn observe(row: Option<&Row>, wanted: &Wanted<Spec>) -> Observed<Self> {
+        let Some(row) = row else { return Ok(None) };
+        let mut spec = object::overlay::<Self>(row, wanted)?;
+        for column in &mut spec.columns {
+            let asked = wanted.spec.columns.iter().find(|asked| asked.name == column.name);
+            if let Some(asked) = asked {
+                types::keep(&mut column.ty, &asked.ty, row.schemas());
+            }
+        }
+        Ok(Some((spec, row.facts(Self::WORDS)?)))
     }
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {

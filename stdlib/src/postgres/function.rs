@@ -12,7 +12,7 @@ use super::grant::{self, On};
 use super::imported::Around;
 use super::object::{Object, Worded, comment_and_owner};
 use super::server::Server;
-use super::{signature, sql};
+use super::{asking, signature, sql};
 use crate::text::Text;
 
 /// A function or procedure. Several may share a name when they take different types of
@@ -213,11 +213,18 @@ impl Object for Function {
         format!("function `{}({types})` in schema `{}`", key[1], key[0])
     }
 
+    fn types(key: &[String], _: &Spec) -> Vec<String> {
+        let types = key[2].split(signature::BETWEEN).filter(|one| !one.is_empty());
+        types.map(str::to_owned).collect()
+    }
+
     fn query(_: &Server) -> String {
+        let t = asking::type_of("t");
         // The server tells which types are meant, by all of their names. Beside names alone, their
         // list would be cut to the 63 bytes of one.
-        r#"with asked as (
-            select s types, array(select to_regtype(t)::oid
+        format!(
+            r#"with asked as (
+            select s types, array(select {t}::oid
                 from unnest(string_to_array(s, E'\x1f')) with ordinality u(t, at) order by at) oids
             from unnest($3) s
         )
@@ -234,13 +241,13 @@ impl Object for Function {
                 join pg_namespace sn on sn.oid = sf.pronamespace
                 where sf.oid = p.prosupport) support,
             (select coalesce(json_object_agg(split_part(o, '=', 1),
-                substr(o, strpos(o, '=') + 1)), '{}') from unnest(p.proconfig) o) settings,
+                substr(o, strpos(o, '=') + 1)), '{{}}') from unnest(p.proconfig) o) settings,
             pg_get_userbyid(p.proowner) "owner", obj_description(p.oid, 'pg_proc') "comment"
         from pg_proc p join pg_namespace n on n.oid = p.pronamespace
             join pg_language l on l.oid = p.prolang
             join asked on asked.oids = array(select unnest(p.proargtypes))
         where p.prokind in ('f', 'p', 'w') and n.nspname = any($1) and p.proname = any($2)"#
-            .to_owned()
+        )
     }
 
     const WORDS: &'static [&'static str] = &["arguments", "returns", "language", "body"];

@@ -97,12 +97,13 @@ impl Object for HbaRule {
         let edit = format!(
             r#"
 DECLARE
-    path text := current_setting('hba_file');
-    old text;
-    new text;
-    bad text;
-    written oid;
+    path pg_catalog.text := pg_catalog.current_setting('hba_file');
+    old pg_catalog.text;
+    new pg_catalog.text;
+    bad pg_catalog.text;
+    written pg_catalog.oid;
 BEGIN
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog', true);
     PERFORM pg_advisory_xact_lock(hashtext('dollop pg_hba.conf'));
     old := pg_read_file(path);
     WITH lines AS (

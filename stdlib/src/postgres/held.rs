@@ -2,12 +2,16 @@
 //!
 //! Catalogs: `pg_class`, `pg_inherits`, `pg_depend`, `pg_stat_activity`.
 
+mod counts;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::Held;
 use serde::Deserialize;
 
+pub(super) use self::counts::{in_sequences, in_slots};
+use super::asking;
 use super::error::Task;
 use super::object::Key;
 use super::server::Server;
@@ -84,8 +88,10 @@ impl Stored {
 }
 
 /// Relations with rows of their own that nobody but their owner would miss: what extensions
-/// keep, and the record of migrations, are not among them.
-const COUNTED: &str = "c.relkind in ('r', 'm') and pg_relation_size(c.oid) > 0
+/// keep, and the record of migrations, are not among them. How large one is that an extension
+/// keeps in its own way tells nothing.
+const COUNTED: &str = "c.relkind in ('r', 'm') and (pg_relation_size(c.oid) > 0
+        or exists (select from pg_am m where m.oid = c.relam and m.amname <> 'heap'))
     and c.relname <> 'dollop_migrations'
     and not exists (select from pg_depend e where e.classid = 'pg_class'::regclass
         and e.objid = c.oid and e.deptype = 'e')";
@@ -123,8 +129,8 @@ fn users(outside: &str) -> String {
 }
 
 /// The query for what tables and stored views hold. Its parameters are their schemas and
-/// their names, pair by pair. Partitions count with their table unless they are asked about
-/// themselves.
+/// their names, pair by pair. Partitions, and other tables that inherit from one, count with it
+/// unless they are asked about themselves.
 fn relations() -> String {
     let users = users("");
     format!(
@@ -137,7 +143,6 @@ fn relations() -> String {
             select w.oid, w.oid from wanted w
             union all
             select p.root, i.inhrelid from parts p join pg_inherits i on i.inhparent = p.oid
-                join pg_class c on c.oid = i.inhrelid and c.relispartition
                 left join wanted other on other.oid = i.inhrelid where other.oid is null
         )
         select array[w.nspname, w.relname]::text[] "key", s.*, {users} users
@@ -162,8 +167,13 @@ fn schemas() -> String {
             (select coalesce(json_agg(distinct said), '[]') from pg_class w
                 cross join lateral json_array_elements_text({users}) said
                 where w.relnamespace = n.oid and w.relkind in ('r', 'p', 'v', 'm', 'f')) users
-        from pg_namespace n cross join lateral (select {SUMS} from pg_class c
-            where c.relnamespace = n.oid and {COUNTED}) s
+        from pg_namespace n cross join lateral (
+            with recursive parts(oid) as (
+                select c.oid from pg_class c where c.relnamespace = n.oid
+                union
+                select i.inhrelid from parts p join pg_inherits i on i.inhparent = p.oid
+            )
+            select {SUMS} from pg_class c join parts p on p.oid = c.oid and {COUNTED}) s
         where n.nspname = any($1)"#
     )
 }
@@ -185,9 +195,16 @@ fn database() -> String {
 /// role's name.
 fn owned() -> String {
     format!(
-        r#"select array[current_database()]::text[] "key", s.*
-        from (select {SUMS} from pg_class c join pg_roles o on o.oid = c.relowner
-            where o.rolname = any($1) and c.oid >= 16384 and {COUNTED}) s"#
+        r#"with recursive parts(oid) as (
+            select c.oid from pg_class c join pg_roles o on o.oid = c.relowner
+                where o.rolname = any($1) and c.oid >= 16384
+            union
+            select i.inhrelid from parts p join pg_inherits i on i.inhparent = p.oid
+        )
+        select array[current_database()]::text[] "key", s.*,
+            (select count(*) from pg_largeobject_metadata l join pg_roles o on o.oid = l.lomowner
+                where o.rolname = any($1)) large_objects
+        from (select {SUMS} from pg_class c join parts p on p.oid = c.oid where {COUNTED}) s"#
     )
 }
 
@@ -252,7 +269,7 @@ pub(super) async fn owned_by(
     for database in databases {
         let rows: Vec<Stored> =
             server.rows(database, &owned(), &[vec![role.to_owned()]], &task).await?;
-        for stored in rows.iter().filter(|stored| stored.tables > 0) {
+        for stored in &rows {
             if let Held::Content(words) = stored.held(false) {
                 parts.push(format!("{words} in database `{database}`"));
             }
@@ -264,33 +281,60 @@ pub(super) async fn owned_by(
     })
 }
 
+/// How much is in tables.
+pub(super) enum Sizes {
+    /// There is no such database.
+    NoDatabase,
+    /// Nobody could look.
+    Unseen,
+    /// Of the tables that are there, by their names; nothing where one is empty.
+    Of(HashMap<String, Option<String>>),
+}
+
 /// How much is in tables of a database, by their names as a migration writes them, or in all of
-/// a schema (`app.*`); those that are not there or empty are left out.
+/// a schema (`app.*`).
 pub(super) async fn sizes(
     server: &Server,
     database: &str,
     tables: BTreeSet<String>,
-) -> Result<HashMap<String, String>, CallError> {
-    if tables.is_empty() {
-        return Ok(HashMap::new());
+) -> Result<Sizes, CallError> {
+    #[derive(Deserialize)]
+    struct Row {
+        there: bool,
+        #[serde(flatten)]
+        stored: Stored,
     }
+    let table = asking::relation_of("w.name");
+    // The empty name is there wherever the database is.
     let sql = format!(
-        r#"select array[w.name] "key", s.* from unnest($1) w(name)
-        cross join lateral (select {SUMS} from pg_class c
-            where case when w.name like '%.*'
-                then c.relnamespace = to_regnamespace(left(w.name, -2))
-                else c.oid = to_regclass(w.name)
-                    or c.oid in (select relid from pg_partition_tree(to_regclass(w.name))) end
-                and {COUNTED}) s"#
+        r#"with recursive named as (
+            select w.name, case when w.name <> '' and w.name not like '%.*' then {table} end oid,
+                case when w.name like '%.*' then to_regnamespace(left(w.name, -2)) end place
+            from unnest($1) w(name)
+        ), parts(name, oid) as (
+            select n.name, c.oid from named n join pg_class c
+                on c.oid = n.oid or c.relnamespace = n.place
+            union
+            select p.name, i.inhrelid from parts p join pg_inherits i on i.inhparent = p.oid
+        )
+        select array[w.name] "key", s.*, w.oid is not null or w.place is not null there
+        from named w cross join lateral (select {SUMS} from parts p
+            join pg_class c on c.oid = p.oid and {COUNTED} where p.name = w.name) s"#
     );
-    let tables: Vec<String> = tables.into_iter().collect();
+    let tables: Vec<String> = tables.into_iter().chain([String::new()]).collect();
     let task = Task::new(format!("look what is in the tables of database `{database}`"));
-    let rows: Vec<Stored> = server.rows(database, &sql, &[tables], &task).await?;
-    let filled = rows.into_iter().filter_map(|stored| match stored.held(true) {
-        Held::Content(words) => Some((stored.key.into_iter().next()?, words)),
-        _ => None,
+    let rows: Vec<Row> = server.rows(database, &sql, &[tables], &task).await?;
+    if rows.is_empty() {
+        return Ok(Sizes::NoDatabase);
+    }
+    let there = rows.into_iter().filter(|row| row.there).filter_map(|row| {
+        let size = match row.stored.held(true) {
+            Held::Content(words) => Some(words),
+            _ => None,
+        };
+        Some((row.stored.key.into_iter().next()?, size))
     });
-    Ok(filled.collect())
+    Ok(Sizes::Of(there.collect()))
 }
 
 /// What is gone holds nothing.

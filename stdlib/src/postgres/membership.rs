@@ -115,7 +115,8 @@ impl Object for Membership {
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
         let (role, member) = (sql::name(&key[0]), sql::name(&key[1]));
-        let Some(to) = to else { return vec![format!("REVOKE {role} FROM {member}")] };
+        let each = |statement: &str| sql::of_each_grantor(&role, &member, statement);
+        let Some(to) = to else { return vec![each(&format!("REVOKE {role} FROM {member}"))] };
         let differs = |now: Option<Option<bool>>, to: Option<bool>| {
             to.filter(|to| now.flatten() != Some(*to))
         };
@@ -133,14 +134,15 @@ impl Object for Membership {
                 statements = vec![format!("GRANT {role} TO {member} WITH ADMIN OPTION")];
             }
             (true, false) => {
-                statements.push(format!("REVOKE ADMIN OPTION FOR {role} FROM {member}"));
+                statements.push(each(&format!("REVOKE ADMIN OPTION FOR {role} FROM {member}")));
             }
             _ => {}
         }
         let set = options.iter().filter_map(|(word, value)| Some((word, (*value)?)));
         let set: Vec<_> = set.map(|(word, value)| format!("{word} {value}")).collect();
         if !set.is_empty() {
-            statements.push(format!("GRANT {role} TO {member} WITH {}", set.join(", ")));
+            let grant = format!("GRANT {role} TO {member} WITH {}", set.join(", "));
+            statements.push(if from.is_some() { each(&grant) } else { grant });
         }
         statements
     }

@@ -15,7 +15,7 @@ mod script;
 pub(super) use script::texts as split;
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{
@@ -26,12 +26,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::ledger::Ledger;
+use super::held::{self, Sizes};
 use super::server::Server;
 use super::sql::Place;
-use super::{held, names, review};
-
-/// How much is in a table into which nobody could look.
-const UNKNOWN: &str = "an unknown number of rows";
+use super::{names, review};
 
 /// SQL files that are run once each, in the order of the numbers their names begin with. Which
 /// were run is written down in the table `dollop_migrations` of the database, with their text.
@@ -123,12 +121,13 @@ struct Hazardous<'a> {
 
 /// What the files that are to be run do to others.
 fn hazards_of<'a>(from: Option<&'a Spec>, to: &'a Spec) -> Vec<Hazardous<'a>> {
-    let mut new = hazards::New::default();
+    let mut known = hazards::Known::default();
     let mut found = Vec::new();
     for (file, text) in pending(from, to) {
+        known.begin_file();
         for statement in &script::statements(text).unwrap_or_default() {
             let line = statement.line;
-            let hazards = hazards::hazards(statement, &mut new);
+            let hazards = hazards::hazards(statement, &mut known);
             found.extend(hazards.into_iter().map(|hazard| Hazardous { file, line, hazard }));
         }
     }
@@ -266,25 +265,28 @@ impl Resource for Migrations {
                     .map(|ledger| ledger.any_set(&place.name).files()),
             };
             let found = hazards_of(from.as_ref(), to);
-            let tables = found.iter().filter_map(|found| found.hazard.table.clone());
-            let tables: BTreeSet<String> = tables.collect();
-            let sizes = match held::sizes(server, &to.database, tables.clone()).await {
+            let places = found.iter().flat_map(|found| found.hazard.places.clone());
+            let sizes = match held::sizes(server, &to.database, places.collect()).await {
                 Ok(sizes) => sizes,
                 // A database that is not there yet holds nothing.
-                Err(_) if from.is_none() => HashMap::new(),
+                Err(_) if from.is_none() => Sizes::NoDatabase,
                 // Nobody could look: whoever agrees must know that.
-                Err(_) => tables.into_iter().map(|table| (table, UNKNOWN.to_owned())).collect(),
+                Err(_) => Sizes::Unseen,
             };
             let mut notes: Vec<String> = Vec::new();
             let mut stored: Vec<String> = Vec::new();
             for Hazardous { file, line, hazard } in found {
-                let Some(table) = hazard.table else { continue };
-                let Some(size) = sizes.get(&table) else { continue };
-                let note = format!("`{file}`, line {line}: {table} holds {size}");
-                if !notes.contains(&note) {
-                    notes.push(note);
-                }
-                let held = format!("{size} in {table}");
+                let Some(size) = hazard.size(&sizes) else { continue };
+                let held = match &hazard.table {
+                    Some(table) => {
+                        let note = format!("`{file}`, line {line}: {table} holds {size}");
+                        if !notes.contains(&note) {
+                            notes.push(note);
+                        }
+                        format!("{size} in {table}")
+                    }
+                    None => format!("{size}: `{file}`, line {line}, {}", hazard.what),
+                };
                 if hazard.loses && !stored.contains(&held) {
                     stored.push(held);
                 }

@@ -1,7 +1,7 @@
 //! The `postgres` provider: what lives inside a PostgreSQL server.
 //!
-//! - [`server`]: the connection, its clients and how statements run; `lane`: which of them
-//!   queue behind each other; `together`: what many ask at the same time;
+//! - [`server`]: the connection, its clients and how statements run; `asking`: what keeps others
+//!   from answering in the server's place; `lane`: which of them queue behind each other; `together`: what many ask at the same time;
 //! - one file per kind, each with the introspection query it reads with; `object`: what most
 //!   of them share; `row`: what a query says of one; `column`, `types`, `signature`: parts of
 //!   tables and functions;
@@ -10,6 +10,7 @@
 //! - `review`: what is sent, for people; `sql`: quoting, settings, ids; `names`: what a name may be; `scram`: passwords; `version`: what needs a newer server;
 //!   `error`: what went wrong, in words.
 
+mod asking;
 mod backup;
 pub mod column;
 pub mod constraint;

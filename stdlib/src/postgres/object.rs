@@ -84,14 +84,26 @@ pub trait Object: Send + Sync + 'static {
     fn makes(_from: Option<&Self::Spec>, _to: &Self::Spec) -> Vec<Vec<String>> {
         Vec::new()
     }
-    /// See [`Resource::holds`]. What holds something is a relation: its key is the name of its
-    /// schema and its own.
+    /// See [`Resource::holds`].
     fn holds(_spec: &Self::Spec) -> bool {
         Self::traits().holds_data
     }
 
+    /// What is stored in objects of one database, in the order of their keys: as relations have it.
+    fn held(
+        server: &Server,
+        database: &str,
+        keys: &[&Key],
+    ) -> impl Future<Output = Vec<Result<Held, CallError>>> + Send {
+        held::in_relations(server, database, keys)
+    }
+
     /// The database it is in; `None` for what belongs to the whole server.
     fn database(spec: &Self::Spec) -> Option<&str>;
+    /// The types that its statements name as the script does.
+    fn types(_key: &[String], _spec: &Self::Spec) -> Vec<String> {
+        Vec::new()
+    }
     /// What identifies it there.
     fn key(natural: &str, spec: &Self::Spec) -> Vec<String>;
     /// Whether it is a relation: its key is the name of its schema and its own.
@@ -274,7 +286,8 @@ pub(super) async fn rows<O: Object>(
     let what = O::KIND.rsplit("::").next().unwrap_or_default().replace('_', " ");
     let task = Task::new(format!("read every {what} in database `{database}`"));
     let rows: Vec<Row> = server.rows(database, &O::query(server), &parameters, &task).await?;
-    Ok(rows.into_iter().map(|row| (row.key.clone(), row)).collect())
+    let schemas = server.schemas(database);
+    Ok(rows.into_iter().map(|row| (row.key.clone(), row.seen_from(&schemas))).collect())
 }
 
 /// What the server says about what can be made in a database.
@@ -384,7 +397,7 @@ impl<O: Object> Resource for Of<O> {
         let places = places::<O>(server, wanted);
         let mut answers: HashMap<(&str, &Key), Result<Held, CallError>> = HashMap::new();
         for (database, keys) in by_database(&places) {
-            let held = held::in_relations(server, database, &keys).await;
+            let held = O::held(server, database, &keys).await;
             answers.extend(keys.into_iter().map(|key| (database, key)).zip(held));
         }
         places.iter().map(|at| answers[&(at.database.as_str(), &at.key)].clone()).collect()
@@ -489,7 +502,7 @@ impl<O: Object> Resource for Of<O> {
         };
         let statements = O::statements(&at.key, from.as_ref(), Some(&spec));
         let task = at.task::<O>("create", &spec);
-        send::<O>(server, &at.database, &statements, &spec, &task).await?;
+        send::<O>(server, &at, statements, &spec, &task).await?;
         let (_, facts) = Self::expect_now(server, &at, name, &spec).await?;
         let id = at.id::<O>(&spec);
         if O::WORDED {
@@ -513,7 +526,7 @@ impl<O: Object> Resource for Of<O> {
         let current = O::as_planned(current, &from, &to)?;
         let statements = O::statements(&at.key, Some(&current), Some(&to));
         let task = at.task::<O>("change", &to);
-        send::<O>(server, &at.database, &statements, &to, &task).await?;
+        send::<O>(server, &at, statements, &to, &task).await?;
         let (_, facts) = Self::expect_now(server, &at, name, &to).await?;
         if !O::WORDED {
             return Ok(facts);
@@ -538,8 +551,9 @@ impl<O: Object> Resource for Of<O> {
         let task = at.task::<O>("drop", &spec);
         if O::stands_alone(&spec) {
             // The database is there: something in it was found just now.
-            return send::<O>(server, &at.database, &statements, &spec, &task).await;
+            return send::<O>(server, &at, statements, &spec, &task).await;
         }
+        let statements = send::in_front::<O>(&at, &spec, statements);
         server.remove(&at.database, &statements, &task).await
     }
 }

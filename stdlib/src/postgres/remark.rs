@@ -18,7 +18,7 @@ pub use self::on::On;
 use super::object::{Nothing, Object};
 use super::server::Server;
 use super::signature::BETWEEN;
-use super::{sql, types};
+use super::{asking, sql, types};
 
 /// The key of what is said of an object, as `pg_identify_object_as_address` names it; nothing
 /// for a sort of object of which nothing can be said here.
@@ -278,6 +278,7 @@ impl<R: Remark> Object for Of<R> {
 
     fn query(_: &Server) -> String {
         let (said, [own, shared]) = (R::SAID, R::CATALOGS);
+        let t = asking::type_of("t");
         let catalogs = On::ALL.map(|on| format!("('{}', '{}')", on.words().0, on.catalog()));
         let catalogs = catalogs.join(", ");
         // Of what came with the server thousands have comments: only the sorts that are asked
@@ -305,6 +306,7 @@ impl<R: Remark> Object for Of<R> {
                         join pg_namespace n on n.oid = t.typnamespace
                     where r.classoid = 'pg_constraint'::regclass and k.oid = r.objoid),
                 (select array[a.names[1], format_type(c.castsource, null),
+                        regexp_replace(format_type(c.castsource, null), '^public\.', ''),
                         concat(n.nspname, '.', t.typname)]
                     from pg_cast c join pg_type t on t.oid = c.castsource
                         join pg_namespace n on n.oid = t.typnamespace
@@ -316,7 +318,7 @@ impl<R: Remark> Object for Of<R> {
                 -- The name of a constraint stands there for no type.
                 and case when a.type = 'domain constraint' then true
                     else array(select to_regtype(t) from unnest(a.arguments) t)
-                        = array(select to_regtype(t)
+                        = array(select {t}
                             from unnest(string_to_array(x.types, E'\x1f')) t) end
                 and r."provider" = any($5)"#
         )

@@ -3,16 +3,16 @@
 //! Catalog: `pg_replication_slots`.
 
 use dollop_engine::error::CallError;
-use dollop_engine::resource::{Problem, Traits};
+use dollop_engine::resource::{Held, Problem, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use tokio_postgres::error::SqlState;
 
-use super::object::{Nothing, Object};
+use super::object::{Key, Nothing, Object};
 use super::server::Server;
 use super::version::Since;
-use super::{names, sql};
+use super::{held, names, sql};
 
 /// A replication slot: logical with a database and a plugin, physical without. The server keeps
 /// its log until the slot's reader has it, of a physical slot from the moment it is made on; a
@@ -50,7 +50,15 @@ impl Object for ReplicationSlot {
     type Facts = Nothing;
 
     fn traits() -> Traits {
-        Traits::default()
+        Traits { holds_data: true, ..Traits::default() }
+    }
+
+    async fn held(
+        server: &Server,
+        database: &str,
+        keys: &[&Key],
+    ) -> Vec<Result<Held, CallError>> {
+        held::in_slots(server, database, keys).await
     }
 
     fn check_named(natural: &str, _: &Spec) -> Vec<Problem> {
@@ -141,7 +149,7 @@ impl Object for ReplicationSlot {
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
         let name = sql::text(&key[0]);
         let Some(to) = to else {
-            return vec![format!("SELECT pg_drop_replication_slot({name})")];
+            return vec![format!("SELECT pg_catalog.pg_drop_replication_slot({name})")];
         };
         if from.is_some() {
             return Vec::new();
@@ -153,11 +161,13 @@ impl Object for ReplicationSlot {
         };
         vec![match &to.plugin {
             Some(plugin) => format!(
-                "SELECT pg_create_logical_replication_slot({name}, {}{two_phase})",
+                "SELECT pg_catalog.pg_create_logical_replication_slot({name}, {}{two_phase})",
                 sql::text(plugin)
             ),
             // From the first moment on, not from that of the first reader.
-            None => format!("SELECT pg_create_physical_replication_slot({name}, true)"),
+            None => {
+                format!("SELECT pg_catalog.pg_create_physical_replication_slot({name}, true)")
+            }
         }]
     }
 }

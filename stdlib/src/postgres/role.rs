@@ -567,8 +567,7 @@ impl<'a> Around<'a> {
         let missing = |in_list: &[String], group: &String| !in_list.contains(group);
         let left = self.member_of.iter().filter(|group| missing(to.member_of, group));
         let joined = to.member_of.iter().filter(|group| missing(self.member_of, group));
-        let mut statements: Vec<_> =
-            left.map(|group| format!("REVOKE {} FROM {role}", sql::name(group))).collect();
+        let mut statements: Vec<_> = left.map(|group| leave(&sql::name(group), role)).collect();
         statements.extend(joined.map(|group| format!("GRANT {} TO {role}", sql::name(group))));
         let on = format!("ALTER ROLE {role}");
         statements.extend(sql::change_settings(&on, &self.settings, &to.settings));
@@ -578,4 +577,9 @@ impl<'a> Around<'a> {
         }
         statements
     }
+}
+
+/// Takes a role out of a group; both are names as they stand in a statement.
+fn leave(group: &str, role: &str) -> String {
+    sql::of_each_grantor(group, role, &format!("REVOKE {group} FROM {role}"))
 }

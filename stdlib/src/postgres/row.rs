@@ -1,6 +1,7 @@
 //! Rows of introspection queries, and what of a spec they say.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::Wanted;
@@ -15,14 +16,27 @@ use super::{sql, words};
 
 /// A row of an introspection query: its key, and everything else by the name of the attribute
 /// or fact that it is.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 pub struct Row {
     pub(super) key: Key,
+    /// Where the session looks for names without a schema.
+    #[serde(skip)]
+    schemas: Arc<[String]>,
     #[serde(flatten)]
     columns: Map<String, Json>,
 }
 
 impl Row {
+    /// The same, by a session that looks in certain schemas.
+    pub(super) fn seen_from(self, schemas: &Arc<[String]>) -> Self {
+        Self { schemas: Arc::clone(schemas), ..self }
+    }
+
+    /// Where the session looks for names without a schema.
+    pub(super) fn schemas(&self) -> &[String] {
+        &self.schemas
+    }
+
     /// Everything else.
     pub(super) fn columns(&self) -> &Map<String, Json> {
         &self.columns
@@ -36,7 +50,7 @@ impl Row {
     /// The facts among the columns, `words` among them.
     pub(super) fn facts<T: DeserializeOwned>(&self, words: &[&str]) -> Result<T, CallError> {
         let word = |name: &&str| Some(((*name).to_owned(), self.columns.get(*name)?.clone()));
-        let mut row = Self { key: self.key.clone(), columns: self.columns.clone() };
+        let mut row = self.clone();
         row.columns.insert("words".to_owned(), words.iter().filter_map(word).collect());
         row.read()
     }
@@ -70,8 +84,10 @@ pub(super) fn overlay<O: Object + ?Sized>(
     let mut found = serde_json::to_value(&wanted.spec).map_err(unknown)?;
     let recorded = wanted.facts.as_ref().and_then(|facts| facts.get("words"));
     let same = |name: &str, theirs: &Json, ours: &Json| match recorded {
-        Some(recorded) => recorded.get(name) == Some(theirs),
-        None => words::same_values(theirs, ours),
+        Some(recorded) => recorded.get(name).is_some_and(|then| {
+            then == theirs || words::same_values(theirs, then, &row.schemas)
+        }),
+        None => words::same_values(theirs, ours, &row.schemas),
     };
     if let Some(attributes) = found.as_object_mut() {
         for (name, value) in attributes {

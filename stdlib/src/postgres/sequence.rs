@@ -2,16 +2,17 @@
 //!
 //! Catalog: `pg_sequences`.
 
-use dollop_engine::resource::Traits;
+use dollop_engine::error::CallError;
+use dollop_engine::resource::{Held, Traits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::grant::{self, On};
 use super::imported::Around;
-use super::object::{Nothing, Object, comment_and_owner};
+use super::object::{Key, Nothing, Object, comment_and_owner};
 use super::place::in_schema;
 use super::server::Server;
-use super::sql;
+use super::{held, sql};
 
 /// A sequence of numbers.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -102,7 +103,15 @@ impl Object for Sequence {
 
     const IS_RELATION: bool = true;
 
-    in_schema!("sequence");
+    in_schema!("sequence", Traits { holds_data: true, ..Traits::default() });
+
+    async fn held(
+        server: &Server,
+        database: &str,
+        keys: &[&Key],
+    ) -> Vec<Result<Held, CallError>> {
+        held::in_sequences(server, database, keys).await
+    }
 
     fn makes(from: Option<&Spec>, to: &Spec) -> Vec<Vec<String>> {
         grant::made(from.is_none(), &to.database, &to.schema, &[On::Sequences])

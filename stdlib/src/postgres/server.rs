@@ -14,11 +14,11 @@ use dollop_engine::resource::{Concurrency, Connection, Instead, Scope};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio_postgres::config::{SslMode as Wanted, TargetSessionAttrs};
-use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 pub use self::spec::{Spec, Target};
+use super::asking;
 use super::error::{self, Fault, Task};
 use super::grant;
 use super::imported::Inventory;
@@ -59,6 +59,8 @@ pub struct Server {
     /// Its version as `server_version_num`: 150004 is 15.4.
     pub(super) version: u32,
     statements: AtomicU64,
+    /// Where the sessions of each database look for names without a schema.
+    schemas: std::sync::Mutex<HashMap<String, Arc<[String]>>>,
     /// Who shall be able to do what, said by many at the same time.
     pub(super) privileges: grant::Wishes,
     /// What it kept in words of its own when a plan looked.
@@ -101,6 +103,7 @@ impl Connection for Server {
             sees_passwords: false,
             version: 0,
             statements: AtomicU64::new(0),
+            schemas: std::sync::Mutex::default(),
             seen: Seen::default(),
             known: tokio::sync::Mutex::default(),
         };
@@ -149,14 +152,30 @@ impl Server {
         self.spec.password.as_deref()
     }
 
-    /// A client that nobody else uses: its transaction lasts as long as its owner wants.
+    /// A client that nobody else uses: its session lasts as long as its owner wants.
     pub(super) async fn session(
         &self,
         database: &str,
+        lane: Lane,
         task: &Task,
     ) -> Result<Client, CallError> {
-        let opened = self.connect(database, Lane::Long).await;
-        opened.map_err(|fault| self.explain(fault, task))
+        let attempt = || self.connect(database, lane);
+        let opened = attempt.retry(self.patiently()).when(|fault: &Fault| self.may_pass(fault));
+        opened.await.map_err(|fault| self.explain(fault, task))
+    }
+
+    /// Runs statements in a session of one's own, all or none of them. What it knows goes with
+    /// it: where it is lost, nobody goes on in another one.
+    pub(super) async fn write_in(
+        &self,
+        session: &Client,
+        statements: &[String],
+        task: &Task,
+    ) -> Result<(), CallError> {
+        *self.known.lock().await = None;
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        let done = session.batch_execute(&statements.join(";\n")).await;
+        done.map_err(|error| self.explain(Fault::Run(error), task))
     }
 
     /// The user dollop works as.
@@ -350,7 +369,7 @@ impl Server {
             batch = format!("{}{batch}", lane.settings());
         }
         if let Some(question) = question {
-            batch = format!("{batch};\n{}", as_json(question));
+            batch = format!("{batch};\n{}", asking::behind(question));
         }
         let attempt = || async {
             let client = self.lively(database, lane).await?;
@@ -382,20 +401,22 @@ impl Server {
         parameters: &[Vec<String>],
     ) -> Result<Vec<T>, Fault> {
         let client = self.client(database, Lane::Short).await?;
-        let typed: Vec<_> = parameters
-            .iter()
-            .map(|list| (list as &(dyn ToSql + Sync), Type::TEXT_ARRAY))
-            .collect();
-        let sql = as_json(sql);
+        let message = asking::message(sql, parameters);
         self.statements.fetch_add(1, Ordering::Relaxed);
-        let rows = client.query_typed(&sql, &typed).await.map_err(Fault::Run)?;
+        let messages = client.simple_query(&message).await.map_err(Fault::Run)?;
         self.answered(database, Lane::Short);
-        rows.iter()
-            .map(|row| {
-                let text: &str = row.try_get(0).map_err(Fault::Run)?;
-                serde_json::from_str(text).map_err(Fault::Shape)
-            })
-            .collect()
+        let mut rows = messages.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        let schemas = asking::schemas(rows.next().unwrap_or_default());
+        lock(&self.schemas).insert(database.to_owned(), schemas.into());
+        rows.map(|row| serde_json::from_str(row).map_err(Fault::Shape)).collect()
+    }
+
+    /// Where sessions in a database look for names without a schema, as far as it was asked.
+    pub(super) fn schemas(&self, database: &str) -> Arc<[String]> {
+        lock(&self.schemas).get(database).cloned().unwrap_or_default()
     }
 
     /// A client that answered just now: a write must not be lost on one that died idle.
@@ -524,11 +545,6 @@ impl Server {
         tokio::spawn(connection);
         Ok(client)
     }
-}
-
-/// A query whose rows come as JSON.
-fn as_json(query: &str) -> String {
-    format!("select row_to_json(found)::text from ({query}) found")
 }
 
 /// The first value of the last row.

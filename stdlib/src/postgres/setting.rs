@@ -196,11 +196,13 @@ impl Object for Setting {
 
     fn statements(key: &[String], from: Option<&Spec>, to: Option<&Spec>) -> Vec<String> {
         let on = "ALTER SYSTEM";
+        let reload = "SELECT pg_catalog.pg_reload_conf()".to_owned();
         let change = match (from, to) {
             (_, None) => format!("{on} RESET {}", sql::setting(&key[0])),
-            (Some(from), Some(to)) if from.value == to.value => return Vec::new(),
+            // Asked for where a run broke off, perhaps before the server read the file again.
+            (Some(from), Some(to)) if from.value == to.value => return vec![reload],
             (_, Some(to)) => format!("{on} {}", sql::set(&key[0], &to.value)),
         };
-        vec![change, "SELECT pg_reload_conf()".to_owned()]
+        vec![change, reload]
     }
 }

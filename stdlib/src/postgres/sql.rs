@@ -91,6 +91,31 @@ pub(super) fn rename(what: &str, from: &str, to: &str) -> String {
     format!("ALTER {what} {} RENAME TO {}", name(from), name(to))
 }
 
+/// A statement about the membership of one role in another, for everybody who granted it: from
+/// PostgreSQL 16 on each grant is one of its own, and a statement that does not say whose it is
+/// about only warns when the others stay. Who may not speak for one of them is told their name.
+/// Both roles are names as they stand in a statement.
+pub(super) fn of_each_grantor(role: &str, member: &str, statement: &str) -> String {
+    let body = format!(
+        "DECLARE
+    granted pg_catalog.text;
+BEGIN
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog', true);
+    FOR granted IN SELECT DISTINCT CASE WHEN current_setting('server_version_num')::int >= 160000
+            THEN format(' GRANTED BY %I', pg_get_userbyid(m.grantor)) ELSE '' END
+        FROM pg_auth_members m WHERE m.roleid = {}::regrole AND m.member = {}::regrole
+    LOOP
+        EXECUTE {} || granted;
+    END LOOP;
+END",
+        text(role),
+        text(member),
+        text(statement).trim_start(),
+    );
+    let tag = tag(&body);
+    format!("DO {tag}{body}{tag}")
+}
+
 /// Looks for many objects of the whole server with one query, which gives them by their names.
 /// `number` is what the server knows one by for life.
 pub(super) async fn on_server<S, Row, Fetch, Answer>(

@@ -197,6 +197,20 @@ impl Object for Subscription {
         problems
     }
 
+    fn cautions(_: &str, from: Option<&Spec>, to: &Spec) -> Vec<Problem> {
+        let anew = |from: &Spec| {
+            from.database != to.database
+                || (to.two_phase.is_some() && from.two_phase != to.two_phase)
+        };
+        let caution = Problem {
+            attribute: "copy_data".to_owned(),
+            message: "made anew, it copies all rows again, on top of those that are there"
+                .to_owned(),
+            hint: Some("set `copy_data: false`, or empty the tables first".to_owned()),
+        };
+        (to.copy_data && from.is_some_and(anew)).then_some(caution).into_iter().collect()
+    }
+
     fn database(spec: &Spec) -> Option<&str> {
         Some(&spec.database)
     }

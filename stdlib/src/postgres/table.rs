@@ -4,6 +4,7 @@
 //! manual.
 
 mod alter;
+mod cautions;
 mod inherited;
 mod parents;
 
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use tokio_postgres::error::SqlState;
 
-use self::alter::{added, as_planned, change, changed, create, find, kept, key_name_of, lost};
+use self::alter::{as_planned, change, create, find, kept, key_name_of, lost};
 use self::inherited::Inherited;
 use super::column::{self, Column};
 use super::grant::{self, On};
@@ -273,57 +274,7 @@ impl Object for Table {
     }
 
     fn cautions(_: &str, from: Option<&Spec>, to: &Spec) -> Vec<Problem> {
-        let Some(from) = from else { return Vec::new() };
-        let caution = |attribute: &str, message: String, hint: Option<&str>| Problem {
-            attribute: attribute.to_owned(),
-            message,
-            hint: hint.map(str::to_owned),
-        };
-        let mut all: Vec<_> =
-            kept(from, to).filter_map(|(old, new)| old.caution(new)).collect();
-        all.extend(parents::cautions(from, to));
-        for column in lost(from, to) {
-            let message = format!("column `{}` is dropped with what is in it", column.name);
-            all.push(caution("columns", message, None));
-        }
-        for column in added(from, to).filter(|column| column.not_null) {
-            if column.default.is_none()
-                && column.identity.is_none()
-                && column.generated.is_none()
-            {
-                let message = format!(
-                    "`{}` is NOT NULL without a default, which a table with rows refuses",
-                    column.name
-                );
-                all.push(caution("columns", message, Some("give it a `default`")));
-            }
-        }
-        for (name, text) in changed(&from.constraints, &to.constraints) {
-            let upper = text.to_uppercase();
-            let what = if upper.starts_with("FOREIGN KEY") {
-                "reads every row, and keeps writers away from both tables meanwhile"
-            } else if upper.starts_with("CHECK") {
-                "reads every row under an ACCESS EXCLUSIVE lock"
-            } else {
-                "builds an index under an ACCESS EXCLUSIVE lock"
-            };
-            if !upper.contains("NOT VALID") {
-                all.push(caution("constraints", format!("adding `{name}` {what}"), None));
-            }
-        }
-        let other = |of: fn(&Spec) -> Option<&String>| of(to).is_some() && of(from) != of(to);
-        for (attribute, rewrites) in [
-            ("unlogged", from.unlogged != to.unlogged),
-            ("access_method", other(|spec| spec.access_method.as_ref())),
-            ("tablespace", other(|spec| spec.tablespace.as_ref())),
-        ] {
-            if rewrites {
-                let message =
-                    "writes the whole table anew under an ACCESS EXCLUSIVE lock".to_owned();
-                all.push(caution(attribute, message, None));
-            }
-        }
-        all
+        from.map(|from| cautions::of_change(from, to)).unwrap_or_default()
     }
 
     fn hints() -> Vec<(SqlState, &'static str)> {
@@ -366,6 +317,10 @@ impl Object for Table {
         let moved =
             from.is_some_and(other).then_some((15, "another `access_method` of a table"));
         Self::since(to).into_iter().chain(moved).max_by_key(|(version, _)| *version)
+    }
+
+    fn types(_: &[String], spec: &Spec) -> Vec<String> {
+        spec.columns.iter().map(|column| column.ty.clone()).collect()
     }
 
     fn query(_: &Server) -> String {
@@ -474,8 +429,10 @@ impl Object for Table {
         facts.words = words(&spec);
         let recorded = wanted.facts.as_ref().map(|facts| &facts["words"]);
         let same = |what: &str, theirs: &str, ours: &str| match recorded.map(|all| &all[what]) {
-            Some(Json::String(then)) => then == theirs,
-            _ => same_words(theirs, ours),
+            Some(Json::String(then)) => {
+                then == theirs || same_words(theirs, then, row.schemas())
+            }
+            _ => same_words(theirs, ours, row.schemas()),
         };
         // Their order is the server's business.
         let place = |name: &str| asked.columns.iter().position(|column| column.name == name);
@@ -483,7 +440,8 @@ impl Object for Table {
         for column in &mut spec.columns {
             if let Some(at) = place(&column.name) {
                 let what = format!("column {}", column.name);
-                column.keep(&asked.columns[at], |theirs, ours| same(&what, theirs, ours));
+                let asked = &asked.columns[at];
+                column.keep(asked, row.schemas(), |theirs, ours| same(&what, theirs, ours));
             }
         }
         for (name, text) in &mut spec.constraints {

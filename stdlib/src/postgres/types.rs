@@ -2,6 +2,8 @@
 //!
 //! Source: "Data Types" and "ALTER TABLE" in the PostgreSQL manual.
 
+use super::sql;
+
 /// A type in parts: `numeric(10,2)[]` is `numeric`, `10,2` and an array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Parts {
@@ -68,6 +70,32 @@ pub(super) fn without_size(text: &str) -> String {
         Some(_) => format!("{base}{}", if array { "[]" } else { "" }),
         // `character` alone has a size.
         None => normal,
+    }
+}
+
+/// A collation in a statement: `app.german` is of a schema, `en_US.utf8` the operating system's.
+pub(super) fn collation(text: &str) -> String {
+    let of_system = text.split_once('.').is_some_and(|(locale, encoding)| {
+        let language = locale.split_once('_').map_or(locale, |(language, _)| language);
+        let is_locale = ["C", "POSIX"].contains(&locale)
+            || ((2..=3).contains(&language.len())
+                && language.chars().all(|c| c.is_ascii_lowercase()));
+        let encoding = encoding.split('@').next().unwrap_or_default().to_lowercase();
+        let encoding = encoding.replace('-', "");
+        let encodings =
+            ["utf8", "iso8859", "euc", "koi8", "cp", "big5", "gb", "sjis", "tis620", "armscii"];
+        is_locale && encodings.iter().any(|known| encoding.starts_with(known))
+    });
+    if of_system { sql::name(text) } else { sql::dotted(text) }
+}
+
+/// Puts what was written in the place of the server's name of a type or collation, where that is
+/// the same with a schema in front that a session looks in, or `public`.
+pub(super) fn keep(theirs: &mut String, ours: &str, schemas: &[String]) {
+    let with = |schema: &str| format!("{}.{ours}", sql::listed(schema));
+    let mut schemas = schemas.iter().map(String::as_str).chain(["public"]);
+    if schemas.any(|schema| *theirs == with(schema)) {
+        ours.clone_into(theirs);
     }
 }
 
@@ -205,6 +233,20 @@ mod tests {
         ] {
             assert_eq!(normal(written), normal_form, "{written}");
             assert_eq!(normal(normal_form), normal_form);
+        }
+    }
+
+    #[test]
+    fn a_dot_in_a_collation_need_not_be_behind_a_schema() {
+        for (written, expected) in [
+            ("C", "\"C\""),
+            ("en_US.utf8", "\"en_US.utf8\""),
+            ("C.UTF-8", "\"C.UTF-8\""),
+            ("de_DE.iso885915@euro", "\"de_DE.iso885915@euro\""),
+            ("app.german", "\"app\".\"german\""),
+            ("de.german", "\"de\".\"german\""),
+        ] {
+            assert_eq!(collation(written), expected, "{written}");
         }
     }
 

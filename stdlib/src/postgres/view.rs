@@ -2,6 +2,8 @@
 //!
 //! Catalog: `pg_class`, `pg_get_viewdef`.
 
+mod anew;
+
 use std::collections::BTreeMap;
 
 use dollop_engine::resource::{Problem, Traits, Wanted};
@@ -33,7 +35,7 @@ pub struct Spec {
     /// one away or change its type, give the view another name.
     pub query: String,
     /// Whether the rows are stored, as of the last `REFRESH MATERIALIZED VIEW`. Another query
-    /// makes it anew, filled.
+    /// makes it anew, filled, with the owner, privileges, indexes and comments that it had.
     #[serde(default)]
     #[schemars(extend("x-replace" = true))]
     pub materialized: bool,
@@ -223,8 +225,10 @@ impl Object for View {
                 }
             }
             Some(_) if to.materialized => {
+                statements.push(anew::keep(&view));
                 statements.push(format!("DROP {kind} {view}"));
                 statements.push(format!("CREATE {}", definition(kind, &view, to)));
+                statements.push(anew::give_back(&view));
                 lost = true;
             }
             Some(from) => {

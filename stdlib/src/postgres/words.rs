@@ -6,10 +6,12 @@
 //! `a AND (b OR c)` is never taken for `(a AND b) OR c`; the rest to the letter, but for spaces
 //! and the case of words. What looks different is shown as a difference.
 
+mod schemas;
+
 use serde_json::Value as Json;
 use sqlparser::ast::{
-    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    ObjectName, ObjectNamePart,
+    ArrayElemTypeDef, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, ObjectName, ObjectNamePart,
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
@@ -18,20 +20,33 @@ use sqlparser::tokenizer::{Token, Tokenizer};
 use super::types;
 
 /// Whether two values of an attribute are the same; texts are SQL.
-pub(super) fn same_values(theirs: &Json, ours: &Json) -> bool {
+pub(super) fn same_values(theirs: &Json, ours: &Json, schemas: &[String]) -> bool {
     match (theirs, ours) {
-        (Json::String(theirs), Json::String(ours)) => same(theirs, ours),
+        (Json::String(theirs), Json::String(ours)) => same(theirs, ours, schemas),
         (Json::Array(theirs), Json::Array(ours)) => {
             theirs.len() == ours.len()
-                && theirs.iter().zip(ours).all(|(a, b)| same_values(a, b))
+                && theirs.iter().zip(ours).all(|(a, b)| same_values(a, b, schemas))
+        }
+        (Json::Object(theirs), Json::Object(ours)) => {
+            let is_same = |(name, a): (&String, &Json)| {
+                ours.get(name).is_some_and(|b| same_values(a, b, schemas))
+            };
+            theirs.len() == ours.len() && theirs.iter().all(is_same)
         }
         _ => theirs == ours,
     }
 }
 
-/// Whether the server's text means what the script's does.
-pub(super) fn same(theirs: &str, ours: &str) -> bool {
+/// Whether the server's text means what the script's does, or what the server once said. It
+/// gives every name its schema; `schemas` are those that a session looks in, and that a script
+/// may leave out.
+pub(super) fn same(theirs: &str, ours: &str, schemas: &[String]) -> bool {
     let (theirs, ours) = (theirs.trim(), ours.trim());
+    same_as_it_stands(theirs, ours)
+        || same_as_it_stands(&schemas::as_said(theirs, ours, schemas), ours)
+}
+
+fn same_as_it_stands(theirs: &str, ours: &str) -> bool {
     if letters(theirs) == letters(ours) {
         return true;
     }
@@ -74,6 +89,9 @@ fn same_expressions(theirs: &Expr, ours: &Expr) -> bool {
         theirs.len() == ours.len()
             && theirs.iter().zip(ours).all(|(a, b)| same_expressions(a, b))
     };
+    if let (Some(theirs), Some(ours)) = (items(theirs), items(ours)) {
+        return all(&theirs, &ours);
+    }
     match (theirs, ours) {
         (Expr::Nested(theirs), ours) => same_expressions(theirs, ours),
         (theirs, Expr::Nested(ours)) => same_expressions(theirs, ours),
@@ -111,6 +129,30 @@ fn same_expressions(theirs: &Expr, ours: &Expr) -> bool {
         }
         (Expr::Cast { .. }, _) => same_casts(theirs, ours),
         _ => letters(&theirs.to_string()) == letters(&ours.to_string()),
+    }
+}
+
+/// The items of a list whose type is said of the whole or of each, as servers of different
+/// versions do: of `(ARRAY[a, b])::text[]` they are `a::text` and `b::text`.
+fn items(expr: &Expr) -> Option<Vec<Expr>> {
+    match expr {
+        Expr::Nested(inner) => items(inner),
+        Expr::Array(array) => Some(array.elem.clone()),
+        Expr::Cast {
+            kind: kind @ (CastKind::Cast | CastKind::DoubleColon),
+            expr,
+            data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(of, None)),
+            ..
+        } => {
+            let with_type = |item| Expr::Cast {
+                kind: kind.clone(),
+                expr: Box::new(item),
+                data_type: of.as_ref().clone(),
+                format: None,
+            };
+            Some(items(expr)?.into_iter().map(with_type).collect())
+        }
+        _ => None,
     }
 }
 
@@ -214,8 +256,16 @@ mod tests {
             ("FOREIGN KEY (a) REFERENCES users(id)", "foreign key (A) references users (id)"),
             ("RANGE (created)", "range(created)"),
             ("(a = ANY (ARRAY['x'::text, 'y'::text]))", "a = any (array['x', 'y'])"),
+            (
+                "CHECK (((a)::text = ANY ((ARRAY['x'::character varying])::text[])))",
+                "CHECK (((a)::text = ANY (ARRAY[('x'::character varying)::text])))",
+            ),
+            (
+                "CHECK (((a)::text = ANY (ARRAY[('x'::character varying)::text])))",
+                "CHECK (((a)::text = ANY ((ARRAY['x'::character varying])::text[])))",
+            ),
         ] {
-            assert!(same(theirs, ours), "{theirs} / {ours}");
+            assert!(same(theirs, ours, &[]), "{theirs} / {ours}");
         }
     }
 
@@ -238,15 +288,18 @@ mod tests {
             ("FOREIGN KEY (a, b) REFERENCES u(c)", "FOREIGN KEY (a) REFERENCES u(b, c)"),
             (" SELECT a FROM t WHERE (a OR b) AND c", "select a from t where a or b and c"),
         ] {
-            assert!(!same(theirs, ours), "{theirs} / {ours}");
+            assert!(!same(theirs, ours, &[]), "{theirs} / {ours}");
         }
     }
 
     #[test]
     fn lists_are_compared_one_by_one() {
         let list = |texts: &[&str]| serde_json::json!(texts);
-        assert!(same_values(&list(&["lower(a)", "b"]), &list(&["LOWER(a)", "b"])));
-        assert!(!same_values(&list(&["a", "b"]), &list(&["a"])));
-        assert!(!same_values(&serde_json::json!(null), &list(&[])));
+        let same = |theirs, ours| same_values(&theirs, &ours, &[]);
+        assert!(same(list(&["lower(a)", "b"]), list(&["LOWER(a)", "b"])));
+        assert!(!same(list(&["a", "b"]), list(&["a"])));
+        assert!(!same(serde_json::json!(null), list(&[])));
+        let checks = |text: &str| serde_json::json!({ "c": text });
+        assert!(same(checks("CHECK ((VALUE > 0))"), checks("CHECK (VALUE > 0)")));
     }
 }

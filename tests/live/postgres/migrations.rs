@@ -315,3 +315,21 @@ async fn a_file_may_work_as_somebody_else() {
     world.psql("postgres", &format!("drop database {database} with (force)"));
     world.psql("postgres", "drop role dt_migrate_owner");
 }
+
+/// What a file sets is for the statements behind it: without the session there is nothing to go
+/// on in.
+#[tokio::test]
+async fn a_file_does_not_go_on_in_another_session() {
+    let world = World::open().await;
+    world.psql("postgres", "create database dt_migrate_session");
+    world.psql("dt_migrate_session", "create schema other");
+    let text = "-- dollop: no transaction\nset search_path = other;\n\
+                set idle_session_timeout = '1ms';\nselect pg_sleep(0.1);\ncreate table t ();";
+    let files = set(&world, "dt_migrate_session", &[("1.sql", text)]);
+    let error = run(&world, &files).await.unwrap_err();
+    assert_eq!(error.failure, Failure::Unreachable, "{error:?}");
+    let there =
+        "select count(*) from pg_tables where tablename = 't' and schemaname <> 'other'";
+    assert_eq!(world.psql("dt_migrate_session", there), "0");
+    world.psql("postgres", "drop database dt_migrate_session with (force)");
+}

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::error::{Fault, Task};
 use super::super::migrations::split;
-use super::super::server::Server;
+use super::super::server::{Lane, Server};
 use super::super::sql;
 use super::fingerprint::Fingerprint;
 use super::tools::{Tools, connect_to};
@@ -33,11 +33,11 @@ pub(super) async fn save(
     let what = format!("save database `{name}`");
     let task = Task::new(what.clone());
     // The snapshot lives as long as the transaction that exported it.
-    let client = server.session(name, &task).await?;
+    let client = server.session(name, Lane::Long, &task).await?;
     let begin = "begin isolation level repeatable read, read only";
     let explain = |error| server.explain(Fault::Run(error), &task);
     client.batch_execute(begin).await.map_err(explain)?;
-    let exported = client.query_typed("select pg_export_snapshot()", &[]).await;
+    let exported = client.query_typed("select pg_catalog.pg_export_snapshot()", &[]).await;
     let exported = exported.map_err(explain)?;
     let snapshot: &str = match exported.first().map(|row| row.try_get(0)) {
         Some(Ok(snapshot)) => snapshot,
@@ -190,13 +190,11 @@ pub(super) async fn load(
         select format('alter database %I rename to %I', datname, {old_text}) from pg_database \
             where datname = {name_text}\n\\gexec\n\
         alter database {new} rename to {name};\n\
-        commit;\n\
-        drop database if exists {old};\n",
+        commit;\n",
         name_text = sql::text(name),
         old_text = sql::text(&old),
         new = sql::name(&new),
         name = sql::name(name),
-        old = sql::name(&old),
     );
     let swapped = tools.ask(from, &swap).await;
     if let Err(error) = swapped {
@@ -209,6 +207,18 @@ pub(super) async fn load(
         let _ = tools.ask(from, &open).await;
         return Err(error.hint("run it again; what was there is untouched"));
     }
+    let drop_old = format!("drop database if exists {};\n", sql::name(&old));
+    tools.ask(from, &drop_old).await.map_err(|error| {
+        error
+            .note(format!(
+                "database `{name}` is restored and in use; what it was before is left beside it, \
+                 as `{old}`"
+            ))
+            .hint(format!(
+                "remove what keeps it (a subscription in it, say), then `DROP DATABASE {}`",
+                sql::name(&old)
+            ))
+    })?;
     Ok(Vec::new())
 }
 

@@ -112,6 +112,7 @@ impl Tools {
             "-f",
             "-",
         ];
+        let sql = format!("set search_path = pg_catalog;\n{sql}");
         let mut source = sql.as_bytes();
         let what = format!("work in database `{database}`");
         self.run(&what, &words, Some(&mut source), &mut printed).await?;

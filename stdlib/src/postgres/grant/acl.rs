@@ -1,6 +1,8 @@
 //! The access control lists of a database, read with one query, and the way from one to
 //! another.
 
+mod columns;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use dollop_engine::error::CallError;
@@ -140,7 +142,7 @@ fn query(kinds: &BTreeSet<On>, with_columns: bool, whose: Whose) -> String {
                 format('%I.%I', n.nspname, c.relname), {}
             from pg_attribute a join pg_class c on c.oid = a.attrelid
                 join pg_namespace n on n.oid = c.relnamespace
-            where n.nspname = any($2) and a.attname = any($3)
+            where n.nspname = any($2) and (a.attname = any($3) or a.attacl is not null)
                 and a.attnum > 0 and not a.attisdropped and c.relkind = any('{{r,p,v,m,f}}')",
             entries("a.attacl", 'c', "c.relowner")
         )
@@ -190,7 +192,8 @@ fn query(kinds: &BTreeSet<On>, with_columns: bool, whose: Whose) -> String {
     };
     // The database and the schemas are what the others are in.
     let mut parts = vec![role, database(), schema()];
-    if with_columns {
+    // What is revoked on a table is revoked on its columns, too.
+    if with_columns || kinds.contains(&On::Tables) {
         parts.push(columns());
     }
     parts.extend(On::ALL.into_iter().filter(|on| kinds.contains(on)).filter_map(|on| {
@@ -476,12 +479,19 @@ impl Snapshot {
     }
 
     /// What is to be done on one object.
-    fn plan<'a>(&self, object: &'a Object, spec: &'a Spec, owned: Owned, work: &mut Work<'a>) {
+    fn plan<'a>(
+        &'a self,
+        object: &'a Object,
+        spec: &'a Spec,
+        owned: Owned,
+        work: &mut Work<'a>,
+    ) {
         let is_own = object.owner == spec.role;
         // Of a single column an owner has nothing by itself.
         let is_gift = object.column.is_some() && owned == Owned::Whole;
         if owned == Owned::LikeOthers || !is_own || is_gift {
             object.plan(spec, work);
+            self.give_back_columns(object, spec, work);
         } else if owned == Owned::Whole {
             let held = object.held(&spec.role);
             let maintain = (object.on == On::Tables && self.knows_maintain).then_some(MAINTAIN);

@@ -67,7 +67,8 @@ pub(super) fn things(version: u32) -> String {
         select 'pg_proc'::regclass, p.oid, case p.prokind when 'a' then 'aggregate'
                 else 'function' end,
             array[n.nspname::text, p.proname::text, array_to_string(array(
-                select format_type(u.t, null) from unnest(p.proargtypes) with ordinality u(t, at)
+                select regexp_replace(format_type(u.t, null), '^public\.', '')
+                from unnest(p.proargtypes) with ordinality u(t, at)
                 order by u.at), E'\x1f')],
             case when p.prokind = 'a' then 'such functions have no kind'
                 when {taken_apart} then 'its body is kept as what the server made of it (BEGIN ATOMIC)'

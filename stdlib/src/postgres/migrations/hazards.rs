@@ -4,9 +4,8 @@
 //! manual.
 
 mod actions;
+mod known;
 mod words;
-
-use std::collections::BTreeSet;
 
 use sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, ColumnOption,
@@ -16,7 +15,9 @@ use sqlparser::ast::{
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
+pub(super) use self::known::Known;
 use super::script::Statement;
+use crate::postgres::held::Sizes;
 
 /// Something worth knowing before a statement runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,26 +28,55 @@ pub(super) struct Hazard {
     pub(super) instead: &'static str,
     /// The table it is about, as it is written; `app.*` for all of a schema.
     pub(super) table: Option<String>,
+    /// What that is called before any of the files is run: the first of these that there is.
+    pub(super) places: Vec<String>,
+    /// Whether nothing is lost for certain where none of these is there.
+    pub(super) may_be_missing: bool,
     /// Whether what people stored there goes for good.
     pub(super) loses: bool,
 }
 
-/// Tables that are new: nobody uses them, and there is nothing in them.
-#[derive(Default)]
-pub(super) struct New(BTreeSet<String>);
+/// How much is in a table into which nobody could look.
+const UNKNOWN: &str = "an unknown number of rows";
 
-fn plain(name: &impl ToString) -> String {
-    let name = name.to_string().replace('"', "");
-    name.strip_prefix("public.").unwrap_or(&name).to_owned()
+impl Hazard {
+    /// How much is in what it is about: nothing where that is nothing, or not asked for.
+    pub(super) fn size(&self, sizes: &Sizes) -> Option<String> {
+        let found = match sizes {
+            Sizes::NoDatabase => return None,
+            Sizes::Unseen if self.table.is_none() && !self.loses => return None,
+            Sizes::Unseen => return Some(UNKNOWN.to_owned()),
+            Sizes::Of(found) => self.places.iter().find_map(|place| found.get(place)),
+        };
+        match found {
+            Some(size) => size.clone(),
+            // What dollop cannot find may be there when its turn comes.
+            None => (self.loses && !self.may_be_missing).then(|| UNKNOWN.to_owned()),
+        }
+    }
 }
 
 const BACKUP: &str = "make sure that nobody needs it, and that there is a backup";
 
 /// The hazards of a statement. Of what is not understood it is said that it is not.
-pub(super) fn hazards(statement: &Statement, new: &mut New) -> Vec<Hazard> {
+pub(super) fn hazards(statement: &Statement, known: &mut Known) -> Vec<Hazard> {
+    let mut found = look(statement, known);
+    let only_if_there = statement.says("EXISTS");
+    for hazard in &mut found.hazards {
+        if let Some(table) = &hazard.table {
+            hazard.places = known.places(table);
+            hazard.may_be_missing =
+                known.may_be_new(table) || (only_if_there && known.is_certain(table));
+        }
+    }
+    known.learn(statement);
+    found.hazards
+}
+
+fn look(statement: &Statement, new: &mut Known) -> Found {
     let mut found = Found { hazards: Vec::new() };
     if words::look(statement, &mut found) {
-        return found.hazards;
+        return found;
     }
     match Parser::parse_sql(&PostgreSqlDialect {}, &statement.text) {
         Ok(parsed) => parsed.iter().for_each(|ast| found.look(ast, new)),
@@ -56,7 +86,7 @@ pub(super) fn hazards(statement: &Statement, new: &mut New) -> Vec<Hazard> {
         Err(_) if words::is_harmless(statement) => {}
         Err(_) => found.not_understood("it"),
     }
-    found.hazards
+    found
 }
 
 struct Found {
@@ -66,7 +96,14 @@ struct Found {
 impl Found {
     fn add(&mut self, what: impl Into<String>, instead: &'static str) {
         let what = what.into();
-        self.hazards.push(Hazard { what, instead, table: None, loses: false });
+        self.hazards.push(Hazard {
+            what,
+            instead,
+            table: None,
+            places: Vec::new(),
+            may_be_missing: false,
+            loses: false,
+        });
     }
 
     /// Says which table the last one is about.
@@ -78,8 +115,16 @@ impl Found {
 
     /// Something that takes away what is in a table.
     fn lose(&mut self, what: impl Into<String>, table: &impl ToString) {
-        let (what, table) = (what.into(), Some(table.to_string()));
-        self.hazards.push(Hazard { what, instead: BACKUP, table, loses: true });
+        self.add(what, BACKUP);
+        self.about(table);
+        self.takes_away();
+    }
+
+    /// Says of the last one that what people stored goes with it.
+    fn takes_away(&mut self) {
+        if let Some(last) = self.hazards.last_mut() {
+            last.loses = true;
+        }
     }
 
     fn not_understood(&mut self, what: &str) {
@@ -91,20 +136,16 @@ impl Found {
         );
     }
 
-    fn look(&mut self, ast: &Ast, new: &mut New) {
+    fn look(&mut self, ast: &Ast, new: &Known) {
         match ast {
-            // Otherwise it may be there already, and hold something.
-            Ast::CreateTable(table) if !table.if_not_exists => {
-                new.0.insert(plain(&table.name));
-            }
             Ast::Drop { object_type, names, cascade, .. } => {
-                for name in names.iter().filter(|name| !new.0.contains(&plain(name))) {
+                for name in names.iter().filter(|name| !new.is_new(name)) {
                     self.drop(*object_type, name, *cascade);
                 }
             }
             Ast::Truncate(truncate) => {
                 for table in &truncate.table_names {
-                    if !new.0.contains(&plain(&table.name)) {
+                    if !new.is_new(&table.name) {
                         self.lose(format!("removes all rows of {}", table.name), &table.name);
                     }
                 }
@@ -129,14 +170,14 @@ impl Found {
                 self.about(&name_of(&update.table.relation));
             }
             Ast::CreateIndex(index)
-                if !index.concurrently && !new.0.contains(&plain(&index.table_name)) =>
+                if !index.concurrently && !new.is_new(&index.table_name) =>
             {
                 let what =
                     format!("blocks writes to {} while the index is built", index.table_name);
                 self.add(what, "write `CREATE INDEX CONCURRENTLY`");
                 self.about(&index.table_name);
             }
-            Ast::AlterTable(alter) if !new.0.contains(&plain(&alter.name)) => {
+            Ast::AlterTable(alter) if !new.is_new(&alter.name) => {
                 let known = self.hazards.len();
                 for operation in &alter.operations {
                     self.alter(alter, operation);
@@ -321,9 +362,9 @@ fn name_of(table: &TableFactor) -> String {
     }
 }
 
-fn is_new(table: &TableWithJoins, new: &New) -> bool {
+fn is_new(table: &TableWithJoins, new: &Known) -> bool {
     match &table.relation {
-        TableFactor::Table { name, .. } => new.0.contains(&plain(name)),
+        TableFactor::Table { name, .. } => new.is_new(name),
         _ => false,
     }
 }
@@ -338,7 +379,7 @@ fn is_constant(value: &Expr) -> bool {
         }
         Expr::Array(array) => array.elem.iter().all(is_constant),
         Expr::Function(function) => {
-            let name = plain(&function.name).to_lowercase();
+            let name = function.name.to_string().to_lowercase();
             [
                 "now",
                 "current_timestamp",
@@ -358,7 +399,7 @@ mod tests {
     use super::*;
 
     fn said(sql: &str) -> Vec<String> {
-        let mut new = New::default();
+        let mut new = Known::default();
         let found = statements(sql).unwrap();
         found.iter().flat_map(|one| hazards(one, &mut new)).map(|hazard| hazard.what).collect()
     }
@@ -442,7 +483,7 @@ mod tests {
             ("delete from t", "deletes all rows"),
             ("create index i on t (id)", "blocks writes to t while the index is built"),
         ] {
-            let mut new = New::default();
+            let mut new = Known::default();
             let found = statements(&format!("{first}{then}")).unwrap();
             let found: Vec<_> = found.iter().flat_map(|one| hazards(one, &mut new)).collect();
             assert!(found.iter().any(|hazard| hazard.what.starts_with(what)), "{found:?}");

@@ -17,10 +17,12 @@ pub(super) const AS_OURSELVES: [&str; 2] = ["RESET SESSION AUTHORIZATION", "RESE
 
 /// What remembers whom a session works as, and what makes it work as them again.
 pub(super) const THERE_AND_BACK: [&str; 3] = [
-    "SELECT set_config('dollop.user', current_setting('session_authorization'), false),
-        set_config('dollop.role', current_setting('role'), false)",
-    "SELECT set_config('session_authorization', current_setting('dollop.user'), false)",
-    "SELECT set_config('role', current_setting('dollop.role'), false)",
+    "SELECT pg_catalog.set_config('dollop.user',
+            pg_catalog.current_setting('session_authorization'), false),
+        pg_catalog.set_config('dollop.role', pg_catalog.current_setting('role'), false)",
+    "SELECT pg_catalog.set_config('session_authorization',
+        pg_catalog.current_setting('dollop.user'), false)",
+    "SELECT pg_catalog.set_config('role', pg_catalog.current_setting('dollop.role'), false)",
 ];
 
 /// The table, in a statement.

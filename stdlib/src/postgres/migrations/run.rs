@@ -1,6 +1,7 @@
 //! Running files so that a crash leaves each of them whole or undone.
 
 use dollop_engine::error::CallError;
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::super::error::{Excerpt, Task};
@@ -133,6 +134,7 @@ impl File<'_> {
     /// file works as (`SET ROLE`); the next statement is run as that one again.
     async fn write_counted(
         &self,
+        session: &Client,
         text: String,
         counted: String,
         task: &Task,
@@ -140,7 +142,7 @@ impl File<'_> {
         let [user, role] = ledger::AS_OURSELVES.map(str::to_owned);
         let [leave, back_to_user, back_to_role] = ledger::THERE_AND_BACK.map(str::to_owned);
         let all = [text, leave, user, role, counted, back_to_user, back_to_role];
-        self.write(&all, task).await
+        self.server.write_in(session, &all, task).await
     }
 
     /// Statement by statement, each with its entry as far as the server allows.
@@ -164,23 +166,26 @@ impl File<'_> {
                 }
             }
         }
+        // All of them in one session: what a statement sets (`SET ROLE`) is for those behind it.
+        let session = self.server.session(&self.place.database, Lane::Scripts, &task).await?;
         // What the part that is done set for its session is not there any more.
         let settings = |one: &&Statement| one.starts(&["SET"]) || one.starts(&["RESET"]);
         for statement in found.iter().take(done).filter(settings) {
-            self.write(std::slice::from_ref(&statement.text), &task).await?;
+            let again = std::slice::from_ref(&statement.text);
+            self.server.write_in(&session, again, &task).await?;
         }
         for (index, statement) in found.iter().enumerate().skip(done) {
             let counted = self.change(&format!("done = {}, begun = false", index + 1));
             let text = statement.text.clone();
             if !statement.stands_alone() {
                 let task = self.task().reading(self.excerpt(statement.offset, 0));
-                self.write_counted(text, counted, &task).await?;
+                self.write_counted(&session, text, counted, &task).await?;
                 continue;
             }
             let again = self.begun.is_some_and(|row| row.begun && row.done == index);
             self.note(self.change("begun = true"), &task).await?;
             let task = self.task().reading(self.excerpt(statement.offset, 0));
-            let ran = self.write(&[text], &task).await;
+            let ran = self.server.write_in(&session, &[text], &task).await;
             ran.map_err(|error| {
                 if again {
                     let line = statement.line;

@@ -2,24 +2,37 @@
 
 use dollop_engine::error::CallError;
 
+use super::super::asking;
 use super::super::error::Task;
 use super::super::server::{Lane, Server};
-use super::Object;
+use super::{At, Object};
+
+/// The statements of an object, after what lets the session find the types in them.
+pub(super) fn in_front<O: Object>(
+    at: &At,
+    spec: &O::Spec,
+    statements: Vec<String>,
+) -> Vec<String> {
+    let find = asking::find_types(&O::types(&at.key, spec)).filter(|_| !statements.is_empty());
+    find.into_iter().chain(statements).collect()
+}
 
 /// Sends the statements of an object, in one transaction where they can stand in one.
 pub(super) async fn send<O: Object>(
     server: &Server,
-    database: &str,
-    statements: &[String],
+    at: &At,
+    statements: Vec<String>,
     spec: &O::Spec,
     task: &Task,
 ) -> Result<(), CallError> {
+    let database = at.database.as_str();
     if !O::stands_alone(spec) {
-        return server.write(database, Lane::Short, statements, task).await;
+        let statements = in_front::<O>(at, spec, statements);
+        return server.write(database, Lane::Short, &statements, task).await;
     }
     for (at, statement) in statements.iter().enumerate() {
         let Err(error) = run_alone(server, database, statement, task).await else { continue };
-        let Some((mend, outcome)) = O::mend(statements, at) else { return Err(error) };
+        let Some((mend, outcome)) = O::mend(&statements, at) else { return Err(error) };
         return Err(match run_alone(server, database, mend, task).await {
             Ok(()) => error.note(format!("{outcome} again, as before")),
             Err(other) => error.note(format!(

@@ -121,8 +121,11 @@ pub(super) fn create(table: &str, key_name: &str, to: &Spec) -> Vec<String> {
 fn drop_own(table: &str, constraint: &str) -> String {
     let body = format!(
         "BEGIN
-    IF EXISTS (SELECT FROM pg_constraint WHERE conrelid = {}::regclass AND conname = {}
-        AND conislocal AND coninhcount = 0 AND conparentid = 0) THEN
+    IF EXISTS (SELECT FROM pg_catalog.pg_constraint
+        WHERE conrelid OPERATOR(pg_catalog.=) {}::pg_catalog.regclass
+        AND conname OPERATOR(pg_catalog.=) {} AND conislocal
+        AND coninhcount OPERATOR(pg_catalog.=) 0
+        AND conparentid OPERATOR(pg_catalog.=) 0) THEN
         ALTER TABLE {table} DROP CONSTRAINT {};
     END IF;
 END",
@@ -169,6 +172,7 @@ pub(super) fn change(table: &str, key_name: &str, from: &Spec, to: &Spec) -> Vec
     );
     for (old, new) in kept(from, to) {
         all.extend(old.changes(new).into_iter().map(|action| format!("{on} {action}")));
+        all.extend(old.counts_on(new, table));
     }
     if rekeyed && !to.primary_key.is_empty() {
         all.push(format!("{on} ADD {}", primary_key(key_name, &to.primary_key)));

@@ -6,7 +6,7 @@ use sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::super::script::statements;
 use super::words::{name_after, name_in};
-use super::{Found, New, plain};
+use super::{Found, Known};
 
 /// Actions that neither lose anything nor read or write all rows, however they go on.
 const HARMLESS: [&[&str]; 11] = [
@@ -26,12 +26,12 @@ const HARMLESS: [&[&str]; 11] = [
 /// What an action on a column sets that others need not wait for.
 const OF_COLUMNS: [&str; 4] = ["STORAGE", "COMPRESSION", "STATISTICS", "RESET"];
 
-pub(super) fn look(text: &str, new: &mut New, found: &mut Found) {
+pub(super) fn look(text: &str, new: &Known, found: &mut Found) {
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, text).tokenize().unwrap_or_default();
     let Some((table, end)) = name_in(&tokens, &["TABLE"]) else {
         return found.not_understood("it");
     };
-    if new.0.contains(&plain(&table)) {
+    if new.is_new(&table) {
         return;
     }
     for action in actions(&tokens[end..]) {

@@ -44,6 +44,9 @@ const HARMLESS: [&[&str]; 33] = [
     &["SET"],
 ];
 
+/// What tables may have columns of, which go with it by `CASCADE`, or be made by.
+const WITH_DATA: [&str; 5] = ["ACCESS", "COLLATION", "DOMAIN", "EXTENSION", "TYPE"];
+
 /// What of `CREATE` is about something that others use already.
 const NOT_ALL_NEW: [&str; 3] = ["INDEX", "TABLE", "RULE"];
 
@@ -73,12 +76,16 @@ pub(super) fn look(statement: &Statement, found: &mut Found) -> bool {
             format!("drops all that {owner} owns in this database, with what is in it"),
             "`REASSIGN OWNED BY` first; what is left after that are privileges",
         );
+        found.takes_away();
     } else if starts(&["DROP", "INDEX"]) && concurrently {
         // Nobody waits for it.
     } else if starts(&["DROP"]) && !starts_with_relation(statement) {
         if statement.says("CASCADE") {
             let kind = statement.word(1).unwrap_or_default().to_owned();
             found.cascades(&named(&[&kind]));
+            if WITH_DATA.contains(&kind.as_str()) {
+                found.takes_away();
+            }
         }
         // The parser knows some of these, and what it knows adds nothing.
         return statement.word(1) != Some("DATABASE");
