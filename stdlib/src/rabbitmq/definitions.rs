@@ -16,7 +16,7 @@ use super::exchange;
 use super::parameter::Row as Parameter;
 use super::server::Server;
 use super::versions::is_from;
-use super::vhost::UNDEFINED;
+use super::vhost::{self, UNDEFINED};
 
 /// Everything a server defines, by section: `users`, `queues`, `parameters`, …
 #[derive(Deserialize)]
@@ -117,8 +117,7 @@ pub(super) async fn whole(server: &Server) -> Result<Map<String, Json>, CallErro
     if vhosts.iter().all(|row| row.get("metadata").is_some()) {
         return Ok(document);
     }
-    let rows: Vec<Json> =
-        server.api.list("list the vhosts", "vhosts?disable_stats=true").await?;
+    let rows: Vec<Json> = server.api.list("list the vhosts", vhost::LIST).await?;
     for vhost in vhosts.iter_mut().filter(|row| row.get("metadata").is_none()) {
         let row = rows.iter().find(|row| row["name"] == vhost["name"]);
         let said =
@@ -134,28 +133,50 @@ pub(super) async fn whole(server: &Server) -> Result<Map<String, Json>, CallErro
 
 type Fetch = Shared<BoxFuture<'static, Result<Arc<Definitions>, CallError>>>;
 
-/// How old the definitions may be that the connection was opened with.
+/// How old that may be which a connection was opened with.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// What was asked for when the connection was opened, until somebody wants it.
+pub(super) struct First<T>(Mutex<Option<(Instant, T)>>);
+
+impl<T> Default for First<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> First<T> {
+    /// With this, as of now.
+    pub(super) fn with(found: T) -> Self {
+        Self(Mutex::new(Some((Instant::now(), found))))
+    }
+
+    /// It, once, if it is fresh and nothing was written since.
+    pub(super) fn take(&self, api: &Api) -> Option<T> {
+        let found = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let fresh = found.filter(|(at, _)| api.writes() == 0 && at.elapsed() < FRESH);
+        fresh.map(|(_, found)| found)
+    }
+}
 
 /// Hands the definitions to whoever asks at the same time, asking the server once.
 pub(super) struct Latest {
     /// The request under way, and how many writes were begun when it was sent.
     fetch: Mutex<Option<(u64, Fetch)>>,
-    /// Those that came with the connection, and when, until somebody has asked.
-    first: Mutex<Option<(Instant, Definitions)>>,
+    /// Those that came with the connection.
+    first: First<Definitions>,
 }
 
 impl Latest {
     /// With those that the connection was opened with.
     pub(super) fn with(definitions: Definitions) -> Self {
-        let first = Mutex::new(Some((Instant::now(), definitions)));
-        Self { first, fetch: Mutex::default() }
+        Self { first: First::with(definitions), fetch: Mutex::default() }
     }
 
     /// The definitions, as they are not before this call and the writes before it; right after
     /// the connection was opened, not before that.
     pub(super) async fn get(&self, api: &Arc<Api>) -> Result<Arc<Definitions>, CallError> {
-        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let first = self.first.take(api);
         let fetch = {
             let mut known = self.fetch.lock().unwrap_or_else(PoisonError::into_inner);
             let writes = api.writes();
@@ -165,12 +186,11 @@ impl Latest {
             });
             let (_, fetch) = known.insert(joined.unwrap_or_else(|| {
                 let api = Arc::clone(api);
-                let first = first.filter(|(at, _)| writes == 0 && at.elapsed() < FRESH);
                 let fetch = async move {
                     // In a task of their own they are not handed out before all who ask at this
                     // moment have asked, and share them: a future that is ready at its second
                     // poll is ready as soon as the second of these polls it.
-                    if let Some((_, found)) = first
+                    if let Some(found) = first
                         && let Ok(found) = tokio::spawn(async { Arc::new(found) }).await
                     {
                         return Ok(found);

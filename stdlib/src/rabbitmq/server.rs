@@ -14,12 +14,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::api::{Api, Way, root};
-use super::definitions::{DEFINITIONS, Definitions, Latest, whole};
+use super::definitions::{DEFINITIONS, Definitions, First, Latest, whole};
 use super::drain;
 use super::health;
 use super::instead;
 use super::item::Place;
 use super::unbound::Notes;
+use super::vhost;
 use crate::tls::{self, Papers};
 
 /// A RabbitMQ server with the management plugin (the `-management` images have it), 3.10 or
@@ -94,6 +95,8 @@ pub enum Scheme {
 pub struct Server {
     pub(super) api: Arc<Api>,
     definitions: Latest,
+    /// What the list of vhosts said when the connection was opened.
+    pub(super) vhosts: First<Vec<vhost::Row>>,
     /// `3.10.8`.
     pub(super) version: String,
     /// Queues that go because they were empty right before.
@@ -198,21 +201,24 @@ impl Connection for Server {
     }
 
     /// Asks for the definitions, which needs the plugin, the login and its tag: nearly everybody
-    /// wants them right after.
+    /// wants them right after, and what they leave out of vhosts.
     async fn open(spec: Spec, _: Scope) -> Result<Self, CallError> {
         let root = spec.root();
         let tls = spec.tls()?;
         let papers = spec.client_certificate;
         let way = Way { proxy: spec.proxy, headers: spec.headers };
         let api = Api::new(root, spec.user, spec.password, (tls, papers), &way)?;
-        let definitions: Definitions =
-            api.list_first("connect to RabbitMQ", DEFINITIONS).await?;
+        // Whoever wants the list asks again where there is no answer, and is told why.
+        let vhosts =
+            async { Ok(vhost::listed(&api).await.map(First::with).unwrap_or_default()) };
+        let definitions = api.list_first::<Definitions>("connect to RabbitMQ", DEFINITIONS);
+        let (definitions, vhosts) = futures::try_join!(definitions, vhosts)?;
         let version = definitions.version()?;
         let cut_off = drain::cut_off(&definitions)?;
         let unbound = Notes::of(&definitions)?;
         let definitions = Latest::with(definitions);
         let empty = Mutex::default();
-        Ok(Self { api: Arc::new(api), definitions, version, empty, cut_off, unbound })
+        Ok(Self { api: Arc::new(api), definitions, vhosts, version, empty, cut_off, unbound })
     }
 
     async fn ready(&self) -> Result<(), CallError> {

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::api::Api;
 use super::item::{Item, Place, Whose, in_vhost};
 use super::server::Server;
 use super::user::tags;
@@ -60,6 +61,14 @@ pub enum QueueType {
 
 /// The kind `rabbitmq::vhost`.
 pub struct VirtualHost;
+
+/// Where they are listed, without the numbers of their messages.
+pub(super) const LIST: &str = "vhosts?disable_stats=true";
+
+/// All of them, asked for once.
+pub(super) async fn listed(api: &Api) -> Result<Vec<Row>, CallError> {
+    api.get("list the vhosts", LIST).await
+}
 
 /// A vhost as the server lists it, with its limits.
 #[derive(Deserialize)]
@@ -141,8 +150,12 @@ impl Item for VirtualHost {
 
     /// The definitions hold the limits; description, tags and tracing are in the list only.
     async fn rows(server: &Server, _: &[Place]) -> Result<Vec<Row>, CallError> {
-        let listed =
-            server.api.list::<Vec<Row>>("list the vhosts", "vhosts?disable_stats=true");
+        let listed = async {
+            match server.vhosts.take(&server.api) {
+                Some(rows) => Ok(rows),
+                None => server.api.list("list the vhosts", LIST).await,
+            }
+        };
         let (rows, definitions) = futures::join!(listed, server.definitions());
         let limits = definitions?.parameters("vhost-limits")?;
         let mut limits: BTreeMap<String, Json> =
