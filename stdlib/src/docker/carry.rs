@@ -36,6 +36,9 @@ const LONGEST: Duration = Duration::from_hours(24);
 /// had none.
 const VOUCHED: &str = "dollop.vouched";
 
+/// On the volume that vouches for a copy: when the one was made that was copied.
+const COPIED: &str = "dollop.copied";
+
 /// The volume that holds the files meanwhile.
 pub(super) fn aside(natural: &str) -> String {
     format!("{natural}.dollop-copy")
@@ -102,6 +105,12 @@ pub(super) async fn over(
     if there.is_none() && !counts {
         return Err(volume::gone(name));
     }
+    if let Some(there) = there.as_ref().filter(|_| counts)
+        && was_copied(engine, name, there).await?
+        && !same(engine, name, natural, &aside).await?
+    {
+        return Err(both_count(natural, &aside));
+    }
     if !done {
         if there.is_some() {
             Helper::cleared(engine, natural).await?;
@@ -110,7 +119,7 @@ pub(super) async fn over(
             }
             can_be(engine, name, to).await?;
             if !counts {
-                copied_aside(engine, name, &aside).await?;
+                copied_aside(engine, name, there.as_ref(), &aside).await?;
                 counts = true;
             }
             let removed = volume::removed(engine, name, natural).await;
@@ -128,14 +137,57 @@ pub(super) async fn over(
 
 /// Makes a copy that counts from now on, in place of one that does not: what that was made
 /// from is there.
-async fn copied_aside(engine: &Engine, name: &Name, aside: &str) -> Result<(), CallError> {
+async fn copied_aside(
+    engine: &Engine,
+    name: &Name,
+    original: Option<&Listed>,
+    aside: &str,
+) -> Result<(), CallError> {
     dropped(engine, name).await?;
     let label = (VOUCHED.to_owned(), Text("by another volume".to_owned()));
     let plain = VolumeSpec { labels: Pairs([label].into()), ..VolumeSpec::plain() };
     volume::make(engine, name, aside, &plain).await?;
     copied(engine, name, &name.natural, aside).await?;
-    let voucher = voucher(&name.natural);
-    volume::make(engine, name, &voucher, &VolumeSpec::plain()).await.map(drop)
+    let made = original.and_then(|original| original.created_at.clone()).unwrap_or_default();
+    let label = (COPIED.to_owned(), Text(made));
+    let plain = VolumeSpec { labels: Pairs([label].into()), ..VolumeSpec::plain() };
+    volume::make(engine, name, &voucher(&name.natural), &plain).await.map(drop)
+}
+
+/// Whether a volume is the very one that was copied, and not one made since.
+async fn was_copied(engine: &Engine, name: &Name, there: &Listed) -> Result<bool, CallError> {
+    let voucher = own(engine, name, &voucher(&name.natural)).await?;
+    let copied = voucher.and_then(|voucher| voucher.labels.get(COPIED).cloned());
+    Ok(copied.is_some() && copied == there.created_at)
+}
+
+/// The volume that was copied was not removed: it may be half gone, and somebody may have
+/// written to it since. Only people know.
+fn both_count(natural: &str, aside: &str) -> CallError {
+    let message = format!(
+        "volume `{natural}` was copied to `{aside}` and is still there, with other files by now"
+    );
+    let voucher = voucher(natural);
+    CallError::refused(message)
+        .note("an earlier run ended before it was removed")
+        .hint(format!(
+            "if it is right as it is, it is copied again: `docker volume rm {voucher}`"
+        ))
+        .hint(format!("if the copy is right, remove the other: `docker volume rm {natural}`"))
+}
+
+/// Whether two volumes hold the same, to the byte.
+async fn same(engine: &Engine, name: &Name, one: &str, other: &str) -> Result<bool, CallError> {
+    let doing = format!("comparing volume `{one}` with `{other}`");
+    let first = Helper::reach(engine, one, helper::marks(name)).await?;
+    let same = async {
+        let second = Helper::reach(engine, other, helper::marks(name)).await?;
+        let digests =
+            futures::try_join!(digest(engine, &first, &doing), digest(engine, &second, &doing));
+        second.after(digests.map(|(one, other)| one == other)).await
+    };
+    let same = same.await;
+    first.after(same).await
 }
 
 fn safe(aside: &str) -> String {

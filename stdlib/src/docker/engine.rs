@@ -130,6 +130,9 @@ pub(crate) struct Machine {
     pub(crate) memory: i64,
     /// Whether swap can be limited; where not, the engine leaves such limits out.
     pub(crate) swap_limit: bool,
+    /// Whether the engine is a Podman that cannot tell whether swap can be limited: it looks
+    /// for that where only the first version of control groups has it.
+    pub(crate) is_podman: bool,
     /// Where output goes.
     pub(crate) logging_driver: String,
     /// What runs containers.
@@ -293,15 +296,27 @@ impl Engine {
         self.at.starts_with('/')
     }
 
+    async fn is_podman(&self) -> bool {
+        let parts = self.docker.version().await.ok().and_then(|version| version.components);
+        parts.into_iter().flatten().any(|part| part.name.starts_with("Podman"))
+    }
+
+    /// Whether it is known to be a Podman.
+    pub(crate) fn is_known_podman(&self) -> bool {
+        self.machine.get().is_some_and(|machine| machine.is_podman)
+    }
+
     /// What the engine's machine has; asked once.
     pub(crate) async fn machine(&self) -> Result<&Machine, CallError> {
         let asked = self.machine.get_or_try_init(|| async {
             let info = self.docker.info().await;
             let info = info.map_err(|error| self.failed("asking about the engine", &error))?;
+            let is_podman = info.swap_limit == Some(false) && self.is_podman().await;
             Ok(Machine {
                 cpus: info.ncpu.unwrap_or(0),
                 memory: info.mem_total.unwrap_or(0),
-                swap_limit: info.swap_limit.unwrap_or(true),
+                swap_limit: is_podman || info.swap_limit.unwrap_or(true),
+                is_podman,
                 logging_driver: info.logging_driver.unwrap_or_default(),
                 runtime: info.default_runtime.unwrap_or_default(),
                 runtimes: {

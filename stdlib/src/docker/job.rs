@@ -384,15 +384,14 @@ async fn begun_before(
     spec: &JobSpec,
 ) -> Result<Option<JobFacts>, CallError> {
     let longest = spec.timeout.0;
-    let done = |output, image_id| JobFacts { was_done: false, output, image_id };
     if let Some(within) = &spec.container {
-        let code = unended::command(engine, name, within, &spec.command.0, longest).await?;
-        // What it printed is lost: where it failed, it runs again and tells.
-        return Ok((code == Some(0)).then(|| done(String::new(), String::new())));
+        unended::command(engine, name, within, &spec.command.0, longest).await?;
+        return Ok(None);
     }
     let own = made_for(name, spec, &spec.command)?;
     let check = spec.check.as_ref().map(|check| made_for(name, spec, check)).transpose()?;
-    if !unended::container(engine, name, &own, check.as_ref(), longest).await? {
+    let inputs = &spec.inputs;
+    if !unended::container(engine, name, &own, check.as_ref(), inputs, longest).await? {
         return Ok(None);
     }
     let Some((ended, image_id)) = how_it_ended(engine, name).await? else { return Ok(None) };
@@ -401,7 +400,7 @@ async fn begun_before(
         return Err(failed(name, spec, &ended));
     }
     leftover_removed(engine, name).await?;
-    Ok(Some(done(ended.output, image_id)))
+    Ok(Some(JobFacts { was_done: false, output: ended.output, image_id }))
 }
 
 fn failed(name: &Name, spec: &JobSpec, ended: &Ended) -> CallError {
@@ -449,7 +448,7 @@ async fn alone(
 ) -> Result<(Ended, String), CallError> {
     leftover_removed(engine, name).await?;
     let mut container = made_for(name, spec, command)?;
-    unended::mark(&mut container);
+    unended::mark(&mut container, &spec.inputs);
     let made = create(engine, name, &container).await;
     match (made, how_it_ended(engine, name).await?) {
         // Where making it failed for another reason, it did not come to an end by itself.

@@ -280,7 +280,11 @@ async fn tried(engine: &Engine, name: &Name, spec: &NetworkSpec) -> Result<(), C
         ipv6: spec.ipv6 && !ranged,
         options: {
             let options = spec.options.clone().into_iter();
-            options.filter(|(key, _)| !ONLY_ONCE.contains(&key.as_str())).collect()
+            // Without its ranges it has no version of IP that one may be turned off beside.
+            let left_out = |key: &str| {
+                ONLY_ONCE.contains(&key) || (ranged && ADDED_BY_ENGINE.contains(&key))
+            };
+            options.filter(|(key, _)| !left_out(key)).collect()
         },
         ..spec.clone()
     };

@@ -1,10 +1,13 @@
 //! Jobs that an earlier run began and did not see the end of: they go on running, and are
-//! waited for rather than ended or run a second time beside themselves.
+//! waited for rather than ended or run a second time beside themselves. What ran in a container
+//! of its own tells how it ended; of a command in another one nobody knows whose it was, and it
+//! runs again.
 
 use std::time::Duration;
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Name, Owner};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
@@ -16,17 +19,18 @@ use crate::text::Text;
 /// How often one is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Marks a container of a job with what it was made from.
-pub(super) fn mark(container: &mut ContainerSpec) {
-    let digest = digest(container);
+/// Marks a container of a job with what it was made from, and what it works on.
+pub(super) fn mark(container: &mut ContainerSpec, inputs: &impl Serialize) {
+    let digest = digest(container, inputs);
     container.labels.0.insert(labels::JOB.to_owned(), Text(digest));
 }
 
-/// A digest of what a container is made from; how long it may take is no part of it.
-fn digest(container: &ContainerSpec) -> String {
+/// A digest of what a container is made from and works on; how long it may take is no part of
+/// it.
+fn digest(container: &ContainerSpec, inputs: &impl Serialize) -> String {
     let container = ContainerSpec { wait_timeout: Span(Duration::ZERO), ..container.clone() };
     // Specs are data, which can always be written.
-    let text = serde_json::to_vec(&container).unwrap_or_default();
+    let text = serde_json::to_vec(&(&container, inputs)).unwrap_or_default();
     hex::encode(Sha256::digest(text))
 }
 
@@ -38,6 +42,7 @@ pub(super) async fn container(
     name: &Name,
     own: &ContainerSpec,
     check: Option<&ContainerSpec>,
+    inputs: &impl Serialize,
     longest: Duration,
 ) -> Result<bool, CallError> {
     let deadline = Instant::now() + longest;
@@ -49,8 +54,9 @@ pub(super) async fn container(
         if !runs || labels::owner(&marks, name, false) != Owner::Ours {
             return Ok(waited);
         }
-        let made_as =
-            |spec: &ContainerSpec| marks.get(labels::JOB).is_some_and(|of| *of == digest(spec));
+        let made_as = |spec: &ContainerSpec| {
+            marks.get(labels::JOB).is_some_and(|of| *of == digest(spec, inputs))
+        };
         if check.is_some_and(made_as) {
             return Ok(false);
         }
@@ -82,20 +88,18 @@ pub(super) fn still_runs(error: CallError, container: &str) -> CallError {
     ))
 }
 
-/// Waits for the same command that runs in a container, for as long as the job may take; the
-/// code it ended with when there was one.
+/// Waits until a command that runs in a container does not any more, for as long as the job may
+/// take. Whose it was, and on what it worked, nobody knows: it is no run of this job.
 pub(super) async fn command(
     engine: &Engine,
     name: &Name,
     within: &str,
     words: &[String],
     longest: Duration,
-) -> Result<Option<i64>, CallError> {
+) -> Result<(), CallError> {
     let ids = inspect(engine, within).await?.and_then(|found| found.exec_ids);
     let deadline = Instant::now() + longest;
-    let mut code = None;
     for id in ids.into_iter().flatten() {
-        let mut waited = false;
         loop {
             let found = match engine.docker.inspect_exec(&id).await {
                 Ok(found) => found,
@@ -108,11 +112,7 @@ pub(super) async fn command(
             };
             let process = found.process_config.unwrap_or_default();
             let is = process.entrypoint.iter().chain(process.arguments.iter().flatten());
-            if !is.eq(words) {
-                break;
-            }
-            if found.running != Some(true) {
-                code = found.exit_code.filter(|_| waited).or(code);
+            if !is.eq(words) || found.running != Some(true) {
                 break;
             }
             if Instant::now() >= deadline {
@@ -123,11 +123,10 @@ pub(super) async fn command(
                 );
                 return Err(in_another(CallError::refused(message), within));
             }
-            waited = true;
             tokio::time::sleep(LOOK).await;
         }
     }
-    Ok(code)
+    Ok(())
 }
 
 /// Says of a job in a container that is not its own what can be done while it runs.

@@ -277,6 +277,22 @@ fn a_copy_that_did_not_come_back_is_all_there_is_for_every_script_that_follows()
     stack.project.write("stack.rhai", &copied("6", copy));
     stack.apply();
     assert_eq!(fingerprint(&app), before);
+    // A copy that a run left which died before the volume itself went is no better than that,
+    // once somebody has written to it.
+    let format = "{{.CreatedAt}}";
+    let made = docker(&["volume", "inspect", "--format", format, &volume]);
+    let voucher = format!("{name}-data.dollop-copied");
+    let copied_one = format!("dollop.copied={made}");
+    docker(&["volume", "create", "--label", &marks[0], "--label", &marks[1], &half]);
+    docker(&["volume", "create", "--label", &marks[0], "--label", &copied_one, &voucher]);
+    stack.project.write("stack.rhai", &copied("7", copy));
+    let refused = apply(&stack, &[]).expect(1);
+    let says = flat(&refused.stderr);
+    assert!(says.contains("is still there, with other files by now"), "{says}");
+    assert!(says.contains(&format!("`docker volume rm {voucher}`")), "{says}");
+    docker(&["volume", "rm", &voucher]);
+    stack.apply();
+    assert_eq!(fingerprint(&app), before);
     drop(stack.project.destroy(&[]).expect(0));
     assert_eq!(stack.labelled("volume").len(), 0);
 }

@@ -28,7 +28,7 @@ pub(super) async fn update(
     to: &ContainerSpec,
 ) -> Result<ContainerFacts, CallError> {
     let container = there(engine, name, id).await?;
-    supported::in_place(engine, engine.machine().await?, to)?;
+    supported::in_place(engine, engine.machine().await?, Some(from), to)?;
     helper::swept(engine, name).await?;
     let seen = Track::seen(engine, to).await?;
     rename(engine, name, id, &container).await?;

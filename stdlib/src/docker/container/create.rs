@@ -284,7 +284,7 @@ fn host_config(engine: &Engine, spec: &ContainerSpec) -> HostConfig {
         ..HostConfig::default()
     };
     limits::request(spec, &mut host);
-    security::request(spec, &mut host);
+    security::request(spec, &mut host, engine.is_known_podman());
     if let Some(blkio) = &spec.blkio_config {
         blkio.request(&mut host);
     }

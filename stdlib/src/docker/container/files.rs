@@ -187,6 +187,11 @@ impl<'de> Deserialize<'de> for Files {
 }
 
 impl Entry {
+    /// Whether a folder was found in its place.
+    pub(super) fn is_folder(&self) -> bool {
+        self.content.as_deref() == Some(A_FOLDER)
+    }
+
     /// What is in it.
     pub(super) fn bytes(&self) -> Vec<u8> {
         match (&self.content, &self.content_base64) {

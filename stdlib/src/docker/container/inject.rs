@@ -325,7 +325,10 @@ pub(super) async fn take_out(
     spec: &ContainerSpec,
     has: &Files,
 ) -> Result<(), CallError> {
-    let gone = has.0.iter().filter(|(path, _)| !spec.files.0.contains_key(*path));
+    let gone = has.0.iter().filter(|(path, file)| {
+        // Whatever made a folder of it has use for that.
+        !spec.files.0.contains_key(*path) && !file.is_folder()
+    });
     for (way, load) in ways(spec, gone) {
         let from = match way {
             Way::Root => "",

@@ -4,9 +4,11 @@ use bollard::models::HostConfig;
 
 use super::spec::ContainerSpec;
 
-/// Leaves no part of `/proc` and `/sys` masked. The engine knows it by empty lists of masked
-/// paths; the word is one of clients.
+/// Leaves no part of `/proc` and `/sys` masked. Docker knows it by empty lists of masked paths,
+/// and the word is one of its clients; Podman knows the word and not the lists.
 const OPEN: &str = "systempaths=unconfined";
+/// How Podman writes it down.
+const PODMAN_OPEN: &str = "unmask=all";
 
 /// `no-new-privileges` from `no-new-privileges:true`, `seccomp=x` from `seccomp:x`.
 pub(super) fn option(text: &str) -> String {
@@ -22,10 +24,10 @@ pub(super) fn option(text: &str) -> String {
 }
 
 /// The options as the engine is told, and beside them the lists of paths.
-pub(super) fn request(spec: &ContainerSpec, host: &mut HostConfig) {
-    let options = spec.security_opt.iter().filter(|option| *option != OPEN).cloned();
+pub(super) fn request(spec: &ContainerSpec, host: &mut HostConfig, podman: bool) {
+    let options = spec.security_opt.iter().filter(|option| podman || *option != OPEN).cloned();
     host.security_opt = Some(options.collect()).filter(|options: &Vec<_>| !options.is_empty());
-    if spec.security_opt.iter().any(|option| option == OPEN) {
+    if !podman && spec.security_opt.iter().any(|option| option == OPEN) {
         host.masked_paths = Some(Vec::new());
         host.readonly_paths = Some(Vec::new());
     }
@@ -39,8 +41,12 @@ pub(super) fn observed(host: &HostConfig, asked: &ContainerSpec) -> Vec<String> 
     let privileged = host.privileged == Some(true);
     let follows = privileged || shared(&host.pid_mode) || shared(&host.ipc_mode);
     let by_itself = |option: &String| follows && option == "label=disable";
-    let mut found: Vec<_> =
-        options.filter(|option| !by_itself(option) || asked(option)).cloned().collect();
+    let as_asked = |option: &String| {
+        let open = option.eq_ignore_ascii_case(PODMAN_OPEN) && asked(OPEN);
+        if open { OPEN.to_owned() } else { option.clone() }
+    };
+    let options = options.filter(|option| !by_itself(option) || asked(option)).map(as_asked);
+    let mut found: Vec<_> = options.collect();
     let empty = |paths: &Option<Vec<String>>| paths.as_ref().is_some_and(Vec::is_empty);
     // A privileged one has none masked in any case.
     let open = if privileged {

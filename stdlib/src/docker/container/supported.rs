@@ -35,13 +35,15 @@ pub(super) fn all(
              #{ \"com.docker.network.endpoint.sysctls\": \"net.ipv4.conf.IFNAME.rp_filter=0\" } } }`",
         ));
     }
-    in_place(engine, machine, spec)
+    in_place(engine, machine, None, spec)
 }
 
-/// The same of what changes in place: how it is in its networks, and its limits.
+/// The same of what changes in place: how it is in its networks, and its limits. What it has
+/// already it can have.
 pub(super) fn in_place(
     engine: &Engine,
     machine: &Machine,
+    from: Option<&ContainerSpec>,
     spec: &ContainerSpec,
 ) -> Result<(), CallError> {
     for endpoint in spec.networks.0.values() {
@@ -54,8 +56,9 @@ pub(super) fn in_place(
             needed.map_err(|error| error.about("networks"))?;
         }
     }
+    let is_new = from.is_none_or(|from| from.memswap_limit != spec.memswap_limit);
     let limits_swap = spec.memswap_limit.is_some_and(|limit| limit != MemorySwap(-1));
-    if limits_swap && !machine.swap_limit {
+    if is_new && limits_swap && !machine.swap_limit {
         let message = "the machine of the engine cannot limit swap";
         return Err(CallError::refused(message).about("memswap_limit").hint(
             "leave it out, or turn on accounting of swap in its kernel: `swapaccount=1`",
