@@ -509,7 +509,9 @@ fn a_container_that_the_engine_would_refuse_does_not_cost_the_one_that_works() {
     stack.project.write("stack.rhai", &script("env: #{ A: \"1\" }"));
     stack.apply();
     assert_ne!(id(), before);
-    let left = docker(&["ps", "--all", "--quiet", "--filter", "name=dollop-try-"]);
+    // Its own: other tests try theirs at the same time.
+    let mark = format!("label=dollop.momentary={name}");
+    let left = docker(&["ps", "--all", "--quiet", "--filter", &mark]);
     assert_eq!(left, "", "no trial is left");
     drop(stack.project.run(&["destroy", "--auto-approve"]).expect(0));
 }
