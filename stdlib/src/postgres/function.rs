@@ -251,6 +251,7 @@ impl Object for Function {
     }
 
     const WORDS: &'static [&'static str] = &["arguments", "returns", "language", "body"];
+    const TO_THE_LETTER: &'static [&'static str] = &["language", "body"];
     const OPTIONAL: &'static [&'static str] = &["owner", "cost", "rows", "support"];
 
     fn goes_without_saying(spec: &mut Spec, around: &Around<'_>) {

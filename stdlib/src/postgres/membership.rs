@@ -138,11 +138,14 @@ impl Object for Membership {
             }
             _ => {}
         }
-        let set = options.iter().filter_map(|(word, value)| Some((word, (*value)?)));
-        let set: Vec<_> = set.map(|(word, value)| format!("{word} {value}")).collect();
-        if !set.is_empty() {
-            let grant = format!("GRANT {role} TO {member} WITH {}", set.join(", "));
-            statements.push(if from.is_some() { each(&grant) } else { grant });
+        // One grant that has it is enough; none may have it otherwise.
+        for has in [true, false] {
+            let set = options.iter().filter(|(_, value)| *value == Some(has));
+            let set: Vec<_> = set.map(|(word, _)| format!("{word} {has}")).collect();
+            if !set.is_empty() {
+                let grant = format!("GRANT {role} TO {member} WITH {}", set.join(", "));
+                statements.push(if has || from.is_none() { grant } else { each(&grant) });
+            }
         }
         statements
     }

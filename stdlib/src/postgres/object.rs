@@ -164,6 +164,8 @@ pub trait Object: Send + Sync + 'static {
     /// long as these are what they were when the object was last written, the attributes are
     /// what was written.
     const WORDS: &'static [&'static str] = &[];
+    /// Those among them whose words it never changes by itself: they are compared to the letter.
+    const TO_THE_LETTER: &'static [&'static str] = &[];
     /// Whether the server keeps something of it in words of its own.
     const WORDED: bool = !Self::WORDS.is_empty();
     /// What of it is kept so, in the words of a script and by the names in the fact `words`.

@@ -85,7 +85,8 @@ pub(super) fn overlay<O: Object + ?Sized>(
     let recorded = wanted.facts.as_ref().and_then(|facts| facts.get("words"));
     let same = |name: &str, theirs: &Json, ours: &Json| match recorded {
         Some(recorded) => recorded.get(name).is_some_and(|then| {
-            then == theirs || words::same_values(theirs, then, &row.schemas)
+            let by_meaning = !O::TO_THE_LETTER.contains(&name);
+            then == theirs || (by_meaning && words::same_values(theirs, then, &row.schemas))
         }),
         None => words::same_values(theirs, ours, &row.schemas),
     };

@@ -94,6 +94,7 @@ pub(super) fn rename(what: &str, from: &str, to: &str) -> String {
 /// A statement about the membership of one role in another, for everybody who granted it: from
 /// PostgreSQL 16 on each grant is one of its own, and a statement that does not say whose it is
 /// about only warns when the others stay. Who may not speak for one of them is told their name.
+/// What the server itself granted to whoever made a role stays as long as the role.
 /// Both roles are names as they stand in a statement.
 pub(super) fn of_each_grantor(role: &str, member: &str, statement: &str) -> String {
     let body = format!(
@@ -104,6 +105,8 @@ BEGIN
     FOR granted IN SELECT DISTINCT CASE WHEN current_setting('server_version_num')::int >= 160000
             THEN format(' GRANTED BY %I', pg_get_userbyid(m.grantor)) ELSE '' END
         FROM pg_auth_members m WHERE m.roleid = {}::regrole AND m.member = {}::regrole
+            AND NOT (current_setting('server_version_num')::int >= 160000 AND m.grantor = 10
+                AND pg_get_userbyid(m.member) = current_user AND NOT pg_has_role(m.grantor, 'USAGE'))
     LOOP
         EXECUTE {} || granted;
     END LOOP;

@@ -99,6 +99,16 @@ pub(super) fn keep(theirs: &mut String, ours: &str, schemas: &[String]) {
     }
 }
 
+/// Whether two names of a type or collation say the same, with such a schema in front or without.
+pub(super) fn are_alike(one: &str, other: &str, schemas: &[String]) -> bool {
+    let kept = |theirs: &str, ours: &str| {
+        let mut theirs = theirs.to_owned();
+        keep(&mut theirs, ours, schemas);
+        theirs == ours
+    };
+    kept(one, other) || kept(other, one)
+}
+
 /// Whether a text is a built-in type whose name has several words: `double precision`.
 pub(super) fn has_several_words(text: &str) -> bool {
     let base = parts(text).base;

@@ -1,6 +1,7 @@
 //! What a table must have to become a part of another one. The server adds none of it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use dollop_engine::error::CallError;
 use dollop_engine::resource::{Migration, Problem, Proposed};
@@ -10,6 +11,7 @@ use super::super::column::{self, Column};
 use super::super::error::Task;
 use super::super::object::{Key, Object as _};
 use super::super::server::Server;
+use super::super::types;
 use super::{Spec, Table};
 
 /// What the server has of a table.
@@ -119,7 +121,7 @@ pub(super) async fn refusals(
                 (None, Some(shape)) => (&shape.columns, &shape.checks),
                 (None, None) => return Vec::new(),
             };
-            let own = Own { live: own, from, to };
+            let own = Own { live: own, from, to, schemas: server.schemas(database) };
             own.lacks(join, columns, checks)
         };
         joins(from, to).iter().flat_map(problems).collect()
@@ -149,6 +151,8 @@ struct Own<'a> {
     live: &'a Shape,
     from: &'a Spec,
     to: &'a Spec,
+    /// Where names without a schema are looked for.
+    schemas: Arc<[String]>,
 }
 
 impl Own<'_> {
@@ -207,7 +211,11 @@ impl Own<'_> {
                 );
                 continue;
             };
-            if ours.ty != *ty || ours.collation != theirs.collation {
+            let collations = match (&ours.collation, &theirs.collation) {
+                (Some(ours), Some(theirs)) => types::are_alike(ours, theirs, &self.schemas),
+                (ours, theirs) => ours == theirs,
+            };
+            if !collations || !types::are_alike(&ours.ty, ty, &self.schemas) {
                 let of = |column: &Column| match &column.collation {
                     Some(collation) => format!("{} by `{collation}`", column.ty),
                     None => column.ty.clone(),

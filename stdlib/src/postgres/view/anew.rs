@@ -51,7 +51,8 @@ pub(super) fn keep(view: &str) -> String {
     )
 }
 
-/// Gives the new one what was written down.
+/// Gives the new one what was written down. What is on a column that is gone goes with that, as
+/// it does where a column of a table is dropped.
 pub(super) fn give_back(view: &str) -> String {
     let of = format!("{}::regclass", sql::text(view));
     alone(
@@ -59,7 +60,11 @@ pub(super) fn give_back(view: &str) -> String {
         &format!(
             "FOR statement IN SELECT json_array_elements_text(current_setting('{KEPT}')::json) LOOP
         IF statement <> '' THEN
-            EXECUTE statement;
+            BEGIN
+                EXECUTE statement;
+            EXCEPTION WHEN undefined_column OR undefined_table OR undefined_object THEN
+                RAISE WARNING 'is not back: %', statement;
+            END;
             CONTINUE;
         END IF;
         FOR everybody IN SELECT DISTINCT format('REVOKE ALL ON %s FROM %s', c.oid::regclass,
