@@ -143,3 +143,68 @@ pub(crate) async fn read(
     let answers = join_all(calls).await.into_iter().flatten().collect();
     Some(Behind { spec, answers })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn remembered(state: &State) -> (Value, Wanted<Value>) {
+        let mut behind = Remembered::of(state).remove(&"test::desk.front".parse().unwrap());
+        let behind = behind.as_mut().unwrap();
+        let wanted = behind.wanted.remove("test::thing").and_then(|mut all| all.pop());
+        (behind.spec.clone(), wanted.unwrap())
+    }
+
+    fn state() -> State {
+        let connection: Address = "test::desk.front".parse().unwrap();
+        let spec = Value::from(json!({ "port": 1 }));
+        let desk = Record { spec, ..Record::of(connection.clone()) };
+        let thing = Record {
+            connection: Some(connection),
+            id: "7".to_owned(),
+            spec: Value::from(json!({ "name": "a" })),
+            ..Record::of("test::thing.a".parse().unwrap())
+        };
+        let records = [desk, thing].map(|record| (record.address.clone(), record));
+        State { stack: "test".to_owned(), records: records.into(), ..State::default() }
+    }
+
+    #[test]
+    fn only_the_very_same_question_has_its_answer() {
+        let connection: Address = "test::desk.front".parse().unwrap();
+        let (spec, asked) = remembered(&state());
+        let answers = [(asked.name.address.clone(), (asked.clone(), Observation::Gone))];
+        let behind = Behind { spec: spec.clone(), answers: answers.into() };
+        let foreseen: Foreseen = [(connection.clone(), behind)].into_iter().collect();
+        let answer = |spec: &Value, wanted: &Wanted<Value>| {
+            foreseen.answer((&connection, spec), wanted).is_some()
+        };
+        assert!(answer(&spec, &asked));
+        assert!(!answer(&Value::from(json!({ "port": 2 })), &asked), "another server");
+        let mut renamed = asked.clone();
+        renamed.name.natural = "b".to_owned();
+        let others = [
+            Wanted { id: Some("8".to_owned()), ..asked.clone() },
+            Wanted { id: None, ..asked.clone() },
+            Wanted { spec: Value::from(json!({ "name": "b" })), ..asked.clone() },
+            Wanted { facts: Some(json!({ "at": 1 })), ..asked.clone() },
+            renamed,
+        ];
+        for other in others {
+            assert!(!answer(&spec, &other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_asked_behind_a_connection_where_a_change_was_cut_off() {
+        let mut state = state();
+        for record in state.records.values_mut() {
+            record.unfinished = record.connection.is_some();
+        }
+        let behind = Remembered::of(&state);
+        assert!(behind.values().all(|behind| behind.wanted.is_empty()), "one");
+        assert_eq!(behind.len(), 1);
+    }
+}
